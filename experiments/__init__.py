@@ -1,0 +1,1 @@
+"""Programs: flags -> configurations -> pipeline. Nothing imports them."""

@@ -1,0 +1,21 @@
+"""Rollouts and goals: the types that everything passes, readers and writers, and collection."""
+
+from kalm_jax.data.rollouts import (
+    LEVELS,
+    GoalTable,
+    Rollouts,
+    concatenate,
+    concatenate_goals,
+    make_goal_table,
+    validate,
+)
+
+__all__ = [
+    "LEVELS",
+    "GoalTable",
+    "Rollouts",
+    "concatenate",
+    "concatenate_goals",
+    "make_goal_table",
+    "validate",
+]

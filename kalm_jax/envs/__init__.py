@@ -1,0 +1,26 @@
+"""The worlds, their goals and their words. Importing this package registers the environments with Gymnasium.
+
+  >>> import gymnasium, kalm_jax.envs
+  >>> env = gymnasium.make("kalm/ClevrRobot-v0", level="offline")
+
+No simulator is imported before an environment is made.
+"""
+
+from __future__ import annotations
+
+
+def register_environments() -> None:
+    """Makes `kalm/ClevrRobot-v0` known to Gymnasium; calling it again changes nothing."""
+    # From the submodule: Gymnasium calls this while it is itself being imported, when it is found as a plugin.
+    from gymnasium.envs.registration import register, registry
+
+    if "kalm/ClevrRobot-v0" not in registry:
+        register(
+            id="kalm/ClevrRobot-v0",
+            entry_point="kalm_jax.envs.clevr_env:ClevrRobotEnv",
+            vector_entry_point="kalm_jax.envs.clevr_env:ClevrRobotVectorEnv",
+            max_episode_steps=50,
+        )
+
+
+register_environments()

@@ -1,0 +1,172 @@
+"""Cached decoding with a grounded model: rollouts from words, words from rollouts, and vectors of words.
+
+Every function is one jitted call per batch; prompts are left-padded, so that all rows write at the same cache slot.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.grounding.rows import Rows, RowSequence, align_right
+from kalm_jax.llm.tokenizer import Tokenizer, left_pad
+from kalm_jax.llm.transformer import empty_cache, prefix_mask
+
+Stop = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
+"""(family (B,), goal (B, G), state (B, D), action (B,) or (B, A), next state (B, D)) -> (B,) bool: goal reached."""
+
+
+def _prefill(model, params, rows: Rows, size: int):
+    """Hidden state (B, width) of the last position of right-aligned rows, and a cache for `size` positions."""
+    valid = rows.segment > 0
+    x = model.apply({"params": params}, rows, method="embed")
+    cache = empty_cache(model.config, x.shape[0], size, x.dtype)
+    hidden, cache = model.apply({"params": params}, x, rows.position, prefix_mask(valid, size), cache, 0, method="backbone")
+    return hidden[:, -1], cache, jnp.pad(valid, ((0, 0), (0, size - valid.shape[1])))
+
+
+def _step(model, params, x, slot, valid, cache):
+    """One more position x (B, width) at cache slot `slot`; returns hidden (B, width), validity and cache."""
+    position = jnp.sum(valid, axis=1, keepdims=True)
+    valid = valid.at[:, slot].set(True)
+    hidden, cache = model.apply({"params": params}, x[:, None], position, valid[:, None], cache, slot, method="backbone")
+    return hidden[:, 0], valid, cache
+
+
+@functools.partial(jax.jit, static_argnames=("model", "stop", "horizon"))
+def generate_rollouts(params, prompts: Rows, state, family, goal, keys, temperature, *, model: GroundedModel, stop: Stop, horizon: int):
+    """Imagines rollouts; a_t is drawn from the position of s_t (the authors' code is one step late, `kalm.md` 9.1).
+
+    Args:
+      params: of `model`.
+      prompts: B right-aligned rows whose last position is the first state.
+      state: (B, D) first states, raw units.
+      family, goal: what `stop` reads, (B,) and (B, G).
+      keys: (B,) random keys, one per rollout: its result does not depend on the batch that it is in.
+      temperature: of discrete actions; 0 is greedy.
+      stop: ends a rollout at its imagined success.
+      horizon: most steps.
+
+    Returns:
+      states (B, horizon+1, D), actions (B, horizon[, A]), length (B,), success (B,). Entries after a rollout's end are 0.
+    """
+    apply = functools.partial(model.apply, {"params": params})
+    batch, prompt = prompts.kind.shape
+    hidden, cache, valid = _prefill(model, params, prompts, prompt + 2 * horizon)
+    shape = (batch, horizon) if model.spec.num_actions else (batch, horizon, model.spec.action_dim)
+    states = jnp.zeros((batch, horizon + 1, model.spec.state_dim)).at[:, 0].set(state)
+    actions = jnp.zeros(shape, jnp.int32 if model.spec.num_actions else jnp.float32)
+
+    def act(hidden, t):
+        out = apply(hidden, method="action_head")
+        if not model.spec.num_actions:
+            return jnp.clip(out, -1.0, 1.0)
+        noise = jax.vmap(lambda k: jax.random.gumbel(jax.random.fold_in(k, t), (model.spec.num_actions,)))(keys)
+        return jnp.argmax(out + temperature * noise, axis=-1).astype(jnp.int32)
+
+    def going(carry):
+        t, _, _, _, _, _, _, _, done, _ = carry
+        return (t < horizon) & ~jnp.all(done)
+
+    def body(carry):
+        t, hidden, state, states, actions, cache, valid, length, done, success = carry
+        action = act(hidden, t)
+        value = jnp.zeros((batch, model.spec.width)) if model.spec.num_actions else jnp.asarray(action)
+        x = apply(action if model.spec.num_actions else jnp.zeros(batch, jnp.int32), value, method="embed_action")
+        hidden, valid, cache = _step(model, params, x, prompt + 2 * t, valid, cache)
+        nxt = apply(hidden, state, method="next_state")
+        reached = stop(family, goal, state, action, nxt) & ~done
+        keep = ~done
+        states = states.at[:, t + 1].set(jnp.where(keep[:, None], nxt, 0.0))
+        masked = jnp.where(keep.reshape((-1,) + (1,) * (actions.ndim - 2)), action, 0)
+        actions = actions.at[:, t].set(masked)
+        length, success, done = length + keep, success | reached, done | reached
+        hidden, valid, cache = _step(model, params, apply(nxt, method="embed_state"), prompt + 2 * t + 1, valid, cache)
+        return t + 1, hidden, nxt, states, actions, cache, valid, length, done, success
+
+    no = jnp.zeros(batch, bool)
+    carry = (0, hidden, jnp.asarray(state, jnp.float32), states, actions, cache, valid, jnp.zeros(batch, jnp.int32), no, no)
+    _, _, _, states, actions, _, _, length, _, success = jax.lax.while_loop(going, body, carry)
+    return states, actions, length, success
+
+
+@functools.partial(jax.jit, static_argnames=("model", "limit", "eos"))
+def generate_text(params, prompts: Rows, *, model: GroundedModel, limit: int, eos: int):
+    """Greedy words (B, limit) after right-aligned prompts, `eos` after the end; stops when every row has ended."""
+    batch, prompt = prompts.kind.shape
+    hidden, cache, valid = _prefill(model, params, prompts, prompt + limit)
+
+    def going(carry):
+        t, _, _, _, _, done = carry
+        return (t < limit) & ~jnp.all(done)
+
+    def body(carry):
+        t, hidden, words, cache, valid, done = carry
+        word = jnp.argmax(model.apply({"params": params}, hidden, method="text_logits"), axis=-1).astype(jnp.int32)
+        word = jnp.where(done, eos, word)
+        done = done | (word == eos)
+        x = model.apply({"params": params}, word, method=lambda m, w: m.llm.embed(w))
+        hidden, valid, cache = _step(model, params, x, prompt + t, valid, cache)
+        return t + 1, hidden, words.at[:, t].set(word), cache, valid, done
+
+    words = jnp.full((batch, limit), eos, jnp.int32)
+    return jax.lax.while_loop(going, body, (0, hidden, words, cache, valid, jnp.zeros(batch, bool)))[2]
+
+
+@functools.partial(jax.jit, static_argnames=("model",))
+def _mean_hidden(params, tokens, valid, *, model: GroundedModel):
+    position = jnp.maximum(jnp.cumsum(valid, axis=1) - 1, 0)
+
+    def encode(m):
+        return m.backbone(m.llm.embed(tokens), position, prefix_mask(valid, valid.shape[1]))[0]
+
+    hidden = model.apply({"params": params}, method=encode)
+    weight = valid[..., None].astype(hidden.dtype)
+    return jnp.sum(hidden * weight, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1.0)
+
+
+def encode_text(model: GroundedModel, params, tokenizer: Tokenizer, texts: Sequence[str], batch: int = 512) -> np.ndarray:
+    """Goal vectors (K, width): the mean over a sentence's words of the language model's last hidden states."""
+    rows = [[tokenizer.bos_id, *ids] for ids in tokenizer.encode_all(texts)]
+    width = -(-max((len(r) for r in rows), default=1) // 16) * 16
+    out = []
+    for chunk in _chunks(rows, batch, fill=[tokenizer.bos_id]):
+        tokens, valid = left_pad(chunk, tokenizer.pad_id, width)
+        out.append(np.asarray(_mean_hidden(params, tokens, valid, model=model)))
+    return np.concatenate(out)[: len(rows)] if out else np.zeros((0, model.config.width), np.float32)
+
+
+def explain(
+    model: GroundedModel, params, tokenizer: Tokenizer, rollouts, prompt: str, answer: str, limit: int = 48, batch: int = 128
+) -> list[str]:
+    """One sentence per rollout: what the model says it was for. `prompt` comes before the rollout, `answer` after it."""
+    before, after = [tokenizer.bos_id, *tokenizer.encode(prompt)], tokenizer.encode(answer)
+    sequences = []
+    for i in range(len(rollouts)):
+        n = int(rollouts.length[i])
+        row = RowSequence(model.spec.width).text(before)
+        row = row.rollout(np.asarray(rollouts.observations[i][: n + 1]), np.asarray(rollouts.actions[i][:n]), 0.0, 0.0)
+        sequences.append(row.text(after))
+    width = max((s.length for s in sequences), default=1)
+    out = []
+    for chunk in _chunks(sequences, batch, fill=RowSequence(model.spec.width).text(before)):
+        words = generate_text(params, align_right(chunk, width, model.spec.width), model=model, limit=limit, eos=tokenizer.eos_id)
+        out.extend(np.asarray(words))
+    return [tokenizer.decode(w[: _first(w, tokenizer.eos_id)]) for w in out[: len(sequences)]]
+
+
+def _first(words, eos) -> int:
+    ends = np.flatnonzero(words == eos)
+    return int(ends[0]) if len(ends) else len(words)
+
+
+def _chunks(items: list, size: int, fill):
+    """Lists of exactly `size` items, the last one filled up, so that one compiled program serves all."""
+    for i in range(0, len(items), size):
+        chunk = items[i : i + size]
+        yield chunk + [fill] * (size - len(chunk))

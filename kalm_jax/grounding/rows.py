@@ -1,0 +1,162 @@
+"""A training row: mixed positions of words, states and actions as arrays, several short sequences packed into one row.
+
+Dimension letters: R rows, T positions, W numbers per position (state and continuous action share them).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import numpy as np
+
+PAD, TEXT, STATE, ACTION = 0, 1, 2, 3
+"""The kinds of position."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """What the model reads and what it is asked to predict.
+
+    Attributes:
+      kind: (R, T) int32, one of PAD, TEXT, STATE, ACTION.
+      token: (R, T) int32, word id (TEXT) or discrete action id (ACTION).
+      value: (R, T, W) float32, the state (STATE) or the continuous action (ACTION).
+      base: (R, T, W) float32, the latest state at or before this position in its sequence; zero before the first.
+      segment: (R, T) int32, which sequence of the row this is, from 1; 0 is padding.
+      position: (R, T) int32, position within its sequence.
+      weight: (R, T) float32, weight of predicting position t + 1 from position t.
+    """
+
+    kind: np.ndarray
+    token: np.ndarray
+    value: np.ndarray
+    base: np.ndarray
+    segment: np.ndarray
+    position: np.ndarray
+    weight: np.ndarray
+
+
+@dataclasses.dataclass
+class RowSequence:
+    """One sequence under construction; pieces are appended from left to right."""
+
+    width: int
+    kind: list = dataclasses.field(default_factory=list)
+    token: list = dataclasses.field(default_factory=list)
+    value: list = dataclasses.field(default_factory=list)
+    weight: list = dataclasses.field(default_factory=list)
+    length: int = 0
+
+    def _append(self, kind, token, value, weight):
+        self.kind.append(kind)
+        self.token.append(token)
+        self.value.append(value)
+        self.weight.append(weight)
+        self.length += len(kind)
+
+    def text(self, ids, weight: float = 0.0) -> RowSequence:
+        """Appends words; each is predicted with `weight`."""
+        n = len(ids)
+        value = np.zeros((n, self.width), np.float32)
+        self._append(np.full(n, TEXT), np.asarray(ids, np.int32), value, np.full(n, weight, np.float32))
+        return self
+
+    def state(self, state, weight: float = 0.0) -> RowSequence:
+        """Appends one state (D,)."""
+        value = np.zeros((1, self.width), np.float32)
+        value[0, : len(state)] = state
+        self._append(np.array([STATE]), np.zeros(1, np.int32), value, np.array([weight], np.float32))
+        return self
+
+    def action(self, action, weight: float = 0.0) -> RowSequence:
+        """Appends one action: an id, or a vector (A,)."""
+        value, token = np.zeros((1, self.width), np.float32), np.zeros(1, np.int32)
+        if np.ndim(action):
+            value[0, : len(action)] = action
+        else:
+            token[0] = action
+        self._append(np.array([ACTION]), token, value, np.array([weight], np.float32))
+        return self
+
+    def rollout(self, states, actions, state_weight: float, action_weight: float) -> RowSequence:
+        """Appends s0 a0 s1 ... s_n from states (n+1, D) and actions (n,) or (n, A); s0 itself is never predicted."""
+        n, d = len(actions), states.shape[1]
+        kind = np.full(2 * n + 1, STATE)
+        kind[1::2] = ACTION
+        token = np.zeros(2 * n + 1, np.int32)
+        value = np.zeros((2 * n + 1, self.width), np.float32)
+        value[0::2, :d] = states
+        if np.ndim(actions) == 1:
+            token[1::2] = actions
+        else:
+            value[1::2, : actions.shape[1]] = actions
+        weight = np.full(2 * n + 1, state_weight, np.float32)
+        weight[1::2] = action_weight
+        weight[0] = 0.0
+        self._append(kind, token, value, weight)
+        return self
+
+    def arrays(self):
+        """kind, token, value, base and the weight of predicting the NEXT position, all with leading axis T."""
+        kind, token, value, weight = (np.concatenate(x) for x in (self.kind, self.token, self.value, self.weight))
+        latest = np.maximum.accumulate(np.where(kind == STATE, np.arange(len(kind)), -1))
+        base = np.where((latest >= 0)[:, None], value[np.maximum(latest, 0)], 0.0)
+        return kind, token, value, base, np.append(weight[1:], np.float32(0.0))
+
+
+def empty_rows(rows: int, length: int, width: int) -> Rows:
+    """Rows of padding."""
+    ints = [np.zeros((rows, length), np.int32) for _ in range(4)]
+    return Rows(
+        kind=ints[0],
+        token=ints[1],
+        value=np.zeros((rows, length, width), np.float32),
+        base=np.zeros((rows, length, width), np.float32),
+        segment=ints[2],
+        position=ints[3],
+        weight=np.zeros((rows, length), np.float32),
+    )
+
+
+def _write(out: Rows, row: int, start: int, segment: int, sequence: RowSequence) -> None:
+    kind, token, value, base, weight = sequence.arrays()
+    at = slice(start, start + len(kind))
+    out.kind[row, at], out.token[row, at], out.weight[row, at] = kind, token, weight
+    out.value[row, at], out.base[row, at] = value, base
+    out.segment[row, at], out.position[row, at] = segment, np.arange(len(kind))
+
+
+def pack(sequences, rows: int, length: int, width: int, patience: int = 8) -> Rows:
+    """Packs sequences from an iterator into `rows` rows of `length`, first fit, until `patience` did not fit.
+
+    Raises:
+      ValueError: a sequence is longer than a row.
+    """
+    out = empty_rows(rows, length, width)
+    used, count, misses = np.zeros(rows, int), np.zeros(rows, int), 0
+    for sequence in sequences:
+        if sequence.length > length:
+            raise ValueError(f"a sequence of {sequence.length} positions does not fit rows of {length}; raise row_length")
+        fits = np.flatnonzero(used + sequence.length <= length)
+        if not len(fits):
+            misses += 1
+            if misses == patience:
+                break
+            continue
+        row = fits[0]
+        count[row] += 1
+        _write(out, row, used[row], count[row], sequence)
+        used[row] += sequence.length
+    return out
+
+
+def align_right(sequences, length: int, width: int) -> Rows:
+    """One sequence per row, aligned at its end: prompts for decoding, where every row then continues at the same slot."""
+    out = empty_rows(len(sequences), length, width)
+    for i, sequence in enumerate(sequences):
+        if sequence.length > length:
+            raise ValueError(f"prompt {i} has {sequence.length} positions, more than the {length} allowed; shorten it")
+        _write(out, i, length - sequence.length, 1, sequence)
+    return out

@@ -1,0 +1,169 @@
+"""The training loop of the language model: text alone (pretraining) or the grounding tasks, one loop for both.
+
+A batch is a pure function of (seed, step), a checkpoint holds parameters, optimiser and step, so a killed run continues
+to the same result, bit for bit on CPU.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import functools
+import json
+import pathlib
+from collections.abc import Callable
+
+import jax
+import numpy as np
+import optax
+
+from kalm_jax import parallel
+from kalm_jax.grounding.loss import LossWeights, loss
+from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.grounding.rows import Rows
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Settings of the optimisation.
+
+    Attributes:
+      steps: number of updates.
+      learning_rate: peak; rises linearly over `warmup` (a share of the steps), falls as a cosine to a twentieth.
+      warmup: share of the steps.
+      weight_decay: of AdamW, on matrices only.
+      clip: largest global gradient norm.
+      beta2: second moment decay of AdamW.
+      weights: of the loss terms.
+      log_every, checkpoint_every: in steps.
+    """
+
+    steps: int
+    learning_rate: float = 2e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    beta2: float = 0.98
+    weights: LossWeights = LossWeights()
+    log_every: int = 20
+    checkpoint_every: int = 250
+
+
+def optimiser(config: TrainConfig) -> optax.GradientTransformation:
+    """AdamW under a warm-up and cosine schedule, with clipped gradients."""
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0,
+        config.learning_rate,
+        max(1, round(config.warmup * config.steps)),
+        max(2, config.steps),
+        config.learning_rate / 20,
+    )
+
+    def matrices(params):
+        return jax.tree.map(lambda x: x.ndim > 1, params)
+
+    adam = optax.adamw(schedule, b2=config.beta2, weight_decay=config.weight_decay, mask=matrices)
+    return optax.chain(optax.clip_by_global_norm(config.clip), adam)
+
+
+@functools.partial(jax.jit, static_argnames=("model", "config"), donate_argnames=("params", "opt_state"))
+def train_step(params, opt_state, rows: Rows, *, model: GroundedModel, config: TrainConfig):
+    """One update; returns (params, opt_state, metrics)."""
+    grads, metrics = jax.grad(lambda p: loss(model, p, rows, config.weights), has_aux=True)(params)
+    updates, opt_state = optimiser(config).update(grads, opt_state, params)
+    metrics["gradient_norm"] = optax.global_norm(grads)
+    return optax.apply_updates(params, updates), opt_state, metrics
+
+
+def fit(
+    model: GroundedModel,
+    params: dict,
+    batches: Callable[[int], Rows],
+    config: TrainConfig,
+    folder: str | pathlib.Path | None = None,
+    progress: Callable | None = None,
+    validate: Callable[[dict], dict] | None = None,
+    validate_every: int = 0,
+) -> tuple[dict, list[dict]]:
+    """Trains and returns (parameters, curve); continues from the last checkpoint in `folder`.
+
+    Args:
+      model: what to train.
+      params: where to start when there is no checkpoint.
+      batches: step -> Rows, a pure function, called ahead in a background thread.
+      config: see `TrainConfig`.
+      folder: where checkpoints and `curve.jsonl` are kept; None keeps nothing.
+      progress: called as progress(done, total, **metrics).
+      validate: parameters -> metrics, called every `validate_every` steps and added to the curve.
+
+    Raises:
+      FloatingPointError: the loss is not finite; the last checkpoint is untouched.
+    """
+    manager = _manager(folder) if folder is not None else None
+    mesh = parallel.data_mesh(batches(0).kind.shape[0])
+    params = parallel.replicate(mesh, jax.tree.map(np.asarray, params))
+    state = {"params": params, "opt": parallel.replicate(mesh, optimiser(config).init(params))}
+    first, curve = 0, []
+    if manager is not None and manager.latest_step() is not None:
+        first = manager.latest_step()
+        state = _restore(manager, first, state)
+        curve = [row for row in _read_curve(folder) if row["step"] <= first]
+    params, opt_state, sums, count = state["params"], state["opt"], {}, 0
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(batches, first)
+        for step in range(first + 1, config.steps + 1):
+            rows = parallel.split_batch(mesh, ahead.result())
+            ahead = pool.submit(batches, step)
+            params, opt_state, metrics = train_step(params, opt_state, rows, model=model, config=config)
+            sums = {k: sums.get(k, 0.0) + v for k, v in metrics.items()}
+            count += 1
+            last = step == config.steps
+            if step % config.log_every == 0 or last:
+                row = {"step": step, **{k: float(v) / count for k, v in sums.items()}}
+                if not np.isfinite(row["loss"]):
+                    raise FloatingPointError(f"the loss is {row['loss']} at step {step}; lower the learning rate")
+                if validate is not None and validate_every and (step % validate_every == 0 or last):
+                    row.update(validate(params))
+                curve.append(row)
+                sums, count = {}, 0
+                if progress is not None:
+                    progress(step, config.steps, **{k: row[k] for k in row if k != "step"})
+            if manager is not None and (step % config.checkpoint_every == 0 or last):
+                _write_curve(folder, curve)
+                _save(manager, step, {"params": params, "opt": opt_state})
+    if manager is not None:
+        manager.wait_until_finished()
+        manager.close()
+    return jax.tree.map(np.asarray, params), curve
+
+
+def _manager(folder):
+    import orbax.checkpoint as ocp
+
+    path = pathlib.Path(folder).absolute() / "checkpoints"
+    return ocp.CheckpointManager(path, options=ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False))
+
+
+def _save(manager, step, state):
+    import orbax.checkpoint as ocp
+
+    manager.save(step, args=ocp.args.StandardSave(state), force=True)
+
+
+def _restore(manager, step, like):
+    import orbax.checkpoint as ocp
+
+    abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
+    return manager.restore(step, args=ocp.args.StandardRestore(abstract))
+
+
+def _read_curve(folder) -> list[dict]:
+    path = pathlib.Path(folder) / "curve.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _write_curve(folder, curve) -> None:
+    path = pathlib.Path(folder) / "curve.jsonl"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(json.dumps(row) + "\n" for row in curve))
+    temporary.replace(path)

@@ -1,0 +1,93 @@
+"""Words to token ids and back, and training of the built-in model's own tokenizer."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+PAD, BOS, EOS = "<pad>", "<s>", "</s>"
+
+
+class Tokenizer:
+    """A Hugging Face tokenizer reduced to what the library needs.
+
+    Attributes:
+      vocab_size: number of token ids.
+      pad_id, bos_id, eos_id: ids of the special tokens (pad falls back to eos where a model has none).
+    """
+
+    def __init__(self, tokenizer):
+        self._tokenizer = tokenizer
+        self.vocab_size = len(tokenizer)
+        self.bos_id, self.eos_id = tokenizer.bos_token_id, tokenizer.eos_token_id
+        if self.eos_id is None:
+            raise ValueError("the tokenizer has no end-of-sequence token; add eos_token to its tokenizer_config.json")
+        self.bos_id = self.eos_id if self.bos_id is None else self.bos_id
+        self.pad_id = self.eos_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text`, without special tokens."""
+        return self._tokenizer.encode(text, add_special_tokens=False)
+
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of many texts at once."""
+        if not len(texts):
+            return []
+        return self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of token ids, without special tokens."""
+        return self._tokenizer.decode([int(i) for i in ids], skip_special_tokens=True).strip()
+
+    def save(self, folder: str | pathlib.Path) -> None:
+        """Writes tokenizer.json and tokenizer_config.json into `folder`."""
+        self._tokenizer.save_pretrained(str(folder))
+
+
+def load_tokenizer(folder: str | pathlib.Path) -> Tokenizer:
+    """The tokenizer of a Hugging Face folder; nothing is downloaded."""
+    folder = pathlib.Path(folder)
+    if not (folder / "tokenizer.json").exists():
+        raise FileNotFoundError(f"{folder} has no tokenizer.json; copy the model's tokenizer there")
+    from transformers import PreTrainedTokenizerFast
+
+    # Not AutoTokenizer: by the model's family it would choose a class that rebuilds the text normalisation its own way.
+    return Tokenizer(PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True))
+
+
+def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
+    """A byte-level BPE tokenizer (any text can be encoded) that lower-cases, trained on `documents`."""
+    from tokenizers import Tokenizer as Model
+    from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    model = Model(models.BPE())
+    model.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    model.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[PAD, BOS, EOS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    model.train_from_iterator(documents, trainer)
+    return Tokenizer(
+        PreTrainedTokenizerFast(tokenizer_object=model, pad_token=PAD, bos_token=BOS, eos_token=EOS, clean_up_tokenization_spaces=False)
+    )
+
+
+def left_pad(rows: Sequence[Sequence[int]], pad_id: int, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Token ids (B, T) and validity (B, T), rows aligned at their end, T = `width` or the longest row."""
+    width = width or max((len(r) for r in rows), default=1)
+    ids = np.full((len(rows), width), pad_id, np.int32)
+    valid = np.zeros((len(rows), width), bool)
+    for i, row in enumerate(rows):
+        if len(row) > width:
+            raise ValueError(f"row {i} has {len(row)} tokens, more than the {width} allowed; shorten the text")
+        if len(row):
+            ids[i, width - len(row) :] = row
+            valid[i, width - len(row) :] = True
+    return ids, valid

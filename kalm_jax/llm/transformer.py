@@ -1,0 +1,211 @@
+"""A Llama-family transformer in Flax, with a key-value cache.
+
+Dimension letters: B batch, T positions now, S positions in the cache, D model width, N query heads,
+K key/value heads, H head width, F feed-forward width, V vocabulary.
+
+The model is called in three parts, so that numbers can enter and leave beside the words:
+`embed` (tokens -> vectors), `backbone` (vectors -> hidden states), `logits` (hidden states -> words).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+Cache = list[dict[str, jax.Array]]
+"""One {"k", "v"} per layer, each (B, K, S, H): heads first, which decodes several times faster than (B, S, K, H)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LlamaConfig:
+    """Shape of a Llama-family model; the names are those of a Hugging Face `config.json`, shortened.
+
+    Attributes:
+      vocab_size: V.
+      width: D, `hidden_size`.
+      layers: `num_hidden_layers`.
+      heads: N, `num_attention_heads`.
+      kv_heads: K, `num_key_value_heads`; fewer than `heads` is grouped-query attention.
+      head_dim: H.
+      ffn_dim: F, `intermediate_size`.
+      rope_theta: base of the rotary embedding.
+      norm_eps: epsilon of RMSNorm.
+      tie_embeddings: the word head is the transposed embedding.
+      qkv_bias: biases on query, key and value projections (Qwen2).
+      qk_norm: RMSNorm on queries and keys before the rotation (Qwen3).
+    """
+
+    vocab_size: int
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 4
+    head_dim: int = 32
+    ffn_dim: int = 320
+    rope_theta: float = 10000.0
+    norm_eps: float = 1e-5
+    tie_embeddings: bool = True
+    qkv_bias: bool = False
+    qk_norm: bool = False
+
+    def __post_init__(self):
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads={self.heads} is not a multiple of kv_heads={self.kv_heads}")
+        if self.head_dim % 2:
+            raise ValueError(f"head_dim={self.head_dim} must be even for the rotary embedding")
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm, in float32, scaled after the cast back (as Llama does)."""
+
+    eps: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        h = x.astype(jnp.float32)
+        h = h * jax.lax.rsqrt(jnp.mean(h * h, axis=-1, keepdims=True) + self.eps)
+        return h.astype(x.dtype) * scale.astype(x.dtype)
+
+
+def rotary_tables(positions: jax.Array, head_dim: int, theta: float) -> tuple[jax.Array, jax.Array]:
+    """Cosines and sines (B, T, H/2), in float32: bfloat16 would round position 257 to 256."""
+    frequency = theta ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
+    angle = positions.astype(jnp.float32)[..., None] * frequency
+    return jnp.cos(angle), jnp.sin(angle)
+
+
+def rotate(x: jax.Array, cos: jax.Array, sin: jax.Array) -> jax.Array:
+    """Rotary embedding of x (B, heads, T, H), halves convention (first half with second half)."""
+    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+    cos, sin = cos[:, None], sin[:, None]
+    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x.dtype)
+
+
+class Attention(nn.Module):
+    """Causal self-attention with grouped key/value heads and an optional cache."""
+
+    config: LlamaConfig
+
+    @nn.compact
+    def __call__(self, x, cos, sin, mask, cache=None, index=None):
+        c = self.config
+
+        def project(name, heads):
+            y = nn.DenseGeneral((heads, c.head_dim), use_bias=c.qkv_bias, dtype=x.dtype, name=name)(x)
+            return y.transpose(0, 2, 1, 3)  # [B, heads, T, H]
+
+        q, k, v = project("q", c.heads), project("k", c.kv_heads), project("v", c.kv_heads)
+        if c.qk_norm:
+            q, k = RMSNorm(c.norm_eps, name="q_norm")(q), RMSNorm(c.norm_eps, name="k_norm")(k)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        if cache is not None:
+            k = jax.lax.dynamic_update_slice(cache["k"], k.astype(cache["k"].dtype), (0, 0, index, 0))
+            v = jax.lax.dynamic_update_slice(cache["v"], v.astype(cache["v"].dtype), (0, 0, index, 0))
+            cache = {"k": k, "v": v}
+        b, n, t, h = q.shape
+        q = q.reshape(b, c.kv_heads, n // c.kv_heads, t, h) / math.sqrt(h)
+        scores = jnp.einsum("bkgth,bksh->bkgts", q, k).astype(jnp.float32)  # [B, K, N/K, T, S]
+        scores = jnp.where(mask[:, None, None], scores, -1e30)
+        weights = jax.nn.softmax(scores, axis=-1).astype(x.dtype)
+        y = jnp.einsum("bkgts,bksh->bkgth", weights, v).reshape(b, n, t, h).transpose(0, 2, 1, 3)
+        return nn.DenseGeneral(c.width, axis=(-2, -1), use_bias=False, dtype=x.dtype, name="o")(y), cache
+
+
+class FeedForward(nn.Module):
+    """SwiGLU."""
+
+    config: LlamaConfig
+
+    @nn.compact
+    def __call__(self, x):
+        c = self.config
+        gate = nn.Dense(c.ffn_dim, use_bias=False, dtype=x.dtype, name="gate")(x)
+        up = nn.Dense(c.ffn_dim, use_bias=False, dtype=x.dtype, name="up")(x)
+        return nn.Dense(c.width, use_bias=False, dtype=x.dtype, name="down")(nn.silu(gate) * up)
+
+
+class Layer(nn.Module):
+    """One pre-norm block: attention, then feed-forward."""
+
+    config: LlamaConfig
+
+    @nn.compact
+    def __call__(self, x, cos, sin, mask, cache=None, index=None):
+        h = RMSNorm(self.config.norm_eps, name="attention_norm")(x)
+        h, cache = Attention(self.config, name="attention")(h, cos, sin, mask, cache, index)
+        x = x + h
+        h = RMSNorm(self.config.norm_eps, name="ffn_norm")(x)
+        return x + FeedForward(self.config, name="ffn")(h), cache
+
+
+class Llama(nn.Module):
+    """The model; see the module's first lines for its three parts."""
+
+    config: LlamaConfig
+
+    def setup(self):
+        c = self.config
+        self.embedding = nn.Embed(c.vocab_size, c.width, embedding_init=nn.initializers.normal(0.02))
+        self.layers = [Layer(c, name=f"layer_{i}") for i in range(c.layers)]
+        self.norm = RMSNorm(c.norm_eps)
+        if not c.tie_embeddings:
+            self.head = nn.Dense(c.vocab_size, use_bias=False)
+
+    def embed(self, tokens: jax.Array) -> jax.Array:
+        """Word vectors (B, T, D) of token ids (B, T)."""
+        return self.embedding(tokens)
+
+    def backbone(self, x, positions, mask, cache: Cache | None = None, index=None) -> tuple[jax.Array, Cache | None]:
+        """Hidden states after the last norm, and the cache with these positions written.
+
+        Args:
+          x: (B, T, D) vectors.
+          positions: (B, T) int, rotary positions.
+          mask: (B, T, S) bool, True where query t may look at key s; S = T without a cache.
+          cache: keys and values of earlier positions, or None.
+          index: scalar int, where in the cache these T positions are written (left-padded rows share it).
+        """
+        chex.assert_rank([x, positions, mask], [3, 2, 3])
+        cos, sin = rotary_tables(positions, self.config.head_dim, self.config.rope_theta)
+        new_cache = []
+        for i, layer in enumerate(self.layers):
+            x, entry = layer(x, cos, sin, mask, None if cache is None else cache[i], index)
+            new_cache.append(entry)
+        return self.norm(x), None if cache is None else new_cache
+
+    def logits(self, hidden: jax.Array) -> jax.Array:
+        """Word logits (..., V) in float32."""
+        if self.config.tie_embeddings:
+            return self.embedding.attend(hidden).astype(jnp.float32)
+        return self.head(hidden).astype(jnp.float32)
+
+    def __call__(self, tokens, positions, mask):
+        """Word logits (B, T, V) of token ids (B, T): the whole model at once."""
+        hidden, _ = self.backbone(self.embed(tokens), positions, mask)
+        return self.logits(hidden)
+
+
+def empty_cache(config: LlamaConfig, batch: int, size: int, dtype=jnp.float32) -> Cache:
+    """A cache of zeros for `size` positions: per layer {"k", "v"} of shape (B, K, S, H)."""
+    shape = (batch, config.kv_heads, size, config.head_dim)
+    return [{"k": jnp.zeros(shape, dtype), "v": jnp.zeros(shape, dtype)} for _ in range(config.layers)]
+
+
+def packed_mask(segments: jax.Array) -> jax.Array:
+    """(B, T, T) bool: causal, and only within the same segment. `segments` (B, T) int, 0 is padding."""
+    t = segments.shape[1]
+    same = (segments[:, :, None] == segments[:, None, :]) & (segments[:, None, :] > 0)
+    return same & jnp.tril(jnp.ones((t, t), bool))
+
+
+def prefix_mask(valid: jax.Array, size: int) -> jax.Array:
+    """(B, T, S) bool for left-padded prompts: causal over valid positions. `valid` (B, T) bool, S = size >= T."""
+    t = valid.shape[1]
+    mask = valid[:, None, :] & jnp.tril(jnp.ones((t, t), bool))
+    return jnp.pad(mask, ((0, 0), (0, 0), (0, size - t)))

@@ -1,0 +1,239 @@
+"""What the rows of a run amount to: success pooled over seeds, differences between arms, rates of imagined rollouts.
+
+Rows are plain dicts as they stand in `results.csv`; numbers may be text, as `csv.DictReader` gives them. Every interval
+comes from `kalm_jax.evaluation` and covers 95%.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from kalm_jax.data.rollouts import LEVELS
+from kalm_jax.evaluation.intervals import difference_interval, pooled_interval, wilson_interval
+
+HORIZON, EARLY = 50, 10
+"""Pushes allowed in an episode, and the stricter limit reported beside it."""
+FLOOR, CEILING = "random", "lookahead"
+"""Algorithms whose rows are the random floor and the lookahead ceiling."""
+ARM_ORDER = ("offline", "kalm", "oracle", "llm_policy", "decision_transformer")
+LEVEL_NAMES = {
+    "offline": "goals of the data",
+    "rephrase": "rephrase",
+    "unseen_easy": "unseen easy",
+    "unseen_hard": "unseen hard",
+}
+ALGORITHM_NAMES = {
+    "bc": "BC",
+    "td3bc": "TD3+BC",
+    "cql": "CQL",
+    "iql": "IQL",
+    "awac": "AWAC",
+    "combo": "COMBO",
+    "edac": "EDAC",
+    FLOOR: "random pushes (floor)",
+    CEILING: "lookahead (ceiling)",
+}
+
+PAPER_MATCH = {"rephrase": 85, "unseen_easy": 36, "unseen_hard": 28}
+"""Match rates in percent, KALM (NeurIPS 2024) table 1."""
+PAPER_UNREALISTIC = {"rephrase": (18.4, 0.1), "unseen_easy": (0.0, 0.2), "unseen_hard": (4.3, 0.2)}
+"""Percent of imagined CLEVR-Robot transitions off the bench and beyond the dynamics, as the paper reports them."""
+PAPER_EXPLANATION = "over 85"
+PAPER_NAME = "KALM paper (Llama-2-7B)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """A rate or a difference of rates with its 95% interval, each a fraction (not percent); NaN where unknown."""
+
+    value: float
+    low: float
+    high: float
+
+    def clear_of_zero(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Success:
+    """Success of one policy kind at one level (and family), pooled over seeds.
+
+    Attributes:
+      environment, algorithm, arm, level, action_choice: as in the rows.
+      family: goal family, or "" for all families of the level together.
+      seeds: number of training seeds; episodes: number of episodes over all seeds.
+      within: share of episodes that reach the goal within `HORIZON` pushes; early: within `EARLY` pushes.
+      median_steps: median number of pushes of the successful episodes (of several rows: the row medians' median,
+        each counted as often as it has successes), NaN without success.
+      by_seed: (seeds, 3) episodes, successes, early successes of each seed.
+    """
+
+    environment: str
+    algorithm: str
+    arm: str
+    level: str
+    family: str
+    action_choice: str
+    seeds: int
+    episodes: int
+    within: Share
+    early: Share
+    median_steps: float
+    by_seed: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """How much more often `arm` succeeds than `base`, with the same algorithm, level and action choice."""
+
+    environment: str
+    algorithm: str
+    level: str
+    action_choice: str
+    arm: str
+    base: str
+    within: Share
+    early: Share
+
+
+def number(value) -> float:
+    """A float from a number or its text; NaN from None, empty text or "nan"."""
+    return math.nan if value is None or value == "" else float(value)
+
+
+def rank(order: Sequence[str], name: str) -> tuple[int, str]:
+    """Sort key: the names of `order` first and in its order, others behind them by alphabet."""
+    return (order.index(name), "") if name in order else (len(order), name)
+
+
+def learner_name(algorithm: str, action_choice: str = "") -> str:
+    """What a reader sees, such as "TD3+BC greedy"; floor and ceiling carry no action choice."""
+    name = ALGORITHM_NAMES.get(algorithm, algorithm)
+    return name if algorithm in (FLOOR, CEILING) or not action_choice else f"{name} {action_choice}"
+
+
+def weighted_median(values: Iterable[float], weights: Iterable[float]) -> float:
+    """The smallest value at which half of the weight is reached; NaN when nothing has weight."""
+    pairs = sorted((v, w) for v, w in zip(values, weights, strict=True) if w > 0 and not math.isnan(v))
+    half, seen = sum(w for _, w in pairs) / 2, 0.0
+    for value, weight in pairs:
+        seen += weight
+        if seen >= half:
+            return value
+    return math.nan
+
+
+def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Success]:
+    """Pools result rows over seeds, and over the families of a level unless `by_family`, in the order of the tables."""
+    groups = collections.defaultdict(list)
+    for row in results:
+        family = str(row["family"]) if by_family else ""
+        key = (*(str(row[k]) for k in ("environment", "algorithm", "arm", "level")), family, str(row["action_choice"]))
+        groups[key].append(row)
+    pooled = [_pool(key, rows) for key, rows in groups.items()]
+    return sorted(
+        pooled,
+        key=lambda s: (
+            s.environment,
+            rank(LEVELS, s.level),
+            s.family,
+            (s.algorithm == CEILING, s.algorithm != FLOOR, s.algorithm),
+            s.action_choice,
+            rank(ARM_ORDER, s.arm),
+        ),
+    )
+
+
+def _pool(key: tuple[str, ...], rows: list[Mapping]) -> Success:
+    by_seed = collections.defaultdict(lambda: np.zeros(3))
+    for row in rows:
+        by_seed[str(row["seed"])] += [number(row[k]) for k in ("episodes", "successes", "successes_10")]
+    counts = np.array([by_seed[seed] for seed in sorted(by_seed)])
+    environment, algorithm, arm, level, family, choice = key
+    if counts[:, 0].min() <= 0:
+        raise ValueError(f"results of {algorithm}, arm {arm}, level {level}: a seed has no episode; leave its rows out")
+    median = weighted_median([number(r["median_steps"]) for r in rows], [number(r["successes"]) for r in rows])
+    return Success(
+        *(environment, algorithm, arm, level, family, choice, len(counts), int(counts[:, 0].sum())),
+        within=_share(counts[:, 1], counts[:, 0]),
+        early=_share(counts[:, 2], counts[:, 0]),
+        median_steps=median,
+        by_seed=counts,
+    )
+
+
+def _share(good: np.ndarray, episodes: np.ndarray) -> Share:
+    low, high = pooled_interval(good, episodes)
+    return Share(float(good.sum() / episodes.sum()), float(low), float(high))
+
+
+def differences(pooled: Iterable[Success], arm: str = "kalm", base: str = "offline") -> list[Difference]:
+    """The difference `arm` minus `base` wherever both were evaluated."""
+    pooled = [s for s in pooled if not s.family]
+    bases = {(s.environment, s.algorithm, s.level, s.action_choice): s for s in pooled if s.arm == base}
+    found = []
+    for s in pooled:
+        other = bases.get((s.environment, s.algorithm, s.level, s.action_choice))
+        if s.arm == arm and other is not None:
+            parts = (_difference(s.by_seed, other.by_seed, column) for column in (1, 2))
+            found.append(Difference(s.environment, s.algorithm, s.level, s.action_choice, arm, base, *parts))
+    return found
+
+
+def _difference(new: np.ndarray, old: np.ndarray, column: int) -> Share:
+    low, high = difference_interval(new[:, column], new[:, 0], old[:, column], old[:, 0])
+    value = new[:, column].sum() / new[:, 0].sum() - old[:, column].sum() / old[:, 0].sum()
+    return Share(float(value), float(low), float(high))
+
+
+def same_learner(a: Success | Difference, b: Success | Difference) -> bool:
+    """Whether both are about one algorithm, level, environment and action choice."""
+    return all(getattr(a, k) == getattr(b, k) for k in ("environment", "algorithm", "level", "action_choice"))
+
+
+def share_of_the_way(pooled: Sequence[Success], difference: Difference) -> float:
+    """Which part of the way from `offline` to `oracle` the arm `kalm` covers (within `HORIZON`), 1 = all of it.
+
+    NaN where no oracle was evaluated, or where the oracle is not clearly ahead of offline: a share of nearly nothing is
+    noise.
+    """
+    whole = [d.within for d in differences(pooled, "oracle") if same_learner(d, difference)]
+    return difference.within.value / whole[0].value if whole and whole[0].low > 0 else math.nan
+
+
+def rate(row: Mapping, good: str, total: str) -> Share | None:
+    """The share row[good] / row[total] with its interval; None where the row has no such count or the total is zero."""
+    counts = number(row.get(good)), number(row.get(total))
+    if any(math.isnan(x) for x in counts) or counts[1] == 0:
+        return None
+    low, high = wilson_interval(int(counts[0]), int(counts[1]))
+    return Share(counts[0] / counts[1], float(low), float(high))
+
+
+def sum_rows(rows: Iterable[Mapping], key: str) -> list[dict]:
+    """One dict for every value of `key`, in order of appearance, with the counts of its rows added up.
+
+    Text columns other than `key` fall away; a count that only some of the rows have is the sum of those.
+    """
+    sums: dict[str, dict] = {}
+    for row in rows:
+        into = sums.setdefault(str(row[key]), {key: str(row[key])})
+        for name, value in row.items():
+            try:
+                count = number(value)
+            except ValueError:
+                continue
+            if name != key and not math.isnan(count):
+                into[name] = into.get(name, 0.0) + count
+    return list(sums.values())
+
+
+def levels_of(rows: Iterable[Mapping]) -> list[str]:
+    """The levels that the rows name, in the order of `LEVELS`."""
+    return sorted({str(row["level"]) for row in rows}, key=lambda level: rank(LEVELS, level))
