@@ -10,7 +10,7 @@ import dataclasses
 import json
 import pathlib
 
-from absl import app, flags
+from absl import app, flags, logging
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", None, "Folder for the model and its checkpoints.", required=True)
@@ -29,6 +29,7 @@ def main(argv):
         raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
     from kalm_jax import parallel
 
+    logging.set_verbosity(logging.WARNING)
     parallel.start()
     import jax
     import numpy as np
@@ -63,7 +64,7 @@ def main(argv):
     batches = Batches(None, None, tokenizer, text, corpus.sample_document, FLAGS.rows, FLAGS.row_length, 1, FLAGS.seed)
     train = TrainConfig(FLAGS.steps, learning_rate=FLAGS.learning_rate, checkpoint_every=500)
     settings = {"model": dataclasses.asdict(config), "rows": FLAGS.rows, "row_length": FLAGS.row_length, "seed": FLAGS.seed}
-    _check_same(output / "pretraining.json", {**settings, "training": dataclasses.asdict(train)})
+    _check_same(output / "pretraining.json", {**settings, "steps": FLAGS.steps, "learning_rate": FLAGS.learning_rate})
     with Progress("pretrain", train.steps) as progress:
         params, curve = fit(model, init_params(model, jax.random.key(FLAGS.seed)), batches, train, output, progress.update)
     save_model(output, config, params["llm"], tokenizer, dtype=np.float16)

@@ -51,7 +51,7 @@ class ReplayResult:
 
 
 def load_recorded(path: str) -> dict[str, np.ndarray]:
-    """The fields that a replay needs, checked, all with leading axes (N, T).
+    """The fields that a replay needs, checked, with leading axes (N, T); also "family" (N,) and "goal" (N, 9).
 
     Raises OSError where the file cannot be opened and ValueError where a field is missing, misshapen or not finite.
     """
@@ -87,16 +87,27 @@ def load_recorded(path: str) -> dict[str, np.ndarray]:
     if bad.any():
         at = tuple(np.argwhere(bad)[0])
         raise ValueError(f"{path}: actions{[int(i) for i in at]} is {actions[at]}, want 0..{NUM_ACTIONS - 1}")
-    return fields
+    return fields | _read_goals(path, fields["goals"][:, 0])
+
+
+def _read_goals(path: str, vectors) -> dict[str, np.ndarray]:
+    """Family (N,) and goal array (N, 9) of the authors' goal vectors, one for each rollout."""
+    families, goals = [], []
+    for rollout, vector in enumerate(vectors):
+        try:
+            family, goal = clevr_goals.from_authors(vector)
+        except ValueError as error:
+            raise ValueError(f"{path}: goals[{rollout}]: {error}") from error
+        families.append(family)
+        goals.append(goal)
+    return {"family": np.array(families), "goal": np.stack(goals)}
 
 
 def replay(fields: dict[str, np.ndarray], simulator: ClevrSimulator) -> ReplayResult:
     """Steps the simulator once from every recorded state of `load_recorded`'s fields and compares."""
     valid = fields["masks"].astype(bool)
-    goals = [clevr_goals.from_authors(goal) for goal in fields["goals"][:, 0]]
     rollout = np.nonzero(valid)[0]
-    family = np.array([family for family, _ in goals])[rollout]
-    goal = np.stack([array for _, array in goals])[rollout]
+    family, goal = fields["family"][rollout], fields["goal"][rollout]
     observation, following = fields["observations"][valid], fields["next_observations"][valid]
     actions = fields["actions"][valid].astype(np.int64)
     after = observation_of(simulator.push(fields["states"][valid], actions))

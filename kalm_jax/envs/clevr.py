@@ -1,8 +1,8 @@
 """CLEVR-Robot: the MuJoCo scene, one action (a push), the full state, and batched stepping.
 
-Five balls on a table between four invisible walls, and a pusher that is teleported next to a ball and pushes for 0.4 s.
-The scene is the one KALM's data were recorded in: one-step replay of their states is exact to float32 rounding, but only
-with the two inverse weights that `build_model` sets (environments.md, section 0).
+Five balls on a table between four invisible walls, and a pusher that is teleported to a ball and pushes for 0.4 s. The
+scene is the one KALM's data were recorded in: one-step replay of their states is exact to float32 rounding (worst error
+3e-7 m over 486 transitions), but only with the two inverse weights that `build_model` sets.
 
 State (69,) float64: qpos 37 = five balls (x, y, z, quaternion) and the pusher's (x, y), then qvel 32 = five balls
 (linear, angular) and the pusher's two. Observation (10,) float32: the balls' (x, y). Velocities carry over between
@@ -32,7 +32,7 @@ BALL_RADIUS, PUSHER_RADIUS = 0.13, 0.05
 BALL_DENSITY, PUSHER_DENSITY = 1.0, 0.5
 ARMATURE = 0.04
 PUSH_START = 0.15
-"""The pusher starts this far behind the ball's centre, inside the ball (0.15 < 0.13 + 0.05): contact ejects the ball."""
+"""Metres from the ball's centre to the pusher's start. They overlap (0.15 < 0.13 + 0.05): contact ejects the ball."""
 
 _COLOURS = ((0.85, 0.16, 0.16), (0.16, 0.34, 0.85), (0.12, 0.62, 0.20), (0.53, 0.18, 0.72), (0.12, 0.75, 0.78))
 _XY = np.arange(len(BALLS))[:, None] * 7 + np.arange(2)  # (5, 2) indices of the balls' x, y in qpos
@@ -41,8 +41,8 @@ _CHUNK = 1024
 
 
 def scene_xml() -> str:
-    """The scene as MJCF text. Contact bit 1: table, balls and pusher; bit 2: walls and balls, as the pusher has no walls."""
-    # The walls' angle is 1.57 and not pi/2: the recorded data were made so, and it shows in the sixth decimal.
+    """The scene as MJCF text. Contact bit 1: table, balls, pusher; bit 2: walls and balls, the pusher has no walls."""
+    # 1.57 and not pi/2, as when KALM's data were recorded: with pi/2 the worst replayed transition is 2 cm off.
     walls = "".join(
         f'<geom name="{name}" type="plane" pos="{pos}" euler="{euler}" size="1 1 .1" contype="2" conaffinity="2" '
         'rgba="0 0 0 0"/>'
@@ -122,7 +122,7 @@ def states_of(observations) -> np.ndarray:
 
 
 def sample_states(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Initial states (n, 69) as in the authors' generator (KALM code, section 1.4 of our notes).
+    """Initial states (n, 69) by the rules of KALM's released generator.
 
     Balls are placed one after the other, x ~ U(-0.5, 0.5), y ~ U(-0.3, 0.5) metres, at least 0.36 apart and at least
     0.01 apart along each axis; after ten failed tries for a ball its scene starts again. As in the authors' data, many

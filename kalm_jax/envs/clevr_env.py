@@ -287,7 +287,9 @@ class ClevrRobotVectorEnv(gymnasium.vector.VectorEnv):
         options = dict(options or {})
         mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, bool)))
         if mask.shape != (self.num_envs,) or mask.dtype != bool or not mask.any():
-            raise ValueError(f'"reset_mask" is {mask.dtype} {mask.shape}: want ({self.num_envs},) bool, some of it True')
+            raise ValueError(
+                f'"reset_mask" is {mask.dtype} {mask.shape}: want ({self.num_envs},) bool, some of it True'
+            )
         seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else seed
         seeds = [None] * self.num_envs if seeds is None else list(seeds)
         if len(seeds) != self.num_envs:
@@ -334,7 +336,9 @@ class ClevrRobotVectorEnv(gymnasium.vector.VectorEnv):
         for i in np.flatnonzero(finished):
             last[i] = observations[i]
         final = {
-            name: finished & value if name.startswith("_") else np.where(self._rows(finished, value), value, _empty(value))
+            name: finished & value
+            if name.startswith("_")
+            else np.where(self._rows(finished, value), value, _empty(value))
             for name, value in info.items()
         }
         self._start(np.flatnonzero(finished))

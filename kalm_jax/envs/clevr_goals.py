@@ -70,7 +70,9 @@ def make_goal(family: int, *triples: tuple[int, int, int]) -> np.ndarray:
         raise ValueError(f"family {family!r} is not one of 0..{len(FAMILIES) - 1}, the indices of {FAMILIES}")
     wanted = {RELATION: 1, MOVE: 1, TWO_RELATIONS: 2, THREE_RELATIONS: 3}.get(family, 0)
     if len(triples) != wanted:
-        raise ValueError(f"{FAMILIES[family]} takes {wanted} (source, reference, direction) triples, got {len(triples)}")
+        raise ValueError(
+            f"{FAMILIES[family]} takes {wanted} (source, reference, direction) triples, got {len(triples)}"
+        )
     for source, reference, direction in triples:
         balls, directions = range(len(BALLS)), range(len(DIRECTIONS))
         if family == MOVE:
@@ -157,7 +159,7 @@ def _parts(xp, family, goal, observation):
 
 
 def satisfied(family, goal, observation):
-    """(N,) bool: the state fulfils the goal (KALM code, section 1.7 of our notes).
+    """(N,) bool: the state fulfils the goal, by the tests of KALM's released code.
 
     Args:
       family: () or (N,) int, index into `FAMILIES`.

@@ -1,9 +1,8 @@
 """The sentence patterns of the pretraining text: cores that say what should hold, and frames that ask for it.
 
-A core is written in one of several grammatical styles (imperative, infinitive, clause, ...) for each family of goals; a frame of the
-same style wraps it: "could you [core]" goes with every imperative, be it about one relation, a conjunction or a line. Notation as in
-`kalm_jax.envs.corpus_words`; `[core]` is the wrapped core, `[SEQ]` the five colours in line order and `[SEQR]` reversed, `[SEQO]` the
-four balls other than green.
+A core is written in one of several grammatical styles (imperative, infinitive, clause, ...) for each family of goals; a
+frame of the same style wraps it: "could you [core]" goes with every imperative, be it about one relation, a conjunction
+or a line. Notation as in `kalm_jax.envs.corpus_words`; `[core]` is the wrapped core.
 """
 
 from __future__ import annotations
@@ -122,10 +121,9 @@ FRAMES = {
 
 RELATION_CORES = {
     "imp": """40*[v] [A] [dest] | 8*[mb] [v] [A] [dest] | 6*[v] [A] [dest] [ma] | 5*[v] [A] [ma] [dest]
-        | 12*[keepv] [A] [REL] | 6*[REL], [v] [A] | 3*[REL] [v] [A] | 3*get [A] to [be] [REL]
-        | 5*make [A] [be] [REL] | 2*have [A] [be] [REL] | 5*let [A] [be] [REL]
-        | 2*give [A] a [pushn] so that it [is] [REL] | 3*[v] [A] and [keepv] it [REL] | find a place for [A] [REL]
-        | see that [A] [is] [REL] | use [B] as a reference and [v] [A] to its [SIDE]
+        | 12*[keepv] [A] [REL] | 3*get [A] to [be] [REL] | 5*make [A] [be] [REL] | 2*have [A] [be] [REL]
+        | 5*let [A] [be] [REL] | 2*give [A] a [pushn] so that it [is] [REL] | 3*[v] [A] and [keepv] it [REL]
+        | find a place for [A] [REL] | see that [A] [is] [REL] | use [B] as a reference and [v] [A] to its [SIDE]
         | 2*[v] [A] so that [B] [is] [OPPIT] | 3*let [B] have [A] [RELIT] | give [B] [A] as its [SIDE] neighbor
         | 2*make [A] the [SIDE] neighbor of [B] | 3*take [A] and [v] it [dest] | 2*pick [A] and [v] it [dest]
         | change the position of [A] so that it [is] [REL] | 2*make [A] go [dest] | 2*cause [A] to [be] [REL]
@@ -159,39 +157,56 @@ RELATION_CORES = {
     "ger": """8*[vg] [A] [dest] | 2*[keepger] [A] [REL] | 2*[mb] [vg] [A] [dest] | [vg] [A] [dest] [ma]
         | making [A] [be] [REL] | letting [A] [be] [REL] | getting [A] to [be] [REL]
         | giving [A] a [pushn] so that it [is] [REL] | taking [A] and [vg] it [dest]""",
-    "say": """6*[A] [should] [be] [REL] | 3*[A] [should] be [vd] [dest] | 2*[A] [should] [go] [dest]
-        | 2*[A] belongs [REL] | [B] [should] have [A] [RELIT] | 2*the right place for [A] is [REL]
-        | 2*the best spot for [A] is [REL] | 2*[A] has been [vd] [dest] | 3*[A] was [vd] [dest]
-        | 3*[A] is being [vd] [dest] | 2*[A] was being [vd] [dest] | 2*someone [vp] [A] [dest]
-        | someone is [vg] [A] [dest] | 3*you [vp] [A] [dest] | you have [vd] [A] [dest]
-        | the robot is [vg] [A] [dest] | the robot has [vd] [A] [dest] | 2*[A] [goes] [dest]
-        | 3*[A] [is] now [REL] | i see [A] [REL] | there is [A] [REL] | 4*is [A] [REL] ?
-        | 2*does [A] [lie] [REL] ? | 2*can [A] be [vd] [dest] ? | could [A] [go] [dest] ? | 2*can [A] [be] [REL] ?
-        | could [A] [be] [REL] ? | can you see [A] [REL] ? | do you see [A] [REL] ? | is there any [bare] [REL] ?
-        | is it possible for [A] to [be] [REL] ? | does [B] have [A] [RELIT] ? | has [A] been [vd] [dest] ?
-        | was [A] [vd] [dest] ? | will [A] [be] [REL] ? | should [A] [be] [REL] ? | why isn't [A] [REL] yet ?
-        | 2*[B] needs [A] [RELIT] | [B] wants [A] [RELIT] | [B] would like [A] [RELIT]
-        | [A] misses its place [REL] | i miss [A] [REL] | [REL] is where [A] belongs | 2*[REL] is where i want [A]
-        | the spot [REL] is reserved for [A] | the place [REL] is for [A] | [A] feels at home [REL]
-        | [A] looks better [REL] | i prefer [A] [REL] | [REL] is the perfect place for [A]
-        | where should [A] go ? [REL] | i left [A] in the wrong place, it should be [REL]
-        | [A] is lost, its place is [REL] | [A] is not where it should be: it goes [REL]
-        | i don't like the place of [A], [v] it [dest] | [A] is not [REL] yet, please [v] it there
-        | [A] is not [REL] and it should be | too bad [A] isn't [REL] | [A]: [REL] | [A], go [dest]
-        | i'm unhappy that [A] is not [REL] | i hate that [A] isn't [REL] | it's sad that [A] is not [REL]
-        | why is [A] not [REL] ? [v] it there | i don't see [A] [REL], please fix that
-        | i dislike where [A] is, [REL] would be better | i am tired of where [A] is, [v] it [dest]
-        | the position of [A] is wrong, it must be [REL] | nobody put [A] [REL], can you do it ?
-        | [REL] there should be [A] | it doesn't look right to me, [v] [A] [dest]
-        | the spot [REL] is empty, [v] [A] there | [REL] there is room for [A], [v] it there
-        | there's a free space [REL], let [A] take it | if [A] is not [REL], [v] it there
-        | [A] is too far from [B], [v] it [dest] | the only place i want [A] is [REL]
-        | anything but [A] [REL] is wrong | once you have found [A], [v] it [dest] | 2*[A] [should] [relv]
-        | can [A] [relv] ? | of [A] and [B], [A] [should] be the one [PSIDE]
-        | [A] [should] be [PSIDE] and [B] [POSIDE] | between [A] and [B], [A] goes [PSIDE]
-        | [A] [PSIDE], [B] [POSIDE] | looking at [B], [A] [should] be [RELIT]
-        | seen from [B], [A] [should] be [PSIDE] | with respect to [B], [A] [should] be [PSIDE]
-        | relative to [B], [A] goes [PSIDE]""",
+    "say": """6*[A] [should] [be] [REL] | 7*[REL], [v] [A] | 3*[REL] [v] [A] | 2*[REL] please [v] [A]
+        | 3*[A] [should] be [vd] [dest] | 2*[A] [should] [go] [dest] | 2*[A] belongs [REL]
+        | [B] [should] have [A] [RELIT] | 2*the right place for [A] is [REL] | 2*the best spot for [A] is [REL]
+        | 2*[A] has been [vd] [dest] | 3*[A] was [vd] [dest] | 3*[A] is being [vd] [dest]
+        | 2*[A] was being [vd] [dest] | 2*someone [vp] [A] [dest] | someone is [vg] [A] [dest]
+        | 3*you [vp] [A] [dest] | you have [vd] [A] [dest] | the robot is [vg] [A] [dest]
+        | the robot has [vd] [A] [dest] | 2*[A] [goes] [dest] | 3*[A] [is] now [REL] | i see [A] [REL]
+        | there is [A] [REL] | 4*is [A] [REL] ? | 2*does [A] [lie] [REL] ? | 2*can [A] be [vd] [dest] ?
+        | could [A] [go] [dest] ? | 2*can [A] [be] [REL] ? | could [A] [be] [REL] ? | can you see [A] [REL] ?
+        | do you see [A] [REL] ? | is there any [bare] [REL] ? | is it possible for [A] to [be] [REL] ?
+        | does [B] have [A] [RELIT] ? | has [A] been [vd] [dest] ? | was [A] [vd] [dest] ? | will [A] [be] [REL] ?
+        | should [A] [be] [REL] ? | why isn't [A] [REL] yet ? | 2*[B] needs [A] [RELIT] | [B] wants [A] [RELIT]
+        | [B] would like [A] [RELIT] | [A] misses its place [REL] | i miss [A] [REL] | [REL] is where [A] belongs
+        | 2*[REL] is where i want [A] | the spot [REL] is reserved for [A] | the place [REL] is for [A]
+        | [A] feels at home [REL] | [A] looks better [REL] | i prefer [A] [REL]
+        | [REL] is the perfect place for [A] | where should [A] go ? [REL]
+        | i left [A] in the wrong place, it should be [REL] | [A] is lost, its place is [REL]
+        | [A] is not where it should be: it goes [REL] | i don't like the place of [A], [v] it [dest]
+        | [A] is not [REL] yet, please [v] it there | [A] is not [REL] and it should be | too bad [A] isn't [REL]
+        | [A]: [REL] | [A], go [dest] | i'm unhappy that [A] is not [REL] | i hate that [A] isn't [REL]
+        | it's sad that [A] is not [REL] | why is [A] not [REL] ? [v] it there
+        | i don't see [A] [REL], please fix that | i dislike where [A] is, [REL] would be better
+        | i am tired of where [A] is, [v] it [dest] | the position of [A] is wrong, it must be [REL]
+        | nobody put [A] [REL], can you do it ? | [REL] there should be [A]
+        | it doesn't look right to me, [v] [A] [dest] | the spot [REL] is empty, [v] [A] there
+        | [REL] there is room for [A], [v] it there | there's a free space [REL], let [A] take it
+        | if [A] is not [REL], [v] it there | [A] is too far from [B], [v] it [dest]
+        | the only place i want [A] is [REL] | anything but [A] [REL] is wrong
+        | once you have found [A], [v] it [dest] | 2*[A] [should] [relv] | can [A] [relv] ?
+        | of [A] and [B], [A] [should] be the one [PSIDE] | [A] [should] be [PSIDE] and [B] [POSIDE]
+        | between [A] and [B], [A] goes [PSIDE] | [A] [PSIDE], [B] [POSIDE]
+        | looking at [B], [A] [should] be [RELIT] | seen from [B], [A] [should] be [PSIDE]
+        | with respect to [B], [A] [should] be [PSIDE] | relative to [B], [A] goes [PSIDE]
+        | look at [B]. now [v] [A] [RELIT] | do you see [A] ? [v] it [dest] | see [A] ? it [should] [be] [REL]
+        | [A] is misplaced, [v] it [dest] | there is a spot [REL] and [A] [should] take it
+        | if [A] is [OPP], [v] it [dest] | even if it is hard, [v] [A] [dest] | 2*[A] wants to [be] [REL]
+        | [A] would be happier [REL] | [A] dreams of [being] [REL] | [A] longs for a place [REL]
+        | [B] is waiting for [A] to [be] [REL] | [B] feels better with [A] [RELIT] | [B] misses [A] [RELIT]
+        | my favorite place for [A] is [REL] | the best home for [A] is [REL]
+        | the position i'd choose for [A] is [REL] | the target of [A] is [REL] | [A] has a new place: [REL]
+        | where is [A] ? it [should] [be] [REL] | how do i get [A] [REL] ? | how can [A] [be] [REL] ?
+        | who can [v] [A] [dest] ? | i'm not satisfied until [A] [is] [REL]
+        | nothing is right until [A] [is] [REL] | [A] can't stay there, [v] it [dest]
+        | [A] isn't in its place, which is [REL] | i don't like [A] there, [v] it [dest]
+        | i'm bored of the place of [A], let it [be] [REL] | [v] [A]. it [should] [be] [REL]
+        | [A] must leave its place and [be] [REL]
+        | [A] and [B] are not in the right order, [A] [should] [be] [REL] | [A] is needed [REL]
+        | where [A] is now is no good, [v] it [dest] | i can't stand where [A] is, it [should] [be] [REL]
+        | your move: [A], [REL] | my heart wants [A] [REL] | in my view [A] [should] [be] [REL]
+        | i believe [A] belongs [REL]""",
 }
 """Cores of a relation: ball A gets to a side of ball B."""
 
@@ -325,19 +340,23 @@ MOVE_WORDS = {
 }
 """Phrases of a single move that depend on its direction."""
 
-OPENERS = """hey, | hello, | hi, | hey robot, | robot, | dear robot, | ok, | okay, | alright, | well, | so,
-    | listen, | now, | excuse me, | sorry, | please, | next, | first of all, | hmm, | look, | my friend,
-    | assistant, | if you don't mind, | if possible, | if you can, | to tidy up, | for my game, | honestly,
-    | actually, | for the demo, | for the experiment, | attention: | instruction: | command: | request:
-    | quick task: | as a favor, | when you are ready, | before we leave, | just for fun, | at this moment,
-    | in this scene, | on this table, | to be honest, | you know what ?"""
+OPENERS = """to make me happy, | to win the game, | in order to finish, | i hate to bother you, but
+    | sorry to ask, but | if it is not too much trouble, | as the next step, | for a better view,
+    | one more thing: | without further ado, | for the sake of order, | as you wish, | by the way,
+    | from my point of view, | if you have a second, | whenever you can, | hey, | hello, | hi, | hey robot,
+    | robot, | dear robot, | ok, | okay, | alright, | well, | so, | listen, | now, | excuse me, | sorry, | please,
+    | next, | first of all, | hmm, | look, | my friend, | assistant, | if you don't mind, | if possible,
+    | if you can, | to tidy up, | for my game, | honestly, | actually, | for the demo, | for the experiment,
+    | attention: | instruction: | command: | request: | quick task: | as a favor, | when you are ready,
+    | before we leave, | just for fun, | at this moment, | in this scene, | on this table, | to be honest,
+    | you know what ?"""
 TAILS = """5*please | 3*, please | 2*for me | now | right now | 2*, thanks | 2*, thank you | if you can
     | if possible | , would you | , ok | as soon as possible | when you have time | at your convenience
     | on the table | at once | , i beg you | immediately | today | for a moment | , my friend | , robot
     | because i need some space | because it looks better | so the table looks tidy
     | since i like it better that way | for the photo | to make the scene neat | to help me
-    | , that would be great | , it would help me a lot | as quickly as you can | and be careful | before i leave
-    | without touching the others | and leave the rest alone | , i would appreciate it | if you don't mind
-    | for my experiment | if it isn't there yet | because i said so | and tell me when it is done | , nothing else
+    | , that would be great | , it would help me a lot | as quickly as you can | , carefully | before i leave
+    | without touching the others | , leave the rest alone | , i would appreciate it | if you don't mind
+    | for my experiment | if it isn't there yet | because i said so | , tell me when it is done | , nothing else
     | , that's all i ask | in this scene | so that i'm happy | as a first step"""
 """Words around a finished sentence that do not change its goal."""

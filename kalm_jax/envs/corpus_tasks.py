@@ -1,6 +1,7 @@
-"""The pretraining text about whole layouts (the line, the gathering), plain facts about space, and the plain offline wording.
+"""Pretraining text about whole layouts (the line, the gathering), facts about space, and the plain offline wording.
 
-Notation as in `kalm_jax.envs.corpus_words` and `kalm_jax.envs.corpus_frames`.
+Notation as in `kalm_jax.envs.corpus_words` and `kalm_jax.envs.corpus_frames`; `[SEQ]` is the five colours in line
+order, `[SEQR]` reversed, `[SEQO]` the balls other than green, `[CHAIN]` and `[ENDS]` requests that spell the line out.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ PLAIN_PATTERNS = (
         | [pa] was moved [to] [pb] | [pa] was pushed [to] [pb] | [pa] is being moved [to] [pb]
         | [pa] is moved [to] [pb]"""
 )
-"""The 18 plain patterns of the offline data: nine requests, two questions, seven declaratives (KALM, section 5.1; kalm.md, 1.8)."""
+"""The 18 plain patterns of the offline data: nine requests, two questions, seven declaratives (KALM, section 5.1)."""
 
 PLAIN_DIRECTIONS = {
     "behind": "4*behind | in behind of | to the behind of | to the hind of",
@@ -148,7 +149,8 @@ FACTS = """[AW] is [shade] [a] | the [AW] ball is the [a] ball | [AW] means [a] 
     | gathering balls around green means each is close to green
     | to surround a ball is to put others on its left, right, front and back
     | a circle has a center and balls all around it"""
-"""Facts about words and space. [a] [b] plain colours, [d] [o] a direction and its opposite, [AW] a colour word of A, [INV] where B is."""
+"""Facts about words and space: `[a]` the plain colour of A, `[AW]` any word for it, `[d]` and `[o]` a direction and its
+opposite, `[INV]` where B is with respect to A, `[RELC]` the same side of a third ball, `[RELAC]` likewise for A."""
 
 DIRECTION_FACTS = {
     "left": """left is west | port is the left side | leftward means to the left
@@ -167,3 +169,4 @@ DIRECTION_FACTS = {
         | the near ball is in front of the far ball | frontward is forward | nearer to me is in front
         | ahead of means in front of | closer to the camera is in front | to come closer is to move forward""",
 }
+"""Facts about the words of one direction."""

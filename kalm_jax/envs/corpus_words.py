@@ -1,9 +1,10 @@
 """The words of the pretraining text: colours, ball names, verbs, manners, directions, as alternatives of a grammar.
 
 Written for language-model pretraining only, and independently of the evaluation sentences. Notation, read by
-`kalm_jax.envs.corpus.compile_rules`: a rule's alternatives are separated by `|`; `3*foo` weighs an alternative 3; `[name]` expands
-another rule; `~` is empty. Names in capitals depend on the goal at hand: `[A]` the ball that moves, `[B]` the reference, `[Bs]` its
-possessive, `[REL]` the wanted side of `[B]`, `[OPP]` the opposite one, `[MV]` the direction of a single move.
+`kalm_jax.envs.corpus_grammar.compile_rules`: a rule's alternatives are separated by `|`; `3*foo` weighs one 3;
+`[name]` expands another rule; `~` is empty. Slots depend on the goal at hand: `[A]` the ball that moves, `[B]` the
+reference, `[Bs]` its possessive, `[REL]` the wanted side of `[B]`, `[OPP]` the opposite one, `[RELIT]` and `[OPPIT]`
+the same of a ball just named, `[MV]` the direction of a single move.
 """
 
 from __future__ import annotations
@@ -123,11 +124,11 @@ _SIDEWAYS = """12*to the {s} of [B] | 6*on the {s} of [B] | 8*{s} of [B] | 5*on 
     | {s}wards of [B] | on the {s} edge of [B] | at the {s} hand of [B] | along the {s} side of [B]
     | by the {s} side of [B] | in the space {s} of [B] | in the spot {s} of [B] | in the area to the {s} of [B]
     | in the region {s} of [B] | {n} from [B] | farther {s} than [B] | more to the {s} than [B]
-    | further to the {s} than [B] | on the {s} part of [B] | {s} to [B] | 2*with [B] on its {o}
-    | with [B] to its {o} | with [B] at its {o} side | in a position {s} of [B] | in a place {s} of [B]
-    | at a point {s} of [B] | in the {s} direction of [B] | alongside [B] on the {s}-hand side
-    | precisely at the {s} of [B] | on the side {s} of [B] | at the spot to the {s} of [B]
-    | neighboring [B] on the {s} | exactly {s} of [B] | on {s} of [B]"""
+    | further to the {s} than [B] | on the {s} part of [B] | 2*with [B] on its {o} | with [B] to its {o}
+    | with [B] at its {o} side | in a position {s} of [B] | in a place {s} of [B] | at a point {s} of [B]
+    | in the {s} direction of [B] | alongside [B] on the {s}-hand side | precisely at the {s} of [B]
+    | on the side {s} of [B] | at the spot to the {s} of [B] | neighboring [B] on the {s} | exactly {s} of [B]
+    | on {s} of [B]"""
 
 RELATIONS = {
     "left": _SIDEWAYS.format(s="left", o="right", w="west", p="port", n="at nine o'clock"),
@@ -167,7 +168,7 @@ RELATIONS = {
         | down from [B], toward the viewer | in the front of [B] | with [B] to its rear | frontward of [B]
         | at six o'clock from [B] | at the near end of [B] | on the frontal side of [B]""",
 }
-"""Where a ball is with respect to [B]: fits "is ..." and "push it ...". Behind is +y, away from the viewer; front is -y."""
+"""Where a ball is with respect to [B]: fits "is ..." and "push it ...". Behind is +y, away from the viewer."""
 
 DESTINATIONS = """3*over to the [SIDE] of [B] | 2*towards the [SIDE] of [B] | toward the [SIDE] of [B]
     | to a spot [REL] | to a place [REL] | to the position [REL] | round to the [SIDE] of [B]

@@ -93,7 +93,7 @@ def fit(
       batches: step -> Rows, a pure function, called ahead in a background thread.
       config: see `TrainConfig`.
       folder: where checkpoints and `curve.jsonl` are kept; None keeps nothing.
-      progress: called as progress(done, total, **metrics).
+      progress: called as progress(done, **metrics).
       validate: parameters -> metrics, called every `validate_every` steps and added to the curve.
 
     Raises:
@@ -127,7 +127,7 @@ def fit(
                 curve.append(row)
                 sums, count = {}, 0
                 if progress is not None:
-                    progress(step, config.steps, **{k: row[k] for k in row if k != "step"})
+                    progress(step, **{k: row[k] for k in row if k != "step"})
             if manager is not None and (step % config.checkpoint_every == 0 or last):
                 _write_curve(folder, curve)
                 _save(manager, step, {"params": params, "opt": opt_state})

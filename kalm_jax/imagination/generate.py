@@ -72,7 +72,7 @@ def imagine(
         keep = min(batch, count - start)
         parts.append([np.asarray(x)[:keep] for x in out])
         if progress is not None:
-            progress(start + keep, count, matched=float(np.mean(np.concatenate([p[3] for p in parts]))))
+            progress(start + keep, matched=float(np.mean(np.concatenate([p[3] for p in parts]))))
     states, actions, length, success = (np.concatenate(x) for x in zip(*parts, strict=True))
     rollouts = Rollouts(
         observations=states.astype(np.float32),

@@ -109,11 +109,12 @@ class Attention(nn.Module):
             v = jax.lax.dynamic_update_slice(cache["v"], v.astype(cache["v"].dtype), (0, 0, index, 0))
             cache = {"k": k, "v": v}
         b, n, t, h = q.shape
-        q = q.reshape(b, c.kv_heads, n // c.kv_heads, t, h) / math.sqrt(h)
-        scores = jnp.einsum("bkgth,bksh->bkgts", q, k).astype(jnp.float32)  # [B, K, N/K, T, S]
-        scores = jnp.where(mask[:, None, None], scores, -1e30)
+        # The queries of one key/value head are laid one after the other: grouped attention is plain attention.
+        q = q.reshape(b, c.kv_heads, n // c.kv_heads * t, h) / math.sqrt(h)
+        scores = jnp.einsum("bkth,bksh->bkts", q, k).astype(jnp.float32)  # [B, K, N/K * T, S]
+        scores = jnp.where(jnp.tile(mask, (1, n // c.kv_heads, 1))[:, None], scores, -1e30)
         weights = jax.nn.softmax(scores, axis=-1).astype(x.dtype)
-        y = jnp.einsum("bkgts,bksh->bkgth", weights, v).reshape(b, n, t, h).transpose(0, 2, 1, 3)
+        y = jnp.einsum("bkts,bksh->bkth", weights, v).reshape(b, n, t, h).transpose(0, 2, 1, 3)
         return nn.DenseGeneral(c.width, axis=(-2, -1), use_bias=False, dtype=x.dtype, name="o")(y), cache
 
 

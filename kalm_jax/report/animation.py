@@ -37,13 +37,13 @@ def asset(name: str) -> str:
 
 
 def players_html(rows: Sequence[Mapping]) -> str:
-    """HTML of one player for every pair of rollouts (see `bench.read_example`); `player_script` brings them to life."""
+    """HTML of one player for every pair of rollouts (see `bench.read_example`); `page_script` brings them to life."""
     return "\n".join(_player(pair) for pair in pair_examples(rows))
 
 
-def player_script() -> str:
-    """The script of the players, to be placed once behind them."""
-    return asset("player.js")
+def page_script() -> str:
+    """The script of the page, to be placed once behind the players."""
+    return asset("page.js")
 
 
 def _player(pair: tuple[Example | None, Example | None]) -> str:
@@ -108,15 +108,16 @@ def state_svg(observation: np.ndarray, action: int | None = None) -> str:
     )
 
 
-def gif_bytes(rows: Sequence[Mapping], panel_width: int = 220, max_pushes: int = 20) -> bytes:
-    """The pairs of rollouts, all moving at once, as one animated GIF; a recorded one stands left of its partner.
+def gif_bytes(rows: Sequence[Mapping], max_pairs: int = 2, panel_width: int = 220, max_pushes: int = 20) -> bytes:
+    """The first pairs of rollouts, all moving at once, as one animated GIF; a recorded one stands left of its partner.
 
     Args:
       rows: example rollouts as plain dicts.
+      max_pairs: number of pairs shown.
       panel_width: width of one rollout in pixels.
       max_pushes: where longer rollouts are cut, so that the file stays small; the counter tells how many there are.
     """
-    examples = [e for pair in pair_examples(rows) for e in pair if e is not None]
+    examples = [e for pair in pair_examples(rows)[:max_pairs] for e in pair if e is not None]
     if not examples:
         raise ValueError("an animation needs at least one example rollout, got none")
     steps = min(max_pushes, max(len(e.actions) for e in examples))
@@ -149,13 +150,13 @@ def _gif_frame(examples: Sequence[Example], time: float, width: int):
     for i, example in enumerate(examples):
         x0, y0 = (i % columns) * side, (i // columns) * height
         draw.text((x0 + 8 * scale, y0 + 4 * scale), KINDS[example.imagined], fill="#666666", font=small)
-        for j, part in enumerate(textwrap.wrap(example.instruction, width // 7)[:2]):
+        for j, part in enumerate(textwrap.wrap(example.instruction, width // 7, max_lines=2, placeholder=" ...")):
             draw.text((x0 + 8 * scale, y0 + 4 * scale + (j + 1) * line), part, fill=INK, font=font)
         _draw_bench(draw, example, time, (x0, y0 + round(3.3 * line)), side, small)
         step, total = min(int(time + 1e-9), len(example.actions)), len(example.actions)
         note = f"push {step} of {total}" if step < total else example.outcome
         draw.text((x0 + 8 * scale, y0 + round(3.4 * line) + bench_height), note, fill="#666666", font=small)
-    return image.resize((image.width // scale, image.height // scale), Image.Resampling.LANCZOS)
+    return image.reduce(scale)
 
 
 def state_at(example: Example, time: float) -> tuple[np.ndarray, int | None]:

@@ -117,7 +117,7 @@ def filmstrip_figure(rows: Sequence[Mapping], frames: int = 6):
         figure.text(0.99, base + 0.97 * row_height, example.outcome, va="top", ha="right", fontsize=8.5, color="#555")
         shown = key_frames(len(example.actions), frames)
         for column, step in enumerate(shown):
-            box = (0.005 + column / frames, base + 0.02 * row_height, 0.98 / frames, 0.80 * row_height)
+            box = (0.006 + 0.99 * column / frames, base + 0.02 * row_height, 0.97 / frames, 0.78 * row_height)
             axes = figure.add_axes(box)
             action = example.actions[step] if step < len(example.actions) else None
             draw_state(axes, example.observations[step], action)
@@ -169,10 +169,10 @@ def position_figure(positions: Mapping[str, np.ndarray], bins: int = 60):
 
     if not positions:
         raise ValueError("a map of positions needs at least one named set of ball centres, got none")
-    columns = min(len(positions), 3)
+    columns = 2 if len(positions) == 4 else min(len(positions), 3)
     rows = -(-len(positions) // columns)
-    figure = Figure(figsize=(2.9 * columns + 0.8, 2.7 * rows + 0.2), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    figure = Figure(figsize=(2.6 * columns + 1.0, 2.7 * rows), layout="compressed")
+    grid = figure.subplots(rows, columns, squeeze=False)
     edges = [np.linspace(VIEW[0] - 0.1, VIEW[1] + 0.1, bins + 1), np.linspace(VIEW[2] - 0.1, VIEW[3] + 0.1, bins + 1)]
     left, right, front, back = BENCH
     image = None
@@ -187,11 +187,12 @@ def position_figure(positions: Mapping[str, np.ndarray], bins: int = 60):
             axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=INK, linewidth=1, linestyle=(0, (4, 3))))
         outside = np.mean(off_bench(centres)) if len(centres) else 0.0
         axes.set_title(f"{name}\n{100 * outside:.1f}% of centres off the bench", fontsize=9)
-        axes.set(aspect="equal", xlabel="x (m)", ylabel="y (m)")
-        axes.label_outer()
+        axes.set(aspect="equal", xticks=[-0.6, 0, 0.6], yticks=[-0.3, 0.2, 0.7])
+        axes.tick_params(labelsize=8)
     for axes in list(grid.flat)[len(positions) :]:
         axes.set_visible(False)
     figure.colorbar(image, ax=grid, label="share of the centres in a cell", shrink=0.85)
+    figure.supxlabel("x to the right, y to the back (m)", fontsize=9)
     return figure
 
 

@@ -60,7 +60,7 @@ def success_figure(pooled: Sequence[summary.Success], algorithm: str):
     levels = summary.levels_of(vars(s) for s in mine)
     choices = sorted({s.action_choice for s in mine})
     arms = sorted({s.arm for s in mine}, key=lambda arm: summary.rank(summary.ARM_ORDER, arm))
-    figure, grid = _figure(max(4.6, 1.1 + 3.7 * len(choices)), 6.2, 2, len(choices), sharex=True, sharey=True)
+    figure, grid = _figure(max(5.6, 1.1 + 3.7 * len(choices)), 6.2, 2, len(choices), sharex=True, sharey=True)
     for row, (field, limit) in enumerate((("within", summary.HORIZON), ("early", summary.EARLY))):
         for column, choice in enumerate(choices):
             axes = grid[row, column]
@@ -113,7 +113,14 @@ def _success_legend(figure, arms: Sequence[str]) -> None:
     ]
     entries.append(Line2D([], [], color=GREY, linestyle=":", linewidth=1.6, label="random floor"))
     entries.append(Line2D([], [], color=GREY, linestyle="--", linewidth=1.6, label="lookahead ceiling"))
-    figure.legend(handles=entries, loc="outside upper center", ncols=min(4, len(entries)), frameon=False, fontsize=9)
+    figure.legend(
+        handles=entries,
+        loc="outside upper center",
+        ncols=min(5, len(entries)),
+        columnspacing=1.4,
+        frameon=False,
+        fontsize=9,
+    )
 
 
 def match_figure(imagination: Sequence[Mapping]):
@@ -170,7 +177,7 @@ def realism_figure(imagination: Sequence[Mapping]):
         ("off_bench_transitions", "a ball leaves the bench"),
         ("beyond_dynamics_transitions", "a ball moves too far"),
     )
-    figure, grid = _figure(7.2, 3.1, 1, 2, sharey=True)
+    figure, grid = _figure(7.2, 3.1, 1, 2)
     for column, (kind, title) in enumerate(kinds):
         axes, top = grid[0, column], 1.0
         for x, row in enumerate(rows):
@@ -230,9 +237,19 @@ def grounding_figure(curve: Sequence[Mapping]):
         axes.set_title(name.replace("_", " "), fontsize=10)
         axes.xaxis.set_major_locator(_few_ticks())
         if all(line.get_ydata().min() > 0 for line in axes.lines):
-            axes.set_yscale("log")
+            _log_scale(axes)
     _tidy(figure, grid, len(names), "training step")
     return figure
+
+
+def _log_scale(axes) -> None:
+    """A logarithmic y axis with plain numbers at 1, 2 and 5, not powers."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _few_ticks():

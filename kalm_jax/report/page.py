@@ -29,7 +29,10 @@ def build_report(folder: pathlib.Path | str, data: ReportData) -> pathlib.Path:
         figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
         write_whole(folder / "figures" / f"{name}.png", buffer.getvalue())
         code = base64.b64encode(buffer.getvalue()).decode("ascii")
-        pictures[name] = f'<img alt="{html.escape(alternative)}" src="data:image/png;base64,{code}">'
+        # At its size in CSS pixels, 96 an inch, all figures have letters of one size.
+        width = round(96 * figure.get_figwidth())
+        image = f'<img alt="{html.escape(alternative)}" width="{width}" src="data:image/png;base64,{code}">'
+        pictures[name] = image
     if data.examples:
         write_whole(folder / "figures" / "rollouts.gif", animation.gif_bytes(data.examples))
     path = folder / "report.html"
@@ -111,7 +114,7 @@ def page_html(data: ReportData, pictures: dict[str, str]) -> str:
 {body}
 </main>
 <script>
-{animation.player_script()}</script>
+{animation.page_script()}</script>
 </body>
 </html>
 """

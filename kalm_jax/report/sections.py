@@ -96,7 +96,9 @@ def _by_algorithm(pictures: Mapping[str, str], kind: str) -> list[str]:
     names = [name for name in pictures if name.startswith(f"{kind}_")]
     learners = [html.escape(summary.learner_name(name.removeprefix(f"{kind}_"))) for name in names]
     caption = words(f"caption-{kind}")
-    return [picture(pictures, name, caption.replace("{learner}", who)) for name, who in zip(names, learners, strict=True)]
+    return [
+        picture(pictures, name, caption.replace("{learner}", who)) for name, who in zip(names, learners, strict=True)
+    ]
 
 
 def imagination(data: ReportData, pictures: Mapping[str, str]) -> str:
@@ -141,7 +143,8 @@ def recorded(data: ReportData) -> str:
     """Statistics of the collected data."""
     if not data.collection:
         return ""
-    return section("data", "The recorded data", tables.mapping_html(data.collection, ("statistic", "value")))
+    readable = {name.replace("_", " "): value for name, value in data.collection.items()}
+    return section("data", "The recorded data", tables.mapping_html(readable, ("statistic", "value")))
 
 
 def prompts(data: ReportData) -> str:

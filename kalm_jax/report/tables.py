@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from kalm_jax.report import summary
 from kalm_jax.report.summary import Difference, Share, Success
 
-MISSING = "–"
+MISSING = "-"
 """What stands where there is no number."""
 
 
@@ -84,9 +84,21 @@ def _level_lines(block: Sequence[Success], changes: Sequence[Difference], pooled
 
 
 def html_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", kinds: Sequence[str] = ()
+    header: Sequence[str],
+    rows: Iterable[Sequence],
+    caption: str = "",
+    kinds: Sequence[str] = (),
+    text_columns: int = 1,
 ) -> str:
-    """An HTML table of texts, all escaped; the first column heads its row. `kinds` gives rows a CSS class in turn."""
+    """An HTML table; every text is escaped.
+
+    Args:
+      header: titles of the columns.
+      rows: texts or numbers, one for every column; the first heads its row.
+      caption: title of the table.
+      kinds: CSS classes of the rows, in turn.
+      text_columns: 1 or 2, the number of columns from the left that hold words, not numbers.
+    """
     rows = list(rows)
     head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in header)
     body = []
@@ -95,8 +107,9 @@ def html_table(
         cells = "".join(f"<td>{html.escape(str(text))}</td>" for text in row[1:])
         body.append(f'<tr{kind}><th scope="row">{html.escape(str(row[0]))}</th>{cells}</tr>')
     note = f"<caption>{html.escape(caption)}</caption>" if caption else ""
-    joined = "\n".join(body)
-    return f'<div class="table"><table>{note}<thead><tr>{head}</tr></thead>\n<tbody>{joined}</tbody></table></div>'
+    inside = f"{note}<thead><tr>{head}</tr></thead>\n<tbody>" + "\n".join(body) + "</tbody>"
+    look = "two-texts" if text_columns == 2 else "narrow" if len(header) == 2 else ""
+    return f'<div class="table"><table class="{look}">{inside}</table></div>'
 
 
 def success_html(pooled: Sequence[Success], environment: str, level: str) -> str:
@@ -111,8 +124,8 @@ def success_html(pooled: Sequence[Success], environment: str, level: str) -> str
         rows.append((name, arm, *numbers))
         kinds.append("reference" if reference else " ".join([arm] + ["first"] * (name != learner)))
         learner = name
-    header = ("policy", "arm", *(f"{title}, %" for title in _HEADER[:2]), "median pushes", "episodes")
-    return html_table(header, rows, summary.LEVEL_NAMES.get(level, level), kinds)
+    header = ("policy", "arm", *(f"% {title}" for title in _HEADER[:2]), "median pushes", "episodes")
+    return html_table(header, rows, summary.LEVEL_NAMES.get(level, level), kinds, text_columns=2)
 
 
 def family_html(results: Sequence[Mapping], environment: str) -> str:
@@ -134,8 +147,8 @@ def family_html(results: Sequence[Mapping], environment: str) -> str:
         for s in split
         if s.level in several
     ]
-    header = ("family", "policy", "arm", *(f"{title}, %" for title in _HEADER[:2]), "median pushes", "episodes")
-    return html_table(header, rows) if rows else ""
+    header = ("family", "policy", "arm", *(f"% {title}" for title in _HEADER[:2]), "median pushes", "episodes")
+    return html_table(header, rows, text_columns=2) if rows else ""
 
 
 def difference_html(pooled: Sequence[Success], environment: str) -> str:
@@ -154,8 +167,17 @@ def difference_html(pooled: Sequence[Success], environment: str) -> str:
         )
         rows.append(row + ((MISSING if math.isnan(way) else f"{100 * way:.0f}%",) if oracle else ()))
         kinds.append("first" if not rows[:-1] or rows[-2][0] != row[0] else "")
-    header = ("level", "policy", *(f"{title}, points" for title in _HEADER[:2]), f"within {summary.HORIZON}, in words")
-    return html_table(header + (("share of the way",) if oracle else ()), rows, "", kinds) if rows else ""
+    header = (
+        "level",
+        "policy",
+        *(f"points within {n}" for n in (summary.HORIZON, summary.EARLY)),
+        f"within {summary.HORIZON}, in words",
+    )
+    return (
+        html_table(header + (("share of the way",) if oracle else ()), rows, kinds=kinds, text_columns=2)
+        if rows
+        else ""
+    )
 
 
 def verdict(share: Share) -> str:

@@ -1,4 +1,4 @@
-// Plays pairs of rollouts: moves the balls of each panel's SVG between recorded states, and shows the push under way.
+// The only script of the page. Plays pairs of rollouts: moves the balls of each panel's SVG between recorded states, and shows the push under way.
 // Everything it needs stands in the page; it loads nothing.
 (() => {
   "use strict";
@@ -37,23 +37,24 @@
     const slider = player.querySelector("input");
     const length = Number(slider.max);
     let time = 0;
-    let last = null; // time stamp of the last picture, null while paused
+    let request = null; // the picture asked for from the browser, null while paused
+    let last = null; // time stamp of the last picture, null before the first
 
     const show = () => {
       slider.value = time;
       panels.forEach((panel, i) => place(panel, data.rollouts[i], data.pushes, time));
     };
     const pause = () => {
-      last = null;
+      cancelAnimationFrame(request);
+      request = null;
       play.textContent = time >= length ? "Again" : "Play";
     };
     const tick = (stamp) => {
-      if (last === null) return;
-      time = Math.min(length, time + (stamp - last) / 1000 / SECONDS_PER_PUSH);
+      if (last !== null) time = Math.min(length, time + (stamp - last) / 1000 / SECONDS_PER_PUSH);
       last = stamp;
       show();
       if (time >= length) pause();
-      else requestAnimationFrame(tick);
+      else request = requestAnimationFrame(tick);
     };
     const go = (to) => {
       time = Math.min(length, Math.max(0, to));
@@ -61,15 +62,20 @@
       show();
     };
     play.addEventListener("click", () => {
-      if (last !== null) return pause();
+      if (request !== null) return pause();
       if (time >= length) time = 0;
       play.textContent = "Pause";
-      last = performance.now();
-      requestAnimationFrame(tick);
+      last = null;
+      request = requestAnimationFrame(tick);
     });
     player.querySelector(".back").addEventListener("click", () => go(Math.ceil(time) - 1));
     player.querySelector(".forward").addEventListener("click", () => go(Math.floor(time) + 1));
     slider.addEventListener("input", () => go(Number(slider.value)));
     show();
+  });
+
+  // Paper cannot be unfolded: print shows what the screen keeps folded.
+  window.addEventListener("beforeprint", () => {
+    document.querySelectorAll("details").forEach((folded) => (folded.open = true));
   });
 })();

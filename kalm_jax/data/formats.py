@@ -1,0 +1,202 @@
+"""Reads rollouts of every format, and writes ours: HDF5 or `.npz`, complete or not at all.
+
+Ours holds the fields of `Rollouts` under `rollouts/` and those of `GoalTable` under `goals/`, one array each, and any
+attributes (seed, versions, settings) as JSON in the attribute, or for `.npz` the entry, `attributes`. The formats of
+KALM's authors are read by `kalm_jax.data.authors`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import zipfile
+
+import h5py
+import numpy as np
+
+from kalm_jax.data import authors
+from kalm_jax.data.rollouts import LEVELS, GoalTable, Rollouts, validate
+
+FORMAT = "kalm_jax rollouts"
+VERSION = 1
+HDF5_EXTENSIONS = (".hdf5", ".h5")
+
+_FIELDS = {
+    **{f"rollouts/{field.name}": None for field in dataclasses.fields(Rollouts)},
+    **{f"goals/{field.name}": None for field in dataclasses.fields(GoalTable)},
+}
+_TYPES = {
+    "rollouts/observations": "f4",
+    "rollouts/rewards": "f4",
+    "rollouts/length": "i4",
+    "rollouts/terminated": "?",
+    "rollouts/goal": "i4",
+    "rollouts/imagined": "?",
+    "goals/level": "i4",
+    "goals/family": "i4",
+    "goals/vector": "f4",
+}  # actions and goal arrays may be integers or floats
+
+
+def read_rollouts(path, num_actions: int | None = None) -> tuple[Rollouts, GoalTable]:
+    """Rollouts and their goals from a file, checked by `validate`; the format is known by extension and content.
+
+    - `.npy`: the authors' pickled dictionary (see `authors.read_npy`); nothing in the pickle is run.
+    - `.hdf5`, `.h5`: ours, or the authors' offline RL layout (see `authors.read_hdf5`: no texts and no goal arrays).
+    - `.npz`: ours.
+
+    Args:
+      path: the file.
+      num_actions: if given, discrete actions must lie in 0..num_actions-1. The authors' CLEVR-Robot files are always
+        checked for their 40.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: unknown extension, damaged file, missing or wrong field. The message names file, field, index and
+        mend.
+    """
+    path = os.fspath(path)
+    extension = os.path.splitext(path)[1].lower()
+    if extension not in (".npy", ".npz", *HDF5_EXTENSIONS):
+        raise ValueError(f"{path}: unknown extension {extension!r}; rollouts are read from .npy, .npz, .hdf5 or .h5")
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: no such file")
+    if extension == ".npy":
+        return authors.read_npy(path)
+    arrays, attributes = _read_npz(path) if extension == ".npz" else _read_hdf5(path)
+    if arrays is None:
+        return authors.read_hdf5(path)
+    return _assemble(path, arrays, attributes, num_actions)
+
+
+def read_attributes(path) -> dict:
+    """The attributes that `write_rollouts` stored beside the rollouts; raises as `read_rollouts` does."""
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: no such file")
+    is_npz = os.path.splitext(path)[1].lower() == ".npz"
+    _, header = _read_npz(path, names=()) if is_npz else _read_hdf5(path, names=())
+    if header is None:
+        raise ValueError(f"{path}: not written by kalm_jax, so it holds no attributes of ours")
+    return header["attributes"]
+
+
+def write_rollouts(path, rollouts: Rollouts, goals: GoalTable, attributes: dict | None = None) -> None:
+    """Writes rollouts and goals to `path` (`.hdf5`, `.h5` or `.npz`): under a temporary name first, then renamed.
+
+    A reader, or a run that is killed in between, sees the old file or the new one and never half of one. The same
+    input gives the same HDF5 bytes.
+
+    Args:
+      path: the file; its folder must exist.
+      rollouts: checked by `validate` before anything is written.
+      goals: the table that `rollouts.goal` points into.
+      attributes: anything that JSON can hold, such as the seed and the settings.
+
+    Raises:
+      ValueError: rollouts that do not validate, or another extension.
+    """
+    path = os.fspath(path)
+    extension = os.path.splitext(path)[1].lower()
+    if extension not in (".npz", *HDF5_EXTENSIONS):
+        raise ValueError(f"{path}: rollouts are written to .hdf5, .h5 or .npz, not to {extension!r}")
+    validate(rollouts, num_goals=len(goals), name=path)
+    if len(goals.text) != len(goals):
+        raise ValueError(f"{path}: goals.text has {len(goals.text)} sentences for {len(goals)} goals")
+    arrays = {f"rollouts/{f.name}": np.asarray(getattr(rollouts, f.name)) for f in dataclasses.fields(Rollouts)}
+    arrays.update({f"goals/{f.name}": np.asarray(getattr(goals, f.name)) for f in dataclasses.fields(GoalTable)})
+    arrays["goals/text"] = np.array(goals.text, dtype=np.str_)
+    header = {"format": FORMAT, "version": VERSION, "attributes": json.dumps(attributes or {}, sort_keys=True)}
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".writing-{os.getpid()}-{name}")
+    try:
+        if extension == ".npz":
+            np.savez_compressed(temporary, **header, **arrays)
+        else:
+            _write_hdf5(temporary, header, arrays)
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def _write_hdf5(path, header, arrays):
+    with h5py.File(path, "w") as file:
+        file.attrs.update(header)
+        for name, array in arrays.items():
+            if array.dtype.kind == "U":
+                file.create_dataset(name, data=array.astype(object), dtype=h5py.string_dtype())
+            else:
+                options = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if array.size else {}
+                file.create_dataset(name, data=array, **options)
+
+
+def _read_hdf5(path, names=tuple(_FIELDS)):
+    """Arrays by name and header of our HDF5; (None, None) for a file without our header."""
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != FORMAT:
+                return None, None
+            header = {key: file.attrs[key] for key in ("version", "attributes") if key in file.attrs}
+            arrays = {}
+            for name in names:
+                if name in file:
+                    arrays[name] = file[name].asstr()[()] if name == "goals/text" else file[name][()]
+            return arrays, _parse_header(path, header)
+    except (OSError, RuntimeError, TypeError) as error:
+        raise ValueError(f"{path}: not a complete HDF5 file ({error}); copy it again or write it anew") from error
+
+
+def _read_npz(path, names=tuple(_FIELDS)):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if "format" not in file or str(file["format"]) != FORMAT:
+                raise ValueError(f"{path}: an .npz that was not written by kalm_jax (it lacks the entry 'format')")
+            header = {"version": int(file["version"]), "attributes": str(file["attributes"])}
+            return {name: file[name] for name in names if name in file}, _parse_header(path, header)
+    except (OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: not a complete .npz file ({error}); copy it again or write it anew") from error
+
+
+def _parse_header(path, header) -> dict:
+    if header.get("version") != VERSION:
+        raise ValueError(
+            f"{path}: format version {header.get('version')}, this program reads {VERSION}; update one side"
+        )
+    try:
+        return {**header, "attributes": json.loads(header["attributes"])}
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path}: attributes are not JSON ({error}); write the file anew") from error
+
+
+def _assemble(path, arrays, header, num_actions):
+    missing = [name for name in _FIELDS if name not in arrays]
+    if missing:
+        raise ValueError(f"{path}: lacks {', '.join(missing)}; write it with kalm_jax.data.formats.write_rollouts")
+    for name, kind in _TYPES.items():
+        if not np.can_cast(arrays[name].dtype, kind, "same_kind"):
+            raise ValueError(f"{path}: {name} has type {arrays[name].dtype}, want {np.dtype(kind)}")
+        arrays[name] = arrays[name].astype(kind)
+    for name in ("rollouts/actions", "goals/array"):
+        kind = arrays[name].dtype.kind
+        if kind not in "iuf":
+            raise ValueError(f"{path}: {name} has type {arrays[name].dtype}, want integers or floats")
+        arrays[name] = arrays[name].astype("f4" if kind == "f" else "i4")
+    level, text = arrays["goals/level"], arrays["goals/text"]
+    for name, dimensions in (("level", 1), ("family", 1), ("array", 2), ("vector", 2), ("text", 1)):
+        shape = arrays[f"goals/{name}"].shape
+        if len(shape) != dimensions or shape[0] != len(level):
+            raise ValueError(
+                f"{path}: goals/{name} has shape {shape}, want {len(level)} goals in {dimensions} dimensions"
+            )
+    if len(level) and (level.min() < 0 or level.max() >= len(LEVELS)):
+        wrong = int(np.flatnonzero((level < 0) | (level >= len(LEVELS)))[0])
+        raise ValueError(
+            f"{path}: goals/level[{wrong}] is {level[wrong]}, want 0..{len(LEVELS) - 1}, an index of {LEVELS}"
+        )
+    rollouts = Rollouts(**{f.name: arrays[f"rollouts/{f.name}"] for f in dataclasses.fields(Rollouts)})
+    goals = {f.name: arrays[f"goals/{f.name}"] for f in dataclasses.fields(GoalTable)}
+    goals["text"] = tuple(str(t) for t in text)
+    return validate(rollouts, len(level), num_actions, name=path), GoalTable(**goals)

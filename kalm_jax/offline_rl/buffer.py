@@ -1,0 +1,155 @@
+"""Rollouts as flat transitions on the device, and batches drawn from them with a fixed share for every source.
+
+Observations and goal vectors are stored once: a transition holds the row of its observation (the next observation is the
+row after it) and the index of its goal. Letters: M transitions, P observations, K goals, S sources, B batch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kalm_jax.data.rollouts import GoalTable, Rollouts, validate
+from kalm_jax.offline_rl.networks import Batch, Spec
+
+STD_OFFSET = 1e-3
+"""Added to standard deviations of observations (TD3+BC, equation 5)."""
+GOAL_STD_FLOOR = 0.01
+"""Least standard deviation of a goal vector's entry, as a share of the largest: constant entries stay harmless."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Buffer:
+    """Transitions of several sources, one source after the other.
+
+    Attributes:
+      observations: (P, D) float32, the observations of each rollout in a row, the final one included.
+      row: (M,) int32 into `observations`; the next observation is in `row + 1`.
+      action: (M,) int32 or (M, A) float32. reward: (M,) float32.
+      terminal: (M,) float32, 1 at the step that reached the goal.
+      goal: (M,) int32 into `goal_vectors`.
+      goal_vectors: (K, E) float32.
+      first, count: (S,) int32, where each source's transitions begin, and how many they are.
+      share_end: (S,) float32, cumulative shares of a batch; the last is 1.
+      num_actions: number of discrete actions, 0 for continuous ones.
+    """
+
+    observations: jax.Array
+    row: jax.Array
+    action: jax.Array
+    reward: jax.Array
+    terminal: jax.Array
+    goal: jax.Array
+    goal_vectors: jax.Array
+    first: jax.Array
+    count: jax.Array
+    share_end: jax.Array
+    num_actions: int = dataclasses.field(metadata={"static": True})
+
+    def __len__(self) -> int:
+        return int(self.row.shape[0])
+
+    def spec(self) -> Spec:
+        """Sizes and normalisation statistics; constant entries of observations and goal vectors are guarded."""
+        observations, vectors = (np.asarray(x, np.float64) for x in (self.observations, self.goal_vectors))
+        std = vectors.std(0)
+        floor = max(GOAL_STD_FLOOR * std.max(initial=0.0), 1e-6)
+        statistics = (observations.mean(0), observations.std(0) + STD_OFFSET, vectors.mean(0), np.maximum(std, floor))
+        action_dim = self.num_actions or int(self.action.shape[1])
+        return Spec(*(jnp.asarray(x, jnp.float32) for x in statistics), action_dim, bool(self.num_actions))
+
+
+def one_to_one(real: Rollouts, imagined: list[Rollouts]) -> list[tuple[Rollouts, float]]:
+    """Sources for `make_buffer`: half of each batch real, the other half shared equally by the imagined sets."""
+    if not imagined:
+        return [(real, 1.0)]
+    return [(real, 0.5)] + [(part, 0.5 / len(imagined)) for part in imagined]
+
+
+def make_buffer(sources: list[tuple[Rollouts, float]], goals: GoalTable, num_actions: int | None = None) -> Buffer:
+    """Puts the transitions of the sources on the default device.
+
+    Args:
+      sources: (rollouts, share) pairs; shares are positive and are scaled to sum to 1. All rollouts index `goals`.
+      goals: with goal vectors (K, E), E > 0.
+      num_actions: of a discrete action space; None takes the largest recorded action + 1, or a continuous space.
+
+    Raises:
+      ValueError: an empty source, a share that is not positive, goals without vectors, malformed rollouts.
+    """
+    if not sources:
+        raise ValueError("no source of rollouts: give at least one (rollouts, share)")
+    if goals.vector.shape[-1] == 0:
+        raise ValueError(f"the {len(goals)} goals have no goal vectors: encode them first, see GoalTable.with_vector")
+    if not np.isfinite(goals.vector).all():
+        raise ValueError("goal vectors are not all finite; encode the goals again")
+    shares = np.array([share for _, share in sources], np.float64)
+    if not (np.isfinite(shares).all() and (shares > 0).all()):
+        raise ValueError(f"shares of the sources are {shares.tolist()}, want positive numbers; leave unused sources out")
+    parts, first_row = [], 0
+    for i, (rollouts, _) in enumerate(sources):
+        if not len(rollouts):
+            raise ValueError(f"source {i} has no rollouts; leave it out")
+        validate(rollouts, len(goals), num_actions, name=f"source {i}")
+        parts.append(_flatten(rollouts, first_row))
+        first_row += len(parts[-1]["observations"])
+    flat = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+    discrete = flat["action"].ndim == 1
+    if not discrete and np.abs(flat["action"]).max() > 1:
+        raise ValueError(f"continuous actions reach {np.abs(flat['action']).max():.3g}, want [-1, 1]; rescale them")
+    count = np.array([len(part["row"]) for part in parts], np.int32)
+    # Python's own sum order would leave the last share at 0.9999999 and the last rows of a batch without a source.
+    share_end = np.append(np.cumsum(shares / shares.sum())[:-1], 1.0)
+    arrays = dict(
+        flat,
+        goal_vectors=np.asarray(goals.vector, np.float32),
+        first=(np.cumsum(count) - count).astype(np.int32),
+        count=count,
+        share_end=share_end.astype(np.float32),
+    )
+    actions = (num_actions or int(flat["action"].max()) + 1) if discrete else 0
+    return Buffer(**{k: jnp.asarray(v) for k, v in arrays.items()}, num_actions=actions)
+
+
+def _flatten(rollouts: Rollouts, first_row: int) -> dict[str, np.ndarray]:
+    """The steps taken in `rollouts` as flat arrays; observation rows are counted from `first_row` on."""
+    length = np.asarray(rollouts.length)
+    step = rollouts.valid()
+    seen = np.arange(rollouts.horizon + 1)[None] <= length[:, None]
+    start = np.cumsum(length + 1) - (length + 1)
+    time = np.broadcast_to(np.arange(rollouts.horizon), step.shape)
+    last = time == length[:, None] - 1
+    actions = np.asarray(rollouts.actions)
+    return {
+        "observations": np.asarray(rollouts.observations, np.float32)[seen],
+        "row": (first_row + start[:, None] + time)[step].astype(np.int32),
+        "action": actions[step].astype(np.int32 if actions.ndim == 2 else np.float32),
+        "reward": np.asarray(rollouts.rewards, np.float32)[step],
+        "terminal": (last & np.asarray(rollouts.terminated)[:, None])[step].astype(np.float32),
+        "goal": np.broadcast_to(np.asarray(rollouts.goal)[:, None], step.shape)[step].astype(np.int32),
+    }
+
+
+def source_of_place(buffer: Buffer, batch_size: int) -> jax.Array:
+    """(B,) int32: which source fills each place of a batch, so that every batch has the same number of each."""
+    place = (jnp.arange(batch_size) + 0.5) / batch_size
+    return jnp.searchsorted(buffer.share_end[:-1], place, side="right").astype(jnp.int32)
+
+
+def sample(buffer: Buffer, key, batch_size: int) -> Batch:
+    """A batch, each place drawn uniformly with replacement from the transitions of its source."""
+    source = source_of_place(buffer, batch_size)
+    index = buffer.first[source] + jax.random.randint(key, (batch_size,), 0, buffer.count[source])
+    row = buffer.row[index]
+    return Batch(
+        observation=buffer.observations[row],
+        goal=buffer.goal_vectors[buffer.goal[index]],
+        action=buffer.action[index],
+        reward=buffer.reward[index],
+        next_observation=buffer.observations[row + 1],
+        terminal=buffer.terminal[index],
+    )

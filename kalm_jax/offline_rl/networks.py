@@ -1,0 +1,110 @@
+"""What the algorithms share: their networks, the spec of a data set, normalised inputs, actions as vectors.
+
+Letters: B batch, D observation, E goal vector, A action (40 for a discrete CLEVR-Robot policy in one-hot space).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+HIDDEN = (256, 256)
+"""Widths of the hidden layers of every network (KALM appendix, and the default of the algorithms' papers)."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """What a learner must know of its data: sizes, and the statistics by which inputs are normalised.
+
+    Attributes:
+      observation_mean, observation_std: (D,) float32 over the observations of the data set.
+      goal_mean, goal_std: (E,) float32 over the goal table.
+      action_dim: number of discrete actions, or size A of a continuous action in [-1, 1].
+      discrete: whether actions are indices.
+    """
+
+    observation_mean: jax.Array
+    observation_std: jax.Array
+    goal_mean: jax.Array
+    goal_std: jax.Array
+    action_dim: int = dataclasses.field(metadata={"static": True})
+    discrete: bool = dataclasses.field(metadata={"static": True})
+
+    @property
+    def input_dim(self) -> int:
+        """Size D + E of a policy's input."""
+        return self.observation_mean.shape[0] + self.goal_mean.shape[0]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Transitions that one update learns from.
+
+    Attributes:
+      observation, next_observation: (B, D) float32, not normalised.
+      goal: (B, E) float32 goal vectors, not normalised.
+      action: (B,) int32, or (B, A) float32 in [-1, 1].
+      reward: (B,) float32.
+      terminal: (B,) float32, 1 where the goal was reached, so that nothing comes after; 0 at a time-out.
+    """
+
+    observation: jax.Array
+    goal: jax.Array
+    action: jax.Array
+    reward: jax.Array
+    next_observation: jax.Array
+    terminal: jax.Array
+
+
+class MLP(nn.Module):
+    """ReLU layers of widths `hidden` and a linear head: (B, inputs) -> (B, outputs)."""
+
+    outputs: int
+    hidden: tuple[int, ...] = HIDDEN
+
+    @nn.compact
+    def __call__(self, x):
+        for width in self.hidden:
+            x = nn.relu(nn.Dense(width)(x))
+        return nn.Dense(self.outputs)(x)
+
+
+class TwinCritic(nn.Module):
+    """Two independent action values Q1, Q2 of an input (B, D+E) and an action vector (B, A)."""
+
+    hidden: tuple[int, ...] = HIDDEN
+
+    def setup(self):
+        self.q1, self.q2 = MLP(1, self.hidden), MLP(1, self.hidden)
+
+    def __call__(self, inputs, action):
+        """Both values, each (B,)."""
+        x = jnp.concatenate([inputs, action], axis=-1)
+        return self.q1(x)[:, 0], self.q2(x)[:, 0]
+
+    def first(self, inputs, action):
+        """Q1 alone, (B,)."""
+        return self.q1(jnp.concatenate([inputs, action], axis=-1))[:, 0]
+
+
+def policy_input(spec: Spec, observation, goal):
+    """(B, D+E): observation (B, D) and goal vector (B, E), each normalised with the statistics of the data set."""
+    chex.assert_equal_shape_prefix([observation, goal], 1)
+    observation = (observation - spec.observation_mean) / spec.observation_std
+    return jnp.concatenate([observation, (goal - spec.goal_mean) / spec.goal_std], axis=-1)
+
+
+def soft_update(online, target, tau: float):
+    """Target parameters moved by the share tau towards the online ones: theta' <- tau theta + (1 - tau) theta'."""
+    return jax.tree.map(lambda o, t: t + tau * (o - t), online, target)
+
+
+def copy(tree):
+    """A copy with buffers of its own: a donated state must not hold one buffer twice."""
+    return jax.tree.map(jnp.copy, tree)

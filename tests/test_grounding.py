@@ -1,0 +1,228 @@
+"""Rows, tasks, loss, training and decoding of the grounded language model."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kalm_jax.data import Rollouts, make_goal_table
+from kalm_jax.grounding import decode, rows
+from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
+from kalm_jax.grounding.loss import LossWeights, loss
+from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
+from kalm_jax.grounding.rows import ACTION, STATE, TEXT, RowSequence, pack
+from kalm_jax.grounding.tasks import Batches, TaskShares, goal_prompt
+from kalm_jax.grounding.train import TrainConfig, fit
+from kalm_jax.llm.tokenizer import train_tokenizer
+from kalm_jax.llm.transformer import LlamaConfig
+
+TEXTS = ["push the red ball left", "push the blue ball right", "keep the red ball left", "keep the blue ball right"]
+GOALS = make_goal_table(TEXTS, 0, 0, np.array([[0, 1], [1, 0], [0, 1], [1, 0]]))
+
+
+def toy_rollouts(n=48, seed=0, continuous=False):
+    """A world whose rule is known: action a adds 0.1 * (a - 1) to each number; goal 0 pushes up, goal 1 down."""
+    rng = np.random.default_rng(seed)
+    horizon = 6
+    length = rng.integers(2, horizon + 1, n)
+    goal = rng.integers(0, 2, n)
+    obs, actions = np.zeros((n, horizon + 1, 3), np.float32), np.zeros((n, horizon), np.int32)
+    for i in range(n):
+        obs[i, 0] = rng.normal(size=3)
+        for t in range(length[i]):
+            actions[i, t] = 2 - 2 * goal[i] if rng.random() < 0.9 else 1
+            obs[i, t + 1] = obs[i, t] + 0.1 * (actions[i, t] - 1)
+    if continuous:
+        actions = np.where(np.arange(horizon) < length[:, None], actions - 1.0, 0.0).astype(np.float32)[..., None]
+    ones = np.ones(n, bool)
+    rewards = np.zeros((n, horizon), np.float32)
+    return Rollouts(obs, actions, rewards, length.astype(np.int32), ones, goal.astype(np.int32), ~ones)
+
+
+@pytest.fixture(scope="module")
+def words():
+    return train_tokenizer([f"{t} rollout : goal ." for t in TEXTS] * 3, 330)
+
+
+def make(words, rollouts, width=32):
+    spec = numeric_spec(rollouts, 0 if rollouts.actions.ndim == 3 else 3, hidden=32)
+    model = GroundedModel(LlamaConfig(words.vocab_size, width, 2, 2, 2, 16, 64), spec)
+    return model, init_params(model, jax.random.key(0))
+
+
+def batches(words, rollouts, shares=TaskShares(), seed=0):
+    text = lambda rng: TEXTS[int(rng.integers(4))]  # noqa: E731
+    return Batches(rollouts, GOALS, words, shares, text, 8, 64, 3, seed)
+
+
+def test_rows_hold_what_was_put_in():
+    states, actions = np.arange(9.0).reshape(3, 3), np.array([2, 0])
+    sequence = RowSequence(3).text([7, 8]).rollout(states, actions, 1.0, 0.5).text([9], 2.0)
+    out = pack([sequence], 1, 10, 3)
+    assert out.kind[0].tolist() == [TEXT, TEXT, STATE, ACTION, STATE, ACTION, STATE, TEXT, 0, 0]
+    assert out.token[0].tolist() == [7, 8, 0, 2, 0, 0, 0, 9, 0, 0]
+    # weight[t] is the weight of predicting t + 1; the first state is given, not predicted
+    assert out.weight[0].tolist() == [0, 0, 0.5, 1, 0.5, 1, 2, 0, 0, 0]
+    np.testing.assert_array_equal(out.value[0, [2, 4, 6]], states)
+    np.testing.assert_array_equal(out.base[0, 2:8], states[[0, 0, 1, 1, 2, 2]])
+    assert out.base[0, :2].max() == 0
+    assert out.position[0, :8].tolist() == list(range(8))
+
+
+def test_packing_loses_nothing_and_refuses_what_does_not_fit():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 20, 200)
+    sequences = [RowSequence(1).text(rng.integers(1, 99, n), 1.0) for n in lengths]
+    out = pack(sequences, 6, 64, 1)
+    assert (out.kind > 0).mean() > 0.9
+    tokens = {tuple(np.concatenate(s.token).tolist()) for s in sequences}
+    for row in range(6):
+        for segment in range(1, out.segment[row].max() + 1):
+            assert tuple(out.token[row][out.segment[row] == segment].tolist()) in tokens
+    with pytest.raises(ValueError, match="row_length"):
+        pack([RowSequence(1).text(range(65))], 6, 64, 1)
+
+
+def test_every_task_predicts_what_it_should(words):
+    rollouts = toy_rollouts()
+    shares = {f.name: 0.0 for f in dataclasses.fields(TaskShares)}
+    for task, kinds in {
+        "generation": {STATE, ACTION},
+        "explanation": {STATE, TEXT},
+        "dynamics": {STATE},
+        "consequence": {STATE},
+        "text": {TEXT},
+    }.items():
+        out = batches(words, rollouts, TaskShares(**{**shares, task: 1.0}))(0)
+        asked = out.kind[:, 1:][out.weight[:, :-1] > 0]
+        assert set(asked.tolist()) == kinds, task
+    with pytest.raises(ValueError, match="nothing to train on"):
+        Batches(None, None, words, TaskShares(text=0.0), None, 8, 64, 3, 0)
+
+
+def test_batches_are_a_function_of_seed_and_step(words):
+    make_batches = batches(words, toy_rollouts())
+    a, b, c = make_batches(3), batches(words, toy_rollouts())(3), make_batches(4)
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+    assert not np.array_equal(a.token, c.token)
+
+
+def test_loss_of_known_predictions(words):
+    """With all heads at zero the loss has a closed form: log V, log 3 and the mean square of the targets."""
+    rollouts = toy_rollouts()
+    model, params = make(words, rollouts)
+    params = jax.tree.map(jnp.zeros_like, params)
+    out = batches(words, rollouts)(0)
+    total, terms = loss(model, params, out, LossWeights(text=1.0, action=0.25, state=4.0))
+    asked = (out.weight[:, :-1] > 0) & (out.kind[:, 1:] == STATE)
+    change = (out.value[:, 1:] - out.base[:, :-1])[asked] / np.asarray(model.spec.change_std)
+    weight = out.weight[:, :-1][asked]
+    state = np.sum((change**2).mean(-1) * weight) / weight.sum()
+    assert np.isclose(terms["text_loss"], np.log(words.vocab_size), rtol=1e-5)
+    assert np.isclose(terms["action_loss"], np.log(3), rtol=1e-5)
+    assert np.isclose(terms["state_loss"], state, rtol=1e-4)
+    assert np.isclose(total, np.log(words.vocab_size) + 0.25 * np.log(3) + 4 * state, rtol=1e-4)
+
+
+def test_order_of_the_rows_does_not_matter(words):
+    rollouts = toy_rollouts()
+    model, params = make(words, rollouts)
+    out = batches(words, rollouts)(0)
+    turned = jax.tree.map(lambda x: x[::-1], out)
+    np.testing.assert_allclose(loss(model, params, out, LossWeights())[0], loss(model, params, turned, LossWeights())[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("continuous", [False, True])
+def test_training_learns_the_toy_world_and_imagines_it(words, continuous, tmp_path):
+    rollouts = toy_rollouts(256, continuous=continuous)
+    model, params = make(words, rollouts)
+    config = TrainConfig(240, learning_rate=5e-3, log_every=20)
+    params, curve = fit(model, params, batches(words, rollouts), config)
+    assert curve[-1]["state_loss"] < 0.1 * curve[0]["state_loss"]
+    save_grounded(tmp_path, model, params, words)
+    model_again, params, _ = load_grounded(tmp_path)
+    assert model_again == model
+    sequences = [RowSequence(3).text(goal_prompt(words, TEXTS[i % 4])).state(np.zeros(3)) for i in range(8)]
+    prompts = rows.align_right(sequences, 24, 3)
+    family, goal, keys = np.zeros(8, np.int32), GOALS.array[np.arange(8) % 4], jax.random.split(jax.random.key(0), 8)
+
+    def stop(family, goal, state, action, following):
+        return jnp.abs(following[:, 0]) > 0.25
+
+    states, actions, length, success = decode.generate_rollouts(
+        params, prompts, np.zeros((8, 3), np.float32), family, goal, keys, 0.0, model=model, stop=stop, horizon=6
+    )
+    assert np.asarray(success).all() and (np.asarray(length) <= 4).all()
+    final = np.asarray(states)[np.arange(8), np.asarray(length)]
+    assert (np.sign(final[:, 0]) == np.where(np.arange(8) % 2, -1, 1)).all()  # words decide the direction
+    assert (np.asarray(states)[0, int(length[0]) + 1 :] == 0).all()
+
+
+def test_imagined_rollouts_equal_an_uncached_pass_and_do_not_depend_on_the_batch(words):
+    rollouts = toy_rollouts()
+    model, params = make(words, rollouts)
+    first = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    sequences = [RowSequence(3).text(goal_prompt(words, TEXTS[i % 4])).state(first[i]) for i in range(6)]
+    keys = jax.random.split(jax.random.key(5), 6)
+
+    def never(family, goal, state, action, following):
+        return jnp.zeros(following.shape[0], bool)
+
+    def run(index, length):
+        index = np.asarray(index)
+        return decode.generate_rollouts(
+            params,
+            rows.align_right([sequences[i] for i in index], length, 3),
+            first[index],
+            np.zeros(len(index), np.int32),
+            np.zeros((len(index), 2), np.int32),
+            keys[index],
+            1.0,
+            model=model,
+            stop=never,
+            horizon=10,
+        )
+
+    states, actions, length, _ = (np.asarray(x) for x in run(range(6), 20))
+    assert (length == 10).all()
+    alone = run([4, 2], 28)  # other neighbours, more padding
+    np.testing.assert_allclose(alone[0], states[[4, 2]], atol=1e-4)
+    np.testing.assert_array_equal(alone[1], actions[[4, 2]])
+    whole = rows.pack([RowSequence(3).text(goal_prompt(words, TEXTS[i % 4])).rollout(states[i], actions[i], 1.0, 1.0) for i in range(6)], 6, 40, 3)
+    hidden = model.apply({"params": params}, whole, method="hidden")
+    predicted = np.asarray(model.apply({"params": params}, hidden, jnp.asarray(whole.base), method="next_state"))
+    asked = (whole.weight[:, :-1] > 0) & (whole.kind[:, 1:] == STATE)
+    np.testing.assert_allclose(predicted[:, :-1][asked], whole.value[:, 1:][asked], atol=1e-4)
+
+
+def test_a_killed_training_ends_the_same(words, tmp_path):
+    rollouts = toy_rollouts()
+    model, params = make(words, rollouts)
+    config = TrainConfig(12, log_every=3, checkpoint_every=4)
+    straight, curve = fit(model, params, batches(words, rollouts), config, tmp_path / "straight")
+
+    class Killed(Exception):
+        pass
+
+    def die(step, **_):
+        if step >= 9:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(model, params, batches(words, rollouts), config, tmp_path / "killed", progress=die)
+    resumed, curve_again = fit(model, params, batches(words, rollouts), config, tmp_path / "killed")
+    jax.tree.map(np.testing.assert_array_equal, resumed, straight)
+    assert [row["step"] for row in curve_again] == [row["step"] for row in curve]
+    assert curve_again[-1] == curve[-1]
+
+
+def test_goal_vectors_and_explanations(words):
+    rollouts = toy_rollouts()
+    model, params = make(words, rollouts)
+    vectors = decode.encode_text(model, params, words, TEXTS, batch=3)
+    assert vectors.shape == (4, 32) and not np.allclose(vectors[0], vectors[1])
+    np.testing.assert_allclose(decode.encode_text(model, params, words, TEXTS[:1]), vectors[:1], atol=1e-5)
+    said = decode.explain(model, params, words, rollouts.take(slice(0, 3)), "rollout :", "goal :", limit=5, batch=2)
+    assert len(said) == 3 and all(isinstance(s, str) for s in said)
