@@ -16,17 +16,35 @@ from absl import app, flags, logging
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("algo", ["td3bc"], "Offline RL learners, comma-separated: td3bc, bc.")
-flags.DEFINE_enum("preset", "default", ["smoke", "default", "paper"], "smoke: 3 minutes on two cores, shows that everything runs; default: 20 minutes; paper: the authors' amounts of data and updates, for a GPU.")
+flags.DEFINE_enum(
+    "preset",
+    "default",
+    ["smoke", "default", "paper"],
+    "smoke: 3 minutes on two cores, shows that everything runs; default: 20 minutes; paper: the authors' amounts of data and updates, for a GPU.",
+)
 flags.DEFINE_string("output", None, "Folder of the run. Default: runs/clevr-PRESET.")
 flags.DEFINE_integer("seed", 0, "Root of all random numbers.", lower_bound=0)
 flags.DEFINE_integer("seeds", None, "Policies trained per learner and arm. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer("episodes", None, "Test episodes per level and seed. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer("updates", None, "Updates of each policy. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer("grounding_steps", None, "Updates of the language model. Default: the preset's.", lower_bound=1)
-flags.DEFINE_enum("behaviour", "scripted", ["scripted", "lookahead"], "Policy that collects the real rollouts: scripted resembles the authors' data, lookahead is competent.")
+flags.DEFINE_enum(
+    "behaviour",
+    "scripted",
+    ["scripted", "lookahead"],
+    "Policy that collects the real rollouts: scripted resembles the authors' data, lookahead is competent.",
+)
 flags.DEFINE_string("llm", "", "Language model to ground: a Hugging Face folder. Default: the small built-in model.")
-flags.DEFINE_string("offline_data", "", "Real rollouts of your own instead of collected ones: the authors' .npy or .hdf5 layout, or ours.")
-flags.DEFINE_string("eval_prompts", "", "Prompt file in the authors' format (.npy): match rate and success on its goals go to prompts.csv.")
+flags.DEFINE_string(
+    "offline_data",
+    "",
+    "Real rollouts of your own instead of collected ones: the authors' .npy or .hdf5 layout, or ours.",
+)
+flags.DEFINE_string(
+    "eval_prompts",
+    "",
+    "Prompt file in the authors' format (.npy): match rate and success on its goals go to prompts.csv.",
+)
 
 
 def presets():

@@ -63,10 +63,17 @@ def main(argv):
     text = TaskShares(generation=0, explanation=0, dynamics=0, consequence=0, text=1)
     batches = Batches(None, None, tokenizer, text, corpus.sample_document, FLAGS.rows, FLAGS.row_length, 1, FLAGS.seed)
     train = TrainConfig(FLAGS.steps, learning_rate=FLAGS.learning_rate, checkpoint_every=500)
-    settings = {"model": dataclasses.asdict(config), "rows": FLAGS.rows, "row_length": FLAGS.row_length, "seed": FLAGS.seed}
+    settings = {
+        "model": dataclasses.asdict(config),
+        "rows": FLAGS.rows,
+        "row_length": FLAGS.row_length,
+        "seed": FLAGS.seed,
+    }
     _check_same(output / "pretraining.json", {**settings, "steps": FLAGS.steps, "learning_rate": FLAGS.learning_rate})
     with Progress("pretrain", train.steps) as progress:
-        params, curve = fit(model, init_params(model, jax.random.key(FLAGS.seed)), batches, train, output, progress.update)
+        params, curve = fit(
+            model, init_params(model, jax.random.key(FLAGS.seed)), batches, train, output, progress.update
+        )
     save_model(output, config, params["llm"], tokenizer, dtype=np.float16)
     print(f"{output}: text loss {curve[-1]['text_loss']:.3f} nats per token after {train.steps} updates")
 

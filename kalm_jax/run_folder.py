@@ -54,7 +54,9 @@ class RunFolder:
         """The fingerprint of a stage that was asked for."""
         return self._prints[stage]
 
-    def stage(self, name: str, settings: dict, needs: Sequence[str], work: Callable[[pathlib.Path], None]) -> pathlib.Path:
+    def stage(
+        self, name: str, settings: dict, needs: Sequence[str], work: Callable[[pathlib.Path], None]
+    ) -> pathlib.Path:
         """Makes sure that a stage is complete and returns its folder.
 
         Args:

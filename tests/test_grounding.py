@@ -131,7 +131,9 @@ def test_order_of_the_rows_does_not_matter(words):
     model, params = make(words, rollouts)
     out = batches(words, rollouts)(0)
     turned = jax.tree.map(lambda x: x[::-1], out)
-    np.testing.assert_allclose(loss(model, params, out, LossWeights())[0], loss(model, params, turned, LossWeights())[0], rtol=1e-5)
+    np.testing.assert_allclose(
+        loss(model, params, out, LossWeights())[0], loss(model, params, turned, LossWeights())[0], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("continuous", [False, True])
@@ -190,7 +192,15 @@ def test_imagined_rollouts_equal_an_uncached_pass_and_do_not_depend_on_the_batch
     alone = run([4, 2], 28)  # other neighbours, more padding
     np.testing.assert_allclose(alone[0], states[[4, 2]], atol=1e-4)
     np.testing.assert_array_equal(alone[1], actions[[4, 2]])
-    whole = rows.pack([RowSequence(3).text(goal_prompt(words, TEXTS[i % 4])).rollout(states[i], actions[i], 1.0, 1.0) for i in range(6)], 6, 40, 3)
+    whole = rows.pack(
+        [
+            RowSequence(3).text(goal_prompt(words, TEXTS[i % 4])).rollout(states[i], actions[i], 1.0, 1.0)
+            for i in range(6)
+        ],
+        6,
+        40,
+        3,
+    )
     hidden = model.apply({"params": params}, whole, method="hidden")
     predicted = np.asarray(model.apply({"params": params}, hidden, jnp.asarray(whole.base), method="next_state"))
     asked = (whole.weight[:, :-1] > 0) & (whole.kind[:, 1:] == STATE)

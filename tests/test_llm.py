@@ -78,7 +78,9 @@ def test_logits_equal_an_independent_implementation(shape):
     config, params = SHAPES[shape], make(SHAPES[shape])
     tokens = np.random.default_rng(0).integers(0, 50, 12)
     positions = jnp.arange(12)[None]
-    got = Llama(config).apply({"params": params}, tokens[None], positions, transformer.packed_mask(jnp.ones((1, 12), int)))
+    got = Llama(config).apply(
+        {"params": params}, tokens[None], positions, transformer.packed_mask(jnp.ones((1, 12), int))
+    )
     want = reference_logits(config, params, tokens)
     assert np.abs(want).max() > 1.0
     np.testing.assert_allclose(got[0], want, atol=2e-4)
@@ -101,7 +103,9 @@ def test_packed_segments_do_not_see_each_other():
 def test_cache_and_left_padding_change_nothing():
     config, params = SHAPES["grouped"], make(SHAPES["grouped"])
     model, tokens = Llama(config), np.random.default_rng(2).integers(0, 50, (1, 10))
-    whole = model.apply({"params": params}, tokens, jnp.arange(10)[None], transformer.packed_mask(jnp.ones((1, 10), int)))
+    whole = model.apply(
+        {"params": params}, tokens, jnp.arange(10)[None], transformer.packed_mask(jnp.ones((1, 10), int))
+    )
     pad, size = 3, 16
     valid = jnp.arange(pad + 6)[None] >= pad
     padded = jnp.concatenate([jnp.zeros((1, pad), int), tokens[:, :6]], axis=1)

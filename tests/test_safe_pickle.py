@@ -137,7 +137,7 @@ def malicious(marker):
     yield "getattr", pickle.dumps(Calls(getattr, "text", "upper"))
     yield "INST opcode", b"(S'touch " + marker.encode() + b"'\nios\nsystem\n."
     yield "OBJ opcode", b"(cos\nsystem\nS'touch " + marker.encode() + b"'\no."
-    yield "dotted name", b"\x80\x04\x8c\x05numpy\x8c\x0ff2py.os.system\x93\x8c\x04true\x85R."
+    yield "dotted name", b"\x80\x04\x8c\x05numpy\x8c\x0ef2py.os.system\x93\x8c\x04true\x85R."
     yield "dtype of a callable", b"cnumpy\ndtype\n(cos\nsystem\ntR."
     yield "dtype with a field list", state.replace(b"X\x02\x00\x00\x00f4", b"X\x05\x00\x00\x00f4,O8")
     yield "codec that imports", pickle.dumps(Calls(__import__("codecs").encode, "x", "zip"), protocol=2)
@@ -198,17 +198,7 @@ def reconstructed(shape, code, data, itemsize=-1):
         b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x.",  # BINBYTES8 that announces a terabyte
         b"\x80\x04\x95" + struct.pack("<Q", 2**50) + b"N.",  # so does this frame
         b"\x80\x02Nr\xff\xff\xff\x7f.",  # memo position two thousand million
-        b"(" * 50
-        + b"t" * 50
-        + b"]"
-        + b"]a" * 0
-        + b"0"
-        + b"l" * 0
-        + b"("
-        + b"]"
-        + b"".join(b"]" for _ in range(200))
-        + b"a" * 200
-        + b"t.",
+        b"]" * 200 + b"a" * 199 + b".",  # lists in lists, 200 deep
         b"]q\x00h\x00a.",  # a list inside itself
     ],
 )

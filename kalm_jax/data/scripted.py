@@ -1,7 +1,7 @@
 """The scripted behaviour policy of CLEVR-Robot data: geometry, habits and chance, without looking ahead.
 
 KALM's recorded rollouts look like a learned, imperfect policy: half of them are two to five purposeful pushes, of the
-reference ball more often than of the ball to move; one in three takes more than ten, and in these one or two pushes that
+reference ball more often than of the ball to move; one in three takes more than ten, and there one or two pushes that
 a wall or a neighbour blocks come back for dozens of steps until something gives way. Three parts give that picture:
 
 - gain: how much nearer the push would bring the goal if nothing were in its way (walls and neighbours are ignored,
@@ -46,14 +46,14 @@ class ScriptedSettings:
       other: score added to pushes of balls that the goal does not name.
     """
 
-    habit: float = 0.17
-    habit_spread: float = 1.2
-    habit_distance: float = 0.15
+    habit: float = 0.12
+    habit_spread: float = 1.1
+    habit_distance: float = 0.18
     temperature: float = 0.015
     temperature_spread: float = 1.0
-    habit_growth: float = 0.15
-    temperature_growth: float = 0.06
-    reference: float = 0.09
+    habit_growth: float = 0.12
+    temperature_growth: float = 0.1
+    reference: float = 0.08
     other: float = -0.22
 
 

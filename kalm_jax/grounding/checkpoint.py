@@ -34,7 +34,9 @@ def load_grounded(folder: str | pathlib.Path) -> tuple[GroundedModel, dict, Toke
 
     folder = pathlib.Path(folder)
     if not (folder / _SPEC).exists():
-        raise FileNotFoundError(f"{folder} has no {_SPEC}: it is no grounded model; ground it first (experiments.clevr)")
+        raise FileNotFoundError(
+            f"{folder} has no {_SPEC}: it is no grounded model; ground it first (experiments.clevr)"
+        )
     raw = json.loads((folder / _SPEC).read_text())
     spec = NumericSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
     config, llm, tokenizer = load_model(folder / _TEXT)

@@ -26,7 +26,9 @@ def _prefill(model, params, rows: Rows, size: int):
     valid = rows.segment > 0
     x = model.apply({"params": params}, rows, method="embed")
     cache = empty_cache(model.config, x.shape[0], size, x.dtype)
-    hidden, cache = model.apply({"params": params}, x, rows.position, prefix_mask(valid, size), cache, 0, method="backbone")
+    hidden, cache = model.apply(
+        {"params": params}, x, rows.position, prefix_mask(valid, size), cache, 0, method="backbone"
+    )
     return hidden[:, -1], cache, jnp.pad(valid, ((0, 0), (0, size - valid.shape[1])))
 
 
@@ -34,12 +36,16 @@ def _step(model, params, x, slot, valid, cache):
     """One more position x (B, width) at cache slot `slot`; returns hidden (B, width), validity and cache."""
     position = jnp.sum(valid, axis=1, keepdims=True)
     valid = valid.at[:, slot].set(True)
-    hidden, cache = model.apply({"params": params}, x[:, None], position, valid[:, None], cache, slot, method="backbone")
+    hidden, cache = model.apply(
+        {"params": params}, x[:, None], position, valid[:, None], cache, slot, method="backbone"
+    )
     return hidden[:, 0], valid, cache
 
 
 @functools.partial(jax.jit, static_argnames=("model", "stop", "horizon"))
-def generate_rollouts(params, prompts: Rows, state, family, goal, keys, temperature, *, model: GroundedModel, stop: Stop, horizon: int):
+def generate_rollouts(
+    params, prompts: Rows, state, family, goal, keys, temperature, *, model: GroundedModel, stop: Stop, horizon: int
+):
     """Imagines rollouts; a_t is drawn from the position of s_t (the authors' code is one step late, `kalm.md` 9.1).
 
     Args:
@@ -90,7 +96,18 @@ def generate_rollouts(params, prompts: Rows, state, family, goal, keys, temperat
         return t + 1, hidden, nxt, states, actions, cache, valid, length, done, success
 
     no = jnp.zeros(batch, bool)
-    carry = (0, hidden, jnp.asarray(state, jnp.float32), states, actions, cache, valid, jnp.zeros(batch, jnp.int32), no, no)
+    carry = (
+        0,
+        hidden,
+        jnp.asarray(state, jnp.float32),
+        states,
+        actions,
+        cache,
+        valid,
+        jnp.zeros(batch, jnp.int32),
+        no,
+        no,
+    )
     _, _, _, states, actions, _, _, length, _, success = jax.lax.while_loop(going, body, carry)
     return states, actions, length, success
 
@@ -130,7 +147,9 @@ def _mean_hidden(params, tokens, valid, *, model: GroundedModel):
     return jnp.sum(hidden * weight, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1.0)
 
 
-def encode_text(model: GroundedModel, params, tokenizer: Tokenizer, texts: Sequence[str], batch: int = 512) -> np.ndarray:
+def encode_text(
+    model: GroundedModel, params, tokenizer: Tokenizer, texts: Sequence[str], batch: int = 512
+) -> np.ndarray:
     """Goal vectors (K, width): the mean over a sentence's words of the language model's last hidden states."""
     rows = [[tokenizer.bos_id, *ids] for ids in tokenizer.encode_all(texts)]
     width = -(-max((len(r) for r in rows), default=1) // 16) * 16
@@ -142,7 +161,14 @@ def encode_text(model: GroundedModel, params, tokenizer: Tokenizer, texts: Seque
 
 
 def explain(
-    model: GroundedModel, params, tokenizer: Tokenizer, rollouts, prompt: str, answer: str, limit: int = 48, batch: int = 128
+    model: GroundedModel,
+    params,
+    tokenizer: Tokenizer,
+    rollouts,
+    prompt: str,
+    answer: str,
+    limit: int = 48,
+    batch: int = 128,
 ) -> list[str]:
     """One sentence per rollout: what the model says it was for. `prompt` comes before the rollout, `answer` after it."""
     before, after = [tokenizer.bos_id, *tokenizer.encode(prompt)], tokenizer.encode(answer)
@@ -155,7 +181,9 @@ def explain(
     width = max((s.length for s in sequences), default=1)
     out = []
     for chunk in _chunks(sequences, batch, fill=RowSequence(model.spec.width).text(before)):
-        words = generate_text(params, align_right(chunk, width, model.spec.width), model=model, limit=limit, eos=tokenizer.eos_id)
+        words = generate_text(
+            params, align_right(chunk, width, model.spec.width), model=model, limit=limit, eos=tokenizer.eos_id
+        )
         out.extend(np.asarray(words))
     return [tokenizer.decode(w[: _first(w, tokenizer.eos_id)]) for w in out[: len(sequences)]]
 

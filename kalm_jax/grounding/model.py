@@ -48,7 +48,9 @@ class NumericSpec:
         return max(self.state_dim, self.action_dim)
 
 
-def numeric_spec(rollouts: Rollouts, num_actions: int = 0, predict_change: bool = True, hidden: int = 256) -> NumericSpec:
+def numeric_spec(
+    rollouts: Rollouts, num_actions: int = 0, predict_change: bool = True, hidden: int = 256
+) -> NumericSpec:
     """The specification with statistics measured on (training) rollouts."""
     obs, step = np.asarray(rollouts.observations), rollouts.valid()
     seen = np.arange(obs.shape[1])[None] <= np.asarray(rollouts.length)[:, None]

@@ -138,7 +138,9 @@ def pack(sequences, rows: int, length: int, width: int, patience: int = 8) -> Ro
     used, count, misses = np.zeros(rows, int), np.zeros(rows, int), 0
     for sequence in sequences:
         if sequence.length > length:
-            raise ValueError(f"a sequence of {sequence.length} positions does not fit rows of {length}; raise row_length")
+            raise ValueError(
+                f"a sequence of {sequence.length} positions does not fit rows of {length}; raise row_length"
+            )
         fits = np.flatnonzero(used + sequence.length <= length)
         if not len(fits):
             misses += 1

@@ -24,7 +24,9 @@ GOAL_PROMPT = "goal : {} . rollout :"
 EXPLANATION_PROMPTS = ("rollout :", "here is a rollout :", "look at these pushes :", "what was done here ? rollout :")
 """Before a rollout that is to be explained; one is drawn per training sequence. The answer follows ANSWER_PROMPT."""
 
-UNSEEN_EXPLANATION_PROMPT = "five balls with different colours lie on a table and are pushed . explain briefly . trajectory :"
+UNSEEN_EXPLANATION_PROMPT = (
+    "five balls with different colours lie on a table and are pushed . explain briefly . trajectory :"
+)
 """Never trained on: tests whether explaining depends on the prompt's wording (KALM, figure 7)."""
 
 ANSWER_PROMPT = "goal :"

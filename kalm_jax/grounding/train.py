@@ -141,7 +141,9 @@ def _manager(folder):
     import orbax.checkpoint as ocp
 
     path = pathlib.Path(folder).absolute() / "checkpoints"
-    return ocp.CheckpointManager(path, options=ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False))
+    return ocp.CheckpointManager(
+        path, options=ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+    )
 
 
 def _save(manager, step, state):

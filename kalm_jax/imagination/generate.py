@@ -56,7 +56,8 @@ def imagine(
         index = np.minimum(np.arange(start, start + batch), count - 1)
         goal = np.asarray(goal_index)[index]
         rows = [
-            RowSequence(model.spec.width).text(prompts[g]).state(s) for g, s in zip(goal, first_states[index], strict=True)
+            RowSequence(model.spec.width).text(prompts[g]).state(s)
+            for g, s in zip(goal, first_states[index], strict=True)
         ]
         inputs = parallel.split_batch(
             mesh,

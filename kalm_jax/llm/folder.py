@@ -50,7 +50,11 @@ def names(config: LlamaConfig) -> dict[str, tuple[str, str]]:
     table = {k: v for k, v in _TOP.items() if k != "lm_head.weight" or not config.tie_embeddings}
     for i in range(config.layers):
         for name, (path, how) in _LAYER.items():
-            if (name.endswith("bias") and not config.qkv_bias) or ("q_norm" in name or "k_norm" in name) and not config.qk_norm:
+            if (
+                (name.endswith("bias") and not config.qkv_bias)
+                or ("q_norm" in name or "k_norm" in name)
+                and not config.qk_norm
+            ):
                 continue
             table[f"model.layers.{i}.{name}"] = (f"layer_{i}/{path}", how)
     return table
@@ -84,7 +88,9 @@ def read_config(folder: str | pathlib.Path) -> LlamaConfig:
     """The shape of the model in `folder/config.json`; refuses what this transformer does not compute, by name."""
     path = pathlib.Path(folder) / "config.json"
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; --llm wants a Hugging Face folder (config.json, *.safetensors, tokenizer.json)")
+        raise FileNotFoundError(
+            f"{path} is missing; --llm wants a Hugging Face folder (config.json, *.safetensors, tokenizer.json)"
+        )
     try:
         raw = json.loads(path.read_text())
     except json.JSONDecodeError as error:
@@ -138,23 +144,31 @@ def load_model(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[LlamaConf
                     if name in table:
                         path, how = table[name]
                         flat[path] = jnp.asarray(_to_ours(tensors.get_tensor(name), how, config), dtype)
-                    elif not re.search(r"rotary_emb\.inv_freq$", name) and not (name == "lm_head.weight" and config.tie_embeddings):
+                    elif not re.search(r"rotary_emb\.inv_freq$", name) and not (
+                        name == "lm_head.weight" and config.tie_embeddings
+                    ):
                         unused.append(name)
         except SafetensorError as error:
             raise ValueError(f"{file} cannot be read ({error}); a half download? fetch it again") from error
     missing = [name for name, (path, _) in table.items() if path not in flat]
     if missing or unused:
-        raise ValueError(f"{folder}: tensors missing {missing[:5]}, tensors that the model has no place for {unused[:5]}")
+        raise ValueError(
+            f"{folder}: tensors missing {missing[:5]}, tensors that the model has no place for {unused[:5]}"
+        )
     tokenizer = load_tokenizer(folder)
     if tokenizer.vocab_size > config.vocab_size:
-        raise ValueError(f"{folder}: its tokenizer has {tokenizer.vocab_size} entries, but the model only {config.vocab_size}")
+        raise ValueError(
+            f"{folder}: its tokenizer has {tokenizer.vocab_size} entries, but the model only {config.vocab_size}"
+        )
     bad = [path for path, x in flat.items() if not bool(jnp.isfinite(x).all())]
     if bad:
         raise ValueError(f"{folder}: weights that are not finite: {bad[:5]}; the file is damaged")
     return config, traverse_util.unflatten_dict(flat, sep="/"), tokenizer
 
 
-def save_model(folder: str | pathlib.Path, config: LlamaConfig, params: dict, tokenizer: Tokenizer, dtype=np.float32) -> None:
+def save_model(
+    folder: str | pathlib.Path, config: LlamaConfig, params: dict, tokenizer: Tokenizer, dtype=np.float32
+) -> None:
     """Writes a folder that `load_model` and `transformers` both open (text part only)."""
     from safetensors.numpy import save_file
 
@@ -162,12 +176,15 @@ def save_model(folder: str | pathlib.Path, config: LlamaConfig, params: dict, to
     folder.mkdir(parents=True, exist_ok=True)
     flat = traverse_util.flatten_dict(params, sep="/")
     tensors = {
-        name: np.ascontiguousarray(_to_theirs(np.asarray(flat[path], dtype), how)) for name, (path, how) in names(config).items()
+        name: np.ascontiguousarray(_to_theirs(np.asarray(flat[path], dtype), how))
+        for name, (path, how) in names(config).items()
     }
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     family = "qwen3" if config.qk_norm else "qwen2" if config.qkv_bias else "llama"
     raw = {
-        "architectures": [{"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}[family]],
+        "architectures": [
+            {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}[family]
+        ],
         "model_type": family,
         "vocab_size": config.vocab_size,
         "hidden_size": config.width,

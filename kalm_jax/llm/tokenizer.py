@@ -75,7 +75,9 @@ def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
     )
     model.train_from_iterator(documents, trainer)
     return Tokenizer(
-        PreTrainedTokenizerFast(tokenizer_object=model, pad_token=PAD, bos_token=BOS, eos_token=EOS, clean_up_tokenization_spaces=False)
+        PreTrainedTokenizerFast(
+            tokenizer_object=model, pad_token=PAD, bos_token=BOS, eos_token=EOS, clean_up_tokenization_spaces=False
+        )
     )
 
 

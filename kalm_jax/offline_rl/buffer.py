@@ -1,7 +1,7 @@
 """Rollouts as flat transitions on the device, and batches drawn from them with a fixed share for every source.
 
-Observations and goal vectors are stored once: a transition holds the row of its observation (the next observation is the
-row after it) and the index of its goal. Letters: M transitions, P observations, K goals, S sources, B batch.
+Observations and goal vectors are stored once: a transition holds the row of its observation (the next observation is
+the row after it) and the index of its goal. Letters: M transitions, P observations, K goals, S sources, B batch.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def make_buffer(sources: list[tuple[Rollouts, float]], goals: GoalTable, num_act
         raise ValueError("goal vectors are not all finite; encode the goals again")
     shares = np.array([share for _, share in sources], np.float64)
     if not (np.isfinite(shares).all() and (shares > 0).all()):
-        raise ValueError(f"shares of the sources are {shares.tolist()}, want positive numbers; leave unused sources out")
+        raise ValueError(f"shares of the sources are {shares.tolist()}, want positive ones; leave unused sources out")
     parts, first_row = [], 0
     for i, (rollouts, _) in enumerate(sources):
         if not len(rollouts):

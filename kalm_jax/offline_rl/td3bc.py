@@ -1,8 +1,8 @@
 """TD3+BC (Fujimoto and Gu, NeurIPS 2021): twin critics, a delayed deterministic policy, and a pull towards the data.
 
-With discrete actions the policy acts in the one-hot space R^A, as in KALM's paper: it answers with a vector in [-1, 1]^A,
-a recorded action is the vector with 1 at its index and `off_value` elsewhere, and the environment gets the index of the
-largest entry.
+With discrete actions the policy acts in the one-hot space R^A, as in KALM's paper: it answers with a vector in
+[-1, 1]^A, a recorded action is the vector with 1 at its index and `off_value` elsewhere, and the environment gets the
+index of the largest entry.
 """
 
 from __future__ import annotations

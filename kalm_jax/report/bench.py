@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kalm_jax.envs.clevr_goals import BALLS, PUSHES
+from kalm_jax.imagination.quality import BENCH_HIGH, BENCH_LOW
 
-BENCH = (-0.6, 0.6, -0.3, 0.7)
-"""Walls of the bench: smallest and largest x, smallest and largest y (scene of CLEVR-Robot)."""
+BENCH = (BENCH_LOW[0], BENCH_HIGH[0], BENCH_LOW[1], BENCH_HIGH[1])
+"""Walls of the bench: smallest and largest x, smallest and largest y."""
 RADIUS = 0.13
 """Radius of a ball."""
 VIEW = (-0.75, 0.75, -0.45, 0.85)

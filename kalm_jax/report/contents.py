@@ -16,9 +16,9 @@ class ReportData:
       results: rows with environment, algorithm, arm, level, family, seed, action_choice ("greedy" or "sampled"),
         episodes, successes (within 50 pushes), successes_10 (within 10), median_steps. Rows of the algorithms "random"
         and "lookahead" are the floor and the ceiling.
-      imagination: rows with level, family, rollouts, matched, transitions, off_bench_transitions,
-        beyond_dynamics_transitions and, where they make sense (single moves), actions_matched, states_matched.
-      explanation: rows with prompt ("seen" or "unseen"), rollouts, correct, exact.
+      imagination: rows of `imagination.quality.rollout_rows`: level, family, rollouts, matched, transitions,
+        off_bench_transitions, beyond_dynamics_transitions and, for single moves, actions_matched, states_matched.
+      explanation: rows of `imagination.quality.explanation_row`: prompt ("seen" or "unseen"), rollouts, correct, exact.
       grounding_curve: rows with step and any losses; `val_<name>` is <name> on held-out rollouts.
       learning_curves: rows with algorithm, arm, seed, update, metric, value.
       collection: statistics of the collected data, name to number (or to a mapping of such).

@@ -136,7 +136,7 @@ def match_figure(imagination: Sequence[Mapping]):
         if len(families) > 1:
             by_family = sorted(summary.sum_rows(rows, "family"), key=lambda row: row["family"])
             bars += [(level, f"    {row['family'].replace('_', ' ')}", row) for row in by_family]
-    figure, grid = _figure(6.6, 1.2 + 0.42 * len(bars))
+    figure, grid = _figure(5.8, 1.2 + 0.42 * len(bars))
     axes = grid[0, 0]
     for y, (level, name, row) in enumerate(bars):
         share = summary.rate(row, "matched", "rollouts")

@@ -1,7 +1,7 @@
 """What the rows of a run amount to: success pooled over seeds, differences between arms, rates of imagined rollouts.
 
-Rows are plain dicts as they stand in `results.csv`; numbers may be text, as `csv.DictReader` gives them. Every interval
-comes from `kalm_jax.evaluation` and covers 95%.
+Rows are plain dicts as they stand in `results.csv`; numbers may be text, as `csv.DictReader` gives them. Pooling and
+every interval (95%) come from `kalm_jax.evaluation`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from kalm_jax.data.rollouts import LEVELS
-from kalm_jax.evaluation.intervals import difference_interval, pooled_interval, wilson_interval
+from kalm_jax.envs.clevr import HORIZON
+from kalm_jax.evaluation import difference_interval, summarise, wilson_interval
+from kalm_jax.evaluation.success import EARLY
 
-HORIZON, EARLY = 50, 10
-"""Pushes allowed in an episode, and the stricter limit reported beside it."""
 FLOOR, CEILING = "random", "lookahead"
 """Algorithms whose rows are the random floor and the lookahead ceiling."""
 ARM_ORDER = ("offline", "kalm", "oracle", "llm_policy", "decision_transformer")
@@ -69,8 +69,7 @@ class Success:
       family: goal family, or "" for all families of the level together.
       seeds: number of training seeds; episodes: number of episodes over all seeds.
       within: share of episodes that reach the goal within `HORIZON` pushes; early: within `EARLY` pushes.
-      median_steps: median number of pushes of the successful episodes (of several rows: the row medians' median,
-        each counted as often as it has successes), NaN without success.
+      median_steps: median number of pushes of the successful episodes, as `evaluation.summarise` pools it.
       by_seed: (seeds, 3) episodes, successes, early successes of each seed.
     """
 
@@ -118,17 +117,6 @@ def learner_name(algorithm: str, action_choice: str = "") -> str:
     return name if algorithm in (FLOOR, CEILING) or not action_choice else f"{name} {action_choice}"
 
 
-def weighted_median(values: Iterable[float], weights: Iterable[float]) -> float:
-    """The smallest value at which half of the weight is reached; NaN when nothing has weight."""
-    pairs = sorted((v, w) for v, w in zip(values, weights, strict=True) if w > 0 and not math.isnan(v))
-    half, seen = sum(w for _, w in pairs) / 2, 0.0
-    for value, weight in pairs:
-        seen += weight
-        if seen >= half:
-            return value
-    return math.nan
-
-
 def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Success]:
     """Pools result rows over seeds, and over the families of a level unless `by_family`, in the order of the tables."""
     groups = collections.defaultdict(list)
@@ -151,26 +139,18 @@ def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Succe
 
 
 def _pool(key: tuple[str, ...], rows: list[Mapping]) -> Success:
+    numbers = ("episodes", "successes", "successes_10")
+    rows = [{**row, **{k: int(row[k]) for k in numbers}, "median_steps": number(row["median_steps"])} for row in rows]
     by_seed = collections.defaultdict(lambda: np.zeros(3))
     for row in rows:
-        by_seed[str(row["seed"])] += [number(row[k]) for k in ("episodes", "successes", "successes_10")]
+        by_seed[str(row["seed"])] += [row[k] for k in numbers]
     counts = np.array([by_seed[seed] for seed in sorted(by_seed)])
-    environment, algorithm, arm, level, family, choice = key
+    _, algorithm, arm, level, _, _ = key
     if counts[:, 0].min() <= 0:
         raise ValueError(f"results of {algorithm}, arm {arm}, level {level}: a seed has no episode; leave its rows out")
-    median = weighted_median([number(r["median_steps"]) for r in rows], [number(r["successes"]) for r in rows])
-    return Success(
-        *(environment, algorithm, arm, level, family, choice, len(counts), int(counts[:, 0].sum())),
-        within=_share(counts[:, 1], counts[:, 0]),
-        early=_share(counts[:, 2], counts[:, 0]),
-        median_steps=median,
-        by_seed=counts,
-    )
-
-
-def _share(good: np.ndarray, episodes: np.ndarray) -> Share:
-    low, high = pooled_interval(good, episodes)
-    return Share(float(good.sum() / episodes.sum()), float(low), float(high))
+    (whole,) = summarise(rows)
+    within, early = (Share(*(whole[f"{x}_{n}"] for x in ("rate", "low", "high"))) for n in (HORIZON, EARLY))
+    return Success(*key, whole["seeds"], whole["episodes"], within, early, whole["median_steps"], counts)
 
 
 def differences(pooled: Iterable[Success], arm: str = "kalm", base: str = "offline") -> list[Difference]:

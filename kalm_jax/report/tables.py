@@ -171,13 +171,9 @@ def difference_html(pooled: Sequence[Success], environment: str) -> str:
         "level",
         "policy",
         *(f"points within {n}" for n in (summary.HORIZON, summary.EARLY)),
-        f"within {summary.HORIZON}, in words",
+        f"verdict at {summary.HORIZON}",
     )
-    return (
-        html_table(header + (("share of the way",) if oracle else ()), rows, kinds=kinds, text_columns=2)
-        if rows
-        else ""
-    )
+    return html_table(header + (("of the way",) if oracle else ()), rows, kinds=kinds, text_columns=2) if rows else ""
 
 
 def verdict(share: Share) -> str:
@@ -234,7 +230,7 @@ def explanation_html(explanation: Sequence[Mapping]) -> str:
         right, exact = (summary.rate(row, key, "rollouts") for key in ("correct", "exact"))
         paper = summary.PAPER_EXPLANATION if row["prompt"] in ("seen", "unseen") else MISSING
         rows.append((f"{row['prompt']} prompt", f"{row['rollouts']:.0f}", percent(right), percent(exact), paper))
-    header = ("prompt", "rollouts", "right goal, %", "word for word, %", summary.PAPER_NAME + ", %")
+    header = ("prompt", "rollouts", "right relation, %", "and right roles, %", summary.PAPER_NAME + ", %")
     return html_table(header, rows)
 
 

@@ -1,5 +1,5 @@
-// The only script of the page. Plays pairs of rollouts: moves the balls of each panel's SVG between recorded states, and shows the push under way.
-// Everything it needs stands in the page; it loads nothing.
+// The only script of the page. Plays pairs of rollouts: moves the balls of each panel's SVG between recorded
+// states, and shows the push under way. Everything it needs stands in the page; it loads nothing.
 (() => {
   "use strict";
   const SECONDS_PER_PUSH = 0.9;

@@ -1,0 +1,38 @@
+"""Evaluation: policies in the simulator, success by level with intervals, the floor and the ceiling."""
+
+from kalm_jax.evaluation.episodes import Episodes, level_goals, make_episodes
+from kalm_jax.evaluation.intervals import (
+    difference_interval,
+    paired_difference_interval,
+    pooled_interval,
+    wilson_interval,
+)
+from kalm_jax.evaluation.policies import Policy, learner_policy, lookahead_policy, random_policy
+from kalm_jax.evaluation.success import (
+    EpisodeResults,
+    evaluate,
+    read_results_csv,
+    rows,
+    summarise,
+    write_results_csv,
+)
+
+__all__ = [
+    "EpisodeResults",
+    "Episodes",
+    "Policy",
+    "difference_interval",
+    "evaluate",
+    "learner_policy",
+    "level_goals",
+    "lookahead_policy",
+    "make_episodes",
+    "paired_difference_interval",
+    "pooled_interval",
+    "random_policy",
+    "read_results_csv",
+    "rows",
+    "summarise",
+    "wilson_interval",
+    "write_results_csv",
+]

@@ -1,0 +1,90 @@
+"""Evaluation episodes: initial states and goals that every arm shares, spread evenly over families and sentences."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from kalm_jax.data.rollouts import LEVELS, GoalTable, make_goal_table
+from kalm_jax.envs import clevr_goals, language
+from kalm_jax.envs.clevr import observation_of, sample_states
+
+
+@dataclasses.dataclass(frozen=True)
+class Episodes:
+    """What is to be played: n initial states, each with a goal that does not hold yet.
+
+    Attributes:
+      states: (n, 69) float64 initial states.
+      goal: (n,) int32 index into `goals`.
+      goals: every sentence of the level, in the order of `language.sentences`; vectors are empty until `with_vectors`.
+    """
+
+    states: np.ndarray
+    goal: np.ndarray
+    goals: GoalTable
+
+    def __len__(self) -> int:
+        return len(self.goal)
+
+    @property
+    def family(self) -> np.ndarray:
+        """(n,) int32, code of each episode's success test."""
+        return np.asarray(self.goals.family)[self.goal]
+
+    @property
+    def array(self) -> np.ndarray:
+        """(n, 9) int32, what each episode's success test reads."""
+        return np.asarray(self.goals.array)[self.goal]
+
+    def with_vectors(self, vector) -> Episodes:
+        """The same episodes with goal vectors (K, E) for the K sentences of the level."""
+        return dataclasses.replace(self, goals=self.goals.with_vector(vector))
+
+
+@functools.cache
+def level_goals(level: str) -> GoalTable:
+    """The sentences of a level as a goal table without goal vectors."""
+    found = language.sentences(level)
+    family = np.array([clevr_goals.FAMILIES.index(s.family) for s in found], np.int32)
+    array = np.array([s.goal for s in found], np.int32)
+    return make_goal_table([s.text for s in found], LEVELS.index(level), family, array)
+
+
+def make_episodes(level: str, num: int, seed: int) -> Episodes:
+    """`num` episodes of a level, a function of (level, num, seed) alone.
+
+    Families get equal numbers (of `unseen_hard`: two_relations, three_relations, line, gather), and within a family
+    the sentence templates do. Draw different episodes for each training seed: see `evaluation.intervals`.
+    """
+    goals = level_goals(level)
+    if num < 1:
+        raise ValueError(f"num is {num}, want at least one episode")
+    rng = np.random.default_rng([seed, LEVELS.index(level)])
+    families = np.unique(goals.family)
+    template = np.array([s.template for s in language.sentences(level)])
+    sizes = num // len(families) + (np.arange(len(families)) < num % len(families))
+    goal = np.concatenate(
+        [_spread(rng, np.flatnonzero(goals.family == f), template, size) for f, size in zip(families, sizes)]
+    ).astype(np.int32)
+    states = sample_states(rng, num)
+    while True:
+        solved = clevr_goals.satisfied(goals.family[goal], goals.array[goal], observation_of(states))
+        if not solved.any():
+            return Episodes(states, goal, goals)
+        states[solved] = sample_states(rng, int(solved.sum()))
+
+
+def _spread(rng: np.random.Generator, members: np.ndarray, template: np.ndarray, size: int) -> np.ndarray:
+    """`size` of the goals `members`, as evenly over templates as can be, without repeats until all are used."""
+    chosen = []
+    while sum(map(len, chosen)) < size:
+        order = rng.permutation(members)
+        _, group = np.unique(template[order], return_inverse=True)
+        by_group = np.argsort(group, kind="stable")
+        rank = np.empty(len(order), np.int64)
+        rank[by_group] = np.concatenate([np.arange(n) for n in np.bincount(group)])
+        chosen.append(order[np.argsort(rank, kind="stable")])
+    return np.concatenate([np.empty(0, np.int64), *chosen])[:size]

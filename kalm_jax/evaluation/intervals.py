@@ -1,0 +1,109 @@
+"""Intervals of success rates: one policy, several training seeds, and the difference of two arms. All cover 95%.
+
+Several seeds are no single large sample: policies of different seeds differ in skill. Where the seeds' rates scatter
+more than chance would have it, the variance of the pooled rate is taken from that scatter, and as few seeds tell it
+badly, Student's t with `seeds - 1` degrees of freedom takes the place of the normal quantile. In a simulation of three
+seeds with 100 or 300 episodes, whose skill has a standard deviation of 0 to 0.2, this covers 91 to 98%; the plain
+interval of all episodes together covers 95% only at 0, and 44 to 62% at 0.1.
+
+The episodes of different seeds count as independent: draw different ones for each seed (and the same for all arms).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+def wilson_interval(successes: float, episodes: float, quantile: float | None = None) -> tuple[float, float]:
+    """Wilson's score interval (low, high) of a rate; `quantile` None means the normal one, 1.96.
+
+    Raises:
+      ValueError: no episodes, or successes outside 0..episodes.
+    """
+    if not episodes > 0 or not 0 <= successes <= episodes:
+        raise ValueError(f"{successes} successes in {episodes} episodes: want 0 <= successes <= episodes, episodes > 0")
+    z = _quantile() if quantile is None else quantile
+    rate = successes / episodes
+    centre = (rate + z**2 / (2 * episodes)) / (1 + z**2 / episodes)
+    half = z / (1 + z**2 / episodes) * math.sqrt(rate * (1 - rate) / episodes + z**2 / (4 * episodes**2))
+    # Rounding would put the bound of a rate of 0 or 1 a hair inside it.
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == episodes else min(1.0, centre + half)
+    return low, high
+
+
+def pooled_interval(successes, episodes) -> tuple[float, float]:
+    """Interval of the rate over all seeds, sum(successes) / sum(episodes).
+
+    Wilson's interval with the effective number of episodes p (1 - p) / variance, the variance being the larger of the
+    binomial one and that of the mean of the seeds' rates.
+
+    Args:
+      successes, episodes: (S,) counts, one for each training seed. One seed gives Wilson's interval.
+    """
+    successes, episodes = _counts(successes, episodes)
+    total = float(episodes.sum())
+    rate = float(successes.sum()) / total
+    seeds = len(episodes)
+    chance = rate * (1 - rate) / total
+    scatter = seeds / max(1, seeds - 1) * float(np.sum((successes - episodes * rate) ** 2)) / total**2
+    if scatter <= chance or seeds == 1:
+        return wilson_interval(float(successes.sum()), total)
+    effective = rate * (1 - rate) / scatter
+    return wilson_interval(rate * effective, effective, _quantile(seeds - 1))
+
+
+def difference_interval(successes, episodes, base_successes, base_episodes) -> tuple[float, float]:
+    """Interval of the rate of one arm minus that of the base arm, from counts of each seed (S,) and (S',).
+
+    Newcombe's: the distances of each arm's rate to its own `pooled_interval` are added as squares. Arms that share
+    their episodes differ less by chance, so this is on the safe side; `paired_difference_interval` uses the pairs.
+
+    Returns (low, high), from -1 to 1.
+    """
+    ends = []
+    for good, total in ((successes, episodes), (base_successes, base_episodes)):
+        good, total = _counts(good, total)
+        ends.append((float(good.sum() / total.sum()), *pooled_interval(good, total)))
+    (p, low, high), (q, base_low, base_high) = ends
+    return p - q - math.hypot(p - low, base_high - q), p - q + math.hypot(high - p, q - base_low)
+
+
+def paired_difference_interval(success, base_success) -> tuple[float, float]:
+    """Interval of the mean difference over episodes that both arms played.
+
+    Args:
+      success, base_success: (S, n) bool, the same episode at the same place. Seeds count as in `pooled_interval`.
+
+    Raises:
+      ValueError: shapes differ, or there is only one episode in all.
+    """
+    success, base_success = np.asarray(success, np.float64), np.asarray(base_success, np.float64)
+    if success.ndim != 2 or success.shape != base_success.shape or success.size < 2:
+        raise ValueError(f"success has shapes {success.shape} and {base_success.shape}, want (S, n) twice, S * n > 1")
+    gain = success - base_success
+    seeds, total = len(gain), gain.size
+    # Two pairs that disagree, one each way, are added: few pairs that all agree do not prove that there is no variance.
+    within = ((gain**2).sum() + 2) / (total + 2) - (gain.sum() / (total + 2)) ** 2
+    chance = within / total
+    scatter = gain.mean(1).var(ddof=1) / seeds if seeds > 1 else 0.0
+    half = _quantile(seeds - 1 if scatter > chance else None) * math.sqrt(max(chance, scatter))
+    return float(gain.mean() - half), float(gain.mean() + half)
+
+
+def _counts(successes, episodes) -> tuple[np.ndarray, np.ndarray]:
+    successes, episodes = (np.atleast_1d(np.asarray(x, np.float64)) for x in (successes, episodes))
+    if successes.shape != episodes.shape or successes.ndim != 1 or not (episodes > 0).all():
+        raise ValueError(f"counts {successes.tolist()} of {episodes.tolist()} episodes: want a pair per seed, above 0")
+    return successes, episodes
+
+
+def _quantile(freedom: int | None = None) -> float:
+    """Two-sided quantile of Student's t with `freedom` degrees of freedom, of the normal distribution for None."""
+    at = (1 + CONFIDENCE) / 2
+    return float(stats.norm.ppf(at) if freedom is None else stats.t.ppf(at, freedom))

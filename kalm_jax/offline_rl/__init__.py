@@ -1,0 +1,24 @@
+"""Offline RL: one short file per algorithm, shared networks, one training loop. It sees goal vectors, never text."""
+
+from kalm_jax.offline_rl.bc import BCConfig
+from kalm_jax.offline_rl.buffer import Buffer, make_buffer, one_to_one, sample
+from kalm_jax.offline_rl.learner import LEARNERS, Learner, make_learner
+from kalm_jax.offline_rl.networks import Batch, Spec
+from kalm_jax.offline_rl.td3bc import TD3BCConfig
+from kalm_jax.offline_rl.train import state_of, train
+
+__all__ = [
+    "LEARNERS",
+    "BCConfig",
+    "Batch",
+    "Buffer",
+    "Learner",
+    "Spec",
+    "TD3BCConfig",
+    "make_buffer",
+    "make_learner",
+    "one_to_one",
+    "sample",
+    "state_of",
+    "train",
+]

@@ -1,0 +1,230 @@
+"""The training loop of every offline-RL algorithm: batches drawn on the device, many updates per dispatch, many seeds.
+
+The key of an update is derived from (seed, step), so a run is a pure function of its seed: seeds trained together equal
+the same seeds alone, and a killed run continues to the same result (bit for bit with `threads` and `map`).
+
+Ways to train several seeds: `threads` dispatches every seed on its own, one dispatch per core at a time (a CPU uses two
+cores well for two independent computations, and badly for one small matrix product); `map` trains them one after the
+other inside one dispatch; `vmap` batches them, which is what an accelerator wants.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kalm_jax.offline_rl.buffer import Buffer, sample
+from kalm_jax.offline_rl.checkpoint import Checkpoints
+from kalm_jax.offline_rl.learner import Learner
+
+WAYS = ("threads", "map", "vmap")
+
+
+def train(
+    learner: Learner,
+    buffer: Buffer,
+    seeds: Sequence[int],
+    num_updates: int,
+    *,
+    updates_per_call: int = 500,
+    way: str | None = None,
+    workers: int | None = None,
+    checkpoint_dir: str | os.PathLike | None = None,
+    checkpoint_every: int = 5000,
+    progress: Callable | None = None,
+):
+    """Trains all seeds and returns (state, curve); continues from the last checkpoint in `checkpoint_dir`.
+
+    Args:
+      learner: the algorithm.
+      buffer: what it learns from.
+      seeds: different integers, one training run each.
+      num_updates: updates of each seed.
+      updates_per_call: updates per dispatch, and the spacing of the curve.
+      way: one of `WAYS`; None means `threads` on a CPU and `vmap` on an accelerator.
+      workers: dispatches at a time under `threads`; None means one per core.
+      checkpoint_dir: folder of this run's checkpoints; None keeps none.
+      checkpoint_every: updates between checkpoints.
+      progress: called as progress(done, total, **metrics); `done` counts the updates of all seeds together.
+
+    Returns:
+      state: the learner's state with a leading axis for the seeds; `state_of` takes one seed's.
+      curve: dicts with seed, update, metric, value: means over the updates since the row before.
+
+    Raises:
+      FloatingPointError: a loss is not finite; the last checkpoint is untouched.
+      ValueError: unknown way, repeated seeds, or a checkpoint made with another learner, other seeds or other data.
+    """
+    way = way or ("threads" if jax.default_backend() == "cpu" else "vmap")
+    seeds = [int(seed) for seed in seeds]
+    if way not in WAYS:
+        raise ValueError(f"unknown way {way!r} to train several seeds: use one of {', '.join(WAYS)}")
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"seeds are {seeds}, want at least one and no two alike")
+    if min(num_updates, updates_per_call, checkpoint_every) < 1:
+        raise ValueError("num_updates, updates_per_call and checkpoint_every must be at least 1")
+    state, curve, done = init_states(learner, buffer, seeds), [], 0
+    checkpoints = None
+    if checkpoint_dir is not None:
+        checkpoints = Checkpoints(checkpoint_dir, _fingerprint(learner, buffer, seeds))
+        done, state, curve = checkpoints.restore(state)
+        if done > num_updates:
+            raise ValueError(f"{checkpoint_dir} holds {done} updates, more than the {num_updates} asked for: remove it")
+    groups = [[i] for i in range(len(seeds))] if way == "threads" else [list(range(len(seeds)))]
+    workers = min(len(groups), workers or _cores())
+    try:
+        while done < num_updates:
+            stop = min(num_updates, (done // checkpoint_every + 1) * checkpoint_every)
+            run = _Segment(learner, buffer, seeds, way, done, stop, updates_per_call, num_updates, progress)
+            state, rows = run(state, groups, workers)
+            curve, done = curve + rows, stop
+            if checkpoints is not None:
+                checkpoints.save(done, state, curve)
+    finally:
+        if checkpoints is not None:
+            checkpoints.close()
+    return state, curve
+
+
+def init_states(learner: Learner, buffer: Buffer, seeds: Sequence[int]):
+    """States before the first update, stacked over seeds."""
+    return _init(jnp.stack([jax.random.key(seed) for seed in seeds]), buffer.spec(), learner=learner)
+
+
+@functools.partial(jax.jit, static_argnames="learner")
+def _init(keys, spec, *, learner):
+    return jax.lax.map(lambda key: learner.init(key, spec), keys)
+
+
+def state_of(state, index: int):
+    """The state of one seed out of those that `train` returns."""
+    return _take(state, index)
+
+
+@functools.partial(jax.jit, static_argnames=("learner", "batched"), donate_argnames=("state",))
+def update_many(state, buffer: Buffer, count, *, learner: Learner, batched: bool = False):
+    """`count` updates of stacked states (S, ...): (states, metrics {name: (S,)}), the metrics' means.
+
+    Args:
+      count: () int32, an array so that a shorter last call is not compiled again.
+      batched: the seeds are advanced together by `vmap`, not one after the other.
+    """
+
+    def step(state, batch_key):
+        sample_key, update_key = jax.random.split(batch_key)
+        return learner.update(state, sample(buffer, sample_key, learner.config.batch_size), update_key)
+
+    def step_one(state):
+        return step(state, jax.random.fold_in(state.key, state.step))
+
+    def loop(advance, state):
+        metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(advance, state)[1])
+
+        def body(_, carry):
+            state, sums = carry
+            state, metrics = advance(state)
+            return state, jax.tree.map(jnp.add, sums, metrics)
+
+        state, sums = jax.lax.fori_loop(0, count, body, (state, metrics))
+        return state, jax.tree.map(lambda x: x / count, sums)
+
+    if not batched:
+        return jax.lax.map(functools.partial(loop, step_one), state)
+    # One step for all seeds, not batched: a batched one would turn the delayed update into "compute both and select".
+    axes = dataclasses.replace(jax.tree.map(lambda _: 0, state), step=None)
+    num_seeds = state.step.shape[0]
+    advance = jax.vmap(step_one, in_axes=(axes,), out_axes=(axes, 0))
+    state, metrics = loop(advance, dataclasses.replace(state, step=state.step[0]))
+    return dataclasses.replace(state, step=jnp.full((num_seeds,), state.step)), metrics
+
+
+@jax.jit
+def _take(state, group):
+    return jax.tree.map(lambda x: x[group], state)
+
+
+@jax.jit
+def _join(states):
+    return jax.tree.map(lambda *xs: jnp.concatenate(xs), *states)
+
+
+class _Segment:
+    """The updates from `start` to `stop` of all seeds, one checkpoint to the next."""
+
+    def __init__(self, learner, buffer, seeds, way, start, stop, per_call, total, progress):
+        self.learner, self.buffer, self.seeds, self.way = learner, buffer, seeds, way
+        self.start, self.stop, self.per_call, self.total, self.progress = start, stop, per_call, total, progress
+
+    def __call__(self, state, groups, workers):
+        """(state, curve rows) after the segment; at most `workers` groups of seeds are in flight at a time."""
+        states = [_take(state, np.array(group)) for group in groups]
+        at, rows = [self.start] * len(groups), []
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            flying, waiting = {}, set(range(len(groups)))
+            while waiting or flying:
+                # The group that is furthest behind goes next, so that all finish at about the same time.
+                for i in sorted(waiting, key=lambda i: (at[i], i))[: workers - len(flying)]:
+                    waiting.discard(i)
+                    count = min(self.per_call - at[i] % self.per_call, self.stop - at[i])
+                    flying[pool.submit(self._call, states[i], count)] = (i, count)
+                finished, _ = concurrent.futures.wait(flying, return_when=concurrent.futures.FIRST_COMPLETED)
+                for future in finished:
+                    i, count = flying.pop(future)
+                    states[i], metrics = future.result()
+                    at[i] += count
+                    rows += self._rows(groups[i], at[i], metrics)
+                    self._report(groups, at, metrics)
+                    if at[i] < self.stop:
+                        waiting.add(i)
+        order = {seed: i for i, seed in enumerate(self.seeds)}
+        rows.sort(key=lambda row: (row["update"], order[row["seed"]], row["metric"]))
+        return _join(states), rows
+
+    def _call(self, state, count):
+        batched = self.way == "vmap"
+        state, metrics = update_many(state, self.buffer, np.int32(count), learner=self.learner, batched=batched)
+        return jax.block_until_ready(state), jax.device_get(metrics)
+
+    def _rows(self, group, update, metrics):
+        rows = []
+        for metric, values in metrics.items():
+            for i, value in zip(group, values):
+                if not np.isfinite(value):
+                    raise FloatingPointError(
+                        f"{self.learner.name}, seed {self.seeds[i]}: {metric} is {value} before update {update}; "
+                        "lower the learning rate or look at the data"
+                    )
+                rows.append({"seed": self.seeds[i], "update": update, "metric": metric, "value": float(value)})
+        return rows
+
+    def _report(self, groups, at, metrics):
+        if self.progress is not None:
+            done = sum(len(group) * n for group, n in zip(groups, at))
+            values = {k: float(np.mean(v)) for k, v in metrics.items()}
+            self.progress(done, self.total * len(self.seeds), **values)
+
+
+def _fingerprint(learner: Learner, buffer: Buffer, seeds) -> dict:
+    """What a checkpoint must agree with to be continued, as plain JSON values."""
+    config = {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(learner.config).items()}
+    data = [float(np.asarray(x, np.float64).sum()) for x in (buffer.observations, buffer.reward, buffer.goal_vectors)]
+    shares = np.asarray(buffer.share_end).tolist()
+    return {
+        "algorithm": learner.name,
+        "config": config,
+        "seeds": list(seeds),
+        "transitions": len(buffer),
+        "shares": shares,
+        "sums": data,
+    }
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,59 @@
+"""Synthetic rows and rollouts for the tests of the report."""
+
+import numpy as np
+
+LEVELS = {"offline": ["relation"], "rephrase": ["relation"], "unseen_hard": ["line", "gather"]}
+
+
+def result(algorithm, arm, level, good, early, seed=0, family="relation", choice="greedy", episodes=100, median=5.0):
+    return {
+        "environment": "clevr",
+        "algorithm": algorithm,
+        "arm": arm,
+        "level": level,
+        "family": family,
+        "seed": seed,
+        "action_choice": choice,
+        "episodes": episodes,
+        "successes": good,
+        "successes_10": early,
+        "median_steps": median,
+    }
+
+
+def make_results(oracle=False):
+    rows = []
+    for level, families in LEVELS.items():
+        for family in families:
+            rows.append(result("random", "random", level, 30, 10, family=family, choice="sampled"))
+            rows.append(result("lookahead", "lookahead", level, 100, 97, family=family))
+            for seed in range(3):
+                arms = [("offline", 40 + seed), ("kalm", 70 + seed)] + ([("oracle", 80 + seed)] if oracle else [])
+                for arm, good in arms:
+                    rows.append(result("td3bc", arm, level, good, good // 2, seed, family))
+                    for choice in ("greedy", "sampled"):
+                        rows.append(result("bc", arm, level, good - 5, good // 3, seed, family, choice))
+    return rows
+
+
+def make_rollout(kind, steps, seed, **extra):
+    rng = np.random.default_rng(seed)
+    start = np.array([-0.4, 0.0, 0.0, 0.0, 0.4, 0.0, -0.2, 0.4, 0.2, 0.4])
+    walk = np.cumsum(np.concatenate([start[None], rng.normal(0, 0.05, (steps, 10))]), 0)
+    return {"kind": kind, "observations": walk, "actions": rng.integers(0, 40, steps), **extra}
+
+
+def make_imagination():
+    return [
+        {
+            "level": level,
+            "family": family,
+            "rollouts": 200,
+            "matched": 120,
+            "transitions": 1000,
+            "off_bench_transitions": 30,
+            "beyond_dynamics_transitions": 2,
+        }
+        for level, families in LEVELS.items()
+        for family in families
+    ]

@@ -1,0 +1,492 @@
+"""Offline RL against closed forms, an independent NumPy TD3+BC, and the promises of the training loop."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kalm_jax.data import Rollouts, make_goal_table
+from kalm_jax.offline_rl import LEARNERS, Batch, make_buffer, make_learner, one_to_one, sample, state_of, td3bc, train
+from kalm_jax.offline_rl.buffer import source_of_place
+from kalm_jax.offline_rl.train import init_states, update_many
+
+SMALL = {"bc": {"hidden": (16, 16), "batch_size": 8}, "td3bc": {"hidden": (16, 16), "batch_size": 8}}
+
+
+def random_rollouts(seed, n=12, horizon=5, observation_dim=3, num_actions=4, num_goals=3, continuous=False):
+    rng = np.random.default_rng(seed)
+    length = rng.integers(1, horizon + 1, n).astype(np.int32)
+    step = np.arange(horizon)[None] < length[:, None]
+    seen = np.arange(horizon + 1)[None] <= length[:, None]
+    if continuous:
+        actions = (rng.uniform(-1, 1, (n, horizon, 2)) * step[..., None]).astype(np.float32)
+    else:
+        actions = (rng.integers(0, num_actions, (n, horizon)) * step).astype(np.int32)
+    return Rollouts(
+        observations=(rng.normal(size=(n, horizon + 1, observation_dim)) * seen[..., None]).astype(np.float32),
+        actions=actions,
+        rewards=(rng.normal(size=(n, horizon)) * step).astype(np.float32),
+        length=length,
+        terminated=rng.random(n) < 0.5,
+        goal=rng.integers(0, num_goals, n).astype(np.int32),
+        imagined=np.zeros(n, bool),
+    )
+
+
+def goal_table(num_goals=3, size=4, seed=0):
+    vector = np.random.default_rng(seed).normal(size=(num_goals, size))
+    text = [f"goal {i}" for i in range(num_goals)]
+    return make_goal_table(text, 0, 0, np.zeros((num_goals, 9), np.int32), vector)
+
+
+def random_buffer(seed=0, continuous=False):
+    sources = [(random_rollouts(seed, continuous=continuous), 0.5)]
+    sources.append((random_rollouts(seed + 1, continuous=continuous), 0.5))
+    return make_buffer(sources, goal_table(), None if continuous else 4)
+
+
+def one_step_rollouts(actions, rewards, terminated=True, next_observation=None):
+    """Rollouts of one transition each from one observation under one goal: a bandit."""
+    n = len(actions)
+    observations = np.zeros((n, 2, 2), np.float32)
+    if next_observation is not None:
+        observations[:, 1] = next_observation
+    return Rollouts(
+        observations,
+        np.asarray(actions, np.int32)[:, None],
+        np.asarray(rewards, np.float32)[:, None],
+        np.ones(n, np.int32),
+        np.full(n, terminated),
+        np.zeros(n, np.int32),
+        np.zeros(n, bool),
+    )
+
+
+def advance(state, buffer, count, learner):
+    return update_many(state, buffer, np.int32(count), learner=learner)
+
+
+@functools.partial(jax.jit, static_argnames="learner")
+def update(learner, state, batch, key):
+    return learner.update(state, batch, key)
+
+
+def raw(state):
+    return jax.tree.map(np.asarray, dataclasses.replace(state, key=jax.random.key_data(state.key)))
+
+
+def assert_same(a, b):
+    jax.tree.map(np.testing.assert_array_equal, raw(a), raw(b))
+
+
+def differs(a, b):
+    pairs = zip(jax.tree.leaves(raw(a)), jax.tree.leaves(raw(b)))
+    return any(not np.array_equal(x, y) for x, y in pairs)
+
+
+# ---------------------------------------------------------------------------------------------------------- buffer
+
+
+def test_buffer_holds_every_transition_once():
+    rollouts, goals = random_rollouts(3), goal_table()
+    buffer = make_buffer([(rollouts, 1.0)], goals)
+    assert len(buffer) == rollouts.num_transitions()
+    at = 0
+    for i in range(len(rollouts)):
+        for t in range(rollouts.length[i]):
+            row = int(buffer.row[at])
+            np.testing.assert_array_equal(buffer.observations[row], rollouts.observations[i, t])
+            np.testing.assert_array_equal(buffer.observations[row + 1], rollouts.observations[i, t + 1])
+            assert int(buffer.action[at]) == rollouts.actions[i, t]
+            assert float(buffer.reward[at]) == rollouts.rewards[i, t]
+            assert int(buffer.goal[at]) == rollouts.goal[i]
+            assert bool(buffer.terminal[at]) == (t == rollouts.length[i] - 1 and rollouts.terminated[i])
+            at += 1
+
+
+def test_each_source_fills_its_share_of_every_batch():
+    real = one_step_rollouts([0] * 50, [0.0] * 50)
+    parts = [one_step_rollouts([1 + i], [0.0]) for i in range(3)]
+    buffer = make_buffer(one_to_one(real, parts), goal_table(1))
+    np.testing.assert_array_equal(np.bincount(source_of_place(buffer, 256)), [128, 43, 42, 43])
+    for seed in range(3):
+        batch = sample(buffer, jax.random.key(seed), 60)
+        np.testing.assert_array_equal(np.bincount(batch.action), [30, 10, 10, 10])
+
+
+def test_sampling_is_uniform_over_the_transitions_of_a_source():
+    rollouts = random_rollouts(5)
+    buffer = make_buffer([(dataclasses.replace(rollouts, rewards=np.arange(60.0).reshape(12, 5)), 1.0)], goal_table())
+    rewards = np.asarray(sample(buffer, jax.random.key(0), 20_000).reward)
+    counts = np.array([(rewards == r).sum() for r in np.asarray(buffer.reward)])
+    expected = 20_000 / len(buffer)
+    assert counts.sum() == 20_000
+    assert ((counts - expected) ** 2 / expected).sum() < len(buffer) + 5 * np.sqrt(2 * len(buffer))  # chi squared
+
+
+def test_constant_entries_are_guarded():
+    goals = goal_table(3).with_vector(np.stack([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]]))
+    rollouts = random_rollouts(0)
+    rollouts.observations[:, :, 0] = 7.0
+    spec = make_buffer([(rollouts, 1.0)], goals).spec()
+    assert np.isfinite(1 / np.asarray(spec.goal_std)).all() and np.isfinite(1 / np.asarray(spec.observation_std)).all()
+    np.testing.assert_allclose(spec.goal_mean, [2.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    ("sources", "goals", "message"),
+    [
+        ([], goal_table(), "no source"),
+        ([(random_rollouts(0), 0.0)], goal_table(), "shares"),
+        ([(random_rollouts(0).take(slice(0, 0)), 1.0)], goal_table(), "no rollouts"),
+        ([(random_rollouts(0), 1.0)], goal_table(size=0), "no goal vectors"),
+        ([(random_rollouts(0), 1.0)], goal_table(1), "goal table has 1"),
+    ],
+)
+def test_buffer_errors_name_the_fault(sources, goals, message):
+    with pytest.raises(ValueError, match=message):
+        make_buffer(sources, goals)
+
+
+def test_unknown_names_are_told():
+    with pytest.raises(ValueError, match=r"td4.*bc, td3bc"):
+        make_learner("td4")
+    with pytest.raises(ValueError, match="alpha_bc"):
+        make_learner("td3bc", alpha_bc=1.0)
+
+
+# ------------------------------------------------------------------------------------------------------ algorithms
+
+
+def test_bc_recovers_action_frequencies():
+    actions = np.repeat([0, 1, 2, 3], [50, 25, 20, 5])
+    buffer = make_buffer([(one_step_rollouts(actions, np.zeros(100)), 1.0)], goal_table(1))
+    learner = make_learner("bc", hidden=(16,), batch_size=512, learning_rate=3e-3)
+    state, _ = train(learner, buffer, [0], 600)
+    inputs = (jnp.zeros((4000, 2)), jnp.broadcast_to(buffer.goal_vectors[0], (4000, 4)))
+    drawn = learner.act(state_of(state, 0), *inputs, jax.random.key(1), False)
+    np.testing.assert_allclose(np.bincount(drawn, minlength=4) / 4000, [0.5, 0.25, 0.2, 0.05], atol=0.03)
+    assert (np.asarray(learner.act(state_of(state, 0), *inputs, jax.random.key(1), True)) == 0).all()
+
+
+def test_logit_penalty_has_the_closed_form_of_a_bandit():
+    """Minimum of -log softmax(z)_0 + beta mean z^2 over z: softmax(z) - e_0 + 2 beta z / A = 0."""
+    buffer = make_buffer([(one_step_rollouts([0] * 8, np.zeros(8)), 1.0)], goal_table(1), num_actions=4)
+    learner = make_learner("bc", hidden=(16,), batch_size=8, learning_rate=1e-2, logit_penalty=0.5)
+    state = state_of(train(learner, buffer, [0], 800)[0], 0)
+    inputs = td3bc.policy_input(state.spec, jnp.zeros((1, 2)), buffer.goal_vectors[:1])
+    z = np.asarray(td3bc.MLP(4, (16,)).apply(state.policy, inputs))[0].astype(np.float64)
+    residual = np.exp(z) / np.exp(z).sum() - np.eye(4)[0] + 2 * 0.5 * z / 4
+    np.testing.assert_allclose(residual, 0, atol=2e-3)
+
+
+def test_continuous_bc_recovers_the_mean_action():
+    rollouts = random_rollouts(0, n=64, horizon=1, continuous=True)
+    rollouts = dataclasses.replace(
+        rollouts, observations=np.zeros_like(rollouts.observations), goal=np.zeros_like(rollouts.goal)
+    )
+    buffer = make_buffer([(rollouts, 1.0)], goal_table(1))
+    learner = make_learner("bc", hidden=(16,), batch_size=256, learning_rate=3e-3)
+    state = state_of(train(learner, buffer, [0], 500)[0], 0)
+    action = learner.act(state, jnp.zeros((1, 3)), buffer.goal_vectors[:1], jax.random.key(0), True)
+    np.testing.assert_allclose(action[0], rollouts.actions[:, 0].mean(0), atol=0.03)
+
+
+def q_values(learner, state, buffer, observation, actions):
+    config, spec = learner.config, state.spec
+    goal = jnp.broadcast_to(buffer.goal_vectors[0], (len(actions), 4))
+    inputs = td3bc.policy_input(spec, jnp.broadcast_to(jnp.asarray(observation), (len(actions), 2)), goal)
+    vectors = td3bc.encode_action(config, spec, jnp.asarray(actions))
+    return np.asarray(td3bc.TwinCritic(config.hidden).apply(state.critic, inputs, vectors)[0])
+
+
+def test_td3bc_critic_and_policy_of_a_bandit():
+    """A terminal bandit: Q(a) is the scaled reward of a, and with a weak pull to the data the best arm is taken."""
+    actions = np.repeat([0, 1, 2], [70, 20, 10])
+    rewards = np.array([0.0, 5.0, 10.0])[actions]
+    buffer = make_buffer([(one_step_rollouts(actions, rewards), 1.0)], goal_table(1))
+    learner = make_learner("td3bc", hidden=(32,), batch_size=64, learning_rate=3e-3, alpha=20.0)
+    state = state_of(train(learner, buffer, [0], 1000)[0], 0)
+    np.testing.assert_allclose(q_values(learner, state, buffer, [0.0, 0.0], [0, 1, 2]), [0, 0.5, 1.0], atol=0.03)
+    one = (jnp.zeros((1, 2)), buffer.goal_vectors[:1], jax.random.key(0), True)
+    assert learner.act(state, *one)[0] == 2
+    cloned = make_learner("td3bc", hidden=(32,), batch_size=64, learning_rate=3e-3, alpha=0.0)
+    assert cloned.act(state_of(train(cloned, buffer, [0], 500)[0], 0), *one)[0] == 0
+
+
+def test_td3bc_critic_of_a_chain():
+    """Two states, one action: Q(s1) = r1 at the terminal, Q(s0) = r0 + gamma r1, whatever the noise on the action."""
+    observations = np.array([[[0.0, 0.0], [1.0, 1.0], [5.0, -5.0]]], np.float32).repeat(4, 0)
+    chain = Rollouts(
+        observations,
+        np.zeros((4, 2), np.int32),
+        np.array([[2.0, 10.0]], np.float32).repeat(4, 0),
+        np.full(4, 2, np.int32),
+        np.ones(4, bool),
+        np.zeros(4, np.int32),
+        np.zeros(4, bool),
+    )
+    buffer = make_buffer([(chain, 1.0)], goal_table(1))
+    learner = make_learner(
+        "td3bc", hidden=(32, 32), batch_size=32, learning_rate=1e-3, discount=0.9, tau=0.05, alpha=0.0
+    )
+    learner = dataclasses.replace(learner, config=dataclasses.replace(learner.config, policy_noise=0.0))
+    state = state_of(train(learner, buffer, [0], 2500)[0], 0)
+    np.testing.assert_allclose(q_values(learner, state, buffer, [1.0, 1.0], [0]), 1.0, atol=0.03)
+    np.testing.assert_allclose(q_values(learner, state, buffer, [0.0, 0.0], [0]), 0.2 + 0.9 * 1.0, atol=0.04)
+
+
+@pytest.fixture(scope="module")
+def td3():
+    learner, buffer = make_learner("td3bc", **SMALL["td3bc"]), random_buffer()
+    state = learner.init(jax.random.key(0), buffer.spec())
+    for i in range(3):  # Away from the start, and so that the next update is a delayed one.
+        state, _ = update(learner, state, sample(buffer, jax.random.key(i), 8), jax.random.key(100 + i))
+    return learner, state, sample(buffer, jax.random.key(9), 8)
+
+
+def test_a_terminal_hides_the_next_state(td3):
+    learner, state, batch = td3
+    other = dataclasses.replace(batch, next_observation=batch.next_observation + 3.0)
+    for terminal, hidden in ((1.0, True), (0.0, False)):
+        ends = jnp.full(8, terminal)
+        after = [
+            update(learner, state, dataclasses.replace(b, terminal=ends), jax.random.key(0))[0] for b in (batch, other)
+        ]
+        assert differs(*after) != hidden
+
+
+def test_order_of_the_batch_is_irrelevant_and_rewards_are_not(td3):
+    """Catches a (B,) against (B, 1) broadcast, under which permuted rewards change nothing."""
+    learner, state, batch = td3
+    quiet = dataclasses.replace(learner, config=dataclasses.replace(learner.config, policy_noise=0.0))
+    order = jnp.array([3, 1, 7, 0, 6, 2, 5, 4])
+    permuted = jax.tree.map(lambda x: x[order], batch)
+    mixed = dataclasses.replace(batch, reward=batch.reward[order])
+    (after, loss), (same, same_loss), (_, other_loss) = (
+        update(quiet, state, b, jax.random.key(0)) for b in (batch, permuted, mixed)
+    )
+    np.testing.assert_allclose(loss["critic_loss"], same_loss["critic_loss"], rtol=1e-5)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-5), raw(after).policy, raw(same).policy)
+    assert abs(float(loss["critic_loss"] - other_loss["critic_loss"])) > 1e-3
+
+
+class NumpyTD3BC:
+    """TD3+BC from the paper's equations in float64, gradients of ReLU networks by hand; the oracle of the next test."""
+
+    def __init__(self, state):
+        self.policy, self.target_policy = self.layers(state.policy), self.layers(state.target_policy)
+        self.critics = [self.layers(state.critic, q) for q in ("q1", "q2")]
+        self.targets = [self.layers(state.target_critic, q) for q in ("q1", "q2")]
+
+    @staticmethod
+    def layers(params, name=None):
+        params = params["params"][name] if name else params["params"]
+        return [
+            tuple(np.asarray(params[f"Dense_{i}"][k], np.float64) for k in ("kernel", "bias"))
+            for i in range(len(params))
+        ]
+
+    @staticmethod
+    def forward(layers, x):
+        kept = [x]
+        for i, (w, b) in enumerate(layers):
+            x = x @ w + b
+            x = np.maximum(x, 0) if i < len(layers) - 1 else x
+            kept.append(x)
+        return x, kept
+
+    @staticmethod
+    def backward(layers, kept, grad):
+        """Gradients of the layers (w, b) and of the input."""
+        grads = []
+        for i in range(len(layers) - 1, -1, -1):
+            if i < len(layers) - 1:
+                grad = grad * (kept[i + 1] > 0)
+            grads.insert(0, (kept[i].T @ grad, grad.sum(0)))
+            grad = grad @ layers[i][0].T
+        return grads, grad
+
+    def critic_loss(self, config, x, a, y):
+        loss, grads = 0.0, []
+        for layers in self.critics:
+            q, kept = self.forward(layers, np.concatenate([x, a], 1))
+            loss += np.mean((q[:, 0] - y) ** 2)
+            grads.append(self.backward(layers, kept, 2 * (q - y[:, None]) / len(y))[0])
+        return loss, grads
+
+    def target(self, config, x2, reward, terminal, noise):
+        a2 = np.tanh(self.forward(self.target_policy, x2)[0]) + np.clip(noise, -config.noise_clip, config.noise_clip)
+        xa = np.concatenate([x2, np.clip(a2, -1, 1)], 1)
+        q = np.minimum(*(self.forward(layers, xa)[0][:, 0] for layers in self.targets))
+        return config.reward_scale * reward + config.discount * (1 - terminal) * q
+
+    def policy_loss(self, config, x, a):
+        out, kept = self.forward(self.policy, x)
+        pi = np.tanh(out)
+        q, q_kept = self.forward(self.critics[0], np.concatenate([x, pi], 1))
+        weight = config.alpha / np.abs(q).mean()
+        to_input = self.backward(self.critics[0], q_kept, np.full_like(q, -weight / len(q)))[1][:, x.shape[1] :]
+        grad = (to_input + 2 * (pi - a) / a.size) * (1 - pi**2)
+        return -weight * q.mean() + np.mean((pi - a) ** 2), self.backward(self.policy, kept, grad)[0]
+
+
+def test_td3bc_losses_and_gradients_match_the_paper_in_numpy(td3):
+    learner, state, batch = td3
+    config, oracle = learner.config, NumpyTD3BC(state)
+    spec = jax.tree.map(lambda x: np.asarray(x, np.float64), state.spec)
+
+    def inputs(observation):
+        goal = (np.asarray(batch.goal) - spec.goal_mean) / spec.goal_std
+        return np.concatenate([(np.asarray(observation) - spec.observation_mean) / spec.observation_std, goal], 1)
+
+    x, x2 = inputs(batch.observation), inputs(batch.next_observation)
+    a = np.where(np.eye(4)[np.asarray(batch.action)] == 1, 1.0, -1.0)
+    noise = np.random.default_rng(0).normal(size=a.shape)
+    y = oracle.target(config, x2, np.asarray(batch.reward), np.asarray(batch.terminal), noise)
+    ours = td3bc.critic_target(config, state, jnp.asarray(x2, jnp.float32), batch.reward, batch.terminal, noise)
+    np.testing.assert_allclose(ours, y, rtol=1e-4, atol=1e-5)
+
+    xj, aj = jnp.asarray(x, jnp.float32), td3bc.encode_action(config, state.spec, batch.action)
+    (loss, _), grads = jax.value_and_grad(td3bc.critic_loss, 1, has_aux=True)(config, state.critic, xj, aj, ours)
+    want, want_grads = oracle.critic_loss(config, x, a, y)
+    np.testing.assert_allclose(loss, want, rtol=1e-4)
+    for name, layers in zip(("q1", "q2"), want_grads):
+        for (w, b), (gw, gb) in zip(NumpyTD3BC.layers(grads, name), layers):
+            np.testing.assert_allclose(w, gw, rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(b, gb, rtol=1e-3, atol=1e-5)
+
+    args = (config, state.policy, state.critic, state.spec, xj, aj)
+    (loss, _), grads = jax.value_and_grad(td3bc.policy_loss, 1, has_aux=True)(*args)
+    want, want_grads = oracle.policy_loss(config, x, a)
+    np.testing.assert_allclose(loss, want, rtol=1e-4)
+    for (w, b), (gw, gb) in zip(NumpyTD3BC.layers(grads), want_grads):
+        np.testing.assert_allclose(w, gw, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(b, gb, rtol=1e-3, atol=1e-5)
+
+
+def test_policy_and_targets_move_only_at_delayed_steps(td3):
+    learner, _, batch = td3
+    state = learner.init(jax.random.key(0), random_buffer().spec())
+    first, _ = update(learner, state, batch, jax.random.key(0))
+    second, metrics = update(learner, first, batch, jax.random.key(1))
+    for name in ("policy", "target_policy", "target_critic"):
+        before, middle, after = (jax.tree.leaves(getattr(s, name)) for s in (state, first, second))
+        assert all(np.array_equal(x, y) for x, y in zip(before, middle))
+        assert any(not np.array_equal(x, y) for x, y in zip(middle, after))
+    online, old, new = (jax.tree.leaves(x) for x in (second.critic, first.target_critic, second.target_critic))
+    for o, t, n in zip(online, old, new):
+        np.testing.assert_allclose(n, 0.005 * o + 0.995 * t, atol=1e-6)
+    assert float(metrics["bc_loss"]) > 0
+
+
+def test_continuous_actions_share_the_algorithm():
+    buffer = random_buffer(continuous=True)
+    learner = make_learner("td3bc", **SMALL["td3bc"])
+    state = state_of(train(learner, buffer, [0], 6)[0], 0)
+    action = learner.act(state, jnp.zeros((5, 3)), jnp.zeros((5, 4)), jax.random.key(0), True)
+    assert action.shape == (5, 2) and np.abs(action).max() <= 1
+
+
+# --------------------------------------------------------------------------------------------------- training loop
+
+
+@pytest.mark.parametrize("name", sorted(LEARNERS))
+def test_a_loop_of_n_equals_n_single_updates(name):
+    learner, buffer = make_learner(name, **SMALL[name]), random_buffer()
+    looped, _ = advance(init_states(learner, buffer, [3]), buffer, 7, learner)
+    single = init_states(learner, buffer, [3])
+    for _ in range(7):
+        single, _ = advance(single, buffer, 1, learner)
+    assert_same(looped, single)
+
+
+@pytest.mark.parametrize("name", sorted(LEARNERS))
+def test_seeds_together_equal_seeds_alone(name):
+    learner, buffer = make_learner(name, **SMALL[name]), random_buffer()
+    alone = [state_of(train(learner, buffer, [seed], 11, updates_per_call=4)[0], 0) for seed in (5, 6, 7)]
+    for way, workers in (("threads", 1), ("threads", 2), ("map", None)):
+        together, _ = train(learner, buffer, [5, 6, 7], 11, updates_per_call=4, way=way, workers=workers)
+        for i, state in enumerate(alone):
+            assert_same(state_of(together, i), state)
+    batched, _ = train(learner, buffer, [5, 6, 7], 11, way="vmap")
+    for i, state in enumerate(alone):
+        jax.tree.map(
+            lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-4), raw(state_of(batched, i)), raw(state)
+        )
+    assert differs(alone[0], alone[1])
+
+
+def test_curve_has_the_means_of_each_call():
+    learner, buffer = make_learner("bc", **SMALL["bc"]), random_buffer()
+    _, curve = train(learner, buffer, [0, 1], 10, updates_per_call=4)
+    assert [(r["update"], r["seed"]) for r in curve] == [(u, s) for u in (4, 8, 10) for s in (0, 1)]
+    state, losses = init_states(learner, buffer, [0]), []
+    for _ in range(4):
+        state, metrics = advance(state, buffer, 1, learner)
+        losses.append(float(metrics["policy_loss"][0]))
+    np.testing.assert_allclose(curve[0]["value"], np.mean(losses), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(LEARNERS))
+def test_a_resumed_run_equals_an_uninterrupted_one(name, tmp_path):
+    learner, buffer = make_learner(name, **SMALL[name]), random_buffer()
+    settings = {"updates_per_call": 4, "checkpoint_every": 6}
+    whole, curve = train(learner, buffer, [0, 1], 20, **settings)
+
+    def kill(done, total, **metrics):
+        if done >= 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(learner, buffer, [0, 1], 20, checkpoint_dir=tmp_path / "run", progress=kill, **settings)
+    resumed, resumed_curve = train(learner, buffer, [0, 1], 20, checkpoint_dir=tmp_path / "run", **settings)
+    assert_same(whole, resumed)
+    last = {(r["seed"], r["metric"]): r["value"] for r in curve if r["update"] == 20}
+    assert last == {(r["seed"], r["metric"]): r["value"] for r in resumed_curve if r["update"] == 20}
+    again, again_curve = train(learner, buffer, [0, 1], 20, checkpoint_dir=tmp_path / "run", **settings)
+    assert_same(whole, again)
+    assert again_curve == resumed_curve
+    with pytest.raises(ValueError, match="seeds"):
+        train(learner, buffer, [0, 2], 20, checkpoint_dir=tmp_path / "run", **settings)
+
+
+def test_nothing_is_compiled_after_the_first_call():
+    learner, buffer = make_learner("td3bc", **SMALL["td3bc"], tau=0.011), random_buffer()
+    compiled = []
+
+    def progress(done, total, **metrics):
+        compiled.append(update_many._cache_size())
+
+    train(learner, buffer, [0, 1], 11, updates_per_call=3, way="threads", workers=1, progress=progress)
+    assert len(compiled) == 8 and len(set(compiled)) == 1
+
+
+def test_a_new_state_holds_no_buffer_twice():
+    for name in LEARNERS:
+        learner, buffer = make_learner(name, **SMALL[name]), random_buffer()
+        state = init_states(learner, buffer, [0])
+        leaves = [x for x in jax.tree.leaves(raw_device(state)) if x.size > 1]
+        assert len({x.unsafe_buffer_pointer() for x in leaves}) == len(leaves)
+        after, _ = advance(state, buffer, 1, learner)
+        assert jax.tree.leaves(state.policy)[0].is_deleted()
+        assert not buffer.observations.is_deleted() and not jax.tree.leaves(after)[0].is_deleted()
+
+
+def raw_device(state):
+    return dataclasses.replace(state, key=jax.random.key_data(state.key))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run():
+    buffer = random_buffer()
+    buffer = dataclasses.replace(buffer, reward=jnp.full(len(buffer), 3e38))
+    with pytest.raises(FloatingPointError, match="critic_loss"):
+        train(make_learner("td3bc", **SMALL["td3bc"]), buffer, [0], 4)
+
+
+def test_batch_is_a_pytree_of_the_documented_shapes():
+    batch = sample(random_buffer(), jax.random.key(0), 8)
+    assert isinstance(batch, Batch) and batch.goal.shape == (8, 4) and batch.next_observation.shape == (8, 3)
