@@ -13,7 +13,7 @@ TEST = ["pytest>=8"]
 setup(
     name="kalm_jax",
     version=VERSION,
-    description="A language model imagines rollouts for goals without data, and offline RL learns from them (KALM in JAX).",
+    description="A language model imagines rollouts for goals without data; offline RL learns from them (KALM in JAX).",
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
@@ -39,8 +39,9 @@ setup(
         "mujoco>=3.2",
         "h5py>=3.11",
         "matplotlib>=3.9",
-        "pillow>=10",
+        "pillow>=10.1",
     ],
+    entry_points={"gymnasium.envs": ["kalm = kalm_jax.envs:register_environments"]},
     extras_require={
         "test": TEST,
         "cuda": ["jax[cuda12]>=0.7.2"],

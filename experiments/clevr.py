@@ -2,10 +2,10 @@ r"""KALM on CLEVR-Robot, from nothing to a report, in one command.
 
     python -m experiments.clevr --algo=td3bc
 
-collects rollouts in the simulator, grounds the language model on them, imagines rollouts for goals worded or composed in
-ways that the data never used, trains policies with and without the imagined rollouts, tests them in the simulator at all
-four levels, and writes tables, figures and report.html into --output. Killed, the same command carries on; a changed
-setting redoes the stages that depend on it.
+collects rollouts in the simulator, grounds the language model on them, imagines rollouts for goals worded or composed
+in ways that the data never used, trains policies with and without the imagined rollouts, tests them in the simulator
+at all four levels, and writes tables, figures and report.html into --output. Killed, the same command carries on; a
+changed setting redoes the stages that depend on it.
 """
 
 import dataclasses
@@ -20,7 +20,8 @@ flags.DEFINE_enum(
     "preset",
     "default",
     ["smoke", "default", "paper"],
-    "smoke: 3 minutes on two cores, shows that everything runs; default: 20 minutes; paper: the authors' amounts of data and updates, for a GPU.",
+    "smoke: 3 minutes on two cores, shows that everything runs; default: 20 minutes; paper: the authors' amounts of "
+    "data and updates, for a GPU.",
 )
 flags.DEFINE_string("output", None, "Folder of the run. Default: runs/clevr-PRESET.")
 flags.DEFINE_integer("seed", 0, "Root of all random numbers.", lower_bound=0)
@@ -47,34 +48,12 @@ flags.DEFINE_string(
 )
 
 
-def presets():
-    """Name -> pipeline configuration."""
-    from kalm_jax import pipeline as p
-
-    return {
-        "smoke": p.PipelineConfig(
-            collect=p.CollectConfig(rollouts=320),
-            ground=p.GroundConfig(steps=60, rows=16),
-            imagine=p.ImagineConfig(rephrase=128, unseen_easy=128, unseen_hard=64, explained=32),
-            learn=p.LearnConfig(seeds=2, updates=500),
-            evaluate=p.EvaluateConfig(episodes=24, ceiling_episodes=8),
-        ),
-        "default": p.PipelineConfig(),
-        "paper": p.PipelineConfig(
-            collect=p.CollectConfig(rollouts=100_000),
-            ground=p.GroundConfig(steps=150_000),
-            imagine=p.ImagineConfig(rephrase=5600, unseen_easy=72_400, unseen_hard=1680),
-            learn=p.LearnConfig(seeds=3, updates=500_000),
-            evaluate=p.EvaluateConfig(episodes=1000, ceiling_episodes=300),
-        ),
-    }
-
-
 def read_flags():
     """The configuration that the flags describe; a wrong value fails here, in the first second."""
+    from kalm_jax.config import PRESETS
     from kalm_jax.offline_rl import LEARNERS
 
-    config = presets()[FLAGS.preset]
+    config = PRESETS[FLAGS.preset]
     unknown = [name for name in FLAGS.algo if name not in LEARNERS]
     if unknown or not FLAGS.algo:
         raise app.UsageError(f"--algo={','.join(FLAGS.algo)}: {unknown} unknown; choose from {', '.join(LEARNERS)}")

@@ -153,7 +153,7 @@ def test_training_learns_the_toy_world_and_imagines_it(words, continuous, tmp_pa
     def stop(family, goal, state, action, following):
         return jnp.abs(following[:, 0]) > 0.25
 
-    states, actions, length, success = decode.generate_rollouts(
+    states, _, length, success = decode.generate_rollouts(
         params, prompts, np.zeros((8, 3), np.float32), family, goal, keys, 0.0, model=model, stop=stop, horizon=6
     )
     assert np.asarray(success).all() and (np.asarray(length) <= 4).all()
@@ -213,14 +213,14 @@ def test_a_killed_training_ends_the_same(words, tmp_path):
     config = TrainConfig(12, log_every=3, checkpoint_every=4)
     straight, curve = fit(model, params, batches(words, rollouts), config, tmp_path / "straight")
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def die(step, **_):
         if step >= 9:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit(model, params, batches(words, rollouts), config, tmp_path / "killed", progress=die)
     resumed, curve_again = fit(model, params, batches(words, rollouts), config, tmp_path / "killed")
     jax.tree.map(np.testing.assert_array_equal, resumed, straight)

@@ -218,7 +218,7 @@ def test_td3bc_critic_and_policy_of_a_bandit():
 
 
 def test_td3bc_critic_of_a_chain():
-    """Two states, one action: Q(s1) = r1 at the terminal, Q(s0) = r0 + gamma r1, whatever the noise on the action."""
+    """Two states, one action: Q(s1) = r1 at the terminal, Q(s0) = r0 + gamma r1."""
     observations = np.array([[[0.0, 0.0], [1.0, 1.0], [5.0, -5.0]]], np.float32).repeat(4, 0)
     chain = Rollouts(
         observations,
@@ -231,9 +231,8 @@ def test_td3bc_critic_of_a_chain():
     )
     buffer = make_buffer([(chain, 1.0)], goal_table(1))
     learner = make_learner(
-        "td3bc", hidden=(32, 32), batch_size=32, learning_rate=1e-3, discount=0.9, tau=0.05, alpha=0.0
+        "td3bc", hidden=(32, 32), batch_size=32, learning_rate=1e-3, discount=0.9, tau=0.05, alpha=0.0, policy_noise=0.0
     )
-    learner = dataclasses.replace(learner, config=dataclasses.replace(learner.config, policy_noise=0.0))
     state = state_of(train(learner, buffer, [0], 2500)[0], 0)
     np.testing.assert_allclose(q_values(learner, state, buffer, [1.0, 1.0], [0]), 1.0, atol=0.03)
     np.testing.assert_allclose(q_values(learner, state, buffer, [0.0, 0.0], [0]), 0.2 + 0.9 * 1.0, atol=0.04)
@@ -241,9 +240,10 @@ def test_td3bc_critic_of_a_chain():
 
 @pytest.fixture(scope="module")
 def td3():
-    learner, buffer = make_learner("td3bc", **SMALL["td3bc"]), random_buffer()
-    state = learner.init(jax.random.key(0), buffer.spec())
-    for i in range(3):  # Away from the start, and so that the next update is a delayed one.
+    """A learner without noise on target actions, a state away from the start and before a delayed step, a batch."""
+    learner, buffer = make_learner("td3bc", **SMALL["td3bc"], policy_noise=0.0), random_buffer()
+    state = state_of(init_states(learner, buffer, [0]), 0)
+    for i in range(3):
         state, _ = update(learner, state, sample(buffer, jax.random.key(i), 8), jax.random.key(100 + i))
     return learner, state, sample(buffer, jax.random.key(9), 8)
 
@@ -262,12 +262,11 @@ def test_a_terminal_hides_the_next_state(td3):
 def test_order_of_the_batch_is_irrelevant_and_rewards_are_not(td3):
     """Catches a (B,) against (B, 1) broadcast, under which permuted rewards change nothing."""
     learner, state, batch = td3
-    quiet = dataclasses.replace(learner, config=dataclasses.replace(learner.config, policy_noise=0.0))
     order = jnp.array([3, 1, 7, 0, 6, 2, 5, 4])
     permuted = jax.tree.map(lambda x: x[order], batch)
     mixed = dataclasses.replace(batch, reward=batch.reward[order])
     (after, loss), (same, same_loss), (_, other_loss) = (
-        update(quiet, state, b, jax.random.key(0)) for b in (batch, permuted, mixed)
+        update(learner, state, b, jax.random.key(0)) for b in (batch, permuted, mixed)
     )
     np.testing.assert_allclose(loss["critic_loss"], same_loss["critic_loss"], rtol=1e-5)
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-5), raw(after).policy, raw(same).policy)
@@ -370,7 +369,7 @@ def test_td3bc_losses_and_gradients_match_the_paper_in_numpy(td3):
 
 def test_policy_and_targets_move_only_at_delayed_steps(td3):
     learner, _, batch = td3
-    state = learner.init(jax.random.key(0), random_buffer().spec())
+    state = state_of(init_states(learner, random_buffer(), [0]), 0)
     first, _ = update(learner, state, batch, jax.random.key(0))
     second, metrics = update(learner, first, batch, jax.random.key(1))
     for name in ("policy", "target_policy", "target_critic"):

@@ -1,6 +1,6 @@
 """Evaluation: policies in the simulator, success by level with intervals, the floor and the ceiling."""
 
-from kalm_jax.evaluation.episodes import Episodes, level_goals, make_episodes
+from kalm_jax.evaluation.episodes import Episodes, make_episodes
 from kalm_jax.evaluation.intervals import (
     difference_interval,
     paired_difference_interval,
@@ -24,7 +24,6 @@ __all__ = [
     "difference_interval",
     "evaluate",
     "learner_policy",
-    "level_goals",
     "lookahead_policy",
     "make_episodes",
     "paired_difference_interval",

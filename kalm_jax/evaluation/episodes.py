@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import numpy as np
 
-from kalm_jax.data.rollouts import LEVELS, GoalTable, make_goal_table
+from kalm_jax.data.collect import goals_of_level
+from kalm_jax.data.rollouts import LEVELS, GoalTable
 from kalm_jax.envs import clevr_goals, language
 from kalm_jax.envs.clevr import observation_of, sample_states
 
@@ -44,22 +44,13 @@ class Episodes:
         return dataclasses.replace(self, goals=self.goals.with_vector(vector))
 
 
-@functools.cache
-def level_goals(level: str) -> GoalTable:
-    """The sentences of a level as a goal table without goal vectors."""
-    found = language.sentences(level)
-    family = np.array([clevr_goals.FAMILIES.index(s.family) for s in found], np.int32)
-    array = np.array([s.goal for s in found], np.int32)
-    return make_goal_table([s.text for s in found], LEVELS.index(level), family, array)
-
-
 def make_episodes(level: str, num: int, seed: int) -> Episodes:
     """`num` episodes of a level, a function of (level, num, seed) alone.
 
     Families get equal numbers (of `unseen_hard`: two_relations, three_relations, line, gather), and within a family
     the sentence templates do. Draw different episodes for each training seed: see `evaluation.intervals`.
     """
-    goals = level_goals(level)
+    goals = goals_of_level(level)
     if num < 1:
         raise ValueError(f"num is {num}, want at least one episode")
     rng = np.random.default_rng([seed, LEVELS.index(level)])

@@ -1,4 +1,4 @@
-"""A grounded model as a folder: the text part as the Hugging Face folder `text/`, the number parts and their scale beside."""
+"""A grounded model as a folder: its text part as the Hugging Face folder `text/`, its number parts beside that."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def generate_rollouts(
       horizon: most steps.
 
     Returns:
-      states (B, horizon+1, D), actions (B, horizon[, A]), length (B,), success (B,). Entries after a rollout's end are 0.
+      states (B, horizon+1, D), actions (B, horizon[, A]), length (B,), success (B,). What comes after the end is 0.
     """
     apply = functools.partial(model.apply, {"params": params})
     batch, prompt = prompts.kind.shape
@@ -170,7 +170,7 @@ def explain(
     limit: int = 48,
     batch: int = 128,
 ) -> list[str]:
-    """One sentence per rollout: what the model says it was for. `prompt` comes before the rollout, `answer` after it."""
+    """One sentence per rollout: what the model says it was for; `prompt` stands before the rollout, `answer` after."""
     before, after = [tokenizer.bos_id, *tokenizer.encode(prompt)], tokenizer.encode(answer)
     sequences = []
     for i in range(len(rollouts)):

@@ -155,7 +155,7 @@ def pack(sequences, rows: int, length: int, width: int, patience: int = 8) -> Ro
 
 
 def align_right(sequences, length: int, width: int) -> Rows:
-    """One sequence per row, aligned at its end: prompts for decoding, where every row then continues at the same slot."""
+    """One sequence per row, aligned at its end: prompts for decoding, where every row goes on at the same slot."""
     out = empty_rows(len(sequences), length, width)
     for i, sequence in enumerate(sequences):
         if sequence.length > length:

@@ -1,6 +1,6 @@
-"""How good imagined rollouts and explanations are (KALM, section 5.3: match rate, unrealistic transitions, explanation).
+"""How good imagined rollouts and explanations are: match rate, unrealistic transitions, explanation (KALM, 5.3).
 
-The checks are for CLEVR-Robot. What a push can do is measured on the training rollouts, so the limit comes with the data.
+The checks are for CLEVR-Robot. What a push can do is measured on the training rollouts: the limit comes with the data.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _DIRECTION_WORDS = {"behind": 0, "hind": 0, "back": 0, "left": 1, "front": 2, "r
 
 
 def read_relation(text: str) -> tuple[int, int, int] | None:
-    """(source, reference, direction) that a sentence states, or None: first ball, last ball, the direction word between."""
+    """(source, reference, direction) that a sentence states, or None: first ball, last ball, direction word."""
     words = re.findall(r"[a-z]+", language.normalise(text))
     balls = [(i, clevr_goals.BALLS.index(w)) for i, w in enumerate(words) if w in clevr_goals.BALLS]
     directions = [_DIRECTION_WORDS[w] for w in words if w in _DIRECTION_WORDS]

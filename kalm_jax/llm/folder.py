@@ -50,11 +50,8 @@ def names(config: LlamaConfig) -> dict[str, tuple[str, str]]:
     table = {k: v for k, v in _TOP.items() if k != "lm_head.weight" or not config.tie_embeddings}
     for i in range(config.layers):
         for name, (path, how) in _LAYER.items():
-            if (
-                (name.endswith("bias") and not config.qkv_bias)
-                or ("q_norm" in name or "k_norm" in name)
-                and not config.qk_norm
-            ):
+            is_norm = name.startswith(("self_attn.q_norm", "self_attn.k_norm"))
+            if (name.endswith("bias") and not config.qkv_bias) or (is_norm and not config.qk_norm):
                 continue
             table[f"model.layers.{i}.{name}"] = (f"layer_{i}/{path}", how)
     return table

@@ -1,0 +1,93 @@
+"""What a run of the pipeline depends on, and the presets. Every field has a flag or a preset that sets it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kalm_jax.grounding.tasks import TaskShares
+
+
+@dataclasses.dataclass(frozen=True)
+class CollectConfig:
+    """Real rollouts: how many, by which behaviour policy ("scripted" or "lookahead"), or from a file of the user's."""
+
+    rollouts: int = 6400
+    behaviour: str = "scripted"
+    file: str = ""
+    held_out: float = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class GroundConfig:
+    """Fine-tuning of the language model; `llm` is a Hugging Face folder, "" the built-in model."""
+
+    llm: str = ""
+    steps: int = 1500
+    rows: int = 32
+    row_length: int = 128
+    learning_rate: float = 2e-3
+    shares: TaskShares = TaskShares()
+
+
+@dataclasses.dataclass(frozen=True)
+class ImagineConfig:
+    """Imagined rollouts per novel level, and the temperature of imagined actions."""
+
+    rephrase: int = 5600
+    unseen_easy: int = 5600
+    unseen_hard: int = 1680
+    temperature: float = 1.0
+    explained: int = 320
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnConfig:
+    """Offline RL: learners, arms, seeds and budget; both arms get the same."""
+
+    algorithms: tuple[str, ...] = ("td3bc",)
+    arms: tuple[str, ...] = ("offline", "kalm")
+    seeds: int = 3
+    updates: int = 20000
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """Episodes per level and seed; the ceiling simulates every action at every step and gets fewer."""
+
+    episodes: int = 300
+    ceiling_episodes: int = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class PipelineConfig:
+    """Everything that a run depends on; `seed` is the root of all others."""
+
+    seed: int = 0
+    collect: CollectConfig = CollectConfig()
+    ground: GroundConfig = GroundConfig()
+    imagine: ImagineConfig = ImagineConfig()
+    learn: LearnConfig = LearnConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    prompts: str = ""
+
+
+PRESETS = {
+    # Three minutes on two cores: shows that everything runs, not how well.
+    "smoke": PipelineConfig(
+        collect=CollectConfig(rollouts=320),
+        ground=GroundConfig(steps=60, rows=16),
+        imagine=ImagineConfig(rephrase=128, unseen_easy=128, unseen_hard=64, explained=32),
+        learn=LearnConfig(seeds=2, updates=500),
+        evaluate=EvaluateConfig(episodes=24, ceiling_episodes=8),
+    ),
+    # Twenty minutes on two cores; the table in the README is its result.
+    "default": PipelineConfig(),
+    # The authors' amounts of data, grounding and updates: for an accelerator.
+    "paper": PipelineConfig(
+        collect=CollectConfig(rollouts=100_000),
+        ground=GroundConfig(steps=150_000),
+        imagine=ImagineConfig(rephrase=5600, unseen_easy=72_400, unseen_hard=1680),
+        learn=LearnConfig(seeds=3, updates=500_000),
+        evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
+    ),
+}

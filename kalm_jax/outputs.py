@@ -1,0 +1,165 @@
+"""What a run hands to its user: the table of the user's prompts, `results.csv`, the figures and the report."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+
+import numpy as np
+
+import kalm_jax
+from kalm_jax.config import PipelineConfig
+from kalm_jax.data import LEVELS, GoalTable, Rollouts
+from kalm_jax.data.authors import read_prompts
+from kalm_jax.data.formats import read_rollouts
+from kalm_jax.envs import clevr, clevr_goals
+from kalm_jax.evaluation import Episodes, evaluate, learner_policy, read_results_csv, write_results_csv
+from kalm_jax.offline_rl import make_learner
+from kalm_jax.report import ReportData, build_report
+from kalm_jax.run_folder import RunFolder, read_json, write_json
+from kalm_jax.stages import SAMPLES, file_mark, imagine_from, imagined_parts, load_policies, real_rollouts
+
+PROMPT_SAMPLES = 8
+"""Imagined rollouts per user's prompt from its own first state, for the match rate."""
+
+
+def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
+    """The user's prompts: match rate per family, and success of every learner and arm from the given first states."""
+    pairs = [(algorithm, arm) for algorithm in config.learn.algorithms for arm in config.learn.arms]
+
+    def work(folder: pathlib.Path):
+        goals, first = read_prompts(config.prompts)
+        goals = goals.with_vector(np.load(run.path / "encode" / "prompts" / "vectors.npy"))
+        goal = np.tile(np.arange(len(goals), dtype=np.int32), PROMPT_SAMPLES)
+        rollouts = imagine_from(run, config, goals, goal, np.tile(first, (PROMPT_SAMPLES, 1)), "imagine from prompts")
+        solved = clevr_goals.satisfied(goals.family, goals.array, first)
+        table = {}
+        for f in [None, *np.unique(goals.family)]:
+            mine = np.ones(len(goals), bool) if f is None else goals.family == f
+            table[f] = {
+                "family": "all" if f is None else clevr_goals.FAMILIES[f],
+                "prompts": int(mine.sum()),
+                "solved_at_start": int(solved[mine].sum()),
+                "imagined": int(mine[goal].sum()),
+                "match_rate": round(float(rollouts.terminated[mine[goal]].mean()), 4),
+            }
+        episodes = Episodes(clevr.states_of(first), np.arange(len(goals), dtype=np.int32), goals)
+        with clevr.ClevrSimulator() as simulator:
+            for algorithm, arm in pairs:
+                policies = load_policies(run, config, algorithm, arm)
+                for choice in ("greedy", "sampled") if algorithm in SAMPLES else ("greedy",):
+                    players = [
+                        learner_policy(make_learner(algorithm), policy, choice == "greedy", config.seed + i)
+                        for i, policy in enumerate(policies)
+                    ]
+                    results = evaluate(players, [episodes] * len(players), simulator)
+                    success = np.mean([r.success for r in results], axis=0)
+                    for f, row in table.items():
+                        mine = np.ones(len(goals), bool) if f is None else goals.family == f
+                        row[f"success_{algorithm}_{arm}_{choice}"] = round(float(success[mine].mean()), 4)
+        with (folder / "prompts.csv.tmp").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(table[None]))
+            writer.writeheader()
+            writer.writerows(table.values())
+        os.replace(folder / "prompts.csv.tmp", folder / "prompts.csv")
+        shutil.copyfile(folder / "prompts.csv", run.path / "prompts.csv")
+
+    settings = {"prompts": file_mark(config.prompts), "seed": config.seed, "samples": PROMPT_SAMPLES}
+    needs = ["encode/prompts", "ground", *(f"learn/{algorithm}-{arm}" for algorithm, arm in pairs)]
+    run.stage("prompts", settings, needs, work)
+
+
+def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[dict]:
+    """`results.csv`, `figures/` and `report.html` in the run's folder; returns the rows of results."""
+    learners = [(algorithm, arm) for algorithm in config.learn.algorithms for arm in config.learn.arms]
+    names = [f"{a}-{arm}-{level}" for a, arm in learners for level in LEVELS]
+    results = []
+    for name in [f"baselines-{level}" for level in LEVELS] + names:
+        results += read_results_csv(run.path / "evaluate" / name / "results.csv")
+    write_results_csv(run.path / "results.csv", results)
+    parts = imagined_parts(config)
+    real, goals = read_rollouts(real_rollouts(run))
+    imagined = {part: read_rollouts(run.path / "imagine" / part / "rollouts.h5") for part in parts}
+    curve = (run.path / "ground" / "curve.jsonl").read_text().splitlines()
+    manifest = make_manifest(config, command)
+    write_json(run.path / "manifest.json", manifest)
+    data = ReportData(
+        results=results,
+        imagination=[row for part in parts for row in read_json(run.path / "imagine" / part / "quality.json")],
+        explanation=read_json(run.path / "explain" / "explanation.json"),
+        grounding_curve=[json.loads(line) for line in curve],
+        learning_curves=[
+            row for a, arm in learners for row in read_json(run.path / "learn" / f"{a}-{arm}" / "curve.json")
+        ],
+        collection=read_json(run.path / "collect" / "statistics.json"),
+        stage_seconds=run.seconds,
+        manifest=manifest,
+        examples=_examples(real, goals, *imagined["rephrase"]),
+        lengths={"recorded": real.length, "imagined (rephrase)": imagined["rephrase"][0].length},
+        positions={"recorded": _centres(real), "imagined (rephrase)": _centres(imagined["rephrase"][0])},
+        prompts=read_results_csv(run.path / "prompts.csv") if config.prompts else (),
+        model=config.ground.llm or "the built-in model",
+    )
+    build_report(run.path, data)
+    return results
+
+
+def _centres(rollouts: Rollouts) -> np.ndarray:
+    """(M, 2) ball centres after each step."""
+    return rollouts.observations[:, 1:][rollouts.valid()].reshape(-1, 2)
+
+
+def _examples(
+    real: Rollouts, real_goals: GoalTable, imagined: Rollouts, imagined_goals: GoalTable, count=3
+) -> list[dict]:
+    """Real rollouts beside imagined ones for the same arrangement, three to twelve pushes long."""
+    found = []
+    fits = [np.flatnonzero((r.length >= 3) & (r.length <= 12) & r.terminated) for r in (real, imagined)]
+    arrays = [np.asarray(g.array)[r.goal] for r, g in ((real, real_goals), (imagined, imagined_goals))]
+    taken = set()
+    for i in fits[1]:
+        key = tuple(arrays[1][i][:3])
+        same = fits[0][(arrays[0][fits[0]] == arrays[1][i]).all(1)]
+        if key in taken or not len(same):
+            continue
+        taken.add(key)
+        pairs = (("real", real, real_goals, same[0]), ("imagined", imagined, imagined_goals, i))
+        for kind, rollouts, goals, j in pairs:
+            n = int(rollouts.length[j])
+            found.append(
+                {
+                    "instruction": goals.text[rollouts.goal[j]],
+                    "kind": kind,
+                    "observations": rollouts.observations[j, : n + 1],
+                    "actions": rollouts.actions[j, :n],
+                    "reached": bool(rollouts.terminated[j]),
+                }
+            )
+        if len(taken) == count:
+            break
+    return found
+
+
+def make_manifest(config: PipelineConfig, command: str) -> dict:
+    """What somebody needs to make the run again: command, configuration, versions, hardware."""
+    import importlib.metadata
+    import platform
+
+    import jax
+
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "transformers", "gymnasium", "mujoco", "numpy")
+    return {
+        "command": command,
+        "configuration": dataclasses.asdict(config),
+        "versions": {"kalm_jax": kalm_jax.__version__, "python": platform.python_version()}
+        | {p: importlib.metadata.version(p) for p in packages},
+        "hardware": {
+            "platform": platform.platform(),
+            "cores": os.cpu_count(),
+            "devices": [str(d) for d in jax.devices()],
+        },
+    }

@@ -1,0 +1,25 @@
+"""Goals that come back from rewards alone."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kalm_jax.data.collect import collect
+from kalm_jax.data.recover import recover_goals
+
+
+def test_goals_and_final_states_come_back_from_rewards():
+    rollouts, goals = collect(3, 40)
+    end = rollouts.observations[np.arange(40), rollouts.length].copy()
+    stripped = rollouts.observations.copy()
+    stripped[np.arange(40), rollouts.length] = stripped[np.arange(40), rollouts.length - 1]
+    without = dataclasses.replace(rollouts, observations=stripped, goal=np.zeros(40, np.int32))
+    found, table = recover_goals(without, "test")
+    np.testing.assert_array_equal(np.asarray(table.array)[found.goal], np.asarray(goals.array)[rollouts.goal])
+    error = np.abs(found.observations[np.arange(40), found.length] - end).max(1)
+    assert np.median(error) < 0.03
+    rewards = rollouts.rewards.copy()
+    rewards[7, 0] += 0.5
+    with pytest.raises(ValueError, match="rollout 7 fit 0"):
+        recover_goals(dataclasses.replace(without, rewards=rewards), "test")
