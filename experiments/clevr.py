@@ -48,20 +48,29 @@ flags.DEFINE_string(
 )
 
 
+ALGORITHMS = ("td3bc", "bc")
+"""Named here so that a wrong name fails at once, before anything heavy is imported."""
+
+
+def _check(name, good, mend):
+    flags.register_validator(name, good, message=mend)
+
+
+_check("algo", lambda v: v and set(v) <= set(ALGORITHMS), f"choose from {', '.join(ALGORITHMS)}, comma-separated")
+_check("offline_data", lambda v: not v or pathlib.Path(v).is_file(), "no such file")
+_check("eval_prompts", lambda v: not v or pathlib.Path(v).is_file(), "no such file")
+_check(
+    "llm",
+    lambda v: not v or (pathlib.Path(v) / "config.json").is_file(),
+    "no config.json there; it wants a Hugging Face folder (config.json, *.safetensors, tokenizer.json)",
+)
+
+
 def read_flags():
-    """The configuration that the flags describe; a wrong value fails here, in the first second."""
+    """The configuration that the flags describe."""
     from kalm_jax.config import PRESETS
-    from kalm_jax.offline_rl import LEARNERS
 
     config = PRESETS[FLAGS.preset]
-    unknown = [name for name in FLAGS.algo if name not in LEARNERS]
-    if unknown or not FLAGS.algo:
-        raise app.UsageError(f"--algo={','.join(FLAGS.algo)}: {unknown} unknown; choose from {', '.join(LEARNERS)}")
-    for name in ("offline_data", "eval_prompts"):
-        if getattr(FLAGS, name) and not pathlib.Path(getattr(FLAGS, name)).is_file():
-            raise app.UsageError(f"--{name}={getattr(FLAGS, name)}: no such file")
-    if FLAGS.llm and not (pathlib.Path(FLAGS.llm) / "config.json").is_file():
-        raise app.UsageError(f"--llm={FLAGS.llm}: no config.json there; it wants a Hugging Face folder")
 
     def change(part, **values):
         return dataclasses.replace(part, **{k: v for k, v in values.items() if v is not None})

@@ -1,0 +1,101 @@
+"""The main job on a small scale: files, skipping, and being killed in every stage."""
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from kalm_jax import config, run_folder
+
+TINY = dataclasses.replace(
+    config.PRESETS["smoke"],
+    collect=config.CollectConfig(rollouts=80),
+    ground=config.GroundConfig(steps=6, rows=8),
+    imagine=config.ImagineConfig(rephrase=64, unseen_easy=64, unseen_hard=64, explained=4),
+    learn=config.LearnConfig(seeds=2, updates=40),
+    evaluate=config.EvaluateConfig(episodes=8, ceiling_episodes=4),
+)
+CHECKED = (
+    "results.csv",
+    "collect/rollouts.h5",
+    "ground/model/text/model.safetensors",
+    "ground/model/numbers.safetensors",
+)
+
+
+def run_job(folder):
+    from kalm_jax import parallel, pipeline
+
+    parallel.start(cpu_devices=2)
+    pipeline.run(folder, TINY)
+
+
+def start(folder):
+    child = multiprocessing.get_context("spawn").Process(target=run_job, args=(str(folder),))
+    child.start()
+    return child
+
+
+def kill_in(folder, stage):
+    """Starts the job and kills it as soon as the stage has begun; returns whether it was still running."""
+    child = start(folder)
+    while child.is_alive() and not (folder / stage / "begun.json").exists():
+        time.sleep(0.01)
+    running = child.is_alive()
+    if running:
+        os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    return running
+
+
+def test_killed_in_every_stage_it_ends_with_the_same_results(tmp_path):
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    child = start(straight)
+    child.join()
+    assert child.exitcode == 0
+    stages = ("collect", "ground", "imagine/rephrase", "learn/td3bc-offline", "evaluate/td3bc-kalm-rephrase")
+    for stage in stages:
+        assert kill_in(killed, stage), stage
+        assert not (killed / stage / "done.json").exists()
+    child = start(killed)
+    child.join()
+    assert child.exitcode == 0
+    for name in CHECKED:
+        assert (killed / name).read_bytes() == (straight / name).read_bytes(), name
+    page = (killed / "report.html").read_text()
+    assert "http://" not in page and "https://" not in page and len(page) > 50_000
+
+
+def test_a_changed_setting_redoes_what_depends_on_it(tmp_path):
+    said, made = [], []
+
+    def job(settings):
+        run = run_folder.RunFolder(tmp_path, say=said.append)
+        run.stage("a", settings["a"], [], lambda f: made.append("a"))
+        run.stage("b", settings["b"], [], lambda f: made.append("b"))
+        run.stage("c", {}, ["a"], lambda f: made.append("c"))
+
+    job({"a": {"x": 1}, "b": {}})
+    job({"a": {"x": 1}, "b": {}})
+    assert made == ["a", "b", "c"]
+    job({"a": {"x": 2}, "b": {}})
+    assert made == ["a", "b", "c", "a", "c"]
+
+
+def test_a_stage_that_fails_is_continued_and_its_files_kept(tmp_path):
+    def fail(folder):
+        (folder / "half").write_text("computed")
+        raise RuntimeError("out of memory")
+
+    run = run_folder.RunFolder(tmp_path, say=lambda s: None)
+    with pytest.raises(RuntimeError):
+        run.stage("a", {}, [], fail)
+    run = run_folder.RunFolder(tmp_path, say=lambda s: None)
+    run.stage("a", {}, [], lambda folder: np.testing.assert_equal((folder / "half").read_text(), "computed"))
+    (tmp_path / "a" / "done.json").write_text('{"finger')
+    with pytest.raises(ValueError, match="damaged"):
+        run_folder.RunFolder(tmp_path).stage("a", {}, [], lambda folder: None)

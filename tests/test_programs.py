@@ -1,0 +1,51 @@
+"""The programs: wrong flags fail at once with the mend, and importing the library stays light."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def run(*args):
+    return subprocess.run([sys.executable, *args], cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    "flag, mend",
+    [
+        ("--algo=td3bcc", "choose from td3bc, bc"),
+        ("--offline_data=missing.npy", "no such file"),
+        ("--eval_prompts=missing.npy", "no such file"),
+        ("--llm=nowhere", "Hugging Face folder"),
+        ("--preset=huge", "smoke"),
+        ("--seeds=0", "seeds"),
+        ("--alog=bc", "alog"),
+    ],
+)
+def test_a_wrong_flag_names_itself_and_the_mend(flag, mend, tmp_path):
+    done = run("-m", "experiments.clevr", flag, f"--output={tmp_path / 'run'}")
+    assert done.returncode != 0 and mend in done.stderr + done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_file_fails_before_any_work(tmp_path):
+    (tmp_path / "prompts.npy").write_bytes(b"not an array")
+    done = run("-m", "experiments.clevr", f"--eval_prompts={tmp_path / 'prompts.npy'}", f"--output={tmp_path / 'run'}")
+    assert done.returncode == 1 and "prompts.npy" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "run" / "collect").exists()
+
+
+def test_flag_names_agree_with_the_learners():
+    from experiments import clevr
+    from kalm_jax.offline_rl import LEARNERS
+
+    assert set(clevr.ALGORITHMS) == set(LEARNERS)
+
+
+def test_importing_the_library_is_light():
+    heavy = ("jax", "mujoco", "absl", "OpenGL", "h5py", "matplotlib")
+    done = run("-c", f"import sys, kalm_jax, kalm_jax.envs; print([m for m in {heavy} if m in sys.modules])")
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
