@@ -31,7 +31,9 @@ class TD3BCConfig:
       alpha: weight of the action value against the data (KALM's paper 0.5, its code 2.5).
       reward_scale: factor on rewards. The rewards of CLEVR-Robot reach 100; a critic that starts at 0 learns values
         near 10 sooner, and the policy does not notice, as its loss divides by the mean |Q|.
-      off_value: entries of a one-hot action that are not 1.
+      off_value: entries of a one-hot action that are not 1. With -1 recorded actions are corners of the box in which
+        the policy and its noise live. With 0, where entries below 0 are in no data, the critics diverged: after 6,000
+        updates on scripted rollouts (one seed) mean Q 82 and critic loss 962, against 7.8 and 0.54 with -1.
       hidden: widths of the layers.
     """
 
