@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
@@ -51,18 +52,22 @@ def load_tokenizer(folder: str | pathlib.Path) -> Tokenizer:
     folder = pathlib.Path(folder)
     if not (folder / "tokenizer.json").exists():
         raise FileNotFoundError(f"{folder} has no tokenizer.json; copy the model's tokenizer there")
+    # Not AutoTokenizer: by the model's family it would choose a class that rebuilds the text normalisation its own way.
+    return Tokenizer(_fast_tokenizer_class().from_pretrained(str(folder), local_files_only=True))
+
+
+def _fast_tokenizer_class():
+    # transformers tells at import that it found no PyTorch, which nobody here needs to hear.
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     from transformers import PreTrainedTokenizerFast
 
-    # Not AutoTokenizer: by the model's family it would choose a class that rebuilds the text normalisation its own way.
-    return Tokenizer(PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True))
+    return PreTrainedTokenizerFast
 
 
 def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
     """A byte-level BPE tokenizer (any text can be encoded) that lower-cases, trained on `documents`."""
     from tokenizers import Tokenizer as Model
     from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
     model = Model(models.BPE())
     model.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -75,7 +80,7 @@ def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
     )
     model.train_from_iterator(documents, trainer)
     return Tokenizer(
-        PreTrainedTokenizerFast(
+        _fast_tokenizer_class()(
             tokenizer_object=model, pad_token=PAD, bos_token=BOS, eos_token=EOS, clean_up_tokenization_spaces=False
         )
     )
