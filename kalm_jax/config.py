@@ -22,8 +22,8 @@ class GroundConfig:
     """Fine-tuning of the language model; `llm` is a Hugging Face folder, "" the built-in model."""
 
     llm: str = ""
-    steps: int = 1500
-    rows: int = 32
+    steps: int = 2000
+    rows: int = 12
     row_length: int = 128
     learning_rate: float = 2e-3
     shares: TaskShares = TaskShares()

@@ -19,6 +19,7 @@ from kalm_jax.data.collect import collect, collection_statistics, goals_of_level
 from kalm_jax.data.formats import read_rollouts, write_rollouts
 from kalm_jax.data.recover import recover_goals
 from kalm_jax.envs import clevr, clevr_goals, corpus, language
+from kalm_jax.envs.state_words import read_state, short_goal
 from kalm_jax.evaluation import (
     evaluate,
     learner_policy,
@@ -112,7 +113,10 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         model = GroundedModel(llm_config, spec)
         params = init_params(model, jax.random.key(config.seed), llm_params)
         batches = Batches(
-            rollouts, goals, tokenizer, g.shares, corpus.sample_document, g.rows, g.row_length, spec.width, config.seed
+            *(rollouts, goals, tokenizer, g.shares, corpus.sample_document),
+            *(g.rows, g.row_length, spec.width, config.seed),
+            short=[short_goal(array) for array in goals.array],
+            read=read_state,
         )
         train = TrainConfig(g.steps, learning_rate=g.learning_rate)
         with Progress("ground", g.steps) as progress:

@@ -15,11 +15,12 @@ from kalm_jax.grounding.rows import ACTION, STATE, TEXT, Rows
 
 @dataclasses.dataclass(frozen=True)
 class LossWeights:
-    """Weights of the three terms. The authors use 1 for words and 0.5 for states and actions."""
+    """Weights of the three terms. The authors use 1 for words and 0.5 for states and actions, whose errors they take in
+    raw units; ours are in units of the change's spread."""
 
     text: float = 1.0
-    action: float = 0.5
-    state: float = 0.5
+    action: float = 1.0
+    state: float = 2.0
 
 
 def weighted_mean(x: jax.Array, weight: jax.Array) -> jax.Array:

@@ -68,6 +68,7 @@ def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
     """A byte-level BPE tokenizer (any text can be encoded) that lower-cases, trained on `documents`."""
     from tokenizers import Tokenizer as Model
     from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+
     model = Model(models.BPE())
     model.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)

@@ -97,7 +97,7 @@ def update(config: TD3BCConfig, state: TD3BCState, batch: Batch, key) -> tuple[T
     spec, adam = state.spec, optax.adam(config.learning_rate)
     inputs = policy_input(spec, batch.observation, batch.goal)
     next_inputs = policy_input(spec, batch.next_observation, batch.goal)
-    action = encode_action(config, spec, batch.action)
+    action = encode_action(spec, batch.action)
     noise = config.policy_noise * jax.random.normal(key, action.shape)
     target = critic_target(config, state, next_inputs, batch.reward, batch.terminal, noise)
     (_, metrics), grads = jax.value_and_grad(critic_loss, argnums=1, has_aux=True)(
@@ -132,30 +132,33 @@ def update(config: TD3BCConfig, state: TD3BCState, batch: Batch, key) -> tuple[T
 def act(config: TD3BCConfig, state: TD3BCState, observation, goal_vector, key, greedy: bool):
     """Actions (B,) int32, or (B, A) float32 for a continuous space, where the policy is deterministic.
 
-    Greedy: the index of the largest entry. Sampled: an entry that only followed the data would be the mean of the
-    recorded ones, off_value + (1 - off_value) P(a); so indices are drawn in proportion to entry - off_value.
+    Greedy: the index of the largest entry. Sampled: an index drawn with the entries as probabilities.
     """
-    vector = jnp.tanh(
-        _policy(config, state.spec).apply(state.policy, policy_input(state.spec, observation, goal_vector))
-    )
+    logits = _policy(config, state.spec).apply(state.policy, policy_input(state.spec, observation, goal_vector))
     if not state.spec.discrete:
-        return vector
-    weight = jnp.log(jnp.maximum(vector - config.off_value, 1e-6))
-    return (jnp.argmax(vector, -1) if greedy else jax.random.categorical(key, weight)).astype(jnp.int32)
+        return jnp.tanh(logits)
+    return (jnp.argmax(logits, -1) if greedy else jax.random.categorical(key, logits)).astype(jnp.int32)
 
 
-def encode_action(config: TD3BCConfig, spec: Spec, action):
-    """Action vectors (B, A): continuous ones as they are, indices (B,) as 1 at the index and `off_value` elsewhere."""
-    if not spec.discrete:
-        return action
-    return config.off_value + (1.0 - config.off_value) * jax.nn.one_hot(action, spec.action_dim)
+def encode_action(spec: Spec, action):
+    """Action vectors (B, A): continuous ones as they are, indices (B,) as one-hot vectors."""
+    return jax.nn.one_hot(action, spec.action_dim) if spec.discrete else action
+
+
+def action_vector(config: TD3BCConfig, spec: Spec, policy, inputs, noise=0.0):
+    """The policy's action in R^A: tanh for continuous actions, a point of the simplex (softmax) for discrete ones.
+
+    `noise` (B, A), clipped, is added to a continuous action and to the logits of a discrete one.
+    """
+    out = _policy(config, spec).apply(policy, inputs)
+    noise = jnp.clip(noise, -config.noise_clip, config.noise_clip)
+    return jax.nn.softmax(out + noise) if spec.discrete else jnp.clip(jnp.tanh(out) + noise, -1.0, 1.0)
 
 
 def critic_target(config: TD3BCConfig, state: TD3BCState, next_inputs, reward, terminal, noise):
-    """y = r + gamma (1 - terminal) min_i Q'_i(s', clip(pi'(s') + clip(noise))), (B,)."""
-    action = jnp.tanh(_policy(config, state.spec).apply(state.target_policy, next_inputs))
+    """y = r + gamma (1 - terminal) min_i Q'_i(s', a'), a' the target policy's action with noise, (B,)."""
+    action = action_vector(config, state.spec, state.target_policy, next_inputs, noise)
     chex.assert_equal_shape([action, noise])
-    action = jnp.clip(action + jnp.clip(noise, -config.noise_clip, config.noise_clip), -1.0, 1.0)
     q = jnp.minimum(*TwinCritic(config.hidden).apply(state.target_critic, next_inputs, action))
     chex.assert_equal_shape([q, reward, terminal])
     return jax.lax.stop_gradient(config.reward_scale * reward + config.discount * (1.0 - terminal) * q)
@@ -170,12 +173,16 @@ def critic_loss(config: TD3BCConfig, critic, inputs, action, target):
 
 
 def policy_loss(config: TD3BCConfig, policy, critic, spec: Spec, inputs, action):
-    """-lambda mean_B Q1(s, pi(s)) + mean_{B,A} (pi(s) - a)^2, lambda = alpha / mean_B |Q1(s, pi(s))| held constant."""
-    chosen = jnp.tanh(_policy(config, spec).apply(policy, inputs))
+    """-lambda mean_B Q1(s, pi(s)) + distance to the data, lambda = alpha / mean_B |Q1(s, pi(s))| held constant.
+
+    The distance is mean_{B,A} (pi - a)^2 for continuous actions, as in the authors' code, and mean_B |pi - a|^2 for
+    one-hot vectors: a mean over their 40 entries, 38 of them zero, would leave the data without weight.
+    """
+    chosen = action_vector(config, spec, policy, inputs)
     chex.assert_equal_shape([chosen, action])
     q = TwinCritic(config.hidden).apply(critic, inputs, chosen, method="first")
     chex.assert_shape(q, action.shape[:1])
-    bc = jnp.mean((chosen - action) ** 2)
+    bc = jnp.mean((chosen - action) ** 2) * (spec.action_dim if spec.discrete else 1)
     loss = -config.alpha / jax.lax.stop_gradient(jnp.abs(q).mean()) * q.mean() + bc
     return loss, {"policy_loss": loss, "bc_loss": bc}
 
