@@ -199,7 +199,7 @@ def q_values(learner, state, buffer, observation, actions):
     config, spec = learner.config, state.spec
     goal = jnp.broadcast_to(buffer.goal_vectors[0], (len(actions), 4))
     inputs = td3bc.policy_input(spec, jnp.broadcast_to(jnp.asarray(observation), (len(actions), 2)), goal)
-    vectors = td3bc.encode_action(config, spec, jnp.asarray(actions))
+    vectors = td3bc.encode_action(spec, jnp.asarray(actions))
     return np.asarray(td3bc.TwinCritic(config.hidden).apply(state.critic, inputs, vectors)[0])
 
 
@@ -290,6 +290,11 @@ class NumpyTD3BC:
         ]
 
     @staticmethod
+    def softmax(x):
+        x = np.exp(x - x.max(1, keepdims=True))
+        return x / x.sum(1, keepdims=True)
+
+    @staticmethod
     def forward(layers, x):
         kept = [x]
         for i, (w, b) in enumerate(layers):
@@ -318,19 +323,20 @@ class NumpyTD3BC:
         return loss, grads
 
     def target(self, config, x2, reward, terminal, noise):
-        a2 = np.tanh(self.forward(self.target_policy, x2)[0]) + np.clip(noise, -config.noise_clip, config.noise_clip)
-        xa = np.concatenate([x2, np.clip(a2, -1, 1)], 1)
+        noise = np.clip(noise, -config.noise_clip, config.noise_clip)
+        xa = np.concatenate([x2, self.softmax(self.forward(self.target_policy, x2)[0] + noise)], 1)
         q = np.minimum(*(self.forward(layers, xa)[0][:, 0] for layers in self.targets))
         return config.reward_scale * reward + config.discount * (1 - terminal) * q
 
     def policy_loss(self, config, x, a):
         out, kept = self.forward(self.policy, x)
-        pi = np.tanh(out)
+        pi = self.softmax(out)
         q, q_kept = self.forward(self.critics[0], np.concatenate([x, pi], 1))
         weight = config.alpha / np.abs(q).mean()
         to_input = self.backward(self.critics[0], q_kept, np.full_like(q, -weight / len(q)))[1][:, x.shape[1] :]
-        grad = (to_input + 2 * (pi - a) / a.size) * (1 - pi**2)
-        return -weight * q.mean() + np.mean((pi - a) ** 2), self.backward(self.policy, kept, grad)[0]
+        to_pi = to_input + 2 * (pi - a) / len(a)
+        grad = pi * (to_pi - (to_pi * pi).sum(1, keepdims=True))  # through the softmax
+        return -weight * q.mean() + np.mean(((pi - a) ** 2).sum(1)), self.backward(self.policy, kept, grad)[0]
 
 
 def test_td3bc_losses_and_gradients_match_the_paper_in_numpy(td3):
@@ -343,13 +349,13 @@ def test_td3bc_losses_and_gradients_match_the_paper_in_numpy(td3):
         return np.concatenate([(np.asarray(observation) - spec.observation_mean) / spec.observation_std, goal], 1)
 
     x, x2 = inputs(batch.observation), inputs(batch.next_observation)
-    a = np.where(np.eye(4)[np.asarray(batch.action)] == 1, 1.0, -1.0)
+    a = np.eye(4)[np.asarray(batch.action)]
     noise = np.random.default_rng(0).normal(size=a.shape)
     y = oracle.target(config, x2, np.asarray(batch.reward), np.asarray(batch.terminal), noise)
     ours = td3bc.critic_target(config, state, jnp.asarray(x2, jnp.float32), batch.reward, batch.terminal, noise)
     np.testing.assert_allclose(ours, y, rtol=1e-4, atol=1e-5)
 
-    xj, aj = jnp.asarray(x, jnp.float32), td3bc.encode_action(config, state.spec, batch.action)
+    xj, aj = jnp.asarray(x, jnp.float32), td3bc.encode_action(state.spec, batch.action)
     (loss, _), grads = jax.value_and_grad(td3bc.critic_loss, 1, has_aux=True)(config, state.critic, xj, aj, ours)
     want, want_grads = oracle.critic_loss(config, x, a, y)
     np.testing.assert_allclose(loss, want, rtol=1e-4)

@@ -1,8 +1,9 @@
 """TD3+BC (Fujimoto and Gu, NeurIPS 2021): twin critics, a delayed deterministic policy, and a pull towards the data.
 
-With discrete actions the policy acts in the one-hot space R^A, as in KALM's paper: it answers with a vector in
-[-1, 1]^A, a recorded action is the vector with 1 at its index and `off_value` elsewhere, and the environment gets the
-index of the largest entry.
+With discrete actions the policy acts in the one-hot space R^A, as in KALM's paper: recorded actions are one-hot
+vectors, the policy answers with a point of the simplex that they span (a softmax), and the environment gets the index
+of the largest entry. A policy free in the whole box [-1, 1]^A finds corners that no data covers and where the critic is wrong:
+it reached 12% of the goals of the data where the simplex reached 42% (50 pushes, 5,000 updates, one seed).
 """
 
 from __future__ import annotations
@@ -22,22 +23,19 @@ class TD3BCConfig:
     """Settings of TD3+BC; those without a remark are the paper's and the authors'.
 
     Attributes:
-      learning_rate: of Adam, policy and critics.
+      learning_rate: of Adam, policy and critics (authors: 3e-4, with 25 times the updates).
       batch_size: transitions per update.
       discount: of future reward (the authors' library uses 1 by mistake where it says 0.99).
       tau: share by which targets follow, at each delayed step.
-      policy_noise, noise_clip: standard deviation and bound of the noise on target actions.
+      policy_noise, noise_clip: standard deviation and bound of the noise on target actions (on logits, if discrete).
       policy_delay: critic updates for one policy update.
       alpha: weight of the action value against the data (KALM's paper 0.5, its code 2.5).
       reward_scale: factor on rewards. The rewards of CLEVR-Robot reach 100; a critic that starts at 0 learns values
         near 10 sooner, and the policy does not notice, as its loss divides by the mean |Q|.
-      off_value: entries of a one-hot action that are not 1. With -1 recorded actions are corners of the box in which
-        the policy and its noise live. With 0, where entries below 0 are in no data, the critics diverged: after 6,000
-        updates on scripted rollouts (one seed) mean Q 82 and critic loss 962, against 7.8 and 0.54 with -1.
       hidden: widths of the layers.
     """
 
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     batch_size: int = 256
     discount: float = 0.99
     tau: float = 0.005
@@ -46,7 +44,6 @@ class TD3BCConfig:
     policy_delay: int = 2
     alpha: float = 2.5
     reward_scale: float = 0.1
-    off_value: float = -1.0
     hidden: tuple[int, ...] = HIDDEN
 
 
