@@ -31,12 +31,17 @@ class GroundConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ImagineConfig:
-    """Imagined rollouts per novel level, and the temperature of imagined actions."""
+    """Imagined rollouts per novel level, and the temperature of imagined actions.
+
+    Policies learn from the rollouts that reach their goal realistically (`quality.believable`), or with `keep_all` from
+    every one, as in the paper.
+    """
 
     rephrase: int = 5600
     unseen_easy: int = 5600
     unseen_hard: int = 1680
     temperature: float = 1.0
+    keep_all: bool = False
     explained: int = 320
 
 

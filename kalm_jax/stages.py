@@ -19,7 +19,6 @@ from kalm_jax.data.collect import collect, collection_statistics, goals_of_level
 from kalm_jax.data.formats import read_rollouts, write_rollouts
 from kalm_jax.data.recover import recover_goals
 from kalm_jax.envs import clevr, clevr_goals, corpus, language
-from kalm_jax.envs.state_words import read_state, short_goal
 from kalm_jax.evaluation import (
     evaluate,
     learner_policy,
@@ -36,13 +35,15 @@ from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.train import TrainConfig, fit
 from kalm_jax.imagination.generate import imagine
-from kalm_jax.imagination.quality import explanation_row, furthest_move, rollout_rows
+from kalm_jax.imagination.quality import believable, explanation_row, furthest_move, rollout_rows
 from kalm_jax.llm.folder import BUILTIN, load_model
 from kalm_jax.offline_rl import Spec, make_buffer, make_learner, one_to_one, state_of, train
 from kalm_jax.progress import Progress
 from kalm_jax.run_folder import RunFolder, write_json
 
 NOVEL_LEVELS = LEVELS[1:]
+IMAGINED_SHARES = {"rephrase": 0.6, "unseen_easy": 0.2, "unseen_hard": 0.2, "prompts": 0.6}
+"""Relative shares of the imagined half of a batch: rephrased goals are the most, and take many pushes each."""
 SAMPLES = ("bc",)
 """Learners whose policy is a distribution, so that sampled actions mean something beside greedy ones."""
 
@@ -115,8 +116,6 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         batches = Batches(
             *(rollouts, goals, tokenizer, g.shares, corpus.sample_document),
             *(g.rows, g.row_length, spec.width, config.seed),
-            short=[short_goal(array) for array in goals.array],
-            read=read_state,
         )
         train = TrainConfig(g.steps, learning_rate=g.learning_rate)
         with Progress("ground", g.steps) as progress:
@@ -274,8 +273,12 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
         tables = [encoded_goals(run, config, part) for part in ("data", *parts)]
         goals, offsets = concatenate_goals(tables)
         imagined = [read_rollouts(run.path / "imagine" / part / "rollouts.h5")[0] for part in parts]
+        if not config.imagine.keep_all:
+            limit = furthest_move(real)
+            imagined = [_believed(part, r, limit) for part, r in zip(parts, imagined, strict=True)]
         imagined = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(imagined, offsets[1:], strict=True)]
-        buffer = make_buffer(one_to_one(real, imagined), goals, clevr.NUM_ACTIONS)
+        shares = [IMAGINED_SHARES[part] for part in parts]
+        buffer = make_buffer(one_to_one(real, imagined, shares), goals, clevr.NUM_ACTIONS)
         seeds = [config.seed + i for i in range(config.learn.seeds)]
         with Progress(f"learn {algorithm} {arm}", config.learn.updates * len(seeds)) as progress:
             state, curve = train(
@@ -295,9 +298,20 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
         "seed": config.seed,
         "seeds": config.learn.seeds,
         "updates": config.learn.updates,
+        "keep_all": config.imagine.keep_all,
+        "shares": [IMAGINED_SHARES[part] for part in parts],
     }
     needs = ["collect", "encode/data", *(f"{stage}/{part}" for part in parts for stage in ("encode", "imagine"))]
     run.stage(f"learn/{algorithm}-{arm}", settings, needs, work)
+
+
+def _believed(part: str, rollouts: Rollouts, limit: float) -> Rollouts:
+    """The believable rollouts; where there is none, all of them, said aloud."""
+    good = believable(rollouts, limit)
+    if not good.any():
+        print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from all of them")
+        return rollouts
+    return rollouts.take(good)
 
 
 def policy_leaves(state) -> list[np.ndarray]:

@@ -110,7 +110,7 @@ def test_buffer_holds_every_transition_once():
 def test_each_source_fills_its_share_of_every_batch():
     real = one_step_rollouts([0] * 50, [0.0] * 50)
     parts = [one_step_rollouts([1 + i], [0.0]) for i in range(3)]
-    buffer = make_buffer(one_to_one(real, parts), goal_table(1))
+    buffer = make_buffer(one_to_one(real, parts, [1.0] * len(parts)), goal_table(1))
     np.testing.assert_array_equal(np.bincount(source_of_place(buffer, 256)), [128, 43, 42, 43])
     for seed in range(3):
         batch = sample(buffer, jax.random.key(seed), 60)

@@ -14,7 +14,6 @@ import numpy as np
 
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import Rows, RowSequence, align_right
-from kalm_jax.grounding.tasks import THEREFORE
 from kalm_jax.llm.tokenizer import Tokenizer, left_pad
 from kalm_jax.llm.transformer import empty_cache, prefix_mask
 
@@ -171,10 +170,7 @@ def explain(
     limit: int = 48,
     batch: int = 128,
 ) -> list[str]:
-    """One sentence per rollout: what the model says it was for; `prompt` stands before the rollout, `answer` after.
-
-    The short form that the model may say first (see `tasks.THEREFORE`) is left out.
-    """
+    """One sentence per rollout: what the model says it was for; `prompt` stands before the rollout, `answer` after."""
     before, after = [tokenizer.bos_id, *tokenizer.encode(prompt)], tokenizer.encode(answer)
     sequences = []
     for i in range(len(rollouts)):
@@ -189,8 +185,7 @@ def explain(
             params, align_right(chunk, width, model.spec.width), model=model, limit=limit, eos=tokenizer.eos_id
         )
         out.extend(np.asarray(words))
-    said = [tokenizer.decode(w[: _first(w, tokenizer.eos_id)]) for w in out[: len(sequences)]]
-    return [text.rsplit(THEREFORE, 1)[-1].strip() for text in said]
+    return [tokenizer.decode(w[: _first(w, tokenizer.eos_id)]) for w in out[: len(sequences)]]
 
 
 def _first(words, eos) -> int:

@@ -2,7 +2,6 @@
 
 generation    words -> rollout             explanation   rollout -> words
 dynamics      (s, a) -> s'                 consequence   s0, words -> final state
-reading       state -> words, beyond the paper: small models learn what "left of" looks like from it
 text          sentences beside paraphrases, so that fine-tuning does not erase what the words mean
 
 Rollouts are shown to the model whole or from a later step on, which is a rollout of the same goal too.
@@ -11,7 +10,6 @@ Rollouts are shown to the model whole or from a later step on, which is a rollou
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -20,7 +18,7 @@ from kalm_jax.data import GoalTable, Rollouts
 from kalm_jax.grounding.rows import Rows, RowSequence, pack
 from kalm_jax.llm.tokenizer import Tokenizer
 
-TASKS = ("generation", "explanation", "dynamics", "consequence", "reading", "text")
+TASKS = ("generation", "explanation", "dynamics", "consequence", "text")
 
 GOAL_PROMPT = "goal : {} . start :"
 """Before an imagined rollout."""
@@ -35,20 +33,16 @@ UNSEEN_EXPLANATION_PROMPT = (
 
 ANSWER_PROMPT = "goal :"
 
-THEREFORE = ":"
-"""Between the short form of a goal and its sentence: an explanation first names what it is about, then words it."""
-
 
 @dataclasses.dataclass(frozen=True)
 class TaskShares:
     """How often each task is drawn; 0 leaves it out. Shares count sequences, not positions."""
 
-    generation: float = 0.4
+    generation: float = 0.5
     explanation: float = 0.25
     dynamics: float = 0.05
     consequence: float = 0.05
-    reading: float = 0.15
-    text: float = 0.1
+    text: float = 0.15
 
     def probabilities(self) -> np.ndarray:
         """The shares in the order of TASKS, summing to 1."""
@@ -71,8 +65,6 @@ class Batches:
       tokenizer: of the language model.
       shares: of the tasks.
       text: rng -> document, for the text task; None leaves that task out.
-      short: (K,) short forms of the goals, which an explanation begins with; None begins with the sentence.
-      read: (state, rng) -> [(question, answer)], facts of a state in words; None leaves that task out.
       rows, length: shape of a batch; rows become longer than `length` where the longest sequence needs it.
       width: numbers per position, `NumericSpec.width`.
       seed: of everything drawn.
@@ -89,18 +81,14 @@ class Batches:
         length: int,
         width: int,
         seed: int,
-        short: list[str] | None = None,
-        read: Callable | None = None,
     ):
         self.tokenizer, self.text_source = tokenizer, text
         self.rows, self.length, self.width, self.seed = rows, length, width, seed
         p = shares.probabilities()
-        for task, source in (("text", text), ("reading", read)):
-            if source is None:
-                p[TASKS.index(task)] = 0.0
+        if text is None:
+            p[TASKS.index("text")] = 0.0
         if rollouts is None:
             p[: TASKS.index("text")] = 0.0
-        self.short, self.read, self.encode = short, read, functools.cache(tokenizer.encode)
         if p.sum() == 0:
             raise ValueError("nothing to train on: no rollouts, and no text source or a text share of 0")
         self.probabilities = p / p.sum()
@@ -110,25 +98,20 @@ class Batches:
         if rollouts is not None:
             self.observations = np.asarray(rollouts.observations)
             self.actions, self.lengths = np.asarray(rollouts.actions), np.asarray(rollouts.length)
-            self._index_sentences(rollouts, goals, short)
+            self._index_sentences(rollouts, goals)
             self.length = max(length, -(-self._longest() // 16) * 16)
 
-    def _index_sentences(self, rollouts, goals, short):
+    def _index_sentences(self, rollouts, goals):
         keys = [(int(f), *map(float, a)) for f, a in zip(goals.family, goals.array)]
         groups: dict = {}
         for i, key in enumerate(keys):
             groups.setdefault(key, []).append(i)
         self.sentences = [groups[keys[g]] for g in np.asarray(rollouts.goal)]
         self.ids = self.tokenizer.encode_all(goals.text)
-        answers = (
-            goals.text if short is None else [f"{s} {THEREFORE} {t}" for s, t in zip(short, goals.text, strict=True)]
-        )
-        self.answers = [[*ids, self.tokenizer.eos_id] for ids in self.tokenizer.encode_all(answers)]
-        self.prompts = self.tokenizer.encode_all([GOAL_PROMPT.format(t) for t in goals.text])
 
     def _longest(self) -> int:
         """Positions of the longest sequence that any task can make of these rollouts and sentences."""
-        words = max(max(len(ids) for ids in self.prompts) + 1, len(self.answer) + max(len(ids) for ids in self.answers))
+        words = max(len(ids) for ids in self.prompts) + len(self.answer) + 2
         return words + 2 * int(self.lengths.max()) + 1 + max(len(ids) for ids in self.explanation_prompts)
 
     def _sequence(self, rng: np.random.Generator, task: str) -> RowSequence:
@@ -149,7 +132,7 @@ class Batches:
     def _explanation(self, rng, states, actions, sentence):
         prompt = self.explanation_prompts[int(rng.integers(len(self.explanation_prompts)))]
         out = RowSequence(self.width).text(prompt).rollout(states, actions, 1.0, 0.0)
-        return out.text(self.answer).text(self.answers[sentence], 1.0)
+        return out.text(self.answer).text([*self.ids[sentence], self.tokenizer.eos_id], 1.0)
 
     def _dynamics(self, rng, states, actions, sentence):
         t = int(rng.integers(len(actions)))
@@ -161,13 +144,6 @@ class Batches:
         out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.words["start"]]).state(states[0])
         out = out.text(self.answer).text(self.ids[sentence])
         return out.text(self.words["end :"]).state(states[-1], 0.1)
-
-    def _reading(self, rng, states, actions, sentence):
-        state = states[int(rng.integers(len(states)))]
-        out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.words["now"]]).state(state)
-        for question, answer in self.read(state, rng):
-            out = out.text(self.encode(question)).text(self.encode(answer), 1.0)
-        return out
 
     def __call__(self, step: int) -> Rows:
         """The batch of update number `step` (from 0)."""

@@ -24,20 +24,36 @@ def furthest_move(rollouts: Rollouts) -> float:
     return float(np.linalg.norm(moves.reshape(len(moves), -1, 2), axis=-1).max(initial=0.0))
 
 
-def rollout_rows(rollouts: Rollouts, goals: GoalTable, limit: float) -> list[dict]:
-    """One row per (level, family) with counts of rollouts, matches and unrealistic transitions.
+def unrealistic(rollouts: Rollouts, limit: float) -> tuple[np.ndarray, np.ndarray]:
+    """(N, T) bool each: transitions that end off the bench, and transitions beyond the dynamics.
 
-    A rollout matches when it ends in its goal. For single moves the test of the imagined action and the test of the
-    imagined state are counted apart. A transition is off the bench when a ball's centre ends beyond the walls, and
-    beyond the dynamics when a ball moves further than `limit` metres (see `furthest_move`).
+    Off the bench: a ball's centre ends beyond the walls. Beyond the dynamics: a ball moves further than `limit` metres
+    (see `furthest_move`).
     """
-    level = np.asarray(goals.level)[rollouts.goal]
-    family = np.asarray(goals.family)[rollouts.goal]
     step = rollouts.valid()
     after = rollouts.observations[:, 1:].reshape(len(rollouts), rollouts.horizon, -1, 2)
     before = rollouts.observations[:, :-1].reshape(after.shape)
     off = ((after < BENCH_LOW) | (after > BENCH_HIGH)).any((-1, -2)) & step
-    far = (np.linalg.norm(after - before, axis=-1) > limit).any(-1) & step
+    return off, (np.linalg.norm(after - before, axis=-1) > limit).any(-1) & step
+
+
+def believable(rollouts: Rollouts, limit: float) -> np.ndarray:
+    """(N,) bool: rollouts that reach their goal without an unrealistic transition."""
+    off, far = unrealistic(rollouts, limit)
+    return np.asarray(rollouts.terminated) & ~(off | far).any(1)
+
+
+def rollout_rows(rollouts: Rollouts, goals: GoalTable, limit: float) -> list[dict]:
+    """One row per (level, family) with counts of rollouts, matches and unrealistic transitions.
+
+    A rollout matches when it ends in its goal. For single moves the test of the imagined action and the test of the
+    imagined state are counted apart. Unrealistic transitions: see `unrealistic`.
+    """
+    level = np.asarray(goals.level)[rollouts.goal]
+    family = np.asarray(goals.family)[rollouts.goal]
+    step = rollouts.valid()
+    off, far = unrealistic(rollouts, limit)
+    kept = believable(rollouts, limit)
     rows = []
     for lv, f in sorted({(int(a), int(b)) for a, b in zip(level, family)}):
         mine = (level == lv) & (family == f)
@@ -46,6 +62,7 @@ def rollout_rows(rollouts: Rollouts, goals: GoalTable, limit: float) -> list[dic
             "family": clevr_goals.FAMILIES[f],
             "rollouts": int(mine.sum()),
             "matched": int(rollouts.terminated[mine].sum()),
+            "kept": int(kept[mine].sum()),
             "transitions": int(step[mine].sum()),
             "off_bench_transitions": int(off[mine].sum()),
             "beyond_dynamics_transitions": int(far[mine].sum()),

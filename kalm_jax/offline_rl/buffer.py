@@ -33,6 +33,8 @@ class Buffer:
       terminal: (M,) float32, 1 at the step that reached the goal.
       goal: (M,) int32 into `goal_vectors`.
       goal_vectors: (K, E) float32.
+      wordings: (K,) int32, the goals in an order in which wordings of one goal (equal level, family and array) stand
+        together; those of goal k are `wordings[wording_first[k] : wording_first[k] + wording_count[k]]`.
       first, count: (S,) int32, where each source's transitions begin, and how many they are.
       share_end: (S,) float32, cumulative shares of a batch; the last is 1.
       num_actions: number of discrete actions, 0 for continuous ones.
@@ -45,6 +47,9 @@ class Buffer:
     terminal: jax.Array
     goal: jax.Array
     goal_vectors: jax.Array
+    wordings: jax.Array
+    wording_first: jax.Array
+    wording_count: jax.Array
     first: jax.Array
     count: jax.Array
     share_end: jax.Array
@@ -63,11 +68,12 @@ class Buffer:
         return Spec(*(jnp.asarray(x, jnp.float32) for x in statistics), action_dim, bool(self.num_actions))
 
 
-def one_to_one(real: Rollouts, imagined: list[Rollouts]) -> list[tuple[Rollouts, float]]:
-    """Sources for `make_buffer`: half of each batch real, the other half shared equally by the imagined sets."""
+def one_to_one(real: Rollouts, imagined: list[Rollouts], shares: list[float]) -> list[tuple[Rollouts, float]]:
+    """Sources for `make_buffer`: half of each batch real, the other half divided among the imagined by `shares`."""
     if not imagined:
         return [(real, 1.0)]
-    return [(real, 0.5)] + [(part, 0.5 / len(imagined)) for part in imagined]
+    total = sum(shares)
+    return [(real, 0.5)] + [(part, 0.5 * share / total) for part, share in zip(imagined, shares, strict=True)]
 
 
 def make_buffer(sources: list[tuple[Rollouts, float]], goals: GoalTable, num_actions: int | None = None) -> Buffer:
@@ -107,6 +113,7 @@ def make_buffer(sources: list[tuple[Rollouts, float]], goals: GoalTable, num_act
     arrays = dict(
         flat,
         goal_vectors=np.asarray(goals.vector, np.float32),
+        **_wordings(goals),
         first=(np.cumsum(count) - count).astype(np.int32),
         count=count,
         share_end=share_end.astype(np.float32),
@@ -134,6 +141,17 @@ def _flatten(rollouts: Rollouts, first_row: int) -> dict[str, np.ndarray]:
     }
 
 
+def _wordings(goals: GoalTable) -> dict[str, np.ndarray]:
+    """The fields of `Buffer` that list the wordings of each goal; a goal of unknown family (-1) has only its own."""
+    known = np.asarray(goals.family) >= 0
+    alone = np.where(known, -1, np.arange(len(goals)))
+    keys = np.column_stack([goals.level, goals.family, goals.array, alone])
+    _, group, size = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    group = group.reshape(-1)
+    fields = (np.argsort(group, kind="stable"), (np.cumsum(size) - size)[group], size[group])
+    return dict(zip(("wordings", "wording_first", "wording_count"), (x.astype(np.int32) for x in fields)))
+
+
 def source_of_place(buffer: Buffer, batch_size: int) -> jax.Array:
     """(B,) int32: which source fills each place of a batch, so that every batch has the same number of each."""
     place = (jnp.arange(batch_size) + 0.5) / batch_size
@@ -141,13 +159,19 @@ def source_of_place(buffer: Buffer, batch_size: int) -> jax.Array:
 
 
 def sample(buffer: Buffer, key, batch_size: int) -> Batch:
-    """A batch, each place drawn uniformly with replacement from the transitions of its source."""
+    """A batch, each place drawn uniformly with replacement from the transitions of its source.
+
+    A transition's goal is put in a wording drawn from all of its level's: a rollout was recorded, or imagined, for what
+    is wanted, and any sentence that wants it fits.
+    """
     source = source_of_place(buffer, batch_size)
+    key, wording_key = jax.random.split(key)
     index = buffer.first[source] + jax.random.randint(key, (batch_size,), 0, buffer.count[source])
-    row = buffer.row[index]
+    row, goal = buffer.row[index], buffer.goal[index]
+    wording = jax.random.randint(wording_key, (batch_size,), 0, buffer.wording_count[goal])
     return Batch(
         observation=buffer.observations[row],
-        goal=buffer.goal_vectors[buffer.goal[index]],
+        goal=buffer.goal_vectors[buffer.wordings[buffer.wording_first[goal] + wording]],
         action=buffer.action[index],
         reward=buffer.reward[index],
         next_observation=buffer.observations[row + 1],
