@@ -47,12 +47,17 @@ class ImagineConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LearnConfig:
-    """Offline RL: learners, arms, seeds and budget; both arms get the same."""
+    """Offline RL: learners, arms, seeds and budget; both arms get the same.
+
+    `discount` is that of learners that have one. The paper's 0.99 hardly tells three pushes from ten: with it TD3+BC
+    reached 50% of the goals of the data, with 0.9 62% (50 pushes, 8,000 updates, one seed).
+    """
 
     algorithms: tuple[str, ...] = ("td3bc",)
     arms: tuple[str, ...] = ("offline", "kalm")
     seeds: int = 3
     updates: int = 20000
+    discount: float = 0.9
 
 
 @dataclasses.dataclass(frozen=True)

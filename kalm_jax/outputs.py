@@ -18,10 +18,17 @@ from kalm_jax.data.authors import read_prompts
 from kalm_jax.data.formats import read_rollouts
 from kalm_jax.envs import clevr, clevr_goals
 from kalm_jax.evaluation import Episodes, evaluate, learner_policy, read_results_csv, write_results_csv
-from kalm_jax.offline_rl import make_learner
 from kalm_jax.report import ReportData, build_report
 from kalm_jax.run_folder import RunFolder, read_json, write_json
-from kalm_jax.stages import SAMPLES, file_mark, imagine_from, imagined_parts, load_policies, real_rollouts
+from kalm_jax.stages import (
+    SAMPLES,
+    configured_learner,
+    file_mark,
+    imagine_from,
+    imagined_parts,
+    load_policies,
+    real_rollouts,
+)
 
 PROMPT_SAMPLES = 8
 """Imagined rollouts per user's prompt from its own first state, for the match rate."""
@@ -53,7 +60,9 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
                 policies = load_policies(run, config, algorithm, arm)
                 for choice in ("greedy", "sampled") if algorithm in SAMPLES else ("greedy",):
                     players = [
-                        learner_policy(make_learner(algorithm), policy, choice == "greedy", config.seed + i)
+                        learner_policy(
+                            configured_learner(config, algorithm), policy, choice == "greedy", config.seed + i
+                        )
                         for i, policy in enumerate(policies)
                     ]
                     results = evaluate(players, [episodes] * len(players), simulator)

@@ -37,7 +37,7 @@ from kalm_jax.grounding.train import TrainConfig, fit
 from kalm_jax.imagination.generate import imagine
 from kalm_jax.imagination.quality import believable, explanation_row, furthest_move, rollout_rows
 from kalm_jax.llm.folder import BUILTIN, load_model
-from kalm_jax.offline_rl import Spec, make_buffer, make_learner, one_to_one, state_of, train
+from kalm_jax.offline_rl import LEARNERS, Learner, Spec, make_buffer, make_learner, one_to_one, state_of, train
 from kalm_jax.progress import Progress
 from kalm_jax.run_folder import RunFolder, write_json
 
@@ -265,7 +265,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
     """All seeds of one learner on one arm: `policies.msgpack` and `curve.json`."""
     from flax import serialization
 
-    learner = make_learner(algorithm)
+    learner = configured_learner(config, algorithm)
     parts = imagined_parts(config) if arm == "kalm" else ()
 
     def work(folder: pathlib.Path):
@@ -303,6 +303,12 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
     }
     needs = ["collect", "encode/data", *(f"{stage}/{part}" for part in parts for stage in ("encode", "imagine"))]
     run.stage(f"learn/{algorithm}-{arm}", settings, needs, work)
+
+
+def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
+    """The learner with the run's settings."""
+    has_discount = any(field.name == "discount" for field in dataclasses.fields(LEARNERS[algorithm][1]))
+    return make_learner(algorithm, **({"discount": config.learn.discount} if has_discount else {}))
 
 
 def _believed(part: str, rollouts: Rollouts, limit: float) -> Rollouts:
@@ -363,7 +369,7 @@ def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, arm: st
             seed = config.seed + i
             episodes = make_episodes(level, config.evaluate.episodes, seed).with_vectors(vectors)
             for choice in choices:
-                policies.append(learner_policy(make_learner(algorithm), policy, choice == "greedy", seed))
+                policies.append(learner_policy(configured_learner(config, algorithm), policy, choice == "greedy", seed))
                 played.append(episodes)
                 keys.append((seed, choice))
         with clevr.ClevrSimulator() as simulator:
@@ -388,7 +394,7 @@ def load_policies(run: RunFolder, config: PipelineConfig, algorithm: str, arm: s
     width = np.load(run.path / "encode" / "data" / "vectors.npy").shape[1]
     sizes = (np.zeros(clevr.OBSERVATION_DIM), np.ones(clevr.OBSERVATION_DIM), np.zeros(width), np.ones(width))
     spec = Spec(*(jax.numpy.asarray(x, jax.numpy.float32) for x in sizes), clevr.NUM_ACTIONS, True)
-    like = jax.eval_shape(make_learner(algorithm).init, jax.random.key(0), spec)
+    like = jax.eval_shape(configured_learner(config, algorithm).init, jax.random.key(0), spec)
     tree = jax.tree.structure(like)
     values = [leaves[str(i)] for i in range(len(leaves))]
     restored = [

@@ -108,6 +108,7 @@ class Batches:
             groups.setdefault(key, []).append(i)
         self.sentences = [groups[keys[g]] for g in np.asarray(rollouts.goal)]
         self.ids = self.tokenizer.encode_all(goals.text)
+        self.prompts = self.tokenizer.encode_all([GOAL_PROMPT.format(t) for t in goals.text])
 
     def _longest(self) -> int:
         """Positions of the longest sequence that any task can make of these rollouts and sentences."""
