@@ -57,12 +57,10 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
         episodes = Episodes(clevr.states_of(first), np.arange(len(goals), dtype=np.int32), goals)
         with clevr.ClevrSimulator() as simulator:
             for algorithm, arm in pairs:
-                policies = load_policies(run, config, algorithm, arm)
+                policies, learner = load_policies(run, config, algorithm, arm), configured_learner(config, algorithm)
                 for choice in ("greedy", "sampled") if algorithm in SAMPLES else ("greedy",):
                     players = [
-                        learner_policy(
-                            configured_learner(config, algorithm), policy, choice == "greedy", config.seed + i
-                        )
+                        learner_policy(learner, policy, choice == "greedy", config.seed + i)
                         for i, policy in enumerate(policies)
                     ]
                     results = evaluate(players, [episodes] * len(players), simulator)

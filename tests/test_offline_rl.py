@@ -172,6 +172,17 @@ def test_bc_recovers_action_frequencies():
     assert (np.asarray(learner.act(state_of(state, 0), *inputs, jax.random.key(1), True)) == 0).all()
 
 
+def test_a_goal_is_put_in_every_wording_of_its_level_and_in_no_other():
+    array = np.array([[0, 1], [0, 1], [2, 3], [0, 1]])
+    level = [0, 0, 0, 1]  # the last goal wants the same as the first two, on another level
+    goals = make_goal_table(["a", "b", "c", "d"], level, 0, array, np.eye(4))
+    rollouts = one_step_rollouts([0] * 6, np.zeros(6))
+    rollouts = dataclasses.replace(rollouts, goal=np.array([0, 0, 0, 2, 2, 3], np.int32))
+    batch = sample(make_buffer([(rollouts, 1.0)], goals), jax.random.key(0), 4000)
+    drawn = np.asarray(batch.goal).mean(0)
+    np.testing.assert_allclose(drawn, [1 / 4, 1 / 4, 1 / 3, 1 / 6], atol=0.03)
+
+
 def test_logit_penalty_has_the_closed_form_of_a_bandit():
     """Minimum of -log softmax(z)_0 + beta mean z^2 over z: softmax(z) - e_0 + 2 beta z / A = 0."""
     buffer = make_buffer([(one_step_rollouts([0] * 8, np.zeros(8)), 1.0)], goal_table(1), num_actions=4)
