@@ -41,7 +41,6 @@ setup(
         "matplotlib>=3.9",
         "pillow>=10.1",
     ],
-    entry_points={"gymnasium.envs": ["kalm = kalm_jax.envs:register_environments"]},
     extras_require={
         "test": TEST,
         "cuda": ["jax[cuda12]>=0.7.2"],

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 def register_environments() -> None:
     """Makes `kalm/ClevrRobot-v0` known to Gymnasium; calling it again changes nothing."""
-    # From the submodule: Gymnasium calls this while it is itself being imported, when it is found as a plugin.
     from gymnasium.envs.registration import register, registry
 
     if "kalm/ClevrRobot-v0" not in registry:
