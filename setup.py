@@ -31,6 +31,7 @@ setup(
         "chex>=0.1.90",
         "absl-py>=2",
         "numpy>=2",
+        "scipy>=1.12",
         "transformers>=4.57",
         "tokenizers>=0.20",
         "safetensors>=0.5",

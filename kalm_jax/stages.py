@@ -167,6 +167,7 @@ def _text_mark(goals: GoalTable) -> str:
 
 
 def real_rollouts(run: RunFolder) -> pathlib.Path:
+    """The file of the real rollouts that models and policies train on."""
     return run.path / "collect" / "rollouts.h5"
 
 
