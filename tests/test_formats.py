@@ -301,7 +301,8 @@ def test_authors_offline_rl(tmp_path, dim, squeeze):
 
 
 def test_require_instructions_accepts_goals_with_text():
-    authors.require_instructions(make_goal_table(["a", "b"], 0, 0, np.zeros((2, 9), np.int32)), "grounding")
+    goals = make_goal_table(["a", "b"], 0, 0, np.zeros((2, 9), np.int32))
+    assert authors.require_instructions(goals, "grounding") is None
 
 
 @pytest.mark.parametrize(

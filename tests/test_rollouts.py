@@ -43,7 +43,7 @@ def test_good_rollouts_pass_unchanged(action_dim):
 def test_numbers_behind_the_end_do_not_matter():
     good = rollouts([1, 4, 2], 4)
     good.observations[0, 2:], good.rewards[0, 1:], good.actions[0, 1:] = np.nan, np.inf, 99
-    validate(good, num_actions=40)
+    assert validate(good, num_actions=40) is good
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,6 @@ def fit(
     config: TrainConfig,
     folder: str | pathlib.Path | None = None,
     progress: Callable | None = None,
-    validate: Callable[[dict], dict] | None = None,
-    validate_every: int = 0,
 ) -> tuple[dict, list[dict]]:
     """Trains and returns (parameters, curve); continues from the last checkpoint in `folder`.
 
@@ -94,7 +92,6 @@ def fit(
       config: see `TrainConfig`.
       folder: where checkpoints and `curve.jsonl` are kept; None keeps nothing.
       progress: called as progress(done, **metrics).
-      validate: parameters -> metrics, called every `validate_every` steps and added to the curve.
 
     Raises:
       FloatingPointError: the loss is not finite; the last checkpoint is untouched.
@@ -122,8 +119,6 @@ def fit(
                 row = {"step": step, **{k: float(v) / count for k, v in sums.items()}}
                 if not np.isfinite(row["loss"]):
                     raise FloatingPointError(f"the loss is {row['loss']} at step {step}; lower the learning rate")
-                if validate is not None and validate_every and (step % validate_every == 0 or last):
-                    row.update(validate(params))
                 curve.append(row)
                 sums, count = {}, 0
                 if progress is not None:
