@@ -26,7 +26,7 @@ setup(
     install_requires=[
         "jax>=0.7.2",
         "flax>=0.11.2",
-        "optax>=0.2.5",
+        "optax>=0.2.7",
         "orbax-checkpoint>=0.11.20",
         "chex>=0.1.90",
         "absl-py>=2",

@@ -28,6 +28,13 @@ flags.DEFINE_integer("seed", 0, "Root of all random numbers.", lower_bound=0)
 flags.DEFINE_integer("seeds", None, "Policies trained per learner and arm. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer("episodes", None, "Test episodes per level and seed. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer("updates", None, "Updates of each policy. Default: the preset's.", lower_bound=1)
+flags.DEFINE_enum(
+    "draw",
+    None,
+    ["transitions", "rollouts"],
+    "What policies draw with equal chance: transitions (the paper), or rollouts and then a step of each, so that long, "
+    "stuck ones do not rule the data. Default: the preset's.",
+)
 flags.DEFINE_integer("grounding_steps", None, "Updates of the language model. Default: the preset's.", lower_bound=1)
 flags.DEFINE_enum(
     "behaviour",
@@ -81,7 +88,13 @@ def read_flags():
         prompts=FLAGS.eval_prompts,
         collect=change(config.collect, behaviour=FLAGS.behaviour, file=FLAGS.offline_data),
         ground=change(config.ground, steps=FLAGS.grounding_steps, llm=FLAGS.llm),
-        learn=change(config.learn, algorithms=tuple(FLAGS.algo), seeds=FLAGS.seeds, updates=FLAGS.updates),
+        learn=change(
+            config.learn,
+            algorithms=tuple(FLAGS.algo),
+            seeds=FLAGS.seeds,
+            updates=FLAGS.updates,
+            draw=FLAGS.draw,
+        ),
         evaluate=change(config.evaluate, episodes=FLAGS.episodes),
     )
 

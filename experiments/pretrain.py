@@ -60,8 +60,10 @@ def main(argv):
     # The text alone passes through the numeric model too, with its number parts unused: one training loop for both.
     spec = NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=8)
     model = GroundedModel(config, spec)
-    text = TaskShares(generation=0, explanation=0, dynamics=0, consequence=0, text=1)
-    batches = Batches(None, None, tokenizer, text, corpus.sample_document, FLAGS.rows, FLAGS.row_length, 1, FLAGS.seed)
+    batches = Batches(
+        *(None, None, tokenizer, TaskShares(), corpus.sample_document, None, None),
+        *(spec, FLAGS.rows, FLAGS.row_length, FLAGS.seed),
+    )
     train = TrainConfig(FLAGS.steps, learning_rate=FLAGS.learning_rate, checkpoint_every=500)
     settings = {
         "model": dataclasses.asdict(config),

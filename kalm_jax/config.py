@@ -22,7 +22,7 @@ class GroundConfig:
     """Fine-tuning of the language model; `llm` is a Hugging Face folder, "" the built-in model."""
 
     llm: str = ""
-    steps: int = 2000
+    steps: int = 3000
     rows: int = 12
     row_length: int = 128
     learning_rate: float = 2e-3
@@ -34,7 +34,8 @@ class ImagineConfig:
     """Imagined rollouts per novel level, and the temperature of imagined actions.
 
     Policies learn from the rollouts that reach their goal realistically (`quality.believable`), or with `keep_all` from
-    every one, as in the paper.
+    every one, as in the paper. `explained` held-out rollouts are explained; for each, `candidates` explanations are
+    drawn, and the likeliest is judged beside the first.
     """
 
     rephrase: int = 5600
@@ -43,11 +44,12 @@ class ImagineConfig:
     temperature: float = 1.0
     keep_all: bool = False
     explained: int = 320
+    candidates: int = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class LearnConfig:
-    """Offline RL: learners, arms, seeds and budget; both arms get the same.
+    """Offline RL: learners, arms, seeds and budget; both arms get the same. `draw`: see `offline_rl.make_buffer`.
 
     `discount` is that of learners that have one. The paper's 0.99 hardly tells three pushes from ten, and
     episodes are that short; that 0.9 is better has not been measured with everything else equal.
@@ -56,7 +58,8 @@ class LearnConfig:
     algorithms: tuple[str, ...] = ("td3bc",)
     arms: tuple[str, ...] = ("offline", "kalm")
     seeds: int = 3
-    updates: int = 20000
+    updates: int = 24000
+    draw: str = "rollouts"
     discount: float = 0.9
 
 
@@ -86,7 +89,7 @@ PRESETS = {
     "smoke": PipelineConfig(
         collect=CollectConfig(rollouts=320),
         ground=GroundConfig(steps=60, rows=16),
-        imagine=ImagineConfig(rephrase=128, unseen_easy=128, unseen_hard=64, explained=32),
+        imagine=ImagineConfig(rephrase=128, unseen_easy=128, unseen_hard=64, explained=32, candidates=2),
         learn=LearnConfig(seeds=2, updates=500),
         evaluate=EvaluateConfig(episodes=24, ceiling_episodes=8),
     ),
@@ -97,7 +100,7 @@ PRESETS = {
         collect=CollectConfig(rollouts=100_000),
         ground=GroundConfig(steps=150_000),
         imagine=ImagineConfig(rephrase=5600, unseen_easy=72_400, unseen_hard=1680),
-        learn=LearnConfig(seeds=3, updates=500_000),
+        learn=LearnConfig(seeds=3, updates=500_000, draw="transitions", discount=0.99),
         evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
     ),
 }

@@ -30,7 +30,7 @@ from kalm_jax.evaluation import (
 )
 from kalm_jax.grounding import tasks
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
-from kalm_jax.grounding.decode import encode_text, explain
+from kalm_jax.grounding.decode import encode_text, explain, rollout_likelihood
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.train import TrainConfig, fit
@@ -115,7 +115,7 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         params = init_params(model, jax.random.key(config.seed), llm_params)
         batches = Batches(
             *(rollouts, goals, tokenizer, g.shares, corpus.sample_document),
-            *(g.rows, g.row_length, spec.width, config.seed),
+            *(language.describe, language.gist, spec, g.rows, g.row_length, config.seed),
         )
         train = TrainConfig(g.steps, learning_rate=g.learning_rate)
         with Progress("ground", g.steps) as progress:
@@ -239,6 +239,7 @@ def unsolved_states(rng: np.random.Generator, goals: GoalTable, goal: np.ndarray
 
 def run_explain(run: RunFolder, config: PipelineConfig) -> None:
     """Explanations of held-out real rollouts, with the seen and an unseen prompt, in `explanation.json`."""
+    candidates = config.imagine.candidates
 
     def work(folder: pathlib.Path):
         model, params, tokenizer = load_grounded(run.path / "ground" / "model")
@@ -246,12 +247,37 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
         rollouts = rollouts.take(slice(0, config.imagine.explained))
         prompts = {"seen": tasks.EXPLANATION_PROMPTS[0], "unseen": tasks.UNSEEN_EXPLANATION_PROMPT}
         rows = []
-        for name, prompt in prompts.items():
-            texts = explain(model, params, tokenizer, rollouts, prompt, tasks.ANSWER_PROMPT)
-            rows.append(explanation_row(texts, rollouts, goals, name))
+        with Progress("explain", len(prompts) * candidates) as progress:
+            for i, (name, prompt) in enumerate(prompts.items()):
+                said = [
+                    explain(
+                        *(model, params, tokenizer, rollouts, prompt, tasks.ANSWER_PROMPT, tasks.GIST_END.strip()),
+                        temperature=float(k > 0),
+                        seed=k,
+                    )
+                    for k in range(candidates)
+                ]
+                rows.append(explanation_row(said[0], rollouts, goals, name))
+                if candidates > 1:
+                    texts = likeliest(model, params, tokenizer, rollouts, said)
+                    rows.append(explanation_row(texts, rollouts, goals, f"{name}, likeliest of {candidates}"))
+                progress.update((i + 1) * candidates)
         write_json(folder / "explanation.json", rows)
 
-    run.stage("explain", {"rollouts": config.imagine.explained}, ["ground"], work)
+    settings = {"rollouts": config.imagine.explained, "candidates": candidates}
+    run.stage("explain", settings, ["ground"], work)
+
+
+def likeliest(model, params, tokenizer, rollouts: Rollouts, said: list[list[str]]) -> list[str]:
+    """Of several explanations of each rollout, the one for which the model itself would most likely have acted so.
+
+    `said[k][i]` is the k-th explanation of rollout i.
+    """
+    scores = []
+    for texts in said:
+        prompts = [tasks.goal_prompt(tokenizer, text) for text in texts]
+        scores.append(rollout_likelihood(model, params, prompts, rollouts))
+    return [said[k][i] for i, k in enumerate(np.argmax(scores, axis=0))]
 
 
 # --- learn ---------------------------------------------------------------------------------------------------------
@@ -279,7 +305,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
             imagined = [_believed(part, r, limit) for part, r in zip(parts, imagined, strict=True)]
         imagined = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(imagined, offsets[1:], strict=True)]
         shares = [IMAGINED_SHARES[part] for part in parts]
-        buffer = make_buffer(one_to_one(real, imagined, shares), goals, clevr.NUM_ACTIONS)
+        buffer = make_buffer(one_to_one(real, imagined, shares), goals, clevr.NUM_ACTIONS, config.learn.draw)
         seeds = [config.seed + i for i in range(config.learn.seeds)]
         with Progress(f"learn {algorithm} {arm}", config.learn.updates * len(seeds)) as progress:
             state, curve = train(
@@ -299,6 +325,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
         "seed": config.seed,
         "seeds": config.learn.seeds,
         "updates": config.learn.updates,
+        "draw": config.learn.draw,
         "keep_all": config.imagine.keep_all,
         "shares": [IMAGINED_SHARES[part] for part in parts],
     }

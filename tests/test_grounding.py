@@ -54,7 +54,25 @@ def make(words, rollouts, width=32):
 
 def batches(words, rollouts, shares=TaskShares(), seed=0):
     text = lambda rng: TEXTS[int(rng.integers(4))]  # noqa: E731
-    return Batches(rollouts, GOALS, words, shares, text, 8, 64, 3, seed)
+    spec = numeric_spec(rollouts, 3, hidden=32)
+    return Batches(
+        rollouts,
+        GOALS,
+        words,
+        shares,
+        text,
+        describe,
+        lambda family, array: f"{TEXTS[array[0]][9:12]}",
+        spec,
+        8,
+        64,
+        seed,
+    )
+
+
+def describe(rng, state):
+    """One question, answered by the sign of the state's first number."""
+    return [("goal", "go" if state[0] > 0 else "stay")]
 
 
 def test_rows_hold_what_was_put_in():
@@ -87,19 +105,32 @@ def test_packing_loses_nothing_and_refuses_what_does_not_fit():
 
 def test_every_task_predicts_what_it_should(words):
     rollouts = toy_rollouts()
+    spec = numeric_spec(rollouts, 3)
     shares = {f.name: 0.0 for f in dataclasses.fields(TaskShares)}
     for task, kinds in {
         "generation": {STATE, ACTION},
         "explanation": {STATE, TEXT},
         "dynamics": {STATE},
         "consequence": {STATE},
+        "description": {TEXT},
         "text": {TEXT},
     }.items():
         out = batches(words, rollouts, TaskShares(**{**shares, task: 1.0}))(0)
         asked = out.kind[:, 1:][out.weight[:, :-1] > 0]
         assert set(asked.tolist()) == kinds, task
     with pytest.raises(ValueError, match="nothing to train on"):
-        Batches(None, None, words, TaskShares(text=0.0), None, 8, 64, 3, 0)
+        Batches(None, None, words, TaskShares(text=0.0), None, None, None, spec, 8, 64, 0)
+
+
+def test_only_rollouts_that_reached_their_goal_say_so(words):
+    rollouts = toy_rollouts()
+    only = TaskShares(**{f.name: float(f.name == "generation") for f in dataclasses.fields(TaskShares)})
+    for reached in (True, False):
+        data = dataclasses.replace(rollouts, terminated=np.full(len(rollouts), reached))
+        out = batches(words, data, only)(0)
+        end = (out.kind == ACTION) & (out.token == 3)
+        assert end.sum() == (out.segment.max(axis=1).sum() if reached else 0)
+        assert (out.weight[:, :-1][end[:, 1:]] == 1).all()
 
 
 def test_batches_are_a_function_of_seed_and_step(words):
@@ -110,7 +141,7 @@ def test_batches_are_a_function_of_seed_and_step(words):
 
 
 def test_loss_of_known_predictions(words):
-    """With all heads at zero the loss has a closed form: log V, log 3 and the mean square of the targets."""
+    """With all heads at zero the loss is log V, log 4 (three actions and the end), the targets' mean square."""
     rollouts = toy_rollouts()
     model, params = make(words, rollouts)
     params = jax.tree.map(jnp.zeros_like, params)
@@ -121,9 +152,9 @@ def test_loss_of_known_predictions(words):
     weight = out.weight[:, :-1][asked]
     state = np.sum((change**2).mean(-1) * weight) / weight.sum()
     assert np.isclose(terms["text_loss"], np.log(words.vocab_size), rtol=1e-5)
-    assert np.isclose(terms["action_loss"], np.log(3), rtol=1e-5)
+    assert np.isclose(terms["action_loss"], np.log(4), rtol=1e-5)
     assert np.isclose(terms["state_loss"], state, rtol=1e-4)
-    assert np.isclose(total, np.log(words.vocab_size) + 0.25 * np.log(3) + 4 * state, rtol=1e-4)
+    assert np.isclose(total, np.log(words.vocab_size) + 0.25 * np.log(4) + 4 * state, rtol=1e-4)
 
 
 def test_order_of_the_rows_does_not_matter(words):
@@ -160,6 +191,18 @@ def test_training_learns_the_toy_world_and_imagines_it(words, continuous, tmp_pa
     final = np.asarray(states)[np.arange(8), np.asarray(length)]
     assert (np.sign(final[:, 0]) == np.where(np.arange(8) % 2, -1, 1)).all()  # words decide the direction
     assert (np.asarray(states)[0, int(length[0]) + 1 :] == 0).all()
+    if continuous:
+        with pytest.raises(ValueError, match="discrete actions"):
+            decode.rollout_likelihood(model, params, [], rollouts.take(slice(0, 0)))
+        return
+    # The words that a rollout was made for explain it better than the opposite ones.
+    right, wrong = (
+        decode.rollout_likelihood(
+            model, params, [goal_prompt(words, TEXTS[(g + off) % 2]) for g in rollouts.goal], rollouts
+        )
+        for off in (0, 1)
+    )
+    assert (right > wrong).mean() > 0.9
 
 
 def test_imagined_rollouts_equal_an_uncached_pass_and_do_not_depend_on_the_batch(words):
@@ -234,5 +277,7 @@ def test_goal_vectors_and_explanations(words):
     vectors = decode.encode_text(model, params, words, TEXTS, batch=3)
     assert vectors.shape == (4, 32) and not np.allclose(vectors[0], vectors[1])
     np.testing.assert_allclose(decode.encode_text(model, params, words, TEXTS[:1]), vectors[:1], atol=1e-5)
-    said = decode.explain(model, params, words, rollouts.take(slice(0, 3)), "rollout :", "goal :", limit=5, batch=2)
+    said = decode.explain(
+        model, params, words, rollouts.take(slice(0, 3)), "rollout :", "goal :", ":", limit=5, batch=2
+    )
     assert len(said) == 3 and all(isinstance(s, str) for s in said)

@@ -228,3 +228,27 @@ def test_released_instructions_are_offline_sentences_with_the_same_goal():
         assert family == RELATION
         assert {ours[language.normalise(str(text))] for text in texts} == {tuple(goal[:3].tolist())}
         assert len({language.normalise(str(text)) for text in texts}) == 54
+
+
+def test_descriptions_are_true_and_complete():
+    """Checked against geometry written out here: the direction in which one centre lies of another, and how near."""
+    rng = np.random.default_rng(0)
+    seen = collections.Counter()
+    for _ in range(300):
+        state = rng.uniform(-0.5, 0.5, 10).astype(np.float32)
+        close = set()
+        for question, answer in language.describe(rng, state):
+            a, b = (BALLS.index(word) for word in question.split())
+            dx, dy = (float(v) for v in state.reshape(5, 2)[a] - state.reshape(5, 2)[b])
+            side = ("right" if dx > 0 else "left") if abs(dx) > abs(dy) else ("behind" if dy > 0 else "front")
+            assert answer == ("far" if math.hypot(dx, dy) >= 0.391 else side)
+            seen[answer] += 1
+            if answer != "far":
+                close.add(frozenset((a, b)))
+        near = {frozenset((a, b)) for a, b in itertools.combinations(range(5), 2) if _apart(state, a, b) < 0.391}
+        assert close == near
+    assert set(seen) == {*DIRECTIONS, "far"}
+
+
+def _apart(state, a, b):
+    return float(np.linalg.norm(state.reshape(5, 2)[a] - state.reshape(5, 2)[b]))

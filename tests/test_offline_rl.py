@@ -10,10 +10,14 @@ import pytest
 
 from kalm_jax.data import Rollouts, make_goal_table
 from kalm_jax.offline_rl import LEARNERS, Batch, make_buffer, make_learner, one_to_one, sample, state_of, td3bc, train
-from kalm_jax.offline_rl.buffer import source_of_place
+from kalm_jax.offline_rl.buffer import DRAWS, source_of_place
+from kalm_jax.offline_rl.networks import MLP
 from kalm_jax.offline_rl.train import init_states, update_many
 
 SMALL = {"bc": {"hidden": (16, 16), "batch_size": 8}, "td3bc": {"hidden": (16, 16), "batch_size": 8}}
+
+PLAIN = {"critic_norm": False}
+"""TD3+BC as in its paper; the LayerNorm that we add has a test of its own."""
 
 
 def random_rollouts(seed, n=12, horizon=5, observation_dim=3, num_actions=4, num_goals=3, continuous=False):
@@ -117,12 +121,16 @@ def test_each_source_fills_its_share_of_every_batch():
         np.testing.assert_array_equal(np.bincount(batch.action), [30, 10, 10, 10])
 
 
-def test_sampling_is_uniform_over_the_transitions_of_a_source():
+@pytest.mark.parametrize("draw", DRAWS)
+def test_sampling_is_uniform_over_the_transitions_or_the_rollouts_of_a_source(draw):
     rollouts = random_rollouts(5)
-    buffer = make_buffer([(dataclasses.replace(rollouts, rewards=np.arange(60.0).reshape(12, 5)), 1.0)], goal_table())
+    numbered = dataclasses.replace(rollouts, rewards=np.arange(60.0).reshape(12, 5))
+    buffer = make_buffer([(numbered, 1.0)], goal_table(), draw=draw)
     rewards = np.asarray(sample(buffer, jax.random.key(0), 20_000).reward)
     counts = np.array([(rewards == r).sum() for r in np.asarray(buffer.reward)])
-    expected = 20_000 / len(buffer)
+    rollout = np.asarray(buffer.reward).astype(int) // 5
+    each = 1.0 / (len(rollouts) * np.bincount(rollout)[rollout]) if draw == "rollouts" else 1.0 / len(buffer)
+    expected = 20_000 * each
     assert counts.sum() == 20_000
     assert ((counts - expected) ** 2 / expected).sum() < len(buffer) + 5 * np.sqrt(2 * len(buffer))  # chi squared
 
@@ -219,12 +227,12 @@ def test_td3bc_critic_and_policy_of_a_bandit():
     actions = np.repeat([0, 1, 2], [70, 20, 10])
     rewards = np.array([0.0, 5.0, 10.0])[actions]
     buffer = make_buffer([(one_step_rollouts(actions, rewards), 1.0)], goal_table(1))
-    learner = make_learner("td3bc", hidden=(32,), batch_size=64, learning_rate=3e-3, alpha=20.0)
+    learner = make_learner("td3bc", **PLAIN, hidden=(32,), batch_size=64, learning_rate=3e-3, alpha=20.0)
     state = state_of(train(learner, buffer, [0], 1000)[0], 0)
     np.testing.assert_allclose(q_values(learner, state, buffer, [0.0, 0.0], [0, 1, 2]), [0, 0.5, 1.0], atol=0.03)
     one = (jnp.zeros((1, 2)), buffer.goal_vectors[:1], jax.random.key(0), True)
     assert learner.act(state, *one)[0] == 2
-    cloned = make_learner("td3bc", hidden=(32,), batch_size=64, learning_rate=3e-3, alpha=0.0)
+    cloned = make_learner("td3bc", **PLAIN, hidden=(32,), batch_size=64, learning_rate=3e-3, alpha=0.0)
     assert cloned.act(state_of(train(cloned, buffer, [0], 500)[0], 0), *one)[0] == 0
 
 
@@ -242,7 +250,15 @@ def test_td3bc_critic_of_a_chain():
     )
     buffer = make_buffer([(chain, 1.0)], goal_table(1))
     learner = make_learner(
-        "td3bc", hidden=(32, 32), batch_size=32, learning_rate=1e-3, discount=0.9, tau=0.05, alpha=0.0, policy_noise=0.0
+        "td3bc",
+        **PLAIN,
+        hidden=(32, 32),
+        batch_size=32,
+        learning_rate=1e-3,
+        discount=0.9,
+        tau=0.05,
+        alpha=0.0,
+        policy_noise=0.0,
     )
     state = state_of(train(learner, buffer, [0], 2500)[0], 0)
     np.testing.assert_allclose(q_values(learner, state, buffer, [1.0, 1.0], [0]), 1.0, atol=0.03)
@@ -252,7 +268,7 @@ def test_td3bc_critic_of_a_chain():
 @pytest.fixture(scope="module")
 def td3():
     """A learner without noise on target actions, a state away from the start and before a delayed step, a batch."""
-    learner, buffer = make_learner("td3bc", **SMALL["td3bc"], policy_noise=0.0), random_buffer()
+    learner, buffer = make_learner("td3bc", **SMALL["td3bc"], **PLAIN, policy_noise=0.0), random_buffer()
     state = state_of(init_states(learner, buffer, [0]), 0)
     for i in range(3):
         state, _ = update(learner, state, sample(buffer, jax.random.key(i), 8), jax.random.key(100 + i))
@@ -282,6 +298,21 @@ def test_order_of_the_batch_is_irrelevant_and_rewards_are_not(td3):
     np.testing.assert_allclose(loss["critic_loss"], same_loss["critic_loss"], rtol=1e-5)
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-5), raw(after).policy, raw(same).policy)
     assert abs(float(loss["critic_loss"] - other_loss["critic_loss"])) > 1e-3
+
+
+def test_layer_norm_stands_before_each_relu_and_bounds_the_output():
+    net, x = MLP(2, (8, 8), norm=True), np.random.default_rng(0).normal(size=(5, 3))
+    params = net.init(jax.random.key(0), x)
+    h = x
+    for i in range(2):
+        dense, norm = params["params"][f"Dense_{i}"], params["params"][f"LayerNorm_{i}"]
+        h = h @ dense["kernel"] + dense["bias"]
+        h = (h - h.mean(1, keepdims=True)) / np.sqrt(h.var(1, keepdims=True) + 1e-6) * norm["scale"] + norm["bias"]
+        h = np.maximum(h, 0)
+    last = params["params"]["Dense_2"]
+    np.testing.assert_allclose(net.apply(params, x), h @ last["kernel"] + last["bias"], atol=1e-5)
+    far = np.abs(net.apply(params, 1e6 * x)).max()
+    assert far <= np.sqrt(8) * np.linalg.norm(last["kernel"], axis=0).max() + 1e-3
 
 
 class NumpyTD3BC:

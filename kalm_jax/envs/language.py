@@ -15,8 +15,10 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from kalm_jax.envs import language_templates as templates
-from kalm_jax.envs.clevr_goals import BALLS, DIRECTIONS, FAMILIES, make_goal
+from kalm_jax.envs.clevr_goals import BALLS, DIRECTIONS, FAMILIES, make_goal, satisfied
 
 COMBINATIONS_PER_PATTERN = 40
 """Sentences drawn for each of the six combination patterns, for two and for three relations alike."""
@@ -68,6 +70,41 @@ def split_of(text: str) -> str | None:
     Case, spacing and final punctuation are ignored, as in `normalise`.
     """
     return _levels_by_text().get(normalise(text))
+
+
+def describe(rng: np.random.Generator, observation: np.ndarray) -> list[tuple[str, str]]:
+    """What a state shows, in short questions and answers: ("red blue", "left") says red is close to blue, on its left.
+
+    Every pair of balls that are close to each other is asked for once, in one of its two orders, and one other pair,
+    whose answer is "far"; in random order.
+
+    Args:
+      rng: draws orders. observation: (10,) metres.
+    """
+    goals = _relation_goals()
+    holds = goals[satisfied(0, goals, np.broadcast_to(observation, (len(goals), len(observation))))]
+    close = {(int(a), int(b)): DIRECTIONS[d] for a, b, d in holds[:, :3]}
+    asked = [pair[:: 1 if rng.random() < 0.5 else -1] for pair in close if pair[0] < pair[1]]
+    far = [pair for pair in itertools.permutations(range(len(BALLS)), 2) if pair not in close]
+    if far:
+        asked.append(far[int(rng.integers(len(far)))])
+    return [
+        (f"{BALLS[a]} {BALLS[b]}", close.get((a, b), "far")) for a, b in (asked[i] for i in rng.permutation(len(asked)))
+    ]
+
+
+def gist(family: int, goal: np.ndarray) -> str:
+    """A relation in the words of `describe`, such as "red blue left"; "" for other families. `goal` (9,) int."""
+    if FAMILIES[family] != "relation":
+        return ""
+    source, reference, direction = (int(x) for x in goal[:3])
+    return f"{BALLS[source]} {BALLS[reference]} {DIRECTIONS[direction]}"
+
+
+@functools.cache
+def _relation_goals() -> np.ndarray:
+    pairs = itertools.permutations(range(len(BALLS)), 2)
+    return np.stack([make_goal(0, (a, b, d)) for a, b in pairs for d in range(len(DIRECTIONS))])
 
 
 def normalise(text: str) -> str:

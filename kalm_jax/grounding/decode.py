@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
+from kalm_jax.data import Rollouts
 from kalm_jax.grounding.model import GroundedModel
-from kalm_jax.grounding.rows import Rows, RowSequence, align_right
+from kalm_jax.grounding.rows import ACTION, Rows, RowSequence, align_right
 from kalm_jax.llm.tokenizer import Tokenizer, left_pad
 from kalm_jax.llm.transformer import empty_cache, prefix_mask
 
@@ -73,7 +75,7 @@ def generate_rollouts(
         if not model.spec.num_actions:
             return jnp.clip(out, -1.0, 1.0)
         noise = jax.vmap(lambda k: jax.random.gumbel(jax.random.fold_in(k, t), (model.spec.num_actions,)))(keys)
-        return jnp.argmax(out + temperature * noise, axis=-1).astype(jnp.int32)
+        return jnp.argmax(out[:, : model.spec.num_actions] + temperature * noise, axis=-1).astype(jnp.int32)
 
     def going(carry):
         t, _, _, _, _, _, _, _, done, _ = carry
@@ -113,8 +115,11 @@ def generate_rollouts(
 
 
 @functools.partial(jax.jit, static_argnames=("model", "limit", "eos"))
-def generate_text(params, prompts: Rows, *, model: GroundedModel, limit: int, eos: int):
-    """Greedy words (B, limit) after right-aligned prompts, `eos` after the end; stops when every row has ended."""
+def generate_text(params, prompts: Rows, keys, temperature, *, model: GroundedModel, limit: int, eos: int):
+    """Words (B, limit) after right-aligned prompts, `eos` after the end; stops when every row has ended.
+
+    `keys` (B,) are random keys, `temperature` is that of the words; 0 is greedy.
+    """
     batch, prompt = prompts.kind.shape
     hidden, cache, valid = _prefill(model, params, prompts, prompt + limit)
 
@@ -124,7 +129,9 @@ def generate_text(params, prompts: Rows, *, model: GroundedModel, limit: int, eo
 
     def body(carry):
         t, hidden, words, cache, valid, done = carry
-        word = jnp.argmax(model.apply({"params": params}, hidden, method="text_logits"), axis=-1).astype(jnp.int32)
+        logits = model.apply({"params": params}, hidden, method="text_logits")
+        noise = jax.vmap(lambda k: jax.random.gumbel(jax.random.fold_in(k, t), logits.shape[1:]))(keys)
+        word = jnp.argmax(logits + temperature * noise, axis=-1).astype(jnp.int32)
         word = jnp.where(done, eos, word)
         done = done | (word == eos)
         x = model.apply({"params": params}, word, method=lambda m, w: m.llm.embed(w))
@@ -160,32 +167,75 @@ def encode_text(
     return np.concatenate(out)[: len(rows)] if out else np.zeros((0, model.config.width), np.float32)
 
 
+@functools.partial(jax.jit, static_argnames=("model",))
+def _action_likelihood(params, rows: Rows, *, model: GroundedModel):
+    hidden = model.apply({"params": params}, rows, method="hidden")[:, :-1]
+    is_action = rows.kind[:, 1:] == ACTION
+    logits = model.apply({"params": params}, hidden, method="action_head")
+    chosen = jnp.where(is_action, rows.token[:, 1:], 0)
+    return -jnp.sum(is_action * optax.softmax_cross_entropy_with_integer_labels(logits, chosen), axis=1)
+
+
+def rollout_likelihood(
+    model: GroundedModel, params, prompts: Sequence[list[int]], rollouts: Rollouts, batch: int = 256
+) -> np.ndarray:
+    """(N,) log p(actions, "the goal is reached" at the end and not before | words, states), in nats.
+
+    Args:
+      prompts: N prompts of token ids, as before a rollout that is to be generated.
+      rollouts: N rollouts with discrete actions.
+
+    Raises:
+      ValueError: continuous actions, whose head predicts a point and no distribution.
+    """
+    if not model.spec.num_actions:
+        raise ValueError("the likelihood of a rollout needs discrete actions; this model's actions are continuous")
+    sequences = [
+        _rollout_row(model, prompt, rollouts, i).action(model.spec.num_actions) for i, prompt in enumerate(prompts)
+    ]
+    width = -(-max((s.length for s in sequences), default=1) // 16) * 16
+    out = []
+    for chunk in _chunks(sequences, batch, fill=RowSequence(model.spec.width).text([0])):
+        out.append(_action_likelihood(params, align_right(chunk, width, model.spec.width), model=model))
+    return np.concatenate(out)[: len(sequences)] if out else np.zeros(0, np.float32)
+
+
+def _rollout_row(model: GroundedModel, words: list[int], rollouts: Rollouts, i: int) -> RowSequence:
+    """Words, then rollout i, as a prompt."""
+    n = int(rollouts.length[i])
+    states, actions = np.asarray(rollouts.observations[i][: n + 1]), np.asarray(rollouts.actions[i][:n])
+    return RowSequence(model.spec.width).text(words).rollout(states, actions, 0.0, 0.0)
+
+
 def explain(
     model: GroundedModel,
     params,
     tokenizer: Tokenizer,
-    rollouts,
+    rollouts: Rollouts,
     prompt: str,
     answer: str,
+    gist_end: str,
+    temperature: float = 0.0,
+    seed: int = 0,
     limit: int = 48,
     batch: int = 128,
 ) -> list[str]:
-    """One sentence per rollout: what the model says it was for; `prompt` stands before the rollout, `answer` after."""
+    """One sentence per rollout: what the model says it was for.
+
+    `prompt` stands before the rollout, `answer` after; of what the model says, the part after the last `gist_end`.
+    """
     before, after = [tokenizer.bos_id, *tokenizer.encode(prompt)], tokenizer.encode(answer)
-    sequences = []
-    for i in range(len(rollouts)):
-        n = int(rollouts.length[i])
-        row = RowSequence(model.spec.width).text(before)
-        row = row.rollout(np.asarray(rollouts.observations[i][: n + 1]), np.asarray(rollouts.actions[i][:n]), 0.0, 0.0)
-        sequences.append(row.text(after))
+    sequences = [_rollout_row(model, before, rollouts, i).text(after) for i in range(len(rollouts))]
     width = max((s.length for s in sequences), default=1)
+    keys = jax.random.split(jax.random.key(seed), -(-max(len(sequences), 1) // batch) * batch)
     out = []
-    for chunk in _chunks(sequences, batch, fill=RowSequence(model.spec.width).text(before)):
-        words = generate_text(
-            params, align_right(chunk, width, model.spec.width), model=model, limit=limit, eos=tokenizer.eos_id
-        )
+    for i, chunk in enumerate(_chunks(sequences, batch, fill=RowSequence(model.spec.width).text(before))):
+        prompts = align_right(chunk, width, model.spec.width)
+        mine = keys[i * batch : (i + 1) * batch]
+        words = generate_text(params, prompts, mine, temperature, model=model, limit=limit, eos=tokenizer.eos_id)
         out.extend(np.asarray(words))
-    return [tokenizer.decode(w[: _first(w, tokenizer.eos_id)]) for w in out[: len(sequences)]]
+    texts = [tokenizer.decode(w[: _first(w, tokenizer.eos_id)]) for w in out[: len(sequences)]]
+    return [text.rsplit(f"{gist_end} ", 1)[-1] for text in texts]
 
 
 def _first(words, eos) -> int:

@@ -25,7 +25,7 @@ class NumericSpec:
 
     Attributes:
       state_dim: D.
-      num_actions: number of discrete actions, or 0.
+      num_actions: number of discrete actions, or 0. One more id, `num_actions` itself, says "the goal is reached".
       action_dim: width of a continuous action, or 0.
       mean, std: D values each, statistics of single states.
       change_std: D values, standard deviation of s_{t+1} - s_t.
@@ -96,8 +96,8 @@ class GroundedModel(nn.Module):
         self.state_in = Mlp(s.hidden, c.width)
         self.state_out = Mlp(s.hidden, s.state_dim)
         if s.num_actions:
-            self.action_in = nn.Embed(s.num_actions, c.width, embedding_init=nn.initializers.normal(0.02))
-            self.action_out = nn.Dense(s.num_actions)
+            self.action_in = nn.Embed(s.num_actions + 1, c.width, embedding_init=nn.initializers.normal(0.02))
+            self.action_out = nn.Dense(s.num_actions + 1)
         else:
             self.action_in = nn.Dense(c.width)
             self.action_out = nn.Dense(s.action_dim)
@@ -132,7 +132,7 @@ class GroundedModel(nn.Module):
         return self.llm.logits(hidden)
 
     def action_head(self, hidden: jax.Array) -> jax.Array:
-        """(..., num_actions) logits, or (..., A) continuous actions."""
+        """(..., num_actions + 1) logits, the last of "the goal is reached", or (..., A) continuous actions."""
         return self.action_out(hidden)
 
     def state_head(self, hidden: jax.Array) -> jax.Array:

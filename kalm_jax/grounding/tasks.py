@@ -1,7 +1,9 @@
-"""The grounding tasks: four ways to fill a training row, plus plain text (KALM, section 4.1 and appendix).
+"""The grounding tasks: ways to fill a training row (KALM, section 4.1 and appendix; the last two are ours).
 
 generation    words -> rollout             explanation   rollout -> words
 dynamics      (s, a) -> s'                 consequence   s0, words -> final state
+description   a state -> facts about it, many short questions each; the paper's tasks ask so little about what a
+              single state shows that explanations never learn to name a direction from it
 text          sentences beside paraphrases, so that fine-tuning does not erase what the words mean
 
 Rollouts are shown to the model whole or from a later step on, which is a rollout of the same goal too.
@@ -10,15 +12,17 @@ Rollouts are shown to the model whole or from a later step on, which is a rollou
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
 
 from kalm_jax.data import GoalTable, Rollouts
+from kalm_jax.grounding.model import NumericSpec
 from kalm_jax.grounding.rows import Rows, RowSequence, pack
 from kalm_jax.llm.tokenizer import Tokenizer
 
-TASKS = ("generation", "explanation", "dynamics", "consequence", "text")
+TASKS = ("generation", "explanation", "dynamics", "consequence", "description", "text")
 
 GOAL_PROMPT = "goal : {} . start :"
 """Before an imagined rollout."""
@@ -31,18 +35,25 @@ UNSEEN_EXPLANATION_PROMPT = (
 )
 """Never trained on: tests whether explaining depends on the prompt's wording (KALM, figure 7)."""
 
-ANSWER_PROMPT = "goal :"
+ANSWER_PROMPT, GIST_END = "goal :", " :"
+"""What stands before an explanation, and between its gist and its sentence."""
+
+
+TEXT_WEIGHT, FACT_WEIGHT = 0.5, 3.0
+"""Weights of a word of plain text and of a bare fact (an answer about a state, the gist of an explanation). A word of
+an explanation's sentence has 1: most of those say nothing about the rollout, a fact says all."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskShares:
     """How often each task is drawn; 0 leaves it out. Shares count sequences, not positions."""
 
-    generation: float = 0.5
-    explanation: float = 0.25
+    generation: float = 0.4
+    explanation: float = 0.2
     dynamics: float = 0.05
-    consequence: float = 0.05
-    text: float = 0.15
+    consequence: float = 0.02
+    description: float = 0.25
+    text: float = 0.08
 
     def probabilities(self) -> np.ndarray:
         """The shares in the order of TASKS, summing to 1."""
@@ -65,8 +76,10 @@ class Batches:
       tokenizer: of the language model.
       shares: of the tasks.
       text: rng -> document, for the text task; None leaves that task out.
+      gist: (family, goal array) -> the goal in a few words, said before the sentence of an explanation; or None.
+      describe: (rng, state (D,)) -> [(question, answer), ...] in words, for the description task; None leaves it out.
+      spec: the numbers that the model reads.
       rows, length: shape of a batch; rows become longer than `length` where the longest sequence needs it.
-      width: numbers per position, `NumericSpec.width`.
       seed: of everything drawn.
     """
 
@@ -77,16 +90,21 @@ class Batches:
         tokenizer: Tokenizer,
         shares: TaskShares,
         text: Callable | None,
+        describe: Callable | None,
+        gist: Callable | None,
+        spec: NumericSpec,
         rows: int,
         length: int,
-        width: int,
         seed: int,
     ):
-        self.tokenizer, self.text_source = tokenizer, text
-        self.rows, self.length, self.width, self.seed = rows, length, width, seed
+        self.tokenizer, self.text_source, self.describe, self.gist = tokenizer, text, describe, gist
+        self.width, self.end = spec.width, spec.num_actions
+        self.rows, self.length, self.seed = rows, length, seed
         p = shares.probabilities()
         if text is None:
             p[TASKS.index("text")] = 0.0
+        if describe is None:
+            p[TASKS.index("description")] = 0.0
         if rollouts is None:
             p[: TASKS.index("text")] = 0.0
         if p.sum() == 0:
@@ -94,10 +112,11 @@ class Batches:
         self.probabilities = p / p.sum()
         self.explanation_prompts = [[tokenizer.bos_id, *tokenizer.encode(s)] for s in EXPLANATION_PROMPTS]
         self.answer = tokenizer.encode(ANSWER_PROMPT)
-        self.words = {w: tokenizer.encode(w) for w in ("now", "then", "start", "end :")}
+        self.encode = functools.lru_cache(tokenizer.encode)
         if rollouts is not None:
             self.observations = np.asarray(rollouts.observations)
             self.actions, self.lengths = np.asarray(rollouts.actions), np.asarray(rollouts.length)
+            self.reached = np.asarray(rollouts.terminated)
             self._index_sentences(rollouts, goals)
             self.length = max(length, -(-self._longest() // 16) * 16)
 
@@ -108,23 +127,36 @@ class Batches:
             groups.setdefault(key, []).append(i)
         self.sentences = [groups[keys[g]] for g in np.asarray(rollouts.goal)]
         self.ids = self.tokenizer.encode_all(goals.text)
+        gists = [self.gist(int(f), a) if self.gist else "" for f, a in zip(goals.family, goals.array)]
+        self.gists = self.tokenizer.encode_all([g + GIST_END if g else "" for g in gists])
         self.prompts = self.tokenizer.encode_all([GOAL_PROMPT.format(t) for t in goals.text])
 
     def _longest(self) -> int:
         """Positions of the longest sequence that any task can make of these rollouts and sentences."""
-        words = max(len(ids) for ids in self.prompts) + len(self.answer) + 2
-        return words + 2 * int(self.lengths.max()) + 1 + max(len(ids) for ids in self.explanation_prompts)
+        words = max(len(ids) for ids in self.prompts) + max(map(len, self.gists)) + len(self.answer) + 2
+        return words + 2 * int(self.lengths.max()) + 2 + max(len(ids) for ids in self.explanation_prompts)
 
     def _sequence(self, rng: np.random.Generator, task: str) -> RowSequence:
         if task == "text":
             ids = [self.tokenizer.bos_id, *self.tokenizer.encode(self.text_source(rng)), self.tokenizer.eos_id]
-            return RowSequence(self.width).text(ids[: self.length], 1.0)
+            return RowSequence(self.width).text(ids[: self.length], TEXT_WEIGHT)
         i = int(rng.integers(len(self.lengths)))
         n = int(self.lengths[i])
-        start = int(rng.integers(n)) if rng.random() < 0.5 else 0
+        start = self._start(rng, task, n)
         states, actions = self.observations[i, start : n + 1], self.actions[i, start:n]
         sentence = self.sentences[i][int(rng.integers(len(self.sentences[i])))]
-        return getattr(self, f"_{task}")(rng, states, actions, sentence)
+        sequence = getattr(self, f"_{task}")(rng, states, actions, sentence)
+        if task == "generation" and self.reached[i] and self.actions.ndim == 2:
+            sequence.action(self.end, 1.0)
+        return sequence
+
+    @staticmethod
+    def _start(rng, task: str, n: int) -> int:
+        """The step from which a rollout of n actions is shown. What explains it best are its last steps."""
+        draw = rng.random()
+        if task == "explanation" and draw < 0.5:
+            return max(0, n - int(rng.integers(1, 4)))
+        return int(rng.integers(n)) if draw > 0.5 else 0
 
     def _generation(self, rng, states, actions, sentence):
         prompt = [self.tokenizer.bos_id, *self.prompts[sentence]]
@@ -133,18 +165,29 @@ class Batches:
     def _explanation(self, rng, states, actions, sentence):
         prompt = self.explanation_prompts[int(rng.integers(len(self.explanation_prompts)))]
         out = RowSequence(self.width).text(prompt).rollout(states, actions, 1.0, 0.0)
-        return out.text(self.answer).text([*self.ids[sentence], self.tokenizer.eos_id], 1.0)
+        out = out.text(self.answer).text(self.gists[sentence], FACT_WEIGHT)
+        return out.text([*self.ids[sentence], self.tokenizer.eos_id], 1.0)
+
+    def _description(self, rng, states, actions, sentence):
+        # Sometimes after the steps that led there, as explanations see states; the questions are about the last one.
+        t = int(rng.integers(len(states)))
+        start = max(0, t - int(rng.integers(1, 4))) if rng.random() < 0.5 else t
+        out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode("now")])
+        out = out.rollout(states[start : t + 1], actions[start:t], 0.0, 0.0)
+        for question, answer in self.describe(rng, states[t]):
+            out = out.text(self.encode(question)).text(self.encode(answer), FACT_WEIGHT)
+        return out
 
     def _dynamics(self, rng, states, actions, sentence):
         t = int(rng.integers(len(actions)))
-        out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.words["now"]]).state(states[t])
-        return out.action(actions[t]).text(self.words["then"]).state(states[t + 1], 1.0)
+        out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode("now")]).state(states[t])
+        return out.action(actions[t]).text(self.encode("then")).state(states[t + 1], 1.0)
 
     def _consequence(self, rng, states, actions, sentence):
         # A whole rollout moves balls much further than a step, and only partly predictably: a tenth of the weight.
-        out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.words["start"]]).state(states[0])
+        out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode("start")]).state(states[0])
         out = out.text(self.answer).text(self.ids[sentence])
-        return out.text(self.words["end :"]).state(states[-1], 0.1)
+        return out.text(self.encode("end :")).state(states[-1], 0.1)
 
     def __call__(self, step: int) -> Rows:
         """The batch of update number `step` (from 0)."""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 import optax
+import optax.contrib
 
 from kalm_jax import parallel
 from kalm_jax.grounding.loss import LossWeights, loss
@@ -31,9 +32,10 @@ class TrainConfig:
       steps: number of updates.
       learning_rate: peak; rises linearly over `warmup` (a share of the steps), falls as a cosine to a twentieth.
       warmup: share of the steps.
-      weight_decay: of AdamW, on matrices only.
+      muon: factor on the learning rate of the matrices that Muon updates.
+      weight_decay: of those matrices.
       clip: largest global gradient norm.
-      beta2: second moment decay of AdamW.
+      beta2: second moment decay of Adam.
       weights: of the loss terms.
       log_every, checkpoint_every: in steps.
     """
@@ -41,6 +43,7 @@ class TrainConfig:
     steps: int
     learning_rate: float = 2e-3
     warmup: float = 0.05
+    muon: float = 2.0
     weight_decay: float = 0.01
     clip: float = 1.0
     beta2: float = 0.98
@@ -50,7 +53,10 @@ class TrainConfig:
 
 
 def optimiser(config: TrainConfig) -> optax.GradientTransformation:
-    """AdamW under a warm-up and cosine schedule, with clipped gradients."""
+    """Muon (Jordan et al. 2024) for matrices between layers, Adam for the rest, under a warm-up and cosine schedule.
+
+    Muon's steps are scaled to the size of Adam's (Liu et al. 2025), so that one learning rate serves both.
+    """
     schedule = optax.warmup_cosine_decay_schedule(
         0.0,
         config.learning_rate,
@@ -58,12 +64,31 @@ def optimiser(config: TrainConfig) -> optax.GradientTransformation:
         max(2, config.steps),
         config.learning_rate / 20,
     )
+    muon = optax.contrib.muon(
+        lambda step: config.muon * schedule(step),
+        weight_decay=config.weight_decay,
+        consistent_rms=0.2,
+        adam_b2=config.beta2,
+        adam_learning_rate=schedule,
+        muon_weight_dimension_numbers=_matrices,
+    )
+    return optax.chain(optax.clip_by_global_norm(config.clip), muon)
 
-    def matrices(params):
-        return jax.tree.map(lambda x: x.ndim > 1, params)
 
-    adam = optax.adamw(schedule, b2=config.beta2, weight_decay=config.weight_decay, mask=matrices)
-    return optax.chain(optax.clip_by_global_norm(config.clip), adam)
+def _matrices(params):
+    """Which axes of a parameter are a matrix's rows and columns; None for vectors, embeddings and heads of words."""
+    numbers = optax.contrib.MuonDimensionNumbers
+
+    def of(path, x):
+        names = [key.key for key in path]
+        if x.ndim < 2 or {"embedding", "head", "action_out"} & set(names):
+            return None
+        if x.ndim == 2:
+            return numbers((0,), (1,))
+        # Attention: q, k, v are (width, heads, head width), o is (heads, head width, width).
+        return numbers((0, 1), (2,)) if "o" in names else numbers((0,), (1, 2))
+
+    return jax.tree_util.tree_map_with_path(of, params)
 
 
 @functools.partial(jax.jit, static_argnames=("model", "config"), donate_argnames=("params", "opt_state"))

@@ -17,6 +17,8 @@ from kalm_jax.offline_rl.networks import Batch, Spec
 
 STD_OFFSET = 1e-3
 """Added to standard deviations of observations (TD3+BC, equation 5)."""
+DRAWS = ("transitions", "rollouts")
+"""What can have equal chance of being drawn within a source."""
 GOAL_STD_FLOOR = 0.01
 """Least standard deviation of a goal vector's entry, as a share of the largest: constant entries stay harmless."""
 
@@ -35,7 +37,9 @@ class Buffer:
       goal_vectors: (K, E) float32.
       wordings: (K,) int32, the goals in an order in which wordings of one goal (equal level, family and array) stand
         together; those of goal k are `wordings[wording_first[k] : wording_first[k] + wording_count[k]]`.
-      first, count: (S,) int32, where each source's transitions begin, and how many they are.
+      unit_first, unit_length: (U,) int32, first transition and number of transitions of each unit that is drawn with
+        equal chance: a rollout, or a single transition.
+      first, count: (S,) int32, where each source's units begin, and how many they are.
       share_end: (S,) float32, cumulative shares of a batch; the last is 1.
       num_actions: number of discrete actions, 0 for continuous ones.
     """
@@ -50,6 +54,8 @@ class Buffer:
     wordings: jax.Array
     wording_first: jax.Array
     wording_count: jax.Array
+    unit_first: jax.Array
+    unit_length: jax.Array
     first: jax.Array
     count: jax.Array
     share_end: jax.Array
@@ -76,12 +82,16 @@ def one_to_one(real: Rollouts, imagined: list[Rollouts], shares: list[float]) ->
     return [(real, 0.5)] + [(part, 0.5 * share / total) for part, share in zip(imagined, shares, strict=True)]
 
 
-def make_buffer(sources: list[tuple[Rollouts, float]], goals: GoalTable, num_actions: int | None = None) -> Buffer:
+def make_buffer(
+    sources: list[tuple[Rollouts, float]], goals: GoalTable, num_actions: int | None = None, draw: str = "transitions"
+) -> Buffer:
     """Puts the transitions of the sources on the default device.
 
     Args:
       sources: (rollouts, share) pairs; shares are positive and are scaled to sum to 1. All rollouts index `goals`.
       goals: with goal vectors (K, E), E > 0.
+      draw: what has equal chance within a source, one of `DRAWS`: with "transitions" a rollout of 40 steps counts ten
+        times as much as one of 4; with "rollouts" they count alike, so that long, stuck ones do not rule the data.
       num_actions: of a discrete action space; None takes the largest recorded action + 1, or a continuous space.
 
     Raises:
@@ -89,6 +99,8 @@ def make_buffer(sources: list[tuple[Rollouts, float]], goals: GoalTable, num_act
     """
     if not sources:
         raise ValueError("no source of rollouts: give at least one (rollouts, share)")
+    if draw not in DRAWS:
+        raise ValueError(f"unknown draw {draw!r}: use one of {', '.join(DRAWS)}")
     if goals.vector.shape[-1] == 0:
         raise ValueError(f"the {len(goals)} goals have no goal vectors: encode them first, see GoalTable.with_vector")
     if not np.isfinite(goals.vector).all():
@@ -96,24 +108,28 @@ def make_buffer(sources: list[tuple[Rollouts, float]], goals: GoalTable, num_act
     shares = np.array([share for _, share in sources], np.float64)
     if not (np.isfinite(shares).all() and (shares > 0).all()):
         raise ValueError(f"shares of the sources are {shares.tolist()}, want positive ones; leave unused sources out")
-    parts, first_row = [], 0
+    parts, lengths, first_row = [], [], 0
     for i, (rollouts, _) in enumerate(sources):
         if not len(rollouts):
             raise ValueError(f"source {i} has no rollouts; leave it out")
         validate(rollouts, len(goals), num_actions, name=f"source {i}")
         parts.append(_flatten(rollouts, first_row))
+        lengths.append(np.asarray(rollouts.length) if draw == "rollouts" else np.ones(len(parts[-1]["row"]), np.int32))
         first_row += len(parts[-1]["observations"])
     flat = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
     discrete = flat["action"].ndim == 1
     if not discrete and np.abs(flat["action"]).max() > 1:
         raise ValueError(f"continuous actions reach {np.abs(flat['action']).max():.3g}, want [-1, 1]; rescale them")
-    count = np.array([len(part["row"]) for part in parts], np.int32)
+    lengths = [n[n > 0] for n in lengths]
+    count, length = np.array([len(n) for n in lengths], np.int32), np.concatenate(lengths)
     # Python's own sum order would leave the last share at 0.9999999 and the last rows of a batch without a source.
     share_end = np.append(np.cumsum(shares / shares.sum())[:-1], 1.0)
     arrays = dict(
         flat,
         goal_vectors=np.asarray(goals.vector, np.float32),
         **_wordings(goals),
+        unit_first=(np.cumsum(length) - length).astype(np.int32),
+        unit_length=length.astype(np.int32),
         first=(np.cumsum(count) - count).astype(np.int32),
         count=count,
         share_end=share_end.astype(np.float32),
@@ -159,14 +175,15 @@ def source_of_place(buffer: Buffer, batch_size: int) -> jax.Array:
 
 
 def sample(buffer: Buffer, key, batch_size: int) -> Batch:
-    """A batch, each place drawn uniformly with replacement from the transitions of its source.
+    """A batch, each place drawn with replacement from its source: a unit, then a transition of it.
 
     A transition's goal is put in a wording drawn from all of its level's: a rollout was recorded, or imagined, for what
     is wanted, and any sentence that wants it fits.
     """
     source = source_of_place(buffer, batch_size)
-    key, wording_key = jax.random.split(key)
-    index = buffer.first[source] + jax.random.randint(key, (batch_size,), 0, buffer.count[source])
+    unit_key, step_key, wording_key = jax.random.split(key, 3)
+    unit = buffer.first[source] + jax.random.randint(unit_key, (batch_size,), 0, buffer.count[source])
+    index = buffer.unit_first[unit] + jax.random.randint(step_key, (batch_size,), 0, buffer.unit_length[unit])
     row, goal = buffer.row[index], buffer.goal[index]
     wording = jax.random.randint(wording_key, (batch_size,), 0, buffer.wording_count[goal])
     return Batch(

@@ -63,15 +63,21 @@ class Batch:
 
 
 class MLP(nn.Module):
-    """ReLU layers of widths `hidden` and a linear head: (B, inputs) -> (B, outputs)."""
+    """ReLU layers of widths `hidden` and a linear head: (B, inputs) -> (B, outputs).
+
+    `norm` puts a LayerNorm before each ReLU, which bounds what a critic can say of actions that the data never show
+    (Ball et al., ICML 2023).
+    """
 
     outputs: int
     hidden: tuple[int, ...] = HIDDEN
+    norm: bool = False
 
     @nn.compact
     def __call__(self, x):
         for width in self.hidden:
-            x = nn.relu(nn.Dense(width)(x))
+            x = nn.Dense(width)(x)
+            x = nn.relu(nn.LayerNorm()(x) if self.norm else x)
         return nn.Dense(self.outputs)(x)
 
 
@@ -79,9 +85,10 @@ class TwinCritic(nn.Module):
     """Two independent action values Q1, Q2 of an input (B, D+E) and an action vector (B, A)."""
 
     hidden: tuple[int, ...] = HIDDEN
+    norm: bool = False
 
     def setup(self):
-        self.q1, self.q2 = MLP(1, self.hidden), MLP(1, self.hidden)
+        self.q1, self.q2 = MLP(1, self.hidden, self.norm), MLP(1, self.hidden, self.norm)
 
     def __call__(self, inputs, action):
         """Both values, each (B,)."""
