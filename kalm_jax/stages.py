@@ -44,8 +44,8 @@ from kalm_jax.run_folder import RunFolder, write_json
 NOVEL_LEVELS = LEVELS[1:]
 IMAGINED_SHARES = {"rephrase": 0.6, "unseen_easy": 0.2, "unseen_hard": 0.2, "prompts": 0.6}
 """Relative shares of the imagined half of a batch: rephrased goals are the most, and take many pushes each."""
-SAMPLES = ("bc",)
-"""Learners whose policy is a distribution, so that sampled actions mean something beside greedy ones."""
+SAMPLES = ("bc", "td3bc")
+"""Learners whose policy can be read as a distribution: TD3+BC answers with a point of the simplex."""
 
 
 # --- collect -------------------------------------------------------------------------------------------------------
