@@ -64,7 +64,7 @@ def main(argv):
         *(None, None, tokenizer, TaskShares(), corpus.sample_document, None, None),
         *(spec, FLAGS.rows, FLAGS.row_length, FLAGS.seed),
     )
-    train = TrainConfig(FLAGS.steps, learning_rate=FLAGS.learning_rate, checkpoint_every=500)
+    train = TrainConfig(FLAGS.steps, learning_rate=FLAGS.learning_rate, muon=0.0, checkpoint_every=500)
     settings = {
         "model": dataclasses.asdict(config),
         "rows": FLAGS.rows,

@@ -32,7 +32,7 @@ class TrainConfig:
       steps: number of updates.
       learning_rate: peak; rises linearly over `warmup` (a share of the steps), falls as a cosine to a twentieth.
       warmup: share of the steps.
-      muon: factor on the learning rate of the matrices that Muon updates.
+      muon: factor on the learning rate of the matrices that Muon updates; 0 updates everything by AdamW instead.
       weight_decay: of those matrices.
       clip: largest global gradient norm.
       beta2: second moment decay of Adam.
@@ -55,6 +55,8 @@ class TrainConfig:
 def optimiser(config: TrainConfig) -> optax.GradientTransformation:
     """Muon (Jordan et al. 2024) for matrices between layers, Adam for the rest, under a warm-up and cosine schedule.
 
+    With `config.muon` 0 it is AdamW for all.
+
     Muon's steps are scaled to the size of Adam's (Liu et al. 2025), so that one learning rate serves both.
     """
     schedule = optax.warmup_cosine_decay_schedule(
@@ -64,6 +66,10 @@ def optimiser(config: TrainConfig) -> optax.GradientTransformation:
         max(2, config.steps),
         config.learning_rate / 20,
     )
+    if config.muon == 0:
+        decayed = functools.partial(jax.tree.map, lambda x: x.ndim > 1)
+        adam = optax.adamw(schedule, b2=config.beta2, weight_decay=config.weight_decay, mask=decayed)
+        return optax.chain(optax.clip_by_global_norm(config.clip), adam)
     muon = optax.contrib.muon(
         lambda step: config.muon * schedule(step),
         weight_decay=config.weight_decay,
