@@ -27,7 +27,7 @@ flags.DEFINE_string("output", None, "Folder of the run. Default: runs/clevr-PRES
 flags.DEFINE_integer("seed", 0, "Root of all random numbers.", lower_bound=0)
 flags.DEFINE_integer("seeds", None, "Policies trained per learner and arm. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer("episodes", None, "Test episodes per level and seed. Default: the preset's.", lower_bound=1)
-flags.DEFINE_integer("updates", None, "Updates of each policy. Default: the preset's.", lower_bound=1)
+flags.DEFINE_integer("updates", None, "Updates of each policy (bc: a third). Default: the preset's.", lower_bound=1)
 flags.DEFINE_enum(
     "draw",
     None,

@@ -293,6 +293,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
     from flax import serialization
 
     learner = configured_learner(config, algorithm)
+    updates = config.learn.updates_of(algorithm)
     parts = imagined_parts(config) if arm == "kalm" else ()
 
     def work(folder: pathlib.Path):
@@ -307,12 +308,12 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
         shares = [IMAGINED_SHARES[part] for part in parts]
         buffer = make_buffer(one_to_one(real, imagined, shares), goals, clevr.NUM_ACTIONS, config.learn.draw)
         seeds = [config.seed + i for i in range(config.learn.seeds)]
-        with Progress(f"learn {algorithm} {arm}", config.learn.updates * len(seeds)) as progress:
+        with Progress(f"learn {algorithm} {arm}", updates * len(seeds)) as progress:
             state, curve = train(
                 learner,
                 buffer,
                 seeds,
-                config.learn.updates,
+                updates,
                 checkpoint_dir=folder / "checkpoints",
                 progress=lambda done, total, **metrics: progress.update(done, **metrics),
             )
@@ -324,7 +325,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
         "learner": dataclasses.asdict(learner.config),
         "seed": config.seed,
         "seeds": config.learn.seeds,
-        "updates": config.learn.updates,
+        "updates": updates,
         "draw": config.learn.draw,
         "keep_all": config.imagine.keep_all,
         "shares": [IMAGINED_SHARES[part] for part in parts],
