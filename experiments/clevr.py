@@ -20,7 +20,7 @@ flags.DEFINE_enum(
     "preset",
     "default",
     ["smoke", "default", "paper"],
-    "smoke: 3 minutes on two cores, shows that everything runs; default: 25 minutes; paper: the authors' amounts of "
+    "smoke: 3 minutes on two cores, shows that everything runs; default: half an hour; paper: the authors' amounts of "
     "data and updates, for a GPU.",
 )
 flags.DEFINE_string("output", None, "Folder of the run. Default: runs/clevr-PRESET.")
