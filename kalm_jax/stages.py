@@ -251,7 +251,7 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
             for i, (name, prompt) in enumerate(prompts.items()):
                 said = [
                     explain(
-                        *(model, params, tokenizer, rollouts, prompt, tasks.ANSWER_PROMPT, tasks.GIST_END.strip()),
+                        *(model, params, tokenizer, rollouts, prompt, tasks.ANSWER_PROMPT, tasks.GIST_END),
                         temperature=float(k > 0),
                         seed=k,
                     )

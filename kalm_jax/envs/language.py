@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kalm_jax.envs import language_templates as templates
-from kalm_jax.envs.clevr_goals import BALLS, DIRECTIONS, FAMILIES, make_goal, satisfied
+from kalm_jax.envs.clevr_goals import BALLS, DIRECTIONS, FAMILIES, RELATION, make_goal, satisfied
 
 COMBINATIONS_PER_PATTERN = 40
 """Sentences drawn for each of the six combination patterns, for two and for three relations alike."""
@@ -82,7 +82,7 @@ def describe(rng: np.random.Generator, observation: np.ndarray) -> list[tuple[st
       rng: draws orders. observation: (10,) metres.
     """
     goals = _relation_goals()
-    holds = goals[satisfied(0, goals, np.broadcast_to(observation, (len(goals), len(observation))))]
+    holds = goals[satisfied(RELATION, goals, np.broadcast_to(observation, (len(goals), len(observation))))]
     close = {(int(a), int(b)): DIRECTIONS[d] for a, b, d in holds[:, :3]}
     asked = [pair[:: 1 if rng.random() < 0.5 else -1] for pair in close if pair[0] < pair[1]]
     far = [pair for pair in itertools.permutations(range(len(BALLS)), 2) if pair not in close]
@@ -95,7 +95,7 @@ def describe(rng: np.random.Generator, observation: np.ndarray) -> list[tuple[st
 
 def gist(family: int, goal: np.ndarray) -> str:
     """A relation in the words of `describe`, such as "red blue left"; "" for other families. `goal` (9,) int."""
-    if FAMILIES[family] != "relation":
+    if family != RELATION:
         return ""
     source, reference, direction = (int(x) for x in goal[:3])
     return f"{BALLS[source]} {BALLS[reference]} {DIRECTIONS[direction]}"
@@ -104,7 +104,7 @@ def gist(family: int, goal: np.ndarray) -> str:
 @functools.cache
 def _relation_goals() -> np.ndarray:
     pairs = itertools.permutations(range(len(BALLS)), 2)
-    return np.stack([make_goal(0, (a, b, d)) for a, b in pairs for d in range(len(DIRECTIONS))])
+    return np.array([_goal("relation", (a, b, d)) for a, b in pairs for d in range(len(DIRECTIONS))])
 
 
 def normalise(text: str) -> str:

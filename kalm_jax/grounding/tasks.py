@@ -35,7 +35,7 @@ UNSEEN_EXPLANATION_PROMPT = (
 )
 """Never trained on: tests whether explaining depends on the prompt's wording (KALM, figure 7)."""
 
-ANSWER_PROMPT, GIST_END = "goal :", " :"
+ANSWER_PROMPT, GIST_END = "goal :", ":"
 """What stands before an explanation, and between its gist and its sentence."""
 
 
@@ -128,7 +128,7 @@ class Batches:
         self.sentences = [groups[keys[g]] for g in np.asarray(rollouts.goal)]
         self.ids = self.tokenizer.encode_all(goals.text)
         gists = [self.gist(int(f), a) if self.gist else "" for f, a in zip(goals.family, goals.array)]
-        self.gists = self.tokenizer.encode_all([g + GIST_END if g else "" for g in gists])
+        self.gists = self.tokenizer.encode_all([f"{g} {GIST_END}" if g else "" for g in gists])
         self.prompts = self.tokenizer.encode_all([GOAL_PROMPT.format(t) for t in goals.text])
 
     def _longest(self) -> int:

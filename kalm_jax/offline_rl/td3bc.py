@@ -77,7 +77,7 @@ def init(config: TD3BCConfig, key, spec: Spec) -> TD3BCState:
     own, policy_key, critic_key = jax.random.split(key, 3)
     inputs, action = jnp.zeros((1, spec.input_dim)), jnp.zeros((1, spec.action_dim))
     policy = _policy(config, spec).init(policy_key, inputs)
-    critic = TwinCritic(config.hidden, config.critic_norm).init(critic_key, inputs, action)
+    critic = _critic(config).init(critic_key, inputs, action)
     adam = optax.adam(config.learning_rate)
     return TD3BCState(
         *(policy, critic, copy(policy), copy(critic), adam.init(policy), adam.init(critic)),
@@ -158,14 +158,14 @@ def critic_target(config: TD3BCConfig, state: TD3BCState, next_inputs, reward, t
     """y = r + gamma (1 - terminal) min_i Q'_i(s', a'), a' the target policy's action with noise, (B,)."""
     action = action_vector(config, state.spec, state.target_policy, next_inputs, noise)
     chex.assert_equal_shape([action, noise])
-    q = jnp.minimum(*TwinCritic(config.hidden, config.critic_norm).apply(state.target_critic, next_inputs, action))
+    q = jnp.minimum(*_critic(config).apply(state.target_critic, next_inputs, action))
     chex.assert_equal_shape([q, reward, terminal])
     return jax.lax.stop_gradient(config.reward_scale * reward + config.discount * (1.0 - terminal) * q)
 
 
 def critic_loss(config: TD3BCConfig, critic, inputs, action, target):
     """sum_i mean_B (Q_i(s, a) - y)^2."""
-    q1, q2 = TwinCritic(config.hidden, config.critic_norm).apply(critic, inputs, action)
+    q1, q2 = _critic(config).apply(critic, inputs, action)
     chex.assert_equal_shape([q1, q2, target])
     loss = jnp.mean((q1 - target) ** 2) + jnp.mean((q2 - target) ** 2)
     return loss, {"critic_loss": loss, "q": q1.mean()}
@@ -179,7 +179,7 @@ def policy_loss(config: TD3BCConfig, policy, critic, spec: Spec, inputs, action)
     """
     chosen = action_vector(config, spec, policy, inputs)
     chex.assert_equal_shape([chosen, action])
-    q = TwinCritic(config.hidden, config.critic_norm).apply(critic, inputs, chosen, method="first")
+    q = _critic(config).apply(critic, inputs, chosen, method="first")
     chex.assert_shape(q, action.shape[:1])
     bc = jnp.mean((chosen - action) ** 2) * (spec.action_dim if spec.discrete else 1)
     loss = -config.alpha / jax.lax.stop_gradient(jnp.abs(q).mean()) * q.mean() + bc
@@ -188,3 +188,7 @@ def policy_loss(config: TD3BCConfig, policy, critic, spec: Spec, inputs, action)
 
 def _policy(config: TD3BCConfig, spec: Spec) -> MLP:
     return MLP(spec.action_dim, config.hidden)
+
+
+def _critic(config: TD3BCConfig) -> TwinCritic:
+    return TwinCritic(config.hidden, config.critic_norm)
