@@ -80,6 +80,12 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
     run.stage("prompts", settings, needs, work)
 
 
+def _read_rows(path: pathlib.Path) -> list[dict]:
+    """The rows of a CSV file as text, as the report shows them."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[dict]:
     """`results.csv`, `figures/` and `report.html` in the run's folder; returns the rows of results."""
     learners = [(algorithm, arm) for algorithm in config.learn.algorithms for arm in config.learn.arms]
@@ -108,7 +114,7 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
         examples=_examples(real, goals, *imagined["rephrase"]),
         lengths={"recorded": real.length, "imagined (rephrase)": imagined["rephrase"][0].length},
         positions={"recorded": _centres(real), "imagined (rephrase)": _centres(imagined["rephrase"][0])},
-        prompts=read_results_csv(run.path / "prompts.csv") if config.prompts else (),
+        prompts=_read_rows(run.path / "prompts.csv") if config.prompts else (),
         model=config.ground.llm or "the built-in model",
     )
     build_report(run.path, data)
