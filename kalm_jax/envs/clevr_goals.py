@@ -231,6 +231,15 @@ def reward(family, goal, observation, action, next_observation):
     return xp.where(reached, bonus, xp.where(family == MOVE, 0.0, progress)).astype(np.float32)
 
 
+def judge(family, goal, observation, action, next_observation):
+    """Reward (N,), success (N,) bool, and whether a rollout for the goal could have this step (N,) bool.
+
+    It could where the goal does not hold before the step: a rollout ends at its first success.
+    """
+    step = (family, goal, observation, action, next_observation)
+    return reward(*step), success(*step), ~satisfied(family, goal, observation)
+
+
 def distance_to_goal(family, goal, observation):
     """(N,) how far a state is from the goal, 0 when satisfied: the score of the lookahead policy.
 

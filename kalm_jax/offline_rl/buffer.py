@@ -7,6 +7,7 @@ the row after it) and the index of its goal. Letters: M transitions, P observati
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,28 @@ DRAWS = ("transitions", "rollouts")
 """What can have equal chance of being drawn within a source."""
 GOAL_STD_FLOOR = 0.01
 """Least standard deviation of a goal vector's entry, as a share of the largest: constant entries stay harmless."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Relabel:
+    """Goals put in the place of recorded ones (hindsight relabelling, Andrychowicz et al., NeurIPS 2017).
+
+    What a push did is known for every goal, not only for the one it was made for, and a critic needs to know what
+    pushes do that nobody makes for a goal. The other goal is that of another rollout of the same source.
+
+    Attributes:
+      share: probability that a place of a batch gets another goal, in [0, 1).
+      judge: called as judge(family (B,), array (B, 9), observation, action, next_observation), answers with what the
+        step would have been for that goal: reward (B,), reached (B,) bool, and possible (B,) bool, whether a rollout
+        for the goal could have such a step (it ends at its first success).
+    """
+
+    share: float
+    judge: Callable
+
+    def __post_init__(self):
+        if not 0 <= self.share < 1:
+            raise ValueError(f"the share of relabelled goals is {self.share}, want 0 <= share < 1")
 
 
 @jax.tree_util.register_dataclass
@@ -41,7 +64,9 @@ class Buffer:
         equal chance: a rollout, or a single transition.
       first, count: (S,) int32, where each source's units begin, and how many they are.
       share_end: (S,) float32, cumulative shares of a batch; the last is 1.
+      family, array: (K,) and (K, 9) int32, what each goal's success test reads.
       num_actions: number of discrete actions, 0 for continuous ones.
+      relabel: how goals are exchanged, or None.
     """
 
     observations: jax.Array
@@ -59,7 +84,10 @@ class Buffer:
     first: jax.Array
     count: jax.Array
     share_end: jax.Array
+    family: jax.Array
+    array: jax.Array
     num_actions: int = dataclasses.field(metadata={"static": True})
+    relabel: Relabel | None = dataclasses.field(metadata={"static": True})
 
     def __len__(self) -> int:
         return int(self.row.shape[0])
@@ -83,7 +111,11 @@ def one_to_one(real: Rollouts, imagined: list[Rollouts], shares: list[float]) ->
 
 
 def make_buffer(
-    sources: list[tuple[Rollouts, float]], goals: GoalTable, num_actions: int | None = None, draw: str = "transitions"
+    sources: list[tuple[Rollouts, float]],
+    goals: GoalTable,
+    num_actions: int | None = None,
+    draw: str = "transitions",
+    relabel: Relabel | None = None,
 ) -> Buffer:
     """Puts the transitions of the sources on the default device.
 
@@ -93,6 +125,7 @@ def make_buffer(
       draw: what has equal chance within a source, one of `DRAWS`: with "transitions" a rollout of 40 steps counts ten
         times as much as one of 4; with "rollouts" they count alike, so that long, stuck ones do not rule the data.
       num_actions: of a discrete action space; None takes the largest recorded action + 1, or a continuous space.
+      relabel: exchanges goals as batches are drawn; all goals must then be of known family.
 
     Raises:
       ValueError: an empty source, a share that is not positive, goals without vectors, malformed rollouts.
@@ -105,6 +138,8 @@ def make_buffer(
         raise ValueError(f"the {len(goals)} goals have no goal vectors: encode them first, see GoalTable.with_vector")
     if not np.isfinite(goals.vector).all():
         raise ValueError("goal vectors are not all finite; encode the goals again")
+    if relabel is not None and (np.asarray(goals.family) < 0).any():
+        raise ValueError("goals of unknown family (-1) cannot be judged: leave `relabel` out")
     shares = np.array([share for _, share in sources], np.float64)
     if not (np.isfinite(shares).all() and (shares > 0).all()):
         raise ValueError(f"shares of the sources are {shares.tolist()}, want positive ones; leave unused sources out")
@@ -133,9 +168,11 @@ def make_buffer(
         first=(np.cumsum(count) - count).astype(np.int32),
         count=count,
         share_end=share_end.astype(np.float32),
+        family=np.asarray(goals.family),
+        array=np.asarray(goals.array),
     )
     actions = (num_actions or int(flat["action"].max()) + 1) if discrete else 0
-    return Buffer(**{k: jnp.asarray(v) for k, v in arrays.items()}, num_actions=actions)
+    return Buffer(**{k: jnp.asarray(v) for k, v in arrays.items()}, num_actions=actions, relabel=relabel)
 
 
 def _flatten(rollouts: Rollouts, first_row: int) -> dict[str, np.ndarray]:
@@ -181,16 +218,28 @@ def sample(buffer: Buffer, key, batch_size: int) -> Batch:
     is wanted, and any sentence that wants it fits.
     """
     source = source_of_place(buffer, batch_size)
-    unit_key, step_key, wording_key = jax.random.split(key, 3)
-    unit = buffer.first[source] + jax.random.randint(unit_key, (batch_size,), 0, buffer.count[source])
-    index = buffer.unit_first[unit] + jax.random.randint(step_key, (batch_size,), 0, buffer.unit_length[unit])
+    draw_key, goal_key, wording_key = jax.random.split(key, 3)
+    index = _draw(buffer, draw_key, source)
     row, goal = buffer.row[index], buffer.goal[index]
+    observation, next_observation = buffer.observations[row], buffer.observations[row + 1]
+    action, reward, terminal = buffer.action[index], buffer.reward[index], buffer.terminal[index]
+    own = jnp.ones(batch_size)
+    if buffer.relabel is not None:
+        other_key, swap_key = jax.random.split(goal_key)
+        other = buffer.goal[_draw(buffer, other_key, source)]
+        judged = buffer.relabel.judge(buffer.family[other], buffer.array[other], observation, action, next_observation)
+        swap = jax.random.uniform(swap_key, (batch_size,)) < buffer.relabel.share
+        swap = swap & judged[2] & (other != goal)
+        goal, own = jnp.where(swap, other, goal), 1.0 - swap
+        reward, terminal = (jnp.where(swap, new, old) for new, old in zip(judged, (reward, terminal)))
     wording = jax.random.randint(wording_key, (batch_size,), 0, buffer.wording_count[goal])
-    return Batch(
-        observation=buffer.observations[row],
-        goal=buffer.goal_vectors[buffer.wordings[buffer.wording_first[goal] + wording]],
-        action=buffer.action[index],
-        reward=buffer.reward[index],
-        next_observation=buffer.observations[row + 1],
-        terminal=buffer.terminal[index],
-    )
+    goal = buffer.wordings[buffer.wording_first[goal] + wording]
+    vector = buffer.goal_vectors[goal]
+    return Batch(observation, vector, action, reward, next_observation, terminal.astype(jnp.float32), own)
+
+
+def _draw(buffer: Buffer, key, source):
+    """(B,) transitions, one from each place's source: a unit, then a transition of it."""
+    unit_key, step_key = jax.random.split(key)
+    unit = buffer.first[source] + jax.random.randint(unit_key, source.shape, 0, buffer.count[source])
+    return buffer.unit_first[unit] + jax.random.randint(step_key, source.shape, 0, buffer.unit_length[unit])

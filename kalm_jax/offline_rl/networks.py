@@ -52,6 +52,8 @@ class Batch:
       action: (B,) int32, or (B, A) float32 in [-1, 1].
       reward: (B,) float32.
       terminal: (B,) float32, 1 where the goal was reached, so that nothing comes after; 0 at a time-out.
+      own: (B,) float32, 1 where the action was taken for this goal, 0 where the goal was put in its place
+        (`buffer.Relabel`): values learn from both, what imitates the data from the first. None means all 1.
     """
 
     observation: jax.Array
@@ -60,6 +62,7 @@ class Batch:
     reward: jax.Array
     next_observation: jax.Array
     terminal: jax.Array
+    own: jax.Array | None = None
 
 
 class MLP(nn.Module):
@@ -105,6 +108,14 @@ def policy_input(spec: Spec, observation, goal):
     chex.assert_equal_shape_prefix([observation, goal], 1)
     observation = (observation - spec.observation_mean) / spec.observation_std
     return jnp.concatenate([observation, (goal - spec.goal_mean) / spec.goal_std], axis=-1)
+
+
+def own_mean(own, x):
+    """Mean of x (B,) over the places whose action was taken for their goal; `own` (B,) is `Batch.own`."""
+    if own is None:
+        return x.mean()
+    chex.assert_equal_shape([own, x])
+    return jnp.sum(own * x) / jnp.maximum(own.sum(), 1.0)
 
 
 def soft_update(online, target, tau: float):

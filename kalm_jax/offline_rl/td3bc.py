@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from kalm_jax.offline_rl.networks import HIDDEN, MLP, Batch, Spec, TwinCritic, copy, policy_input, soft_update
+from kalm_jax.offline_rl.networks import HIDDEN, MLP, Batch, Spec, TwinCritic, copy, own_mean, policy_input, soft_update
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +108,7 @@ def update(config: TD3BCConfig, state: TD3BCState, batch: Batch, key) -> tuple[T
 
     def delayed(state):
         (_, metrics), grads = jax.value_and_grad(policy_loss, argnums=1, has_aux=True)(
-            config, state.policy, state.critic, spec, inputs, action
+            config, state.policy, state.critic, spec, inputs, action, batch.own
         )
         updates, policy_optimiser = adam.update(grads, state.policy_optimiser)
         policy = optax.apply_updates(state.policy, updates)
@@ -171,18 +171,19 @@ def critic_loss(config: TD3BCConfig, critic, inputs, action, target):
     return loss, {"critic_loss": loss, "q": q1.mean()}
 
 
-def policy_loss(config: TD3BCConfig, policy, critic, spec: Spec, inputs, action):
+def policy_loss(config: TD3BCConfig, policy, critic, spec: Spec, inputs, action, own=None):
     """-lambda mean_B Q1(s, pi(s)) + distance to the data, lambda = alpha / mean_B |Q1(s, pi(s))| held constant.
 
     The distance is mean_{B,A} (pi - a)^2 for continuous actions, as in the authors' code, and mean_B |pi - a|^2 for
-    one-hot vectors: a mean over their 40 entries, 38 of them zero, would leave the data without weight.
+    one-hot vectors: a mean over their 40 entries, 38 of them zero, would leave the data without weight. Means over B
+    leave out what `own` (B,) says was done for another goal.
     """
     chosen = action_vector(config, spec, policy, inputs)
     chex.assert_equal_shape([chosen, action])
     q = _critic(config).apply(critic, inputs, chosen, method="first")
     chex.assert_shape(q, action.shape[:1])
-    bc = jnp.mean((chosen - action) ** 2) * (spec.action_dim if spec.discrete else 1)
-    loss = -config.alpha / jax.lax.stop_gradient(jnp.abs(q).mean()) * q.mean() + bc
+    bc = own_mean(own, ((chosen - action) ** 2).mean(-1)) * (spec.action_dim if spec.discrete else 1)
+    loss = -config.alpha / jax.lax.stop_gradient(own_mean(own, jnp.abs(q))) * own_mean(own, q) + bc
     return loss, {"policy_loss": loss, "bc_loss": bc}
 
 
