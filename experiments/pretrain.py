@@ -36,7 +36,7 @@ def main(argv):
 
     from kalm_jax.envs import corpus
     from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
-    from kalm_jax.grounding.tasks import Batches, TaskShares
+    from kalm_jax.grounding.tasks import Batches, TaskShares, Words
     from kalm_jax.grounding.train import TrainConfig, fit
     from kalm_jax.llm.folder import save_model
     from kalm_jax.llm.tokenizer import load_tokenizer, train_tokenizer
@@ -60,10 +60,8 @@ def main(argv):
     # The text alone passes through the numeric model too, with its number parts unused: one training loop for both.
     spec = NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=8)
     model = GroundedModel(config, spec)
-    batches = Batches(
-        *(None, None, tokenizer, TaskShares(), corpus.sample_document, None, None),
-        *(spec, FLAGS.rows, FLAGS.row_length, FLAGS.seed),
-    )
+    words = Words(document=corpus.sample_document)
+    batches = Batches(None, None, tokenizer, TaskShares(), words, spec, FLAGS.rows, FLAGS.row_length, FLAGS.seed)
     train = TrainConfig(FLAGS.steps, learning_rate=FLAGS.learning_rate, muon=0.0, checkpoint_every=500)
     settings = {
         "model": dataclasses.asdict(config),

@@ -33,6 +33,9 @@ class GroundConfig:
 class ImagineConfig:
     """Imagined rollouts per novel level, and the temperature of imagined actions.
 
+    With `plan` the language model first writes what a goal's words come to, short goals that are imagined one after
+    the other, each for at most `patience` actions at a time; without, a goal is imagined in its own words (paper).
+
     Policies learn from the rollouts that reach their goal realistically (`quality.believable`), or with `keep_all` from
     every one, as in the paper. `explained` held-out rollouts are explained; for each, `candidates` explanations are
     drawn, and the likeliest is judged beside the first.
@@ -42,6 +45,8 @@ class ImagineConfig:
     unseen_easy: int = 5600
     unseen_hard: int = 1680
     temperature: float = 1.0
+    plan: bool = True
+    patience: int = 10
     keep_all: bool = False
     explained: int = 320
     candidates: int = 8

@@ -32,9 +32,9 @@ from kalm_jax.grounding import tasks
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.decode import encode_text, explain, rollout_likelihood
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
-from kalm_jax.grounding.tasks import Batches
+from kalm_jax.grounding.tasks import Batches, Words
 from kalm_jax.grounding.train import TrainConfig, fit
-from kalm_jax.imagination.generate import imagine
+from kalm_jax.imagination.generate import Step, direct, imagine, write_plans
 from kalm_jax.imagination.quality import believable, explanation_row, furthest_move, rollout_rows
 from kalm_jax.llm.folder import BUILTIN, load_model
 from kalm_jax.offline_rl import LEARNERS, Learner, Spec, make_buffer, make_learner, one_to_one, state_of, train
@@ -44,6 +44,13 @@ from kalm_jax.run_folder import RunFolder, write_json
 NOVEL_LEVELS = LEVELS[1:]
 IMAGINED_SHARES = {"rephrase": 0.6, "unseen_easy": 0.2, "unseen_hard": 0.2, "prompts": 0.6}
 """Relative shares of the imagined half of a batch: rephrased goals are the most, and take many pushes each."""
+WORDS = Words(
+    document=corpus.sample_document,
+    describe=language.describe,
+    gist=language.gist,
+    plan=lambda family, goal: corpus.plan(clevr_goals.FAMILIES[family], goal),
+    sample_plan=corpus.sample_plan,
+)
 SAMPLES = ("bc", "td3bc")
 """Learners whose policy can be read as a distribution: TD3+BC answers with a point of the simplex."""
 
@@ -113,10 +120,7 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         spec = numeric_spec(rollouts, clevr.NUM_ACTIONS)
         model = GroundedModel(llm_config, spec)
         params = init_params(model, jax.random.key(config.seed), llm_params)
-        batches = Batches(
-            *(rollouts, goals, tokenizer, g.shares, corpus.sample_document),
-            *(language.describe, language.gist, spec, g.rows, g.row_length, config.seed),
-        )
+        batches = Batches(rollouts, goals, tokenizer, g.shares, WORDS, spec, g.rows, g.row_length, config.seed)
         train = TrainConfig(g.steps, learning_rate=g.learning_rate)
         with Progress("ground", g.steps) as progress:
             params, _ = fit(model, params, batches, train, folder, progress.update)
@@ -182,16 +186,26 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
     def work(folder: pathlib.Path):
         rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
         goal = balanced_goals(rng, goals, count)
-        rollouts = imagine_from(run, config, goals, goal, unsolved_states(rng, goals, goal), f"imagine {part}")
+        plans = plans_of(run, config, goals)
+        write_json(folder / "plans.json", {t: [s.text for s in plan] for t, plan in zip(goals.text, plans)})
+        rollouts = imagine_from(run, config, goals, goal, unsolved_states(rng, goals, goal), plans, f"imagine {part}")
         write_rollouts(folder / "rollouts.h5", rollouts, goals)
         limit = furthest_move(read_rollouts(real_rollouts(run))[0])
         write_json(folder / "quality.json", rollout_rows(rollouts, goals, limit))
 
-    settings = {"count": count, "temperature": config.imagine.temperature, "seed": config.seed}
+    settings = {"count": count, "seed": config.seed}
+    settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "patience")}
     run.stage(f"imagine/{part}", settings | {"sentences": _text_mark(goals)}, ["ground"], work)
 
 
-def imagine_from(run: RunFolder, config: PipelineConfig, goals, goal, states, label: str) -> Rollouts:
+def plans_of(run: RunFolder, config: PipelineConfig, goals: GoalTable) -> list[list[Step]]:
+    """How each goal is to be imagined: by the model's own plan, or in the goal's own words."""
+    if not config.imagine.plan:
+        return direct(goals)
+    return write_plans(*load_grounded(run.path / "ground" / "model"), goals, corpus.read_plan)
+
+
+def imagine_from(run: RunFolder, config: PipelineConfig, goals, goal, states, plans, label: str) -> Rollouts:
     """Imagined rollouts for goals `goal` (N,) from first states (N, 10), in that order; single moves get one step."""
     model, params, tokenizer = load_grounded(run.path / "ground" / "model")
     is_move = np.asarray(goals.family)[goal] == clevr_goals.MOVE
@@ -202,10 +216,12 @@ def imagine_from(run: RunFolder, config: PipelineConfig, goals, goal, states, la
             if not len(place):
                 continue
             rollouts = imagine(
-                *(model, params, tokenizer, goals, goal[place], states[place]),
+                *(model, params, tokenizer, goals, goal[place], states[place], plans),
                 stop=clevr_goals.success,
+                satisfied=clevr_goals.satisfied,
                 reward=clevr_goals.reward,
                 horizon=horizon,
+                patience=config.imagine.patience if config.imagine.plan else horizon,
                 temperature=config.imagine.temperature,
                 seed=config.seed,
                 progress=progress.update,

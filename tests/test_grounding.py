@@ -13,7 +13,7 @@ from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.loss import LossWeights, loss
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.rows import ACTION, STATE, TEXT, RowSequence, pack
-from kalm_jax.grounding.tasks import Batches, TaskShares, goal_prompt
+from kalm_jax.grounding.tasks import Batches, TaskShares, Words, goal_prompt
 from kalm_jax.grounding.train import TrainConfig, fit
 from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
@@ -55,19 +55,12 @@ def make(words, rollouts, width=32):
 def batches(words, rollouts, shares=TaskShares(), seed=0):
     text = lambda rng: TEXTS[int(rng.integers(4))]  # noqa: E731
     spec = numeric_spec(rollouts, 3, hidden=32)
-    return Batches(
-        rollouts,
-        GOALS,
-        words,
-        shares,
-        text,
-        describe,
-        lambda family, array: f"{TEXTS[array[0]][9:12]}",
-        spec,
-        8,
-        64,
-        seed,
-    )
+    said = Words(text, describe, short, short, lambda rng: (text(rng), "go"))
+    return Batches(rollouts, GOALS, words, shares, said, spec, 8, 64, seed)
+
+
+def short(family, array):
+    return TEXTS[array[0]][9:12]
 
 
 def describe(rng, state):
@@ -114,12 +107,13 @@ def test_every_task_predicts_what_it_should(words):
         "consequence": {STATE},
         "description": {TEXT},
         "text": {TEXT},
+        "plan": {TEXT},
     }.items():
         out = batches(words, rollouts, TaskShares(**{**shares, task: 1.0}))(0)
         asked = out.kind[:, 1:][out.weight[:, :-1] > 0]
         assert set(asked.tolist()) == kinds, task
     with pytest.raises(ValueError, match="nothing to train on"):
-        Batches(None, None, words, TaskShares(text=0.0), None, None, None, spec, 8, 64, 0)
+        Batches(None, None, words, TaskShares(text=0.0), Words(), spec, 8, 64, 0)
 
 
 def test_only_rollouts_that_reached_their_goal_say_so(words):
@@ -277,7 +271,5 @@ def test_goal_vectors_and_explanations(words):
     vectors = decode.encode_text(model, params, words, TEXTS, batch=3)
     assert vectors.shape == (4, 32) and not np.allclose(vectors[0], vectors[1])
     np.testing.assert_allclose(decode.encode_text(model, params, words, TEXTS[:1]), vectors[:1], atol=1e-5)
-    said = decode.explain(
-        model, params, words, rollouts.take(slice(0, 3)), "rollout :", "goal :", ":", limit=5, batch=2
-    )
+    said = decode.explain(model, params, words, rollouts.take(slice(0, 3)), "rollout :", "goal :", ":")
     assert len(said) == 3 and all(isinstance(s, str) for s in said)

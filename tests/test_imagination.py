@@ -2,13 +2,19 @@
 
 import dataclasses
 
+import jax
 import numpy as np
+import pytest
 
 from kalm_jax.data import Rollouts, make_goal_table
 from kalm_jax.data.collect import collect
-from kalm_jax.envs import clevr_goals
-from kalm_jax.imagination.generate import label_rewards
+from kalm_jax.envs import clevr, clevr_goals, corpus
+from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
+from kalm_jax.imagination.generate import Step, _Rounds, direct, imagine, label_rewards, write_plans
 from kalm_jax.imagination.quality import explanation_row, furthest_move, read_relation, rollout_rows
+from kalm_jax.llm.folder import BUILTIN
+from kalm_jax.llm.tokenizer import load_tokenizer
+from kalm_jax.llm.transformer import LlamaConfig
 
 RELATION, MOVE = clevr_goals.RELATION, clevr_goals.MOVE
 
@@ -57,3 +63,103 @@ def test_explanations_are_read():
     three = dataclasses.replace(rollouts, goal=np.zeros(3, np.int32))
     texts = ["move red left of blue", "the blue ball is right of the red ball", "red right of blue"]
     assert explanation_row(texts, three, goals, "seen") == {"prompt": "seen", "rollouts": 3, "correct": 2, "exact": 1}
+
+
+# --- plans ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def world():
+    """An untrained small model, its tokenizer, goals of three families, and first states."""
+    tokenizer = load_tokenizer(BUILTIN)
+    spec = numeric_spec(collect(0, 16)[0], clevr.NUM_ACTIONS, hidden=16)
+    model = GroundedModel(LlamaConfig(tokenizer.vocab_size, 32, 1, 2, 2, 16, 32), spec)
+    texts = ["put red left of blue", "line up", "red left of blue, green behind cyan"]
+    names, triples = ["relation", "line", "two_relations"], [[(0, 1, 1)], [], [(0, 1, 1), (2, 4, 0)]]
+    families = [clevr_goals.FAMILIES.index(name) for name in names]
+    arrays = [clevr_goals.make_goal(f, *t) for f, t in zip(families, triples)]
+    goals = make_goal_table(texts, 1, families, np.stack(arrays))
+    plans = [[Step(*s) for s in corpus.read_plan(corpus.plan(n, a))] for n, a in zip(names, arrays)]
+    goal = np.arange(70) % 3
+    states = clevr.observation_of(clevr.sample_states(np.random.default_rng(1), len(goal)))
+    states = states[~clevr_goals.satisfied(goals.family[goal], goals.array[goal], states)]
+    return model, init_params(model, jax.random.key(0)), tokenizer, goals, goal[: len(states)], states, plans
+
+
+def run(world, plans=None, count=None, **changed):
+    settings = dict(
+        stop=clevr_goals.success, satisfied=clevr_goals.satisfied, reward=clevr_goals.reward, horizon=9, patience=4
+    )
+    model, params, tokenizer, goals, goal, states, own = world
+    plans = own if plans is None else plans
+    return imagine(model, params, tokenizer, goals, goal[:count], states[:count], plans, **{**settings, **changed})
+
+
+def test_planned_rollouts_end_at_their_goal_and_nowhere_else(world):
+    goals, rollouts = world[3], run(world)
+    i, t = np.nonzero(rollouts.valid())
+    goal = rollouts.goal[i]
+    step = (rollouts.observations[i, t], rollouts.actions[i, t], rollouts.observations[i, t + 1])
+    reached = np.zeros(rollouts.actions.shape, bool)
+    reached[i, t] = clevr_goals.success(goals.family[goal], goals.array[goal], *step)
+    last = np.arange(rollouts.horizon)[None] == rollouts.length[:, None] - 1
+    np.testing.assert_array_equal((reached & last).any(1), rollouts.terminated)
+    assert not (reached & ~last).any()
+    assert (rollouts.length[~rollouts.terminated] == 9).all() and 0 < rollouts.terminated.mean() < 1
+    np.testing.assert_array_equal(rollouts.observations[:, 0], world[5])
+    assert (rollouts.observations[~(np.arange(10)[None] <= rollouts.length[:, None])] == 0).all()
+
+
+def test_a_planned_rollout_does_not_depend_on_its_batch(world):
+    whole, few = run(world), run(world, count=40, batch=16)
+    for name in ("observations", "actions", "length", "terminated"):
+        np.testing.assert_allclose(getattr(few, name), getattr(whole, name)[:40], atol=1e-5)
+
+
+def test_a_goal_in_its_own_words_needs_no_rounds(world):
+    """One call of nine steps: the same as `generate_rollouts` alone, whose actions do not see the plan."""
+    plans = direct(world[3])
+    assert [plan[0].text for plan in plans] == list(world[3].text)
+    once, again = run(world, plans, patience=9), run(world, plans, patience=9, seed=1)
+    assert (once.actions != again.actions).any()
+    np.testing.assert_array_equal(once.actions[:, 0] >= 0, True)
+
+
+def test_the_first_open_step_of_a_plan_is_next(world):
+    model, params, tokenizer, _, goal, states, plans = world
+    rounds = _Rounds(model, params, tokenizer, plans, goal, clevr_goals.success, 4, 1.0, 64)
+    chosen = rounds.next_steps(np.arange(len(goal)), states, clevr_goals.satisfied, 0)
+    for g, state, step in zip(goal, states, chosen):
+        open_ = [s for s in plans[g] if not clevr_goals.satisfied(s.family, s.array, state)]
+        assert step is (open_[0] if open_ else plans[g][0])
+
+
+def test_words_that_are_no_plan_leave_the_goal_as_it_is(world):
+    model, params, tokenizer, goals = world[:4]
+    assert write_plans(model, params, tokenizer, goals, lambda text: []) == direct(goals)
+    heard = []
+    plans = write_plans(model, params, tokenizer, goals, lambda text: heard.append(text) or [("x", 0, (0,) * 9)])
+    assert len(heard) == 3 and all(plan[0].text == "x" for plan in plans)
+
+
+def test_plans_are_read_as_they_are_written():
+    rng = np.random.default_rng(0)
+    for name, steps in zip(clevr_goals.FAMILIES, (1, 1, 2, 3, 4, 4)):
+        goal = corpus.sample_goal(rng, name)
+        read = corpus.read_plan(corpus.plan(name, goal))
+        assert len(read) == steps and corpus.plan(name, goal) == " and ".join(text for text, _, _ in read)
+        if name in ("relation", "move"):
+            assert read[0][1] == clevr_goals.FAMILIES.index(name)
+            np.testing.assert_array_equal(read[0][2], goal)
+    assert corpus.read_plan("red left") == [] and corpus.read_plan("red left blue and then some") == []
+    assert corpus.read_plan("red left red") == []
+
+
+def test_plans_that_are_learned_use_no_evaluation_sentence():
+    from kalm_jax.envs.language import split_of
+
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        wording, plan = corpus.sample_plan(rng)
+        assert split_of(wording) in (None, "offline")
+        assert corpus.read_plan(plan)

@@ -17,6 +17,7 @@ The grammar's alternatives are in `corpus_words`, `corpus_frames` and `corpus_ta
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from kalm_jax.envs import corpus_words as words
-from kalm_jax.envs.clevr_goals import BALLS, DIRECTIONS, FAMILIES
+from kalm_jax.envs.clevr_goals import BALLS, DIRECTIONS, FAMILIES, make_goal
 from kalm_jax.envs.corpus_grammar import OPPOSITE, RULES, SLOT, Numbers, goal_context, literal, say
 
 ALLOWED_SPLITS = (None, "offline")
@@ -97,6 +98,60 @@ def canonical(family: str, goal: np.ndarray) -> str:
     if family == "move":
         return f"move {BALLS[triples[0][0]]} {DIRECTIONS[triples[0][2]]}"
     return " and ".join(f"{BALLS[a]} {DIRECTIONS[d]} {BALLS[b]}" for a, b, d in triples)
+
+
+def plan(family: str, goal: np.ndarray) -> str:
+    """A goal as short goals to be reached one after the other: "red left blue and green behind cyan".
+
+    That is `canonical`, with the line and the gathering spelled out as relations.
+    """
+    if _known(family) not in ("line", "gather"):
+        return canonical(family, goal)
+    return " and ".join(f"{BALLS[a]} {DIRECTIONS[d]} {BALLS[b]}" for a, b, d in _layout_steps(family))
+
+
+def _layout_steps(family: str, turn: int = 0, from_left: bool = True) -> list[tuple[int, int, int]]:
+    """Relations that make up the line, from its left or its right end, or the gathering, turned by quarters."""
+    red, blue, green, purple, cyan = range(5)
+    behind, left, front, right = range(4)
+    if family == "gather":
+        sides = ((red, left), (blue, right), (purple, behind), (cyan, front))
+        return [(ball, green, (side + turn) % 4) for ball, side in sides]
+    order = [red, blue, green, purple, cyan]
+    steps = [(second, first, right) for first, second in itertools.pairwise(order)]
+    return steps if from_left else [(first, second, left) for second, first, _ in steps[::-1]]
+
+
+def sample_plan(rng: np.random.Generator) -> tuple[str, str]:
+    """A random wording of a random goal, and its `plan`: what the words mean, for the language model to learn."""
+    numbers = Numbers(rng)
+    family = _PLANNED[numbers.below(len(_PLANNED))]
+    goal = _sample_goal(numbers, family)
+    wording = _plain(numbers, family, goal) if numbers.below(6) == 0 else _paraphrase(numbers, family, goal)
+    return wording.rstrip(".!"), plan(family, goal)
+
+
+def read_plan(text: str) -> list[tuple[str, int, tuple[int, ...]]]:
+    """The short goals of a plan: (words, family code, the goal's 9 numbers) each; [] where the text is no plan."""
+    steps = []
+    for words_ in text.split(" and "):
+        known = _short_goals().get(words_.strip())
+        if known is None:
+            return []
+        steps.append((words_.strip(), *known))
+    return steps
+
+
+@functools.cache
+def _short_goals() -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Every relation and single move by its short form."""
+    pairs = [("relation", (a, b, d)) for a, b in itertools.permutations(range(5), 2) for d in range(4)]
+    moves = [("move", (a, -1, d)) for a in range(5) for d in range(4)]
+    goals = [(family, FAMILIES.index(family), make_goal(FAMILIES.index(family), t)) for family, t in pairs + moves]
+    return {canonical(name, goal): (code, tuple(goal.tolist())) for name, code, goal in goals}
+
+
+_PLANNED = ("relation",) * 9 + ("move",) * 3 + ("two_relations",) * 3 + ("three_relations",) * 3 + ("line", "gather")
 
 
 def _colour_list(numbers: Numbers, balls: list[str]) -> str:
@@ -318,18 +373,10 @@ def _plan_document(numbers: Numbers) -> str:
     """A goal that takes several pushes, and relations that reach it one after the other, in plain words."""
     family = ("line", "gather", "two_relations", "three_relations")[numbers.below(4)]
     goal = _sample_goal(numbers, family)
-    red, blue, green, purple, cyan = range(5)
-    behind, left, front, right = range(4)
     if family == "line":
-        steps = [(blue, red, right), (green, blue, right), (purple, green, right), (cyan, purple, right)]
-        if numbers.below(2):
-            steps = [(purple, cyan, left), (green, purple, left), (blue, green, left), (red, blue, left)]
+        steps = _layout_steps(family, from_left=numbers.below(2) == 0)
     elif family == "gather":
-        turn = numbers.below(4)
-        steps = [
-            (ball, green, (side + turn) % 4)
-            for ball, side in zip((red, blue, purple, cyan), (left, right, behind, front))
-        ]
+        steps = _layout_steps(family, turn=numbers.below(4))
     else:
         steps = [tuple(int(v) for v in goal[i : i + 3]) for i in (0, 3, 6) if goal[i] >= 0]
     verb = ("push", "move")[numbers.below(2)]

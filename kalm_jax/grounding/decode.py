@@ -207,35 +207,50 @@ def _rollout_row(model: GroundedModel, words: list[int], rollouts: Rollouts, i: 
     return RowSequence(model.spec.width).text(words).rollout(states, actions, 0.0, 0.0)
 
 
+def answer(
+    model: GroundedModel,
+    params,
+    tokenizer: Tokenizer,
+    prompts: Sequence[list[int] | RowSequence],
+    temperature: float = 0.0,
+    seed: int = 0,
+    limit: int = 48,
+    batch: int = 128,
+) -> list[str]:
+    """What the model says after each prompt, token ids or a row that ends in words; greedy at temperature 0."""
+    empty = RowSequence(model.spec.width)
+    rows = [p if isinstance(p, RowSequence) else RowSequence(model.spec.width).text(p) for p in prompts]
+    width = -(-max((row.length for row in rows), default=1) // 8) * 8
+    keys = jax.random.split(jax.random.key(seed), -(-max(len(rows), 1) // batch) * batch)
+    out = []
+    for i, chunk in enumerate(_chunks(rows, batch, fill=empty.text([tokenizer.bos_id]))):
+        inputs = align_right(chunk, width, model.spec.width)
+        mine = keys[i * batch : (i + 1) * batch]
+        words = generate_text(params, inputs, mine, temperature, model=model, limit=limit, eos=tokenizer.eos_id)
+        out.extend(np.asarray(words))
+    return [tokenizer.decode(w[: _first(w, tokenizer.eos_id)]).strip() for w in out[: len(rows)]]
+
+
 def explain(
     model: GroundedModel,
     params,
     tokenizer: Tokenizer,
     rollouts: Rollouts,
     prompt: str,
-    answer: str,
+    answer_prompt: str,
     gist_end: str,
     temperature: float = 0.0,
     seed: int = 0,
-    limit: int = 48,
-    batch: int = 128,
 ) -> list[str]:
     """One sentence per rollout: what the model says it was for.
 
-    `prompt` stands before the rollout, `answer` after; of what the model says, the part after the last `gist_end`.
+    `prompt` stands before the rollout, `answer_prompt` after; of what the model says, the part after the last
+    `gist_end`.
     """
-    before, after = [tokenizer.bos_id, *tokenizer.encode(prompt)], tokenizer.encode(answer)
-    sequences = [_rollout_row(model, before, rollouts, i).text(after) for i in range(len(rollouts))]
-    width = max((s.length for s in sequences), default=1)
-    keys = jax.random.split(jax.random.key(seed), -(-max(len(sequences), 1) // batch) * batch)
-    out = []
-    for i, chunk in enumerate(_chunks(sequences, batch, fill=RowSequence(model.spec.width).text(before))):
-        prompts = align_right(chunk, width, model.spec.width)
-        mine = keys[i * batch : (i + 1) * batch]
-        words = generate_text(params, prompts, mine, temperature, model=model, limit=limit, eos=tokenizer.eos_id)
-        out.extend(np.asarray(words))
-    texts = [tokenizer.decode(w[: _first(w, tokenizer.eos_id)]) for w in out[: len(sequences)]]
-    return [text.rsplit(f"{gist_end} ", 1)[-1] for text in texts]
+    before, after = [tokenizer.bos_id, *tokenizer.encode(prompt)], tokenizer.encode(answer_prompt)
+    rows = [_rollout_row(model, before, rollouts, i).text(after) for i in range(len(rollouts))]
+    said = answer(model, params, tokenizer, rows, temperature, seed)
+    return [text.rsplit(f"{gist_end} ", 1)[-1] for text in said]
 
 
 def _first(words, eos) -> int:

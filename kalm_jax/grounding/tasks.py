@@ -1,10 +1,14 @@
-"""The grounding tasks: ways to fill a training row (KALM, section 4.1 and appendix; the last two are ours).
+"""The grounding tasks: ways to fill a training row (KALM, section 4.1 and appendix; the last three are ours).
 
 generation    words -> rollout             explanation   rollout -> words
 dynamics      (s, a) -> s'                 consequence   s0, words -> final state
 description   a state -> facts about it, many short questions each; the paper's tasks ask so little about what a
               single state shows that explanations never learn to name a direction from it
 text          sentences beside paraphrases, so that fine-tuning does not erase what the words mean
+plan          words -> the short goals that they come to, in the words of `Words.plan`. Half of the rollouts are shown
+              to the model for a short goal instead of a sentence: what it knows of words turns any wording into short
+              goals, and what it knows of rollouts begins there. Rollouts alone teach it which balls a new wording
+              is about, but not on which side
 
 Rollouts are shown to the model whole or from a later step on, which is a rollout of the same goal too.
 """
@@ -22,7 +26,7 @@ from kalm_jax.grounding.model import NumericSpec
 from kalm_jax.grounding.rows import Rows, RowSequence, pack
 from kalm_jax.llm.tokenizer import Tokenizer
 
-TASKS = ("generation", "explanation", "dynamics", "consequence", "description", "text")
+TASKS = ("generation", "explanation", "dynamics", "consequence", "description", "text", "plan")
 
 GOAL_PROMPT = "goal : {} . start :"
 """Before an imagined rollout."""
@@ -39,6 +43,13 @@ ANSWER_PROMPT, GIST_END = "goal :", ":"
 """What stands before an explanation, and between its gist and its sentence."""
 
 
+PLAN_PROMPT = "{} =>"
+"""Before the short goals that a sentence comes to."""
+
+SHORT_GOAL_SHARE = 0.5
+"""Share of generated rollouts that are for a short goal instead of a sentence."""
+
+
 TEXT_WEIGHT, FACT_WEIGHT = 0.5, 3.0
 """Weights of a word of plain text and of a bare fact (an answer about a state, the gist of an explanation). A word of
 an explanation's sentence has 1: most of those say nothing about the rollout, a fact says all."""
@@ -53,7 +64,8 @@ class TaskShares:
     dynamics: float = 0.05
     consequence: float = 0.02
     description: float = 0.25
-    text: float = 0.08
+    text: float = 0.04
+    plan: float = 0.12
 
     def probabilities(self) -> np.ndarray:
         """The shares in the order of TASKS, summing to 1."""
@@ -68,6 +80,30 @@ def goal_prompt(tokenizer: Tokenizer, sentence: str) -> list[int]:
     return [tokenizer.bos_id, *tokenizer.encode(GOAL_PROMPT.format(sentence))]
 
 
+def plan_prompt(tokenizer: Tokenizer, sentence: str) -> list[int]:
+    """Token ids before the short goals that `sentence` comes to."""
+    return [tokenizer.bos_id, *tokenizer.encode(PLAN_PROMPT.format(sentence))]
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """What the tasks ask of a world's language; None leaves out what needs it.
+
+    Attributes:
+      document: rng -> a line of plain text.
+      describe: (rng, state (D,)) -> [(question, answer), ...] about a state.
+      gist: (family code, goal array) -> the goal in a few words, said before the sentence of an explanation.
+      plan: (family code, goal array) -> the short goals that it comes to, joined by " and ".
+      sample_plan: rng -> (a wording of a random goal, its plan), from text alone.
+    """
+
+    document: Callable | None = None
+    describe: Callable | None = None
+    gist: Callable | None = None
+    plan: Callable | None = None
+    sample_plan: Callable | None = None
+
+
 class Batches:
     """step -> Rows, a pure function of (seed, step), for `fit`.
 
@@ -75,9 +111,7 @@ class Batches:
       rollouts, goals: training data; any sentence whose goal array equals a rollout's goal may describe it.
       tokenizer: of the language model.
       shares: of the tasks.
-      text: rng -> document, for the text task; None leaves that task out.
-      gist: (family, goal array) -> the goal in a few words, said before the sentence of an explanation; or None.
-      describe: (rng, state (D,)) -> [(question, answer), ...] in words, for the description task; None leaves it out.
+      words: what the world's language can say.
       spec: the numbers that the model reads.
       rows, length: shape of a batch; rows become longer than `length` where the longest sequence needs it.
       seed: of everything drawn.
@@ -89,22 +123,19 @@ class Batches:
         goals: GoalTable | None,
         tokenizer: Tokenizer,
         shares: TaskShares,
-        text: Callable | None,
-        describe: Callable | None,
-        gist: Callable | None,
+        words: Words,
         spec: NumericSpec,
         rows: int,
         length: int,
         seed: int,
     ):
-        self.tokenizer, self.text_source, self.describe, self.gist = tokenizer, text, describe, gist
+        self.tokenizer, self.words = tokenizer, words
         self.width, self.end = spec.width, spec.num_actions
         self.rows, self.length, self.seed = rows, length, seed
         p = shares.probabilities()
-        if text is None:
-            p[TASKS.index("text")] = 0.0
-        if describe is None:
-            p[TASKS.index("description")] = 0.0
+        for task, source in (("text", words.document), ("description", words.describe), ("plan", words.sample_plan)):
+            if source is None:
+                p[TASKS.index(task)] = 0.0
         if rollouts is None:
             p[: TASKS.index("text")] = 0.0
         if p.sum() == 0:
@@ -127,9 +158,13 @@ class Batches:
             groups.setdefault(key, []).append(i)
         self.sentences = [groups[keys[g]] for g in np.asarray(rollouts.goal)]
         self.ids = self.tokenizer.encode_all(goals.text)
-        gists = [self.gist(int(f), a) if self.gist else "" for f, a in zip(goals.family, goals.array)]
+        say = self.words.gist or (lambda family, array: "")
+        gists = [say(int(f), a) for f, a in zip(goals.family, goals.array)]
         self.gists = self.tokenizer.encode_all([f"{g} {GIST_END}" if g else "" for g in gists])
         self.prompts = self.tokenizer.encode_all([GOAL_PROMPT.format(t) for t in goals.text])
+        if self.words.plan:
+            short = [self.words.plan(int(f), a) for f, a in zip(goals.family, goals.array)]
+            self.short_prompts = self.tokenizer.encode_all([GOAL_PROMPT.format(t) for t in short])
 
     def _longest(self) -> int:
         """Positions of the longest sequence that any task can make of these rollouts and sentences."""
@@ -138,8 +173,13 @@ class Batches:
 
     def _sequence(self, rng: np.random.Generator, task: str) -> RowSequence:
         if task == "text":
-            ids = [self.tokenizer.bos_id, *self.tokenizer.encode(self.text_source(rng)), self.tokenizer.eos_id]
+            ids = [self.tokenizer.bos_id, *self.tokenizer.encode(self.words.document(rng)), self.tokenizer.eos_id]
             return RowSequence(self.width).text(ids[: self.length], TEXT_WEIGHT)
+        if task == "plan":
+            wording, plan = self.words.sample_plan(rng)
+            answer = [*self.tokenizer.encode(plan), self.tokenizer.eos_id]
+            prompt = plan_prompt(self.tokenizer, wording)[: self.length - len(answer)]
+            return RowSequence(self.width).text(prompt).text(answer, 1.0)
         i = int(rng.integers(len(self.lengths)))
         n = int(self.lengths[i])
         start = self._start(rng, task, n)
@@ -159,7 +199,8 @@ class Batches:
         return int(rng.integers(n)) if draw > 0.5 else 0
 
     def _generation(self, rng, states, actions, sentence):
-        prompt = [self.tokenizer.bos_id, *self.prompts[sentence]]
+        short = self.words.plan is not None and rng.random() < SHORT_GOAL_SHARE
+        prompt = [self.tokenizer.bos_id, *(self.short_prompts if short else self.prompts)[sentence]]
         return RowSequence(self.width).text(prompt).rollout(states, actions, 1.0, 1.0)
 
     def _explanation(self, rng, states, actions, sentence):
@@ -174,7 +215,7 @@ class Batches:
         start = max(0, t - int(rng.integers(1, 4))) if rng.random() < 0.5 else t
         out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode("now")])
         out = out.rollout(states[start : t + 1], actions[start:t], 0.0, 0.0)
-        for question, answer in self.describe(rng, states[t]):
+        for question, answer in self.words.describe(rng, states[t]):
             out = out.text(self.encode(question)).text(self.encode(answer), FACT_WEIGHT)
         return out
 

@@ -1,23 +1,64 @@
-"""Imagining rollouts for novel goals and labelling them with rewards (KALM, section 4.2 and algorithm 2)."""
+"""Imagining rollouts for novel goals and labelling them with rewards (KALM, section 4.2 and algorithm 2).
+
+A goal is imagined in its own words, as in the paper, or by a plan that the language model writes first: the short goals
+that the words come to ("line the balls up" -> "blue right red and green right blue and ..."), imagined one after the
+other. The paper names such hierarchies as an outlook (its section 6).
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from kalm_jax import parallel
 from kalm_jax.data import GoalTable, Rollouts
-from kalm_jax.grounding.decode import Stop, generate_rollouts
+from kalm_jax.grounding.decode import Stop, answer, generate_rollouts
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import RowSequence, align_right
-from kalm_jax.grounding.tasks import goal_prompt
+from kalm_jax.grounding.tasks import goal_prompt, plan_prompt
 from kalm_jax.llm.tokenizer import Tokenizer
 
 Reward = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """(family, goal, state, action, next state), each with leading axis M -> (M,) float32 reward."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A goal on the way to a goal.
+
+    Attributes:
+      text: what the language model is asked for.
+      family, array: what tells that it is reached, as in a `GoalTable`; array holds G numbers.
+    """
+
+    text: str
+    family: int
+    array: tuple[int, ...]
+
+
+def direct(goals: GoalTable) -> list[list[Step]]:
+    """The plans of no plan: every goal in its own words."""
+    rows = zip(goals.text, goals.family, goals.array, strict=True)
+    return [[Step(text, int(family), tuple(array.tolist()))] for text, family, array in rows]
+
+
+def write_plans(
+    model: GroundedModel, params: dict, tokenizer: Tokenizer, goals: GoalTable, read: Callable
+) -> list[list[Step]]:
+    """What the language model itself takes each goal's words to come to: short goals, one after the other.
+
+    Args:
+      goals: K goals; their success tests are not looked at.
+      read: text -> [(text, family, array), ...], [] where the text is no plan; the goal's own words then stand.
+    """
+    prompts = [plan_prompt(tokenizer, text) for text in goals.text]
+    said = answer(model, params, tokenizer, prompts)
+    return [[Step(*s) for s in read(text)] or own for text, own in zip(said, direct(goals), strict=True)]
 
 
 def imagine(
@@ -27,64 +68,137 @@ def imagine(
     goals: GoalTable,
     goal_index: np.ndarray,
     first_states: np.ndarray,
+    plans: list[list[Step]],
     *,
     stop: Stop,
+    satisfied: Callable,
     reward: Reward,
     horizon: int,
+    patience: int,
     temperature: float = 1.0,
     seed: int = 0,
     batch: int = 512,
     progress: Callable | None = None,
 ) -> Rollouts:
-    """One imagined rollout per entry of `goal_index` (N,), from `first_states` (N, D); see `generate_rollouts`.
+    """One imagined rollout per entry of `goal_index` (N,), from `first_states` (N, D).
 
-    A rollout depends on its prompt, its first state, `seed` and its place in the list, not on the batch it is in.
+    In each round every rollout is continued towards the first step of its plan that its state does not satisfy, until
+    that step or the goal is reached or `patience` actions are taken. A rollout depends on its plan, its first state,
+    `seed` and its place in the list, not on the batch it is in.
+
+    Args:
+      plans: of every goal in `goals`; see `direct` and `write_plans`.
+      stop: (family, goal, state, action, next state) -> reached, jax arrays; see `generate_rollouts`.
+      satisfied: (family, goal, state) -> bool, whether a step needs nothing more to be done.
+      reward: labels the steps, by the environment's own function.
+      horizon: most actions of a rollout. patience: most actions of a round.
     """
     count = len(goal_index)
     if count != len(first_states):
         raise ValueError(f"{count} goals but {len(first_states)} first states; give one state per goal")
-    first_states = np.asarray(first_states, np.float32)
-    prompts = [goal_prompt(tokenizer, text) for text in goals.text]
-    # A multiple of 8 keeps the number of compiled shapes small.
-    length = -(-(max(len(prompts[g]) for g in goal_index) + 1) // 8) * 8
-    keys = jax.random.split(jax.random.key(seed), count)
-    batch = min(batch, -(-count // 64) * 64)
-    mesh = parallel.data_mesh(batch)
-    params = parallel.replicate(mesh, params)
-    parts = []
-    for start in range(0, count, batch):
-        index = np.minimum(np.arange(start, start + batch), count - 1)
-        goal = np.asarray(goal_index)[index]
-        rows = [
-            RowSequence(model.spec.width).text(prompts[g]).state(s)
-            for g, s in zip(goal, first_states[index], strict=True)
-        ]
-        inputs = parallel.split_batch(
-            mesh,
-            (
-                align_right(rows, length, model.spec.width),
-                first_states[index],
-                np.asarray(goals.family)[goal],
-                np.asarray(goals.array)[goal],
-                keys[index],
-            ),
-        )
-        out = generate_rollouts(params, *inputs, temperature, model=model, stop=stop, horizon=horizon)
-        keep = min(batch, count - start)
-        parts.append([np.asarray(x)[:keep] for x in out])
-        if progress is not None:
-            progress(start + keep, matched=float(np.mean(np.concatenate([p[3] for p in parts]))))
-    states, actions, length, success = (np.concatenate(x) for x in zip(*parts, strict=True))
+    if len(plans) != len(goals):
+        raise ValueError(f"{len(goals)} goals but {len(plans)} plans; give one plan per goal")
+    patience, goal_index = min(patience, horizon), np.asarray(goal_index, np.int32)
+    writer = _Rounds(model, params, tokenizer, plans, goal_index, stop, patience, temperature, batch)
+    action = ((), np.int32) if model.spec.num_actions else ((model.spec.action_dim,), np.float32)
     rollouts = Rollouts(
-        observations=states.astype(np.float32),
-        actions=actions,
-        rewards=np.zeros(actions.shape[:2], np.float32),
-        length=length.astype(np.int32),
-        terminated=success,
-        goal=np.asarray(goal_index, np.int32),
+        observations=np.zeros((count, horizon + 1, model.spec.state_dim), np.float32),
+        actions=np.zeros((count, horizon, *action[0]), action[1]),
+        rewards=np.zeros((count, horizon), np.float32),
+        length=np.zeros(count, np.int32),
+        terminated=np.zeros(count, bool),
+        goal=goal_index,
         imagined=np.ones(count, bool),
     )
+    rollouts.observations[:, 0] = first_states
+    keys, rounds = jax.random.split(jax.random.key(seed), count), 0
+    tests = np.asarray(goals.family)[goal_index], np.asarray(goals.array)[goal_index]
+    while len(going := np.flatnonzero(~rollouts.terminated & (rollouts.length < horizon))):
+        state = rollouts.observations[going, rollouts.length[going]]
+        step = writer.next_steps(going, state, satisfied, rounds)
+        for part, out in writer.run(going, step, state, (tests[0][going], tests[1][going]), keys, rounds):
+            for i, states, actions, length in zip(part, *out[:3]):
+                at = int(rollouts.length[i])
+                length = min(int(length), horizon - at)
+                rollouts.observations[i, at + 1 : at + 1 + length] = states[1 : 1 + length]
+                rollouts.actions[i, at : at + length] = actions[:length]
+                rollouts.length[i] = at + length
+            last = rollouts.length[part] - 1
+            rollouts.terminated[part] = stop(
+                *(x[part] for x in tests),
+                *(
+                    rollouts.observations[part, last],
+                    rollouts.actions[part, last],
+                    rollouts.observations[part, last + 1],
+                ),
+            )
+            if progress is not None:
+                over = rollouts.terminated | (rollouts.length >= horizon)
+                progress(int(over.sum()), matched=float(rollouts.terminated.sum() / max(1, over.sum())))
+        rounds += 1
     return label_rewards(rollouts, goals, reward)
+
+
+class _Rounds:
+    """The model's part of `imagine`: prompts of all steps, and one round of generation."""
+
+    def __init__(self, model, params, tokenizer, plans, goal_index, stop, patience, temperature, batch):
+        self.model, self.stop, self.patience, self.temperature = model, _either(stop), patience, temperature
+        self.plans = [plans[g] for g in goal_index]
+        texts = sorted({step.text for plan in self.plans for step in plan})
+        self.prompts = {text: goal_prompt(tokenizer, text) for text in texts}
+        # A multiple of 8 keeps the number of compiled shapes small, and so do two sizes of batches.
+        self.length = -(-(max(map(len, self.prompts.values()), default=0) + 1) // 8) * 8
+        full = min(batch, -(-len(goal_index) // 64) * 64)
+        self.sizes = sorted({min(128, full), full})
+        self.mesh = parallel.data_mesh(self.sizes[0])
+        self.params = parallel.replicate(self.mesh, params)
+
+    def next_steps(self, going, state, satisfied, rounds) -> list[Step]:
+        """For each rollout the first step of its plan that is not satisfied; if all are, one after the other."""
+        plans = [self.plans[i] for i in going]
+        out = [plan[rounds % len(plan)] for plan in plans]
+        for k in reversed(range(max(map(len, plans)))):
+            has = np.array([i for i, plan in enumerate(plans) if len(plan) > k])
+            family = np.array([plans[i][k].family for i in has], np.int32)
+            open_ = ~np.asarray(satisfied(family, np.array([plans[i][k].array for i in has]), state[has]))
+            for i in has[open_]:
+                out[i] = plans[i][k]
+        return out
+
+    def run(self, going, step, state, goal, keys, rounds):
+        """Yields (rollouts of the batch, what `generate_rollouts` gives) batch by batch."""
+        for start in range(0, len(going), self.sizes[-1]):
+            left = len(going) - start
+            size = next(s for s in self.sizes if s >= min(left, self.sizes[-1]))
+            index = np.minimum(np.arange(start, start + size), len(going) - 1)
+            steps = [step[i] for i in index]
+            rows = [
+                RowSequence(self.model.spec.width).text(self.prompts[s.text]).state(state[i])
+                for i, s in zip(index, steps)
+            ]
+            family = np.stack([[s.family for s in steps], goal[0][index]], 1).astype(np.int32)
+            array = np.stack([np.array([s.array for s in steps]), goal[1][index]], 1)
+            folded = jax.vmap(lambda key: jax.random.fold_in(key, rounds))(keys[going[index]])
+            inputs = (align_right(rows, self.length, self.model.spec.width), state[index], family, array, folded)
+            out = generate_rollouts(
+                *(self.params, *parallel.split_batch(self.mesh, inputs), self.temperature),
+                model=self.model,
+                stop=self.stop,
+                horizon=self.patience,
+            )
+            keep = min(left, size)
+            yield going[start : start + keep], [np.asarray(x)[:keep] for x in out]
+
+
+@functools.cache
+def _either(stop: Stop) -> Stop:
+    """`stop` for two goals at once, (B, 2) families and (B, 2, G) arrays: a rollout ends at the first of them."""
+
+    def either(family, goal, state, action, next_state):
+        return jnp.any(jnp.stack([stop(family[:, k], goal[:, k], state, action, next_state) for k in (0, 1)]), 0)
+
+    return either
 
 
 def label_rewards(rollouts: Rollouts, goals: GoalTable, reward: Reward) -> Rollouts:
