@@ -35,6 +35,20 @@ flags.DEFINE_enum(
     "What policies draw with equal chance: transitions (the paper), or rollouts and then a step of each, so that long, "
     "stuck ones do not rule the data. Default: the preset's.",
 )
+flags.DEFINE_float(
+    "relabel",
+    None,
+    "Share of goals that are put in the place of recorded ones when td3bc's critic learns (hindsight relabelling; the "
+    "paper: 0). Default: the preset's.",
+    lower_bound=0.0,
+    upper_bound=0.95,
+)
+flags.DEFINE_bool(
+    "plan",
+    None,
+    "Whether the language model writes what a goal's words come to, short goals, and imagines those one after the "
+    "other; --noplan imagines for the words as they are (the paper). Default: the preset's.",
+)
 flags.DEFINE_integer("grounding_steps", None, "Updates of the language model. Default: the preset's.", lower_bound=1)
 flags.DEFINE_enum(
     "behaviour",
@@ -94,7 +108,9 @@ def read_flags():
             seeds=FLAGS.seeds,
             updates=FLAGS.updates,
             draw=FLAGS.draw,
+            relabel=FLAGS.relabel,
         ),
+        imagine=change(config.imagine, plan=FLAGS.plan),
         evaluate=change(config.evaluate, episodes=FLAGS.episodes),
     )
 

@@ -58,6 +58,9 @@ class LearnConfig:
 
     `discount` is that of learners that have one. The paper's 0.99 hardly tells three pushes from ten, and
     episodes are that short; that 0.9 is better has not been measured with everything else equal.
+
+    `relabel` is the share of goals that are put in the place of recorded ones, see `offline_rl.buffer.Relabel`, for
+    the learners of `stages.RELABELLED`; 0 is the paper.
     """
 
     algorithms: tuple[str, ...] = ("td3bc",)
@@ -66,6 +69,7 @@ class LearnConfig:
     updates: int = 24000
     draw: str = "rollouts"
     discount: float = 0.9
+    relabel: float = 0.7
 
     def updates_of(self, algorithm: str) -> int:
         """`updates`, of which behaviour cloning gets a third: with more it learns the data's chance moves by heart."""
@@ -108,8 +112,8 @@ PRESETS = {
     "paper": PipelineConfig(
         collect=CollectConfig(rollouts=100_000),
         ground=GroundConfig(steps=150_000),
-        imagine=ImagineConfig(rephrase=5600, unseen_easy=72_400, unseen_hard=1680),
-        learn=LearnConfig(seeds=3, updates=500_000, draw="transitions", discount=0.99),
+        imagine=ImagineConfig(rephrase=5600, unseen_easy=72_400, unseen_hard=1680, plan=False),
+        learn=LearnConfig(seeds=3, updates=500_000, draw="transitions", discount=0.99, relabel=0.0),
         evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
     ),
 }

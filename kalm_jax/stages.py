@@ -38,6 +38,7 @@ from kalm_jax.imagination.generate import Step, direct, imagine, write_plans
 from kalm_jax.imagination.quality import believable, explanation_row, furthest_move, rollout_rows
 from kalm_jax.llm.folder import BUILTIN, load_model
 from kalm_jax.offline_rl import LEARNERS, Learner, Spec, make_buffer, make_learner, one_to_one, state_of, train
+from kalm_jax.offline_rl.buffer import Relabel
 from kalm_jax.progress import Progress
 from kalm_jax.run_folder import RunFolder, write_json
 
@@ -51,6 +52,8 @@ WORDS = Words(
     plan=lambda family, goal: corpus.plan(clevr_goals.FAMILIES[family], goal),
     sample_plan=corpus.sample_plan,
 )
+RELABELLED = ("td3bc",)
+"""Learners whose critic learns from relabelled goals while their policy keeps to the pushes made for its goal."""
 SAMPLES = ("bc", "td3bc")
 """Learners whose policy can be read as a distribution: TD3+BC answers with a point of the simplex."""
 
@@ -311,6 +314,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
     learner = configured_learner(config, algorithm)
     updates = config.learn.updates_of(algorithm)
     parts = imagined_parts(config) if arm == "kalm" else ()
+    relabel = config.learn.relabel if algorithm in RELABELLED else 0.0
 
     def work(folder: pathlib.Path):
         real, _ = read_rollouts(real_rollouts(run))
@@ -322,7 +326,10 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
             imagined = [_believed(part, r, limit) for part, r in zip(parts, imagined, strict=True)]
         imagined = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(imagined, offsets[1:], strict=True)]
         shares = [IMAGINED_SHARES[part] for part in parts]
-        buffer = make_buffer(one_to_one(real, imagined, shares), goals, clevr.NUM_ACTIONS, config.learn.draw)
+        other_goals = Relabel(relabel, clevr_goals.judge) if relabel else None
+        buffer = make_buffer(
+            one_to_one(real, imagined, shares), goals, clevr.NUM_ACTIONS, config.learn.draw, other_goals
+        )
         seeds = [config.seed + i for i in range(config.learn.seeds)]
         with Progress(f"learn {algorithm} {arm}", updates * len(seeds)) as progress:
             state, curve = train(
@@ -343,6 +350,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
         "seeds": config.learn.seeds,
         "updates": updates,
         "draw": config.learn.draw,
+        "relabel": relabel,
         "keep_all": config.imagine.keep_all,
         "shares": [IMAGINED_SHARES[part] for part in parts],
     }
