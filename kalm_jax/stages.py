@@ -30,7 +30,7 @@ from kalm_jax.evaluation import (
 )
 from kalm_jax.grounding import tasks
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
-from kalm_jax.grounding.decode import encode_text, explain, rollout_likelihood
+from kalm_jax.grounding.decode import encode_goals, explain, rollout_likelihood
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.tasks import Batches, Words
 from kalm_jax.grounding.train import TrainConfig, fit
@@ -159,7 +159,7 @@ def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
 
     def work(folder: pathlib.Path):
         model, params, tokenizer = load_grounded(run.path / "ground" / "model")
-        np.save(folder / "vectors.npy", encode_text(model, params, tokenizer, goals.text))
+        np.save(folder / "vectors.npy", encode_goals(model, params, tokenizer, goals.text))
 
     run.stage(f"encode/{part}", {"sentences": _text_mark(goals)}, ["ground"], work)
 

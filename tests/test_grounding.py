@@ -268,8 +268,8 @@ def test_a_killed_training_ends_the_same(words, tmp_path):
 def test_goal_vectors_and_explanations(words):
     rollouts = toy_rollouts()
     model, params = make(words, rollouts)
-    vectors = decode.encode_text(model, params, words, TEXTS, batch=3)
+    vectors = decode.encode_goals(model, params, words, TEXTS, batch=3)
     assert vectors.shape == (4, 32) and not np.allclose(vectors[0], vectors[1])
-    np.testing.assert_allclose(decode.encode_text(model, params, words, TEXTS[:1]), vectors[:1], atol=1e-5)
+    np.testing.assert_allclose(decode.encode_goals(model, params, words, TEXTS[:1]), vectors[:1], atol=1e-5)
     said = decode.explain(model, params, words, rollouts.take(slice(0, 3)), "rollout :", "goal :", ":")
     assert len(said) == 3 and all(isinstance(s, str) for s in said)

@@ -16,6 +16,7 @@ import optax
 from kalm_jax.data import Rollouts
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import ACTION, Rows, RowSequence, align_right
+from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.llm.tokenizer import Tokenizer, left_pad
 from kalm_jax.llm.transformer import empty_cache, prefix_mask
 
@@ -143,7 +144,7 @@ def generate_text(params, prompts: Rows, keys, temperature, *, model: GroundedMo
 
 
 @functools.partial(jax.jit, static_argnames=("model",))
-def _mean_hidden(params, tokens, valid, *, model: GroundedModel):
+def _goal_hidden(params, tokens, valid, *, model: GroundedModel):
     position = jnp.maximum(jnp.cumsum(valid, axis=1) - 1, 0)
 
     def encode(m):
@@ -151,19 +152,23 @@ def _mean_hidden(params, tokens, valid, *, model: GroundedModel):
 
     hidden = model.apply({"params": params}, method=encode)
     weight = valid[..., None].astype(hidden.dtype)
-    return jnp.sum(hidden * weight, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1.0)
+    return hidden[:, -1] + jnp.sum(hidden * weight, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1.0)
 
 
-def encode_text(
+def encode_goals(
     model: GroundedModel, params, tokenizer: Tokenizer, texts: Sequence[str], batch: int = 512
 ) -> np.ndarray:
-    """Goal vectors (K, width): the mean over a sentence's words of the language model's last hidden states."""
-    rows = [[tokenizer.bos_id, *ids] for ids in tokenizer.encode_all(texts)]
+    """Goal vectors (K, width): the language model's last hidden states as it has read what it is to imagine.
+
+    The sum of two: the state at the end of the prompt, from which the model goes on to a rollout, is alike for
+    different wordings of what is wanted; the mean over the prompt keeps them apart.
+    """
+    rows = [goal_prompt(tokenizer, text) for text in texts]
     width = -(-max((len(r) for r in rows), default=1) // 16) * 16
     out = []
     for chunk in _chunks(rows, batch, fill=[tokenizer.bos_id]):
         tokens, valid = left_pad(chunk, tokenizer.pad_id, width)
-        out.append(np.asarray(_mean_hidden(params, tokens, valid, model=model)))
+        out.append(np.asarray(_goal_hidden(params, tokens, valid, model=model)))
     return np.concatenate(out)[: len(rows)] if out else np.zeros((0, model.config.width), np.float32)
 
 
