@@ -1,7 +1,10 @@
 """Offline RL: one short file per algorithm, shared networks, one training loop. It sees goal vectors, never text."""
 
+from kalm_jax.offline_rl.awac import AWACConfig
 from kalm_jax.offline_rl.bc import BCConfig
 from kalm_jax.offline_rl.buffer import Buffer, make_buffer, one_to_one, sample
+from kalm_jax.offline_rl.cql import CQLConfig
+from kalm_jax.offline_rl.iql import IQLConfig
 from kalm_jax.offline_rl.learner import LEARNERS, Learner, make_learner
 from kalm_jax.offline_rl.networks import Batch, Spec
 from kalm_jax.offline_rl.td3bc import TD3BCConfig
@@ -9,9 +12,12 @@ from kalm_jax.offline_rl.train import state_of, train
 
 __all__ = [
     "LEARNERS",
+    "AWACConfig",
     "BCConfig",
     "Batch",
     "Buffer",
+    "CQLConfig",
+    "IQLConfig",
     "Learner",
     "Spec",
     "TD3BCConfig",
