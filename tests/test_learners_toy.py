@@ -262,7 +262,7 @@ def test_cql_gap_estimates_the_integral_over_actions():
     state = dataclasses.replace(state, policy=jax.tree.map(jnp.zeros_like, state.policy))
     observation = np.array([[0.5, -1.0]])
     batch = make_batch(observation, np.array([[0.25]]), 0.0, next_observation=[[2.0, 2.0]])
-    noise = cql.draw(learner.config, spec, jax.random.key(0), 1, 1)
+    noise = cql.draw(learner.config, spec, jax.random.key(0), 1)
     inputs = inputs_of(spec, observation)
     rival = cql.rivals(learner.config, state, inputs, inputs_of(spec, batch.next_observation), noise)
     td = (inputs, batch.action, jnp.zeros(1))

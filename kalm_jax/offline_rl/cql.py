@@ -107,8 +107,7 @@ def init(config: CQLConfig, key, spec: Spec) -> CQLState:
 
 def update(config: CQLConfig, state: CQLState, batch: Batch, key) -> tuple[CQLState, dict]:
     """One step of the critics, the policy, the temperature, the multiplier and the targets; see `learn`."""
-    size = batch.reward.shape[0]
-    return learn(config, state, batch, draw(config, state.spec, key, size, size))
+    return learn(config, state, batch, draw(config, state.spec, key, batch.reward.shape[0]))
 
 
 def act(config: CQLConfig, state: CQLState, observation, goal_vector, key, greedy: bool):
@@ -117,10 +116,10 @@ def act(config: CQLConfig, state: CQLState, observation, goal_vector, key, greed
     return jnp.tanh(outputs[0]) if greedy else squashed(outputs, jax.random.normal(key, outputs[0].shape))[0]
 
 
-def draw(config: CQLConfig, spec: Spec, key, size: int, penalty_size: int) -> dict:
+def draw(config: CQLConfig, spec: Spec, key, size: int, penalty_size: int | None = None) -> dict:
     """The noise of one update: `target`, `policy` (B, A) for the B transitions of the temporal difference; `now`,
-    `next` and `uniform` (B', N, A) for the penalty's B' states."""
-    one, many = (size, spec.action_dim), (penalty_size, config.action_samples, spec.action_dim)
+    `next` and `uniform` (B', N, A) for the penalty's B' states, which are as many if nothing is said."""
+    one, many = (size, spec.action_dim), (penalty_size or size, config.action_samples, spec.action_dim)
     keys = jax.random.split(key, 5)
     return {
         "target": jax.random.normal(keys[0], one),
