@@ -13,6 +13,10 @@ from kalm_jax.offline_rl.train import update_many
 SMALL = {
     "awac": {"hidden": (8,), "batch_size": 8},
     "bc": {"hidden": (16, 16), "batch_size": 8},
+    "combo": {
+        **{"hidden": (8,), "batch_size": 8, "action_samples": 2, "models": 2, "model_hidden": (8,)},
+        **{"dynamics_updates": 2, "horizon": 2, "rollout_every": 2, "memory": 2},
+    },
     "cql": {"hidden": (8,), "batch_size": 8, "action_samples": 2},
     "iql": {"hidden": (8,), "batch_size": 8},
     "td3bc": {"hidden": (16, 16), "batch_size": 8},

@@ -45,7 +45,8 @@ def networks(state):
     return {k: v for k, v in leaves.items() if k not in ("spec", "step", "key") and "optimiser" not in k}
 
 
-@pytest.mark.parametrize("name, discrete", CASES)
+# COMBO with continuous actions draws the noise of its agent itself; that agent is CQL's, which is here.
+@pytest.mark.parametrize("name, discrete", [case for case in CASES if case != ("combo", False)])
 def test_the_order_of_a_batch_is_irrelevant(name, discrete):
     learner, state, batch = case(name, discrete)
     permuted = jax.tree.map(lambda x: x[ORDER], batch)

@@ -3,6 +3,7 @@
 from kalm_jax.offline_rl.awac import AWACConfig
 from kalm_jax.offline_rl.bc import BCConfig
 from kalm_jax.offline_rl.buffer import Buffer, make_buffer, one_to_one, sample
+from kalm_jax.offline_rl.combo import COMBOConfig
 from kalm_jax.offline_rl.cql import CQLConfig
 from kalm_jax.offline_rl.iql import IQLConfig
 from kalm_jax.offline_rl.learner import LEARNERS, Learner, make_learner
@@ -16,6 +17,7 @@ __all__ = [
     "BCConfig",
     "Batch",
     "Buffer",
+    "COMBOConfig",
     "CQLConfig",
     "IQLConfig",
     "Learner",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from kalm_jax.offline_rl import awac, bc, cql, discrete_cql, iql, td3bc
+from kalm_jax.offline_rl import awac, bc, combo, cql, discrete_cql, iql, td3bc
 from kalm_jax.offline_rl.networks import Batch, Spec
 
 LEARNERS = {
     "awac": (awac, awac.AWACConfig),
     "bc": (bc, bc.BCConfig),
+    "combo": (combo, combo.COMBOConfig),
     "cql": (cql, cql.CQLConfig),
     "iql": (iql, iql.IQLConfig),
     "td3bc": (td3bc, td3bc.TD3BCConfig),
