@@ -8,10 +8,12 @@ from kalm_jax.offline_rl.cql import CQLConfig
 from kalm_jax.offline_rl.iql import IQLConfig
 from kalm_jax.offline_rl.learner import LEARNERS, Learner, make_learner
 from kalm_jax.offline_rl.networks import Batch, Spec
+from kalm_jax.offline_rl.presets import KALM_SETTINGS, every_end_terminal, kalm_learner
 from kalm_jax.offline_rl.td3bc import TD3BCConfig
 from kalm_jax.offline_rl.train import state_of, train
 
 __all__ = [
+    "KALM_SETTINGS",
     "LEARNERS",
     "AWACConfig",
     "BCConfig",
@@ -23,6 +25,8 @@ __all__ = [
     "Learner",
     "Spec",
     "TD3BCConfig",
+    "every_end_terminal",
+    "kalm_learner",
     "make_buffer",
     "make_learner",
     "one_to_one",
