@@ -15,7 +15,7 @@ import sys
 from absl import app, flags, logging
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("algo", ["td3bc"], "Offline RL learners, comma-separated: td3bc, bc.")
+flags.DEFINE_list("algo", ["td3bc"], "Offline RL learners, comma-separated: td3bc, bc, cql, awac, iql, combo.")
 flags.DEFINE_enum(
     "preset",
     "default",
@@ -55,7 +55,7 @@ flags.DEFINE_string(
 )
 
 
-ALGORITHMS = ("td3bc", "bc")
+ALGORITHMS = ("td3bc", "bc", "cql", "awac", "iql", "combo")
 """Named here so that a wrong name fails at once, before anything heavy is imported."""
 
 

@@ -44,8 +44,11 @@ from kalm_jax.run_folder import RunFolder, write_json
 NOVEL_LEVELS = LEVELS[1:]
 IMAGINED_SHARES = {"rephrase": 0.6, "unseen_easy": 0.2, "unseen_hard": 0.2, "prompts": 0.6}
 """Relative shares of the imagined half of a batch: rephrased goals are the most, and take many pushes each."""
-SAMPLES = ("bc", "td3bc")
-"""Learners whose policy can be read as a distribution: TD3+BC answers with a point of the simplex."""
+SAMPLES = ("bc", "td3bc", "cql", "awac", "iql", "combo")
+"""Learners whose policy can be read as a distribution: TD3+BC answers with a point of the simplex, CQL and COMBO with
+softmax Q."""
+WORLD_SHARE = 5
+"""COMBO learns its world in one of this many updates, before its policy."""
 
 
 # --- collect -------------------------------------------------------------------------------------------------------
@@ -336,8 +339,12 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
 
 def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
     """The learner with the run's settings."""
-    has_discount = any(field.name == "discount" for field in dataclasses.fields(LEARNERS[algorithm][1]))
-    return make_learner(algorithm, **({"discount": config.learn.discount} if has_discount else {}))
+    settings = {
+        "discount": config.learn.discount,
+        "dynamics_updates": config.learn.updates_of(algorithm) // WORLD_SHARE,
+    }
+    known = {field.name for field in dataclasses.fields(LEARNERS[algorithm][1])}
+    return make_learner(algorithm, **{k: v for k, v in settings.items() if k in known})
 
 
 def _believed(part: str, rollouts: Rollouts, limit: float) -> Rollouts:
