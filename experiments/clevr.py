@@ -35,6 +35,18 @@ flags.DEFINE_enum(
     "What policies draw with equal chance: transitions (the paper), or rollouts and then a step of each, so that long, "
     "stuck ones do not rule the data. Default: the preset's.",
 )
+flags.DEFINE_enum(
+    "settings",
+    "ours",
+    ["ours", "kalm"],
+    "Learners' settings: ours, or those that KALM's authors published (td3bc, bc, cql, awac).",
+)
+flags.DEFINE_enum(
+    "compat",
+    "none",
+    ["none", "kalm"],
+    "kalm: discount 1 and every rollout's end terminal, as in the authors' code; none: time-outs bootstrap.",
+)
 flags.DEFINE_integer("grounding_steps", None, "Updates of the language model. Default: the preset's.", lower_bound=1)
 flags.DEFINE_enum(
     "behaviour",
@@ -94,6 +106,8 @@ def read_flags():
             seeds=FLAGS.seeds,
             updates=FLAGS.updates,
             draw=FLAGS.draw,
+            settings=FLAGS.settings,
+            compat=FLAGS.compat,
         ),
         evaluate=change(config.evaluate, episodes=FLAGS.episodes),
     )

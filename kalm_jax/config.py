@@ -51,6 +51,9 @@ class ImagineConfig:
 class LearnConfig:
     """Offline RL: learners, arms, seeds and budget; both arms get the same. `draw`: see `offline_rl.make_buffer`.
 
+    `settings` "kalm" takes those of KALM's authors (`offline_rl.KALM_SETTINGS`), whose discount is 0.99; `compat`
+    "kalm" has what their code has in effect: discount 1, every rollout's end terminal.
+
     `discount` is that of learners that have one. The paper's 0.99 hardly tells three pushes from ten, and
     episodes are that short; that 0.9 is better has not been measured with everything else equal.
     """
@@ -61,6 +64,8 @@ class LearnConfig:
     updates: int = 24000
     draw: str = "rollouts"
     discount: float = 0.9
+    settings: str = "ours"
+    compat: str = "none"
 
     def updates_of(self, algorithm: str) -> int:
         """`updates`, of which behaviour cloning gets a third: with more it learns the data's chance moves by heart."""

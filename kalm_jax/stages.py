@@ -37,7 +37,18 @@ from kalm_jax.grounding.train import TrainConfig, fit
 from kalm_jax.imagination.generate import imagine
 from kalm_jax.imagination.quality import believable, explanation_row, furthest_move, rollout_rows
 from kalm_jax.llm.folder import BUILTIN, load_model
-from kalm_jax.offline_rl import LEARNERS, Learner, Spec, make_buffer, make_learner, one_to_one, state_of, train
+from kalm_jax.offline_rl import (
+    LEARNERS,
+    Learner,
+    Spec,
+    every_end_terminal,
+    kalm_learner,
+    make_buffer,
+    make_learner,
+    one_to_one,
+    state_of,
+    train,
+)
 from kalm_jax.progress import Progress
 from kalm_jax.run_folder import RunFolder, write_json
 
@@ -308,6 +319,8 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
             limit = furthest_move(real)
             imagined = [_believed(part, r, limit) for part, r in zip(parts, imagined, strict=True)]
         imagined = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(imagined, offsets[1:], strict=True)]
+        if config.learn.compat == "kalm":
+            real, imagined = every_end_terminal(real), [every_end_terminal(r) for r in imagined]
         shares = [IMAGINED_SHARES[part] for part in parts]
         buffer = make_buffer(one_to_one(real, imagined, shares), goals, clevr.NUM_ACTIONS, config.learn.draw)
         seeds = [config.seed + i for i in range(config.learn.seeds)]
@@ -330,6 +343,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
         "seeds": config.learn.seeds,
         "updates": updates,
         "draw": config.learn.draw,
+        "compat": config.learn.compat,
         "keep_all": config.imagine.keep_all,
         "shares": [IMAGINED_SHARES[part] for part in parts],
     }
@@ -339,8 +353,11 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
 
 def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
     """The learner with the run's settings."""
+    compat = config.learn.compat == "kalm"
+    if config.learn.settings == "kalm":
+        return kalm_learner(algorithm, discrete=True, compat=compat)
     settings = {
-        "discount": config.learn.discount,
+        "discount": 1.0 if compat else config.learn.discount,
         "dynamics_updates": config.learn.updates_of(algorithm) // WORLD_SHARE,
     }
     known = {field.name for field in dataclasses.fields(LEARNERS[algorithm][1])}

@@ -32,3 +32,19 @@ def test_every_end_is_terminal_only_on_request():
     np.testing.assert_array_equal(sound[ends], rollouts.terminated)
     np.testing.assert_array_equal(np.flatnonzero(authors), ends)
     assert not rollouts.terminated.all()
+
+
+def test_a_run_takes_the_settings_and_the_semantics_that_it_was_told():
+    from kalm_jax.config import LearnConfig, PipelineConfig
+    from kalm_jax.stages import configured_learner
+
+    def discount_and_batch(algorithm="cql", **settings):
+        config = configured_learner(PipelineConfig(learn=LearnConfig(**settings)), algorithm).config
+        return config.discount, config.batch_size
+
+    assert discount_and_batch() == (LearnConfig.discount, 256)
+    assert discount_and_batch(compat="kalm") == (1.0, 256)
+    assert discount_and_batch(settings="kalm") == (0.99, 32)
+    assert discount_and_batch(settings="kalm", compat="kalm") == (1.0, 32)
+    with pytest.raises(ValueError, match="no settings of iql"):
+        discount_and_batch("iql", settings="kalm")
