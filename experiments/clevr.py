@@ -15,7 +15,7 @@ import sys
 from absl import app, flags, logging
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("algo", ["td3bc"], "Offline RL learners, comma-separated: td3bc, bc.")
+flags.DEFINE_list("algo", ["td3bc"], "Offline RL learners, comma-separated: td3bc, bc, cql, awac, iql, combo.")
 flags.DEFINE_enum(
     "preset",
     "default",
@@ -27,7 +27,7 @@ flags.DEFINE_string("output", None, "Folder of the run. Default: runs/clevr-PRES
 flags.DEFINE_integer("seed", 0, "Root of all random numbers.", lower_bound=0)
 flags.DEFINE_integer("seeds", None, "Policies trained per learner and arm. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer("episodes", None, "Test episodes per level and seed. Default: the preset's.", lower_bound=1)
-flags.DEFINE_integer("updates", None, "Updates of each policy (bc: a third). Default: the preset's.", lower_bound=1)
+flags.DEFINE_integer("updates", None, "Updates of each policy (bc: half). Default: the preset's.", lower_bound=1)
 flags.DEFINE_enum(
     "draw",
     None,
@@ -49,6 +49,18 @@ flags.DEFINE_bool(
     "Whether the language model writes what a goal's words come to, short goals, and imagines those one after the "
     "other; --noplan imagines for the words as they are (the paper). Default: the preset's.",
 )
+flags.DEFINE_enum(
+    "settings",
+    "ours",
+    ["ours", "kalm"],
+    "Learners' settings: ours, or those that KALM's authors published (td3bc, bc, cql, awac).",
+)
+flags.DEFINE_enum(
+    "compat",
+    "none",
+    ["none", "kalm"],
+    "kalm: discount 1 and every rollout's end terminal, as in the authors' code; none: time-outs bootstrap.",
+)
 flags.DEFINE_integer("grounding_steps", None, "Updates of the language model. Default: the preset's.", lower_bound=1)
 flags.DEFINE_enum(
     "behaviour",
@@ -69,7 +81,7 @@ flags.DEFINE_string(
 )
 
 
-ALGORITHMS = ("td3bc", "bc")
+ALGORITHMS = ("td3bc", "bc", "cql", "awac", "iql", "combo")
 """Named here so that a wrong name fails at once, before anything heavy is imported."""
 
 
@@ -109,6 +121,8 @@ def read_flags():
             updates=FLAGS.updates,
             draw=FLAGS.draw,
             relabel=FLAGS.relabel,
+            settings=FLAGS.settings,
+            compat=FLAGS.compat,
         ),
         imagine=change(config.imagine, plan=FLAGS.plan),
         evaluate=change(config.evaluate, episodes=FLAGS.episodes),

@@ -12,6 +12,7 @@ from kalm_jax.outputs import run_prompts, write_report
 from kalm_jax.report import terminal_table
 from kalm_jax.run_folder import RunFolder
 from kalm_jax.stages import (
+    configured_learner,
     imagined_parts,
     run_baselines,
     run_collect,
@@ -33,6 +34,8 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     read_config(config.ground.llm or BUILTIN)
     if config.prompts:
         read_prompts(config.prompts)
+    for algorithm in config.learn.algorithms:
+        configured_learner(config, algorithm)
     run = RunFolder(folder)
     run_collect(run, config)
     run_ground(run, config)

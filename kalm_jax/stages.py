@@ -37,7 +37,18 @@ from kalm_jax.grounding.train import TrainConfig, fit
 from kalm_jax.imagination.generate import Step, direct, imagine, write_plans
 from kalm_jax.imagination.quality import believable, explanation_row, furthest_move, rollout_rows
 from kalm_jax.llm.folder import BUILTIN, load_model
-from kalm_jax.offline_rl import LEARNERS, Learner, Spec, make_buffer, make_learner, one_to_one, state_of, train
+from kalm_jax.offline_rl import (
+    LEARNERS,
+    Learner,
+    Spec,
+    every_end_terminal,
+    kalm_learner,
+    make_buffer,
+    make_learner,
+    one_to_one,
+    state_of,
+    train,
+)
 from kalm_jax.offline_rl.buffer import Relabel
 from kalm_jax.progress import Progress
 from kalm_jax.run_folder import RunFolder, write_json
@@ -52,10 +63,15 @@ WORDS = Words(
     plan=lambda family, goal: corpus.plan(clevr_goals.FAMILIES[family], goal),
     sample_plan=corpus.sample_plan,
 )
-RELABELLED = ("td3bc",)
-"""Learners whose critic learns from relabelled goals while their policy keeps to the pushes made for its goal."""
-SAMPLES = ("bc", "td3bc")
-"""Learners whose policy can be read as a distribution: TD3+BC answers with a point of the simplex."""
+RELABELLED = {"td3bc": {"alpha": 10.0, "batch_size": 256}}
+"""Learners whose critic learns from relabelled goals while their policy keeps to the pushes made for its goal, and what
+then suits them: the critic may weigh four times as much as in the paper, and there must be enough pushes of the goal's
+own in a batch."""
+SAMPLES = ("bc", "td3bc", "cql", "awac", "iql", "combo")
+"""Learners whose policy can be read as a distribution: TD3+BC answers with a point of the simplex, CQL and COMBO with
+softmax Q."""
+WORLD_SHARE = 5
+"""COMBO learns its world in one of this many updates, before its policy."""
 
 
 # --- collect -------------------------------------------------------------------------------------------------------
@@ -314,7 +330,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
     learner = configured_learner(config, algorithm)
     updates = config.learn.updates_of(algorithm)
     parts = imagined_parts(config) if arm == "kalm" else ()
-    relabel = config.learn.relabel if algorithm in RELABELLED else 0.0
+    relabel = relabel_share(config, algorithm)
 
     def work(folder: pathlib.Path):
         real, _ = read_rollouts(real_rollouts(run))
@@ -325,6 +341,8 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
             limit = furthest_move(real)
             imagined = [_believed(part, r, limit) for part, r in zip(parts, imagined, strict=True)]
         imagined = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(imagined, offsets[1:], strict=True)]
+        if config.learn.compat == "kalm":
+            real, imagined = every_end_terminal(real), [every_end_terminal(r) for r in imagined]
         shares = [IMAGINED_SHARES[part] for part in parts]
         other_goals = Relabel(relabel, clevr_goals.judge) if relabel else None
         buffer = make_buffer(
@@ -351,6 +369,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
         "updates": updates,
         "draw": config.learn.draw,
         "relabel": relabel,
+        "compat": config.learn.compat,
         "keep_all": config.imagine.keep_all,
         "shares": [IMAGINED_SHARES[part] for part in parts],
     }
@@ -360,8 +379,22 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
 
 def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
     """The learner with the run's settings."""
-    has_discount = any(field.name == "discount" for field in dataclasses.fields(LEARNERS[algorithm][1]))
-    return make_learner(algorithm, **({"discount": config.learn.discount} if has_discount else {}))
+    compat = config.learn.compat == "kalm"
+    if config.learn.settings == "kalm":
+        return kalm_learner(algorithm, discrete=True, compat=compat)
+    settings = {
+        "discount": 1.0 if compat else config.learn.discount,
+        "dynamics_updates": config.learn.updates_of(algorithm) // WORLD_SHARE,
+    }
+    known = {field.name for field in dataclasses.fields(LEARNERS[algorithm][1])}
+    special = RELABELLED[algorithm] if relabel_share(config, algorithm) else {}
+    return make_learner(algorithm, **{k: v for k, v in settings.items() if k in known}, **special)
+
+
+def relabel_share(config: PipelineConfig, algorithm: str) -> float:
+    """Share of relabelled goals; none with the settings or the semantics of the authors."""
+    ours = config.learn.settings == "ours" and config.learn.compat == "none"
+    return config.learn.relabel if ours and algorithm in RELABELLED else 0.0
 
 
 def _believed(part: str, rollouts: Rollouts, limit: float) -> Rollouts:

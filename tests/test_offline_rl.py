@@ -1,12 +1,23 @@
 """Offline RL against closed forms, an independent NumPy TD3+BC, and the promises of the training loop."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from offline_rl_data import (
+    SMALL,
+    advance,
+    assert_same,
+    differs,
+    goal_table,
+    one_step_rollouts,
+    random_buffer,
+    random_rollouts,
+    raw,
+    update,
+)
 
 from kalm_jax.data import Rollouts, make_goal_table
 from kalm_jax.offline_rl import LEARNERS, Batch, make_buffer, make_learner, one_to_one, sample, state_of, td3bc, train
@@ -14,81 +25,8 @@ from kalm_jax.offline_rl.buffer import DRAWS, source_of_place
 from kalm_jax.offline_rl.networks import MLP
 from kalm_jax.offline_rl.train import init_states, update_many
 
-SMALL = {"bc": {"hidden": (16, 16), "batch_size": 8}, "td3bc": {"hidden": (16, 16), "batch_size": 8}}
-
 PLAIN = {"critic_norm": False}
 """TD3+BC as in its paper; the LayerNorm that we add has a test of its own."""
-
-
-def random_rollouts(seed, n=12, horizon=5, observation_dim=3, num_actions=4, num_goals=3, continuous=False):
-    rng = np.random.default_rng(seed)
-    length = rng.integers(1, horizon + 1, n).astype(np.int32)
-    step = np.arange(horizon)[None] < length[:, None]
-    seen = np.arange(horizon + 1)[None] <= length[:, None]
-    if continuous:
-        actions = (rng.uniform(-1, 1, (n, horizon, 2)) * step[..., None]).astype(np.float32)
-    else:
-        actions = (rng.integers(0, num_actions, (n, horizon)) * step).astype(np.int32)
-    return Rollouts(
-        observations=(rng.normal(size=(n, horizon + 1, observation_dim)) * seen[..., None]).astype(np.float32),
-        actions=actions,
-        rewards=(rng.normal(size=(n, horizon)) * step).astype(np.float32),
-        length=length,
-        terminated=rng.random(n) < 0.5,
-        goal=rng.integers(0, num_goals, n).astype(np.int32),
-        imagined=np.zeros(n, bool),
-    )
-
-
-def goal_table(num_goals=3, size=4, seed=0):
-    vector = np.random.default_rng(seed).normal(size=(num_goals, size))
-    text = [f"goal {i}" for i in range(num_goals)]
-    return make_goal_table(text, 0, 0, np.zeros((num_goals, 9), np.int32), vector)
-
-
-def random_buffer(seed=0, continuous=False):
-    sources = [(random_rollouts(seed, continuous=continuous), 0.5)]
-    sources.append((random_rollouts(seed + 1, continuous=continuous), 0.5))
-    return make_buffer(sources, goal_table(), None if continuous else 4)
-
-
-def one_step_rollouts(actions, rewards, terminated=True, next_observation=None):
-    """Rollouts of one transition each from one observation under one goal: a bandit."""
-    n = len(actions)
-    observations = np.zeros((n, 2, 2), np.float32)
-    if next_observation is not None:
-        observations[:, 1] = next_observation
-    return Rollouts(
-        observations,
-        np.asarray(actions, np.int32)[:, None],
-        np.asarray(rewards, np.float32)[:, None],
-        np.ones(n, np.int32),
-        np.full(n, terminated),
-        np.zeros(n, np.int32),
-        np.zeros(n, bool),
-    )
-
-
-def advance(state, buffer, count, learner):
-    return update_many(state, buffer, np.int32(count), learner=learner)
-
-
-@functools.partial(jax.jit, static_argnames="learner")
-def update(learner, state, batch, key):
-    return learner.update(state, batch, key)
-
-
-def raw(state):
-    return jax.tree.map(np.asarray, dataclasses.replace(state, key=jax.random.key_data(state.key)))
-
-
-def assert_same(a, b):
-    jax.tree.map(np.testing.assert_array_equal, raw(a), raw(b))
-
-
-def differs(a, b):
-    pairs = zip(jax.tree.leaves(raw(a)), jax.tree.leaves(raw(b)))
-    return any(not np.array_equal(x, y) for x, y in pairs)
 
 
 # ---------------------------------------------------------------------------------------------------------- buffer
@@ -160,7 +98,7 @@ def test_buffer_errors_name_the_fault(sources, goals, message):
 
 
 def test_unknown_names_are_told():
-    with pytest.raises(ValueError, match=r"td4.*bc, td3bc"):
+    with pytest.raises(ValueError, match=r"td4.*awac, bc, combo, cql, iql, td3bc"):
         make_learner("td4")
     with pytest.raises(ValueError, match="alpha_bc"):
         make_learner("td3bc", alpha_bc=1.0)
@@ -501,8 +439,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name, tmp_path):
         train(learner, buffer, [0, 2], 20, checkpoint_dir=tmp_path / "run", **settings)
 
 
-def test_nothing_is_compiled_after_the_first_call():
-    learner, buffer = make_learner("td3bc", **SMALL["td3bc"], tau=0.011), random_buffer()
+@pytest.mark.parametrize("name", sorted(LEARNERS))
+def test_nothing_is_compiled_after_the_first_call(name):
+    learner, buffer = make_learner(name, **SMALL[name]), random_buffer()
     compiled = []
 
     def progress(done, total, **metrics):
@@ -519,7 +458,7 @@ def test_a_new_state_holds_no_buffer_twice():
         leaves = [x for x in jax.tree.leaves(raw_device(state)) if x.size > 1]
         assert len({x.unsafe_buffer_pointer() for x in leaves}) == len(leaves)
         after, _ = advance(state, buffer, 1, learner)
-        assert jax.tree.leaves(state.policy)[0].is_deleted()
+        assert jax.tree.leaves(state)[0].is_deleted()
         assert not buffer.observations.is_deleted() and not jax.tree.leaves(after)[0].is_deleted()
 
 

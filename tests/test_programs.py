@@ -23,6 +23,7 @@ def run(*args):
         ("--preset=huge", "smoke"),
         ("--seeds=0", "seeds"),
         ("--alog=bc", "alog"),
+        ("--compat=yes", "kalm"),
     ],
 )
 def test_a_wrong_flag_names_itself_and_the_mend(flag, mend, tmp_path):

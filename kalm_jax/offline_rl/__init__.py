@@ -1,20 +1,32 @@
 """Offline RL: one short file per algorithm, shared networks, one training loop. It sees goal vectors, never text."""
 
+from kalm_jax.offline_rl.awac import AWACConfig
 from kalm_jax.offline_rl.bc import BCConfig
 from kalm_jax.offline_rl.buffer import Buffer, make_buffer, one_to_one, sample
+from kalm_jax.offline_rl.combo import COMBOConfig
+from kalm_jax.offline_rl.cql import CQLConfig
+from kalm_jax.offline_rl.iql import IQLConfig
 from kalm_jax.offline_rl.learner import LEARNERS, Learner, make_learner
 from kalm_jax.offline_rl.networks import Batch, Spec
+from kalm_jax.offline_rl.presets import KALM_SETTINGS, every_end_terminal, kalm_learner
 from kalm_jax.offline_rl.td3bc import TD3BCConfig
 from kalm_jax.offline_rl.train import state_of, train
 
 __all__ = [
+    "KALM_SETTINGS",
     "LEARNERS",
+    "AWACConfig",
     "BCConfig",
     "Batch",
     "Buffer",
+    "COMBOConfig",
+    "CQLConfig",
+    "IQLConfig",
     "Learner",
     "Spec",
     "TD3BCConfig",
+    "every_end_terminal",
+    "kalm_learner",
     "make_buffer",
     "make_learner",
     "one_to_one",

@@ -5,11 +5,20 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from kalm_jax.offline_rl import bc, td3bc
+from kalm_jax.offline_rl import awac, bc, combo, cql, discrete_cql, iql, td3bc
 from kalm_jax.offline_rl.networks import Batch, Spec
 
-LEARNERS = {"bc": (bc, bc.BCConfig), "td3bc": (td3bc, td3bc.TD3BCConfig)}
+LEARNERS = {
+    "awac": (awac, awac.AWACConfig),
+    "bc": (bc, bc.BCConfig),
+    "combo": (combo, combo.COMBOConfig),
+    "cql": (cql, cql.CQLConfig),
+    "iql": (iql, iql.IQLConfig),
+    "td3bc": (td3bc, td3bc.TD3BCConfig),
+}
 """Name -> (module with `init`, `update` and `act`, configuration class)."""
+DISCRETE = {"cql": discrete_cql}
+"""Learners that have another module for discrete actions."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +35,19 @@ class Learner:
 
     def init(self, key, spec: Spec):
         """The state before the first update, a flat pytree with all that a resume needs."""
-        return LEARNERS[self.name][0].init(self.config, key, spec)
+        return self._module(spec).init(self.config, key, spec)
 
     def update(self, state, batch: Batch, key):
         """(state, metrics) after one update; pure, all randomness comes from `key`."""
-        return LEARNERS[self.name][0].update(self.config, state, batch, key)
+        return self._module(state.spec).update(self.config, state, batch, key)
 
     def act(self, state, observation, goal_vector, key, greedy: bool):
         """Actions for observations (B, D) and goal vectors (B, E); `greedy` is a Python bool."""
-        return LEARNERS[self.name][0].act(self.config, state, observation, goal_vector, key, greedy)
+        return self._module(state.spec).act(self.config, state, observation, goal_vector, key, greedy)
+
+    def _module(self, spec: Spec):
+        module = LEARNERS[self.name][0]
+        return DISCRETE.get(self.name, module) if spec.discrete else module
 
 
 def make_learner(name: str, **overrides) -> Learner:

@@ -60,7 +60,8 @@ def train(
 
     Raises:
       FloatingPointError: a loss is not finite; the last checkpoint is untouched.
-      ValueError: unknown way, repeated seeds, or a checkpoint made with another learner, other seeds or other data.
+      ValueError: unknown way, repeated seeds, too few updates for COMBO, or a checkpoint made with another learner,
+        other seeds or other data.
     """
     way = way or ("threads" if jax.default_backend() == "cpu" else "vmap")
     seeds = [int(seed) for seed in seeds]
@@ -70,6 +71,12 @@ def train(
         raise ValueError(f"seeds are {seeds}, want at least one and no two alike")
     if min(num_updates, updates_per_call, checkpoint_every) < 1:
         raise ValueError("num_updates, updates_per_call and checkpoint_every must be at least 1")
+    first = getattr(learner.config, "dynamics_updates", 0)
+    if num_updates <= first:
+        raise ValueError(
+            f"{learner.name} trains its world in the first {first} updates and its policy after them, but num_updates "
+            f"is {num_updates}: lower dynamics_updates or train longer"
+        )
     state, curve, done = init_states(learner, buffer, seeds), [], 0
     checkpoints = None
     if checkpoint_dir is not None:
@@ -213,7 +220,7 @@ class _Segment:
 
 def _fingerprint(learner: Learner, buffer: Buffer, seeds) -> dict:
     """What a checkpoint must agree with to be continued, as plain JSON values."""
-    config = {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(learner.config).items()}
+    config = {k: _plain(v) for k, v in dataclasses.asdict(learner.config).items()}
     data = [float(np.asarray(x, np.float64).sum()) for x in (buffer.observations, buffer.reward, buffer.goal_vectors)]
     shares = np.asarray(buffer.share_end).tolist()
     return {
@@ -224,6 +231,13 @@ def _fingerprint(learner: Learner, buffer: Buffer, seeds) -> dict:
         "shares": shares,
         "sums": data,
     }
+
+
+def _plain(value):
+    """A setting as a JSON value: a function, such as COMBO's `terminal`, by its name."""
+    if callable(value):
+        return getattr(value, "__qualname__", type(value).__qualname__)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _cores() -> int:
