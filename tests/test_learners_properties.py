@@ -64,8 +64,8 @@ def test_every_part_of_a_transition_matters_together_with_the_others(name, discr
     after, _ = step(learner, state, batch, np.arange(8))
     for field in dataclasses.fields(batch):
         values = getattr(batch, field.name)
-        if values is None:
-            continue
+        if field.name == "own":
+            continue  # all 1 here: see test_relabel.py
         mixed = dataclasses.replace(batch, **{field.name: values[ORDER]})
         changed = differs(step(learner, state, mixed, np.arange(8))[0], after)
         ignored = name == "bc" and field.name in ("reward", "next_observation", "terminal")

@@ -252,6 +252,7 @@ def joined(batch: Batch, imagined: Batch | None) -> Batch:
     """The transitions of both, the batch's first."""
     if imagined is None:
         return batch
+    imagined = dataclasses.replace(imagined, own=None if batch.own is None else jnp.ones_like(imagined.reward))
     return jax.tree.map(lambda x, y: jnp.concatenate([x, y]), batch, imagined)
 
 
