@@ -19,6 +19,8 @@ Expert = Callable[[np.ndarray], np.ndarray]
 
 _HINGE = np.array([-0.185, -0.1, 0.0])
 """The door's hinge in metres from the safe's middle."""
+_LEAD = 0.2
+"""Radians by which the pull is turned inwards; the hand follows late."""
 
 
 def make_expert(name: str) -> Expert:
@@ -64,17 +66,20 @@ def _move(hand, to, grip: float) -> np.ndarray:
 
 
 def _unlock(observation) -> np.ndarray:
-    """Turns the lock's lever from hanging down to pointing right."""
-    hand, lock = observation[HAND], observation[entity_slot("lock")][:3]
-    beside = lock + np.array([-0.04, -0.02, -0.03])
+    """Turns the lock's lever from hanging down to pointing right, without running into it from the right."""
+    hand, lever = observation[HAND], observation[entity_slot("lock")][:3]
+    beside = lever + np.array([-0.04, -0.02, -0.03])
+    if hand[0] > beside[0] + 0.02:
+        return _move(hand, beside - [0.0, 0.05, 0.0], 1.0)
     if np.linalg.norm(hand[:2] - beside[:2]) > 0.02:
         return _move(hand, beside, 1.0)
-    return _move(hand, beside + np.array([0.1, 0.0, 0.01]), 1.0)
+    return _move(hand, beside + [0.1, 0.0, 0.01], 1.0)
 
 
 def _pull_open(observation) -> np.ndarray:
-    """Pulls the door open by the lever, which the fingers hold once it is turned, round the door's hinge."""
+    """Pulls the door round its hinge by the lever, which the fingers hold once it is turned."""
     hinge = observation[TARGET] - HANDLE_TARGET["locked-door-open"] + _HINGE
     radial = observation[entity_slot("lock")][:2] - hinge[:2]
-    opening = np.array([radial[1], -radial[0]]) / np.linalg.norm(radial)  # clockwise from above
-    return np.append(np.clip(4.0 * opening, -1.0, 1.0), [0.0, 1.0])
+    angle = np.arctan2(radial[1], radial[0]) - np.pi / 2 - _LEAD  # clockwise from above
+    opening = np.array([np.cos(angle), np.sin(angle)])
+    return np.append(opening / np.abs(opening).max(), [0.0, 1.0])
