@@ -14,10 +14,12 @@ MuJoCo is imported when a simulator is constructed, not with this module.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import NamedTuple
 
 import numpy as np
 
+from kalm_jax.envs.metaworld_camera import Camera
 from kalm_jax.envs.metaworld_tasks import ACTION_DIM, compose_observation, task_of
 
 _HELD = ("body_pos", "site_pos")
@@ -47,18 +49,11 @@ class Snapshot(NamedTuple):
 class TaskSimulator:
     """One Meta-world task. `reset` starts an episode, `step` goes on; `save` and `load` switch between episodes."""
 
-    def __init__(self, name: str, render_mode: str | None = None, render_size: int = 256, camera: str = "corner2"):
-        """Builds the scene (0.2 s, 5 to 20 MB); ValueError for an unknown task.
-
-        Args:
-          render_mode: None or "rgb_array".
-          render_size: width and height of a picture in pixels. camera: one of the package's cameras.
-        """
+    def __init__(self, name: str):
+        """Builds the scene (0.2 s, 5 to 20 MB); ValueError for an unknown task."""
         self.task = task_of(name)
-        self._env = _environment_class(name)(
-            render_mode=render_mode, camera_name=camera, width=render_size, height=render_size
-        )
-        env = self._env
+        self._camera: Camera | None = None
+        env = self._env = _environment_class(name)()
         env._set_task_called, env._partially_observable, env.seeded_rand_vec = True, False, True
         env.max_path_length = np.iinfo(np.int64).max  # the horizon is the caller's
         env.__dict__.pop("sawyer_observation_space", None)
@@ -112,11 +107,14 @@ class TaskSimulator:
         if action.shape != (ACTION_DIM,) or not np.isfinite(action).all():
             raise ValueError(f"action {action.tolist()}: want {ACTION_DIM} finite numbers in [-1, 1]")
         _, reward, _, _, info = self._env.step(np.clip(action, -1.0, 1.0))
-        return StepResult(self.observation(), float(reward), bool(info["success"]))
+        return StepResult(self._compose(self._env._prev_obs), float(reward), bool(info["success"]))
 
     def observation(self) -> np.ndarray:
         """The current observation (91,) float32."""
-        now = self._env._get_curr_obs_combined_no_goal()  # hand 3, opening 1, two poses of 7
+        return self._compose(self._env._get_curr_obs_combined_no_goal())
+
+    def _compose(self, now) -> np.ndarray:
+        """From the package's current frame (18,): hand 3, opening 1, two poses of 7."""
         poses = list(now[4:].reshape(2, 7)[: len(self.task.entities)])
         if "wall" in self.task.entities:
             wall = self._env.data.body("wall")
@@ -146,24 +144,29 @@ class TaskSimulator:
         mujoco.mj_getState(self._env.model, self._env.data, physics, what)
         return physics
 
-    def picture(self) -> np.ndarray:
-        """(size, size, 3) uint8; RuntimeError with the mend where the machine has no OpenGL."""
-        try:
-            frame = self._env.render()
-        except Exception as error:
-            raise RuntimeError(
-                "MuJoCo found no OpenGL to draw with: install EGL (Debian: libegl1 libegl-mesa0 libgl1-mesa-dri) or "
-                "OSMesa (libosmesa6) and set MUJOCO_GL=egl or MUJOCO_GL=osmesa before Python starts"
-            ) from error
-        return np.asarray(frame, np.uint8)
+    def picture(self, camera: str = "corner2", size: int = 256) -> np.ndarray:
+        """(size, size, 3) uint8 from one of `metaworld_camera.CAMERAS`; RuntimeError where the machine has no OpenGL."""
+        if self._camera is None:
+            self._camera = Camera(self._env.model, camera, size)
+        return self._camera.picture(self._env.data)
 
     def close(self) -> None:
-        """Frees the renderer."""
-        self._env.close()
+        """Frees the camera."""
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
 
 
 def _environment_class(name: str):
     """The class of a task's scene in the package, or one of ours."""
+    try:
+        importlib.import_module("mujoco")
+    except Exception as error:  # with MUJOCO_GL=osmesa and no OSMesa, the import fails in PyOpenGL's depths
+        raise RuntimeError(
+            f"MuJoCo cannot be imported ({type(error).__name__}: {error}); MUJOCO_GL is "
+            f"{os.environ.get('MUJOCO_GL', 'not set')!r}: unset it, or install what it names (Debian: libegl1 "
+            "libegl-mesa0 libgl1-mesa-dri, or libosmesa6)"
+        ) from error
     if not task_of(name).package:
         scenes = importlib.import_module("kalm_jax.envs.metaworld_scenes")
         return {"make-coffee": scenes.MakeCoffee, "locked-door-open": scenes.LockedDoorOpen}[name]

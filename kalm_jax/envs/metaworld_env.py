@@ -19,6 +19,7 @@ import numpy as np
 from kalm_jax.envs import metaworld_language as language
 from kalm_jax.envs.language import Sentence, normalise
 from kalm_jax.envs.metaworld import TaskSimulator
+from kalm_jax.envs.metaworld_camera import CAMERAS
 from kalm_jax.envs.metaworld_distractors import MODES, Distractor
 from kalm_jax.envs.metaworld_goals import FAMILIES, SUCCESS_REWARD, make_goal
 from kalm_jax.envs.metaworld_tasks import ACTION_DIM, OBSERVATION_DIM
@@ -26,7 +27,6 @@ from kalm_jax.envs.metaworld_tasks import ACTION_DIM, OBSERVATION_DIM
 _OPTIONS = ("instruction", "task")
 _BOUND = 5.0
 """Metres; nothing is observed beyond, also when an object has been thrown off the bench."""
-_CAMERAS = ("corner", "corner2", "corner3", "corner4", "topview", "behindGripper", "gripperPOV")
 
 
 class _Play(NamedTuple):
@@ -56,8 +56,8 @@ class MetaworldEnv(gymnasium.Env):
         """
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode {render_mode!r}: want None or 'rgb_array'")
-        if camera not in _CAMERAS:
-            raise ValueError(f"camera {camera!r}: want one of {', '.join(_CAMERAS)}")
+        if camera not in CAMERAS:
+            raise ValueError(f"camera {camera!r}: want one of {', '.join(CAMERAS)}")
         if distractor not in MODES:
             raise ValueError(f"distractor {distractor!r}: want one of {', '.join(MODES)}")
         entries = language.validation_sentences() if level == "validation" else language.sentences(level)
@@ -67,7 +67,7 @@ class MetaworldEnv(gymnasium.Env):
         self.level, self.task, self.distractor, self.render_mode = level, task, distractor, render_mode
         self._names = names if task is None else (task,)
         self._sentences = {name: [entry for entry in entries if entry.family == name] for name in self._names}
-        self._drawing = {"render_mode": render_mode, "render_size": render_size, "camera": camera}
+        self._drawing = {"camera": camera, "size": render_size}
         self._simulators: dict[str, TaskSimulator] = {}
         self._play: _Play | None = None
         self._native = 0.0
@@ -91,7 +91,7 @@ class MetaworldEnv(gymnasium.Env):
         super().reset(seed=seed)
         sentence = self._choose(options or {})
         if sentence.family not in self._simulators:
-            self._simulators[sentence.family] = TaskSimulator(sentence.family, **self._drawing)
+            self._simulators[sentence.family] = TaskSimulator(sentence.family)
         simulator = self._simulators[sentence.family]
         observation = simulator.reset(self.np_random)
         self._play = _Play(sentence, simulator, Distractor(self.distractor, self.np_random, observation))
@@ -125,7 +125,7 @@ class MetaworldEnv(gymnasium.Env):
 
     def render(self):
         """(render_size, render_size, 3) uint8, or None without a render mode; RuntimeError without OpenGL."""
-        return None if self.render_mode is None else self._started().simulator.picture()
+        return None if self.render_mode is None else self._started().simulator.picture(**self._drawing)
 
     def close(self):
         """Frees the simulators and their renderers."""

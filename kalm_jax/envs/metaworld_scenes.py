@@ -95,8 +95,6 @@ class LockedDoorOpen(_TwoStages, SawyerDoorUnlockEnvV3):
         bolt = spec.add_equality(name="bolt", type=mujoco.mjtEq.mjEQ_JOINT, objtype=mujoco.mjtObj.mjOBJ_JOINT)
         bolt.name1, bolt.active = "doorjoint", True
         model = spec.compile()
-        model.vis.global_.offwidth = max(model.vis.global_.offwidth, self.width)
-        model.vis.global_.offheight = max(model.vis.global_.offheight, self.height)
         return model, mujoco.MjData(model)
 
     def reset_model(self):
