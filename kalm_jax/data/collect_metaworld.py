@@ -106,9 +106,7 @@ def collect(
     return validate(rollouts, len(goals), name="collected rollouts"), goals
 
 
-def attempts(
-    task: str, num: int, seed: int, noise: float = 0.0, processes: int | None = None
-) -> list[Recorded]:
+def attempts(task: str, num: int, seed: int, noise: float = 0.0, processes: int | None = None) -> list[Recorded]:
     """`num` attempts of a task's expert, failures among them; the same for any number of processes."""
     found: list = [None] * num
     for places, recorded in _record_all((task,), np.zeros(num, int), seed, noise, "none", True, processes):

@@ -145,7 +145,7 @@ class TaskSimulator:
         return physics
 
     def picture(self, camera: str = "corner2", size: int = 256) -> np.ndarray:
-        """(size, size, 3) uint8 from one of `metaworld_camera.CAMERAS`; RuntimeError where the machine has no OpenGL."""
+        """(size, size, 3) uint8 from one of `metaworld_camera.CAMERAS`; RuntimeError where there is no OpenGL."""
         if self._camera is None:
             self._camera = Camera(self._env.model, camera, size)
         return self._camera.picture(self._env.data)

@@ -23,7 +23,7 @@ def default_processes() -> int:
 
 
 class Episodes:
-    """Episodes in this process; the work of one worker. Episodes are known by the numbers that they were started with."""
+    """Episodes in this process, known by the numbers that they were started with: the work of one worker."""
 
     def __init__(self, distractor: str):
         self._distractor = distractor
@@ -103,7 +103,7 @@ class MetaworldSimulator:
             self._workers.append((worker, ours))
 
     def start(self, episodes) -> MetaworldPlay:
-        """Begins evaluation episodes (`evaluation.Episodes` whose `states` (n,) are seeds); see `evaluation.evaluate`."""
+        """Begins `evaluation.Episodes`, whose `states` (n,) are seeds here; see `evaluation.evaluate`."""
         return self.begin(episodes.family, episodes.states)
 
     def begin(self, family, seeds) -> MetaworldPlay:
@@ -170,7 +170,9 @@ class MetaworldPlay:
         reached = np.zeros(len(self._numbers), bool)
         if np.any(active):
             numbers = self._numbers[active]
-            self.states[active], reached[active] = self._simulator.call("step", numbers, OBSERVATION_DIM, actions[active])
+            self.states[active], reached[active] = self._simulator.call(
+                "step", numbers, OBSERVATION_DIM, actions[active]
+            )
         return reached
 
     def close(self) -> None:

@@ -27,7 +27,9 @@ def make_expert(name: str) -> Expert:
     """The expert of a task, deterministic and without memory; ValueError for an unknown task."""
     task = task_of(name)
     if name == "make-coffee":
-        return _stages(name, _package_expert("coffee-push", "coffee"), _package_expert("coffee-button", task.entities[1]))
+        return _stages(
+            name, _package_expert("coffee-push", "coffee"), _package_expert("coffee-button", task.entities[1])
+        )
     if name == "locked-door-open":
         return _stages(name, _unlock, _pull_open)
     return _package_expert(task.package, *(entity for entity in task.entities if entity != "wall"))
@@ -73,7 +75,7 @@ def _unlock(observation) -> np.ndarray:
         return _move(hand, beside - [0.0, 0.05, 0.0], 1.0)
     if np.linalg.norm(hand[:2] - beside[:2]) > 0.02:
         return _move(hand, beside, 1.0)
-    return _move(hand, beside + [0.1, 0.0, 0.01], 1.0)
+    return _move(hand, beside + np.array([0.1, 0.0, 0.01]), 1.0)
 
 
 def _pull_open(observation) -> np.ndarray:

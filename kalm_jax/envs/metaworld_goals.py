@@ -63,7 +63,7 @@ _OFFSET = {
     "reach": FINGERTIPS,
     "reach-wall": FINGERTIPS,
     "faucet-open": (-0.04, 0.0, 0.03),
-    # The nail is in where it has slid 9 cm of its 10, 1 cm short of the target location: from there on, up to 9 cm past.
+    # The nail is in from 9 cm of its 10 on, 1 cm short of the target location: this accepts -1 to 9 cm past it.
     "hammer": (0.0, -0.04, 0.0),
 }
 _STAGE = {"make-coffee": (0.0, 0.0, 1.0, 0.15), "locked-door-open": (0.0, -1.0, 0.0, -0.58)}

@@ -19,11 +19,10 @@ from kalm_jax.envs.metaworld_goals import (
     FINISHED_STAGE,
     HANDLE_TARGET,
     SUCCESS_REWARD,
-    distance,
     last_stage,
     satisfied,
 )
-from kalm_jax.envs.metaworld_tasks import HAND, NAMES, OPENING, TARGET, entity_slot, task_of
+from kalm_jax.envs.metaworld_tasks import HAND, NAMES, OPENING, TARGET, entity_slot
 
 _LEFT_PAD, _RIGHT_PAD = (0.0021, 0.0439), (0.0082, -0.0559)
 """y of the pads beyond the hand's, in metres: constant and slope in the opening (fitted; 1.7 mm RMS)."""
@@ -36,7 +35,7 @@ _BUTTON_TRAVEL = 0.093
 
 
 class _Scene(NamedTuple):
-    """States after each step: positions (N, T, 3), opening and pads' y (N, T), actions (N, T, 4); first state (N, 1)."""
+    """After each step: places (N, T, 3), opening and pads' y (N, T); actions (N, T, 4), first state (N, 1, D)."""
 
     hand: np.ndarray
     opening: np.ndarray
@@ -187,7 +186,9 @@ def _push_wall(s: _Scene) -> np.ndarray:
 
 
 def _pick_place_wall(s: _Scene) -> np.ndarray:
-    midpoint = np.stack([s.target[..., 0], np.full_like(s.target[..., 0], 0.77), np.full_like(s.target[..., 0], 0.25)], -1)
+    midpoint = np.stack(
+        [s.target[..., 0], np.full_like(s.target[..., 0], 0.77), np.full_like(s.target[..., 0], 0.25)], -1
+    )
     thing, start, away, first, second = _past_wall(s, midpoint, np.array([1.0, 1.0, 3.0]))
     _, gripping = _caging(s, thing, start, 0.015, 0.05, 0.005)
     lifted = (_norm(thing - s.tips) < 0.02) & (s.opening > 0) & (thing[..., 2] - 0.015 > start[..., 2])
@@ -223,9 +224,7 @@ def _button_press_wall(s: _Scene) -> np.ndarray:
 def _door_unlock(s: _Scene) -> np.ndarray:
     lever, scale = s.at("lock"), np.array([0.25, 1.0, 0.5])
     pivot = s.target - np.array([0.1, -0.04, 0.0])
-    ready = _near(
-        _norm((s.hand + _SHOULDER - lever) * scale), 0.02, _norm((s.first_tips + _SHOULDER - pivot) * scale)
-    )
+    ready = _near(_norm((s.hand + _SHOULDER - lever) * scale), 0.02, _norm((s.first_tips + _SHOULDER - pivot) * scale))
     return 2.0 * ready + 8.0 * _near(np.abs(s.target[..., 0] - lever[..., 0]), 0.005, 0.1)
 
 

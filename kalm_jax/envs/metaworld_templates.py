@@ -78,7 +78,9 @@ UNSEEN_HARD = {
     "hammer": (
         *("hammer the nail into the block", "pick up the hammer and drive in the nail", "hit the nail with the hammer"),
     ),
-    "soccer": (*("kick the ball into the goal", "score a goal with the soccer ball", "push the soccer ball into the net"),),
+    "soccer": (
+        *("kick the ball into the goal", "score a goal with the soccer ball", "push the soccer ball into the net"),
+    ),
 }
 
 REPHRASE = {
