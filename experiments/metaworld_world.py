@@ -15,8 +15,9 @@ from __future__ import annotations
 import numpy as np
 from absl import app, flags
 
-from kalm_jax.data.collect_metaworld import Recorded, attempts
+from kalm_jax.data.collect_metaworld import attempts
 from kalm_jax.envs import metaworld_goals
+from kalm_jax.envs.metaworld_recording import Recorded
 from kalm_jax.envs.metaworld_rewards import dense_rewards
 from kalm_jax.envs.metaworld_tasks import NAMES, TASKS
 from kalm_jax.evaluation import wilson_interval

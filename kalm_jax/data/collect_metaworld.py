@@ -7,48 +7,23 @@ T = 100 steps, D = 91, A = 4.
 
 from __future__ import annotations
 
-import functools
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
 
 from kalm_jax.data.rollouts import LEVELS, GoalTable, Rollouts, make_goal_table, validate
 from kalm_jax.envs import metaworld_language as language
-from kalm_jax.envs.metaworld import TaskSimulator
 from kalm_jax.envs.metaworld_batch import default_processes
-from kalm_jax.envs.metaworld_distractors import MODES, Distractor
-from kalm_jax.envs.metaworld_experts import make_expert
+from kalm_jax.envs.metaworld_distractors import MODES
 from kalm_jax.envs.metaworld_goals import FAMILIES, SUCCESS_REWARD
+from kalm_jax.envs.metaworld_recording import Job, Recorded, record_job
 from kalm_jax.envs.metaworld_tasks import ACTION_DIM, HORIZON, LEVEL_TASKS, OBSERVATION_DIM
 
 NOISE = 0.3
 """Standard deviation of the noisiest attempts' actions, which range over [-1, 1]."""
-ATTEMPTS = 100
-"""Failures of one rollout in a row after which the collection is given up."""
 _CHUNK = 10
-
-
-class Recorded(NamedTuple):
-    """One attempt: observations (L+1, 91), executed actions (L, 4), native rewards (L,), and whether it succeeded."""
-
-    observations: np.ndarray
-    actions: np.ndarray
-    native: np.ndarray
-    success: np.ndarray
-
-
-class _Job(NamedTuple):
-    """What a process is to record: a task's rollouts at these places."""
-
-    task: str
-    places: tuple[int, ...]
-    seed: int
-    noise: float
-    distractor: str
-    keep_failures: bool
 
 
 def goals_of_level(level: str) -> GoalTable:
@@ -73,7 +48,7 @@ def collect(
     Args:
       seed: the same seed gives the same rollouts, whatever the number of processes.
       level: whose tasks and sentences; novel levels serve the upper bound that real data would give.
-      noise: see `record`. distractor: see `metaworld_distractors`; KALM's data have none.
+      noise: see `metaworld_recording.record`. distractor: see `metaworld_distractors`; KALM's data have none.
       processes: one for each core by default; with 1 everything happens in this process.
       progress: called as progress(done, total) when rollouts are finished.
 
@@ -83,7 +58,7 @@ def collect(
 
     Raises:
       ValueError: num_rollouts below 1, negative noise, an unknown level or distractor mode.
-      RuntimeError: an expert failed `ATTEMPTS` times in a row.
+      RuntimeError: an expert failed 100 times in a row.
     """
     if num_rollouts < 1 or noise < 0:
         raise ValueError(f"num_rollouts is {num_rollouts} and noise {noise}: want at least 1 rollout and noise >= 0")
@@ -123,54 +98,15 @@ def _record_all(tasks, order, seed, noise, distractor, keep_failures, processes)
     for index, task in enumerate(tasks):
         places = np.flatnonzero(order == index).tolist()
         chunks = (tuple(places[i : i + _CHUNK]) for i in range(0, len(places), _CHUNK))
-        jobs += [_Job(task, chunk, seed, noise, distractor, keep_failures) for chunk in chunks]
+        jobs += [Job(task, chunk, seed, noise, distractor, keep_failures) for chunk in chunks]
     processes = min(default_processes() if processes is None else processes, len(jobs))
     if processes <= 1:
         for job in jobs:
-            yield job.places, _record_chunk(job)
+            yield job.places, record_job(job)
         return
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        for job, episodes in zip(jobs, pool.map(_record_chunk, jobs), strict=True):
+        for job, episodes in zip(jobs, pool.map(record_job, jobs), strict=True):
             yield job.places, episodes
-
-
-@functools.cache
-def _simulator(task: str) -> TaskSimulator:
-    return TaskSimulator(task)
-
-
-def _record_chunk(job: _Job) -> list[Recorded]:
-    return [_record_one(job, place) for place in job.places]
-
-
-def _record_one(job: _Job, place: int) -> Recorded:
-    for attempt in range(ATTEMPTS):
-        rng = np.random.default_rng([job.seed, FAMILIES.index(job.task), place, attempt])
-        episode = record(_simulator(job.task), rng, job.noise, job.distractor)
-        if episode.success or job.keep_failures:
-            return episode
-    raise RuntimeError(f"{job.task}: the expert failed {ATTEMPTS} times in a row with noise {job.noise}; lower it")
-
-
-def record(simulator: TaskSimulator, rng: np.random.Generator, noise: float, distractor: str = "none") -> Recorded:
-    """One attempt of the task's expert.
-
-    Gaussian noise is added to its actions; its standard deviation is drawn for the attempt, between 0 and `noise`.
-    """
-    expert, observation = make_expert(simulator.task.name), simulator.reset(rng)
-    shown = Distractor(distractor, rng, observation)
-    level = noise * rng.random()
-    observations, actions, native = [shown.show(observation)], [], []
-    for _ in range(HORIZON):
-        action = np.clip(expert(observation) + level * rng.normal(size=ACTION_DIM), -1.0, 1.0)
-        observation, reward, success = simulator.step(action)
-        observations.append(shown.show(observation))
-        actions.append(action)
-        native.append(reward)
-        if success:
-            break
-    arrays = (np.array(x, np.float32) for x in (observations, actions, native))
-    return Recorded(*arrays, np.bool_(success))
 
 
 def _pack(episodes: list[Recorded], goal: np.ndarray) -> Rollouts:

@@ -17,8 +17,8 @@ broadcast against each other. Letters: N leading axes, D = 91.
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
+import sys
+
 import numpy as np
 
 from kalm_jax.envs.metaworld_tasks import NAMES, OBSERVATION_DIM, TARGET, entity_start
@@ -71,7 +71,9 @@ _STAGE = {"make-coffee": (0.0, 0.0, 1.0, 0.15), "locked-door-open": (0.0, -1.0, 
 
 
 def _namespace(*arrays):
-    return jnp if any(isinstance(x, jax.Array) for x in arrays) else np
+    # Processes that only simulate have not imported JAX, and then no array is one of its.
+    jax = sys.modules.get("jax")
+    return jax.numpy if jax and any(isinstance(x, jax.Array) for x in arrays) else np
 
 
 def make_goal(name: str) -> np.ndarray:
