@@ -115,7 +115,7 @@ def test_real_rollouts_are_realistic_and_spoilt_ones_are_not(collected):
         return {kind for kind in KINDS if found[kind][push, step - 1]}
 
     def lift(state):
-        state[puck][:3] = state[HAND] + (0.0, 0.15, 0.0)
+        state[puck][:3] = state[HAND] + (0.0, 0.26, 0.05)
 
     def tilt(state):
         state[puck][3:] *= 0.8
