@@ -28,6 +28,8 @@ _TOUCHING = ("door-lock", "door-unlock", "locked-door-open")
 """Tasks in which the hand, on its way to its start, touches the safe where this episode has it."""
 _FOREIGN = ("model", "data", "mujoco_renderer", "_np_random", "np_random")
 """Attributes of the package's environment that are no part of an episode."""
+_MOVING = ("_prev_obs", "_last_stable_obs", "_target_pos", "second_stage", "curr_path_length")
+"""Attributes that steps change."""
 
 
 class StepResult(NamedTuple):
@@ -39,11 +41,15 @@ class StepResult(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """An episode that can be gone on with later: physics, edited model arrays, attributes of the environment."""
+    """An episode that can be gone on with later: physics, and what the environment holds beside it.
+
+    The edited model arrays and most attributes belong to the whole episode and are shared by its snapshots.
+    """
 
     physics: np.ndarray
     model: tuple[np.ndarray, ...]
     attributes: dict
+    moving: dict
 
 
 class TaskSimulator:
@@ -66,6 +72,7 @@ class TaskSimulator:
         import mujoco
 
         env = self._env
+        self._physics_size = mujoco.mj_stateSize(env.model, mujoco.mjtState.mjSTATE_INTEGRATION)
         mujoco.mj_resetData(env.model, env.data)
         env._reset_hand()
         self._settled, self._init_tcp = self._physics(), env.init_tcp.copy()
@@ -99,6 +106,8 @@ class TaskSimulator:
         env._freeze_rand_vec = True
         env.reset_model()
         mujoco.mj_forward(env.model, env.data)
+        self._model = tuple(getattr(env.model, field).copy() for field in _HELD)
+        self._attributes = {k: v for k, v in vars(env).items() if k not in _FOREIGN + _MOVING}
         return self.observation()
 
     def step(self, action) -> StepResult:
@@ -123,25 +132,27 @@ class TaskSimulator:
 
     def save(self) -> Snapshot:
         """The episode as it is now."""
-        attributes = {k: v for k, v in vars(self._env).items() if k not in _FOREIGN}
-        return Snapshot(self._physics(), tuple(getattr(self._env.model, f).copy() for f in _HELD), attributes)
+        moving = {name: vars(self._env)[name] for name in _MOVING if name in vars(self._env)}
+        return Snapshot(self._physics(), self._model, self._attributes, moving)
 
     def load(self, snapshot: Snapshot) -> None:
         """Goes on with a saved episode of this simulator; the next step is bit for bit what it would have been."""
         import mujoco
 
         env = self._env
-        for field, values in zip(_HELD, snapshot.model):
-            getattr(env.model, field)[:] = values
+        if snapshot.attributes is not self._attributes:
+            for field, values in zip(_HELD, snapshot.model):
+                getattr(env.model, field)[:] = values
+            vars(env).update(snapshot.attributes)
+            self._model, self._attributes = snapshot.model, snapshot.attributes
         mujoco.mj_setState(env.model, env.data, snapshot.physics, mujoco.mjtState.mjSTATE_INTEGRATION)
-        vars(env).update(snapshot.attributes)
+        vars(env).update(snapshot.moving)
 
     def _physics(self) -> np.ndarray:
         import mujoco
 
-        what = mujoco.mjtState.mjSTATE_INTEGRATION
-        physics = np.zeros(mujoco.mj_stateSize(self._env.model, what))
-        mujoco.mj_getState(self._env.model, self._env.data, physics, what)
+        physics = np.empty(self._physics_size)
+        mujoco.mj_getState(self._env.model, self._env.data, physics, mujoco.mjtState.mjSTATE_INTEGRATION)
         return physics
 
     def picture(self, camera: str = "corner2", size: int = 256) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Many Meta-world episodes played side by side, in worker processes: what batches of actions are evaluated with.
 
-Each worker builds one simulator per task and switches it between its episodes, which costs 20 microseconds, so that the
+Each worker builds one simulator per task and switches it between its episodes, which costs little, so that the
 number of episodes is free. An episode is a function of its task, seed and actions, whatever the number of processes.
 """
 
