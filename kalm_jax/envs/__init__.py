@@ -2,6 +2,7 @@
 
   >>> import gymnasium, kalm_jax.envs
   >>> env = gymnasium.make("kalm/ClevrRobot-v0", level="offline")
+  >>> arm = gymnasium.make("kalm/Metaworld-v0", task="push", level="offline")
 
 No simulator is imported before an environment is made.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 
 def register_environments() -> None:
-    """Makes `kalm/ClevrRobot-v0` known to Gymnasium; calling it again changes nothing."""
+    """Makes `kalm/ClevrRobot-v0` and `kalm/Metaworld-v0` known to Gymnasium; calling it again changes nothing."""
     from gymnasium.envs.registration import register, registry
 
     if "kalm/ClevrRobot-v0" not in registry:
@@ -19,6 +20,12 @@ def register_environments() -> None:
             entry_point="kalm_jax.envs.clevr_env:ClevrRobotEnv",
             vector_entry_point="kalm_jax.envs.clevr_env:ClevrRobotVectorEnv",
             max_episode_steps=50,
+        )
+    if "kalm/Metaworld-v0" not in registry:
+        register(
+            id="kalm/Metaworld-v0",
+            entry_point="kalm_jax.envs.metaworld_env:MetaworldEnv",
+            max_episode_steps=100,
         )
 
 

@@ -17,7 +17,7 @@ import os
 
 import numpy as np
 
-from kalm_jax.envs.clevr_goals import BALLS, PUSHES
+from kalm_jax.envs.clevr_goals import BALLS, MOVE, PUSHES, success
 
 NUM_ACTIONS = len(BALLS) * len(PUSHES)
 OBSERVATION_DIM = 2 * len(BALLS)
@@ -200,6 +200,10 @@ class ClevrSimulator:
             after[i : i + _CHUNK] = self._roll(start[i : i + _CHUNK], direction[i : i + _CHUNK])
         return after
 
+    def start(self, episodes) -> ClevrPlay:
+        """Begins evaluation episodes (`evaluation.Episodes`), which are stepped together; see `evaluation.evaluate`."""
+        return ClevrPlay(self, episodes)
+
     def _roll(self, start, force) -> np.ndarray:
         """States (n, 69) after `SUBSTEPS` physics steps from `start` (n, 70) under a constant `force` (n, 2)."""
         n = len(start)
@@ -219,3 +223,30 @@ class ClevrSimulator:
 
     def __exit__(self, *_) -> None:
         self.close()
+
+
+class ClevrPlay:
+    """Evaluation episodes that are being played, one on each table.
+
+    Attributes:
+      states: (n, 69) float64, what policies see.
+      horizon: (n,) int, pushes allowed: one for a `move` goal.
+    """
+
+    def __init__(self, simulator: ClevrSimulator, episodes):
+        self._simulator, self._family, self._goal = simulator, episodes.family, episodes.array
+        self.states = episodes.states.copy()
+        self.horizon = np.where(self._family == MOVE, 1, HORIZON)
+
+    def step(self, active, actions) -> np.ndarray:
+        """Pushes where `active` (n,) bool; `actions` (n,) int are ignored elsewhere. Returns successes (n,) bool."""
+        before, actions = self.states[active], np.asarray(actions)[active]
+        after = self._simulator.push(before, actions)
+        reached = np.zeros(len(self.states), bool)
+        judged = (self._family[active], self._goal[active], observation_of(before), actions, observation_of(after))
+        reached[active] = success(*judged)
+        self.states[active] = after
+        return reached
+
+    def close(self) -> None:
+        """Nothing is held beyond the states."""

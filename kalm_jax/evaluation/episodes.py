@@ -17,7 +17,7 @@ class Episodes:
     """What is to be played: n initial states, each with a goal that does not hold yet.
 
     Attributes:
-      states: (n, 69) float64 initial states.
+      states: what the simulator starts from: (n, 69) float64 states of CLEVR-Robot, (n,) integer seeds of Meta-world.
       goal: (n,) int32 index into `goals`.
       goals: every sentence of the level, in the order of `language.sentences`; vectors are empty until `with_vectors`.
     """
@@ -36,7 +36,7 @@ class Episodes:
 
     @property
     def array(self) -> np.ndarray:
-        """(n, 9) int32, what each episode's success test reads."""
+        """(n, 9) int32 or (n, 12) float32, what each episode's success test reads."""
         return np.asarray(self.goals.array)[self.goal]
 
     def with_vectors(self, vector) -> Episodes:
@@ -58,7 +58,7 @@ def make_episodes(level: str, num: int, seed: int) -> Episodes:
     template = np.array([s.template for s in language.sentences(level)])
     sizes = num // len(families) + (np.arange(len(families)) < num % len(families))
     goal = np.concatenate(
-        [_spread(rng, np.flatnonzero(goals.family == f), template, size) for f, size in zip(families, sizes)]
+        [spread(rng, np.flatnonzero(goals.family == f), template, size) for f, size in zip(families, sizes)]
     ).astype(np.int32)
     states = sample_states(rng, num)
     while True:
@@ -68,7 +68,7 @@ def make_episodes(level: str, num: int, seed: int) -> Episodes:
         states[solved] = sample_states(rng, int(solved.sum()))
 
 
-def _spread(rng: np.random.Generator, members: np.ndarray, template: np.ndarray, size: int) -> np.ndarray:
+def spread(rng: np.random.Generator, members: np.ndarray, template: np.ndarray, size: int) -> np.ndarray:
     """`size` of the goals `members`, as evenly over templates as can be, without repeats until all are used."""
     chosen = []
     while sum(map(len, chosen)) < size:

@@ -1,6 +1,6 @@
 """Policies that evaluation can play: a trained learner, the random floor, the lookahead ceiling.
 
-A policy is called as policy(episodes, states (n, 69), active (n,) bool, step) and answers (n,) actions; those of
+A policy is called as policy(episodes, states (n, S), active (n,) bool, step) and answers (n,) actions; those of
 episodes that are not active are ignored. It draws its randomness from its own seed and the step, and from nothing else.
 """
 
@@ -42,8 +42,13 @@ def lookahead_policy(simulator: ClevrSimulator, seed: int, epsilon: float = 0.05
     return act
 
 
-def learner_policy(learner: Learner, state, greedy: bool, seed: int) -> Policy:
-    """A trained learner; `state` is that of one seed (`offline_rl.state_of`). The episodes need goal vectors."""
+def learner_policy(
+    learner: Learner, state, greedy: bool, seed: int, observe: Callable[[np.ndarray], np.ndarray] = observation_of
+) -> Policy:
+    """A trained learner; `state` is that of one seed (`offline_rl.state_of`). The episodes need goal vectors.
+
+    `observe` makes observations of the simulator's states; Meta-world's states are observations: `np.asarray`.
+    """
     key = jax.random.key(seed)
 
     def act(episodes, states, active, step):
@@ -55,7 +60,7 @@ def learner_policy(learner: Learner, state, greedy: bool, seed: int) -> Policy:
             )
         # All rows, active or not: one shape means one compilation, and a row's randomness does not hang on the others.
         draw = jax.random.fold_in(key, step)
-        return np.asarray(_act(state, observation_of(states), vectors[episodes.goal], draw, learner, greedy))
+        return np.asarray(_act(state, observe(states), vectors[episodes.goal], draw, learner, greedy))
 
     return act
 

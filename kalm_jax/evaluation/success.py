@@ -1,4 +1,4 @@
-"""Success by level: policies play episodes in lock step in the simulator; tidy result rows and their summary."""
+"""Success by level: policies play episodes in lock step in a simulator; tidy result rows and their summary."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from kalm_jax.data.rollouts import LEVELS
 from kalm_jax.envs import clevr_goals
-from kalm_jax.envs.clevr import HORIZON, ClevrSimulator, observation_of
+from kalm_jax.envs.clevr import HORIZON
 from kalm_jax.evaluation.episodes import Episodes
 from kalm_jax.evaluation.intervals import pooled_interval
 from kalm_jax.evaluation.policies import Policy
@@ -36,41 +37,61 @@ class EpisodeResults:
     steps: np.ndarray
 
 
+class Play(Protocol):
+    """Evaluation episodes that are being played side by side in one simulator.
+
+    Attributes:
+      states: (n, S) what policies see.
+      horizon: (n,) int, steps allowed.
+    """
+
+    states: np.ndarray
+    horizon: np.ndarray
+
+    def step(self, active: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Steps the episodes where `active` (n,) bool; successes (n,) bool, False where not active."""
+
+    def close(self) -> None:
+        """Lets go of what the simulator keeps for these episodes."""
+
+
+class Simulator(Protocol):
+    """A world's simulator as evaluation needs it: `envs.clevr.ClevrSimulator`, `envs.metaworld_batch`."""
+
+    def start(self, episodes: Episodes) -> Play:
+        """Begins the episodes."""
+
+
 def evaluate(
-    policies: Sequence[Policy], episodes: Sequence[Episodes], simulator: ClevrSimulator, horizon: int = HORIZON
+    policies: Sequence[Policy], episodes: Sequence[Episodes], simulator: Simulator, horizon: int | None = None
 ) -> list[EpisodeResults]:
-    """Plays every policy on its episodes, all together: one call of the simulator per step for all that still run.
+    """Plays every policy on its episodes, in lock step.
 
     Args:
       policies: see `evaluation.policies`; one for each training seed, arm and action choice, say.
       episodes: those of each policy; the same object may stand there several times.
-      simulator: steps the states.
-      horizon: pushes allowed; a `move` goal has one.
+      simulator: starts and steps episodes.
+      horizon: steps allowed, at most; None for the world's own limit.
 
     An episode ends at its first success. Results do not depend on which policies are played together.
     """
     if len(policies) != len(episodes):
         raise ValueError(f"{len(policies)} policies and {len(episodes)} sets of episodes: want one set for each policy")
-    states = [played.states.copy() for played in episodes]
-    limits = [np.where(played.family == clevr_goals.MOVE, 1, horizon) for played in episodes]
-    success = [np.zeros(len(played), bool) for played in episodes]
-    steps = [np.zeros(len(played), np.int32) for played in episodes]
-    for step in range(horizon):
-        active = [~s & (step < limit) for s, limit in zip(success, limits)]
-        playing = [i for i, a in enumerate(active) if a.any()]
-        if not playing:
+    return [_play(policy, played, simulator, horizon) for policy, played in zip(policies, episodes)]
+
+
+def _play(policy: Policy, episodes: Episodes, simulator: Simulator, horizon: int | None) -> EpisodeResults:
+    play = simulator.start(episodes)
+    limit = play.horizon if horizon is None else np.minimum(play.horizon, horizon)
+    success, steps = np.zeros(len(episodes), bool), np.zeros(len(episodes), np.int32)
+    for step in range(int(limit.max(initial=0))):
+        active = ~success & (step < limit)
+        if not active.any():
             break
-        actions = {i: np.asarray(policies[i](episodes[i], states[i], active[i], step))[active[i]] for i in playing}
-        before = np.concatenate([states[i][active[i]] for i in playing])
-        after = simulator.push(before, np.concatenate([actions[i] for i in playing]))
-        for i, part in zip(playing, np.split(after, np.cumsum([len(actions[i]) for i in playing])[:-1])):
-            on = active[i]
-            family, goal = episodes[i].family[on], episodes[i].array[on]
-            seen, next_seen = observation_of(states[i][on]), observation_of(part)
-            success[i][on] = clevr_goals.success(family, goal, seen, actions[i], next_seen)
-            states[i][on] = part
-            steps[i][on] += 1
-    return [EpisodeResults(s, n) for s, n in zip(success, steps)]
+        success |= play.step(active, np.asarray(policy(episodes, play.states, active, step)))
+        steps += active
+    play.close()
+    return EpisodeResults(success, steps)
 
 
 def rows(
@@ -82,14 +103,15 @@ def rows(
     seed: int,
     action_choice: str,
     environment: str = "clevr",
+    families: Sequence[str] = clevr_goals.FAMILIES,
 ) -> list[dict]:
-    """Result rows, one for each family of the level, with the columns `COLUMNS`."""
+    """Result rows, one for each family of the level, with the columns `COLUMNS`; `families` are the world's names."""
     found = []
     level = LEVELS[int(episodes.goals.level[0])]
     for family in np.unique(episodes.family):
         mine = episodes.family == family
         success, steps = results.success[mine], results.steps[mine]
-        key = (environment, algorithm, arm, level, clevr_goals.FAMILIES[family], int(seed), action_choice)
+        key = (environment, algorithm, arm, level, families[family], int(seed), action_choice)
         counts = (len(success), int(success.sum()), int((success & (steps <= EARLY)).sum()), _median(steps[success]))
         found.append(dict(zip(COLUMNS, (*key, *counts))))
     return found

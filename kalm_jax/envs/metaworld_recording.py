@@ -1,0 +1,79 @@
+"""Attempts of Meta-world's scripted experts with noise, recorded: what a collecting process does. Imports no JAX."""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from kalm_jax.envs.metaworld import TaskSimulator
+from kalm_jax.envs.metaworld_distractors import Distractor
+from kalm_jax.envs.metaworld_experts import make_expert
+from kalm_jax.envs.metaworld_tasks import ACTION_DIM, HORIZON, NAMES
+
+ATTEMPTS = 100
+"""Failures of one rollout in a row after which the recording is given up."""
+
+
+class Recorded(NamedTuple):
+    """One attempt: observations (L+1, 91), executed actions (L, 4), native rewards (L,), and whether it succeeded."""
+
+    observations: np.ndarray
+    actions: np.ndarray
+    native: np.ndarray
+    success: bool
+
+
+class Job(NamedTuple):
+    """What a process is to record: one task's rollouts, known by their places in the collection.
+
+    `noise` and `distractor` as in `record`. Unless `keep_failures`, an attempt that fails is drawn anew.
+    """
+
+    task: str
+    places: tuple[int, ...]
+    seed: int
+    noise: float
+    distractor: str
+    keep_failures: bool
+
+
+def record_job(job: Job) -> list[Recorded]:
+    """The rollouts of a job, functions of seed, task and place; RuntimeError where an expert never succeeds."""
+    return [_record_one(job, place) for place in job.places]
+
+
+@functools.cache
+def _simulator(task: str) -> TaskSimulator:
+    return TaskSimulator(task)
+
+
+def _record_one(job: Job, place: int) -> Recorded:
+    for attempt in range(ATTEMPTS):
+        rng = np.random.default_rng([job.seed, NAMES.index(job.task), place, attempt])
+        episode = record(_simulator(job.task), rng, job.noise, job.distractor)
+        if episode.success or job.keep_failures:
+            return episode
+    raise RuntimeError(f"{job.task}: the expert failed {ATTEMPTS} times in a row with noise {job.noise}; lower it")
+
+
+def record(simulator: TaskSimulator, rng: np.random.Generator, noise: float, distractor: str = "none") -> Recorded:
+    """One attempt of the task's expert, at most 100 steps.
+
+    Gaussian noise is added to its actions; its standard deviation is drawn for the attempt, between 0 and `noise`. The
+    expert does not see the distractor (`metaworld_distractors`) that the observations show.
+    """
+    expert, observation = make_expert(simulator.task.name), simulator.reset(rng)
+    shown = Distractor(distractor, rng, observation)
+    level = noise * rng.random()
+    observations, actions, native = [shown.show(observation)], [], []
+    for _ in range(HORIZON):
+        action = np.clip(expert(observation) + level * rng.normal(size=ACTION_DIM), -1.0, 1.0)
+        observation, reward, success = simulator.step(action)
+        observations.append(shown.show(observation))
+        actions.append(action)
+        native.append(reward)
+        if success:
+            break
+    return Recorded(*(np.array(x, np.float32) for x in (observations, actions, native)), success)
