@@ -89,7 +89,7 @@ def make_buffer(
 
     Args:
       sources: (rollouts, share) pairs; shares are positive and are scaled to sum to 1. All rollouts index `goals`.
-      goals: with goal vectors (K, E), E > 0.
+      goals: with goal vectors (K, E); E may be 0 where there is one goal, which needs no telling.
       draw: what has equal chance within a source, one of `DRAWS`: with "transitions" a rollout of 40 steps counts ten
         times as much as one of 4; with "rollouts" they count alike, so that long, stuck ones do not rule the data.
       num_actions: of a discrete action space; None takes the largest recorded action + 1, or a continuous space.
@@ -101,7 +101,7 @@ def make_buffer(
         raise ValueError("no source of rollouts: give at least one (rollouts, share)")
     if draw not in DRAWS:
         raise ValueError(f"unknown draw {draw!r}: use one of {', '.join(DRAWS)}")
-    if goals.vector.shape[-1] == 0:
+    if goals.vector.shape[-1] == 0 and len(goals) > 1:
         raise ValueError(f"the {len(goals)} goals have no goal vectors: encode them first, see GoalTable.with_vector")
     if not np.isfinite(goals.vector).all():
         raise ValueError("goal vectors are not all finite; encode the goals again")
