@@ -113,6 +113,17 @@ def read_attributes(path) -> dict:
     return header["attributes"]
 
 
+def check_writable(path) -> None:
+    """Raises a ValueError or FileNotFoundError where `write_rollouts` could not write to `path`: before any work."""
+    path = os.fspath(path)
+    extension = os.path.splitext(path)[1].lower()
+    if not path.startswith(minari_dataset.PREFIX):
+        if extension not in (".npz", *HDF5_EXTENSIONS):
+            raise ValueError(f"{path}: rollouts are written to .hdf5, .h5 or .npz, not to {extension!r}")
+        if not os.path.isdir(os.path.dirname(path) or "."):
+            raise FileNotFoundError(f"{path}: there is no folder {os.path.dirname(path)}; make it first")
+
+
 def write_rollouts(
     path, rollouts: Rollouts, goals: GoalTable, attributes: dict | None = None, layout: str = "kalm_jax"
 ) -> None:
@@ -134,13 +145,12 @@ def write_rollouts(
     path = os.fspath(path)
     if layout not in LAYOUTS:
         raise ValueError(f"{path}: unknown layout {layout!r}; rollouts are written in one of {', '.join(LAYOUTS)}")
+    check_writable(path)
     if path.startswith(minari_dataset.PREFIX):
         validate(rollouts, num_goals=len(goals), name=path)
         minari_dataset.write_dataset(path, rollouts, goals, attributes)
         return
     extension = os.path.splitext(path)[1].lower()
-    if extension not in (".npz", *HDF5_EXTENSIONS):
-        raise ValueError(f"{path}: rollouts are written to .hdf5, .h5 or .npz, not to {extension!r}")
     validate(rollouts, num_goals=len(goals), name=path)
     if len(goals.text) != len(goals):
         raise ValueError(f"{path}: goals.text has {len(goals.text)} sentences for {len(goals)} goals")
