@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import zipfile
+from collections.abc import Iterator
 
 import h5py
 import numpy as np
@@ -81,6 +82,34 @@ def read_rollouts(path, num_actions: int | None = None, action_bounds=None) -> t
         ours = arrays is not None
         rollouts, goals = _assemble(path, arrays, attributes) if ours else _read_foreign(path, extension)
     return validate(rollouts, len(goals), num_actions, path, action_bounds), goals
+
+
+def read_pieces(path, size: int = 1000) -> tuple[GoalTable, Iterator[Rollouts]]:
+    """The goals of one of our HDF5 files, and its rollouts `size` at a time, for files larger than memory.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: another format, a damaged file, an impossible value; the message names file, piece, field and index.
+        Faults of a piece come up when it is read.
+    """
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: no such file")
+    is_hdf5 = os.path.splitext(path)[1].lower() in HDF5_EXTENSIONS
+    names = [name for name in _FIELDS if name.startswith("goals/")]
+    goal_arrays, header = _read_hdf5(path, names) if is_hdf5 else (None, None)
+    if goal_arrays is None:
+        raise ValueError(f"{path}: only our own HDF5 files are read in pieces; read it whole and write it as one first")
+
+    def pieces(size):
+        with h5py.File(path, "r") as file:
+            fields = {name: file[name] for name in _FIELDS if name not in names and name in file}
+            for start in range(0, min((len(data) for data in fields.values()), default=1), size):
+                piece = {name: data[start : start + size] for name, data in fields.items()}
+                yield _assemble(f"{path} (from rollout {start} on)", goal_arrays | piece, header)
+
+    _, goals = next(pieces(1))
+    return goals, (rollouts for rollouts, _ in pieces(size))
 
 
 def _read_foreign(path, extension):

@@ -4,6 +4,7 @@ from kalm_jax.offline_rl.bc import BCConfig
 from kalm_jax.offline_rl.buffer import Buffer, make_buffer, one_to_one, sample
 from kalm_jax.offline_rl.learner import LEARNERS, Learner, make_learner
 from kalm_jax.offline_rl.networks import Batch, Spec
+from kalm_jax.offline_rl.stream import StreamBuffer, open_stream, write_stream
 from kalm_jax.offline_rl.td3bc import TD3BCConfig
 from kalm_jax.offline_rl.train import state_of, train
 
@@ -14,11 +15,14 @@ __all__ = [
     "Buffer",
     "Learner",
     "Spec",
+    "StreamBuffer",
     "TD3BCConfig",
     "make_buffer",
     "make_learner",
     "one_to_one",
+    "open_stream",
     "sample",
     "state_of",
     "train",
+    "write_stream",
 ]
