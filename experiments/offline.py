@@ -24,6 +24,7 @@ flags.DEFINE_integer("evaluations", 20, "Evaluations on the way, evenly spaced; 
 flags.DEFINE_integer("episodes", 10, "Episodes per evaluation and seed.", lower_bound=1)
 flags.DEFINE_enum("draw", "transitions", ["transitions", "rollouts"], "What is drawn with equal chance.")
 flags.DEFINE_integer("max_steps", 0, "Steps of an evaluation episode; 0 takes the environment's limit.", lower_bound=0)
+flags.DEFINE_bool("stream", False, "Keep the transitions in files, for data larger than the device's memory.")
 flags.DEFINE_multi_string(
     "set", [], "A learner's setting, [LEARNER.]FIELD=VALUE, such as td3bc.alpha=1; may be repeated."
 )
@@ -59,7 +60,7 @@ def main(argv):
             settings=tuple(read_setting(text) for text in FLAGS.set),
             **{
                 name: FLAGS[name].value
-                for name in ("seeds", "seed", "updates", "evaluations", "episodes", "draw", "max_steps")
+                for name in ("seeds", "seed", "updates", "evaluations", "episodes", "draw", "max_steps", "stream")
             },
         )
         output = FLAGS.output or f"runs/offline-{FLAGS.env.rpartition(':')[2].replace('/', '-')}"

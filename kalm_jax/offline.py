@@ -23,7 +23,7 @@ from kalm_jax.data.controllers import random_actions
 from kalm_jax.data.formats import read_rollouts
 from kalm_jax.data.gym_rollouts import Player, Spaces, spaces_of
 from kalm_jax.evaluation.intervals import mean_interval
-from kalm_jax.offline_rl import Learner, make_buffer, make_learner, train
+from kalm_jax.offline_rl import Learner, make_buffer, make_learner, train, write_stream
 from kalm_jax.progress import Progress
 from kalm_jax.report.returns import return_figure
 from kalm_jax.run_folder import RunFolder, read_json, write_json
@@ -48,6 +48,7 @@ class OfflineConfig:
       episodes: per evaluation and seed; the same for every algorithm and every update.
       draw: see `offline_rl.make_buffer`.
       max_steps: of an evaluation episode; 0 takes the environment's own limit.
+      stream: keep the transitions in files instead of the device's memory, see `offline_rl.stream`.
       settings: (algorithm or "", field, value) changes of learners' configurations; "" is every one that has it.
     """
 
@@ -61,6 +62,7 @@ class OfflineConfig:
     episodes: int = 10
     draw: str = "transitions"
     max_steps: int = 0
+    stream: bool = False
     settings: tuple[tuple[str, str, object], ...] = ()
 
 
@@ -89,12 +91,14 @@ def configured_learner(config: OfflineConfig, name: str) -> Learner:
     Raises:
       ValueError: unknown name, or a setting that no learner of the run has.
     """
-    own = {field.name for field in dataclasses.fields(make_learner(name).config)}
+    known = {a: [field.name for field in dataclasses.fields(make_learner(a).config)] for a in config.algorithms}
     for algorithm, field, _ in config.settings:
-        having = [a for a in config.algorithms if field in vars(make_learner(a).config)]
-        if (algorithm and algorithm not in config.algorithms) or not having:
-            raise ValueError(f"setting {algorithm or 'of any learner'}.{field}: no such learner or field in this run")
-    chosen = {f: v for a, f, v in config.settings if a == name or (not a and f in own)}
+        if algorithm and algorithm not in known:
+            raise ValueError(f"setting {algorithm}.{field}: this run trains {', '.join(known)}")
+        if not any(field in fields for a, fields in known.items() if algorithm in ("", a)):
+            fields = known[algorithm] if algorithm else sorted({f for fields in known.values() for f in fields})
+            raise ValueError(f"no setting {field!r}; there are {', '.join(fields)}")
+    chosen = {f: v for a, f, v in config.settings if a == name or (not a and f in known[name])}
     return make_learner(name, **chosen)
 
 
@@ -230,7 +234,11 @@ def _learn(
     def work(folder: pathlib.Path):
         rows = read_json(folder / "rows.json") or []
         evaluated = {row["update"] for row in rows}
-        buffer = make_buffer([(rollouts, 1.0)], goals, evaluator.spaces.num_actions or None, config.draw)
+        about = (goals, evaluator.spaces.num_actions or None, config.draw)
+        if config.stream:
+            buffer = write_stream(folder / "stream", [([rollouts], 1.0)], *about)
+        else:
+            buffer = make_buffer([(rollouts, 1.0)], *about)
         every = max(1, config.updates // config.evaluations)
         first = max(evaluated, default=0) * len(seeds)
         with Progress(f"learn {learner.name}", config.updates * len(seeds), initial=first) as progress:
@@ -261,6 +269,7 @@ def _learn(
         "learner": dataclasses.asdict(learner.config),
         "points": points,
         "draw": config.draw,
+        "stream": config.stream,
         "data": data_mark(config.data),
     }
     folder = run.stage(f"learn/{learner.name}", settings, [], work)

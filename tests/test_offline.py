@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 
 import gymnasium
 import numpy as np
@@ -244,6 +245,17 @@ def test_a_killed_run_ends_with_the_same_results(files, tmp_path, monkeypatch, c
     assert count[0] == played and "learn/bc: done before" in capsys.readouterr().out
 
 
+def test_data_may_stream_from_files(files, tmp_path):
+    """The same curve as from the device, up to rounding."""
+    curves, settings = [], (("bc", "hidden", (8,)), ("bc", "batch_size", 4))
+    for stream in (False, True):
+        folder = tmp_path / str(stream)
+        offline.run(folder, tiny(files, algorithms=("bc",), settings=settings, stream=stream, seeds=1))
+        curves.append([row["value"] for row in json.loads((folder / "learn" / "bc" / "curve.json").read_text())])
+    np.testing.assert_allclose(*curves, rtol=1e-4)
+    assert (tmp_path / "True" / "learn" / "bc" / "stream" / "stream.json").is_file()
+
+
 def test_settings_reach_the_learner_and_wrong_ones_are_named(files):
     from experiments.offline import read_setting
 
@@ -254,7 +266,7 @@ def test_settings_reach_the_learner_and_wrong_ones_are_named(files):
     config = tiny(files, settings=(("td3bc", "alpha", 1.5), ("", "learning_rate", 0.01)))
     assert offline.configured_learner(config, "td3bc").config.alpha == 1.5
     assert offline.configured_learner(config, "bc").config.learning_rate == 0.01
-    for wrong in (("", "alhpa", 1), ("iqlx", "alpha", 1)):
+    for wrong in (("", "alhpa", 1), ("iqlx", "alpha", 1), ("bc", "alpha", 1)):
         with pytest.raises(ValueError, match=wrong[1]):
             offline.configured_learner(tiny(files, settings=(wrong,)), "td3bc")
     with pytest.raises(ValueError, match="unknown offline-RL algorithm 'td4'"):
