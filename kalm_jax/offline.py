@@ -228,7 +228,7 @@ def _learn(
     run: RunFolder, config: OfflineConfig, learner: Learner, evaluator: Evaluator, rollouts, goals
 ) -> list[dict]:
     """Trains one learner, evaluating on the way; its rows."""
-    points = [round(config.updates * (i + 1) / config.evaluations) for i in range(config.evaluations)]
+    points = evaluation_points(config, learner)
     seeds = [config.seed + i for i in range(config.seeds)]
 
     def work(folder: pathlib.Path):
@@ -239,7 +239,6 @@ def _learn(
             buffer = write_stream(folder / "stream", [([rollouts], 1.0)], *about)
         else:
             buffer = make_buffer([(rollouts, 1.0)], *about)
-        every = max(1, config.updates // config.evaluations)
         first = max(evaluated, default=0) * len(seeds)
         with Progress(f"learn {learner.name}", config.updates * len(seeds), initial=first) as progress:
 
@@ -254,7 +253,7 @@ def _learn(
                     buffer,
                     seeds,
                     point,
-                    updates_per_call=min(500, every),
+                    updates_per_call=min(500, max(1, config.updates // config.evaluations)),
                     checkpoint_dir=folder / "checkpoints",
                     checkpoint_every=config.updates,
                     progress=report,
@@ -266,7 +265,7 @@ def _learn(
                 write_json(folder / "rows.json", rows)
 
     settings = _settings(config) | {
-        "learner": dataclasses.asdict(learner.config),
+        "learner": {k: _plain(v) for k, v in dataclasses.asdict(learner.config).items()},
         "points": points,
         "draw": config.draw,
         "stream": config.stream,
@@ -274,6 +273,21 @@ def _learn(
     }
     folder = run.stage(f"learn/{learner.name}", settings, [], work)
     return read_json(folder / "rows.json")
+
+
+def evaluation_points(config: OfflineConfig, learner: Learner) -> list[int]:
+    """Updates after which policies are evaluated: evenly spaced, the last at the end.
+
+    A learner that trains something else first (`dynamics_updates` of a model-based one) has its points after that.
+    """
+    first = min(getattr(learner.config, "dynamics_updates", 0), config.updates - 1)
+    count = min(config.evaluations, config.updates - first)
+    return [first + round((config.updates - first) * (i + 1) / count) for i in range(count)]
+
+
+def _plain(value):
+    """A setting as a JSON value: a function by its name."""
+    return getattr(value, "__qualname__", repr(value)) if callable(value) else value
 
 
 def data_mark(path: str) -> str:

@@ -203,6 +203,15 @@ def test_the_table_averages_the_last_five_evaluations():
     assert "| bc | 100.5 |" in offline.table_text([random, data, bc])
 
 
+def test_evaluations_are_evenly_spaced_after_what_is_trained_first():
+    from types import SimpleNamespace
+
+    config = offline.OfflineConfig("x", "y", updates=10, evaluations=4)
+    plain, model_based = (SimpleNamespace(config=SimpleNamespace(**c)) for c in ({}, {"dynamics_updates": 7}))
+    assert offline.evaluation_points(config, plain) == [2, 5, 8, 10]
+    assert offline.evaluation_points(config, model_based) == [8, 9, 10]
+
+
 # --- runs ---------------------------------------------------------------------------------------------------------
 
 

@@ -46,7 +46,7 @@ SETTINGS = {
     "td3bc": {"batch_size": 256, "critic_norm": False},
     "awac": {"batch_size": 1024},
     "iql": {"batch_size": 256},
-    "combo": {"batch_size": 256},
+    "combo": {"batch_size": 256, "dynamics_updates": 0},
 }
 """The authors' batch sizes (offline_rl.md, section 0), and the plain networks that peers have."""
 CQL_BATCH = {True: 32, False: 256}
