@@ -7,7 +7,6 @@ figures/returns.png into --output. Killed, the same command carries on. Files: o
 layout (.h5, .hdf5, .npz), Minari (minari:ID or its folder); `experiments.collect` makes some.
 """
 
-import ast
 import sys
 
 from absl import app, flags, logging
@@ -30,19 +29,6 @@ flags.DEFINE_multi_string(
 )
 
 
-def read_setting(text: str) -> tuple[str, str, object]:
-    """(learner or "", field, value) of "[LEARNER.]FIELD=VALUE"; ValueError for another form."""
-    name, equals, value = text.partition("=")
-    algorithm, _, field = name.rpartition(".")
-    try:
-        parsed = ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        parsed = value
-    if not equals or not field.isidentifier():
-        raise ValueError(f"--set={text}: want [LEARNER.]FIELD=VALUE, such as --set=td3bc.alpha=1")
-    return algorithm, field, parsed
-
-
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
@@ -57,7 +43,7 @@ def main(argv):
             environment=FLAGS.env,
             data=FLAGS.data,
             algorithms=tuple(dict.fromkeys(FLAGS.algo)),
-            settings=tuple(read_setting(text) for text in FLAGS.set),
+            settings=tuple(offline.read_setting(text) for text in FLAGS.set),
             **{
                 name: FLAGS[name].value
                 for name in ("seeds", "seed", "updates", "evaluations", "episodes", "draw", "max_steps", "stream")

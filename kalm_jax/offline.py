@@ -6,23 +6,23 @@ in the simulator after each `updates / evaluations` updates. Killed, the same co
 
 from __future__ import annotations
 
+import ast
 import csv
 import dataclasses
-import functools
 import importlib.metadata
 import os
 import pathlib
 import platform
 
-import jax
 import numpy as np
 
 import kalm_jax
 from kalm_jax.data import GoalTable, Rollouts, validate
 from kalm_jax.data.controllers import random_actions
 from kalm_jax.data.formats import read_rollouts
-from kalm_jax.data.gym_rollouts import Player, Spaces, spaces_of
+from kalm_jax.data.gym_rollouts import Spaces, spaces_of
 from kalm_jax.evaluation.intervals import mean_interval
+from kalm_jax.evaluation.returns import Evaluator, greedy_policy
 from kalm_jax.offline_rl import Learner, make_buffer, make_learner, train, write_stream
 from kalm_jax.progress import Progress
 from kalm_jax.report.returns import return_figure
@@ -30,10 +30,6 @@ from kalm_jax.run_folder import RunFolder, read_json, write_json
 
 LAST = 5
 """Evaluations whose mean is an algorithm's result, as in KALM's paper: the last alone hangs on luck."""
-_COPIES = 32
-"""Copies of the environment that are stepped together, about."""
-_EPISODE_SEEDS = 10_000_019
-"""Evaluation episodes begin at this seed, far from those that `experiments.collect` uses."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,11 +74,25 @@ def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> 
         raise ValueError(f"{config.evaluations} evaluations in {config.updates} updates: want 1 to {config.updates}")
     rollouts, goals, spaces = load_data(config)
     run = RunFolder(folder)
-    with Evaluator(config, spaces) as evaluator:
+    seeds = range(config.seed, config.seed + config.seeds)
+    with Evaluator(config.environment, spaces, seeds, config.episodes, config.max_steps) as evaluator:
         rows = _floor(run, config, evaluator)
         for learner in learners:
             rows += _learn(run, config, learner, evaluator, rollouts, goals)
     return _report(run, config, command, rows, rollouts)
+
+
+def read_setting(text: str) -> tuple[str, str, object]:
+    """(learner or "", field, value) of "[LEARNER.]FIELD=VALUE", the form of `--set`; ValueError for another."""
+    name, equals, value = text.partition("=")
+    algorithm, _, field = name.rpartition(".")
+    try:
+        parsed = ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        parsed = value
+    if not equals or not field.isidentifier():
+        raise ValueError(f"--set={text}: want [LEARNER.]FIELD=VALUE, such as --set=td3bc.alpha=1")
+    return algorithm, field, tuple(parsed) if isinstance(parsed, list) else parsed
 
 
 def configured_learner(config: OfflineConfig, name: str) -> Learner:
@@ -132,72 +142,6 @@ def load_data(config: OfflineConfig) -> tuple[Rollouts, GoalTable, Spaces]:
     return rollouts, goals, spaces
 
 
-class Evaluator:
-    """Plays policies in the environment, all training seeds together; use as a context manager."""
-
-    def __init__(self, config: OfflineConfig, spaces: Spaces):
-        self.config, self.spaces, self._player = config, spaces, None
-        self._each = min(config.episodes, max(1, _COPIES // config.seeds))
-
-    def __enter__(self) -> Evaluator:
-        return self
-
-    def __exit__(self, *_) -> None:
-        if self._player is not None:
-            self._player.close()
-
-    def play(self, act, progress=None) -> list[dict]:
-        """Returns, lengths and success of each seed's episodes, a row per seed.
-
-        Args:
-          act: called as act(observations (S, n, D), step); answers (S, n) indices or (S, n, A) in [-1, 1].
-        """
-        if self._player is None:  # a run that finds everything done needs no simulator
-            self._player = Player(self.config.environment, self.config.seeds * self._each, self.config.max_steps)
-        s, each, episodes = self.config.seeds, self._each, self.config.episodes
-        rounds = -(-episodes // each)
-        number = np.arange(rounds * each).reshape(rounds, 1, each) + episodes * np.arange(s)[:, None]
-        wanted = np.broadcast_to(np.arange(rounds * each).reshape(rounds, 1, each) < episodes, number.shape)
-
-        def flat_act(observations, _, step):
-            actions = np.asarray(act(observations.reshape(s, each, -1), step))
-            actions = actions.reshape(s * each, *actions.shape[2:])
-            return actions if self.spaces.num_actions else self.spaces.from_unit(actions)
-
-        seeds = _EPISODE_SEEDS + 1_000_000 * self.config.seed + number
-        rollouts, success = self._player.play(flat_act, seeds.reshape(-1), progress)
-        returns, rows = rollouts.rewards.sum(1, dtype=np.float64), []
-        for i in range(s):
-            mine = (wanted & (np.arange(s) == i)[:, None]).reshape(-1)
-            rows.append(
-                {
-                    "seed": self.config.seed + i,
-                    "episodes": episodes,
-                    "return_mean": float(returns[mine].mean()),
-                    "return_std": float(returns[mine].std()),
-                    "length_mean": float(rollouts.length[mine].mean()),
-                    "success": "" if success is None else float(success[mine].mean()),
-                }
-            )
-        return rows
-
-
-def greedy_policy(learner: Learner, states, goals: GoalTable):
-    """What `Evaluator.play` wants, of the stacked states that `train` returns."""
-    vector = np.asarray(goals.vector)
-
-    def act(observations, step):
-        return np.asarray(_act(states, observations, vector, learner=learner))
-
-    return act
-
-
-@functools.partial(jax.jit, static_argnames="learner")
-def _act(states, observations, vector, *, learner: Learner):
-    goal = jax.numpy.broadcast_to(vector, (observations.shape[1], vector.shape[1]))
-    return jax.vmap(lambda state, x: learner.act(state, x, goal, state.key, True))(states, observations)
-
-
 def _settings(config: OfflineConfig) -> dict:
     """What every stage depends on."""
     return {k: getattr(config, k) for k in ("environment", "seeds", "seed", "episodes", "max_steps")}
@@ -229,7 +173,7 @@ def _learn(
 ) -> list[dict]:
     """Trains one learner, evaluating on the way; its rows."""
     points = evaluation_points(config, learner)
-    seeds = [config.seed + i for i in range(config.seeds)]
+    seeds = evaluator.seeds
 
     def work(folder: pathlib.Path):
         rows = read_json(folder / "rows.json") or []

@@ -13,7 +13,7 @@ from kalm_jax.data import make_goal_table, unnamed_goal
 from kalm_jax.data.controllers import BEHAVIOURS, CONTROLLERS, collect_episodes, epsilons, random_actions
 from kalm_jax.data.formats import read_attributes, read_rollouts, write_rollouts
 from kalm_jax.data.gym_rollouts import Player, spaces_of
-from kalm_jax.evaluation import mean_interval
+from kalm_jax.evaluation import mean_interval, returns
 
 
 def alone(environment, act, seed):
@@ -65,8 +65,10 @@ def test_actions_scale_by_the_bounds_and_back():
 
 
 def test_environments_that_learners_cannot_take_are_named():
-    with pytest.raises(ValueError, match=r"Nope-v0"):
-        spaces_of("Nope-v0")
+    assert spaces_of("kalm_jax.envs:kalm/ClevrRobot-v0").num_actions == 40
+    for wrong in ("Nope-v0", "no_such_module:CartPole-v1"):
+        with pytest.raises(ValueError, match=wrong):
+            spaces_of(wrong)
     gymnasium.register("test/Unbounded-v0", entry_point=_Unbounded)
     with pytest.raises(ValueError, match="action bounds"):
         spaces_of("test/Unbounded-v0")
@@ -160,9 +162,8 @@ def test_other_kinds_ranges_and_several_goals_are_refused(files, tmp_path):
 # --- evaluation ---------------------------------------------------------------------------------------------------
 
 
-def test_each_training_seed_has_episodes_of_its_own(files, monkeypatch):
+def test_each_training_seed_has_episodes_of_its_own(monkeypatch):
     """Each seed's rows are the means over its own episodes, however many copies play them."""
-    config = offline.OfflineConfig("CartPole-v1", str(files / "CartPole-v1.h5"), seeds=2, episodes=3)
 
     def act(observations, step):
         assert observations.shape[0] == 2 and observations.shape[2] == 4
@@ -170,8 +171,8 @@ def test_each_training_seed_has_episodes_of_its_own(files, monkeypatch):
 
     rows = []
     for copies in (2, 4, 64):
-        monkeypatch.setattr(offline, "_COPIES", copies)
-        with offline.Evaluator(config, spaces_of("CartPole-v1")) as evaluator:
+        monkeypatch.setattr(returns, "COPIES", copies)
+        with returns.Evaluator("CartPole-v1", spaces_of("CartPole-v1"), [0, 1], 3) as evaluator:
             rows.append(evaluator.play(act))
     assert rows[0] == rows[1] == rows[2]
 
@@ -179,7 +180,7 @@ def test_each_training_seed_has_episodes_of_its_own(files, monkeypatch):
         return (observation[:, 2] > 0).astype(np.int32)
 
     for i in range(2):
-        want = [alone("CartPole-v1", one, offline._EPISODE_SEEDS + 3 * i + j)[1].sum() for j in range(3)]
+        want = [alone("CartPole-v1", one, returns.EPISODE_SEEDS + 3 * i + j)[1].sum() for j in range(3)]
         assert rows[0][i]["return_mean"] == np.mean(want) and rows[0][i]["episodes"] == 3
 
 
@@ -266,8 +267,7 @@ def test_data_may_stream_from_files(files, tmp_path):
 
 
 def test_settings_reach_the_learner_and_wrong_ones_are_named(files):
-    from experiments.offline import read_setting
-
+    read_setting = offline.read_setting
     assert read_setting("td3bc.alpha=1.5") == ("td3bc", "alpha", 1.5)
     assert read_setting("hidden=(32, 32)") == ("", "hidden", (32, 32))
     with pytest.raises(ValueError, match="FIELD=VALUE, such as"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -54,9 +55,12 @@ def make_environment(environment: str, max_steps: int | None = None):
 
     import kalm_jax.envs  # noqa: F401 (registers ours)
 
+    module, _, name = environment.rpartition(":")
     try:
-        spec = gymnasium.spec(environment)
-        env = gymnasium.make(environment, max_episode_steps=max_steps or spec.max_episode_steps or MAX_STEPS)
+        if module:
+            importlib.import_module(module)
+        spec = gymnasium.spec(name)
+        env = gymnasium.make(name, max_episode_steps=max_steps or spec.max_episode_steps or MAX_STEPS)
     except (gymnasium.error.Error, ImportError) as error:
         raise ValueError(f"environment {environment!r} cannot be made: {error}") from error
     if not env.observation_space.is_np_flattenable:
