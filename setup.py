@@ -8,7 +8,8 @@ from setuptools import find_packages, setup
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "kalm_jax" / "__init__.py").read_text()).group(1)
 
-TEST = ["pytest>=8"]
+MINARI = ["minari[hdf5]>=0.5.2"]
+TEST = ["pytest>=8", *MINARI]
 
 setup(
     name="kalm_jax",
@@ -48,6 +49,7 @@ setup(
         "tpu": ["jax[tpu]>=0.7.2"],
         "huggingface": ["jinja2>=3.1", "sentencepiece>=0.2"],
         "parity": ["torch>=2.5"],
+        "minari": MINARI,
         "notebook": ["ipykernel>=6", "nbclient>=0.10"],
         "dev": [*TEST, "ruff>=0.12"],
     },

@@ -309,7 +309,8 @@ def test_require_instructions_accepts_goals_with_text():
     ("field", "change", "words"),
     [
         ("masks", None, "lacks masks"),
-        ("observations", lambda x: x[..., :-1], "observations has shape"),
+        ("observations", lambda x: x[..., :768], "observations has shape"),
+        ("observations", lambda x: x[..., :-1], r"observations\[\d+, 1, 9:\] differs"),
         ("observations", lambda x: x + (np.arange(5) == 1)[:, None] * 0.5, r"observations\[\d+, 1, 10:\] differs"),
         ("actions", lambda x: x + 0.5, r"actions\[0, 0\] is .*whole number"),
         ("actions", lambda x: x - 40, r"actions \[0, 0\] is"),

@@ -7,6 +7,7 @@ from kalm_jax.data.rollouts import (
     concatenate,
     concatenate_goals,
     make_goal_table,
+    unnamed_goal,
     validate,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "concatenate",
     "concatenate_goals",
     "make_goal_table",
+    "unnamed_goal",
     "validate",
 ]

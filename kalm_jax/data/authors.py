@@ -1,27 +1,20 @@
-"""Reads the files of KALM's authors: pickled rollouts, the offline RL layout, and prompts.
+"""Reads the files of KALM's authors: pickled rollouts and prompts (their offline RL layout: `imaginebench.py`).
 
 What each field holds was measured on their published samples (kalm.md, section 3). Only CLEVR-Robot's goals are
-understood; of Meta-world the offline RL layout alone is read. Letters: N rollouts, T padded steps, M sentences of a
-rollout, K goals, E = 768 numbers of a text's encoding.
+understood. Letters: N rollouts, T padded steps, M sentences of a rollout.
 """
 
 from __future__ import annotations
 
-import h5py
 import numpy as np
 
 from kalm_jax.data import safe_pickle
+from kalm_jax.data.imaginebench import lengths_of_masks, whole_numbers
 from kalm_jax.data.rollouts import LEVELS, GoalTable, Rollouts, make_goal_table, validate
 from kalm_jax.envs import clevr_goals
 from kalm_jax.envs.clevr import NUM_ACTIONS, OBSERVATION_DIM
 from kalm_jax.envs.language import normalise, split_of
 
-ENCODING_DIM = 768
-"""BERT's pooled output, appended to every observation of the offline RL files."""
-META_WORLD_DIM = 91
-_BLOCK = 256
-"""Rollouts read at once: a block of observations with encodings is 40 MB where the whole file may be gigabytes."""
-_UNKNOWN = -1
 _NPY_FIELDS = (
     "observations",
     "next_observations",
@@ -35,17 +28,20 @@ _NPY_FIELDS = (
 
 
 def read_npy(path, seed: int = 0) -> tuple[Rollouts, GoalTable]:
-    """The authors' fine-tuning file of CLEVR-Robot: a dictionary pickled into an `.npy`, which is not executed.
+    """The rollouts of a pickled dictionary (see `read_dictionary`) in an `.npy`, which is not executed."""
+    return read_dictionary(path, safe_pickle.load(path), seed)
+
+
+def read_dictionary(path, data, seed: int = 0) -> tuple[Rollouts, GoalTable]:
+    """The authors' fine-tuning data of CLEVR-Robot, from the file `path`.
 
     Every rollout carries M = 54 sentences for one target configuration. A goal is one sentence, so a configuration is
     M goals with equal `array`, and the table holds each once, in lower case, at level "offline". A rollout's `goal` is
     one of its sentences, drawn with `seed`; any other goal with an equal array would describe it as well.
 
     Raises:
-      FileNotFoundError: no such file.
       ValueError: a field is missing, has a wrong shape, or holds something impossible; the message names it.
     """
-    data = safe_pickle.load(path)
     if not isinstance(data, dict):
         raise ValueError(f"{path}: holds a {type(data).__name__}, want a dictionary with {', '.join(_NPY_FIELDS)}")
     missing = [field for field in _NPY_FIELDS if field not in data]
@@ -56,7 +52,7 @@ def read_npy(path, seed: int = 0) -> tuple[Rollouts, GoalTable]:
         raise ValueError(f"{path}: action_type is {action_type!r}; only CLEVR-Robot's discrete rollouts are read here")
     arrays = {field: np.asarray(data[field]) for field in _NPY_FIELDS}
     n, t = _shape(path, arrays, OBSERVATION_DIM)
-    length = _lengths(path, arrays["masks"], n, t)
+    length = lengths_of_masks(path, arrays["masks"], n, t)
     before, after = (arrays[field].astype(np.float32) for field in ("observations", "next_observations"))
     step = np.arange(t) < length[:, None]
     jump = (np.abs(after[:, :-1] - before[:, 1:]) > 1e-4).any(-1) & step[:, 1:]
@@ -70,7 +66,7 @@ def read_npy(path, seed: int = 0) -> tuple[Rollouts, GoalTable]:
     chosen = np.random.default_rng(seed).integers(sentences.shape[1], size=n)
     rollouts = Rollouts(
         observations=observations,
-        actions=np.where(step, _whole_numbers(path, arrays["actions"].reshape(n, t), step), 0).astype(np.int32),
+        actions=np.where(step, whole_numbers(path, arrays["actions"].reshape(n, t), step), 0).astype(np.int32),
         rewards=np.where(step, arrays["rewards"].reshape(n, t), 0).astype(np.float32),
         length=length,
         terminated=arrays["terminals"].reshape(n, t)[np.arange(n), length - 1].astype(bool),
@@ -78,83 +74,6 @@ def read_npy(path, seed: int = 0) -> tuple[Rollouts, GoalTable]:
         imagined=np.zeros(n, bool),
     )
     return validate(rollouts, len(table), NUM_ACTIONS, name=str(path)), table
-
-
-def read_hdf5(path) -> tuple[Rollouts, GoalTable]:
-    """The authors' offline RL layout: `masks`, `observations` (N, T, 10 or 91 + 768), `actions`, `rewards`.
-
-    The encoding behind each observation is stored once per distinct text, as a goal's `vector`. The file names neither
-    text nor goal, so `text` is empty, `family` and `array` are -1 and `level` is "offline": offline RL can learn from
-    it; grounding, reward labelling and evaluation cannot, see `require_instructions`. It does not say which rollouts
-    are imagined (none is marked) nor hold final states: the last observation stands in for each, and every rollout is
-    marked terminated, as the authors do, so that no value is bootstrapped from it.
-
-    Raises:
-      ValueError: a field is missing, has a wrong shape, or holds something impossible; the message names it.
-    """
-    try:
-        with h5py.File(path, "r") as file:
-            return _read_offline_rl(path, file)
-    except (OSError, RuntimeError) as error:
-        raise ValueError(f"{path}: not a complete HDF5 file ({error}); copy it again or write it anew") from error
-
-
-def _read_offline_rl(path, file):
-    fields = ("masks", "observations", "actions", "rewards")
-    missing = [field for field in fields if not isinstance(file.get(field), h5py.Dataset)]
-    if missing:
-        raise ValueError(f"{path}: lacks {', '.join(missing)}; want {', '.join(fields)}, or a file that kalm_jax wrote")
-    data = file["observations"]
-    dims = {OBSERVATION_DIM + ENCODING_DIM: OBSERVATION_DIM, META_WORLD_DIM + ENCODING_DIM: META_WORLD_DIM}
-    if data.ndim != 3 or data.shape[2] not in dims:
-        raise ValueError(f"{path}: observations has shape {data.shape}, want (N, T, {' or '.join(map(str, dims))})")
-    (n, t), dim = data.shape[:2], dims[data.shape[2]]
-    length = _lengths(path, file["masks"][()], n, t)
-    step = np.arange(t) < length[:, None]
-    observations, codes, goal = np.zeros((n, t + 1, dim), np.float32), {}, np.zeros(n, np.int32)
-    for start in range(0, n, _BLOCK):
-        block = data[start : start + _BLOCK].astype(np.float32)
-        encodings, used = block[..., dim:], step[start : start + _BLOCK]
-        changed = (encodings != encodings[:, :1]).any(-1) & used
-        if changed.any():
-            i, j = np.argwhere(changed)[0]
-            raise ValueError(
-                f"{path}: observations[{start + i}, {j}, {dim}:] differs from [{start + i}, 0, {dim}:] (or is NaN); "
-                "a rollout has one goal, so its encoding must not change"
-            )
-        observations[start : start + _BLOCK, :t] = np.where(used[..., None], block[..., :dim], 0)
-        for i, encoding in enumerate(encodings[:, 0]):
-            goal[start + i] = codes.setdefault(encoding.tobytes(), len(codes))
-    observations[np.arange(n), length] = observations[np.arange(n), length - 1]
-    actions, num_actions = _offline_rl_actions(path, file["actions"][()], step, dim)
-    rewards = file["rewards"][()]
-    if rewards.size != n * t:
-        raise ValueError(f"{path}: rewards has shape {rewards.shape}, want ({n}, {t}) or ({n}, {t}, 1)")
-    rollouts = Rollouts(
-        observations=observations,
-        actions=actions,
-        rewards=np.where(step, rewards.reshape(n, t), 0).astype(np.float32),
-        length=length,
-        terminated=np.ones(n, bool),
-        goal=goal,
-        imagined=np.zeros(n, bool),
-    )
-    vector = np.stack([np.frombuffer(code, np.float32) for code in codes])
-    array = np.full((len(codes), clevr_goals.GOAL_SIZE), _UNKNOWN, np.int32)
-    table = make_goal_table([""] * len(codes), LEVELS.index("offline"), _UNKNOWN, array, vector)
-    return validate(rollouts, len(table), num_actions, name=str(path)), table
-
-
-def _offline_rl_actions(path, actions, step, dim):
-    """Actions of the offline RL layout without padding, and how many discrete ones there are (None: continuous)."""
-    n, t = step.shape
-    if dim == OBSERVATION_DIM:
-        if actions.size != n * t:
-            raise ValueError(f"{path}: actions has shape {actions.shape}, want ({n}, {t}) or ({n}, {t}, 1)")
-        return np.where(step, _whole_numbers(path, actions.reshape(n, t), step), 0).astype(np.int32), NUM_ACTIONS
-    if actions.ndim != 3 or actions.shape[:2] != (n, t):
-        raise ValueError(f"{path}: actions has shape {actions.shape}, want ({n}, {t}, 4)")
-    return np.where(step[..., None], actions, 0).astype(np.float32), None
 
 
 def require_instructions(goals: GoalTable, purpose: str) -> None:
@@ -246,32 +165,6 @@ def _shape(path, arrays, dim):
         if arrays[field].dtype.kind not in "iufb":
             raise ValueError(f"{path}: {field} has type {arrays[field].dtype}, want numbers")
     return n, t
-
-
-def _lengths(path, masks, n, t) -> np.ndarray:
-    """Numbers of steps (N,) int32 from masks (N, T[, 1]), which must be ones followed by zeros."""
-    if masks.shape not in ((n, t), (n, t, 1)):
-        raise ValueError(f"{path}: masks has shape {masks.shape}, want ({n}, {t}) or ({n}, {t}, 1)")
-    if not n or not t:
-        raise ValueError(f"{path}: holds no rollouts: masks has shape {masks.shape}")
-    used = masks.reshape(n, t) > 0
-    length = used.sum(1).astype(np.int32)
-    empty = np.flatnonzero(length == 0)
-    if len(empty):
-        some = ", ".join(map(str, empty[:8])) + (", ..." if len(empty) > 8 else "")
-        raise ValueError(f"{path}: masks: {len(empty)} rollouts have no step ({some}); drop them")
-    broken = (used != (np.arange(t) < length[:, None])).any(1)
-    if broken.any():
-        raise ValueError(f"{path}: masks[{int(np.argmax(broken))}] has gaps; want ones, then zeros")
-    return length
-
-
-def _whole_numbers(path, actions, step):
-    wrong = (actions != np.round(actions)) & step if actions.dtype.kind == "f" else np.zeros(actions.shape, bool)
-    if wrong.any():
-        i, j = np.argwhere(wrong)[0]
-        raise ValueError(f"{path}: actions[{i}, {j}] is {actions[i, j]}, want a whole number in 0..{NUM_ACTIONS - 1}")
-    return actions
 
 
 def _sentences(path, instructions, goals, n):

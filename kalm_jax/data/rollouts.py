@@ -107,6 +107,14 @@ def make_goal_table(text, level, family, array, vector=None) -> GoalTable:
     return GoalTable(level, family, array, vector, text=tuple(str(t) for t in text))
 
 
+def unnamed_goal(vector=()) -> GoalTable:
+    """One goal without words, for rollouts that were recorded without any; policies see its `vector` (E,), or nothing.
+
+    Its family is -1: no success test is known, and no other goal says the same in other words.
+    """
+    return make_goal_table([""], 0, -1, np.zeros((1, 0), np.int32), np.asarray(vector, np.float32).reshape(1, -1))
+
+
 def concatenate(parts) -> Rollouts:
     """One `Rollouts` from several with the same D and A; shorter ones are padded. Goal indices are kept as they are."""
     parts = [p for p in parts if len(p)]
@@ -141,12 +149,17 @@ def concatenate_goals(tables) -> tuple[GoalTable, list[int]]:
 
 
 def validate(
-    rollouts: Rollouts, num_goals: int | None = None, num_actions: int | None = None, name="rollouts"
+    rollouts: Rollouts,
+    num_goals: int | None = None,
+    num_actions: int | None = None,
+    name="rollouts",
+    action_bounds=None,
 ) -> Rollouts:
     """Returns `rollouts` unchanged, or raises a ValueError that names field, index and mend.
 
     Checks shapes and types against `Rollouts`, lengths, finite numbers, action range (discrete actions in
-    0..num_actions-1) and goal indices (0..num_goals-1).
+    0..num_actions-1, or from 0 where their number is not given; continuous ones within `action_bounds`, a pair
+    (low, high) that broadcasts to (A,)) and goal indices (0..num_goals-1).
     """
 
     def fail(field, problem):
@@ -178,11 +191,19 @@ def validate(
         if bad.any():
             i, j = np.argwhere(bad)[0]
             fail(field, f"[{i}, {j}] is not finite; repair or drop rollout {i}")
-    if act.ndim == 2 and num_actions is not None:
-        bad = ((act < 0) | (act >= num_actions)) & step
+    if act.ndim == 2:
+        bad = ((act < 0) | (act >= (np.inf if num_actions is None else num_actions))) & step
         if bad.any():
             i, j = np.argwhere(bad)[0]
-            fail("actions", f"[{i}, {j}] is {act[i, j]}, want 0..{num_actions - 1}")
+            fail("actions", f"[{i}, {j}] is {act[i, j]}, want 0..{'' if num_actions is None else num_actions - 1}")
+    elif action_bounds is not None:
+        low, high = (np.broadcast_to(np.asarray(x, np.float64), act.shape[2:]) for x in action_bounds)
+        # Rounding to float32 may put a bound itself a hair outside.
+        slack = np.where(np.isfinite(high - low), 1e-5 * (high - low), 0.0)
+        bad = ((act < low - slack) | (act > high + slack)) & step[..., None]
+        if bad.any():
+            i, j, k = np.argwhere(bad)[0]
+            fail("actions", f"[{i}, {j}, {k}] is {act[i, j, k]:.6g}, want {low[k]:.6g}..{high[k]:.6g}")
     if num_goals is not None and n and (goal.min() < 0 or goal.max() >= num_goals):
         i = int(np.flatnonzero((goal < 0) | (goal >= num_goals))[0])
         fail("goal", f"[{i}] is {goal[i]}, but the goal table has {num_goals} goals")

@@ -3,6 +3,7 @@
 from kalm_jax.evaluation.episodes import Episodes, make_episodes
 from kalm_jax.evaluation.intervals import (
     difference_interval,
+    mean_interval,
     paired_difference_interval,
     pooled_interval,
     wilson_interval,
@@ -26,6 +27,7 @@ __all__ = [
     "learner_policy",
     "lookahead_policy",
     "make_episodes",
+    "mean_interval",
     "paired_difference_interval",
     "pooled_interval",
     "random_policy",

@@ -96,6 +96,21 @@ def paired_difference_interval(success, base_success) -> tuple[float, float]:
     return float(gain.mean() - half), float(gain.mean() + half)
 
 
+def mean_interval(values) -> tuple[float, float, float]:
+    """Mean of values (n,), such as one return per seed, and Student's interval (low, high); NaN ends for one value.
+
+    Raises:
+      ValueError: no values.
+    """
+    values = np.asarray(values, np.float64).reshape(-1)
+    if not len(values):
+        raise ValueError("the mean of no values: give at least one")
+    if len(values) == 1:
+        return float(values[0]), math.nan, math.nan
+    half = _quantile(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
+
+
 def _counts(successes, episodes) -> tuple[np.ndarray, np.ndarray]:
     successes, episodes = (np.atleast_1d(np.asarray(x, np.float64)) for x in (successes, episodes))
     if successes.shape != episodes.shape or successes.ndim != 1 or not (episodes > 0).all():

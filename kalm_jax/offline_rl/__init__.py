@@ -9,6 +9,7 @@ from kalm_jax.offline_rl.iql import IQLConfig
 from kalm_jax.offline_rl.learner import LEARNERS, Learner, make_learner
 from kalm_jax.offline_rl.networks import Batch, Spec
 from kalm_jax.offline_rl.presets import KALM_SETTINGS, every_end_terminal, kalm_learner
+from kalm_jax.offline_rl.stream import StreamBuffer, open_stream, write_stream
 from kalm_jax.offline_rl.td3bc import TD3BCConfig
 from kalm_jax.offline_rl.train import state_of, train
 
@@ -24,13 +25,16 @@ __all__ = [
     "IQLConfig",
     "Learner",
     "Spec",
+    "StreamBuffer",
     "TD3BCConfig",
     "every_end_terminal",
     "kalm_learner",
     "make_buffer",
     "make_learner",
     "one_to_one",
+    "open_stream",
     "sample",
     "state_of",
     "train",
+    "write_stream",
 ]

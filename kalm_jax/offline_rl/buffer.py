@@ -94,12 +94,21 @@ class Buffer:
 
     def spec(self) -> Spec:
         """Sizes and normalisation statistics; constant entries of observations and goal vectors are guarded."""
-        observations, vectors = (np.asarray(x, np.float64) for x in (self.observations, self.goal_vectors))
-        std = vectors.std(0)
-        floor = max(GOAL_STD_FLOOR * std.max(initial=0.0), 1e-6)
-        statistics = (observations.mean(0), observations.std(0) + STD_OFFSET, vectors.mean(0), np.maximum(std, floor))
+        observations = np.asarray(self.observations, np.float64)
+        return self._spec(observations.mean(0), observations.std(0))
+
+    def _spec(self, mean, std) -> Spec:
+        """The spec with mean and standard deviation (D,) float64 of the observations."""
+        vectors = np.asarray(self.goal_vectors, np.float64)
+        goal_std = vectors.std(0)
+        floor = max(GOAL_STD_FLOOR * goal_std.max(initial=0.0), 1e-6)
+        statistics = (mean, std + STD_OFFSET, vectors.mean(0), np.maximum(goal_std, floor))
         action_dim = self.num_actions or int(self.action.shape[1])
         return Spec(*(jnp.asarray(x, jnp.float32) for x in statistics), action_dim, bool(self.num_actions))
+
+    def sums(self) -> list[float]:
+        """Sums of observations, rewards and goal vectors, by which a checkpoint knows its data."""
+        return [float(np.asarray(x, np.float64).sum()) for x in (self.observations, self.reward, self.goal_vectors)]
 
 
 def one_to_one(real: Rollouts, imagined: list[Rollouts], shares: list[float]) -> list[tuple[Rollouts, float]]:
@@ -121,7 +130,7 @@ def make_buffer(
 
     Args:
       sources: (rollouts, share) pairs; shares are positive and are scaled to sum to 1. All rollouts index `goals`.
-      goals: with goal vectors (K, E), E > 0.
+      goals: with goal vectors (K, E); E may be 0 where there is one goal, which needs no telling.
       draw: what has equal chance within a source, one of `DRAWS`: with "transitions" a rollout of 40 steps counts ten
         times as much as one of 4; with "rollouts" they count alike, so that long, stuck ones do not rule the data.
       num_actions: of a discrete action space; None takes the largest recorded action + 1, or a continuous space.
@@ -130,44 +139,31 @@ def make_buffer(
     Raises:
       ValueError: an empty source, a share that is not positive, goals without vectors, malformed rollouts.
     """
-    if not sources:
-        raise ValueError("no source of rollouts: give at least one (rollouts, share)")
-    if draw not in DRAWS:
-        raise ValueError(f"unknown draw {draw!r}: use one of {', '.join(DRAWS)}")
-    if goals.vector.shape[-1] == 0:
-        raise ValueError(f"the {len(goals)} goals have no goal vectors: encode them first, see GoalTable.with_vector")
-    if not np.isfinite(goals.vector).all():
-        raise ValueError("goal vectors are not all finite; encode the goals again")
+    shares = checked_shares(sources, goals, draw)
     if relabel is not None and (np.asarray(goals.family) < 0).any():
         raise ValueError("goals of unknown family (-1) cannot be judged: leave `relabel` out")
-    shares = np.array([share for _, share in sources], np.float64)
-    if not (np.isfinite(shares).all() and (shares > 0).all()):
-        raise ValueError(f"shares of the sources are {shares.tolist()}, want positive ones; leave unused sources out")
     parts, lengths, first_row = [], [], 0
     for i, (rollouts, _) in enumerate(sources):
         if not len(rollouts):
             raise ValueError(f"source {i} has no rollouts; leave it out")
         validate(rollouts, len(goals), num_actions, name=f"source {i}")
-        parts.append(_flatten(rollouts, first_row))
+        parts.append(flatten(rollouts, first_row))
         lengths.append(np.asarray(rollouts.length) if draw == "rollouts" else np.ones(len(parts[-1]["row"]), np.int32))
         first_row += len(parts[-1]["observations"])
     flat = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
     discrete = flat["action"].ndim == 1
-    if not discrete and np.abs(flat["action"]).max() > 1:
-        raise ValueError(f"continuous actions reach {np.abs(flat['action']).max():.3g}, want [-1, 1]; rescale them")
+    check_unit(flat["action"])
     lengths = [n[n > 0] for n in lengths]
     count, length = np.array([len(n) for n in lengths], np.int32), np.concatenate(lengths)
-    # Python's own sum order would leave the last share at 0.9999999 and the last rows of a batch without a source.
-    share_end = np.append(np.cumsum(shares / shares.sum())[:-1], 1.0)
     arrays = dict(
         flat,
         goal_vectors=np.asarray(goals.vector, np.float32),
-        **_wordings(goals),
+        **wordings(goals),
         unit_first=(np.cumsum(length) - length).astype(np.int32),
         unit_length=length.astype(np.int32),
         first=(np.cumsum(count) - count).astype(np.int32),
         count=count,
-        share_end=share_end.astype(np.float32),
+        share_end=shares,
         family=np.asarray(goals.family),
         array=np.asarray(goals.array),
     )
@@ -175,7 +171,30 @@ def make_buffer(
     return Buffer(**{k: jnp.asarray(v) for k, v in arrays.items()}, num_actions=actions, relabel=relabel)
 
 
-def _flatten(rollouts: Rollouts, first_row: int) -> dict[str, np.ndarray]:
+def checked_shares(sources, goals: GoalTable, draw: str) -> np.ndarray:
+    """`Buffer.share_end` of (rollouts, share) pairs, after the checks that need no look at the rollouts."""
+    if not sources:
+        raise ValueError("no source of rollouts: give at least one (rollouts, share)")
+    if draw not in DRAWS:
+        raise ValueError(f"unknown draw {draw!r}: use one of {', '.join(DRAWS)}")
+    if goals.vector.shape[-1] == 0 and len(goals) > 1:
+        raise ValueError(f"the {len(goals)} goals have no goal vectors: encode them first, see GoalTable.with_vector")
+    if not np.isfinite(goals.vector).all():
+        raise ValueError("goal vectors are not all finite; encode the goals again")
+    shares = np.array([share for _, share in sources], np.float64)
+    if not (np.isfinite(shares).all() and (shares > 0).all()):
+        raise ValueError(f"shares of the sources are {shares.tolist()}, want positive ones; leave unused sources out")
+    # Python's own sum order would leave the last share at 0.9999999 and the last rows of a batch without a source.
+    return np.append(np.cumsum(shares / shares.sum())[:-1], 1.0).astype(np.float32)
+
+
+def check_unit(actions: np.ndarray) -> None:
+    """Raises a ValueError for continuous actions (M, A) outside [-1, 1]."""
+    if actions.ndim == 2 and np.abs(actions).max() > 1:
+        raise ValueError(f"continuous actions reach {np.abs(actions).max():.3g}, want [-1, 1]; rescale them")
+
+
+def flatten(rollouts: Rollouts, first_row: int) -> dict[str, np.ndarray]:
     """The steps taken in `rollouts` as flat arrays; observation rows are counted from `first_row` on."""
     length = np.asarray(rollouts.length)
     step = rollouts.valid()
@@ -194,7 +213,7 @@ def _flatten(rollouts: Rollouts, first_row: int) -> dict[str, np.ndarray]:
     }
 
 
-def _wordings(goals: GoalTable) -> dict[str, np.ndarray]:
+def wordings(goals: GoalTable) -> dict[str, np.ndarray]:
     """The fields of `Buffer` that list the wordings of each goal; a goal of unknown family (-1) has only its own."""
     known = np.asarray(goals.family) >= 0
     alone = np.where(known, -1, np.arange(len(goals)))
@@ -211,6 +230,11 @@ def source_of_place(buffer: Buffer, batch_size: int) -> jax.Array:
     return jnp.searchsorted(buffer.share_end[:-1], place, side="right").astype(jnp.int32)
 
 
+def draw_below(key, count) -> jax.Array:
+    """Random integers from 0 to count - 1 for counts (B,), each equally likely."""
+    return jax.random.randint(key, count.shape, 0, count)
+
+
 def sample(buffer: Buffer, key, batch_size: int) -> Batch:
     """A batch, each place drawn with replacement from its source: a unit, then a transition of it.
 
@@ -223,7 +247,7 @@ def sample(buffer: Buffer, key, batch_size: int) -> Batch:
     row, goal = buffer.row[index], buffer.goal[index]
     observation, next_observation = buffer.observations[row], buffer.observations[row + 1]
     action, reward, terminal = buffer.action[index], buffer.reward[index], buffer.terminal[index]
-    own = jnp.ones(batch_size)
+    own = None
     if buffer.relabel is not None:
         other_key, swap_key = jax.random.split(goal_key)
         other = buffer.goal[_draw(buffer, other_key, source)]
@@ -231,15 +255,15 @@ def sample(buffer: Buffer, key, batch_size: int) -> Batch:
         swap = jax.random.uniform(swap_key, (batch_size,)) < buffer.relabel.share
         swap = swap & judged[2] & (other != goal)
         goal, own = jnp.where(swap, other, goal), 1.0 - swap
-        reward, terminal = (jnp.where(swap, new, old) for new, old in zip(judged, (reward, terminal)))
-    wording = jax.random.randint(wording_key, (batch_size,), 0, buffer.wording_count[goal])
+        reward, terminal = (jnp.where(swap, new, old).astype(old.dtype) for new, old in zip(judged, (reward, terminal)))
+    wording = draw_below(wording_key, buffer.wording_count[goal])
     goal = buffer.wordings[buffer.wording_first[goal] + wording]
     vector = buffer.goal_vectors[goal]
-    return Batch(observation, vector, action, reward, next_observation, terminal.astype(jnp.float32), own)
+    return Batch(observation, vector, action, reward, next_observation, terminal, own)
 
 
 def _draw(buffer: Buffer, key, source):
     """(B,) transitions, one from each place's source: a unit, then a transition of it."""
     unit_key, step_key = jax.random.split(key)
-    unit = buffer.first[source] + jax.random.randint(unit_key, source.shape, 0, buffer.count[source])
-    return buffer.unit_first[unit] + jax.random.randint(step_key, source.shape, 0, buffer.unit_length[unit])
+    unit = buffer.first[source] + draw_below(unit_key, buffer.count[source])
+    return buffer.unit_first[unit] + draw_below(step_key, buffer.unit_length[unit])

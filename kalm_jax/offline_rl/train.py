@@ -23,6 +23,7 @@ import numpy as np
 from kalm_jax.offline_rl.buffer import Buffer, sample
 from kalm_jax.offline_rl.checkpoint import Checkpoints
 from kalm_jax.offline_rl.learner import Learner
+from kalm_jax.offline_rl.stream import StreamBuffer, update_streamed
 
 WAYS = ("threads", "map", "vmap")
 
@@ -44,7 +45,7 @@ def train(
 
     Args:
       learner: the algorithm.
-      buffer: what it learns from.
+      buffer: what it learns from, on the device, or a `StreamBuffer` of files.
       seeds: different integers, one training run each.
       num_updates: updates of each seed.
       updates_per_call: updates per dispatch, and the spacing of the curve.
@@ -196,7 +197,8 @@ class _Segment:
 
     def _call(self, state, count):
         batched = self.way == "vmap"
-        state, metrics = update_many(state, self.buffer, np.int32(count), learner=self.learner, batched=batched)
+        advance = update_streamed if isinstance(self.buffer, StreamBuffer) else update_many
+        state, metrics = advance(state, self.buffer, np.int32(count), learner=self.learner, batched=batched)
         return jax.block_until_ready(state), jax.device_get(metrics)
 
     def _rows(self, group, update, metrics):
@@ -221,7 +223,6 @@ class _Segment:
 def _fingerprint(learner: Learner, buffer: Buffer, seeds) -> dict:
     """What a checkpoint must agree with to be continued, as plain JSON values."""
     config = {k: _plain(v) for k, v in dataclasses.asdict(learner.config).items()}
-    data = [float(np.asarray(x, np.float64).sum()) for x in (buffer.observations, buffer.reward, buffer.goal_vectors)]
     shares = np.asarray(buffer.share_end).tolist()
     return {
         "algorithm": learner.name,
@@ -229,7 +230,7 @@ def _fingerprint(learner: Learner, buffer: Buffer, seeds) -> dict:
         "seeds": list(seeds),
         "transitions": len(buffer),
         "shares": shares,
-        "sums": data,
+        "sums": buffer.sums(),
     }
 
 

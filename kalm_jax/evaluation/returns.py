@@ -1,0 +1,96 @@
+"""Returns of learners in any Gymnasium environment: all training seeds play their own episodes, stepped together.
+
+Letters: S training seeds, n copies of the environment for each, A action.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from kalm_jax.data.gym_rollouts import Player, Spaces
+from kalm_jax.data.rollouts import GoalTable
+from kalm_jax.offline_rl.learner import Learner
+
+COPIES = 32
+"""Copies of the environment that are stepped together, about."""
+EPISODE_SEEDS = 10_000_019
+"""Evaluation episodes begin at this seed, far from those that `experiments.collect` uses."""
+
+
+class Evaluator:
+    """Plays policies in the environment, all training seeds together; use as a context manager."""
+
+    def __init__(self, environment: str, spaces: Spaces, seeds: Sequence[int], episodes: int, max_steps: int = 0):
+        """Nothing is started before `play`.
+
+        Args:
+          environment: Gymnasium id. spaces: its spaces.
+          seeds: of the training runs, S consecutive ones.
+          episodes: of each of them, at every call of `play` the same.
+          max_steps: of an episode; 0 takes the environment's own limit.
+        """
+        self.environment, self.spaces, self.seeds = environment, spaces, list(seeds)
+        self.episodes, self.max_steps, self._player = episodes, max_steps, None
+        self._each = min(episodes, max(1, COPIES // len(self.seeds)))
+
+    def __enter__(self) -> Evaluator:
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._player is not None:
+            self._player.close()
+
+    def play(self, act, progress=None) -> list[dict]:
+        """Returns, lengths and success of each seed's episodes, a row per seed.
+
+        Args:
+          act: called as act(observations (S, n, D), step); answers (S, n) indices or (S, n, A) in [-1, 1].
+        """
+        if self._player is None:  # a run that finds everything done needs no simulator
+            self._player = Player(self.environment, len(self.seeds) * self._each, self.max_steps)
+        s, each, episodes = len(self.seeds), self._each, self.episodes
+        rounds = -(-episodes // each)
+        number = np.arange(rounds * each).reshape(rounds, 1, each) + episodes * np.arange(s)[:, None]
+        wanted = np.broadcast_to(np.arange(rounds * each).reshape(rounds, 1, each) < episodes, number.shape)
+
+        def flat_act(observations, _, step):
+            actions = np.asarray(act(observations.reshape(s, each, -1), step))
+            actions = actions.reshape(s * each, *actions.shape[2:])
+            return actions if self.spaces.num_actions else self.spaces.from_unit(actions)
+
+        seeds = EPISODE_SEEDS + 1_000_000 * self.seeds[0] + number
+        rollouts, success = self._player.play(flat_act, seeds.reshape(-1), progress)
+        returns, rows = rollouts.rewards.sum(1, dtype=np.float64), []
+        for i in range(s):
+            mine = (wanted & (np.arange(s) == i)[:, None]).reshape(-1)
+            rows.append(
+                {
+                    "seed": self.seeds[i],
+                    "episodes": episodes,
+                    "return_mean": float(returns[mine].mean()),
+                    "return_std": float(returns[mine].std()),
+                    "length_mean": float(rollouts.length[mine].mean()),
+                    "success": "" if success is None else float(success[mine].mean()),
+                }
+            )
+        return rows
+
+
+def greedy_policy(learner: Learner, states, goals: GoalTable):
+    """What `Evaluator.play` wants, of the stacked states that `train` returns."""
+    vector = np.asarray(goals.vector)
+
+    def act(observations, step):
+        return np.asarray(_act(states, observations, vector, learner=learner))
+
+    return act
+
+
+@functools.partial(jax.jit, static_argnames="learner")
+def _act(states, observations, vector, *, learner: Learner):
+    goal = jax.numpy.broadcast_to(vector, (observations.shape[1], vector.shape[1]))
+    return jax.vmap(lambda state, x: learner.act(state, x, goal, state.key, True))(states, observations)
