@@ -72,7 +72,7 @@ class LearnConfig:
     updates: int = 14000
     draw: str = "rollouts"
     discount: float = 0.9
-    relabel: float = 0.7
+    relabel: float = 0.5
     settings: str = "ours"
     compat: str = "none"
 

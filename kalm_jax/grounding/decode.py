@@ -152,7 +152,8 @@ def _goal_hidden(params, tokens, valid, *, model: GroundedModel):
 
     hidden = model.apply({"params": params}, method=encode)
     weight = valid[..., None].astype(hidden.dtype)
-    return hidden[:, -1] + jnp.sum(hidden * weight, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1.0)
+    mean = jnp.sum(hidden * weight, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1.0)
+    return hidden[:, -1] + 2.0 * mean  # a mean varies about half as much
 
 
 def encode_goals(
@@ -160,8 +161,8 @@ def encode_goals(
 ) -> np.ndarray:
     """Goal vectors (K, width): the language model's last hidden states as it has read what it is to imagine.
 
-    The sum of two: the state at the end of the prompt, from which the model goes on to a rollout, is alike for
-    different wordings of what is wanted; the mean over the prompt keeps them apart.
+    The sum of two: the state at the end of the prompt, from which the model goes on to a rollout, names the same balls
+    alike in different wordings; the mean over the prompt keeps the wordings apart.
     """
     rows = [goal_prompt(tokenizer, text) for text in texts]
     width = -(-max((len(r) for r in rows), default=1) // 16) * 16
