@@ -9,7 +9,7 @@ HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "kalm_jax" / "__init__.py").read_text()).group(1)
 
 MINARI = ["minari[hdf5]>=0.5.2"]
-TEST = ["pytest>=8", *MINARI]
+TEST = ["pytest>=8", "pytest-xdist>=3.6", *MINARI]
 
 setup(
     name="kalm_jax",
