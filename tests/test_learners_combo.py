@@ -118,6 +118,15 @@ def test_the_world_is_learned_first_and_the_policy_after_it():
         train(learner, buffer, [0], 2)
 
 
+def test_rollouts_come_at_their_time_and_replace_the_oldest():
+    config = make_learner("combo", batch_size=4, dynamics_updates=3, rollout_every=2, memory=2).config
+    plan = [tuple(int(x) for x in combo.schedule(config, np.int32(step))) for step in range(9)]
+    assert [p[0] for p in plan] == [1, 1, 1, 0, 0, 0, 0, 0, 0]
+    assert [p[1] for p in plan] == [0, 0, 0, 1, 0, 1, 0, 1, 0]
+    assert [p[2] for p in plan if p[1]] == [0, 4, 0]
+    assert [p[3] for p in plan[3:]] == [4, 4, 8, 8, 8, 8]
+
+
 def test_the_best_way_through_a_grid():
     spec, batch, q_star = grid()
     size = len(batch.reward)

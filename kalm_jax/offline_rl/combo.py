@@ -108,12 +108,9 @@ def update(config: COMBOConfig, state, batch: Batch, key):
     """
     chex.assert_shape(batch.reward, (config.batch_size,))
     rollout_key, sample_key, agent_key = jax.random.split(key, 3)
-    learning = state.step < config.dynamics_updates
-    calls = jnp.maximum(state.step - config.dynamics_updates, 0) // config.rollout_every + 1
+    learning, due, first, filled = schedule(config, state.step)
     world, model_loss_ = _learn_world(config, state.world, state.spec, batch, learning)
-    due = ~learning & ((state.step - config.dynamics_updates) % config.rollout_every == 0)
-    world = dataclasses.replace(world, memory=_remember(config, state, world, batch, rollout_key, due, calls))
-    filled = jnp.minimum(calls, config.memory) * config.batch_size
+    world = dataclasses.replace(world, memory=_remember(config, state, world, batch, rollout_key, due, first))
     imagined = sample_memory(world.memory, filled, sample_key, config.imagined_size)
     agent, metrics = _learn_policy(config, _agent(state), batch, imagined, agent_key, learning)
     state = dataclasses.replace(state, **_fields(agent), world=world)
@@ -124,6 +121,18 @@ def act(config: COMBOConfig, state, observation, goal_vector, key, greedy: bool)
     """As CQL's."""
     module = discrete_cql if state.spec.discrete else cql
     return module.act(config, state, observation, goal_vector, key, greedy)
+
+
+def schedule(config: COMBOConfig, step):
+    """What update number `step`, from 0, does: (learn the world, roll out, row where those rollouts go, rows filled).
+
+    The rows filled include those of this update.
+    """
+    since = jnp.maximum(step - config.dynamics_updates, 0)
+    learning, calls = step < config.dynamics_updates, since // config.rollout_every + 1
+    due = ~learning & (since % config.rollout_every == 0)
+    slot, slots = (calls - 1) % config.memory, jnp.minimum(calls, config.memory)
+    return learning, due, slot * config.batch_size, slots * config.batch_size
 
 
 def _learn_world(config: COMBOConfig, world: World, spec: Spec, batch: Batch, learning):
@@ -142,13 +151,12 @@ def _learn_world(config: COMBOConfig, world: World, spec: Spec, batch: Batch, le
     return dataclasses.replace(world, models=models, optimiser=optimiser), loss
 
 
-def _remember(config: COMBOConfig, state, world: World, batch: Batch, key, due, calls) -> Imagined:
-    """The memory with new rollouts in the place of the oldest where they are due.
+def _remember(config: COMBOConfig, state, world: World, batch: Batch, key, due, first) -> Imagined:
+    """The memory with new rollouts from row `first` on, in the place of the oldest, where they are due.
 
     Only the rows of one call pass through the condition, which would copy the whole memory at every update.
     """
     size = config.batch_size
-    first = (calls - 1) % config.memory * size
     old = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, first, size), world.memory)
 
     def policy(observation, goal, act_key):
