@@ -15,7 +15,7 @@ import numpy as np
 from kalm_jax.llm.hf_config import read_config, read_raw, write_config
 from kalm_jax.llm.tokenizer import Tokenizer, load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
-from kalm_jax.llm.weights import Sharding, load_weights, save_weights, weight_files
+from kalm_jax.llm.weights import Sharding, check_weights, load_weights, save_weights, weight_files
 
 BUILTIN = pathlib.Path(__file__).parent / "builtin"
 """Folder of the text-pretrained model that ships with the library; `experiments.pretrain` makes it."""
@@ -41,6 +41,13 @@ def load_model(
     tokenizer = load_tokenizer(folder)
     check_tokenizer(folder, config, tokenizer)
     return config, load_weights(folder, files, config, dtype, sharding), tokenizer
+
+
+def check_folder(folder: str | pathlib.Path) -> None:
+    """Raises what `load_model` would, but reads no weight: all but values that are not finite is found in a second."""
+    config = read_config(folder)
+    check_weights(folder, weight_files(folder), config)
+    check_tokenizer(folder, config, load_tokenizer(folder))
 
 
 def check_tokenizer(folder: str | pathlib.Path, config: LlamaConfig, tokenizer: Tokenizer) -> None:

@@ -63,7 +63,10 @@ def load_tokenizer(folder: str | pathlib.Path) -> Tokenizer:
     except ValueError as error:
         raise ValueError(f"{file} cannot be read ({error}); a half download? fetch it again") from error
     # Not AutoTokenizer: by the model's family it would choose a class that rebuilds the text normalisation its own way.
-    return Tokenizer(_fast_tokenizer_class().from_pretrained(str(folder), local_files_only=True))
+    try:
+        return Tokenizer(_fast_tokenizer_class().from_pretrained(str(folder), local_files_only=True))
+    except Exception as error:  # `tokenizers` raises nothing more special
+        raise ValueError(f"{folder}: its tokenizer cannot be used ({error})") from error
 
 
 def _fast_tokenizer_class():

@@ -84,7 +84,7 @@ def load_weights(
     Every tensor of the files must be used and every parameter filled, or the error names which is not.
     """
     table, shapes = places(config), parameter_shapes(config)
-    leaves: dict[str, list] = {}
+    leaves: dict[str, list[tuple[str, Place]]] = {}
     for name, place in table.items():
         leaves.setdefault(place.path, []).append((name, place))
     with contextlib.ExitStack() as stack:
@@ -99,6 +99,12 @@ def load_weights(
                 )
             flat[path] = _put(host, None if sharding is None else sharding(path, host.shape))
     return traverse_util.unflatten_dict(flat, sep="/")
+
+
+def check_weights(folder: str | pathlib.Path, files: list[pathlib.Path], config: LlamaConfig) -> None:
+    """What `load_weights` refuses by names and shapes, without reading a weight."""
+    with contextlib.ExitStack() as stack:
+        _check_names(folder, _open(stack, files), config, parameter_shapes(config))
 
 
 def parameter_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
