@@ -46,6 +46,7 @@ setup(
         "test": TEST,
         "cuda": ["jax[cuda12]>=0.7.2"],
         "tpu": ["jax[tpu]>=0.7.2"],
+        "parity": ["torch>=2.6"],
         "huggingface": ["jinja2>=3.1", "sentencepiece>=0.2"],
         "notebook": ["ipykernel>=6", "nbclient>=0.10"],
         "dev": [*TEST, "ruff>=0.12"],

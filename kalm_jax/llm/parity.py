@@ -29,10 +29,12 @@ def torch_logits(folder: str | pathlib.Path, ids: np.ndarray, valid: np.ndarray)
             "comparing with transformers needs torch, which is missing: pip install 'kalm_jax[parity]'"
         ) from error
     from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     # "eager" is the attention that the others are measured against.
     model = AutoModelForCausalLM.from_pretrained(
-        str(folder), local_files_only=True, torch_dtype=torch.float32, attn_implementation="eager"
+        str(folder), local_files_only=True, dtype=torch.float32, attn_implementation="eager"
     )
     position = np.maximum(np.cumsum(valid, axis=1) - 1, 0)
     with torch.no_grad():
