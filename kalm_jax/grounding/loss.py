@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from kalm_jax.grounding import heads
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import ACTION, STATE, TEXT, Rows
 
@@ -30,7 +31,9 @@ def weighted_mean(x: jax.Array, weight: jax.Array) -> jax.Array:
 
 
 def loss(model: GroundedModel, params: dict, rows: Rows, weights: LossWeights) -> tuple[jax.Array, dict]:
-    """Weighted sum of word cross-entropy, action cross-entropy (or squared error) and squared state error.
+    """Weighted sum of word cross-entropy, action cross-entropy (or, if continuous, error) and state error.
+
+    Errors are squares, or of Gaussian heads negative log likelihoods (`heads.error`).
 
     Each term is a weighted mean over the positions of its kind in the whole batch. Returns (loss, metrics).
     """
@@ -49,11 +52,11 @@ def loss(model: GroundedModel, params: dict, rows: Rows, weights: LossWeights) -
     if model.spec.num_actions:
         action = optax.softmax_cross_entropy_with_integer_labels(out, jnp.where(next_kind == ACTION, token, 0))
     else:
-        action = jnp.mean((out - value[..., : model.spec.action_dim]) ** 2, axis=-1)
+        action = model.apply(variables, out, value[..., : model.spec.action_dim], method="action_error")
 
     is_state = weight * (next_kind == STATE)
     target = model.apply(variables, value[..., :d], base[..., :d], method="normalised_target")
-    state = jnp.mean((model.apply(variables, hidden, method="state_head") - target) ** 2, axis=-1)
+    state = heads.error(model.apply(variables, hidden, method="state_head"), target, model.spec.gaussian_states)
 
     terms = {
         "text": weighted_mean(text, is_text),

@@ -32,6 +32,7 @@ def imagine(
     reward: Reward,
     horizon: int,
     temperature: float = 1.0,
+    state_temperature: float | None = None,
     seed: int = 0,
     batch: int = 512,
     progress: Callable | None = None,
@@ -69,7 +70,9 @@ def imagine(
                 keys[index],
             ),
         )
-        out = generate_rollouts(params, *inputs, temperature, model=model, stop=stop, horizon=horizon)
+        out = generate_rollouts(
+            params, *inputs, temperature, state_temperature, model=model, stop=stop, horizon=horizon
+        )
         keep = min(batch, count - start)
         parts.append([np.asarray(x)[:keep] for x in out])
         if progress is not None:
