@@ -228,11 +228,16 @@ class GroundedModel(nn.Module):
 
 
 def init_params(model: GroundedModel, key: jax.Array, llm_params: dict | None = None) -> dict:
-    """Fresh parameters, with the language model's own replaced by `llm_params` where given."""
+    """Fresh parameters; with `llm_params` only the number parts are, beside that language model (not copied)."""
     from kalm_jax.grounding.rows import empty_rows
 
-    params = jax.jit(model.init)(key, empty_rows(1, 4, model.spec.width))["params"]
-    if llm_params is not None:
-        chex.assert_trees_all_equal_shapes(params["llm"], llm_params)
-        params = {**params, "llm": jax.tree.map(jnp.array, llm_params)}
-    return params
+    rows = empty_rows(1, 4, model.spec.width)
+    if llm_params is None:
+        return jax.jit(model.init)(key, rows)["params"]
+    chex.assert_trees_all_equal_shapes(jax.eval_shape(model.init, key, rows)["params"]["llm"], llm_params)
+
+    # Of a large model, a second one of random weights would not fit beside: what is not returned is not computed.
+    def numbers(key):
+        return {name: x for name, x in model.init(key, rows)["params"].items() if name != "llm"}
+
+    return {**jax.jit(numbers)(key), "llm": llm_params}
