@@ -7,7 +7,7 @@ import pathlib
 from kalm_jax.config import PipelineConfig
 from kalm_jax.data import LEVELS
 from kalm_jax.data.authors import read_prompts
-from kalm_jax.llm.folder import BUILTIN, read_config
+from kalm_jax.llm.folder import BUILTIN, check_folder
 from kalm_jax.outputs import run_prompts, write_report
 from kalm_jax.report import terminal_table
 from kalm_jax.run_folder import RunFolder
@@ -31,7 +31,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     if unknown:
         raise ValueError(f"unknown arms {sorted(unknown)}; there are offline and kalm")
     # What cannot be read fails now, not after an hour.
-    read_config(config.ground.llm or BUILTIN)
+    check_folder(config.ground.llm or BUILTIN)
     if config.prompts:
         read_prompts(config.prompts)
     for algorithm in config.learn.algorithms:

@@ -37,6 +37,7 @@ from kalm_jax.grounding.train import TrainConfig, fit
 from kalm_jax.imagination.generate import Step, direct, imagine, write_plans
 from kalm_jax.imagination.quality import believable, explanation_row, furthest_move, rollout_rows
 from kalm_jax.llm.folder import BUILTIN, load_model
+from kalm_jax.llm.weights import weight_files
 from kalm_jax.offline_rl import (
     LEARNERS,
     Learner,
@@ -153,9 +154,7 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
 
 
 def _folder_mark(folder) -> list[str]:
-    files = sorted(pathlib.Path(folder).glob("*.safetensors"))
-    if not files:
-        raise FileNotFoundError(f"{folder} holds no *.safetensors file; --llm wants a Hugging Face folder with weights")
+    files = weight_files(folder)
     return [f"{f.name}-{f.stat().st_size}-{hashlib.sha256(f.open('rb').read(1 << 20)).hexdigest()[:12]}" for f in files]
 
 

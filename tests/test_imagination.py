@@ -127,7 +127,7 @@ def test_a_goal_in_its_own_words_needs_no_rounds(world):
 
 def test_the_first_open_step_of_a_plan_is_next(world):
     model, params, tokenizer, _, goal, states, plans = world
-    rounds = _Rounds(model, params, tokenizer, plans, goal, clevr_goals.success, 4, 1.0, 64)
+    rounds = _Rounds(model, params, tokenizer, plans, goal, clevr_goals.success, 4, (1.0, None), 64)
     chosen = rounds.next_steps(np.arange(len(goal)), states, clevr_goals.satisfied, 0)
     for g, state, step in zip(goal, states, chosen):
         open_ = [s for s in plans[g] if not clevr_goals.satisfied(s.family, s.array, state)]

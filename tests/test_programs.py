@@ -50,3 +50,29 @@ def test_importing_the_library_is_light():
     heavy = ("jax", "mujoco", "absl", "OpenGL", "h5py", "matplotlib")
     done = run("-c", f"import sys, kalm_jax, kalm_jax.envs; print([m for m in {heavy} if m in sys.modules])")
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+CHECK = """
+from absl import app
+from kalm_jax.llm import parity
+parity.torch_logits = lambda folder, ids, valid: parity.full_logits(*MODEL[:2], ids, valid) + 0.01
+from kalm_jax.llm.folder import BUILTIN, load_model
+MODEL = load_model(BUILTIN)
+from experiments import check_llm
+app.run(check_llm.main)
+"""
+
+
+@pytest.mark.parametrize("tolerance, code", [("0.02", 0), ("0.005", 1)])
+def test_a_difference_beyond_the_tolerance_fails(tolerance, code):
+    done = run("-c", CHECK, "--length=8", f"--tolerance={tolerance}")
+    assert done.returncode == code and "1.00e-02" in done.stdout, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_torch_the_check_says_what_to_install(monkeypatch):
+    from kalm_jax.llm import parity
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"pip install 'kalm_jax\[parity\]'"):
+        parity.torch_logits("folder", None, None)

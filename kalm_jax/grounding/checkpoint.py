@@ -6,11 +6,12 @@ import dataclasses
 import json
 import pathlib
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from kalm_jax.grounding.model import GroundedModel, NumericSpec
+from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
 from kalm_jax.llm.folder import load_model, save_model
 from kalm_jax.llm.tokenizer import Tokenizer
 
@@ -23,13 +24,17 @@ def save_grounded(folder: str | pathlib.Path, model: GroundedModel, params: dict
 
     folder = pathlib.Path(folder)
     save_model(folder / _TEXT, model.config, params["llm"], tokenizer)
-    numbers = traverse_util.flatten_dict({k: v for k, v in params.items() if k != "llm"}, sep="/")
-    save_file({k: np.ascontiguousarray(v) for k, v in numbers.items()}, folder / _NUMBERS)
+    save_file({k: np.ascontiguousarray(v) for k, v in _flat_numbers(params).items()}, folder / _NUMBERS)
     (folder / _SPEC).write_text(json.dumps(dataclasses.asdict(model.spec), indent=2) + "\n")
 
 
-def load_grounded(folder: str | pathlib.Path) -> tuple[GroundedModel, dict, Tokenizer]:
-    """What `save_grounded` wrote: model, parameters, tokenizer."""
+def load_grounded(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[GroundedModel, dict, Tokenizer]:
+    """What `save_grounded` wrote: model, parameters (the text part's in `dtype`), tokenizer.
+
+    Raises:
+      FileNotFoundError, ValueError: as `load_model` does, or the number parts are not those of numbers.json.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     folder = pathlib.Path(folder)
@@ -39,6 +44,20 @@ def load_grounded(folder: str | pathlib.Path) -> tuple[GroundedModel, dict, Toke
         )
     raw = json.loads((folder / _SPEC).read_text())
     spec = NumericSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
-    config, llm, tokenizer = load_model(folder / _TEXT)
-    numbers = {k: jnp.asarray(v) for k, v in load_file(folder / _NUMBERS).items()}
-    return GroundedModel(config, spec), {"llm": llm, **traverse_util.unflatten_dict(numbers, sep="/")}, tokenizer
+    config, llm, tokenizer = load_model(folder / _TEXT, dtype)
+    model = GroundedModel(config, spec)
+    try:
+        numbers = {k: jnp.asarray(v) for k, v in load_file(folder / _NUMBERS).items()}
+    except SafetensorError as error:
+        raise ValueError(f"{folder / _NUMBERS} cannot be read ({error}); copy or ground it again") from error
+    shapes = jax.eval_shape(lambda: init_params(model, jax.random.key(0)))
+    want = _flat_numbers(jax.tree.map(lambda x: x.shape, shapes, is_leaf=lambda x: hasattr(x, "shape")))
+    wrong = sorted(k for k in want.keys() | numbers.keys() if want.get(k) != getattr(numbers.get(k), "shape", None))
+    if wrong:
+        raise ValueError(f"{folder / _NUMBERS}: missing, of another shape, or not of {_SPEC}: {wrong[:5]}")
+    return model, {"llm": llm, **traverse_util.unflatten_dict(numbers, sep="/")}, tokenizer
+
+
+def _flat_numbers(params: dict) -> dict:
+    """The parameters beside the language model's, by path."""
+    return traverse_util.flatten_dict({k: v for k, v in params.items() if k != "llm"}, sep="/")

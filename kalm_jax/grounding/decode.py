@@ -23,6 +23,9 @@ from kalm_jax.llm.transformer import empty_cache, prefix_mask
 Stop = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 """(family (B,), goal (B, G), state (B, D), action (B,) or (B, A), next state (B, D)) -> (B,) bool: goal reached."""
 
+_STATES = 1 << 30
+"""Sets the random numbers of states apart from those of actions, which are numbered by their step."""
+
 
 def _prefill(model, params, rows: Rows, size: int):
     """Hidden state (B, width) of the last position of right-aligned rows, and a cache for `size` positions."""
@@ -45,9 +48,42 @@ def _step(model, params, x, slot, valid, cache):
     return hidden[:, 0], valid, cache
 
 
+def _draw_action(model, apply, hidden, keys, t, temperature):
+    """(B,) ids or (B, A) values after hidden states (B, width) at step t."""
+    keys = jax.vmap(lambda k: jax.random.fold_in(k, t))(keys)
+    if model.spec.num_actions:
+        out = apply(hidden, method="action_head")
+        noise = jax.vmap(lambda k: jax.random.gumbel(k, (model.spec.num_actions,)))(keys)
+        return jnp.argmax(out[:, : model.spec.num_actions] + temperature * noise, axis=-1).astype(jnp.int32)
+    noise = None
+    if model.spec.gaussian_actions:
+        noise = temperature * jax.vmap(lambda k: jax.random.normal(k, (model.spec.action_dim,)))(keys)
+    return apply(hidden, noise, method="continuous_action")
+
+
+def _draw_state(model, apply, hidden, state, keys, t, temperature):
+    """(B, D) the states after `state` (B, D) and hidden states (B, width) at step t."""
+    noise = None
+    if model.spec.gaussian_states:
+        keys = jax.vmap(lambda k: jax.random.fold_in(jax.random.fold_in(k, _STATES), t))(keys)
+        noise = temperature * jax.vmap(lambda k: jax.random.normal(k, (model.spec.state_dim,)))(keys)
+    return apply(hidden, state, noise, method="next_state")
+
+
 @functools.partial(jax.jit, static_argnames=("model", "stop", "horizon"))
 def generate_rollouts(
-    params, prompts: Rows, state, family, goal, keys, temperature, *, model: GroundedModel, stop: Stop, horizon: int
+    params,
+    prompts: Rows,
+    state,
+    family,
+    goal,
+    keys,
+    temperature,
+    state_temperature=None,
+    *,
+    model: GroundedModel,
+    stop: Stop,
+    horizon: int,
 ):
     """Imagines rollouts; a_t is drawn from the position of s_t (the authors' code is one step late, `kalm.md` 9.1).
 
@@ -57,7 +93,8 @@ def generate_rollouts(
       state: (B, D) first states, raw units.
       family, goal: what `stop` reads, (B,) and (B, G).
       keys: (B,) random keys, one per rollout: its result does not depend on the batch that it is in.
-      temperature: of discrete actions; 0 is greedy.
+      temperature: of actions where the model says their distribution (discrete or Gaussian); 0 is greedy.
+      state_temperature: of states, likewise; None is `temperature`.
       stop: ends a rollout at its imagined success.
       horizon: most steps.
 
@@ -70,13 +107,7 @@ def generate_rollouts(
     shape = (batch, horizon) if model.spec.num_actions else (batch, horizon, model.spec.action_dim)
     states = jnp.zeros((batch, horizon + 1, model.spec.state_dim)).at[:, 0].set(state)
     actions = jnp.zeros(shape, jnp.int32 if model.spec.num_actions else jnp.float32)
-
-    def act(hidden, t):
-        out = apply(hidden, method="action_head")
-        if not model.spec.num_actions:
-            return jnp.clip(out, -1.0, 1.0)
-        noise = jax.vmap(lambda k: jax.random.gumbel(jax.random.fold_in(k, t), (model.spec.num_actions,)))(keys)
-        return jnp.argmax(out[:, : model.spec.num_actions] + temperature * noise, axis=-1).astype(jnp.int32)
+    state_temperature = temperature if state_temperature is None else state_temperature
 
     def going(carry):
         t, _, _, _, _, _, _, _, done, _ = carry
@@ -84,11 +115,11 @@ def generate_rollouts(
 
     def body(carry):
         t, hidden, state, states, actions, cache, valid, length, done, success = carry
-        action = act(hidden, t)
+        action = _draw_action(model, apply, hidden, keys, t, temperature)
         value = jnp.zeros((batch, model.spec.width)) if model.spec.num_actions else jnp.asarray(action)
         x = apply(action if model.spec.num_actions else jnp.zeros(batch, jnp.int32), value, method="embed_action")
         hidden, valid, cache = _step(model, params, x, prompt + 2 * t, valid, cache)
-        nxt = apply(hidden, state, method="next_state")
+        nxt = _draw_state(model, apply, hidden, state, keys, t, state_temperature)
         reached = stop(family, goal, state, action, nxt) & ~done
         keep = ~done
         states = states.at[:, t + 1].set(jnp.where(keep[:, None], nxt, 0.0))
@@ -177,9 +208,13 @@ def encode_goals(
 def _action_likelihood(params, rows: Rows, *, model: GroundedModel):
     hidden = model.apply({"params": params}, rows, method="hidden")[:, :-1]
     is_action = rows.kind[:, 1:] == ACTION
-    logits = model.apply({"params": params}, hidden, method="action_head")
-    chosen = jnp.where(is_action, rows.token[:, 1:], 0)
-    return -jnp.sum(is_action * optax.softmax_cross_entropy_with_integer_labels(logits, chosen), axis=1)
+    out = model.apply({"params": params}, hidden, method="action_head")
+    if model.spec.num_actions:
+        chosen = jnp.where(is_action, rows.token[:, 1:], 0)
+        return -jnp.sum(is_action * optax.softmax_cross_entropy_with_integer_labels(out, chosen), axis=1)
+    value = rows.value[:, 1:, : model.spec.action_dim]
+    error = model.apply({"params": params}, out, value, method="action_error") * model.spec.action_dim
+    return -jnp.sum(is_action * error, axis=1)
 
 
 def rollout_likelihood(
@@ -187,18 +222,22 @@ def rollout_likelihood(
 ) -> np.ndarray:
     """(N,) log p(actions, "the goal is reached" at the end and not before | words, states), in nats.
 
+    Of continuous actions it is the density in normalised units, and nothing says that the goal is reached.
+
     Args:
       prompts: N prompts of token ids, as before a rollout that is to be generated.
-      rollouts: N rollouts with discrete actions.
+      rollouts: N rollouts.
 
     Raises:
-      ValueError: continuous actions, whose head predicts a point and no distribution.
+      ValueError: continuous actions whose head predicts a point and no distribution.
     """
-    if not model.spec.num_actions:
-        raise ValueError("the likelihood of a rollout needs discrete actions; this model's actions are continuous")
-    sequences = [
-        _rollout_row(model, prompt, rollouts, i).action(model.spec.num_actions) for i, prompt in enumerate(prompts)
-    ]
+    if not (model.spec.num_actions or model.spec.gaussian_actions):
+        raise ValueError(
+            "the likelihood of a rollout needs discrete actions or gaussian_actions; this model's actions are points"
+        )
+    sequences = [_rollout_row(model, prompt, rollouts, i) for i, prompt in enumerate(prompts)]
+    if model.spec.num_actions:
+        sequences = [s.action(model.spec.num_actions) for s in sequences]
     width = -(-max((s.length for s in sequences), default=1) // 16) * 16
     out = []
     for chunk in _chunks(sequences, batch, fill=RowSequence(model.spec.width).text([0])):

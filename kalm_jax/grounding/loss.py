@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from kalm_jax.grounding import heads
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import ACTION, STATE, TEXT, Rows
 
@@ -23,42 +24,47 @@ class LossWeights:
     state: float = 2.0
 
 
-def weighted_mean(x: jax.Array, weight: jax.Array) -> jax.Array:
-    """Mean of x under non-negative weights of the same shape; 0 where all weights are 0."""
-    chex.assert_equal_shape([x, weight])
-    return jnp.sum(x * weight) / jnp.maximum(jnp.sum(weight), 1e-6)
+def term_weights(rows: Rows) -> dict[str, jax.Array]:
+    """(R, T-1) weight of predicting position t + 1 from position t, of each term."""
+    next_kind, weight = rows.kind[:, 1:], rows.weight[:, :-1]
+    return {name: weight * (next_kind == kind) for name, kind in (("text", TEXT), ("action", ACTION), ("state", STATE))}
 
 
-def loss(model: GroundedModel, params: dict, rows: Rows, weights: LossWeights) -> tuple[jax.Array, dict]:
-    """Weighted sum of word cross-entropy, action cross-entropy (or squared error) and squared state error.
+def totals(rows: Rows) -> dict[str, jax.Array]:
+    """What each term is divided by: the sum of its weights in the whole batch."""
+    return {name: jnp.maximum(jnp.sum(weight), 1e-6) for name, weight in term_weights(rows).items()}
 
-    Each term is a weighted mean over the positions of its kind in the whole batch. Returns (loss, metrics).
+
+def loss(
+    model: GroundedModel, params: dict, rows: Rows, weights: LossWeights, divisors: dict | None = None
+) -> tuple[jax.Array, dict]:
+    """Weighted sum of word cross-entropy, action cross-entropy (or, if continuous, error) and state error.
+
+    Errors are squares, or of Gaussian heads negative log likelihoods (`heads.error`). Each term is a weighted mean over
+    the positions of its kind in the whole batch; where `rows` are a part of it, `divisors` are the whole's `totals`, so
+    that the losses of the parts add up to the loss of the whole. Returns (loss, metrics).
     """
     variables = {"params": params}
     hidden = model.apply(variables, rows, method="hidden")[:, :-1]
-    next_kind, weight = rows.kind[:, 1:], rows.weight[:, :-1]
+    next_kind = rows.kind[:, 1:]
     token, value, base = rows.token[:, 1:], rows.value[:, 1:], rows.base[:, :-1]
     d = model.spec.state_dim
 
-    is_text = weight * (next_kind == TEXT)
     logits = model.apply(variables, hidden, method="text_logits")
     text = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(next_kind == TEXT, token, 0))
 
-    is_action = weight * (next_kind == ACTION)
     out = model.apply(variables, hidden, method="action_head")
     if model.spec.num_actions:
         action = optax.softmax_cross_entropy_with_integer_labels(out, jnp.where(next_kind == ACTION, token, 0))
     else:
-        action = jnp.mean((out - value[..., : model.spec.action_dim]) ** 2, axis=-1)
+        action = model.apply(variables, out, value[..., : model.spec.action_dim], method="action_error")
 
-    is_state = weight * (next_kind == STATE)
     target = model.apply(variables, value[..., :d], base[..., :d], method="normalised_target")
-    state = jnp.mean((model.apply(variables, hidden, method="state_head") - target) ** 2, axis=-1)
+    state = heads.error(model.apply(variables, hidden, method="state_head"), target, model.spec.gaussian_states)
 
-    terms = {
-        "text": weighted_mean(text, is_text),
-        "action": weighted_mean(action, is_action),
-        "state": weighted_mean(state, is_state),
-    }
+    errors, asked = {"text": text, "action": action, "state": state}, term_weights(rows)
+    chex.assert_equal_shape([*errors.values(), *asked.values()])
+    divisors = totals(rows) if divisors is None else divisors
+    terms = {name: jnp.sum(errors[name] * asked[name]) / divisors[name] for name in errors}
     total = weights.text * terms["text"] + weights.action * terms["action"] + weights.state * terms["state"]
     return total, {"loss": total, **{f"{k}_loss": v for k, v in terms.items()}}

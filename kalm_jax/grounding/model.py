@@ -1,7 +1,8 @@
 """The grounded language model: a Llama that also reads and writes states and actions (KALM, section 4.1).
 
-States enter and leave through small MLPs, discrete actions through an embedding and a softmax head, continuous ones
-through linear maps. Normalisation statistics are part of the model's description, so they travel with it.
+States enter and leave through small MLPs (paper) or linear maps (authors' code), discrete actions through an embedding
+and a softmax head, continuous ones through linear maps. Normalisation statistics are part of the model's description,
+so they travel with it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kalm_jax.data import Rollouts
+from kalm_jax.grounding import heads
 from kalm_jax.grounding.rows import ACTION, STATE, TEXT, Rows
 from kalm_jax.llm.transformer import Cache, Llama, LlamaConfig, packed_mask
 
@@ -30,7 +32,11 @@ class NumericSpec:
       mean, std: D values each, statistics of single states.
       change_std: D values, standard deviation of s_{t+1} - s_t.
       predict_change: the state head predicts the change of state (ours) instead of the state (paper).
-      hidden: width of the encoder's and the head's hidden layer.
+      hidden: width of the encoder's and the head's hidden layer; 0 makes both linear maps.
+      action_mean, action_std: `action_dim` values each, statistics of continuous actions.
+      action_low, action_high: `action_dim` values each, smallest and largest action of the data; decoding stays within.
+      gaussian_states: the state head says a distribution (see `heads`) instead of a point.
+      gaussian_actions: so does the head of continuous actions.
     """
 
     state_dim: int
@@ -41,6 +47,26 @@ class NumericSpec:
     change_std: tuple[float, ...] = ()
     predict_change: bool = True
     hidden: int = 256
+    action_mean: tuple[float, ...] = ()
+    action_std: tuple[float, ...] = ()
+    action_low: tuple[float, ...] = ()
+    action_high: tuple[float, ...] = ()
+    gaussian_states: bool = False
+    gaussian_actions: bool = False
+
+    def __post_init__(self):
+        if bool(self.num_actions) == bool(self.action_dim):
+            raise ValueError(
+                f"num_actions={self.num_actions} and action_dim={self.action_dim}: actions are either discrete or "
+                "continuous, so exactly one of them is positive"
+            )
+        if self.gaussian_actions and self.num_actions:
+            raise ValueError("gaussian_actions is for continuous actions; discrete ones have a distribution already")
+        sizes = {"mean": self.state_dim, "std": self.state_dim, "change_std": self.state_dim}
+        sizes |= {f"action_{k}": self.action_dim for k in ("mean", "std", "low", "high")}
+        for name, size in sizes.items():
+            if len(getattr(self, name)) != size:
+                raise ValueError(f"{name} has {len(getattr(self, name))} numbers, but there are {size}")
 
     @property
     def width(self) -> int:
@@ -48,29 +74,46 @@ class NumericSpec:
         return max(self.state_dim, self.action_dim)
 
 
-def numeric_spec(
-    rollouts: Rollouts, num_actions: int = 0, predict_change: bool = True, hidden: int = 256
-) -> NumericSpec:
-    """The specification with statistics measured on (training) rollouts."""
+def numeric_spec(rollouts: Rollouts, num_actions: int = 0, **options) -> NumericSpec:
+    """The specification with statistics measured on (training) rollouts.
+
+    Args:
+      rollouts: with discrete or continuous actions.
+      num_actions: of discrete actions; not read for continuous ones.
+      **options: fields of `NumericSpec` that are choices: `predict_change`, `hidden`, `gaussian_states`,
+        `gaussian_actions`.
+    """
     obs, step = np.asarray(rollouts.observations), rollouts.valid()
     seen = np.arange(obs.shape[1])[None] <= np.asarray(rollouts.length)[:, None]
     change = (obs[:, 1:] - obs[:, :-1])[step]
-
-    def floats(x):
-        return tuple(float(f"{v:.6g}") for v in x)
-
-    # A constant number (an absent object's slot) has no scale: 1 keeps it as it is.
-    std, change_std = (np.where(s > 1e-6, s, 1.0) for s in (obs[seen].std(0), change.std(0)))
+    statistics = {
+        "state_dim": obs.shape[2],
+        "mean": _floats(obs[seen].mean(0)),
+        "std": _floats(_scale(obs[seen])),
+        "change_std": _floats(_scale(change)),
+    }
+    if rollouts.actions.ndim == 2:
+        return NumericSpec(num_actions=num_actions, **statistics, **options)
+    actions = np.asarray(rollouts.actions)[step]
     return NumericSpec(
-        state_dim=obs.shape[2],
-        num_actions=num_actions if rollouts.actions.ndim == 2 else 0,
-        action_dim=0 if rollouts.actions.ndim == 2 else rollouts.actions.shape[2],
-        mean=floats(obs[seen].mean(0)),
-        std=floats(std),
-        change_std=floats(change_std),
-        predict_change=predict_change,
-        hidden=hidden,
+        action_dim=actions.shape[1],
+        action_mean=_floats(actions.mean(0)),
+        action_std=_floats(_scale(actions)),
+        action_low=_floats(actions.min(0)),
+        action_high=_floats(actions.max(0)),
+        **statistics,
+        **options,
     )
+
+
+def _scale(x: np.ndarray) -> np.ndarray:
+    """Standard deviations; a constant number (an absent object's slot) has no scale, and 1 keeps it as it is."""
+    std = x.std(0)
+    return np.where(std > 1e-6, std, 1.0)
+
+
+def _floats(x: np.ndarray) -> tuple[float, ...]:
+    return tuple(float(f"{v:.6g}") for v in x)
 
 
 class Mlp(nn.Module):
@@ -84,6 +127,10 @@ class Mlp(nn.Module):
         return nn.Dense(self.out, name="out")(nn.silu(nn.Dense(self.hidden, name="hidden")(x)))
 
 
+def _map(hidden: int, out: int) -> nn.Module:
+    return Mlp(hidden, out) if hidden else nn.Dense(out)
+
+
 class GroundedModel(nn.Module):
     """See the module's first lines. All methods are pure; parameters are {"llm": ..., "state_in": ..., ...}."""
 
@@ -93,14 +140,14 @@ class GroundedModel(nn.Module):
     def setup(self):
         c, s = self.config, self.spec
         self.llm = Llama(c)
-        self.state_in = Mlp(s.hidden, c.width)
-        self.state_out = Mlp(s.hidden, s.state_dim)
+        self.state_in = _map(s.hidden, c.width)
+        self.state_out = _map(s.hidden, heads.width(s.state_dim, s.gaussian_states))
         if s.num_actions:
             self.action_in = nn.Embed(s.num_actions + 1, c.width, embedding_init=nn.initializers.normal(0.02))
             self.action_out = nn.Dense(s.num_actions + 1)
         else:
             self.action_in = nn.Dense(c.width)
-            self.action_out = nn.Dense(s.action_dim)
+            self.action_out = nn.Dense(heads.width(s.action_dim, s.gaussian_actions))
 
     def embed_state(self, state: jax.Array) -> jax.Array:
         """(..., D) raw states -> (..., width)."""
@@ -108,8 +155,11 @@ class GroundedModel(nn.Module):
         return self.state_in((state - jnp.asarray(self.spec.mean)) / jnp.asarray(self.spec.std))
 
     def embed_action(self, token: jax.Array, value: jax.Array) -> jax.Array:
-        """Action ids (...) or continuous actions (..., A) -> (..., width)."""
-        return self.action_in(token) if self.spec.num_actions else self.action_in(value[..., : self.spec.action_dim])
+        """Action ids (...) or raw continuous actions (..., A) -> (..., width)."""
+        s = self.spec
+        if s.num_actions:
+            return self.action_in(token)
+        return self.action_in((value[..., : s.action_dim] - jnp.asarray(s.action_mean)) / jnp.asarray(s.action_std))
 
     def embed(self, rows: Rows) -> jax.Array:
         """(R, T, width): each position embedded by its kind."""
@@ -117,7 +167,8 @@ class GroundedModel(nn.Module):
         text = self.llm.embed(jnp.where(rows.kind == TEXT, rows.token, 0))
         state = self.embed_state(rows.value[..., : self.spec.state_dim])
         action = self.embed_action(jnp.where(rows.kind == ACTION, rows.token, 0), rows.value)
-        return jnp.where(kind == TEXT, text, jnp.where(kind == STATE, state, jnp.where(kind == ACTION, action, 0.0)))
+        x = jnp.where(kind == TEXT, text, jnp.where(kind == STATE, state, jnp.where(kind == ACTION, action, 0.0)))
+        return x.astype(text.dtype)
 
     def backbone(self, x, positions, mask, cache: Cache | None = None, index=None):
         """The transformer's hidden states and cache; see `Llama.backbone`."""
@@ -132,16 +183,33 @@ class GroundedModel(nn.Module):
         return self.llm.logits(hidden)
 
     def action_head(self, hidden: jax.Array) -> jax.Array:
-        """(..., num_actions + 1) logits, the last of "the goal is reached", or (..., A) continuous actions."""
+        """(..., num_actions + 1) logits, the last of "the goal is reached", or of continuous actions see `heads`."""
         return self.action_out(hidden)
 
     def state_head(self, hidden: jax.Array) -> jax.Array:
-        """(..., D) in normalised units: of the change, or of the state (`spec.predict_change`)."""
+        """(..., D) of the change, or of the state (`spec.predict_change`); with `spec.gaussian_states` see `heads`."""
         return self.state_out(hidden)
 
-    def next_state(self, hidden: jax.Array, base: jax.Array) -> jax.Array:
-        """(..., D) the predicted next state in raw units; `base` (..., D) is the latest state."""
-        out, s = self.state_head(hidden), self.spec
+    def action_error(self, out: jax.Array, action: jax.Array) -> jax.Array:
+        """(...) how far `action_head`'s output is from raw continuous actions (..., A)."""
+        s = self.spec
+        target = (action - jnp.asarray(s.action_mean)) / jnp.asarray(s.action_std)
+        return heads.error(out, target, s.gaussian_actions)
+
+    def continuous_action(self, hidden: jax.Array, noise: jax.Array | None = None) -> jax.Array:
+        """(..., A) the action in raw units, within the data's bounds; for `noise` (..., A) see `heads.value`."""
+        s = self.spec
+        out = heads.value(self.action_head(hidden), s.gaussian_actions, noise)
+        raw = out * jnp.asarray(s.action_std) + jnp.asarray(s.action_mean)
+        return jnp.clip(raw, jnp.asarray(s.action_low), jnp.asarray(s.action_high))
+
+    def next_state(self, hidden: jax.Array, base: jax.Array, noise: jax.Array | None = None) -> jax.Array:
+        """(..., D) the predicted next state in raw units; `base` (..., D) is the latest state.
+
+        With `spec.gaussian_states` it is the mean, or with `noise` (..., D) a draw; see `heads.value`.
+        """
+        s = self.spec
+        out = heads.value(self.state_head(hidden), s.gaussian_states, noise)
         if s.predict_change:
             return base + out * jnp.asarray(s.change_std)
         return out * jnp.asarray(s.std) + jnp.asarray(s.mean)
@@ -160,11 +228,16 @@ class GroundedModel(nn.Module):
 
 
 def init_params(model: GroundedModel, key: jax.Array, llm_params: dict | None = None) -> dict:
-    """Fresh parameters, with the language model's own replaced by `llm_params` where given."""
+    """Fresh parameters; with `llm_params` only the number parts are, beside that language model (not copied)."""
     from kalm_jax.grounding.rows import empty_rows
 
-    params = jax.jit(model.init)(key, empty_rows(1, 4, model.spec.width))["params"]
-    if llm_params is not None:
-        chex.assert_trees_all_equal_shapes(params["llm"], llm_params)
-        params = {**params, "llm": jax.tree.map(jnp.array, llm_params)}
-    return params
+    rows = empty_rows(1, 4, model.spec.width)
+    if llm_params is None:
+        return jax.jit(model.init)(key, rows)["params"]
+    chex.assert_trees_all_equal_shapes(jax.eval_shape(model.init, key, rows)["params"]["llm"], llm_params)
+
+    # Of a large model, a second one of random weights would not fit beside: what is not returned is not computed.
+    def numbers(key):
+        return {name: x for name, x in model.init(key, rows)["params"].items() if name != "llm"}
+
+    return {**jax.jit(numbers)(key), "llm": llm_params}

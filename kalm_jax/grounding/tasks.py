@@ -67,6 +67,13 @@ class TaskShares:
     text: float = 0.04
     plan: float = 0.12
 
+    def only(self, tasks) -> TaskShares:
+        """Shares with which only `tasks` are drawn: those of the others are divided among them, in proportion."""
+        unknown = sorted(set(tasks) - set(TASKS))
+        if unknown:
+            raise ValueError(f"unknown grounding tasks {unknown}; there are {', '.join(TASKS)}")
+        return dataclasses.replace(self, **{task: 0.0 for task in TASKS if task not in tasks})
+
     def probabilities(self) -> np.ndarray:
         """The shares in the order of TASKS, summing to 1."""
         p = np.array([getattr(self, t) for t in TASKS], float)

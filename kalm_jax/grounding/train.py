@@ -14,14 +14,17 @@ import pathlib
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import optax.contrib
 
 from kalm_jax import parallel
-from kalm_jax.grounding.loss import LossWeights, loss
+from kalm_jax.grounding.loss import LossWeights, loss, totals
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import Rows
+from kalm_jax.llm import lora
+from kalm_jax.llm.lora import LoraConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +40,10 @@ class TrainConfig:
       clip: largest global gradient norm.
       beta2: second moment decay of Adam.
       weights: of the loss terms.
+      accumulate: parts in which a batch passes, one after the other, for less memory; the update is the same.
+      compute: type of the language model's forward and backward pass, "float32" or "bfloat16"; parameters, gradients,
+        optimiser, number parts and loss are float32 in any case.
+      lora: `params["llm"]` holds adapters of a frozen model instead of its weights.
       log_every, checkpoint_every: in steps.
     """
 
@@ -48,8 +55,17 @@ class TrainConfig:
     clip: float = 1.0
     beta2: float = 0.98
     weights: LossWeights = LossWeights()
+    accumulate: int = 1
+    compute: str = "float32"
+    lora: LoraConfig | None = None
     log_every: int = 20
     checkpoint_every: int = 250
+
+    def __post_init__(self):
+        if self.compute not in ("float32", "bfloat16"):
+            raise ValueError(f"compute={self.compute!r} is not one of float32, bfloat16")
+        if self.accumulate < 1:
+            raise ValueError(f"accumulate={self.accumulate} must be at least 1")
 
 
 def optimiser(config: TrainConfig) -> optax.GradientTransformation:
@@ -67,7 +83,7 @@ def optimiser(config: TrainConfig) -> optax.GradientTransformation:
         config.learning_rate / 20,
     )
     if config.muon == 0:
-        decayed = functools.partial(jax.tree.map, lambda x: x.ndim > 1)
+        decayed = functools.partial(jax.tree_util.tree_map_with_path, lambda path, x: x.ndim - _stacked(path) > 1)
         adam = optax.adamw(schedule, b2=config.beta2, weight_decay=config.weight_decay, mask=decayed)
         return optax.chain(optax.clip_by_global_norm(config.clip), adam)
     muon = optax.contrib.muon(
@@ -83,24 +99,53 @@ def optimiser(config: TrainConfig) -> optax.GradientTransformation:
 
 def _matrices(params):
     """Which axes of a parameter are a matrix's rows and columns; None for vectors, embeddings and heads of words."""
-    numbers = optax.contrib.MuonDimensionNumbers
 
     def of(path, x):
-        names = [key.key for key in path]
-        if x.ndim < 2 or {"embedding", "head", "action_out"} & set(names):
+        first = _stacked(path)
+        names, own = [key.key for key in path], x.ndim - first
+        if own < 2 or {"embedding", "head", "action_out"} & set(names) or names[-1] in ("a", "b"):
             return None
-        if x.ndim == 2:
-            return numbers((0,), (1,))
         # Attention: q, k, v are (width, heads, head width), o is (heads, head width, width).
-        return numbers((0, 1), (2,)) if "o" in names else numbers((0,), (1, 2))
+        rows = 2 if own == 3 and "o" in names else 1
+        axes = tuple(range(first, x.ndim))
+        return optax.contrib.MuonDimensionNumbers(axes[:rows], axes[rows:])
 
     return jax.tree_util.tree_map_with_path(of, params)
 
 
+def _stacked(path) -> int:
+    """Leading layer axes of a parameter: 1 where layers are stacked (`LlamaConfig.scan_layers`)."""
+    return int("layers" in [key.key for key in path])
+
+
+def forward_parameters(params: dict, frozen: dict, config: TrainConfig) -> dict:
+    """What the model computes with: LoRA merged into the frozen weights, the language model in the compute type."""
+    llm = params["llm"] if config.lora is None else lora.merge(frozen, params["llm"], config.lora)
+    return {**params, "llm": jax.tree.map(lambda x: x.astype(config.compute), llm)}
+
+
+def gradient(params: dict, frozen: dict, rows: Rows, model: GroundedModel, config: TrainConfig) -> tuple[dict, dict]:
+    """Gradient of the loss by `params`, and metrics; the batch passes in `config.accumulate` parts."""
+
+    def of(part, divisors=None):
+        def total(p):
+            return loss(model, forward_parameters(p, frozen, config), part, config.weights, divisors)
+
+        return jax.grad(total, has_aux=True)(params)
+
+    if config.accumulate == 1:
+        return of(rows)
+    divisors = totals(rows)
+    # Part i is rows i, i + k, ...: every device keeps the rows that it has.
+    parts = jax.tree.map(lambda x: x.reshape(-1, config.accumulate, *x.shape[1:]).swapaxes(0, 1), rows)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(of, rows, divisors))
+    return jax.lax.scan(lambda sums, part: (jax.tree.map(jnp.add, sums, of(part, divisors)), None), zeros, parts)[0]
+
+
 @functools.partial(jax.jit, static_argnames=("model", "config"), donate_argnames=("params", "opt_state"))
-def train_step(params, opt_state, rows: Rows, *, model: GroundedModel, config: TrainConfig):
+def train_step(params, opt_state, rows: Rows, frozen: dict, *, model: GroundedModel, config: TrainConfig):
     """One update; returns (params, opt_state, metrics)."""
-    grads, metrics = jax.grad(lambda p: loss(model, p, rows, config.weights), has_aux=True)(params)
+    grads, metrics = gradient(params, frozen, rows, model, config)
     updates, opt_state = optimiser(config).update(grads, opt_state, params)
     metrics["gradient_norm"] = optax.global_norm(grads)
     return optax.apply_updates(params, updates), opt_state, metrics
@@ -113,6 +158,7 @@ def fit(
     config: TrainConfig,
     folder: str | pathlib.Path | None = None,
     progress: Callable | None = None,
+    frozen: dict | None = None,
 ) -> tuple[dict, list[dict]]:
     """Trains and returns (parameters, curve); continues from the last checkpoint in `folder`.
 
@@ -123,12 +169,18 @@ def fit(
       config: see `TrainConfig`.
       folder: where checkpoints and `curve.jsonl` are kept; None keeps nothing.
       progress: called as progress(done, **metrics).
+      frozen: with `config.lora`, the language model's weights, of which `params["llm"]` holds adapters (`lora.init`).
 
     Raises:
+      ValueError: a batch cannot be cut into `config.accumulate` equal parts.
       FloatingPointError: the loss is not finite; the last checkpoint is untouched.
     """
     manager = _manager(folder) if folder is not None else None
-    mesh = parallel.data_mesh(batches(0).kind.shape[0])
+    size = batches(0).kind.shape[0]
+    if size % config.accumulate:
+        raise ValueError(f"{size} rows cannot be accumulated in {config.accumulate} equal parts")
+    mesh = parallel.data_mesh(size // config.accumulate)
+    frozen = parallel.replicate(mesh, frozen or {})
     params = parallel.replicate(mesh, jax.tree.map(np.asarray, params))
     state = {"params": params, "opt": parallel.replicate(mesh, optimiser(config).init(params))}
     first, curve = 0, []
@@ -142,7 +194,7 @@ def fit(
         for step in range(first + 1, config.steps + 1):
             rows = parallel.split_batch(mesh, ahead.result())
             ahead = pool.submit(batches, step)
-            params, opt_state, metrics = train_step(params, opt_state, rows, model=model, config=config)
+            params, opt_state, metrics = train_step(params, opt_state, rows, frozen, model=model, config=config)
             sums = {k: sums.get(k, 0.0) + v for k, v in metrics.items()}
             count += 1
             last = step == config.steps

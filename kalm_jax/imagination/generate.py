@@ -76,6 +76,7 @@ def imagine(
     horizon: int,
     patience: int,
     temperature: float = 1.0,
+    state_temperature: float | None = None,
     seed: int = 0,
     batch: int = 512,
     progress: Callable | None = None,
@@ -92,6 +93,7 @@ def imagine(
       satisfied: (family, goal, state) -> bool, whether a step needs nothing more to be done.
       reward: labels the steps, by the environment's own function.
       horizon: most actions of a rollout. patience: most actions of a round.
+      temperature, state_temperature: of actions and of states, see `generate_rollouts`.
     """
     count = len(goal_index)
     if count != len(first_states):
@@ -99,7 +101,9 @@ def imagine(
     if len(plans) != len(goals):
         raise ValueError(f"{len(goals)} goals but {len(plans)} plans; give one plan per goal")
     patience, goal_index = min(patience, horizon), np.asarray(goal_index, np.int32)
-    writer = _Rounds(model, params, tokenizer, plans, goal_index, stop, patience, temperature, batch)
+    writer = _Rounds(
+        model, params, tokenizer, plans, goal_index, stop, patience, (temperature, state_temperature), batch
+    )
     action = ((), np.int32) if model.spec.num_actions else ((model.spec.action_dim,), np.float32)
     rollouts = Rollouts(
         observations=np.zeros((count, horizon + 1, model.spec.state_dim), np.float32),
@@ -142,8 +146,8 @@ def imagine(
 class _Rounds:
     """The model's part of `imagine`: prompts of all steps, and one round of generation."""
 
-    def __init__(self, model, params, tokenizer, plans, goal_index, stop, patience, temperature, batch):
-        self.model, self.stop, self.patience, self.temperature = model, _either(stop), patience, temperature
+    def __init__(self, model, params, tokenizer, plans, goal_index, stop, patience, temperatures, batch):
+        self.model, self.stop, self.patience, self.temperatures = model, _either(stop), patience, temperatures
         self.plans = [plans[g] for g in goal_index]
         texts = sorted({step.text for plan in self.plans for step in plan})
         self.prompts = {text: goal_prompt(tokenizer, text) for text in texts}
@@ -182,7 +186,7 @@ class _Rounds:
             folded = jax.vmap(lambda key: jax.random.fold_in(key, rounds))(keys[going[index]])
             inputs = (align_right(rows, self.length, self.model.spec.width), state[index], family, array, folded)
             out = generate_rollouts(
-                *(self.params, *parallel.split_batch(self.mesh, inputs), self.temperature),
+                *(self.params, *parallel.split_batch(self.mesh, inputs), *self.temperatures),
                 model=self.model,
                 stop=self.stop,
                 horizon=self.patience,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ class Tokenizer:
     Attributes:
       vocab_size: number of token ids.
       pad_id, bos_id, eos_id: ids of the special tokens (pad falls back to eos where a model has none).
+      special_ids: ids of all special and added tokens.
     """
 
     def __init__(self, tokenizer):
@@ -26,6 +28,7 @@ class Tokenizer:
         if self.eos_id is None:
             raise ValueError("the tokenizer has no end-of-sequence token; add eos_token to its tokenizer_config.json")
         self.bos_id = self.eos_id if self.bos_id is None else self.bos_id
+        self.special_ids = frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)
         self.pad_id = self.eos_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
 
     def encode(self, text: str) -> list[int]:
@@ -49,11 +52,21 @@ class Tokenizer:
 
 def load_tokenizer(folder: str | pathlib.Path) -> Tokenizer:
     """The tokenizer of a Hugging Face folder; nothing is downloaded."""
-    folder = pathlib.Path(folder)
-    if not (folder / "tokenizer.json").exists():
-        raise FileNotFoundError(f"{folder} has no tokenizer.json; copy the model's tokenizer there")
+    file = pathlib.Path(folder) / "tokenizer.json"
+    if not file.exists():
+        raise FileNotFoundError(
+            f"{folder} has no tokenizer.json; copy the model's tokenizer there (where it has only tokenizer.model, "
+            "transformers' AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) writes it)"
+        )
+    try:
+        json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file} cannot be read ({error}); a half download? fetch it again") from error
     # Not AutoTokenizer: by the model's family it would choose a class that rebuilds the text normalisation its own way.
-    return Tokenizer(_fast_tokenizer_class().from_pretrained(str(folder), local_files_only=True))
+    try:
+        return Tokenizer(_fast_tokenizer_class().from_pretrained(str(folder), local_files_only=True))
+    except Exception as error:  # `tokenizers` raises nothing more special
+        raise ValueError(f"{folder}: its tokenizer cannot be used ({error})") from error
 
 
 def _fast_tokenizer_class():

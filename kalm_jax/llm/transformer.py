@@ -11,14 +11,39 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 
 import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-Cache = list[dict[str, jax.Array]]
-"""One {"k", "v"} per layer, each (B, K, S, H): heads first, which decodes several times faster than (B, S, K, H)."""
+Cache = list[dict[str, jax.Array]] | dict[str, jax.Array]
+"""One {"k", "v"} per layer, each (B, K, S, H): heads first, which decodes several times faster than (B, S, K, H).
+With scanned layers a single {"k", "v"} of (layers, B, K, S, H)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RopeScaling:
+    """How the rotary frequencies of a model were stretched after its first training.
+
+    Attributes:
+      kind: "linear" divides all frequencies by `factor`; "llama3" only those whose wavelength is long, and between
+        `original / low` and `original / high` positions part of it (Llama 3.1, section 3.4.2 and its code).
+      factor: by how much.
+      low, high: wavelengths per `original` positions, `low_freq_factor` and `high_freq_factor`.
+      original: positions of the first training.
+    """
+
+    kind: str
+    factor: float
+    low: float = 1.0
+    high: float = 4.0
+    original: int = 8192
+
+    def __post_init__(self):
+        if self.kind not in ("linear", "llama3"):
+            raise ValueError(f"rotary scaling {self.kind!r} is not one of linear, llama3")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,10 +59,16 @@ class LlamaConfig:
       head_dim: H.
       ffn_dim: F, `intermediate_size`.
       rope_theta: base of the rotary embedding.
+      rope_scaling: see `RopeScaling`, or None.
       norm_eps: epsilon of RMSNorm.
       tie_embeddings: the word head is the transposed embedding.
       qkv_bias: biases on query, key and value projections (Qwen2).
       qk_norm: RMSNorm on queries and keys before the rotation (Qwen3).
+      sliding_window: a position sees itself and the `sliding_window - 1` before it (Mistral); 0 is all of them.
+      max_positions: positions that the model was trained for; nothing here depends on it, `config.json` carries it.
+      scan_layers: no property of the model but of its program: one compiled layer, applied in a loop to stacked
+        parameters (`stack_layers`) and recomputed in the backward pass. It trains large models in little memory;
+        decoding is several times faster without.
     """
 
     vocab_size: int
@@ -52,6 +83,10 @@ class LlamaConfig:
     tie_embeddings: bool = True
     qkv_bias: bool = False
     qk_norm: bool = False
+    sliding_window: int = 0
+    max_positions: int = 4096
+    rope_scaling: RopeScaling | None = None
+    scan_layers: bool = False
 
     def __post_init__(self):
         if self.heads % self.kv_heads:
@@ -73,10 +108,22 @@ class RMSNorm(nn.Module):
         return h.astype(x.dtype) * scale.astype(x.dtype)
 
 
-def rotary_tables(positions: jax.Array, head_dim: int, theta: float) -> tuple[jax.Array, jax.Array]:
+def rotary_frequencies(config: LlamaConfig) -> jax.Array:
+    """Radians per position (H/2,), after `config.rope_scaling`."""
+    h, scaling = config.head_dim, config.rope_scaling
+    frequency = config.rope_theta ** (-jnp.arange(0, h, 2, dtype=jnp.float32) / h)
+    if scaling is None:
+        return frequency
+    if scaling.kind == "linear":
+        return frequency / scaling.factor
+    wavelengths = scaling.original * frequency / (2 * math.pi)
+    kept = jnp.clip((wavelengths - scaling.low) / (scaling.high - scaling.low), 0.0, 1.0)
+    return frequency * (kept + (1.0 - kept) / scaling.factor)
+
+
+def rotary_tables(positions: jax.Array, config: LlamaConfig) -> tuple[jax.Array, jax.Array]:
     """Cosines and sines (B, T, H/2), in float32: bfloat16 would round position 257 to 256."""
-    frequency = theta ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
-    angle = positions.astype(jnp.float32)[..., None] * frequency
+    angle = positions.astype(jnp.float32)[..., None] * rotary_frequencies(config)
     return jnp.cos(angle), jnp.sin(angle)
 
 
@@ -145,6 +192,17 @@ class Layer(nn.Module):
         return x + FeedForward(self.config, name="ffn")(h), cache
 
 
+def _scanned(config: LlamaConfig) -> nn.Module:
+    """All layers as one, over parameters and caches with a leading layer axis."""
+    return nn.scan(
+        nn.remat(Layer, prevent_cse=False),
+        variable_axes={"params": 0},
+        split_rngs={"params": True},
+        in_axes=(nn.broadcast, nn.broadcast, nn.broadcast, 0, nn.broadcast),
+        length=config.layers,
+    )(config)
+
+
 class Llama(nn.Module):
     """The model; see the module's first lines for its three parts."""
 
@@ -153,7 +211,7 @@ class Llama(nn.Module):
     def setup(self):
         c = self.config
         self.embedding = nn.Embed(c.vocab_size, c.width, embedding_init=nn.initializers.normal(0.02))
-        self.layers = [Layer(c, name=f"layer_{i}") for i in range(c.layers)]
+        self.layers = _scanned(c) if c.scan_layers else [Layer(c, name=f"layer_{i}") for i in range(c.layers)]
         self.norm = RMSNorm(c.norm_eps)
         if not c.tie_embeddings:
             self.head = nn.Dense(c.vocab_size, use_bias=False)
@@ -165,15 +223,24 @@ class Llama(nn.Module):
     def backbone(self, x, positions, mask, cache: Cache | None = None, index=None) -> tuple[jax.Array, Cache | None]:
         """Hidden states after the last norm, and the cache with these positions written.
 
+        Computed in the type of the model's weights, with rotation, norms and attention weights in float32.
+
         Args:
           x: (B, T, D) vectors.
           positions: (B, T) int, rotary positions.
-          mask: (B, T, S) bool, True where query t may look at key s; S = T without a cache.
+          mask: (B, T, S) bool, True where query t may look at key s; S = T without a cache. A sliding window, where
+            the model has one, is laid over it: neighbours in a row or cache are neighbours in position.
           cache: keys and values of earlier positions, or None.
           index: scalar int, where in the cache these T positions are written (left-padded rows share it).
         """
         chex.assert_rank([x, positions, mask], [3, 2, 3])
-        cos, sin = rotary_tables(positions, self.config.head_dim, self.config.rope_theta)
+        c, x = self.config, x.astype(self.embedding.embedding.dtype)
+        cos, sin = rotary_tables(positions, c)
+        if c.sliding_window:
+            mask &= _window(mask.shape[1:], 0 if index is None else index, c.sliding_window)
+        if c.scan_layers:
+            x, cache = self.layers(x, cos, sin, mask, cache, index)
+            return self.norm(x), cache
         new_cache = []
         for i, layer in enumerate(self.layers):
             x, entry = layer(x, cos, sin, mask, None if cache is None else cache[i], index)
@@ -193,9 +260,33 @@ class Llama(nn.Module):
 
 
 def empty_cache(config: LlamaConfig, batch: int, size: int, dtype=jnp.float32) -> Cache:
-    """A cache of zeros for `size` positions: per layer {"k", "v"} of shape (B, K, S, H)."""
+    """A cache of zeros for `size` positions; see `Cache`."""
     shape = (batch, config.kv_heads, size, config.head_dim)
-    return [{"k": jnp.zeros(shape, dtype), "v": jnp.zeros(shape, dtype)} for _ in range(config.layers)]
+    if config.scan_layers:
+        return {k: jnp.zeros((config.layers, *shape), dtype) for k in "kv"}
+    return [{k: jnp.zeros(shape, dtype) for k in "kv"} for _ in range(config.layers)]
+
+
+def stack_layers(params: dict) -> dict:
+    """The parameters `layer_0`, `layer_1`, ... as one `layers` with a leading axis, for `scan_layers`."""
+    layers = [params[f"layer_{i}"] for i in range(sum(name.startswith("layer_") for name in params))]
+    rest = {name: x for name, x in params.items() if not name.startswith("layer_")}
+    return {**rest, "layers": jax.tree.map(lambda *x: jnp.stack(x), *layers)}
+
+
+def unstack_layers(params: dict) -> dict:
+    """The inverse of `stack_layers`."""
+    stacked = params["layers"]
+    rest = {name: x for name, x in params.items() if name != "layers"}
+    for i in range(jax.tree.leaves(stacked)[0].shape[0]):
+        rest[f"layer_{i}"] = jax.tree.map(operator.itemgetter(i), stacked)
+    return rest
+
+
+def _window(shape: tuple[int, int], first, window: int) -> jax.Array:
+    """(T, S) bool: key s is fewer than `window` positions before query t, which lies at slot `first` + t."""
+    query, key = first + jnp.arange(shape[0])[:, None], jnp.arange(shape[1])[None]
+    return key > query - window
 
 
 def packed_mask(segments: jax.Array) -> jax.Array:
