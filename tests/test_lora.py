@@ -11,7 +11,7 @@ from flax import traverse_util
 from kalm_jax import parallel
 from kalm_jax.data import Rollouts, make_goal_table
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
-from kalm_jax.grounding.tasks import TASKS, Batches, TaskShares
+from kalm_jax.grounding.tasks import TASKS, Batches, TaskShares, Words
 from kalm_jax.grounding.train import TrainConfig, fit, forward_parameters, gradient
 from kalm_jax.llm import lora
 from kalm_jax.llm.folder import load_model, save_model
