@@ -69,6 +69,32 @@ flags.DEFINE_enum(
     "Policy that collects the real rollouts: scripted resembles the authors' data, lookahead is competent.",
 )
 flags.DEFINE_string("llm", "", "Language model to ground: a Hugging Face folder. Default: the small built-in model.")
+flags.DEFINE_float(
+    "grounding_learning_rate",
+    None,
+    "Peak learning rate of the language model. Default: the preset's; 5e-5 (the authors') with --llm, 2e-4 with --llm "
+    "and --lora_rank.",
+    lower_bound=0.0,
+)
+flags.DEFINE_list(
+    "grounding_tasks", None, "Tasks that the language model is trained on, comma-separated. Default: all of them."
+)
+flags.DEFINE_integer("grounding_rows", None, "Rows of a grounding batch. Default: the preset's.", lower_bound=1)
+flags.DEFINE_integer(
+    "grounding_accumulation", 1, "Parts of such a batch, one after the other, to save memory.", lower_bound=1
+)
+flags.DEFINE_enum(
+    "grounding_precision",
+    "float32",
+    ["float32", "bfloat16"],
+    "Type that the language model computes in; its weights stay in float32, unless --lora_rank freezes them.",
+)
+flags.DEFINE_integer("lora_rank", 0, "Rank of LoRA adapters; 0 trains all weights.", lower_bound=0)
+flags.DEFINE_enum("state_target", "change", ["change", "state"], "What the state head predicts (paper: state).")
+flags.DEFINE_enum(
+    "state_head", "point", ["point", "gaussian"], "A next state, or a distribution that imagination draws from."
+)
+flags.DEFINE_enum("state_maps", "mlp", ["mlp", "linear"], "How states enter and leave (authors' code: linear).")
 flags.DEFINE_string(
     "offline_data",
     "",
@@ -82,6 +108,7 @@ flags.DEFINE_string(
 
 
 ALGORITHMS = ("td3bc", "bc", "cql", "awac", "iql", "combo")
+TASKS = ("generation", "explanation", "dynamics", "consequence", "description", "text", "plan")
 """Named here so that a wrong name fails at once, before anything heavy is imported."""
 
 
@@ -90,6 +117,7 @@ def _check(name, good, mend):
 
 
 _check("algo", lambda v: v and set(v) <= set(ALGORITHMS), f"choose from {', '.join(ALGORITHMS)}, comma-separated")
+_check("grounding_tasks", lambda v: not v or set(v) <= set(TASKS), f"choose from {', '.join(TASKS)}, comma-separated")
 _check("offline_data", lambda v: not v or pathlib.Path(v).is_file(), "no such file")
 _check("eval_prompts", lambda v: not v or pathlib.Path(v).is_file(), "no such file")
 _check(
@@ -97,6 +125,13 @@ _check(
     lambda v: not v or (pathlib.Path(v) / "config.json").is_file(),
     "no config.json there; it wants a Hugging Face folder (config.json, *.safetensors, tokenizer.json)",
 )
+
+
+def learning_rate():
+    """That of the flag; a model of the user's own has more to lose than the built-in one."""
+    if FLAGS.grounding_learning_rate is not None or not FLAGS.llm:
+        return FLAGS.grounding_learning_rate
+    return 2e-4 if FLAGS.lora_rank else 5e-5
 
 
 def read_flags():
@@ -113,7 +148,20 @@ def read_flags():
         seed=FLAGS.seed,
         prompts=FLAGS.eval_prompts,
         collect=change(config.collect, behaviour=FLAGS.behaviour, file=FLAGS.offline_data),
-        ground=change(config.ground, steps=FLAGS.grounding_steps, llm=FLAGS.llm),
+        ground=change(
+            config.ground,
+            llm=FLAGS.llm,
+            steps=FLAGS.grounding_steps,
+            rows=FLAGS.grounding_rows,
+            learning_rate=learning_rate(),
+            shares=config.ground.shares.only(FLAGS.grounding_tasks) if FLAGS.grounding_tasks else None,
+            accumulate=FLAGS.grounding_accumulation,
+            compute=FLAGS.grounding_precision,
+            lora_rank=FLAGS.lora_rank,
+            predict_change=FLAGS.state_target == "change",
+            gaussian_states=FLAGS.state_head == "gaussian",
+            hidden=0 if FLAGS.state_maps == "linear" else None,
+        ),
         learn=change(
             config.learn,
             algorithms=tuple(FLAGS.algo),

@@ -19,7 +19,12 @@ class CollectConfig:
 
 @dataclasses.dataclass(frozen=True)
 class GroundConfig:
-    """Fine-tuning of the language model; `llm` is a Hugging Face folder, "" the built-in model."""
+    """Fine-tuning of the language model; `llm` is a Hugging Face folder, "" the built-in model.
+
+    `accumulate` parts of a batch pass one after the other, `compute` is the type of the language model's passes,
+    `lora_rank` 0 trains all of its weights; see `TrainConfig`. `predict_change`, `gaussian_states` and `hidden` say how
+    numbers enter and leave; see `NumericSpec`.
+    """
 
     llm: str = ""
     steps: int = 3000
@@ -27,6 +32,12 @@ class GroundConfig:
     row_length: int = 128
     learning_rate: float = 2e-3
     shares: TaskShares = TaskShares()
+    accumulate: int = 1
+    compute: str = "float32"
+    lora_rank: int = 0
+    predict_change: bool = True
+    gaussian_states: bool = False
+    hidden: int = 256
 
 
 @dataclasses.dataclass(frozen=True)

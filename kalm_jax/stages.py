@@ -37,6 +37,8 @@ from kalm_jax.grounding.train import TrainConfig, fit
 from kalm_jax.imagination.generate import Step, direct, imagine, write_plans
 from kalm_jax.imagination.quality import believable, explanation_row, furthest_move, rollout_rows
 from kalm_jax.llm.folder import BUILTIN, load_model
+from kalm_jax.llm.lora import LoraConfig, merge
+from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.weights import weight_files
 from kalm_jax.offline_rl import (
     LEARNERS,
@@ -136,14 +138,24 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
 
         g = config.ground
         rollouts, goals = read_rollouts(run.path / "collect" / "rollouts.h5")
-        llm_config, llm_params, tokenizer = load_model(g.llm or BUILTIN)
-        spec = numeric_spec(rollouts, clevr.NUM_ACTIONS)
+        lora = LoraConfig(g.lora_rank) if g.lora_rank else None
+        # Frozen weights stay in the type of their file, half the size of float32; a large model wants stacked layers.
+        dtype = None if lora else "float32"
+        llm_config, llm_params, tokenizer = load_model(g.llm or BUILTIN, dtype, scan_layers=bool(g.llm))
+        options = {"predict_change": g.predict_change, "gaussian_states": g.gaussian_states, "hidden": g.hidden}
+        spec = numeric_spec(rollouts, clevr.NUM_ACTIONS, **options)
         model = GroundedModel(llm_config, spec)
+        if not lora:
+            llm_params = jax.tree.map(np.asarray, llm_params)  # `fit` puts them on the devices, where two may not fit
         params = init_params(model, jax.random.key(config.seed), llm_params)
         batches = Batches(rollouts, goals, tokenizer, g.shares, WORDS, spec, g.rows, g.row_length, config.seed)
-        train = TrainConfig(g.steps, learning_rate=g.learning_rate)
+        train = TrainConfig(*(g.steps, g.learning_rate), accumulate=g.accumulate, compute=g.compute, lora=lora)
+        if lora:
+            params["llm"] = init_lora(jax.random.key(config.seed), llm_params, lora)
         with Progress("ground", g.steps) as progress:
-            params, _ = fit(model, params, batches, train, folder, progress.update)
+            params, _ = fit(model, params, batches, train, folder, progress.update, llm_params if lora else None)
+        if lora:
+            params["llm"] = merge(llm_params, params["llm"], lora, "float32")
         save_grounded(folder / "model", model, params, tokenizer)
 
     settings = dataclasses.asdict(config.ground) | {

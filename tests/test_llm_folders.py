@@ -151,7 +151,8 @@ def test_bfloat16_files_are_read_exactly_and_types_are_chosen(whole, tmp_path):
     rounded = jax.tree.map(lambda x: x.astype(jnp.bfloat16), whole[1])
     save_model(tmp_path, CONFIG, rounded, WORDS, dtype=ml_dtypes.bfloat16)
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b.astype(jnp.float32)), load_model(tmp_path)[1], rounded)
-    assert all(x.dtype == jnp.bfloat16 for x in jax.tree.leaves(load_model(tmp_path, jnp.bfloat16)[1]))
+    for dtype in (jnp.bfloat16, None):
+        assert all(x.dtype == jnp.bfloat16 for x in jax.tree.leaves(load_model(tmp_path, dtype)[1]))
 
 
 @pytest.mark.parametrize("scan_layers", [False, True])

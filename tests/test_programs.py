@@ -19,6 +19,7 @@ def run(*args):
         ("--algo=td3bcc", "choose from td3bc, bc"),
         ("--offline_data=missing.npy", "no such file"),
         ("--eval_prompts=missing.npy", "no such file"),
+        ("--grounding_tasks=generation,guessing", "choose from generation, explanation"),
         ("--llm=nowhere", "Hugging Face folder"),
         ("--preset=huge", "smoke"),
         ("--seeds=0", "seeds"),
@@ -39,11 +40,13 @@ def test_a_damaged_file_fails_before_any_work(tmp_path):
     assert not (tmp_path / "run" / "collect").exists()
 
 
-def test_flag_names_agree_with_the_learners():
+def test_flag_names_agree_with_learners_and_tasks():
     from experiments import clevr
+    from kalm_jax.grounding.tasks import TASKS
     from kalm_jax.offline_rl import LEARNERS
 
     assert set(clevr.ALGORITHMS) == set(LEARNERS)
+    assert clevr.TASKS == TASKS
 
 
 def test_importing_the_library_is_light():

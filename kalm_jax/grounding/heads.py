@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 
 LOG_STD = (-5.0, 2.0)
-"""Bounds of the log standard deviation: numbers that never change would make it, and the likelihood, endless."""
+"""Soft bounds of the log standard deviation (Chua et al. 2018, appendix A.1): without, numbers that never change would
+make the likelihood endless. Between them it is the head's output itself."""
 
 
 def width(numbers: int, gaussian: bool) -> int:
@@ -24,7 +25,8 @@ def mean_and_log_std(out: jax.Array) -> tuple[jax.Array, jax.Array]:
     """(..., D) each, of a Gaussian head's output (..., 2 D)."""
     mean, raw = jnp.split(out, 2, axis=-1)
     low, high = LOG_STD
-    return mean, low + 0.5 * (high - low) * (jnp.tanh(raw) + 1.0)
+    below = high - jax.nn.softplus(high - raw)
+    return mean, low + jax.nn.softplus(below - low)
 
 
 def error(out: jax.Array, target: jax.Array, gaussian: bool) -> jax.Array:

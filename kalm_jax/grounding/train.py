@@ -120,7 +120,7 @@ def _stacked(path) -> int:
 
 def forward_parameters(params: dict, frozen: dict, config: TrainConfig) -> dict:
     """What the model computes with: LoRA merged into the frozen weights, the language model in the compute type."""
-    llm = params["llm"] if config.lora is None else lora.merge(frozen, params["llm"], config.lora)
+    llm = params["llm"] if config.lora is None else lora.merge(frozen, params["llm"], config.lora, config.compute)
     return {**params, "llm": jax.tree.map(lambda x: x.astype(config.compute), llm)}
 
 

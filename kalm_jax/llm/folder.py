@@ -28,7 +28,7 @@ def load_model(
 
     Args:
       folder: config.json, *.safetensors (one file, or shards with their index) and tokenizer.json.
-      dtype: of the parameters.
+      dtype: of the parameters; None is the type that each has in the file.
       sharding: where each parameter goes; None is the default device.
       scan_layers: see `LlamaConfig`; parameters come stacked.
 

@@ -155,9 +155,11 @@ def _check_names(folder, source: dict, config: LlamaConfig, shapes: dict) -> Non
 
 def _read(source: dict, tensors: list, shape: tuple[int, ...], dtype, config: LlamaConfig) -> np.ndarray:
     """One parameter on the host: of one tensor, or of one per layer."""
-    if tensors[0][1].layer is None:
-        name, place = tensors[0]
-        return to_ours(source[name].get_tensor(name), place.how, config.head_dim).astype(dtype)
+    first, place = tensors[0]
+    got = to_ours(source[first].get_tensor(first), place.how, config.head_dim)
+    dtype = got.dtype if dtype is None else dtype
+    if place.layer is None:
+        return got.astype(dtype)
     host = np.empty(shape, dtype)
     for name, place in tensors:
         host[place.layer] = to_ours(source[name].get_tensor(name), place.how, config.head_dim)
