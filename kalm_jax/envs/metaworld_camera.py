@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import warnings
-
 import numpy as np
 
+from kalm_jax.envs.opengl import open_context
+
 CAMERAS = ("corner", "corner2", "corner3", "corner4", "topview", "behindGripper", "gripperPOV")
-
-
-def _open_context(size: int):
-    """An OpenGL context: of the back end that MUJOCO_GL names, else of the first that works."""
-    chosen = os.environ.get("MUJOCO_GL", "").lower()
-    backends = (chosen,) if chosen in ("egl", "osmesa", "glfw") else ("egl", "osmesa")
-    problems = []
-    for backend in backends:
-        try:
-            context = importlib.import_module(f"mujoco.{backend}").GLContext(size, size)
-            context.make_current()
-            return context
-        except Exception as error:  # each back end fails in its own way: missing library, no device, no display
-            problems.append(f"{backend}: {type(error).__name__} {error}")
-    raise RuntimeError(
-        f"MuJoCo cannot draw on this machine ({'; '.join(problems)}). Install EGL (Debian: libegl1 libegl-mesa0 "
-        "libgl1-mesa-dri) or OSMesa (Debian: libosmesa6); the variable MUJOCO_GL=egl or MUJOCO_GL=osmesa chooses one"
-    )
 
 
 class Camera:
@@ -39,9 +19,7 @@ class Camera:
         model.vis.global_.offwidth = max(model.vis.global_.offwidth, size)
         model.vis.global_.offheight = max(model.vis.global_.offheight, size)
         self.size, self._model = size, model
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._window = _open_context(size)
+        self._window = open_context(size)
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._scene = mujoco.MjvScene(model, maxgeom=1000)

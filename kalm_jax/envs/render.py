@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import textwrap
-import warnings
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from kalm_jax.envs.clevr import BALL_RADIUS, NUM_QPOS, PUSH_START, PUSHER_RADIUS, push_direction
 from kalm_jax.envs.clevr_goals import BALLS
+from kalm_jax.envs.opengl import open_context
 
 COLOURS = {
     "red": (214, 48, 49),
@@ -102,18 +102,8 @@ class MujocoCamera:
 
         model.vis.global_.offwidth = model.vis.global_.offheight = size
         self.size, self._model, self._data = size, model, mujoco.MjData(model)
-        try:
-            with warnings.catch_warnings():
-                # Without a display GLFW warns several times before MuJoCo fails; the error below says it once.
-                warnings.simplefilter("ignore")
-                self._window = mujoco.GLContext(size, size)
-                self._window.make_current()
-                self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
-        except Exception as error:
-            raise RuntimeError(
-                "MuJoCo's renderer found no OpenGL on this machine: install EGL or OSMesa and set the environment "
-                "variable MUJOCO_GL=egl or MUJOCO_GL=osmesa before Python starts, or use renderer='top_view'"
-            ) from error
+        self._window = open_context(size)
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._scene = mujoco.MjvScene(model, maxgeom=100)
         self._camera = mujoco.MjvCamera()
