@@ -27,6 +27,7 @@ from kalm_jax.stages import (
     imagine_from,
     imagined_parts,
     load_policies,
+    plans_of,
     real_rollouts,
 )
 
@@ -42,7 +43,9 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
         goals, first = read_prompts(config.prompts)
         goals = goals.with_vector(np.load(run.path / "encode" / "prompts" / "vectors.npy"))
         goal = np.tile(np.arange(len(goals), dtype=np.int32), PROMPT_SAMPLES)
-        rollouts = imagine_from(run, config, goals, goal, np.tile(first, (PROMPT_SAMPLES, 1)), "imagine from prompts")
+        plans = plans_of(run, config, goals)
+        states = np.tile(first, (PROMPT_SAMPLES, 1))
+        rollouts = imagine_from(run, config, goals, goal, states, plans, "imagine from prompts")
         solved = clevr_goals.satisfied(goals.family, goals.array, first)
         table = {}
         for f in [None, *np.unique(goals.family)]:
