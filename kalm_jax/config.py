@@ -37,7 +37,7 @@ class GroundConfig:
     lora_rank: int = 0
     predict_change: bool = True
     gaussian_states: bool = False
-    hidden: int = 256
+    hidden: int = 512
 
 
 @dataclasses.dataclass(frozen=True)
