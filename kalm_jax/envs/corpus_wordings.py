@@ -14,10 +14,10 @@ from kalm_jax.envs.clevr_goals import BALLS
 from kalm_jax.envs.corpus_grammar import RULES, SLOT, Numbers, goal_context, literal, say
 from kalm_jax.envs.corpus_several import enumerate_items, several
 
-DISLIKE_SHARE = 0.3
+DISLIKE_SHARE = 0.38
 """Share of relation wordings that complain about the opposite side, or tell it from the wanted one."""
 
-MOVE_DISLIKE_SHARE = 0.12
+MOVE_DISLIKE_SHARE = 0.15
 """The same of single moves; some of the wishes of `MOVE_CORES` complain too."""
 
 _STYLES = [
