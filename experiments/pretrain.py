@@ -16,12 +16,12 @@ from absl import app, flags, logging
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", None, "Folder for the model and its checkpoints.", required=True)
-flags.DEFINE_integer("steps", 4400, "Updates.", lower_bound=1)
-flags.DEFINE_integer("rows", 24, "Rows per batch.", lower_bound=1)
+flags.DEFINE_integer("steps", 4500, "Updates.", lower_bound=1)
+flags.DEFINE_integer("rows", 16, "Rows per batch.", lower_bound=1)
 flags.DEFINE_integer("row_length", 128, "Positions per row.", lower_bound=64)
 flags.DEFINE_float("learning_rate", 2e-3, "Peak learning rate.", lower_bound=0.0)
 flags.DEFINE_float("muon", 2.0, "Factor on the learning rate of matrices, which Muon updates; 0: AdamW.", lower_bound=0)
-flags.DEFINE_float("plan_share", 0.88, "Share of the sequences that are a wording and its plan.", 0.0, 1.0)
+flags.DEFINE_float("plan_share", 0.94, "Share of the sequences that are a wording and its plan.", 0.0, 1.0)
 flags.DEFINE_integer("seed", 0, "Seed of the weights and of the text.")
 flags.DEFINE_integer("vocab_size", 1024, "Entries of the tokenizer.", lower_bound=300)
 flags.DEFINE_integer("width", 128, "Width of the model; heads are 32 wide.", lower_bound=32)

@@ -170,9 +170,9 @@ def tidy(text: str) -> str:
 def adorned(text: str, numbers: Numbers) -> str:
     """`text` with an opener, a tail or an end mark, each at times."""
     question = _QUESTION.match(text) is not None
-    if numbers.below(8) == 0:
+    if numbers.below(10) == 0:
         text = f"{say(RULES['opener'], [], numbers)} {text}"
-    if numbers.below(6) == 0 and not text.endswith("?") and "?" not in text:
+    if numbers.below(8) == 0 and not text.endswith("?") and "?" not in text:
         text = f"{text} {say(RULES['tail'], [], numbers)}"
     end = numbers.below(10)
     if question and end < 6 and "?" not in text:

@@ -10,33 +10,33 @@ the same of a ball just named, `[MV]` the direction of a single move.
 from __future__ import annotations
 
 COLOURS = {
-    "red": """28*red | 4*crimson | 4*scarlet | 3*ruby | 2*cherry | vermilion | vermillion | carmine | reddish
+    "red": """50*red | 4*crimson | 4*scarlet | 3*ruby | 2*cherry | vermilion | vermillion | carmine | reddish
         | cherry-red | blood-red | ruby-red | bright red | brick-red | tomato-red | maroon | burgundy | deep red
         | wine-red | fire-red | dark red | rose | rose-red | rosy | cardinal | cardinal-red | brick | tomato
         | blood red | wine | rust | rusty | rust-red | garnet | strawberry | strawberry-red | apple-red | raspberry
         | lava-red | flame-red | flaming red | rouge | cerise | claret | russet | cranberry | cherry-coloured
         | coral | coral-red | lipstick-red | chili-red | fiery red | fiery | ruddy | poppy-red | candy-red
         | light red | pure red | red-ish | fire-engine red | brick red""",
-    "blue": """28*blue | 4*azure | 4*navy | 3*cobalt | 3*sapphire | 2*cerulean | ultramarine | royal blue | bluish
+    "blue": """50*blue | 4*azure | 4*navy | 3*cobalt | 3*sapphire | 2*cerulean | ultramarine | royal blue | bluish
         | navy-blue | deep blue | dark blue | cobalt-blue | ocean-blue | indigo | sapphire-blue | navy blue
         | dark-blue | midnight-blue | midnight blue | denim | denim-blue | lapis | lapis lazuli | prussian blue
         | steel-blue | royal-blue | blueberry | marine | marine-blue | ink-blue | electric blue | bright blue
         | cornflower | cornflower-blue | sea-blue | pure blue | strong blue | blue-ish | oxford blue | ocean
         | deep-blue | cobalt blue | sapphire blue | true blue""",
-    "green": """28*green | 4*emerald | 3*jade | 2*lime | lime-green | 2*olive | verdant | greenish | grass-green
+    "green": """50*green | 4*emerald | 3*jade | 2*lime | lime-green | 2*olive | verdant | greenish | grass-green
         | forest-green | leaf-green | emerald-green | bright green | mint | moss-green | grassy | forest green
         | leafy | moss | mossy | pine | pine-green | fern | fern-green | sage | shamrock | chartreuse | pea-green
         | avocado | malachite | apple-green | viridian | olive-green | dark green | light green | clover-green
         | mint-green | minty | hunter green | jade-green | bottle-green | spring-green | kelly green | pistachio
         | basil-green | ivy | kiwi | lawn-green | jungle-green | deep green | pale green | neon green | green-ish
         | lime green | mint green""",
-    "purple": """28*purple | 5*violet | 3*lavender | 3*plum | 2*lilac | 2*amethyst | 2*mauve | purplish | magenta
+    "purple": """50*purple | 5*violet | 3*lavender | 3*plum | 2*lilac | 2*amethyst | 2*mauve | purplish | magenta
         | grape | deep purple | eggplant | orchid | royal purple | violet-ish | plum-coloured | aubergine | fuchsia
         | mulberry | heather | wisteria | grape-coloured | plum-purple | dark purple | light purple | bright purple
         | heliotrope | thistle | violet-colored | byzantium | tyrian purple | imperial purple | iris | pansy
         | lavender-purple | pale purple | purply | purple-ish | fig-coloured | blackcurrant | grape-purple
         | lilac-purple | amethyst-purple""",
-    "cyan": """28*cyan | 5*turquoise | 4*teal | 4*aqua | 2*aquamarine | light cyan | bright cyan | light-blue
+    "cyan": """50*cyan | 5*turquoise | 4*teal | 4*aqua | 2*aquamarine | light cyan | bright cyan | light-blue
         | light blue | aqua-blue | tealish | sky-blue | sky blue | pale blue | baby blue | baby-blue | ice-blue
         | icy blue | seafoam | blue-green | blue-greenish | greenish-blue | robin's-egg-blue | turquoise-blue
         | cyan-blue | powder blue | lagoon | glacier-blue | arctic blue | caribbean blue | pool-blue | cyan-ish
@@ -46,7 +46,7 @@ COLOURS = {
 """Colour words of each ball; the plain name carries about half of the weight."""
 
 BALL_WORDS = {
-    "noun": """34*ball | 10*sphere | 7*orb | 6*object | 4*item | 3*thing | 6*marble | 3*globe | 2*piece | 3*bead
+    "noun": """44*ball | 10*sphere | 7*orb | 6*object | 4*item | 3*thing | 6*marble | 3*globe | 2*piece | 3*bead
         | bauble | round object | spherical object | round thing | toy | rubber ball | toy ball | round item
         | pellet | pearl | rounded object | body | round one | billiard ball | small ball | circular object | token
         | bubble | round piece | spherical thing | round body | pool ball | bowling ball | balloon | glass ball
@@ -65,7 +65,7 @@ BALL_WORDS = {
         | ng | ss | mble | ddle | ster""",
     "nonce": "[syl][coda] | 2*[syl][syl][coda] | [syl][syl]",
     "det": "20*the | 2*that | this | my | our | your | said",
-    "np": """40*the {c} [noun] | 24*the {c} ball | 8*the {c} one | 30*{c} | 3*the {c} | 2*[det] {c} [noun]
+    "np": """40*the {c} [noun] | 45*the {c} ball | 14*the {c} one | 60*{c} | 3*the {c} | 2*[det] {c} [noun]
         | 2*the [noun] that is {c} | the [noun] which is {c} | the [noun] that's {c} | 2*the [noun] in {c}
         | the [noun] of {c} color | the [noun] with {c} color | the {c}-colored [noun] | 2*the {c} colored [noun]
         | the {c}-coloured [noun] | the {c}-hued [noun] | the [noun] colored {c} | the [noun] painted {c}
