@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 
@@ -67,11 +68,16 @@ def statistics(rollouts: Rollouts, goals: GoalTable) -> dict:
 def first_states(rng: np.random.Generator, goals: GoalTable, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First observations (N, 91) of the tasks of goals `goal` (N,) as resets draw them, and the resets' seeds (N,)."""
     family, seeds = np.asarray(goals.family)[goal], rng.integers(2**62, size=len(goal))
-    with MetaworldSimulator(distractor=DISTRACTOR) as simulator:
-        play = simulator.begin(family, seeds)
-        states = play.states.copy()
-        play.close()
+    play = _workers().begin(family, seeds)
+    states = play.states.copy()
+    play.close()
     return states, seeds
+
+
+@functools.cache
+def _workers() -> MetaworldSimulator:
+    """One simulator for the whole run: starting its processes and building their scenes takes seconds."""
+    return MetaworldSimulator(distractor=DISTRACTOR)
 
 
 def label(rollouts: Rollouts, goals: GoalTable) -> Rollouts:
@@ -189,7 +195,8 @@ WORLD = World(
     first_states=first_states,
     imagined_steps=lambda family: np.full(len(family), HORIZON),
     stop=metaworld_goals.success,
-    satisfied=metaworld_goals.satisfied,
+    satisfied=metaworld_goals.step_done,
+    show_stage=metaworld_goals.show_stage,
     label=label,
     believable=believable,
     quality=quality_rows,
@@ -197,7 +204,7 @@ WORLD = World(
     judge=None,  # a reward needs the state before the step, and a success test of the step's own goal
     shares={"rephrase": 0.5, "unseen_easy": 0.35, "unseen_hard": 0.15},
     samples=(),
-    simulator=lambda: MetaworldSimulator(distractor=DISTRACTOR),
+    simulator=lambda: contextlib.nullcontext(_workers()),
     make_episodes=make_episodes,
     observe=np.asarray,
     random_policy=random_policy,
