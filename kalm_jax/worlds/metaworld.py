@@ -32,7 +32,7 @@ DISTRACTOR = "episode"
 """Every episode shows an entity that its task does not have, in collection, in imagination and in evaluation alike: a
 policy that never saw the slots of absent entities filled would take them for numbers hundreds of deviations off."""
 
-PAIRS, FILM_SIZE, FRAME_STEPS = 2, 160, 3
+PAIRS, FILM_SIZE, FRAME_STEPS = 2, 160, 5
 """Pairs of films in a report, pixels of their pictures, and steps from one picture to the next."""
 
 
@@ -128,8 +128,9 @@ def show(real: tuple[Rollouts, GoalTable], imagined: tuple[Rollouts, GoalTable, 
     """
     rollouts, goals, seeds = imagined
     family = np.asarray(goals.family)[rollouts.goal]
-    good = np.flatnonzero(quality.believable(rollouts, family))
-    chosen = [int(good[family[good] == f][0]) for f in dict.fromkeys(family[good].tolist())][:PAIRS]
+    # One of each task, of the believable rollouts first.
+    order = np.argsort(~quality.believable(rollouts, family), kind="stable")
+    chosen = [int(order[family[order] == f][0]) for f in dict.fromkeys(family[order].tolist())][:PAIRS]
     films = []
     try:
         for i in chosen:
