@@ -148,6 +148,11 @@ def test_no_evaluation_sentence_is_written():
             assert found not in EVALUATION, text
 
 
+def test_no_planned_wording_is_an_evaluation_sentence():
+    rng = np.random.default_rng(6)
+    assert not any(split_of(corpus.sample_plan(rng)[0]) in EVALUATION for _ in range(10_000))
+
+
 def test_sentences_of_the_evaluation_are_refused():
     for level in ("rephrase", "unseen_easy", "unseen_hard"):
         assert not any(corpus._allowed(text) for text, *_ in sentences(level)[::7])
