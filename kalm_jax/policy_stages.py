@@ -63,9 +63,10 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
             judged = zip(parts, imagined, tables[1:], strict=True)
             imagined = [_believed(world, part, r, table, real) for part, r, table in judged]
         imagined = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(imagined, offsets[1:], strict=True)]
+        shares = [world.shares[part] for part, rollouts in zip(parts, imagined) if len(rollouts)]
+        imagined = [rollouts for rollouts in imagined if len(rollouts)]
         if config.learn.compat == "kalm":
             real, imagined = every_end_terminal(real), [every_end_terminal(r) for r in imagined]
-        shares = [world.shares[part] for part in parts]
         other_goals = Relabel(relabel, world.judge) if relabel else None
         sources = one_to_one(real, imagined, shares)
         buffer = make_buffer(sources, goals, world.num_actions or None, config.learn.draw, other_goals)
@@ -103,7 +104,7 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
     compat = config.learn.compat == "kalm"
     if config.learn.settings == "kalm":
         return kalm_learner(algorithm, discrete=bool(get_world(config.world).num_actions), compat=compat)
-    settings = {
+    settings = dict(get_world(config.world).settings.get(algorithm, {})) | {
         "discount": 1.0 if compat else config.learn.discount,
         "dynamics_updates": config.learn.updates_of(algorithm) // DYNAMICS_SHARE,
     }
@@ -119,11 +120,10 @@ def relabel_share(config: PipelineConfig, algorithm: str) -> float:
 
 
 def _believed(world: World, part: str, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Rollouts:
-    """The believable rollouts; where there is none, all of them, said aloud."""
+    """The believable rollouts; that there is none, so that policies learn from none of the part, is said aloud."""
     good = world.believable(rollouts, goals, real)
     if not good.any():
-        print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from all of them")
-        return rollouts
+        print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from none of them")
     return rollouts.take(good)
 
 

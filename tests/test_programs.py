@@ -33,6 +33,15 @@ def test_a_wrong_flag_names_itself_and_the_mend(flag, mend, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    "flag, mend", [("--algo=td3bcc", "choose from td3bc, bc"), ("--eval_prompts=x", "eval_prompts")]
+)
+def test_the_arm_has_the_shared_flags_and_no_others(flag, mend, tmp_path):
+    done = run("-m", "experiments.metaworld", flag, f"--output={tmp_path / 'run'}")
+    assert done.returncode != 0 and mend in done.stderr + done.stdout
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_damaged_file_fails_before_any_work(tmp_path):
     (tmp_path / "prompts.npy").write_bytes(b"not an array")
     done = run("-m", "experiments.clevr", f"--eval_prompts={tmp_path / 'prompts.npy'}", f"--output={tmp_path / 'run'}")
