@@ -24,6 +24,7 @@ from kalm_jax.data.gym_rollouts import Spaces, spaces_of
 from kalm_jax.evaluation.intervals import mean_interval
 from kalm_jax.evaluation.returns import Evaluator, greedy_policy
 from kalm_jax.offline_rl import Learner, make_buffer, make_learner, train, write_stream
+from kalm_jax.offline_rl.learner import plain_config
 from kalm_jax.progress import Progress
 from kalm_jax.report.returns import return_figure
 from kalm_jax.run_folder import RunFolder, read_json, write_json
@@ -209,7 +210,7 @@ def _learn(
                 write_json(folder / "rows.json", rows)
 
     settings = _settings(config) | {
-        "learner": {k: _plain(v) for k, v in dataclasses.asdict(learner.config).items()},
+        "learner": plain_config(learner.config),
         "points": points,
         "draw": config.draw,
         "stream": config.stream,
@@ -227,11 +228,6 @@ def evaluation_points(config: OfflineConfig, learner: Learner) -> list[int]:
     first = min(getattr(learner.config, "dynamics_updates", 0), config.updates - 1)
     count = min(config.evaluations, config.updates - first)
     return [first + round((config.updates - first) * (i + 1) / count) for i in range(count)]
-
-
-def _plain(value):
-    """A setting as a JSON value: a function by its name."""
-    return getattr(value, "__qualname__", repr(value)) if callable(value) else value
 
 
 def data_mark(path: str) -> str:

@@ -6,7 +6,7 @@ from kalm_jax.offline_rl.buffer import Buffer, make_buffer, one_to_one, sample
 from kalm_jax.offline_rl.combo import COMBOConfig
 from kalm_jax.offline_rl.cql import CQLConfig
 from kalm_jax.offline_rl.iql import IQLConfig
-from kalm_jax.offline_rl.learner import LEARNERS, Learner, make_learner
+from kalm_jax.offline_rl.learner import LEARNERS, Learner, grid, make_learner, sweepable
 from kalm_jax.offline_rl.networks import Batch, Spec
 from kalm_jax.offline_rl.presets import KALM_SETTINGS, every_end_terminal, kalm_learner
 from kalm_jax.offline_rl.stream import StreamBuffer, open_stream, write_stream
@@ -28,6 +28,7 @@ __all__ = [
     "StreamBuffer",
     "TD3BCConfig",
     "every_end_terminal",
+    "grid",
     "kalm_learner",
     "make_buffer",
     "make_learner",
@@ -35,6 +36,7 @@ __all__ = [
     "open_stream",
     "sample",
     "state_of",
+    "sweepable",
     "train",
     "write_stream",
 ]
