@@ -22,7 +22,7 @@ from kalm_jax.data.controllers import random_actions
 from kalm_jax.data.formats import read_rollouts
 from kalm_jax.data.gym_rollouts import Spaces, spaces_of
 from kalm_jax.evaluation.intervals import mean_interval
-from kalm_jax.evaluation.returns import Evaluator, greedy_policy
+from kalm_jax.evaluation.returns import Evaluator, GreedyPolicy
 from kalm_jax.offline_rl import Learner, make_buffer, make_learner, train, write_stream
 from kalm_jax.offline_rl.learner import plain_config
 from kalm_jax.progress import Progress
@@ -203,7 +203,7 @@ def _learn(
                     checkpoint_every=config.updates,
                     progress=report,
                 )
-                found = evaluator.play(greedy_policy(learner, states, goals))
+                found = evaluator.play(GreedyPolicy(learner, states, goals))
                 rows += [{"algorithm": learner.name, "update": point, **row} for row in found]
                 # The rows last: a run killed before them trains nothing again and evaluates this point once more.
                 write_json(folder / "curve.json", curve)

@@ -8,22 +8,26 @@ import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kalm_jax.offline_rl import awac, bc, combo, cql, discrete_cql, iql, td3bc
+from kalm_jax.offline_rl import awac, bc, buffer, combo, cql, decision_transformer, discrete_cql, iql, td3bc
+from kalm_jax.offline_rl.buffer import Buffer
 from kalm_jax.offline_rl.networks import Batch, Spec
+from kalm_jax.offline_rl.windows import Windows
 
 LEARNERS = {
     "awac": (awac, awac.AWACConfig),
     "bc": (bc, bc.BCConfig),
     "combo": (combo, combo.COMBOConfig),
     "cql": (cql, cql.CQLConfig),
+    "decision_transformer": (decision_transformer, decision_transformer.DecisionTransformerConfig),
     "iql": (iql, iql.IQLConfig),
     "td3bc": (td3bc, td3bc.TD3BCConfig),
 }
 """Name -> (module with `init`, `update` and `act`, configuration class)."""
 DISCRETE = {"cql": discrete_cql}
 """Learners that have another module for discrete actions."""
-SIZES = {"combo": ("imagined_share",)}
-"""Settings that are real numbers but decide the shape of something, so that no sweep can batch them."""
+SIZES = {"combo": ("imagined_share",), "decision_transformer": ("dropout",)}
+"""Settings that are real numbers but decide the shape of something, or whether it happens, so that no sweep can batch
+them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +42,19 @@ class Learner:
     name: str
     config: Any
 
+    def spec(self, data: Buffer) -> Spec:
+        """What `init` must know of the data."""
+        return self._own("spec_of", lambda config, data: data.spec())(self.config, data)
+
+    def sample(self, data: Buffer, key):
+        """What one update learns from: a `Batch` of transitions, or the windows of a learner that reads rollouts."""
+        return self._own("sample", lambda config, *of: buffer.sample(*of, config.batch_size))(self.config, data, key)
+
     def init(self, key, spec: Spec):
         """The state before the first update, a flat pytree with all that a resume needs."""
         return self._module(spec).init(self.config, key, spec)
 
-    def update(self, state, batch: Batch, key, settings: Mapping[str, Any] | None = None):
+    def update(self, state, batch: Batch | Windows, key, settings: Mapping[str, Any] | None = None):
         """(state, metrics) after one update; pure, all randomness comes from `key`.
 
         `settings` are numbers of the configuration that may be traced, see `sweepable`; all else of the configuration
@@ -54,6 +66,27 @@ class Learner:
     def act(self, state, observation, goal_vector, key, greedy: bool):
         """Actions for observations (B, D) and goal vectors (B, E); `greedy` is a Python bool."""
         return self._module(state.spec).act(self.config, state, observation, goal_vector, key, greedy)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether actions hang on the episode so far: then play with `begin`, `choose` and `extend`, not with `act`."""
+        return hasattr(LEARNERS[self.name][0], "begin")
+
+    def begin(self, state, observation):
+        """The memory of episodes that begin with observations (B, D)."""
+        return LEARNERS[self.name][0].begin(self.config, state.spec, observation)
+
+    def choose(self, state, memory, goal_vector, key, greedy: bool):
+        """Actions for the newest step of B episodes under goal vectors (B, E)."""
+        return LEARNERS[self.name][0].choose(self.config, state, memory, goal_vector, key, greedy)
+
+    def extend(self, memory, action, reward, observation):
+        """The memory after actions, the rewards (B,) they gave and the observations (B, D) they led to."""
+        return LEARNERS[self.name][0].extend(memory, action, reward, observation)
+
+    def _own(self, function: str, default):
+        """The learner's own function of that name, or the one that the others share."""
+        return getattr(LEARNERS[self.name][0], function, default)
 
     def _module(self, spec: Spec):
         module = LEARNERS[self.name][0]

@@ -129,6 +129,8 @@ def open_stream(folder: str | os.PathLike) -> StreamBuffer:
         arrays |= {k: jnp.asarray(v) for k, v in tables.items()}
     return StreamBuffer(
         **arrays,
+        time=None,
+        to_go=None,
         num_actions=header["num_actions"],
         relabel=None,
         mean=np.array(header["mean"]),

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kalm_jax.offline_rl.buffer import Buffer, sample
+from kalm_jax.offline_rl.buffer import Buffer
 from kalm_jax.offline_rl.checkpoint import Checkpoints
 from kalm_jax.offline_rl.learner import Learner, check_sweep, plain_config
 from kalm_jax.offline_rl.stream import StreamBuffer, update_streamed
@@ -36,6 +36,7 @@ def train(
     num_updates: int,
     *,
     sweep: Sequence[Mapping[str, float]] | None = None,
+    start: Callable | None = None,
     updates_per_call: int = 500,
     way: str | None = None,
     workers: int | None = None,
@@ -52,6 +53,8 @@ def train(
       num_updates: updates of each seed.
       sweep: settings that take the place of the learner's own, all naming the same ones (`grid` makes all
         combinations); every seed is trained with each.
+      start: called as start(states) before the first update, answers with the states to train from, such as those whose
+        backbone is a language model (`decision_transformer.with_backbone`). A checkpoint does not know of it.
       updates_per_call: updates per dispatch, and the spacing of the curve.
       way: one of `WAYS`; None means `threads` on a CPU and `vmap` on an accelerator.
       workers: dispatches at a time under `threads`; None means one per core.
@@ -89,6 +92,7 @@ def train(
         check_sweep(learner, sweep)
     runs = [{"seed": seed, **setting} for setting in sweep or ({},) for seed in seeds]
     state, curve, done = init_states(learner, buffer, [run["seed"] for run in runs]), [], 0
+    state = state if start is None else start(state)
     checkpoints = None
     if checkpoint_dir is not None:
         about = _fingerprint(learner, buffer, seeds) | ({"sweep": sweep} if sweep else {})
@@ -114,7 +118,7 @@ def train(
 
 def init_states(learner: Learner, buffer: Buffer, seeds: Sequence[int]):
     """States before the first update, stacked over seeds."""
-    return _init(jnp.stack([jax.random.key(seed) for seed in seeds]), buffer.spec(), learner=learner)
+    return _init(jnp.stack([jax.random.key(seed) for seed in seeds]), learner.spec(buffer), learner=learner)
 
 
 @functools.partial(jax.jit, static_argnames="learner")
@@ -140,7 +144,7 @@ def update_many(state, buffer: Buffer, count, settings=None, *, learner: Learner
 
     def step_one(state, settings):
         sample_key, update_key = jax.random.split(jax.random.fold_in(state.key, state.step))
-        return learner.update(state, sample(buffer, sample_key, learner.config.batch_size), update_key, settings)
+        return learner.update(state, learner.sample(buffer, sample_key), update_key, settings)
 
     def loop(advance, state, settings):
         metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(advance, state, settings)[1])
