@@ -47,6 +47,6 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     if config.prompts:
         run_prompts(run, config)
     results = write_report(run, config, command)
-    print(terminal_table(results))
+    print(terminal_table(results, get_world(config.world).terms))
     print(f"report: {run.path / 'report.html'}")
     return results

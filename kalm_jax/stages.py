@@ -13,7 +13,7 @@ import pathlib
 import numpy as np
 
 from kalm_jax.config import PipelineConfig
-from kalm_jax.data import LEVELS, GoalTable, Rollouts, concatenate
+from kalm_jax.data import LEVELS, GoalTable, Rollouts, concatenate, last_steps
 from kalm_jax.data.formats import read_rollouts, write_rollouts
 from kalm_jax.grounding import tasks
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
@@ -83,12 +83,15 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         dtype = None if lora else "float32"
         llm_config, llm_params, tokenizer = load_model(g.llm or BUILTIN, dtype, scan_layers=bool(g.llm))
         options = {"predict_change": g.predict_change, "gaussian_states": g.gaussian_states, "hidden": g.hidden}
+        options |= {} if world.num_actions else {"gaussian_actions": g.gaussian_actions}
         spec = numeric_spec(rollouts, world.num_actions, **options)
         model = GroundedModel(llm_config, spec)
         if not lora:
             llm_params = jax.tree.map(np.asarray, llm_params)  # `fit` puts them on the devices, where two may not fit
         params = init_params(model, jax.random.key(config.seed), llm_params)
-        batches = Batches(rollouts, goals, tokenizer, g.shares, world.words, spec, g.rows, g.row_length, config.seed)
+        batches = Batches(
+            rollouts, goals, tokenizer, g.shares, world.words, spec, g.rows, g.row_length, config.seed, g.window
+        )
         train = TrainConfig(*(g.steps, g.learning_rate), accumulate=g.accumulate, compute=g.compute, lora=lora)
         if lora:
             params["llm"] = init_lora(jax.random.key(config.seed), llm_params, lora)
@@ -160,7 +163,8 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
         goal = balanced_goals(rng, goals, count)
         plans = plans_of(run, config, goals)
         write_json(folder / "plans.json", {t: [s.text for s in plan] for t, plan in zip(goals.text, plans)})
-        states = world.first_states(rng, goals, goal)
+        states, starts = world.first_states(rng, goals, goal)
+        np.save(folder / "starts.npy", starts)
         rollouts = imagine_from(run, config, goals, goal, states, plans, f"imagine {part}")
         write_rollouts(folder / "rollouts.h5", rollouts, goals)
         write_json(folder / "quality.json", world.quality(rollouts, goals, read_rollouts(real_rollouts(run))[0]))
@@ -222,8 +226,8 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
         world = get_world(config.world)
         model, params, tokenizer = load_grounded(run.path / "ground" / "model")
         rollouts, goals = read_rollouts(run.path / "collect" / "held_out.h5")
-        rollouts = rollouts.take(slice(0, config.imagine.explained))
-        prompts = {"seen": tasks.EXPLANATION_PROMPTS[0], "unseen": tasks.UNSEEN_EXPLANATION_PROMPT}
+        rollouts = last_steps(rollouts.take(slice(0, config.imagine.explained)), config.ground.window)
+        prompts = {"seen": world.words.explanation_prompts[0], "unseen": world.words.unseen_prompt}
         rows = []
         with Progress("explain", len(prompts) * candidates) as progress:
             for i, (name, prompt) in enumerate(prompts.items()):
