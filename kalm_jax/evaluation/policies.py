@@ -13,7 +13,10 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from kalm_jax.data.collect import LOOKAHEAD_EPSILON
 from kalm_jax.data.rollouts import GoalTable, Rollouts
+from kalm_jax.data.scripted import begin_habits, scripted_actions
+from kalm_jax.envs import clevr_goals
 from kalm_jax.envs.clevr import NUM_ACTIONS, ClevrSimulator, observation_of
 from kalm_jax.envs.lookahead import lookahead_actions
 from kalm_jax.evaluation.episodes import Episodes
@@ -39,6 +42,31 @@ def lookahead_policy(simulator: ClevrSimulator, seed: int, epsilon: float = 0.05
         actions = np.zeros(len(states), np.int64)
         family, goal = episodes.family[index], episodes.array[index]
         actions[index] = lookahead_actions(simulator, states[index], family, goal, rng, epsilon)
+        return actions
+
+    return act
+
+
+def behaviour_policy(simulator: ClevrSimulator, seed: int) -> Policy:
+    """Reaches CLEVR-Robot goals of any level as the data's policy would: the scripted one for relations.
+
+    Goals of other families take the lookahead policy with the random pushes that collection has.
+    """
+    habits = {}
+
+    def act(episodes, states, active, step):
+        rng, actions = np.random.default_rng([seed, step]), np.zeros(len(states), np.int64)
+        if step == 0:
+            habits.update(begin_habits(rng, len(states)))
+        relation = episodes.family == clevr_goals.RELATION
+        for index, scripted in ((np.flatnonzero(active & relation), True), (np.flatnonzero(active & ~relation), False)):
+            if scripted and len(index):
+                mine = {name: values[index] for name, values in habits.items()}
+                seen, steps = observation_of(states[index]), np.full(len(index), step)
+                actions[index] = scripted_actions(rng, seen, episodes.array[index], mine, steps)
+            elif len(index):
+                goal = (episodes.family[index], episodes.array[index])
+                actions[index] = lookahead_actions(simulator, states[index], *goal, rng, LOOKAHEAD_EPSILON)
         return actions
 
     return act

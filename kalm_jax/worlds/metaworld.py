@@ -200,6 +200,7 @@ WORLD = World(
     simulator=lambda: MetaworldSimulator(distractor=DISTRACTOR),
     make_episodes=make_episodes,
     observe=np.asarray,
+    behaviour_policy=lambda simulator, seed: expert_policy(),
     random_policy=random_policy,
     ceiling_policy=lambda simulator, seed: expert_policy(),
     ceiling="expert",
