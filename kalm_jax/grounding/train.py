@@ -10,6 +10,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import json
+import math
 import pathlib
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import optax.contrib
+from jax.sharding import PartitionSpec as P
 
 from kalm_jax import parallel
 from kalm_jax.grounding.loss import LossWeights, loss, totals
@@ -92,25 +94,79 @@ def optimiser(config: TrainConfig) -> optax.GradientTransformation:
         consistent_rms=0.2,
         adam_b2=config.beta2,
         adam_learning_rate=schedule,
-        muon_weight_dimension_numbers=_matrices,
+        muon_weight_dimension_numbers=_stack_dimensions,
     )
-    return optax.chain(optax.clip_by_global_norm(config.clip), muon)
+    return optax.chain(optax.clip_by_global_norm(config.clip), _on_stacks(muon))
 
 
-def _matrices(params):
-    """Which axes of a parameter are a matrix's rows and columns; None for vectors, embeddings and heads of words."""
+def _on_stacks(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """`inner`, which sees all matrices of one shape as one stack, split over the devices of the mesh in use.
 
-    def of(path, x):
-        first = _stacked(path)
-        names, own = [key.key for key in path], x.ndim - first
-        if own < 2 or {"embedding", "head", "action_out"} & set(names) or names[-1] in ("a", "b"):
-            return None
-        # Attention: q, k, v are (width, heads, head width), o is (heads, head width, width).
-        rows = 2 if own == 3 and "o" in names else 1
-        axes = tuple(range(first, x.ndim))
-        return optax.contrib.MuonDimensionNumbers(axes[:rows], axes[rows:])
+    Muon's iteration is the same for every matrix: in batches it is half the work on a CPU, and no device repeats
+    another's.
+    """
 
-    return jax.tree_util.tree_map_with_path(of, params)
+    def init(params):
+        return inner.init(_stack(params))
+
+    def update(grads, state, params):
+        updates, state = inner.update(_stack(grads), state, _stack(params))
+        return _unstack(updates, params), state
+
+    return optax.GradientTransformation(init, update)
+
+
+def _stack(tree: dict) -> dict:
+    """{"matrices": {"rows x columns": (count, rows, columns)}, "rest": [other parameters]}."""
+    groups, rest = {}, []
+    for path, x in jax.tree_util.tree_leaves_with_path(tree):
+        shape = _matrices(path, x)
+        if shape is None:
+            rest.append(x)
+        else:
+            groups.setdefault(f"{shape[1]}x{shape[2]}", []).append(x.reshape(shape))
+    return {"matrices": {name: _split(jnp.concatenate(xs)) for name, xs in groups.items()}, "rest": rest}
+
+
+def _unstack(stacks: dict, like: dict) -> dict:
+    """The inverse of `_stack`, in the structure of `like`."""
+    used, rest, leaves = {}, iter(stacks["rest"]), []
+    for path, x in jax.tree_util.tree_leaves_with_path(like):
+        shape = _matrices(path, x)
+        if shape is None:
+            leaves.append(next(rest))
+        else:
+            name = f"{shape[1]}x{shape[2]}"
+            first = used.get(name, 0)
+            used[name] = first + shape[0]
+            leaves.append(stacks["matrices"][name][first : used[name]].reshape(x.shape))
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _split(stack: jax.Array) -> jax.Array:
+    """`stack` split along its first axis over the axis "data" of the mesh in use, where there is one that fits."""
+    devices = dict(jax.sharding.get_abstract_mesh().shape).get("data", 1)
+    return jax.lax.with_sharding_constraint(stack, P("data")) if devices > 1 and len(stack) % devices == 0 else stack
+
+
+def _stack_dimensions(stacks: dict) -> dict:
+    """For Muon: which axes of a stack are its matrices' rows and columns; None for what is no matrix."""
+    matrix = optax.contrib.MuonDimensionNumbers((1,), (2,))
+    return {"matrices": dict.fromkeys(stacks["matrices"], matrix), "rest": [None] * len(stacks["rest"])}
+
+
+def _matrices(path, x) -> tuple[int, int, int] | None:
+    """(count, rows, columns) of a parameter that is a matrix between layers, or one of each of several layers.
+
+    None for vectors, embeddings, heads of words and of actions, and LoRA's factors.
+    """
+    first = _stacked(path)
+    names, shape = [key.key for key in path], x.shape[first:]
+    if len(shape) < 2 or {"embedding", "head", "action_out"} & set(names) or names[-1] in ("a", "b"):
+        return None
+    # Attention: q, k, v are (width, heads, head width), o is (heads, head width, width).
+    count, rows = math.prod(x.shape[:first]), math.prod(shape[: 2 if len(shape) == 3 and "o" in names else 1])
+    return count, rows, x.size // count // rows
 
 
 def _stacked(path) -> int:
@@ -182,7 +238,8 @@ def fit(
     mesh = parallel.data_mesh(size // config.accumulate)
     frozen = parallel.replicate(mesh, frozen or {})
     params = parallel.replicate(mesh, jax.tree.map(np.asarray, params))
-    state = {"params": params, "opt": parallel.replicate(mesh, optimiser(config).init(params))}
+    with jax.set_mesh(mesh):
+        state = {"params": params, "opt": jax.jit(optimiser(config).init)(params)}
     first, curve = 0, []
     if manager is not None and manager.latest_step() is not None:
         first = manager.latest_step()
@@ -194,7 +251,8 @@ def fit(
         for step in range(first + 1, config.steps + 1):
             rows = parallel.split_batch(mesh, ahead.result())
             ahead = pool.submit(batches, step)
-            params, opt_state, metrics = train_step(params, opt_state, rows, frozen, model=model, config=config)
+            with jax.set_mesh(mesh):
+                params, opt_state, metrics = train_step(params, opt_state, rows, frozen, model=model, config=config)
             sums = {k: sums.get(k, 0.0) + v for k, v in metrics.items()}
             count += 1
             last = step == config.steps
