@@ -195,6 +195,7 @@ def imagine_from(run: RunFolder, config: PipelineConfig, goals, goal, states, pl
                 stop=world.stop,
                 satisfied=world.satisfied,
                 label=world.label,
+                show=world.show_stage,
                 horizon=horizon,
                 patience=config.imagine.patience if config.imagine.plan else horizon,
                 temperature=config.imagine.temperature,

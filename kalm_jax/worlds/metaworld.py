@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 
@@ -31,7 +32,7 @@ DISTRACTOR = "episode"
 """Every episode shows an entity that its task does not have, in collection, in imagination and in evaluation alike: a
 policy that never saw the slots of absent entities filled would take them for numbers hundreds of deviations off."""
 
-PAIRS, FILM_SIZE, FRAME_STEPS = 2, 160, 3
+PAIRS, FILM_SIZE, FRAME_STEPS = 2, 160, 5
 """Pairs of films in a report, pixels of their pictures, and steps from one picture to the next."""
 
 
@@ -67,11 +68,16 @@ def statistics(rollouts: Rollouts, goals: GoalTable) -> dict:
 def first_states(rng: np.random.Generator, goals: GoalTable, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First observations (N, 91) of the tasks of goals `goal` (N,) as resets draw them, and the resets' seeds (N,)."""
     family, seeds = np.asarray(goals.family)[goal], rng.integers(2**62, size=len(goal))
-    with MetaworldSimulator(distractor=DISTRACTOR) as simulator:
-        play = simulator.begin(family, seeds)
-        states = play.states.copy()
-        play.close()
+    play = _workers().begin(family, seeds)
+    states = play.states.copy()
+    play.close()
     return states, seeds
+
+
+@functools.cache
+def _workers() -> MetaworldSimulator:
+    """One simulator for the whole run: starting its processes and building their scenes takes seconds."""
+    return MetaworldSimulator(distractor=DISTRACTOR)
 
 
 def label(rollouts: Rollouts, goals: GoalTable) -> Rollouts:
@@ -122,8 +128,9 @@ def show(real: tuple[Rollouts, GoalTable], imagined: tuple[Rollouts, GoalTable, 
     """
     rollouts, goals, seeds = imagined
     family = np.asarray(goals.family)[rollouts.goal]
-    good = np.flatnonzero(quality.believable(rollouts, family))
-    chosen = [int(good[family[good] == f][0]) for f in dict.fromkeys(family[good].tolist())][:PAIRS]
+    # One of each task, of the believable rollouts first.
+    order = np.argsort(~quality.believable(rollouts, family), kind="stable")
+    chosen = [int(order[family[order] == f][0]) for f in dict.fromkeys(family[order].tolist())][:PAIRS]
     films = []
     try:
         for i in chosen:
@@ -189,7 +196,8 @@ WORLD = World(
     first_states=first_states,
     imagined_steps=lambda family: np.full(len(family), HORIZON),
     stop=metaworld_goals.success,
-    satisfied=metaworld_goals.satisfied,
+    satisfied=metaworld_goals.step_done,
+    show_stage=metaworld_goals.show_stage,
     label=label,
     believable=believable,
     quality=quality_rows,
@@ -197,7 +205,7 @@ WORLD = World(
     judge=None,  # a reward needs the state before the step, and a success test of the step's own goal
     shares={"rephrase": 0.5, "unseen_easy": 0.35, "unseen_hard": 0.15},
     samples=(),
-    simulator=lambda: MetaworldSimulator(distractor=DISTRACTOR),
+    simulator=lambda: contextlib.nullcontext(_workers()),
     make_episodes=make_episodes,
     observe=np.asarray,
     behaviour_policy=lambda simulator, seed: expert_policy(),

@@ -47,6 +47,8 @@ class World:
         starts (N, ...): what the simulator is given to be there.
       imagined_steps: family (N,) -> (N,) most steps of an imagined rollout.
       stop, satisfied: end imagined rollouts, and tell which steps of a plan are done; see `imagination.imagine`.
+      show_stage: (family (N,), observations (N, D)) -> these with the target of the task's stage that they are in; None
+        where goals have one stage.
       label: (rollouts, goals) -> the same rollouts with rewards by the environment's own reward function.
       believable: (rollouts, goals, real rollouts) -> (N,) bool, those that reach their goal realistically.
       quality: (rollouts, goals, real rollouts) -> rows by level and family: rollouts, matched, kept, transitions, and
@@ -86,6 +88,7 @@ class World:
     imagined_steps: Callable[[np.ndarray], np.ndarray]
     stop: Stop
     satisfied: Callable
+    show_stage: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
     label: Callable[[Rollouts, GoalTable], Rollouts]
     believable: Callable[[Rollouts, GoalTable, Rollouts], np.ndarray]
     quality: Callable[[Rollouts, GoalTable, Rollouts], list[dict]]
