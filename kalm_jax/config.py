@@ -28,10 +28,10 @@ class GroundConfig:
     """
 
     llm: str = ""
-    steps: int = 3000
+    steps: int = 4000
     rows: int = 12
     row_length: int = 128
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     shares: TaskShares = TaskShares()
     accumulate: int = 1
     compute: str = "float32"
@@ -39,7 +39,7 @@ class GroundConfig:
     predict_change: bool = True
     gaussian_states: bool = False
     gaussian_actions: bool = False
-    hidden: int = 256
+    hidden: int = 512
     window: int = 0
 
 
