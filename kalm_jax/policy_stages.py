@@ -120,9 +120,11 @@ def learning_data(run: RunFolder, config: PipelineConfig, parts: dict[str, str],
         judged = zip(parts, novel, tables[1:], strict=True)
         novel = [_believed(world, part, r, table, real) if r.imagined.any() else r for part, r, table in judged]
     novel = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(novel, offsets[1:], strict=True)]
+    shares = [world.shares[part] for part, rollouts in zip(parts, novel) if len(rollouts)]
+    novel = [rollouts for rollouts in novel if len(rollouts)]
     if config.learn.compat == "kalm":
         real, novel = every_end_terminal(real), [every_end_terminal(r) for r in novel]
-    sources = one_to_one(real, novel, [world.shares[part] for part in parts])
+    sources = one_to_one(real, novel, shares)
     other_goals = Relabel(relabel, world.judge) if relabel else None
     return make_buffer(sources, goals, world.num_actions or None, config.learn.draw, other_goals)
 
@@ -147,7 +149,7 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
     compat = config.learn.compat == "kalm"
     if config.learn.settings == "kalm":
         return kalm_learner(algorithm, discrete=bool(get_world(config.world).num_actions), compat=compat)
-    settings = {
+    settings = dict(get_world(config.world).settings.get(algorithm, {})) | {
         "discount": 1.0 if compat else config.learn.discount,
         "dynamics_updates": config.learn.updates_of(algorithm) // DYNAMICS_SHARE,
     }
@@ -168,11 +170,10 @@ def relabel_share(config: PipelineConfig, algorithm: str) -> float:
 
 
 def _believed(world: World, part: str, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Rollouts:
-    """The believable rollouts; where there is none, all of them, said aloud."""
+    """The believable rollouts; that there is none, so that policies learn from none of the part, is said aloud."""
     good = world.believable(rollouts, goals, real)
     if not good.any():
-        print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from all of them")
-        return rollouts
+        print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from none of them")
     return rollouts.take(good)
 
 

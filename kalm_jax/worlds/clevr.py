@@ -142,6 +142,7 @@ WORLD = World(
     quality=quality_rows,
     explanation=quality.explanation_row,
     judge=clevr_goals.judge,
+    settings={},
     # Rephrased goals are the most, and take many pushes each.
     shares={"rephrase": 0.6, "unseen_easy": 0.2, "unseen_hard": 0.2, "prompts": 0.6},
     # TD3+BC answers with a point of the simplex, CQL and COMBO with softmax Q.

@@ -55,6 +55,7 @@ class World:
         `<kind>_transitions` for each kind of unrealistic ones.
       explanation: (texts, rollouts, goals, prompt) -> a row of counts: prompt, rollouts, correct, exact.
       judge: for relabelled goals, see `offline_rl.buffer.Relabel`; None where a single step cannot be judged.
+      settings: learner -> settings of its configuration that suit the world better than the default.
       shares: part -> relative share of the imagined half of a batch.
       samples: learners whose policy here is a distribution, so that it can be sampled as well as greedy.
       simulator: opens what plays episodes; a context manager.
@@ -94,6 +95,7 @@ class World:
     quality: Callable[[Rollouts, GoalTable, Rollouts], list[dict]]
     explanation: Callable[..., dict]
     judge: Callable | None
+    settings: Mapping[str, Mapping]
     shares: Mapping[str, float]
     samples: tuple[str, ...]
     simulator: Callable[[], AbstractContextManager[Simulator]]
