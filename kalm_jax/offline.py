@@ -71,6 +71,11 @@ def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> 
       FloatingPointError: a loss is not finite.
     """
     learners = [configured_learner(config, name) for name in config.algorithms]
+    remembering = [learner.name for learner in learners if learner.remembers]
+    if config.stream and remembering:
+        raise ValueError(
+            f"{', '.join(remembering)} reads windows of rollouts, which no stream holds: leave --stream out"
+        )
     if not 1 <= config.evaluations <= config.updates:
         raise ValueError(f"{config.evaluations} evaluations in {config.updates} updates: want 1 to {config.updates}")
     rollouts, goals, spaces = load_data(config)

@@ -289,6 +289,12 @@ def test_a_learner_that_remembers_is_told_the_rewards(files, tmp_path, monkeypat
         np.testing.assert_array_equal(to_go[:, : count + 1], np.tile(50.0 - np.arange(count + 1), (len(to_go), 1)))
 
 
+def test_a_stream_is_refused_to_what_reads_rollouts(files, tmp_path):
+    with pytest.raises(ValueError, match="decision_transformer reads windows of rollouts, which no stream holds"):
+        offline.run(tmp_path, tiny(files, algorithms=("bc", "decision_transformer"), stream=True))
+    assert not list(tmp_path.iterdir())
+
+
 def test_settings_reach_the_learner_and_wrong_ones_are_named(files):
     read_setting = offline.read_setting
     assert read_setting("td3bc.alpha=1.5") == ("td3bc", "alpha", 1.5)
