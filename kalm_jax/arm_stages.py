@@ -7,7 +7,7 @@ import pathlib
 
 import numpy as np
 
-from kalm_jax.config import PipelineConfig
+from kalm_jax.config import LLM_POLICY, PipelineConfig
 from kalm_jax.data import LEVELS, concatenate
 from kalm_jax.data.formats import write_rollouts
 from kalm_jax.evaluation import Episodes, evaluate, write_results_csv
@@ -75,7 +75,7 @@ def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
         found, played = [], 0
         with (
             world.simulator() as simulator,
-            Progress(f"llm_policy {level}", len(seeds) * len(choices) * (2 if plans else 1)) as progress,
+            Progress(f"{LLM_POLICY} {level}", len(seeds) * len(choices) * (2 if plans else 1)) as progress,
         ):
             for seed in seeds:
                 episodes = world.make_episodes(level, e.episodes, seed)
@@ -88,11 +88,11 @@ def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
                         )
                     for arm, policy in arms.items():
                         (result,) = evaluate([policy], [episodes], simulator)
-                        found += result_rows(world, result, episodes, "llm_policy", arm, seed, choice)
+                        found += result_rows(world, result, episodes, LLM_POLICY, arm, seed, choice)
                         played += 1
                         progress.update(played)
         write_results_csv(folder / "results.csv", found)
 
     settings = dataclasses.asdict(e) | {"seed": config.seed, "seeds": config.learn.seeds, "window": window}
     settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "patience")}
-    run.stage(f"evaluate/llm_policy-{level}", settings, ["ground"], work)
+    run.stage(f"evaluate/{LLM_POLICY}-{level}", settings, ["ground"], work)

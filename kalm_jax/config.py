@@ -7,6 +7,12 @@ import dataclasses
 from kalm_jax.grounding.tasks import TaskShares
 
 
+ARMS = ("offline", "kalm", "oracle")
+"""What learners can learn from, see `LearnConfig`."""
+LLM_POLICY = "llm_policy"
+"""Stands among the algorithms for the grounded language model that acts itself, and learns nothing from rollouts."""
+
+
 @dataclasses.dataclass(frozen=True)
 class CollectConfig:
     """Real rollouts: how many, by which behaviour policy ("scripted" or "lookahead"), or from a file of the user's."""
@@ -103,7 +109,7 @@ class LearnConfig:
     @property
     def learners(self) -> tuple[str, ...]:
         """The algorithms that learn from rollouts."""
-        return tuple(name for name in self.algorithms if name != "llm_policy")
+        return tuple(name for name in self.algorithms if name != LLM_POLICY)
 
     def updates_of(self, algorithm: str) -> int:
         """`updates`; fewer for those that clone.

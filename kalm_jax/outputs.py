@@ -12,7 +12,7 @@ import shutil
 import numpy as np
 
 import kalm_jax
-from kalm_jax.config import PipelineConfig
+from kalm_jax.config import LLM_POLICY, PipelineConfig
 from kalm_jax.data import LEVELS
 from kalm_jax.data.formats import read_rollouts
 from kalm_jax.evaluation import Episodes, evaluate, learner_policy, read_results_csv, write_results_csv
@@ -85,7 +85,7 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
     """`results.csv`, `figures/` and `report.html` in the run's folder; returns the rows of results."""
     world = get_world(config.world)
     learners = [(algorithm, arm) for algorithm in config.learn.learners for arm in config.learn.arms]
-    players = ["baselines", *(("llm_policy",) if "llm_policy" in config.learn.algorithms else ())]
+    players = ["baselines", *((LLM_POLICY,) if LLM_POLICY in config.learn.algorithms else ())]
     players += [f"{algorithm}-{arm}" for algorithm, arm in learners]
     results = []
     for name in [f"{player}-{level}" for player in players for level in LEVELS]:

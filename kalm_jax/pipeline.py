@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 
 from kalm_jax.arm_stages import run_llm_policy, run_oracle
-from kalm_jax.config import PipelineConfig
+from kalm_jax.config import ARMS, LLM_POLICY, PipelineConfig
 from kalm_jax.data import LEVELS
 from kalm_jax.llm.folder import BUILTIN, check_folder
 from kalm_jax.outputs import run_prompts, write_report
@@ -18,9 +18,9 @@ from kalm_jax.worlds import get_world
 
 def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -> list[dict]:
     """Runs every stage that is not done yet and prints the table of results; returns its rows."""
-    unknown = set(config.learn.arms) - {"offline", "kalm", "oracle"}
+    unknown = sorted(set(config.learn.arms) - set(ARMS))
     if unknown:
-        raise ValueError(f"unknown arms {sorted(unknown)}; there are offline, kalm and oracle")
+        raise ValueError(f"unknown arms {unknown}; there are {', '.join(ARMS)}")
     # What cannot be read fails now, not after an hour.
     check_folder(config.ground.llm or BUILTIN)
     if config.prompts:
@@ -40,7 +40,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     run_explain(run, config)
     for level in LEVELS:
         run_baselines(run, config, level)
-    if "llm_policy" in config.learn.algorithms:
+    if LLM_POLICY in config.learn.algorithms:
         for level in LEVELS:
             run_llm_policy(run, config, level)
     if "oracle" in config.learn.arms and config.learn.learners:
