@@ -6,7 +6,6 @@ import dataclasses
 
 from kalm_jax.grounding.tasks import TaskShares
 
-
 ARMS = ("offline", "kalm", "oracle")
 """What learners can learn from, see `LearnConfig`."""
 LLM_POLICY = "llm_policy"
