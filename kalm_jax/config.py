@@ -6,6 +6,11 @@ import dataclasses
 
 from kalm_jax.grounding.tasks import TaskShares
 
+ARMS = ("offline", "kalm", "oracle")
+"""What learners can learn from, see `LearnConfig`."""
+LLM_POLICY = "llm_policy"
+"""Stands among the algorithms for the grounded language model that acts itself, and learns nothing from rollouts."""
+
 
 @dataclasses.dataclass(frozen=True)
 class CollectConfig:
@@ -68,7 +73,15 @@ class ImagineConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LearnConfig:
-    """Offline RL: learners, arms, seeds and budget; both arms get the same. `draw`: see `offline_rl.make_buffer`.
+    """Offline RL: learners, arms, seeds and budget; all arms get the same. `draw`: see `offline_rl.make_buffer`.
+
+    `algorithms` are learners, and "llm_policy": the grounded language model acts itself. `arms` are "offline", real
+    rollouts; "kalm", real and imagined ones; "oracle", real ones of the data's goals and of the novel goals.
+
+    `checkpoints` is how many of the last checkpoints share the test episodes evenly: their mean success is measured at
+    the cost of one. They lie a twentieth of the training apart. The paper reports the mean of the last five.
+
+    `dt_backbone` "llm" starts the Decision Transformer from the grounded language model's weights.
 
     `settings` "kalm" takes those of KALM's authors (`offline_rl.KALM_SETTINGS`), whose discount is 0.99; `compat`
     "kalm" has what their code has in effect: discount 1, every rollout's end terminal.
@@ -89,10 +102,21 @@ class LearnConfig:
     relabel: float = 0.5
     settings: str = "ours"
     compat: str = "none"
+    checkpoints: int = 1
+    dt_backbone: str = "own"
+
+    @property
+    def learners(self) -> tuple[str, ...]:
+        """The algorithms that learn from rollouts."""
+        return tuple(name for name in self.algorithms if name != LLM_POLICY)
 
     def updates_of(self, algorithm: str) -> int:
-        """`updates`, of which behaviour cloning gets half: with more it learns the data's chance moves by heart."""
-        return -(-self.updates // 2) if algorithm == "bc" else self.updates
+        """`updates`; fewer for those that clone.
+
+        Behaviour cloning gets half: with more it learns the data's chance moves by heart. The Decision Transformer gets
+        a quarter, as each of its updates reads some hundreds of steps and costs ten times as much.
+        """
+        return -(-self.updates // {"bc": 2, "decision_transformer": 4}.get(algorithm, 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +157,7 @@ PRESETS = {
         collect=CollectConfig(rollouts=100_000),
         ground=GroundConfig(steps=150_000),
         imagine=ImagineConfig(rephrase=5600, unseen_easy=72_400, unseen_hard=1680, plan=False),
-        learn=LearnConfig(seeds=3, updates=500_000, draw="transitions", discount=0.99, relabel=0.0),
+        learn=LearnConfig(seeds=3, updates=500_000, draw="transitions", discount=0.99, relabel=0.0, checkpoints=5),
         evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
     ),
 }
@@ -165,7 +189,7 @@ METAWORLD_PRESETS = {
         collect=CollectConfig(rollouts=100_000),
         ground=dataclasses.replace(_METAWORLD.ground, steps=150_000, window=0),
         imagine=ImagineConfig(rephrase=10_000, unseen_easy=8000, unseen_hard=4000, plan=False, candidates=1),
-        learn=LearnConfig(updates=500_000, draw="transitions", discount=0.99, relabel=0.0),
+        learn=LearnConfig(updates=500_000, draw="transitions", discount=0.99, relabel=0.0, checkpoints=5),
         evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
     ),
 }

@@ -211,6 +211,7 @@ WORLD = World(
     simulator=lambda: contextlib.nullcontext(_workers()),
     make_episodes=make_episodes,
     observe=np.asarray,
+    behaviour_policy=lambda simulator, seed: expert_policy(),
     random_policy=random_policy,
     ceiling_policy=lambda simulator, seed: expert_policy(),
     ceiling="expert",

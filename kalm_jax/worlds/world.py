@@ -61,6 +61,8 @@ class World:
       simulator: opens what plays episodes; a context manager.
       make_episodes: (level, number, seed) -> test episodes.
       observe: the simulator's states (N, S) -> observations (N, D).
+      behaviour_policy: (simulator, seed) -> a policy that reaches goals of every level as the real data do; it records
+        real rollouts of the novel goals for the arm "oracle".
       random_policy: seed -> the floor. ceiling_policy: (simulator, seed) -> the ceiling. ceiling: its name.
       terms: how the report speaks of the world. show: (real, imagined) -> fields of `ReportData` with rollouts in
         pictures; both are (rollouts, goals), `imagined` those of the level "rephrase" with their starts (N, ...) third.
@@ -99,6 +101,7 @@ class World:
     simulator: Callable[[], AbstractContextManager[Simulator]]
     make_episodes: Callable[[str, int, int], Episodes]
     observe: Callable[[np.ndarray], np.ndarray]
+    behaviour_policy: Callable[[Simulator, int], Policy]
     random_policy: Callable[[int], Policy]
     ceiling_policy: Callable[[Simulator, int], Policy]
     ceiling: str
