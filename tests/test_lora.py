@@ -134,7 +134,7 @@ def test_accumulated_parts_are_one_batch(with_lora):
     model, params, batches = make()
     frozen = params["llm"] if with_lora else {}
     params = with_adapters(params) if with_lora else params
-    rows = parallel.split_batch(parallel.data_mesh(2), batches(0))
+    rows = parallel.split_batch(parallel.make_mesh(2), batches(0))
     config = TrainConfig(1, lora=LORA if with_lora else None)
     results = [
         jax.jit(gradient, static_argnames=("model", "config"))(

@@ -146,9 +146,16 @@ def gradient(params: dict, frozen: dict, rows: Rows, model: GroundedModel, confi
 def train_step(params, opt_state, rows: Rows, frozen: dict, *, model: GroundedModel, config: TrainConfig):
     """One update; returns (params, opt_state, metrics)."""
     grads, metrics = gradient(params, frozen, rows, model, config)
+    grads = parallel.pin(grads)
     updates, opt_state = optimiser(config).update(grads, opt_state, params)
     metrics["gradient_norm"] = optax.global_norm(grads)
-    return optax.apply_updates(params, updates), opt_state, metrics
+    return parallel.pin(optax.apply_updates(params, updates)), parallel.pin(opt_state), metrics
+
+
+def init_optimiser(mesh: jax.sharding.Mesh, params: dict, config: TrainConfig):
+    """The optimiser's state of parameters on the mesh; it comes to lie by the mesh's rules and is nowhere whole."""
+    init = optimiser(config).init
+    return jax.jit(init, out_shardings=parallel.shardings(mesh, jax.eval_shape(init, params)))(params)
 
 
 def fit(
@@ -159,8 +166,12 @@ def fit(
     folder: str | pathlib.Path | None = None,
     progress: Callable | None = None,
     frozen: dict | None = None,
+    donate: bool = False,
 ) -> tuple[dict, list[dict]]:
-    """Trains and returns (parameters, curve); continues from the last checkpoint in `folder`.
+    """Trains and returns (parameters on the host, curve); continues from the last checkpoint in `folder`.
+
+    On a mesh (`parallel.make_mesh`) parameters and optimiser lie by its rules, each device's part alone. Several
+    processes call this together, each computes its rows of every batch, and the first writes the curve.
 
     Args:
       model: what to train.
@@ -170,6 +181,7 @@ def fit(
       folder: where checkpoints and `curve.jsonl` are kept; None keeps nothing.
       progress: called as progress(done, **metrics).
       frozen: with `config.lora`, the language model's weights, of which `params["llm"]` holds adapters (`lora.init`).
+      donate: `params` are used up, where a second copy would not fit beside them.
 
     Raises:
       ValueError: a batch cannot be cut into `config.accumulate` equal parts.
@@ -179,10 +191,10 @@ def fit(
     size = batches(0).kind.shape[0]
     if size % config.accumulate:
         raise ValueError(f"{size} rows cannot be accumulated in {config.accumulate} equal parts")
-    mesh = parallel.data_mesh(size // config.accumulate)
-    frozen = parallel.replicate(mesh, frozen or {})
-    params = parallel.replicate(mesh, jax.tree.map(np.asarray, params))
-    state = {"params": params, "opt": parallel.replicate(mesh, optimiser(config).init(params))}
+    mesh = parallel.make_mesh(size // config.accumulate)
+    frozen = parallel.shard(mesh, frozen or {})
+    params = parallel.shard(mesh, params if donate else parallel.gather(params))
+    state = {"params": params, "opt": init_optimiser(mesh, params, config)}
     first, curve = 0, []
     if manager is not None and manager.latest_step() is not None:
         first = manager.latest_step()
@@ -194,8 +206,9 @@ def fit(
         for step in range(first + 1, config.steps + 1):
             rows = parallel.split_batch(mesh, ahead.result())
             ahead = pool.submit(batches, step)
-            params, opt_state, metrics = train_step(params, opt_state, rows, frozen, model=model, config=config)
-            sums = {k: sums.get(k, 0.0) + v for k, v in metrics.items()}
+            with parallel.within(mesh):
+                params, opt_state, metrics = train_step(params, opt_state, rows, frozen, model=model, config=config)
+            sums = {k: sums.get(k, 0.0) + v.addressable_data(0) for k, v in metrics.items()}
             count += 1
             last = step == config.steps
             if step % config.log_every == 0 or last:
@@ -207,12 +220,13 @@ def fit(
                 if progress is not None:
                     progress(step, **{k: row[k] for k in row if k != "step"})
             if manager is not None and (step % config.checkpoint_every == 0 or last):
-                _write_curve(folder, curve)
+                if parallel.is_writer():
+                    _write_curve(folder, curve)
                 _save(manager, step, {"params": params, "opt": opt_state})
     if manager is not None:
         manager.wait_until_finished()
         manager.close()
-    return jax.tree.map(np.asarray, params), curve
+    return parallel.gather(params), curve
 
 
 def _manager(folder):
