@@ -74,7 +74,7 @@ class LearnConfig:
     episodes are that short; that 0.9 is better has not been measured with everything else equal.
 
     `relabel` is the share of goals that are put in the place of recorded ones, see `offline_rl.buffer.Relabel`, for
-    the learners of `stages.RELABELLED`; 0 is the paper.
+    the learners of `policy_stages.RELABELLED`; 0 is the paper.
     """
 
     algorithms: tuple[str, ...] = ("td3bc",)
@@ -102,9 +102,10 @@ class EvaluateConfig:
 
 @dataclasses.dataclass(frozen=True)
 class PipelineConfig:
-    """Everything that a run depends on; `seed` is the root of all others."""
+    """Everything that a run depends on; `seed` is the root of all others, `world` one of `kalm_jax.worlds`."""
 
     seed: int = 0
+    world: str = "clevr"
     collect: CollectConfig = CollectConfig()
     ground: GroundConfig = GroundConfig()
     imagine: ImagineConfig = ImagineConfig()

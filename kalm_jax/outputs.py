@@ -14,22 +14,13 @@ import numpy as np
 import kalm_jax
 from kalm_jax.config import PipelineConfig
 from kalm_jax.data import LEVELS, GoalTable, Rollouts
-from kalm_jax.data.authors import read_prompts
 from kalm_jax.data.formats import read_rollouts
-from kalm_jax.envs import clevr, clevr_goals
 from kalm_jax.evaluation import Episodes, evaluate, learner_policy, read_results_csv, write_results_csv
+from kalm_jax.policy_stages import action_choices, configured_learner, imagined_parts, load_policies
 from kalm_jax.report import ReportData, build_report
 from kalm_jax.run_folder import RunFolder, read_json, write_json
-from kalm_jax.stages import (
-    SAMPLES,
-    configured_learner,
-    file_mark,
-    imagine_from,
-    imagined_parts,
-    load_policies,
-    plans_of,
-    real_rollouts,
-)
+from kalm_jax.stages import file_mark, imagine_from, plans_of, real_rollouts
+from kalm_jax.worlds import get_world
 
 PROMPT_SAMPLES = 8
 """Imagined rollouts per user's prompt from its own first state, for the match rate."""
@@ -40,30 +31,31 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
     pairs = [(algorithm, arm) for algorithm in config.learn.algorithms for arm in config.learn.arms]
 
     def work(folder: pathlib.Path):
-        goals, first = read_prompts(config.prompts)
+        world = get_world(config.world)
+        goals, first = world.read_prompts(config.prompts)
         goals = goals.with_vector(np.load(run.path / "encode" / "prompts" / "vectors.npy"))
         goal = np.tile(np.arange(len(goals), dtype=np.int32), PROMPT_SAMPLES)
         plans = plans_of(run, config, goals)
         states = np.tile(first, (PROMPT_SAMPLES, 1))
         rollouts = imagine_from(run, config, goals, goal, states, plans, "imagine from prompts")
-        solved = clevr_goals.satisfied(goals.family, goals.array, first)
+        solved = world.satisfied(goals.family, goals.array, first)
         table = {}
         for f in [None, *np.unique(goals.family)]:
             mine = np.ones(len(goals), bool) if f is None else goals.family == f
             table[f] = {
-                "family": "all" if f is None else clevr_goals.FAMILIES[f],
+                "family": "all" if f is None else world.families[f],
                 "prompts": int(mine.sum()),
                 "solved_at_start": int(solved[mine].sum()),
                 "imagined": int(mine[goal].sum()),
                 "match_rate": round(float(rollouts.terminated[mine[goal]].mean()), 4),
             }
-        episodes = Episodes(clevr.states_of(first), np.arange(len(goals), dtype=np.int32), goals)
-        with clevr.ClevrSimulator() as simulator:
+        episodes = Episodes(world.states_of(first), np.arange(len(goals), dtype=np.int32), goals)
+        with world.simulator() as simulator:
             for algorithm, arm in pairs:
                 policies, learner = load_policies(run, config, algorithm, arm), configured_learner(config, algorithm)
-                for choice in ("greedy", "sampled") if algorithm in SAMPLES else ("greedy",):
+                for choice in action_choices(world, algorithm):
                     players = [
-                        learner_policy(learner, policy, choice == "greedy", config.seed + i)
+                        learner_policy(learner, policy, choice == "greedy", config.seed + i, world.observe)
                         for i, policy in enumerate(policies)
                     ]
                     results = evaluate(players, [episodes] * len(players), simulator)

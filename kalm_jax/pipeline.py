@@ -1,4 +1,4 @@
-"""The main job: every stage in order, then the report (`stages.py` holds the stages, `outputs.py` what users get)."""
+"""The main job: every stage in order (`stages.py`, `policy_stages.py`), then what users get (`outputs.py`)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,13 @@ import pathlib
 
 from kalm_jax.config import PipelineConfig
 from kalm_jax.data import LEVELS
-from kalm_jax.data.authors import read_prompts
 from kalm_jax.llm.folder import BUILTIN, check_folder
 from kalm_jax.outputs import run_prompts, write_report
+from kalm_jax.policy_stages import configured_learner, imagined_parts, run_baselines, run_evaluate, run_learn
 from kalm_jax.report import terminal_table
 from kalm_jax.run_folder import RunFolder
-from kalm_jax.stages import (
-    configured_learner,
-    imagined_parts,
-    run_baselines,
-    run_collect,
-    run_encode,
-    run_evaluate,
-    run_explain,
-    run_ground,
-    run_imagine,
-    run_learn,
-)
+from kalm_jax.stages import run_collect, run_encode, run_explain, run_ground, run_imagine
+from kalm_jax.worlds import get_world
 
 
 def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -> list[dict]:
@@ -33,6 +23,9 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     # What cannot be read fails now, not after an hour.
     check_folder(config.ground.llm or BUILTIN)
     if config.prompts:
+        read_prompts = get_world(config.world).read_prompts
+        if read_prompts is None:
+            raise ValueError(f"the world {config.world} reads no prompt files; leave {config.prompts} out")
         read_prompts(config.prompts)
     for algorithm in config.learn.algorithms:
         configured_learner(config, algorithm)

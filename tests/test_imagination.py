@@ -1,6 +1,7 @@
 """Imagined rollouts: the quality measures against cases worked out by hand, and the labels against the real rewards."""
 
 import dataclasses
+import functools
 
 import jax
 import numpy as np
@@ -88,7 +89,11 @@ def world():
 
 def run(world, plans=None, count=None, **changed):
     settings = dict(
-        stop=clevr_goals.success, satisfied=clevr_goals.satisfied, reward=clevr_goals.reward, horizon=9, patience=4
+        stop=clevr_goals.success,
+        satisfied=clevr_goals.satisfied,
+        label=functools.partial(label_rewards, reward=clevr_goals.reward),
+        horizon=9,
+        patience=4,
     )
     model, params, tokenizer, goals, goal, states, own = world
     plans = own if plans is None else plans

@@ -72,7 +72,7 @@ def imagine(
     *,
     stop: Stop,
     satisfied: Callable,
-    reward: Reward,
+    label: Callable[[Rollouts, GoalTable], Rollouts],
     horizon: int,
     patience: int,
     temperature: float = 1.0,
@@ -91,7 +91,7 @@ def imagine(
       plans: of every goal in `goals`; see `direct` and `write_plans`.
       stop: (family, goal, state, action, next state) -> reached, jax arrays; see `generate_rollouts`.
       satisfied: (family, goal, state) -> bool, whether a step needs nothing more to be done.
-      reward: labels the steps, by the environment's own function.
+      label: gives rollouts their rewards, by the environment's own function; see `label_rewards`.
       horizon: most actions of a rollout. patience: most actions of a round.
       temperature, state_temperature: of actions and of states, see `generate_rollouts`.
     """
@@ -140,7 +140,7 @@ def imagine(
                 over = rollouts.terminated | (rollouts.length >= horizon)
                 progress(int(over.sum()), matched=float(rollouts.terminated.sum() / max(1, over.sum())))
         rounds += 1
-    return label_rewards(rollouts, goals, reward)
+    return label(rollouts, goals)
 
 
 class _Rounds:

@@ -1,0 +1,225 @@
+"""The last stages of the main job: learn and evaluate; `stages.py` has those before."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from kalm_jax.config import PipelineConfig
+from kalm_jax.data import GoalTable, Rollouts, concatenate_goals
+from kalm_jax.data.formats import read_rollouts
+from kalm_jax.evaluation import evaluate, learner_policy, rows, write_results_csv
+from kalm_jax.offline_rl import (
+    LEARNERS,
+    Learner,
+    Spec,
+    every_end_terminal,
+    kalm_learner,
+    make_buffer,
+    make_learner,
+    one_to_one,
+    state_of,
+    train,
+)
+from kalm_jax.offline_rl.buffer import Relabel
+from kalm_jax.progress import Progress
+from kalm_jax.run_folder import RunFolder, write_json
+from kalm_jax.stages import NOVEL_LEVELS, encoded_goals, real_rollouts
+from kalm_jax.worlds import World, get_world
+
+RELABELLED = {"td3bc": {"alpha": 10.0, "batch_size": 256}}
+"""Learners whose critic learns from relabelled goals while their policy keeps to the pushes made for its goal, and what
+then suits them: the critic may weigh four times as much as in the paper, and there must be enough pushes of the goal's
+own in a batch."""
+DYNAMICS_SHARE = 5
+"""COMBO learns its model of the world in one of this many updates, before its policy."""
+
+
+# --- learn ---------------------------------------------------------------------------------------------------------
+
+
+def imagined_parts(config: PipelineConfig) -> tuple[str, ...]:
+    """What the arm "kalm" has imagined rollouts of: the novel levels and the user's prompts."""
+    return NOVEL_LEVELS + (("prompts",) if config.prompts else ())
+
+
+def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) -> None:
+    """All seeds of one learner on one arm: `policies.msgpack` and `curve.json`."""
+    from flax import serialization
+
+    learner = configured_learner(config, algorithm)
+    updates = config.learn.updates_of(algorithm)
+    parts = imagined_parts(config) if arm == "kalm" else ()
+    relabel, world = relabel_share(config, algorithm), get_world(config.world)
+
+    def work(folder: pathlib.Path):
+        real, _ = read_rollouts(real_rollouts(run))
+        tables = [encoded_goals(run, config, part) for part in ("data", *parts)]
+        goals, offsets = concatenate_goals(tables)
+        imagined = [read_rollouts(run.path / "imagine" / part / "rollouts.h5")[0] for part in parts]
+        if not config.imagine.keep_all:
+            judged = zip(parts, imagined, tables[1:], strict=True)
+            imagined = [_believed(world, part, r, table, real) for part, r, table in judged]
+        imagined = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(imagined, offsets[1:], strict=True)]
+        if config.learn.compat == "kalm":
+            real, imagined = every_end_terminal(real), [every_end_terminal(r) for r in imagined]
+        shares = [world.shares[part] for part in parts]
+        other_goals = Relabel(relabel, world.judge) if relabel else None
+        sources = one_to_one(real, imagined, shares)
+        buffer = make_buffer(sources, goals, world.num_actions or None, config.learn.draw, other_goals)
+        seeds = [config.seed + i for i in range(config.learn.seeds)]
+        with Progress(f"learn {algorithm} {arm}", updates * len(seeds)) as progress:
+            state, curve = train(
+                learner,
+                buffer,
+                seeds,
+                updates,
+                checkpoint_dir=folder / "checkpoints",
+                progress=lambda done, total, **metrics: progress.update(done, **metrics),
+            )
+        write_json(folder / "curve.json", [{"algorithm": algorithm, "arm": arm, **row} for row in curve])
+        template = serialization.to_bytes(policy_leaves(state))
+        (folder / "policies.msgpack").write_bytes(template)
+
+    settings = {
+        "learner": dataclasses.asdict(learner.config),
+        "seed": config.seed,
+        "seeds": config.learn.seeds,
+        "updates": updates,
+        "draw": config.learn.draw,
+        "relabel": relabel,
+        "compat": config.learn.compat,
+        "keep_all": config.imagine.keep_all,
+        "shares": [world.shares[part] for part in parts],
+    }
+    needs = ["collect", "encode/data", *(f"{stage}/{part}" for part in parts for stage in ("encode", "imagine"))]
+    run.stage(f"learn/{algorithm}-{arm}", settings, needs, work)
+
+
+def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
+    """The learner with the run's settings."""
+    compat = config.learn.compat == "kalm"
+    if config.learn.settings == "kalm":
+        return kalm_learner(algorithm, discrete=bool(get_world(config.world).num_actions), compat=compat)
+    settings = {
+        "discount": 1.0 if compat else config.learn.discount,
+        "dynamics_updates": config.learn.updates_of(algorithm) // DYNAMICS_SHARE,
+    }
+    known = {field.name for field in dataclasses.fields(LEARNERS[algorithm][1])}
+    special = RELABELLED[algorithm] if relabel_share(config, algorithm) else {}
+    return make_learner(algorithm, **{k: v for k, v in settings.items() if k in known}, **special)
+
+
+def relabel_share(config: PipelineConfig, algorithm: str) -> float:
+    """Share of relabelled goals; none with the settings or the semantics of the authors, or where no step is judged."""
+    ours = config.learn.settings == "ours" and config.learn.compat == "none" and get_world(config.world).judge
+    return config.learn.relabel if ours and algorithm in RELABELLED else 0.0
+
+
+def _believed(world: World, part: str, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Rollouts:
+    """The believable rollouts; where there is none, all of them, said aloud."""
+    good = world.believable(rollouts, goals, real)
+    if not good.any():
+        print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from all of them")
+        return rollouts
+    return rollouts.take(good)
+
+
+def policy_leaves(state) -> list[np.ndarray]:
+    """The numbers of a learner's state (all seeds), in the tree's order; random keys as their bits."""
+    import jax
+
+    leaves = jax.tree.leaves(state)
+    return [
+        np.asarray(jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x) for x in leaves
+    ]
+
+
+# --- evaluate ------------------------------------------------------------------------------------------------------
+
+
+def run_baselines(run: RunFolder, config: PipelineConfig, level: str) -> None:
+    """The random floor and the ceiling of a level in `results.csv`."""
+    e, world = config.evaluate, get_world(config.world)
+
+    def work(folder: pathlib.Path):
+        with world.simulator() as simulator, Progress(f"floor and ceiling {level}", 2) as progress:
+            found = []
+            for i in range(config.learn.seeds):
+                seed = config.seed + i
+                episodes = world.make_episodes(level, e.episodes, seed)
+                (result,) = evaluate([world.random_policy(seed)], [episodes], simulator)
+                found += result_rows(world, result, episodes, "random", "random", seed, "sampled")
+            progress.update(1)
+            episodes = world.make_episodes(level, e.ceiling_episodes, config.seed)
+            (result,) = evaluate([world.ceiling_policy(simulator, config.seed)], [episodes], simulator)
+            found += result_rows(world, result, episodes, world.ceiling, world.ceiling, config.seed, "greedy")
+            progress.update(2)
+        write_results_csv(folder / "results.csv", found)
+
+    settings = dataclasses.asdict(e) | {"seed": config.seed, "seeds": config.learn.seeds, "world": config.world}
+    run.stage(f"evaluate/baselines-{level}", settings, [], work)
+
+
+def result_rows(world: World, result, episodes, algorithm: str, arm: str, seed: int, action_choice: str) -> list[dict]:
+    """`evaluation.rows` in a world's words."""
+    labels = {"algorithm": algorithm, "arm": arm, "seed": seed, "action_choice": action_choice}
+    return rows(result, episodes, environment=world.name, families=world.families, **labels)
+
+
+def action_choices(world: World, algorithm: str) -> tuple[str, ...]:
+    """How a learner's policy is played: greedily, and sampled where it is a distribution."""
+    return ("greedy", "sampled") if algorithm in world.samples else ("greedy",)
+
+
+def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str, level: str) -> None:
+    """Success of every seed of one learner and arm at a level in `results.csv`."""
+    world = get_world(config.world)
+    choices = action_choices(world, algorithm)
+
+    def work(folder: pathlib.Path):
+        vectors = encoded_goals(run, config, level).vector
+        played, policies, keys = [], [], []
+        for i, policy in enumerate(load_policies(run, config, algorithm, arm)):
+            seed = config.seed + i
+            episodes = world.make_episodes(level, config.evaluate.episodes, seed).with_vectors(vectors)
+            for choice in choices:
+                learner = configured_learner(config, algorithm)
+                policies.append(learner_policy(learner, policy, choice == "greedy", seed, world.observe))
+                played.append(episodes)
+                keys.append((seed, choice))
+        with world.simulator() as simulator:
+            results = evaluate(policies, played, simulator)
+        found = []
+        for (seed, choice), episodes, result in zip(keys, played, results, strict=True):
+            found += result_rows(world, result, episodes, algorithm, arm, seed, choice)
+        write_results_csv(folder / "results.csv", found)
+
+    settings = {"episodes": config.evaluate.episodes, "seed": config.seed}
+    run.stage(f"evaluate/{algorithm}-{arm}-{level}", settings, [f"learn/{algorithm}-{arm}", f"encode/{level}"], work)
+
+
+def load_policies(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) -> list:
+    """The trained states of one learner and arm, one per seed."""
+    import jax
+    from flax import serialization
+
+    leaves = serialization.msgpack_restore(
+        (run.path / "learn" / f"{algorithm}-{arm}" / "policies.msgpack").read_bytes()
+    )
+    width = np.load(run.path / "encode" / "data" / "vectors.npy").shape[1]
+    world = get_world(config.world)
+    sizes = (np.zeros(world.observation_dim), np.ones(world.observation_dim), np.zeros(width), np.ones(width))
+    actions = world.num_actions or world.action_dim
+    spec = Spec(*(jax.numpy.asarray(x, jax.numpy.float32) for x in sizes), actions, bool(world.num_actions))
+    like = jax.eval_shape(configured_learner(config, algorithm).init, jax.random.key(0), spec)
+    tree = jax.tree.structure(like)
+    values = [leaves[str(i)] for i in range(len(leaves))]
+    restored = [
+        jax.random.wrap_key_data(v) if jax.dtypes.issubdtype(want.dtype, jax.dtypes.prng_key) else jax.numpy.asarray(v)
+        for v, want in zip(values, jax.tree.leaves(like), strict=True)
+    ]
+    state = jax.tree.unflatten(tree, restored)
+    return [state_of(state, i) for i in range(config.learn.seeds)]

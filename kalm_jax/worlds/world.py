@@ -1,0 +1,103 @@
+"""The record that a world is to the main job, and how one is found by its name.
+
+Letters: N rollouts or goals, D numbers of an observation, S of a simulator's state, A of an action.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+
+import numpy as np
+
+from kalm_jax.data import GoalTable, Rollouts
+from kalm_jax.evaluation import Episodes, Policy
+from kalm_jax.evaluation.success import Simulator
+from kalm_jax.grounding.decode import Stop
+from kalm_jax.grounding.tasks import Words
+
+WORLDS = ("clevr",)
+"""Modules of this package, each with its record `WORLD`; also the column "environment" of results."""
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """Everything that the stages ask of an environment.
+
+    Attributes:
+      name: one of `WORLDS`. title: heading of its reports.
+      families: names of the success tests, by a goal's family code.
+      observation_dim: D. num_actions: of discrete actions, 0 for continuous ones in [-1, 1]. action_dim: A of
+        continuous actions, 0 for discrete ones.
+      horizon: most steps of an episode. early: the stricter limit that is reported beside it.
+      words: what its language can say, for grounding. read_plan: text -> [(text, family, array), ...], [] where it is
+        no plan; see `imagination.write_plans`.
+      goals_of_level: every sentence of a level as a goal, without goal vectors.
+      collect: (seed, number, behaviour, progress) -> successful real rollouts and their goals.
+      behaviours: names of the policies that can collect; the first is the default.
+      statistics: (rollouts, goals) -> numbers that describe a collection.
+      read_data: path -> a user's real rollouts and their goals; ValueError where they do not fit the world.
+      read_prompts: path -> a user's goals (K) and initial observations (K, D), or None where no such files exist.
+      states_of: observations (N, D) -> what the simulator starts from, for prompts; None beside no `read_prompts`.
+      first_states: (rng, goals, goal (N,)) -> initial observations (N, D) in which goal n is not yet satisfied.
+      imagined_steps: family (N,) -> (N,) most steps of an imagined rollout.
+      stop, satisfied: end imagined rollouts, and tell which steps of a plan are done; see `imagination.imagine`.
+      label: (rollouts, goals) -> the same rollouts with rewards by the environment's own reward function.
+      believable: (rollouts, goals, real rollouts) -> (N,) bool, those that reach their goal realistically.
+      quality: (rollouts, goals, real rollouts) -> rows by level and family: rollouts, matched, kept, transitions, and
+        `<kind>_transitions` for each kind of unrealistic ones.
+      explanation: (texts, rollouts, goals, prompt) -> a row of counts: prompt, rollouts, correct, exact.
+      judge: for relabelled goals, see `offline_rl.buffer.Relabel`; None where a single step cannot be judged.
+      shares: part -> relative share of the imagined half of a batch.
+      samples: learners whose policy here is a distribution, so that it can be sampled as well as greedy.
+      simulator: opens what plays episodes; a context manager.
+      make_episodes: (level, number, seed) -> test episodes.
+      observe: the simulator's states (N, S) -> observations (N, D).
+      random_policy: seed -> the floor. ceiling_policy: (simulator, seed) -> the ceiling. ceiling: its name.
+    """
+
+    name: str
+    title: str
+    families: tuple[str, ...]
+    observation_dim: int
+    num_actions: int
+    action_dim: int
+    horizon: int
+    early: int
+    words: Words
+    read_plan: Callable[[str], list[tuple]]
+    goals_of_level: Callable[[str], GoalTable]
+    collect: Callable[[int, int, str, Callable[[int, int], None]], tuple[Rollouts, GoalTable]]
+    behaviours: tuple[str, ...]
+    statistics: Callable[[Rollouts, GoalTable], Mapping]
+    read_data: Callable[[str], tuple[Rollouts, GoalTable]]
+    read_prompts: Callable[[str], tuple[GoalTable, np.ndarray]] | None
+    states_of: Callable[[np.ndarray], np.ndarray] | None
+    first_states: Callable[[np.random.Generator, GoalTable, np.ndarray], np.ndarray]
+    imagined_steps: Callable[[np.ndarray], np.ndarray]
+    stop: Stop
+    satisfied: Callable
+    label: Callable[[Rollouts, GoalTable], Rollouts]
+    believable: Callable[[Rollouts, GoalTable, Rollouts], np.ndarray]
+    quality: Callable[[Rollouts, GoalTable, Rollouts], list[dict]]
+    explanation: Callable[..., dict]
+    judge: Callable | None
+    shares: Mapping[str, float]
+    samples: tuple[str, ...]
+    simulator: Callable[[], AbstractContextManager[Simulator]]
+    make_episodes: Callable[[str, int, int], Episodes]
+    observe: Callable[[np.ndarray], np.ndarray]
+    random_policy: Callable[[int], Policy]
+    ceiling_policy: Callable[[Simulator, int], Policy]
+    ceiling: str
+
+
+@functools.cache
+def get_world(name: str) -> World:
+    """The record of a world; ValueError for an unknown name."""
+    if name not in WORLDS:
+        raise ValueError(f"unknown world {name!r}: use one of {', '.join(WORLDS)}")
+    return importlib.import_module(f"kalm_jax.worlds.{name}").WORLD
