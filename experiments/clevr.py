@@ -14,7 +14,10 @@ import sys
 
 from absl import app, flags, logging
 
+from experiments import device_flags
+
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(device_flags)
 flags.DEFINE_list("algo", ["td3bc"], "Offline RL learners, comma-separated: td3bc, bc, cql, awac, iql, combo.")
 flags.DEFINE_enum(
     "preset",
@@ -182,9 +185,9 @@ def main(argv):
         raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
     logging.set_verbosity(logging.WARNING)
     config = read_flags()
-    from kalm_jax import parallel, pipeline
+    from kalm_jax import pipeline
 
-    parallel.start()
+    device_flags.start()
     output = FLAGS.output or f"runs/clevr-{FLAGS.preset}"
     try:
         pipeline.run(output, config, command=" ".join(["python -m experiments.clevr", *sys.argv[1:]]))

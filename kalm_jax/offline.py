@@ -14,9 +14,11 @@ import os
 import pathlib
 import platform
 
+import jax
 import numpy as np
 
 import kalm_jax
+from kalm_jax import parallel
 from kalm_jax.data import GoalTable, Rollouts, validate
 from kalm_jax.data.controllers import random_actions
 from kalm_jax.data.formats import read_rollouts
@@ -70,6 +72,8 @@ def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> 
       FloatingPointError: a loss is not finite.
     """
     learners = [configured_learner(config, name) for name in config.algorithms]
+    if config.stream and jax.process_count() > 1:
+        raise ValueError("transitions in files are for one process; leave --stream or the other processes out")
     if not 1 <= config.evaluations <= config.updates:
         raise ValueError(f"{config.evaluations} evaluations in {config.updates} updates: want 1 to {config.updates}")
     rollouts, goals, spaces = load_data(config)
@@ -79,7 +83,7 @@ def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> 
         rows = _floor(run, config, evaluator)
         for learner in learners:
             rows += _learn(run, config, learner, evaluator, rollouts, goals)
-    return _report(run, config, command, rows, rollouts)
+    return _report(run, config, command, rows, rollouts) if parallel.is_writer() else []
 
 
 def read_setting(text: str) -> tuple[str, str, object]:
@@ -205,8 +209,9 @@ def _learn(
                 found = evaluator.play(greedy_policy(learner, states, goals))
                 rows += [{"algorithm": learner.name, "update": point, **row} for row in found]
                 # The rows last: a run killed before them trains nothing again and evaluates this point once more.
-                write_json(folder / "curve.json", curve)
-                write_json(folder / "rows.json", rows)
+                if parallel.is_writer():
+                    write_json(folder / "curve.json", curve)
+                    write_json(folder / "rows.json", rows)
 
     settings = _settings(config) | {
         "learner": {k: _plain(v) for k, v in dataclasses.asdict(learner.config).items()},
@@ -215,7 +220,7 @@ def _learn(
         "stream": config.stream,
         "data": data_mark(config.data),
     }
-    folder = run.stage(f"learn/{learner.name}", settings, [], work)
+    folder = run.stage(f"learn/{learner.name}", settings, [], work, together=True)
     return read_json(folder / "rows.json")
 
 

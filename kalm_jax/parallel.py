@@ -25,6 +25,8 @@ import numpy as np
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from kalm_jax import progress
+
 AXES = ("data", "fsdp", "tensor")
 BATCH = ("data", "fsdp")
 """Axes over which batches are split."""
@@ -111,12 +113,14 @@ def join(hosts: str) -> None:
         return
     if hosts == "auto":
         jax.distributed.initialize()
-        return
-    address, _, rest = hosts.partition(",")
-    numbers = rest.split(",")
-    if len(numbers) != 2 or not all(n.isdecimal() for n in numbers) or int(numbers[1]) >= int(numbers[0]):
-        raise ValueError(f"hosts {hosts!r} is neither auto nor ADDRESS:PORT,COUNT,INDEX with INDEX below COUNT")
-    jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
+    else:
+        address, _, rest = hosts.partition(",")
+        numbers = rest.split(",")
+        if len(numbers) != 2 or not all(n.isdecimal() for n in numbers) or int(numbers[1]) >= int(numbers[0]):
+            raise ValueError(f"hosts {hosts!r} is neither auto nor ADDRESS:PORT,COUNT,INDEX with INDEX below COUNT")
+        jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
+    if not is_writer():
+        progress.silence()
 
 
 def is_writer() -> bool:
@@ -187,6 +191,13 @@ def shardings(mesh: Mesh | AbstractMesh, tree):
 def weight_sharding(mesh: Mesh):
     """What `load_model` wants: (path, shape) -> sharding, so that weights come to lie where they belong."""
     return lambda path, shape: NamedSharding(mesh, spec(path, shape, mesh))
+
+
+def resting_sharding():
+    """`weight_sharding` of the mesh that all batches share; None where a batch's size chooses its devices."""
+    if _layout.is_default and jax.process_count() == 1:
+        return None
+    return weight_sharding(make_mesh(round_up(1)))
 
 
 def shard(mesh: Mesh, tree):

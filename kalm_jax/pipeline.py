@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
+from kalm_jax import parallel
 from kalm_jax.config import PipelineConfig
 from kalm_jax.data import LEVELS
 from kalm_jax.llm.folder import BUILTIN, check_folder
@@ -16,7 +17,10 @@ from kalm_jax.worlds import get_world
 
 
 def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -> list[dict]:
-    """Runs every stage that is not done yet and prints the table of results; returns its rows."""
+    """Runs every stage that is not done yet and prints the table of results; returns its rows.
+
+    Several processes (`parallel.start`) call this together, with a folder that all of them see; the first prints.
+    """
     unknown = set(config.learn.arms) - {"offline", "kalm"}
     if unknown:
         raise ValueError(f"unknown arms {sorted(unknown)}; there are offline and kalm")
@@ -46,6 +50,8 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
                 run_evaluate(run, config, algorithm, arm, level)
     if config.prompts:
         run_prompts(run, config)
+    if not parallel.is_writer():
+        return []
     results = write_report(run, config, command)
     print(terminal_table(results))
     print(f"report: {run.path / 'report.html'}")

@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 
+from kalm_jax import parallel
 from kalm_jax.config import PipelineConfig
 from kalm_jax.data import GoalTable, Rollouts, concatenate_goals
 from kalm_jax.data.formats import read_rollouts
@@ -79,6 +80,8 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
                 checkpoint_dir=folder / "checkpoints",
                 progress=lambda done, total, **metrics: progress.update(done, **metrics),
             )
+        if not parallel.is_writer():
+            return
         write_json(folder / "curve.json", [{"algorithm": algorithm, "arm": arm, **row} for row in curve])
         template = serialization.to_bytes(policy_leaves(state))
         (folder / "policies.msgpack").write_bytes(template)
@@ -95,7 +98,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
         "shares": [world.shares[part] for part in parts],
     }
     needs = ["collect", "encode/data", *(f"{stage}/{part}" for part in parts for stage in ("encode", "imagine"))]
-    run.stage(f"learn/{algorithm}-{arm}", settings, needs, work)
+    run.stage(f"learn/{algorithm}-{arm}", settings, needs, work, together=True)
 
 
 def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:

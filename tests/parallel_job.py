@@ -3,6 +3,7 @@
 python tests/parallel_job.py OUTPUT.npz DEVICES MESH [HOSTS]
 """
 
+import dataclasses
 import pathlib
 import sys
 
@@ -20,6 +21,9 @@ from kalm_jax.llm.folder import BUILTIN
 from kalm_jax.llm.lora import LoraConfig
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig, unstack_layers
+from kalm_jax.offline_rl import make_buffer, make_learner
+from kalm_jax.offline_rl import train as learn
+from kalm_jax.run_folder import RunFolder
 
 STEPS, STOP = 5, 3
 TEXTS = ["push the red ball left", "push the blue ball right"]
@@ -113,17 +117,46 @@ def flat(tree) -> dict:
     return {jax.tree_util.keystr(path): x for path, x in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def main(output, devices, mesh, hosts=""):
+def learned(folder) -> dict:
+    """Behaviour cloning of three seeds, continued from its checkpoint: states and losses."""
+    learner = make_learner("bc", hidden=(8,), batch_size=8)
+    goals = GOALS.with_vector(np.eye(2, dtype=np.float32))
+    buffer = make_buffer([(rollouts(), 1.0)], goals, 3)
+    for updates in (4, 8):
+        state, curve = learn(learner, buffer, [3, 4, 5], updates, updates_per_call=4, checkpoint_dir=folder, way="map")
+    state = jax.tree.map(np.asarray, dataclasses.replace(state, key=jax.random.key_data(state.key)))
+    return {f"learned{k}": v for k, v in flat(state).items()} | {"curve": np.array([row["value"] for row in curve])}
+
+
+def staged(folder) -> dict:
+    """What this process was called for in two stages, one of the writer's and one of all, and what it said."""
+    calls, said = [], []
+    for _ in range(2):
+        run = RunFolder(folder, say=said.append)
+        run.stage("alone", {}, [], lambda f: (f / "out").write_text(str(calls.append("alone"))))
+        run.stage("together", {}, ["alone"], lambda f: calls.append("together"), together=True)
+        assert (folder / "alone" / "out").exists()
+    return {"calls": np.array(calls), "said": np.array(said)}
+
+
+def main(output, devices, mesh, parts, hosts=""):
     parallel.start(int(devices), mesh=mesh, hosts=hosts)
     output, found = pathlib.Path(output), {}
     step, seen = watch()
-    for name in ("full", "lora"):
+    for name in {"full", "lora"} & set(parts.split(",")):
         ground(output.parent / f"{name}-stopped", name == "lora", stop=True)
-        params, curve = ground(None, name == "lora")
+        if "resumed" in parts:
+            params, curve = ground(output.parent / f"{name}-stopped", name == "lora")
+        else:
+            params, curve = ground(None, name == "lora")
         found |= {f"{name}{k}": v for k, v in flat(params).items()}
         found[f"{name}-loss"] = np.array([row["loss"] for row in curve])
-    found |= decoded()
     found["share"], found["compiled"] = np.array(seen), np.array(step._cache_size())
+    found |= decoded()
+    if "learn" in parts:
+        found |= learned(output.parent / "learned")
+    if "stages" in parts:
+        np.savez(output.parent / f"stages-{jax.process_index()}.npz", **staged(output.parent / "run"))
     if parallel.is_writer():
         np.savez(output, **found)
 

@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import shutil
+import socket
 import subprocess
 import sys
 
@@ -30,7 +32,7 @@ def run_job(*args):
 def eight(tmp_path_factory):
     """What the job says on eight devices, and its folder with the checkpoints."""
     folder = tmp_path_factory.mktemp("eight")
-    assert run_job(folder / "out.npz", 8, MESH).wait() == 0
+    assert run_job(folder / "out.npz", 8, MESH, "full,lora").wait() == 0
     return dict(np.load(folder / "out.npz")), folder
 
 
@@ -60,8 +62,6 @@ def test_the_state_of_training_lies_in_parts_from_step_to_step(eight):
 
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_checkpoint_of_eight_devices_is_continued_on_fewer(eight, monkeypatch, tmp_path, devices):
-    import shutil
-
     monkeypatch.setattr(parallel, "_layout", parallel.Layout(data=devices))
     shutil.copytree(eight[1] / "full-stopped", tmp_path / "stopped")
     params, curve = parallel_job.ground(tmp_path / "stopped")
@@ -70,11 +70,45 @@ def test_a_checkpoint_of_eight_devices_is_continued_on_fewer(eight, monkeypatch,
 
 
 def test_decoding_on_eight_devices_is_decoding_on_one(eight, one_device):
-    found, want = eight[0], parallel_job.decoded()
+    decodes_alike(eight[0])
+
+
+def decodes_alike(found):
+    want = parallel_job.decoded()
     np.testing.assert_array_equal(found["actions"], want["actions"])
     np.testing.assert_array_equal(found["said"], want["said"])
     np.testing.assert_allclose(found["states"], want["states"], atol=1e-4)
     np.testing.assert_allclose(found["goals"], want["goals"], atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    """What the job says in two processes of two devices each, joined by gloo, and its folder."""
+    folder = tmp_path_factory.mktemp("two")
+    with socket.socket() as s:
+        s.bind(("localhost", 0))
+        port = s.getsockname()[1]
+    parts = "full,resumed,learn,stages"
+    jobs = [run_job(folder / "out.npz", 2, "data:2,fsdp:2", parts, f"localhost:{port},2,{i}") for i in range(2)]
+    assert [job.wait() for job in jobs] == [0, 0]
+    return dict(np.load(folder / "out.npz")), folder
+
+
+def test_grounding_and_decoding_in_two_processes_are_those_of_one(two_processes, one_device):
+    agrees(two_processes[0], "full", *parallel_job.ground(None))
+    decodes_alike(two_processes[0])
+
+
+def test_learning_in_two_processes_is_learning_in_one(two_processes, tmp_path):
+    found, want = two_processes[0], parallel_job.learned(tmp_path)
+    for key, value in want.items():
+        np.testing.assert_allclose(found[key], value, atol=1e-5, err_msg=key)
+
+
+def test_the_first_process_writes_and_the_others_wait(two_processes):
+    first, second = (np.load(two_processes[1] / f"stages-{i}.npz") for i in range(2))
+    assert first["calls"].tolist() == ["alone", "together"] and second["calls"].tolist() == ["together"]
+    assert len(first["said"]) == 2 and len(second["said"]) == 0
 
 
 @pytest.mark.parametrize("stacked", [False, True])

@@ -5,7 +5,8 @@ the same seeds alone, and a killed run continues to the same result (bit for bit
 
 Ways to train several seeds: `threads` dispatches every seed on its own, one dispatch per core at a time (a CPU uses two
 cores well for two independent computations, and badly for one small matrix product); `map` trains them one after the
-other inside one dispatch; `vmap` batches them, which is what an accelerator wants.
+other inside one dispatch; `vmap` batches them, which is what an accelerator wants. There the seeds of `map` and `vmap`
+are divided among the devices (`seed_devices.py`), also those of several processes, which then call `train` together.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from kalm_jax.offline_rl.buffer import Buffer, sample
 from kalm_jax.offline_rl.checkpoint import Checkpoints
 from kalm_jax.offline_rl.learner import Learner
+from kalm_jax.offline_rl.seed_devices import SeedDevices
 from kalm_jax.offline_rl.stream import StreamBuffer, update_streamed
 
 WAYS = ("threads", "map", "vmap")
@@ -37,6 +39,7 @@ def train(
     updates_per_call: int = 500,
     way: str | None = None,
     workers: int | None = None,
+    spread: bool | None = None,
     checkpoint_dir: str | os.PathLike | None = None,
     checkpoint_every: int = 5000,
     progress: Callable | None = None,
@@ -49,8 +52,10 @@ def train(
       seeds: different integers, one training run each.
       num_updates: updates of each seed.
       updates_per_call: updates per dispatch, and the spacing of the curve.
-      way: one of `WAYS`; None means `threads` on a CPU and `vmap` on an accelerator.
+      way: one of `WAYS`; None means `threads` on a CPU (of several processes `map`) and `vmap` on an accelerator.
       workers: dispatches at a time under `threads`; None means one per core.
+      spread: divides the seeds of `map` and `vmap` among the devices; None means on accelerators and where there are
+        several processes. It is another program, whose results differ in the last bits.
       checkpoint_dir: folder of this run's checkpoints; None keeps none.
       checkpoint_every: updates between checkpoints.
       progress: called as progress(done, total, **metrics); `done` counts the updates of all seeds together.
@@ -61,10 +66,11 @@ def train(
 
     Raises:
       FloatingPointError: a loss is not finite; the last checkpoint is untouched.
-      ValueError: unknown way, repeated seeds, too few updates for COMBO, or a checkpoint made with another learner,
-        other seeds or other data.
+      ValueError: unknown way, repeated seeds, too few updates for COMBO, a checkpoint made with another learner, other
+        seeds or other data, or seeds that cannot be divided among devices.
     """
-    way = way or ("threads" if jax.default_backend() == "cpu" else "vmap")
+    several = jax.process_count() > 1
+    way = way or ("vmap" if jax.default_backend() != "cpu" else "map" if several else "threads")
     seeds = [int(seed) for seed in seeds]
     if way not in WAYS:
         raise ValueError(f"unknown way {way!r} to train several seeds: use one of {', '.join(WAYS)}")
@@ -78,10 +84,19 @@ def train(
             f"{learner.name} trains its world in the first {first} updates and its policy after them, but num_updates "
             f"is {num_updates}: lower dynamics_updates or train longer"
         )
+    possible = way != "threads" and not isinstance(buffer, StreamBuffer)
+    if spread is None:
+        spread = possible and (several or jax.default_backend() != "cpu")
+    if (spread or several) and not possible:
+        raise ValueError("seeds are divided among devices or processes with map or vmap, and of a buffer in memory")
+    devices = SeedDevices(len(seeds)) if spread else None
     state, curve, done = init_states(learner, buffer, seeds), [], 0
+    fingerprint = _fingerprint(learner, buffer, seeds)
+    if devices is not None:
+        state, buffer = devices.everywhere(state), devices.everywhere(buffer)
     checkpoints = None
     if checkpoint_dir is not None:
-        checkpoints = Checkpoints(checkpoint_dir, _fingerprint(learner, buffer, seeds))
+        checkpoints = Checkpoints(checkpoint_dir, fingerprint)
         done, state, curve = checkpoints.restore(state)
         if done > num_updates:
             raise ValueError(f"{checkpoint_dir} holds {done} updates, more than the {num_updates} asked for: remove it")
@@ -90,7 +105,7 @@ def train(
     try:
         while done < num_updates:
             stop = min(num_updates, (done // checkpoint_every + 1) * checkpoint_every)
-            run = _Segment(learner, buffer, seeds, way, done, stop, updates_per_call, num_updates, progress)
+            run = _Segment(learner, buffer, seeds, way, devices, done, stop, updates_per_call, num_updates, progress)
             state, rows = run(state, groups, workers)
             curve, done = curve + rows, stop
             if checkpoints is not None:
@@ -98,7 +113,7 @@ def train(
     finally:
         if checkpoints is not None:
             checkpoints.close()
-    return state, curve
+    return state if devices is None else jax.tree.map(lambda x: x.addressable_data(0), state), curve
 
 
 def init_states(learner: Learner, buffer: Buffer, seeds: Sequence[int]):
@@ -166,13 +181,16 @@ def _join(states):
 class _Segment:
     """The updates from `start` to `stop` of all seeds, one checkpoint to the next."""
 
-    def __init__(self, learner, buffer, seeds, way, start, stop, per_call, total, progress):
-        self.learner, self.buffer, self.seeds, self.way = learner, buffer, seeds, way
+    def __init__(self, learner, buffer, seeds, way, devices, start, stop, per_call, total, progress):
+        self.learner, self.buffer, self.seeds, self.way, self.devices = learner, buffer, seeds, way, devices
         self.start, self.stop, self.per_call, self.total, self.progress = start, stop, per_call, total, progress
 
     def __call__(self, state, groups, workers):
         """(state, curve rows) after the segment; at most `workers` groups of seeds are in flight at a time."""
-        states = [_take(state, np.array(group)) for group in groups]
+        if self.devices is None:
+            states = [_take(state, np.array(group)) for group in groups]
+        else:
+            states = [self.devices.divided(state)]
         at, rows = [self.start] * len(groups), []
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             flying, waiting = {}, set(range(len(groups)))
@@ -193,11 +211,12 @@ class _Segment:
                         waiting.add(i)
         order = {seed: i for i, seed in enumerate(self.seeds)}
         rows.sort(key=lambda row: (row["update"], order[row["seed"]], row["metric"]))
-        return _join(states), rows
+        return _join(states) if self.devices is None else self.devices.joined(states[0]), rows
 
     def _call(self, state, count):
         batched = self.way == "vmap"
         advance = update_streamed if isinstance(self.buffer, StreamBuffer) else update_many
+        advance = advance if self.devices is None else self.devices.update
         state, metrics = advance(state, self.buffer, np.int32(count), learner=self.learner, batched=batched)
         return jax.block_until_ready(state), jax.device_get(metrics)
 
