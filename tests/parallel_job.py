@@ -152,7 +152,8 @@ def main(output, devices, mesh, parts, hosts=""):
         found |= {f"{name}{k}": v for k, v in flat(params).items()}
         found[f"{name}-loss"] = np.array([row["loss"] for row in curve])
     found["share"], found["compiled"] = np.array(seen), np.array(step._cache_size())
-    found |= decoded()
+    if "decode" in parts:
+        found |= decoded()
     if "learn" in parts:
         found |= learned(output.parent / "learned")
     if "stages" in parts:
