@@ -43,6 +43,7 @@ RULES: tuple[tuple[str, P], ...] = (
     (r"ffn/down/kernel$", P("tensor", "fsdp")),
     (r"embedding/embedding$", P("tensor", "fsdp")),  # (vocabulary, width)
     (r"head/kernel$", P("fsdp", "tensor")),  # (width, vocabulary)
+    (r"matrices/\d+x\d+$", P("data", "fsdp", "tensor")),  # Muon's stacks (matrices, rows, columns)
     (r"", P()),
 )
 """End of a parameter's path -> how its last axes lie; the first match counts. Leading axes (stacked layers) are whole,
@@ -249,16 +250,19 @@ def agree(value: int) -> int:
     return int(multihost_utils.broadcast_one_to_all(np.int32(value)))
 
 
-def within(mesh: Mesh):
-    """A context in which `constrain` and `pin` hold for computations on the mesh; none where parameters lie whole."""
-    whole = mesh.shape["fsdp"] == mesh.shape["tensor"] == 1
-    return contextlib.nullcontext() if whole else jax.set_mesh(mesh)
+def _divided() -> AbstractMesh | None:
+    """The mesh in use (`jax.set_mesh`); None where there is none, or where parameters lie whole on it."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return None if mesh.empty or mesh.shape["fsdp"] == mesh.shape["tensor"] == 1 else mesh
 
 
 def constrain(x: jax.Array, *axes: str | tuple[str, ...] | None) -> jax.Array:
-    """Says inside a jitted function how the axes of `x` lie: as those of a batch, or by the mesh's axes given."""
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty:
+    """Says inside a jitted function how the axes of `x` lie: as those of a batch, or by the mesh's axes given.
+
+    Where parameters lie whole the compiler needs no telling.
+    """
+    mesh = _divided()
+    if mesh is None:
         return x
     axes = axes or (BATCH,)
     devices = [math.prod(mesh.shape[name] for name in ((a,) if isinstance(a, str) else a or ())) for a in axes]
@@ -268,7 +272,7 @@ def constrain(x: jax.Array, *axes: str | tuple[str, ...] | None) -> jax.Array:
 
 def pin(tree):
     """Says inside a jitted function that a tree of parameters, gradients or optimiser state lies by `RULES`."""
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty:
+    mesh = _divided()
+    if mesh is None:
         return tree
     return jax.tree.map(jax.lax.with_sharding_constraint, tree, jax.tree.map(lambda s: s.spec, shardings(mesh, tree)))

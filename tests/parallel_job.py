@@ -143,7 +143,7 @@ def main(output, devices, mesh, parts, hosts=""):
     parallel.start(int(devices), mesh=mesh, hosts=hosts)
     output, found = pathlib.Path(output), {}
     step, seen = watch()
-    for name in {"full", "lora"} & set(parts.split(",")):
+    for name in [part for part in ("full", "lora") if part in parts]:
         ground(output.parent / f"{name}-stopped", name == "lora", stop=True)
         if "resumed" in parts:
             params, curve = ground(output.parent / f"{name}-stopped", name == "lora")

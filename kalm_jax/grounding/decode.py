@@ -204,7 +204,7 @@ class Spread:
 
     def __call__(self, arrays: tuple, *rest, **static):
         """`arrays` are split along their first axis; `rest` are numbers."""
-        with parallel.within(self._mesh):
+        with jax.set_mesh(self._mesh):
             out = self._function(self._params, *parallel.split_batch(self._mesh, arrays), *rest, **static)
         return parallel.gather(out)
 

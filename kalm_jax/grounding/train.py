@@ -10,6 +10,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import json
+import math
 import pathlib
 from collections.abc import Callable
 
@@ -92,25 +93,81 @@ def optimiser(config: TrainConfig) -> optax.GradientTransformation:
         consistent_rms=0.2,
         adam_b2=config.beta2,
         adam_learning_rate=schedule,
-        muon_weight_dimension_numbers=_matrices,
+        muon_weight_dimension_numbers=_stack_dimensions,
     )
-    return optax.chain(optax.clip_by_global_norm(config.clip), muon)
+    return optax.chain(optax.clip_by_global_norm(config.clip), _on_stacks(muon))
 
 
-def _matrices(params):
-    """Which axes of a parameter are a matrix's rows and columns; None for vectors, embeddings and heads of words."""
+def _on_stacks(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """`inner`, which sees all matrices of one shape as one stack, split over the devices of the mesh in use.
 
-    def of(path, x):
-        first = _stacked(path)
-        names, own = [key.key for key in path], x.ndim - first
-        if own < 2 or {"embedding", "head", "action_out"} & set(names) or names[-1] in ("a", "b"):
-            return None
-        # Attention: q, k, v are (width, heads, head width), o is (heads, head width, width).
-        rows = 2 if own == 3 and "o" in names else 1
-        axes = tuple(range(first, x.ndim))
-        return optax.contrib.MuonDimensionNumbers(axes[:rows], axes[rows:])
+    Muon's iteration is the same for every matrix: in batches it is half the work on a CPU, and no device repeats
+    another's.
+    """
 
-    return jax.tree_util.tree_map_with_path(of, params)
+    def init(params):
+        return inner.init(_stack(params))
+
+    def update(grads, state, params):
+        updates, state = inner.update(_stack(grads), state, _stack(params))
+        return _unstack(updates, params), state
+
+    return optax.GradientTransformation(init, update)
+
+
+def _stack(tree: dict) -> dict:
+    """{"matrices": {"rows x columns": (count, rows, columns)}, "rest": {path: another parameter}}."""
+    groups, rest = {}, {}
+    for path, x in jax.tree_util.tree_leaves_with_path(tree):
+        shape = _matrices(path, x)
+        if shape is None:
+            rest[jax.tree_util.keystr(path, simple=True, separator="/")] = x
+        else:
+            groups.setdefault(f"{shape[1]}x{shape[2]}", []).append(x.reshape(shape))
+    return {"matrices": {name: _split(name, jnp.concatenate(xs)) for name, xs in groups.items()}, "rest": rest}
+
+
+def _unstack(stacks: dict, like: dict) -> dict:
+    """The inverse of `_stack`, in the structure of `like`."""
+    used, leaves = {}, []
+    for path, x in jax.tree_util.tree_leaves_with_path(like):
+        shape = _matrices(path, x)
+        if shape is None:
+            leaves.append(stacks["rest"][jax.tree_util.keystr(path, simple=True, separator="/")])
+        else:
+            name = f"{shape[1]}x{shape[2]}"
+            first = used.get(name, 0)
+            used[name] = first + shape[0]
+            leaves.append(stacks["matrices"][name][first : used[name]].reshape(x.shape))
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _split(name: str, stack: jax.Array) -> jax.Array:
+    """`stack` split by the rules of the mesh in use."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.size == 1:
+        return stack
+    return jax.lax.with_sharding_constraint(stack, parallel.spec(f"matrices/{name}", stack.shape, mesh))
+
+
+def _stack_dimensions(stacks: dict) -> dict:
+    """For Muon: which axes of a stack are its matrices' rows and columns; None for what is no matrix."""
+    matrix = optax.contrib.MuonDimensionNumbers((1,), (2,))
+    return {"matrices": dict.fromkeys(stacks["matrices"], matrix), "rest": dict.fromkeys(stacks["rest"])}
+
+
+def _matrices(path, x) -> tuple[int, int, int] | None:
+    """(count, rows, columns) of a parameter that is a matrix between layers, or one of each of several layers.
+
+    None for vectors, embeddings, heads of words and of actions, and LoRA's factors.
+    """
+    first = _stacked(path)
+    names, shape = [key.key for key in path], x.shape[first:]
+    if len(shape) < 2 or {"embedding", "head", "action_out"} & set(names) or names[-1] in ("a", "b"):
+        return None
+    # Attention: q, k, v are (width, heads, head width), o is (heads, head width, width).
+    count, rows = math.prod(x.shape[:first]), math.prod(shape[: 2 if len(shape) == 3 and "o" in names else 1])
+    return count, rows, x.size // count // rows
 
 
 def _stacked(path) -> int:
@@ -155,7 +212,8 @@ def train_step(params, opt_state, rows: Rows, frozen: dict, *, model: GroundedMo
 def init_optimiser(mesh: jax.sharding.Mesh, params: dict, config: TrainConfig):
     """The optimiser's state of parameters on the mesh; it comes to lie by the mesh's rules and is nowhere whole."""
     init = optimiser(config).init
-    return jax.jit(init, out_shardings=parallel.shardings(mesh, jax.eval_shape(init, params)))(params)
+    with jax.set_mesh(mesh):
+        return jax.jit(init, out_shardings=parallel.shardings(mesh, jax.eval_shape(init, params)))(params)
 
 
 def fit(
@@ -206,7 +264,7 @@ def fit(
         for step in range(first + 1, config.steps + 1):
             rows = parallel.split_batch(mesh, ahead.result())
             ahead = pool.submit(batches, step)
-            with parallel.within(mesh):
+            with jax.set_mesh(mesh):
                 params, opt_state, metrics = train_step(params, opt_state, rows, frozen, model=model, config=config)
             sums = {k: sums.get(k, 0.0) + v.addressable_data(0) for k, v in metrics.items()}
             count += 1
