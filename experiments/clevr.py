@@ -8,191 +8,36 @@ at all four levels, and writes tables, figures and report.html into --output. Ki
 changed setting redoes the stages that depend on it.
 """
 
-import dataclasses
 import pathlib
-import sys
 
-from absl import app, flags, logging
+from absl import app, flags
 
-from experiments import device_flags
+from experiments import flags as shared
 
 FLAGS = flags.FLAGS
-flags.adopt_module_key_flags(device_flags)
-flags.DEFINE_list("algo", ["td3bc"], "Offline RL learners, comma-separated: td3bc, bc, cql, awac, iql, combo.")
-flags.DEFINE_enum(
-    "preset",
-    "default",
-    ["smoke", "default", "paper"],
-    "smoke: 3 minutes on two cores, shows that everything runs; default: half an hour; paper: the authors' amounts of "
-    "data and updates, for a GPU.",
-)
-flags.DEFINE_string("output", None, "Folder of the run. Default: runs/clevr-PRESET.")
-flags.DEFINE_integer("seed", 0, "Root of all random numbers.", lower_bound=0)
-flags.DEFINE_integer("seeds", None, "Policies trained per learner and arm. Default: the preset's.", lower_bound=1)
-flags.DEFINE_integer("episodes", None, "Test episodes per level and seed. Default: the preset's.", lower_bound=1)
-flags.DEFINE_integer("updates", None, "Updates of each policy (bc: half). Default: the preset's.", lower_bound=1)
-flags.DEFINE_enum(
-    "draw",
-    None,
-    ["transitions", "rollouts"],
-    "What policies draw with equal chance: transitions (the paper), or rollouts and then a step of each, so that long, "
-    "stuck ones do not rule the data. Default: the preset's.",
-)
-flags.DEFINE_float(
-    "relabel",
-    None,
-    "Share of goals that are put in the place of recorded ones when td3bc's critic learns (hindsight relabelling; the "
-    "paper: 0). Default: the preset's.",
-    lower_bound=0.0,
-    upper_bound=0.95,
-)
-flags.DEFINE_bool(
-    "plan",
-    None,
-    "Whether the language model writes what a goal's words come to, short goals, and imagines those one after the "
-    "other; --noplan imagines for the words as they are (the paper). Default: the preset's.",
-)
-flags.DEFINE_enum(
-    "settings",
-    "ours",
-    ["ours", "kalm"],
-    "Learners' settings: ours, or those that KALM's authors published (td3bc, bc, cql, awac).",
-)
-flags.DEFINE_enum(
-    "compat",
-    "none",
-    ["none", "kalm"],
-    "kalm: discount 1 and every rollout's end terminal, as in the authors' code; none: time-outs bootstrap.",
-)
-flags.DEFINE_integer("grounding_steps", None, "Updates of the language model. Default: the preset's.", lower_bound=1)
 flags.DEFINE_enum(
     "behaviour",
     "scripted",
     ["scripted", "lookahead"],
     "Policy that collects the real rollouts: scripted resembles the authors' data, lookahead is competent.",
 )
-flags.DEFINE_string("llm", "", "Language model to ground: a Hugging Face folder. Default: the small built-in model.")
-flags.DEFINE_float(
-    "grounding_learning_rate",
-    None,
-    "Peak learning rate of the language model. Default: the preset's; 5e-5 (the authors') with --llm, 2e-4 with --llm "
-    "and --lora_rank.",
-    lower_bound=0.0,
-)
-flags.DEFINE_list(
-    "grounding_tasks", None, "Tasks that the language model is trained on, comma-separated. Default: all of them."
-)
-flags.DEFINE_integer("grounding_rows", None, "Rows of a grounding batch. Default: the preset's.", lower_bound=1)
-flags.DEFINE_integer(
-    "grounding_accumulation", 1, "Parts of such a batch, one after the other, to save memory.", lower_bound=1
-)
-flags.DEFINE_enum(
-    "grounding_precision",
-    "float32",
-    ["float32", "bfloat16"],
-    "Type that the language model computes in; its weights stay in float32, unless --lora_rank freezes them.",
-)
-flags.DEFINE_integer("lora_rank", 0, "Rank of LoRA adapters; 0 trains all weights.", lower_bound=0)
-flags.DEFINE_enum("state_target", "change", ["change", "state"], "What the state head predicts (paper: state).")
-flags.DEFINE_enum(
-    "state_head", "point", ["point", "gaussian"], "A next state, or a distribution that imagination draws from."
-)
-flags.DEFINE_enum("state_maps", "mlp", ["mlp", "linear"], "How states enter and leave (authors' code: linear).")
-flags.DEFINE_string(
-    "offline_data",
-    "",
-    "Real rollouts of your own instead of collected ones: the authors' .npy or .hdf5 layout, or ours.",
-)
 flags.DEFINE_string(
     "eval_prompts",
     "",
     "Prompt file in the authors' format (.npy): match rate and success on its goals go to prompts.csv.",
 )
-
-
-ALGORITHMS = ("td3bc", "bc", "cql", "awac", "iql", "combo")
-TASKS = ("generation", "explanation", "dynamics", "consequence", "description", "text", "plan")
-"""Named here so that a wrong name fails at once, before anything heavy is imported."""
-
-
-def _check(name, good, mend):
-    flags.register_validator(name, good, message=mend)
-
-
-_check("algo", lambda v: v and set(v) <= set(ALGORITHMS), f"choose from {', '.join(ALGORITHMS)}, comma-separated")
-_check("grounding_tasks", lambda v: not v or set(v) <= set(TASKS), f"choose from {', '.join(TASKS)}, comma-separated")
-_check("offline_data", lambda v: not v or pathlib.Path(v).is_file(), "no such file")
-_check("eval_prompts", lambda v: not v or pathlib.Path(v).is_file(), "no such file")
-_check(
-    "llm",
-    lambda v: not v or (pathlib.Path(v) / "config.json").is_file(),
-    "no config.json there; it wants a Hugging Face folder (config.json, *.safetensors, tokenizer.json)",
-)
-
-
-def learning_rate():
-    """That of the flag; a model of the user's own has more to lose than the built-in one."""
-    if FLAGS.grounding_learning_rate is not None or not FLAGS.llm:
-        return FLAGS.grounding_learning_rate
-    return 2e-4 if FLAGS.lora_rank else 5e-5
+shared.check("eval_prompts", lambda v: not v or pathlib.Path(v).is_file(), "no such file")
 
 
 def read_flags():
     """The configuration that the flags describe."""
     from kalm_jax.config import PRESETS
 
-    config = PRESETS[FLAGS.preset]
-
-    def change(part, **values):
-        return dataclasses.replace(part, **{k: v for k, v in values.items() if v is not None})
-
-    return change(
-        config,
-        seed=FLAGS.seed,
-        prompts=FLAGS.eval_prompts,
-        collect=change(config.collect, behaviour=FLAGS.behaviour, file=FLAGS.offline_data),
-        ground=change(
-            config.ground,
-            llm=FLAGS.llm,
-            steps=FLAGS.grounding_steps,
-            rows=FLAGS.grounding_rows,
-            learning_rate=learning_rate(),
-            shares=config.ground.shares.only(FLAGS.grounding_tasks) if FLAGS.grounding_tasks else None,
-            accumulate=FLAGS.grounding_accumulation,
-            compute=FLAGS.grounding_precision,
-            lora_rank=FLAGS.lora_rank,
-            predict_change=FLAGS.state_target == "change",
-            gaussian_states=FLAGS.state_head == "gaussian",
-            hidden=0 if FLAGS.state_maps == "linear" else None,
-        ),
-        learn=change(
-            config.learn,
-            algorithms=tuple(FLAGS.algo),
-            seeds=FLAGS.seeds,
-            updates=FLAGS.updates,
-            draw=FLAGS.draw,
-            relabel=FLAGS.relabel,
-            settings=FLAGS.settings,
-            compat=FLAGS.compat,
-        ),
-        imagine=change(config.imagine, plan=FLAGS.plan),
-        evaluate=change(config.evaluate, episodes=FLAGS.episodes),
-    )
+    return shared.read_flags(PRESETS, prompts=FLAGS.eval_prompts, collect={"behaviour": FLAGS.behaviour})
 
 
 def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
-    logging.set_verbosity(logging.WARNING)
-    config = read_flags()
-    from kalm_jax import pipeline
-
-    device_flags.start()
-    output = FLAGS.output or f"runs/clevr-{FLAGS.preset}"
-    try:
-        pipeline.run(output, config, command=" ".join(["python -m experiments.clevr", *sys.argv[1:]]))
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
-        sys.exit(f"error: {error}")
+    shared.run(argv, "clevr", read_flags)
 
 
 if __name__ == "__main__":

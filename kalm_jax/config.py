@@ -22,8 +22,9 @@ class GroundConfig:
     """Fine-tuning of the language model; `llm` is a Hugging Face folder, "" the built-in model.
 
     `accumulate` parts of a batch pass one after the other, `compute` is the type of the language model's passes,
-    `lora_rank` 0 trains all of its weights; see `TrainConfig`. `predict_change`, `gaussian_states` and `hidden` say how
-    numbers enter and leave; see `NumericSpec`.
+    `lora_rank` 0 trains all of its weights; see `TrainConfig`. `predict_change`, `gaussian_states`, `gaussian_actions`
+    (not read where actions are discrete) and `hidden` say how numbers enter and leave; see `NumericSpec`. `window` is
+    the most steps of a rollout that a sequence shows, 0 for all; see `Batches`.
     """
 
     llm: str = ""
@@ -37,7 +38,9 @@ class GroundConfig:
     lora_rank: int = 0
     predict_change: bool = True
     gaussian_states: bool = False
+    gaussian_actions: bool = False
     hidden: int = 256
+    window: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +134,38 @@ PRESETS = {
         ground=GroundConfig(steps=150_000),
         imagine=ImagineConfig(rephrase=5600, unseen_easy=72_400, unseen_hard=1680, plan=False),
         learn=LearnConfig(seeds=3, updates=500_000, draw="transitions", discount=0.99, relabel=0.0),
+        evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
+    ),
+}
+
+_METAWORLD = PipelineConfig(
+    world="metaworld",
+    collect=CollectConfig(rollouts=2000),
+    # Experts have no memory, so a window of their steps says as much as the whole.
+    ground=GroundConfig(steps=3000, rows=24, row_length=96, window=20),
+    imagine=ImagineConfig(rephrase=1200, unseen_easy=1200, unseen_hard=400, patience=20, explained=200, candidates=1),
+    learn=LearnConfig(updates=20000, discount=0.99, relabel=0.0),
+    evaluate=EvaluateConfig(episodes=100, ceiling_episodes=100),
+)
+METAWORLD_PRESETS = {
+    # Three minutes on two cores: shows that everything runs, not how well.
+    "smoke": dataclasses.replace(
+        _METAWORLD,
+        collect=CollectConfig(rollouts=80),
+        ground=dataclasses.replace(_METAWORLD.ground, steps=60, rows=16),
+        imagine=dataclasses.replace(_METAWORLD.imagine, rephrase=64, unseen_easy=64, unseen_hard=64, explained=16),
+        learn=dataclasses.replace(_METAWORLD.learn, seeds=2, updates=400),
+        evaluate=EvaluateConfig(episodes=24, ceiling_episodes=24),
+    ),
+    # About an hour on two cores.
+    "default": _METAWORLD,
+    # The authors' amounts of data, grounding and updates: for an accelerator.
+    "paper": dataclasses.replace(
+        _METAWORLD,
+        collect=CollectConfig(rollouts=100_000),
+        ground=dataclasses.replace(_METAWORLD.ground, steps=150_000, window=0),
+        imagine=ImagineConfig(rephrase=10_000, unseen_easy=8000, unseen_hard=4000, plan=False, candidates=1),
+        learn=LearnConfig(updates=500_000, draw="transitions", discount=0.99, relabel=0.0),
         evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
     ),
 }

@@ -14,7 +14,7 @@ import numpy as np
 import kalm_jax
 from kalm_jax import parallel
 from kalm_jax.config import PipelineConfig
-from kalm_jax.data import LEVELS, GoalTable, Rollouts
+from kalm_jax.data import LEVELS
 from kalm_jax.data.formats import read_rollouts
 from kalm_jax.evaluation import Episodes, evaluate, learner_policy, read_results_csv, write_results_csv
 from kalm_jax.policy_stages import action_choices, configured_learner, imagined_parts, load_policies
@@ -86,6 +86,7 @@ def _read_rows(path: pathlib.Path) -> list[dict]:
 
 def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[dict]:
     """`results.csv`, `figures/` and `report.html` in the run's folder; returns the rows of results."""
+    world = get_world(config.world)
     learners = [(algorithm, arm) for algorithm in config.learn.algorithms for arm in config.learn.arms]
     names = [f"{a}-{arm}-{level}" for a, arm in learners for level in LEVELS]
     results = []
@@ -94,7 +95,8 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
     write_results_csv(run.path / "results.csv", results)
     parts = imagined_parts(config)
     real, goals = read_rollouts(real_rollouts(run))
-    imagined = {part: read_rollouts(run.path / "imagine" / part / "rollouts.h5") for part in parts}
+    imagined = read_rollouts(run.path / "imagine" / "rephrase" / "rollouts.h5")
+    starts = np.load(run.path / "imagine" / "rephrase" / "starts.npy")
     curve = (run.path / "ground" / "curve.jsonl").read_text().splitlines()
     manifest = make_manifest(config, command)
     write_json(run.path / "manifest.json", manifest)
@@ -109,50 +111,15 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
         collection=read_json(run.path / "collect" / "statistics.json"),
         stage_seconds=run.seconds,
         manifest=manifest,
-        examples=_examples(real, goals, *imagined["rephrase"]),
-        lengths={"recorded": real.length, "imagined (rephrase)": imagined["rephrase"][0].length},
-        positions={"recorded": _centres(real), "imagined (rephrase)": _centres(imagined["rephrase"][0])},
+        lengths={"recorded": real.length, "imagined (rephrase)": imagined[0].length},
         prompts=_read_rows(run.path / "prompts.csv") if config.prompts else (),
         model=config.ground.llm or "the built-in model",
+        title=world.title,
+        terms=world.terms,
+        **world.show((real, goals), (*imagined, starts)),
     )
     build_report(run.path, data)
     return results
-
-
-def _centres(rollouts: Rollouts) -> np.ndarray:
-    """(M, 2) ball centres after each step."""
-    return rollouts.observations[:, 1:][rollouts.valid()].reshape(-1, 2)
-
-
-def _examples(
-    real: Rollouts, real_goals: GoalTable, imagined: Rollouts, imagined_goals: GoalTable, count=3
-) -> list[dict]:
-    """Real rollouts beside imagined ones for the same arrangement, three to twelve pushes long."""
-    found = []
-    fits = [np.flatnonzero((r.length >= 3) & (r.length <= 12) & r.terminated) for r in (real, imagined)]
-    arrays = [np.asarray(g.array)[r.goal] for r, g in ((real, real_goals), (imagined, imagined_goals))]
-    taken = set()
-    for i in fits[1]:
-        key = tuple(arrays[1][i][:3])
-        same = fits[0][(arrays[0][fits[0]] == arrays[1][i]).all(1)]
-        if key in taken or not len(same):
-            continue
-        taken.add(key)
-        pairs = (("real", real, real_goals, same[0]), ("imagined", imagined, imagined_goals, i))
-        for kind, rollouts, goals, j in pairs:
-            n = int(rollouts.length[j])
-            found.append(
-                {
-                    "instruction": goals.text[rollouts.goal[j]],
-                    "kind": kind,
-                    "observations": rollouts.observations[j, : n + 1],
-                    "actions": rollouts.actions[j, :n],
-                    "reached": bool(rollouts.terminated[j]),
-                }
-            )
-        if len(taken) == count:
-            break
-    return found
 
 
 def make_manifest(config: PipelineConfig, command: str) -> dict:

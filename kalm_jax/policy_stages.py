@@ -169,7 +169,7 @@ def run_baselines(run: RunFolder, config: PipelineConfig, level: str) -> None:
 def result_rows(world: World, result, episodes, algorithm: str, arm: str, seed: int, action_choice: str) -> list[dict]:
     """`evaluation.rows` in a world's words."""
     labels = {"algorithm": algorithm, "arm": arm, "seed": seed, "action_choice": action_choice}
-    return rows(result, episodes, environment=world.name, families=world.families, **labels)
+    return rows(result, episodes, environment=world.name, families=world.families, early=world.early, **labels)
 
 
 def action_choices(world: World, algorithm: str) -> tuple[str, ...]:

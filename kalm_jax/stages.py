@@ -14,7 +14,7 @@ import numpy as np
 
 from kalm_jax import parallel
 from kalm_jax.config import PipelineConfig
-from kalm_jax.data import LEVELS, GoalTable, Rollouts, concatenate
+from kalm_jax.data import LEVELS, GoalTable, Rollouts, concatenate, last_steps
 from kalm_jax.data.formats import read_rollouts, write_rollouts
 from kalm_jax.grounding import tasks
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
@@ -86,10 +86,13 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         sharding = parallel.weight_sharding(mesh)
         llm_config, llm_params, tokenizer = load_model(g.llm or BUILTIN, dtype, sharding, scan_layers=bool(g.llm))
         options = {"predict_change": g.predict_change, "gaussian_states": g.gaussian_states, "hidden": g.hidden}
+        options |= {} if world.num_actions else {"gaussian_actions": g.gaussian_actions}
         spec = numeric_spec(rollouts, world.num_actions, **options)
         model = GroundedModel(llm_config, spec)
         params = init_params(model, jax.random.key(config.seed), llm_params)
-        batches = Batches(rollouts, goals, tokenizer, g.shares, world.words, spec, g.rows, g.row_length, config.seed)
+        batches = Batches(
+            rollouts, goals, tokenizer, g.shares, world.words, spec, g.rows, g.row_length, config.seed, g.window
+        )
         train = TrainConfig(*(g.steps, g.learning_rate), accumulate=g.accumulate, compute=g.compute, lora=lora)
         if lora:
             params["llm"] = init_lora(jax.random.key(config.seed), llm_params, lora)
@@ -164,10 +167,11 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
         rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
         goal = balanced_goals(rng, goals, count)
         plans = plans_of(run, config, goals)
-        states = world.first_states(rng, goals, goal)
+        states, starts = world.first_states(rng, goals, goal)
         rollouts = imagine_from(run, config, goals, goal, states, plans, f"imagine {part}")
         if not parallel.is_writer():
             return
+        np.save(folder / "starts.npy", starts)
         write_json(folder / "plans.json", {t: [s.text for s in plan] for t, plan in zip(goals.text, plans)})
         write_rollouts(folder / "rollouts.h5", rollouts, goals)
         write_json(folder / "quality.json", world.quality(rollouts, goals, read_rollouts(real_rollouts(run))[0]))
@@ -198,6 +202,7 @@ def imagine_from(run: RunFolder, config: PipelineConfig, goals, goal, states, pl
                 stop=world.stop,
                 satisfied=world.satisfied,
                 label=world.label,
+                show=world.show_stage,
                 horizon=horizon,
                 patience=config.imagine.patience if config.imagine.plan else horizon,
                 temperature=config.imagine.temperature,
@@ -229,8 +234,8 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
         world = get_world(config.world)
         model, params, tokenizer = load_grounded(run.path / "ground" / "model")
         rollouts, goals = read_rollouts(run.path / "collect" / "held_out.h5")
-        rollouts = rollouts.take(slice(0, config.imagine.explained))
-        prompts = {"seen": tasks.EXPLANATION_PROMPTS[0], "unseen": tasks.UNSEEN_EXPLANATION_PROMPT}
+        rollouts = last_steps(rollouts.take(slice(0, config.imagine.explained)), config.ground.window)
+        prompts = {"seen": world.words.explanation_prompts[0], "unseen": world.words.unseen_prompt}
         rows = []
         with Progress("explain", len(prompts) * candidates) as progress:
             for i, (name, prompt) in enumerate(prompts.items()):

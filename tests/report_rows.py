@@ -16,7 +16,7 @@ def result(algorithm, arm, level, good, early, seed=0, family="relation", choice
         "action_choice": choice,
         "episodes": episodes,
         "successes": good,
-        "successes_10": early,
+        "successes_early": early,
         "median_steps": median,
     }
 

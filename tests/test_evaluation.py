@@ -230,15 +230,15 @@ def test_rows_summary_and_file(tmp_path):
         found += rows(results, episodes, **labels)
     assert [r["family"] for r in found[:4]] == ["two_relations", "three_relations", "line", "gather"]
     assert [r["successes"] for r in found[:4]] == [1, 2, 0, 1]
-    assert [r["successes_10"] for r in found[:4]] == [1, 1, 0, 1]
+    assert [r["successes_early"] for r in found[:4]] == [1, 1, 0, 1]
     assert [r["median_steps"] for r in found[:2]] == [5, 14] and math.isnan(found[2]["median_steps"])
     write_results_csv(tmp_path / "deep" / "results.csv", found)
     read = read_results_csv(tmp_path / "deep" / "results.csv")
     np.testing.assert_equal(read, found)
     (summary,) = summarise(read)
     assert summary["episodes"] == 16 and summary["seeds"] == 2
-    assert summary["rate_50"] == 0.5 and summary["rate_10"] == 6 / 16
-    assert (summary["low_50"], summary["high_50"]) == pytest.approx(wilson_interval(8, 16))
+    assert summary["rate"] == 0.5 and summary["rate_early"] == 6 / 16
+    assert (summary["low"], summary["high"]) == pytest.approx(wilson_interval(8, 16))
     assert summary["median_steps"] == 12  # medians 5, 14, 14, 10, twice each
 
 

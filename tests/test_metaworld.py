@@ -169,6 +169,23 @@ def test_the_locked_door_stays_shut_until_it_is_unlocked(simulators):
     assert sum(opened) >= 2
 
 
+@pytest.mark.parametrize(("name", "first"), [("make-coffee", "coffee-push"), ("locked-door-open", "door-unlock")])
+def test_the_second_stage_is_shown_as_the_simulator_shows_it(name, first, recordings):
+    family, states = NAMES.index(name), recordings[name][0].observations
+    later = goals.last_stage(goals.make_goal(name), states)
+    change = int(np.argmax(later))
+    assert 0 < change and later[change:].all()
+    shown = goals.show_stage(np.full(len(states), family), states)
+    np.testing.assert_array_equal(shown, states)  # the simulator shows it already
+    blank = states[change].copy()
+    blank[TARGET] = states[0][TARGET]
+    shown = goals.show_stage([family, NAMES.index(first)], np.stack([blank, blank]))
+    np.testing.assert_allclose(shown[0], states[change], atol=2e-3)
+    np.testing.assert_array_equal(shown[1], blank)  # the task itself has one stage
+    done = goals.step_done(NAMES.index(first), goals.make_goal(first), states)
+    assert not done[: change - 1].any() and done[change:].all()
+
+
 def test_success_is_the_same_in_numpy_and_under_jit(recordings):
     states = np.stack([recordings[name][0].observations[-1] for name in NAMES])
     arrays = np.stack([goals.make_goal(name) for name in NAMES])

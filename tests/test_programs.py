@@ -43,9 +43,9 @@ def test_a_damaged_file_fails_before_any_work(tmp_path):
 def test_flag_names_agree_with_learners_and_tasks():
     """In a process of its own, like every program: two of them may have a flag of the same name."""
     code = (
-        "from experiments import clevr; from kalm_jax.grounding.tasks import TASKS;"
+        "from experiments import flags; from kalm_jax.grounding.tasks import TASKS;"
         "from kalm_jax.offline_rl import LEARNERS;"
-        "assert set(clevr.ALGORITHMS) == set(LEARNERS) and clevr.TASKS == TASKS"
+        "assert set(flags.ALGORITHMS) == set(LEARNERS) and flags.TASKS == TASKS"
     )
     done = run("-c", code)
     assert done.returncode == 0, done.stderr

@@ -15,6 +15,7 @@ from report_rows import make_imagination, make_results, make_rollout, result
 from kalm_jax.evaluation import difference_interval, pooled_interval, wilson_interval
 from kalm_jax.report import (
     ReportData,
+    Terms,
     animation,
     build_report,
     sections,
@@ -172,7 +173,7 @@ def test_terminal_table_shows_floor_first_ceiling_last_and_differences():
     blocks = text.split("\n\n")[1:]
     assert [block.split("  ")[0] for block in blocks] == ["goals of the data", "rephrase", "unseen hard"]
     rephrase = blocks[1].splitlines()
-    assert rephrase[2].startswith("random pushes (floor)") and "30.0 [" in rephrase[2] and "10.0 [" in rephrase[2]
+    assert rephrase[2].startswith("random (floor)") and "30.0 [" in rephrase[2] and "10.0 [" in rephrase[2]
     assert rephrase[-1].startswith("lookahead (ceiling)") and "100.0 [" in rephrase[-1]
     td3bc = rephrase[[line.startswith("TD3+BC greedy") for line in rephrase].index(True) :]
     assert "41.0 [" in td3bc[0] and "71.0 [" in td3bc[1] and "81.0 [" in td3bc[2]
@@ -269,14 +270,22 @@ def test_words_of_the_page_are_all_used_and_all_there():
     source = sections.__file__
     with open(source, encoding="utf-8") as file:
         code = file.read()
-    named = set(re.findall(r'words\(["\']([\w-]+)["\']\)', code))
-    pictures = set(re.findall(r'picture\(pictures, "(\w+)"\)', code)) | set(
+    named = set(re.findall(r'words\(["\']([\w-]+)["\'], ', code))
+    pictures = set(re.findall(r'picture\(pictures, "(\w+)", terms\)', code)) | set(
         re.findall(r'_by_algorithm\(pictures, "(\w+)"', code)
     )
     named |= {f"caption-{name}" for name in pictures}
     there = set(re.findall(r"<!-- block: ([\w-]+) -->", animation.asset("words.html")))
     assert named == there
-    assert all(sections.words(name) for name in there)
+    assert all(sections.words(name, Terms()) for name in there)
+
+
+def test_a_worlds_own_words_stand_in_for_those_of_the_page():
+    own = sections.blocks("words_metaworld.html")
+    assert own.keys() <= sections.blocks("words.html").keys()
+    terms = Terms(words="words_metaworld.html")
+    assert sections.words("terms", terms) == own["terms"] != sections.words("terms", Terms())
+    assert sections.words("lead", terms) == sections.words("lead", Terms())
 
 
 def test_importing_the_report_starts_no_plotting():

@@ -137,6 +137,28 @@ def concatenate(parts) -> Rollouts:
     return jax.tree.map(lambda *xs: np.concatenate(xs), *parts)
 
 
+def last_steps(rollouts: Rollouts, steps: int) -> Rollouts:
+    """The last `steps` steps of each rollout, or all where it has no more; 0 leaves them whole."""
+    if not steps or steps >= rollouts.horizon:
+        return rollouts
+    length = np.minimum(rollouts.length, steps)
+    first = (np.asarray(rollouts.length) - length)[:, None]
+    rows, time = np.arange(len(rollouts))[:, None], np.arange(steps + 1)
+    seen, step = time <= length[:, None], time[:-1] < length[:, None]
+
+    def cut(x, places, mask):
+        part = np.asarray(x)[rows, np.minimum(first + places, np.shape(x)[1] - 1)]
+        return np.where(mask.reshape(*mask.shape, *[1] * (part.ndim - 2)), part, 0).astype(part.dtype)
+
+    return dataclasses.replace(
+        rollouts,
+        observations=cut(rollouts.observations, time, seen),
+        actions=cut(rollouts.actions, time[:-1], step),
+        rewards=cut(rollouts.rewards, time[:-1], step),
+        length=length.astype(np.int32),
+    )
+
+
 def concatenate_goals(tables) -> tuple[GoalTable, list[int]]:
     """One table from several, and the offset to add to each part's goal indices."""
     tables = list(tables)

@@ -68,6 +68,13 @@ _OFFSET = {
 }
 _STAGE = {"make-coffee": (0.0, 0.0, 1.0, 0.15), "locked-door-open": (0.0, -1.0, 0.0, -0.58)}
 """make-coffee's target rises to the button, locked-door-open's comes forward from the lock to the handle's place."""
+FIRST_STAGE = {"make-coffee": "coffee-push", "locked-door-open": "door-unlock"}
+"""The task whose test ends the first stage of a composed task."""
+_SECOND_TARGET = {
+    "make-coffee": ("coffee-button", (0.0, 0.03, 0.0)),
+    "locked-door-open": ("handle", (-0.4907, -0.2429, 0.05)),
+}
+"""Where the second stage's target is, in metres from an entity as it is when the first stage ends."""
 
 
 def _namespace(*arrays):
@@ -121,3 +128,35 @@ def success(family, goal, observation, action, next_observation):
     """(N,) bool: what ends a rollout, a test of the next state; `observation` and `action` are not read."""
     del observation, action
     return satisfied(family, goal, next_observation)
+
+
+def step_done(family, goal, observation):
+    """(N,) bool: the state needs nothing more of a task as a step of a plan.
+
+    It fulfils the task's goal, or shows the target of a stage that comes after it.
+    """
+    xp = _namespace(family, goal, observation)
+    done = satisfied(family, goal, observation)
+    for whole, first in FIRST_STAGE.items():
+        later = last_stage(make_goal(whole), observation)
+        done = done | ((xp.asarray(family) == FAMILIES.index(first)) & later)
+    return done
+
+
+def show_stage(family, observation) -> np.ndarray:
+    """Observations (N, 91) of composed tasks with the target location that the simulator would show.
+
+    Where the first stage is fulfilled that is the second one's. A model that imagines states cannot know that targets
+    move, since no task of the data has a second stage.
+
+    Args:
+      family: (N,) index of each state's task. observation: (N, 91), which is not changed.
+    """
+    family, seen = np.asarray(family), np.array(observation, np.float32)
+    for whole, first in FIRST_STAGE.items():
+        over = satisfied(family, make_goal(first), seen) & ~last_stage(make_goal(whole), seen)
+        mine = np.flatnonzero((family == FAMILIES.index(whole)) & over)
+        entity, offset = _SECOND_TARGET[whole]
+        start = entity_start(entity)
+        seen[mine, TARGET] = seen[mine, start : start + 3] + np.array(offset, np.float32)
+    return seen

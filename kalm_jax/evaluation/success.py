@@ -13,15 +13,14 @@ import numpy as np
 
 from kalm_jax.data.rollouts import LEVELS
 from kalm_jax.envs import clevr_goals
-from kalm_jax.envs.clevr import HORIZON
 from kalm_jax.evaluation.episodes import Episodes
 from kalm_jax.evaluation.intervals import pooled_interval
 from kalm_jax.evaluation.policies import Policy
 
 EARLY = 10
-"""The stricter limit of pushes that is reported beside the horizon."""
+"""The stricter limit of steps that is reported beside the horizon, in CLEVR-Robot; other worlds have their own."""
 KEY = ("environment", "algorithm", "arm", "level", "family", "seed", "action_choice")
-COLUMNS = (*KEY, "episodes", "successes", "successes_10", "median_steps")
+COLUMNS = (*KEY, "episodes", "successes", "successes_early", "median_steps")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,15 +103,19 @@ def rows(
     action_choice: str,
     environment: str = "clevr",
     families: Sequence[str] = clevr_goals.FAMILIES,
+    early: int = EARLY,
 ) -> list[dict]:
-    """Result rows, one for each family of the level, with the columns `COLUMNS`; `families` are the world's names."""
+    """Result rows, one for each family of the level, with the columns `COLUMNS`.
+
+    `families` are the world's names; `successes_early` counts successes within `early` steps.
+    """
     found = []
     level = LEVELS[int(episodes.goals.level[0])]
     for family in np.unique(episodes.family):
         mine = episodes.family == family
         success, steps = results.success[mine], results.steps[mine]
         key = (environment, algorithm, arm, level, families[family], int(seed), action_choice)
-        counts = (len(success), int(success.sum()), int((success & (steps <= EARLY)).sum()), _median(steps[success]))
+        counts = (len(success), int(success.sum()), int((success & (steps <= early)).sum()), _median(steps[success]))
         found.append(dict(zip(COLUMNS, (*key, *counts))))
     return found
 
@@ -131,7 +134,7 @@ def write_results_csv(path: str | os.PathLike, results: Iterable[Mapping]) -> No
 
 def read_results_csv(path: str | os.PathLike) -> list[dict]:
     """The rows of `write_results_csv`, numbers as numbers."""
-    whole = ("seed", "episodes", "successes", "successes_10")
+    whole = ("seed", "episodes", "successes", "successes_early")
     with pathlib.Path(path).open(newline="") as file:
         return [
             {**row, **{k: int(row[k]) for k in whole}, "median_steps": float(row["median_steps"])}
@@ -142,7 +145,7 @@ def read_results_csv(path: str | os.PathLike) -> list[dict]:
 def summarise(results: Iterable[Mapping]) -> list[dict]:
     """Rows pooled over seeds and families, one for each (environment, algorithm, arm, level, action_choice).
 
-    Columns besides those: seeds, episodes, rate_50, low_50, high_50, rate_10, low_10, high_10 (95%), and median_steps:
+    Columns besides those: seeds, episodes, rate, low, high, rate_early, low_early, high_early (95%), and median_steps:
     the median of the rows' medians, each counted as often as it has successes.
     """
     names = ("environment", "algorithm", "arm", "level", "action_choice")
@@ -160,10 +163,10 @@ def _pooled(group: list[Mapping]) -> dict:
 
     episodes = count("episodes")
     found = {"seeds": len(seeds), "episodes": int(episodes.sum())}
-    for limit, column in ((HORIZON, "successes"), (EARLY, "successes_10")):
+    for end, column in (("", "successes"), ("_early", "successes_early")):
         good = count(column)
         low, high = pooled_interval(good, episodes)
-        found |= {f"rate_{limit}": float(good.sum() / episodes.sum()), f"low_{limit}": low, f"high_{limit}": high}
+        found |= {f"rate{end}": float(good.sum() / episodes.sum()), f"low{end}": low, f"high{end}": high}
     weights = np.array([row["successes"] for row in group], np.int64)
     medians = np.array([row["median_steps"] for row in group], np.float64)
     return {**found, "median_steps": _median(np.repeat(medians[weights > 0], weights[weights > 0]))}

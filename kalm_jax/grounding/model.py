@@ -20,6 +20,9 @@ from kalm_jax.grounding import heads
 from kalm_jax.grounding.rows import ACTION, STATE, TEXT, Rows
 from kalm_jax.llm.transformer import Cache, Llama, LlamaConfig, packed_mask
 
+STILL = 1e-3
+"""Scale of the changes of a number that never changes in the data: the state head's small errors must not move it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class NumericSpec:
@@ -90,7 +93,7 @@ def numeric_spec(rollouts: Rollouts, num_actions: int = 0, **options) -> Numeric
         "state_dim": obs.shape[2],
         "mean": _floats(obs[seen].mean(0)),
         "std": _floats(_scale(obs[seen])),
-        "change_std": _floats(_scale(change)),
+        "change_std": _floats(_scale(change, STILL)),
     }
     if rollouts.actions.ndim == 2:
         return NumericSpec(num_actions=num_actions, **statistics, **options)
@@ -106,10 +109,10 @@ def numeric_spec(rollouts: Rollouts, num_actions: int = 0, **options) -> Numeric
     )
 
 
-def _scale(x: np.ndarray) -> np.ndarray:
+def _scale(x: np.ndarray, constant: float = 1.0) -> np.ndarray:
     """Standard deviations; a constant number (an absent object's slot) has no scale, and 1 keeps it as it is."""
     std = x.std(0)
-    return np.where(std > 1e-6, std, 1.0)
+    return np.where(std > 1e-6, std, constant)
 
 
 def _floats(x: np.ndarray) -> tuple[float, ...]:

@@ -10,7 +10,8 @@ plan          words -> the short goals that they come to, in the words of `Words
               goals, and what it knows of rollouts begins there. Rollouts alone teach it which balls a new wording
               is about, but not on which side
 
-Rollouts are shown to the model whole or from a later step on, which is a rollout of the same goal too.
+Rollouts are shown to the model whole or from a later step on, which is a rollout of the same goal too; where `window`
+limits them, `window` steps of them (of an explained one the last).
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ GOAL_PROMPT = "goal : {} . start :"
 """Before an imagined rollout."""
 
 EXPLANATION_PROMPTS = ("start :", "the balls were pushed :", "look at the balls :", "what was the goal ? start :")
-"""Before a rollout that is to be explained; one is drawn per training sequence. The answer follows ANSWER_PROMPT."""
+"""CLEVR-Robot's `Words.explanation_prompts`."""
 
 UNSEEN_EXPLANATION_PROMPT = (
     "five balls with different colours lie on a table and are pushed . explain briefly . trajectory :"
 )
-"""Never trained on: tests whether explaining depends on the prompt's wording (KALM, figure 7)."""
+"""CLEVR-Robot's `Words.unseen_prompt`."""
 
 ANSWER_PROMPT, GIST_END = "goal :", ":"
 """What stands before an explanation, and between its gist and its sentence."""
@@ -102,6 +103,9 @@ class Words:
       gist: (family code, goal array) -> the goal in a few words, said before the sentence of an explanation.
       plan: (family code, goal array) -> the short goals that it comes to, joined by " and ".
       sample_plan: rng -> (a wording of a random goal, its plan), from text alone.
+      explanation_prompts: before a rollout that is to be explained; one is drawn per training sequence, and the answer
+        follows ANSWER_PROMPT.
+      unseen_prompt: never trained on: tests whether explaining depends on the prompt's wording (KALM, figure 7).
     """
 
     document: Callable | None = None
@@ -109,6 +113,8 @@ class Words:
     gist: Callable | None = None
     plan: Callable | None = None
     sample_plan: Callable | None = None
+    explanation_prompts: tuple[str, ...] = EXPLANATION_PROMPTS
+    unseen_prompt: str = UNSEEN_EXPLANATION_PROMPT
 
 
 class Batches:
@@ -122,6 +128,7 @@ class Batches:
       spec: the numbers that the model reads.
       rows, length: shape of a batch; rows become longer than `length` where the longest sequence needs it.
       seed: of everything drawn.
+      window: most steps of a rollout that a sequence shows; 0 for all.
     """
 
     def __init__(
@@ -135,10 +142,11 @@ class Batches:
         rows: int,
         length: int,
         seed: int,
+        window: int = 0,
     ):
         self.tokenizer, self.words = tokenizer, words
         self.width, self.end = spec.width, spec.num_actions
-        self.rows, self.length, self.seed = rows, length, seed
+        self.rows, self.length, self.seed, self.window = rows, length, seed, window
         p = shares.probabilities()
         for task, source in (("text", words.document), ("description", words.describe), ("plan", words.sample_plan)):
             if source is None:
@@ -148,7 +156,7 @@ class Batches:
         if p.sum() == 0:
             raise ValueError("nothing to train on: no rollouts, and no text source or a text share of 0")
         self.probabilities = p / p.sum()
-        self.explanation_prompts = [[tokenizer.bos_id, *tokenizer.encode(s)] for s in EXPLANATION_PROMPTS]
+        self.explanation_prompts = [[tokenizer.bos_id, *tokenizer.encode(s)] for s in words.explanation_prompts]
         self.answer = tokenizer.encode(ANSWER_PROMPT)
         self.encode = functools.lru_cache(tokenizer.encode)
         if rollouts is not None:
@@ -176,7 +184,9 @@ class Batches:
     def _longest(self) -> int:
         """Positions of the longest sequence that any task can make of these rollouts and sentences."""
         words = max(len(ids) for ids in self.prompts) + max(map(len, self.gists)) + len(self.answer) + 2
-        return words + 2 * int(self.lengths.max()) + 2 + max(len(ids) for ids in self.explanation_prompts)
+        steps = int(self.lengths.max())
+        steps = min(steps, self.window) if self.window else steps
+        return words + 2 * steps + 2 + max(len(ids) for ids in self.explanation_prompts)
 
     def _sequence(self, rng: np.random.Generator, task: str) -> RowSequence:
         if task == "text":
@@ -190,10 +200,13 @@ class Batches:
         i = int(rng.integers(len(self.lengths)))
         n = int(self.lengths[i])
         start = self._start(rng, task, n)
-        states, actions = self.observations[i, start : n + 1], self.actions[i, start:n]
+        end = n
+        if self.window and n - start > self.window and task in ("generation", "explanation"):
+            start, end = (n - self.window, n) if task == "explanation" else (start, start + self.window)
+        states, actions = self.observations[i, start : end + 1], self.actions[i, start:end]
         sentence = self.sentences[i][int(rng.integers(len(self.sentences[i])))]
         sequence = getattr(self, f"_{task}")(rng, states, actions, sentence)
-        if task == "generation" and self.reached[i] and self.actions.ndim == 2:
+        if task == "generation" and end == n and self.reached[i] and self.actions.ndim == 2:
             sequence.action(self.end, 1.0)
         return sequence
 

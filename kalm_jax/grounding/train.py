@@ -175,10 +175,11 @@ def _stacked(path) -> int:
     return int("layers" in [key.key for key in path])
 
 
-def forward_parameters(params: dict, frozen: dict, config: TrainConfig) -> dict:
-    """What the model computes with: LoRA merged into the frozen weights, the language model in the compute type."""
-    llm = params["llm"] if config.lora is None else lora.merge(frozen, params["llm"], config.lora, config.compute)
-    return {**params, "llm": jax.tree.map(lambda x: x.astype(config.compute), llm)}
+def forward_variables(params: dict, frozen: dict, config: TrainConfig) -> dict:
+    """What the model computes with: its parameters, the language model's in the compute type, and LoRA's adapters."""
+    llm = params["llm"] if config.lora is None else frozen
+    variables = {"params": {**params, "llm": jax.tree.map(lambda x: x.astype(config.compute), llm)}}
+    return variables if config.lora is None else {**variables, "lora": {"llm": lora.scaled(params["llm"], config.lora)}}
 
 
 def gradient(params: dict, frozen: dict, rows: Rows, model: GroundedModel, config: TrainConfig) -> tuple[dict, dict]:
@@ -186,7 +187,7 @@ def gradient(params: dict, frozen: dict, rows: Rows, model: GroundedModel, confi
 
     def of(part, divisors=None):
         def total(p):
-            return loss(model, forward_parameters(p, frozen, config), part, config.weights, divisors)
+            return loss(model, forward_variables(p, frozen, config), part, config.weights, divisors)
 
         return jax.grad(total, has_aux=True)(params)
 

@@ -73,6 +73,7 @@ def imagine(
     stop: Stop,
     satisfied: Callable,
     label: Callable[[Rollouts, GoalTable], Rollouts],
+    show: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     horizon: int,
     patience: int,
     temperature: float = 1.0,
@@ -92,6 +93,8 @@ def imagine(
       stop: (family, goal, state, action, next state) -> reached, jax arrays; see `generate_rollouts`.
       satisfied: (family, goal, state) -> bool, whether a step needs nothing more to be done.
       label: gives rollouts their rewards, by the environment's own function; see `label_rewards`.
+      show: (family (M,), states (M, D)) -> the states after a round as the environment would show them, where it shows
+        what no model of the data can know, such as the target of a task's next stage; None leaves them.
       horizon: most actions of a rollout. patience: most actions of a round.
       temperature, state_temperature: of actions and of states, see `generate_rollouts`.
     """
@@ -136,6 +139,9 @@ def imagine(
                     rollouts.observations[part, last + 1],
                 ),
             )
+            if show is not None:
+                ends = rollouts.length[part]
+                rollouts.observations[part, ends] = show(tests[0][part], rollouts.observations[part, ends])
             if progress is not None:
                 over = rollouts.terminated | (rollouts.length >= horizon)
                 progress(int(over.sum()), matched=float(rollouts.terminated.sum() / max(1, over.sum())))

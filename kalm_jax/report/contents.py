@@ -7,6 +7,38 @@ from collections.abc import Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
+class Terms:
+    """How a world is spoken of, and the paper's numbers for it; by default CLEVR-Robot.
+
+    Attributes:
+      horizon: most steps of an episode. early: the stricter limit beside it.
+      steps: what its steps are called.
+      words: file in `assets/` whose blocks stand in for those of words.html; "" for none.
+      unrealistic: kind of unrealistic transition (the rows have `<kind>_transitions`) -> what it is, in a few words.
+      explained: what the two counts of explanations are: correct, and exact.
+      paper_match: level -> match rate in percent (KALM, NeurIPS 2024, table 1).
+      paper_unrealistic: level -> percent of each kind, in the order of `unrealistic`.
+      paper_explanation: its explanation accuracy.
+    """
+
+    horizon: int = 50
+    early: int = 10
+    steps: str = "pushes"
+    words: str = ""
+    unrealistic: Mapping[str, str] = dataclasses.field(
+        default_factory=lambda: {"off_bench": "off the bench", "beyond_dynamics": "beyond the dynamics"}
+    )
+    explained: tuple[str, str] = ("right relation", "and right roles")
+    paper_match: Mapping[str, float] = dataclasses.field(
+        default_factory=lambda: {"rephrase": 85, "unseen_easy": 36, "unseen_hard": 28}
+    )
+    paper_unrealistic: Mapping[str, tuple[float, ...]] = dataclasses.field(
+        default_factory=lambda: {"rephrase": (18.4, 0.1), "unseen_easy": (0.0, 0.2), "unseen_hard": (4.3, 0.2)}
+    )
+    paper_explanation: str = "over 85"
+
+
+@dataclasses.dataclass(frozen=True)
 class ReportData:
     """Everything that a report can show. A part that is empty is left out of the page.
 
@@ -14,10 +46,10 @@ class ReportData:
 
     Attributes:
       results: rows with environment, algorithm, arm, level, family, seed, action_choice ("greedy" or "sampled"),
-        episodes, successes (within 50 pushes), successes_10 (within 10), median_steps. Rows of the algorithms "random"
-        and "lookahead" are the floor and the ceiling.
-      imagination: rows of `imagination.quality.rollout_rows`: level, family, rollouts, matched, transitions,
-        off_bench_transitions, beyond_dynamics_transitions and, for single moves, actions_matched, states_matched.
+        episodes, successes, successes_early, median_steps. Rows of the algorithms `summary.REFERENCES` are the floor
+        and the ceiling.
+      imagination: rows of `imagination.quality.rollout_rows`: level, family, rollouts, matched, transitions, a count
+        `<kind>_transitions` for each of `Terms.unrealistic` and, for single moves, actions_matched, states_matched.
       explanation: rows of `imagination.quality.explanation_row`: prompt ("seen" or "unseen"), rollouts, correct, exact.
       grounding_curve: rows with step and any losses; `val_<name>` is <name> on held-out rollouts.
       learning_curves: rows with algorithm, arm, seed, update, metric, value.
@@ -26,11 +58,13 @@ class ReportData:
       manifest: configuration, versions, hardware, seeds; `command` (text) is shown first.
       examples: rollouts to be animated: instruction, kind ("real" or "imagined"), observations (T+1, 10), actions (T,)
         and, where known, reached (bool). The first real one stands beside the first imagined one, and so on.
-      lengths: name of a set of rollouts to their numbers of pushes (N,); put the recorded set first.
+      films: rollouts as pictures, where `examples` cannot be drawn: instruction, kind (a few words), outcome, frames
+        (F, H, W, 3) uint8 and the step of each frame (F,). Those of one instruction stand under each other.
+      lengths: name of a set of rollouts to their numbers of steps (N,); put the recorded set first.
       positions: name of a set of rollouts to the ball centres (M, 2) in it; put the recorded set first.
       prompts: rows of `prompts.csv`, shown as they are.
       model: one phrase about the language model, such as "the built-in model, 2.1 million parameters".
-      title: heading of the page.
+      title: heading of the page. terms: how the world is spoken of.
     """
 
     results: Sequence[Mapping] = ()
@@ -42,8 +76,10 @@ class ReportData:
     stage_seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     manifest: Mapping = dataclasses.field(default_factory=dict)
     examples: Sequence[Mapping] = ()
+    films: Sequence[Mapping] = ()
     lengths: Mapping[str, Sequence[int]] = dataclasses.field(default_factory=dict)
     positions: Mapping[str, Sequence] = dataclasses.field(default_factory=dict)
     prompts: Sequence[Mapping] = ()
     model: str = ""
     title: str = "KALM on CLEVR-Robot"
+    terms: Terms = Terms()

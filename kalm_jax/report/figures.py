@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from kalm_jax.report import summary
+from kalm_jax.report.contents import Terms
 
 ARM_COLOURS = {
     "offline": "#56B4E9",
@@ -48,10 +49,11 @@ def _error(share: summary.Share) -> list[list[float]]:
     return [[max(0.0, 100 * (share.value - share.low))], [max(0.0, 100 * (share.high - share.value))]]
 
 
-def success_figure(pooled: Sequence[summary.Success], algorithm: str):
-    """Success of every arm of one algorithm by level: above within 50 pushes, below within 10; a column per choice.
+def success_figure(pooled: Sequence[summary.Success], algorithm: str, terms: Terms = Terms()):
+    """Success of every arm of one algorithm by level: above within the horizon, below within the stricter limit.
 
-    Bars carry 95% intervals; the dotted line of each level is the random floor, the dashed one the lookahead ceiling.
+    A column per action choice. Bars carry 95% intervals; the dotted line of a level is the random floor, the dashed one
+    the ceiling.
     """
     mine = [s for s in pooled if s.algorithm == algorithm and not s.family]
     if not mine:
@@ -61,14 +63,14 @@ def success_figure(pooled: Sequence[summary.Success], algorithm: str):
     choices = sorted({s.action_choice for s in mine})
     arms = sorted({s.arm for s in mine}, key=lambda arm: summary.rank(summary.ARM_ORDER, arm))
     figure, grid = _figure(max(5.6, 1.1 + 3.7 * len(choices)), 6.2, 2, len(choices), sharex=True, sharey=True)
-    for row, (field, limit) in enumerate((("within", summary.HORIZON), ("early", summary.EARLY))):
+    for row, (field, limit) in enumerate((("within", terms.horizon), ("early", terms.early))):
         for column, choice in enumerate(choices):
             axes = grid[row, column]
             for s in mine:
                 if s.action_choice == choice:
                     _success_bar(axes, s, field, levels.index(s.level), arms)
             for s in pooled:
-                if s.algorithm in (summary.FLOOR, summary.CEILING) and s.level in levels and not s.family:
+                if s.algorithm in summary.REFERENCES and s.level in levels and not s.family:
                     style = ":" if s.algorithm == summary.FLOOR else "--"
                     x = levels.index(s.level)
                     axes.hlines(100 * getattr(s, field).value, x - 0.46, x + 0.46, GREY, style, linewidth=1.6)
@@ -78,7 +80,7 @@ def success_figure(pooled: Sequence[summary.Success], algorithm: str):
             if row == 0:
                 axes.set_title(summary.learner_name(algorithm, choice), fontsize=11)
             if column == 0:
-                axes.set_ylabel(f"success within {limit} pushes (%)")
+                axes.set_ylabel(f"success within {limit} {terms.steps} (%)")
     _success_legend(figure, arms)
     return figure
 
@@ -112,7 +114,7 @@ def _success_legend(figure, arms: Sequence[str]) -> None:
         for a in arms
     ]
     entries.append(Line2D([], [], color=GREY, linestyle=":", linewidth=1.6, label="random floor"))
-    entries.append(Line2D([], [], color=GREY, linestyle="--", linewidth=1.6, label="lookahead ceiling"))
+    entries.append(Line2D([], [], color=GREY, linestyle="--", linewidth=1.6, label="ceiling"))
     figure.legend(
         handles=entries,
         loc="outside upper center",
@@ -123,7 +125,7 @@ def _success_legend(figure, arms: Sequence[str]) -> None:
     )
 
 
-def match_figure(imagination: Sequence[Mapping]):
+def match_figure(imagination: Sequence[Mapping], terms: Terms = Terms()):
     """Match rate of the imagined rollouts: a bar for every level and, where it has several, for its families.
 
     Bars carry 95% intervals; a diamond is the paper's number for the level.
@@ -147,9 +149,9 @@ def match_figure(imagination: Sequence[Mapping]):
         axes.barh(y, 100 * share.value, 0.7, color=colour, alpha=1.0 if whole else 0.45)
         axes.errorbar(100 * share.value, y, xerr=_error(share), color="black", elinewidth=1.2, capsize=3)
         axes.text(1, y, f"{100 * share.value:.0f}", va="center", fontsize=8, color="black", bbox=_WHITE)
-        if whole and level in summary.PAPER_MATCH:
-            axes.plot(summary.PAPER_MATCH[level], y, **PAPER_MARKER)
-    if any(level in summary.PAPER_MATCH for level, _, _ in bars):
+        if whole and level in terms.paper_match:
+            axes.plot(terms.paper_match[level], y, **PAPER_MARKER)
+    if any(level in terms.paper_match for level, _, _ in bars):
         axes.plot([], [], label=summary.PAPER_NAME, **PAPER_MARKER)
         figure.legend(loc="outside upper right", frameon=False, fontsize=9)
     axes.set_yticks(range(len(bars)), [name.strip() if n else name for n, (_, name, _) in enumerate(bars)])
@@ -165,24 +167,21 @@ def match_figure(imagination: Sequence[Mapping]):
 _WHITE = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 
 
-def realism_figure(imagination: Sequence[Mapping]):
-    """Share of imagined transitions that end off the bench, and that move a ball further than a push can, by level."""
+def realism_figure(imagination: Sequence[Mapping], terms: Terms = Terms()):
+    """Share of imagined transitions that are unrealistic, of every kind and by level."""
     rows = [
         row
         for level in summary.levels_of(imagination)
         for row in summary.sum_rows(imagination, "level")
         if row["level"] == level
     ]
-    kinds = (
-        ("off_bench_transitions", "a ball leaves the bench"),
-        ("beyond_dynamics_transitions", "a ball moves too far"),
-    )
-    figure, grid = _figure(7.2, 3.1, 1, 2)
-    for column, (kind, title) in enumerate(kinds):
+    kinds = terms.unrealistic
+    figure, grid = _figure(max(7.2, 2.9 * len(kinds)), 3.1, 1, len(kinds))
+    for column, (kind, title) in enumerate(kinds.items()):
         axes, top = grid[0, column], 1.0
         for x, row in enumerate(rows):
-            share = summary.rate(row, kind, "transitions")
-            paper = summary.PAPER_UNREALISTIC.get(row["level"], (math.nan, math.nan))[column]
+            share = summary.rate(row, f"{kind}_transitions", "transitions")
+            paper = terms.paper_unrealistic.get(row["level"], (math.nan,) * len(kinds))[column]
             if not math.isnan(paper):
                 axes.plot(x, paper, **PAPER_MARKER)
                 top = max(top, paper)
@@ -205,7 +204,7 @@ def realism_figure(imagination: Sequence[Mapping]):
         axes.set_title(title, fontsize=10)
         axes.set_ylim(0, 1.15 * top)
     grid[0, 0].set_ylabel("imagined transitions (%)")
-    grid[0, 1].plot([], [], label=summary.PAPER_NAME, **PAPER_MARKER)
+    grid[0, -1].plot([], [], label=summary.PAPER_NAME, **PAPER_MARKER)
     figure.legend(loc="outside upper right", frameon=False, fontsize=9)
     return figure
 
@@ -313,13 +312,13 @@ def _learning_lines(axes, rows: Sequence[Mapping], arm: str) -> None:
     axes.plot(updates, [np.mean(by_update[u]) for u in updates], style, color=colour, linewidth=1.8, label=arm)
 
 
-def length_figure(lengths: Mapping[str, Iterable[int]]):
-    """Histograms of the number of pushes of named sets of rollouts, such as "recorded" and "imagined, rephrase"."""
+def length_figure(lengths: Mapping[str, Iterable[int]], terms: Terms = Terms()):
+    """Histograms of the number of steps of named sets of rollouts, such as "recorded" and "imagined, rephrase"."""
     if not lengths:
         raise ValueError("histograms of lengths need at least one named set of rollouts, got none")
     figure, grid = _figure(7.2, 1.35 * len(lengths) + 0.6, len(lengths), 1, sharex=True)
     arrays = {name: np.asarray(list(values)) for name, values in lengths.items()}
-    longest = max([summary.HORIZON, *(int(values.max()) for values in arrays.values() if len(values))])
+    longest = max([terms.horizon, *(int(values.max()) for values in arrays.values() if len(values))])
     for i, (axes, (name, values)) in enumerate(zip(grid.flat, arrays.items(), strict=True)):
         share = 100 * np.bincount(values, minlength=longest + 1)[1:] / max(1, len(values))
         axes.bar(np.arange(1, longest + 1), share, 0.9, color="#999999" if i == 0 else "#0072B2")
@@ -329,5 +328,5 @@ def length_figure(lengths: Mapping[str, Iterable[int]]):
             axes.axvline(np.median(values), color="black", linestyle="--", linewidth=1)
         axes.set_title(note, fontsize=9.5, loc="left")
         axes.set_ylabel("%")
-    grid[-1, 0].set_xlabel("pushes in a rollout (dashed: median)")
+    grid[-1, 0].set_xlabel(f"{terms.steps} in a rollout (dashed: median)")
     return figure

@@ -9,7 +9,7 @@ import os
 import pathlib
 import re
 
-from kalm_jax.report import animation, bench, figures, sections, summary
+from kalm_jax.report import animation, bench, figures, films, sections, summary
 from kalm_jax.report.contents import ReportData
 
 DPI = 144
@@ -35,6 +35,8 @@ def build_report(folder: pathlib.Path | str, data: ReportData) -> pathlib.Path:
         pictures[name] = image
     if data.examples:
         write_whole(folder / "figures" / "rollouts.gif", animation.gif_bytes(data.examples))
+    elif data.films:
+        write_whole(folder / "figures" / "rollouts.gif", films.gif_bytes(data.films))
     path = folder / "report.html"
     write_whole(path, page_html(data, pictures).encode("utf-8"))
     return path
@@ -51,16 +53,18 @@ def make_figures(data: ReportData) -> dict[str, tuple[str, object]]:
     """The figures that the data allow: file name to (what it shows, matplotlib Figure), in the order of the page."""
     pooled = summary.successes(data.results)
     made = {}
-    for algorithm in sorted({s.algorithm for s in pooled} - {summary.FLOOR, summary.CEILING}):
+    for algorithm in sorted({s.algorithm for s in pooled} - set(summary.REFERENCES)):
         name = f"success_{file_name(algorithm)}"
-        made[name] = (f"success of {algorithm} by level and arm", figures.success_figure(pooled, algorithm))
+        made[name] = (f"success of {algorithm} by level and arm", figures.success_figure(pooled, algorithm, data.terms))
     if data.imagination:
-        made["match"] = ("match rate of imagined rollouts", figures.match_figure(data.imagination))
-        made["realism"] = ("unrealistic imagined transitions", figures.realism_figure(data.imagination))
+        made["match"] = ("match rate of imagined rollouts", figures.match_figure(data.imagination, data.terms))
+        made["realism"] = ("unrealistic imagined transitions", figures.realism_figure(data.imagination, data.terms))
     if data.examples:
         made["filmstrip"] = ("rollouts as film strips", bench.filmstrip_figure(data.examples))
+    elif data.films:
+        made["filmstrip"] = ("rollouts as film strips", films.filmstrip_figure(data.films))
     if data.lengths:
-        made["lengths"] = ("lengths of rollouts", figures.length_figure(data.lengths))
+        made["lengths"] = ("lengths of rollouts", figures.length_figure(data.lengths, data.terms))
     if data.positions:
         made["positions"] = ("maps of where balls lie", bench.position_figure(data.positions))
     if data.grounding_curve:
@@ -80,12 +84,12 @@ def page_html(data: ReportData, pictures: dict[str, str]) -> str:
     """The whole page as text; `pictures` maps figure names to `<img>` elements."""
     pooled = summary.successes(data.results)
     parts = [
-        sections.main_result(pooled),
-        sections.how_to_read(),
+        sections.main_result(pooled, data.terms),
+        sections.how_to_read(data.terms),
         sections.success(pooled, data, pictures),
         sections.imagination(data, pictures),
         sections.explanation(data),
-        sections.training(pictures),
+        sections.training(pictures, data.terms),
         sections.recorded(data),
         sections.prompts(data),
         sections.caveats(pooled, data),

@@ -14,12 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from kalm_jax.data.rollouts import LEVELS
-from kalm_jax.envs.clevr import HORIZON
 from kalm_jax.evaluation import difference_interval, summarise, wilson_interval
-from kalm_jax.evaluation.success import EARLY
 
-FLOOR, CEILING = "random", "lookahead"
-"""Algorithms whose rows are the random floor and the lookahead ceiling."""
+FLOOR, CEILINGS = "random", ("lookahead", "expert")
+"""Algorithms whose rows are the random floor, and the ceiling of one world or another."""
+REFERENCES = (FLOOR, *CEILINGS)
 ARM_ORDER = ("offline", "kalm", "oracle", "llm_policy", "decision_transformer")
 LEVEL_NAMES = {
     "offline": "goals of the data",
@@ -35,15 +34,10 @@ ALGORITHM_NAMES = {
     "awac": "AWAC",
     "combo": "COMBO",
     "edac": "EDAC",
-    FLOOR: "random pushes (floor)",
-    CEILING: "lookahead (ceiling)",
+    FLOOR: "random (floor)",
+    "lookahead": "lookahead (ceiling)",
+    "expert": "expert (ceiling)",
 }
-
-PAPER_MATCH = {"rephrase": 85, "unseen_easy": 36, "unseen_hard": 28}
-"""Match rates in percent, KALM (NeurIPS 2024) table 1."""
-PAPER_UNREALISTIC = {"rephrase": (18.4, 0.1), "unseen_easy": (0.0, 0.2), "unseen_hard": (4.3, 0.2)}
-"""Percent of imagined CLEVR-Robot transitions off the bench and beyond the dynamics, as the paper reports them."""
-PAPER_EXPLANATION = "over 85"
 PAPER_NAME = "KALM paper (Llama-2-7B)"
 
 
@@ -68,8 +62,8 @@ class Success:
       environment, algorithm, arm, level, action_choice: as in the rows.
       family: goal family, or "" for all families of the level together.
       seeds: number of training seeds; episodes: number of episodes over all seeds.
-      within: share of episodes that reach the goal within `HORIZON` pushes; early: within `EARLY` pushes.
-      median_steps: median number of pushes of the successful episodes, as `evaluation.summarise` pools it.
+      within: share of episodes that reach the goal within the horizon; early: within the stricter limit.
+      median_steps: median number of steps of the successful episodes, as `evaluation.summarise` pools it.
       by_seed: (seeds, 3) episodes, successes, early successes of each seed.
     """
 
@@ -114,7 +108,7 @@ def rank(order: Sequence[str], name: str) -> tuple[int, str]:
 def learner_name(algorithm: str, action_choice: str = "") -> str:
     """What a reader sees, such as "TD3+BC greedy"; floor and ceiling carry no action choice."""
     name = ALGORITHM_NAMES.get(algorithm, algorithm)
-    return name if algorithm in (FLOOR, CEILING) or not action_choice else f"{name} {action_choice}"
+    return name if algorithm in REFERENCES or not action_choice else f"{name} {action_choice}"
 
 
 def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Success]:
@@ -131,7 +125,7 @@ def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Succe
             s.environment,
             rank(LEVELS, s.level),
             s.family,
-            (s.algorithm == CEILING, s.algorithm != FLOOR, s.algorithm),
+            (s.algorithm in CEILINGS, s.algorithm != FLOOR, s.algorithm),
             s.action_choice,
             rank(ARM_ORDER, s.arm),
         ),
@@ -139,7 +133,7 @@ def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Succe
 
 
 def _pool(key: tuple[str, ...], rows: list[Mapping]) -> Success:
-    numbers = ("episodes", "successes", "successes_10")
+    numbers = ("episodes", "successes", "successes_early")
     rows = [{**row, **{k: int(row[k]) for k in numbers}, "median_steps": number(row["median_steps"])} for row in rows]
     by_seed = collections.defaultdict(lambda: np.zeros(3))
     for row in rows:
@@ -149,7 +143,7 @@ def _pool(key: tuple[str, ...], rows: list[Mapping]) -> Success:
     if counts[:, 0].min() <= 0:
         raise ValueError(f"results of {algorithm}, arm {arm}, level {level}: a seed has no episode; leave its rows out")
     (whole,) = summarise(rows)
-    within, early = (Share(*(whole[f"{x}_{n}"] for x in ("rate", "low", "high"))) for n in (HORIZON, EARLY))
+    within, early = (Share(*(whole[f"{x}{end}"] for x in ("rate", "low", "high"))) for end in ("", "_early"))
     return Success(*key, whole["seeds"], whole["episodes"], within, early, whole["median_steps"], counts)
 
 
@@ -178,7 +172,7 @@ def same_learner(a: Success | Difference, b: Success | Difference) -> bool:
 
 
 def share_of_the_way(pooled: Sequence[Success], difference: Difference) -> float:
-    """Which part of the way from `offline` to `oracle` the arm `kalm` covers (within `HORIZON`), 1 = all of it.
+    """Which part of the way from `offline` to `oracle` the arm `kalm` covers (within the horizon), 1 = all of it.
 
     NaN where no oracle was evaluated, or where the oracle is not clearly ahead of offline: a share of nearly nothing is
     noise.

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from kalm_jax.report import summary
+from kalm_jax.report.contents import Terms
 from kalm_jax.report.summary import Difference, Share, Success
 
 MISSING = "-"
@@ -28,7 +29,7 @@ def points(share: Share | None) -> str:
 
 
 def steps(median: float) -> str:
-    """A median number of pushes, a dash where nothing succeeded."""
+    """A median number of steps, a dash where nothing succeeded."""
     return MISSING if math.isnan(median) else f"{median:g}"
 
 
@@ -37,7 +38,7 @@ def seeds_times_episodes(s: Success) -> str:
     return f"{s.seeds} x {s.episodes / s.seeds:.0f}"
 
 
-def terminal_table(results: Iterable[Mapping]) -> str:
+def terminal_table(results: Iterable[Mapping], terms: Terms = Terms()) -> str:
     """The success table of result rows as text, at most 100 columns: a block for every level.
 
     Floor first, ceiling last; under the arms of an algorithm the difference kalm - offline in points; the share of
@@ -47,18 +48,24 @@ def terminal_table(results: Iterable[Mapping]) -> str:
     if not pooled:
         return "No policy was evaluated, so there is no success table."
     changes = summary.differences(pooled)
-    lines = ["Success in % with 95% intervals; median: pushes to success; episodes: seeds x episodes of each."]
+    lines = [f"Success in % with 95% intervals; median: {terms.steps} to success; episodes: seeds x episodes of each."]
     several = len({s.environment for s in pooled}) > 1
     for environment in sorted({s.environment for s in pooled}):
         for level in summary.levels_of(vars(s) for s in pooled if s.environment == environment):
             name = summary.LEVEL_NAMES.get(level, level)
-            lines += ["", _line(f"{environment}, {name}" if several else name, "arm", *_HEADER), "-" * 94]
+            lines += [
+                "",
+                _line(f"{environment}, {name}" if several else name, "arm", *limits(terms), "median", "episodes"),
+                "-" * 94,
+            ]
             block = [s for s in pooled if s.level == level and s.environment == environment]
             lines += _level_lines(block, changes, pooled)
     return "\n".join(line.rstrip() for line in lines)
 
 
-_HEADER = (f"within {summary.HORIZON} pushes", f"within {summary.EARLY} pushes", "median", "episodes")
+def limits(terms: Terms) -> tuple[str, str]:
+    """Titles of the two success columns."""
+    return f"within {terms.horizon} {terms.steps}", f"within {terms.early} {terms.steps}"
 
 
 def _line(name: str, arm: str, within: str, early: str, median: str, episodes: str) -> str:
@@ -69,7 +76,7 @@ def _level_lines(block: Sequence[Success], changes: Sequence[Difference], pooled
     lines, learner = [], None
     for i, s in enumerate(block):
         name = summary.learner_name(s.algorithm, s.action_choice)
-        arm = "" if s.algorithm in (summary.FLOOR, summary.CEILING) else s.arm
+        arm = "" if s.algorithm in summary.REFERENCES else s.arm
         numbers = (percent(s.within), percent(s.early), steps(s.median_steps), seeds_times_episodes(s))
         lines.append(_line("" if name == learner else name, arm, *numbers))
         learner = name
@@ -112,23 +119,23 @@ def html_table(
     return f'<div class="table"><table class="{look}">{inside}</table></div>'
 
 
-def success_html(pooled: Sequence[Success], environment: str, level: str) -> str:
+def success_html(pooled: Sequence[Success], environment: str, level: str, terms: Terms = Terms()) -> str:
     """The success table of one level of one environment, all algorithms, arms and action choices."""
     block = [s for s in pooled if s.level == level and s.environment == environment and not s.family]
     rows, kinds, learner = [], [], None
     for s in block:
-        reference = s.algorithm in (summary.FLOOR, summary.CEILING)
+        reference = s.algorithm in summary.REFERENCES
         name = summary.learner_name(s.algorithm, s.action_choice)
         arm = "" if reference else s.arm
         numbers = (percent(s.within), percent(s.early), steps(s.median_steps), seeds_times_episodes(s))
         rows.append((name, arm, *numbers))
         kinds.append("reference" if reference else " ".join([arm] + ["first"] * (name != learner)))
         learner = name
-    header = ("policy", "arm", *(f"% {title}" for title in _HEADER[:2]), "median pushes", "episodes")
+    header = ("policy", "arm", *(f"% {title}" for title in limits(terms)), f"median {terms.steps}", "episodes")
     return html_table(header, rows, summary.LEVEL_NAMES.get(level, level), kinds, text_columns=2)
 
 
-def family_html(results: Sequence[Mapping], environment: str) -> str:
+def family_html(results: Sequence[Mapping], environment: str, terms: Terms = Terms()) -> str:
     """Success by goal family, for the levels that have several; empty text where none has."""
     split = [s for s in summary.successes(results, by_family=True) if s.environment == environment]
     several = {
@@ -138,7 +145,7 @@ def family_html(results: Sequence[Mapping], environment: str) -> str:
         (
             f"{summary.LEVEL_NAMES.get(s.level, s.level)}: {s.family.replace('_', ' ')}",
             summary.learner_name(s.algorithm, s.action_choice),
-            "" if s.algorithm in (summary.FLOOR, summary.CEILING) else s.arm,
+            "" if s.algorithm in summary.REFERENCES else s.arm,
             percent(s.within),
             percent(s.early),
             steps(s.median_steps),
@@ -147,11 +154,18 @@ def family_html(results: Sequence[Mapping], environment: str) -> str:
         for s in split
         if s.level in several
     ]
-    header = ("family", "policy", "arm", *(f"% {title}" for title in _HEADER[:2]), "median pushes", "episodes")
+    header = (
+        "family",
+        "policy",
+        "arm",
+        *(f"% {title}" for title in limits(terms)),
+        f"median {terms.steps}",
+        "episodes",
+    )
     return html_table(header, rows, text_columns=2) if rows else ""
 
 
-def difference_html(pooled: Sequence[Success], environment: str) -> str:
+def difference_html(pooled: Sequence[Success], environment: str, terms: Terms = Terms()) -> str:
     """kalm - offline in points for every algorithm and level; empty text where no such pair was evaluated."""
     changes = [d for d in summary.differences(pooled) if d.environment == environment]
     ways = [summary.share_of_the_way(pooled, d) for d in changes]
@@ -170,8 +184,8 @@ def difference_html(pooled: Sequence[Success], environment: str) -> str:
     header = (
         "level",
         "policy",
-        *(f"points within {n}" for n in (summary.HORIZON, summary.EARLY)),
-        f"verdict at {summary.HORIZON}",
+        *(f"points within {n}" for n in (terms.horizon, terms.early)),
+        f"verdict at {terms.horizon}",
     )
     return html_table(header + (("of the way",) if oracle else ()), rows, kinds=kinds, text_columns=2) if rows else ""
 
@@ -183,13 +197,13 @@ def verdict(share: Share) -> str:
     return "kalm is ahead" if share.value > 0 else "kalm is behind"
 
 
-def imagination_html(imagination: Sequence[Mapping]) -> str:
+def imagination_html(imagination: Sequence[Mapping], terms: Terms = Terms()) -> str:
     """Match rates of imagined rollouts by level and family, beside the paper's."""
     rows, kinds = [], []
     for level in summary.levels_of(imagination):
         mine = [row for row in imagination if str(row["level"]) == level]
         total = summary.sum_rows(mine, "level")[0]
-        rows.append(_match_row(summary.LEVEL_NAMES.get(level, level), total, summary.PAPER_MATCH.get(level)))
+        rows.append(_match_row(summary.LEVEL_NAMES.get(level, level), total, terms.paper_match.get(level)))
         kinds.append("first")
         parts = sorted(summary.sum_rows(mine, "family"), key=lambda row: row["family"])
         if len(parts) > 1:
@@ -207,30 +221,29 @@ def _match_row(name: str, row: Mapping, paper: float | None) -> tuple[str, ...]:
     return name, f"{row['rollouts']:.0f}", *shares, MISSING if paper is None else str(paper)
 
 
-def realism_html(imagination: Sequence[Mapping]) -> str:
+def realism_html(imagination: Sequence[Mapping], terms: Terms = Terms()) -> str:
     """Unrealistic transitions of imagined rollouts by level, beside the paper's."""
     totals = {row["level"]: row for row in summary.sum_rows(imagination, "level")}
     rows = []
     for level in summary.levels_of(imagination):
         row = totals[level]
-        off = summary.rate(row, "off_bench_transitions", "transitions")
-        far = summary.rate(row, "beyond_dynamics_transitions", "transitions")
-        paper = summary.PAPER_UNREALISTIC.get(level)
+        shares = [percent(summary.rate(row, f"{kind}_transitions", "transitions")) for kind in terms.unrealistic]
+        paper = terms.paper_unrealistic.get(level)
         count = f"{row.get('transitions', 0):.0f}"
-        beside = MISSING if paper is None else f"{paper[0]} / {paper[1]}"
-        rows.append((summary.LEVEL_NAMES.get(level, level), count, percent(off), percent(far), beside))
-    header = ("level", "transitions", "off the bench, %", "beyond the dynamics, %", summary.PAPER_NAME + ", %")
+        beside = MISSING if paper is None else " / ".join(map(str, paper))
+        rows.append((summary.LEVEL_NAMES.get(level, level), count, *shares, beside))
+    header = ("level", "transitions", *(f"{x}, %" for x in terms.unrealistic.values()), summary.PAPER_NAME + ", %")
     return html_table(header, rows)
 
 
-def explanation_html(explanation: Sequence[Mapping]) -> str:
+def explanation_html(explanation: Sequence[Mapping], terms: Terms = Terms()) -> str:
     """Explanation accuracy by prompt, beside the paper's."""
     rows = []
     for row in summary.sum_rows(explanation, "prompt"):
         right, exact = (summary.rate(row, key, "rollouts") for key in ("correct", "exact"))
-        paper = summary.PAPER_EXPLANATION if row["prompt"] in ("seen", "unseen") else MISSING
+        paper = terms.paper_explanation if row["prompt"] in ("seen", "unseen") else MISSING
         rows.append((f"{row['prompt']} prompt", f"{row['rollouts']:.0f}", percent(right), percent(exact), paper))
-    header = ("prompt", "rollouts", "right relation, %", "and right roles, %", summary.PAPER_NAME + ", %")
+    header = ("prompt", "rollouts", *(f"{x}, %" for x in terms.explained), summary.PAPER_NAME + ", %")
     return html_table(header, rows)
 
 

@@ -16,6 +16,7 @@ from kalm_jax.evaluation import lookahead_policy, make_episodes, random_policy
 from kalm_jax.grounding.tasks import Words
 from kalm_jax.imagination import quality
 from kalm_jax.imagination.generate import label_rewards
+from kalm_jax.report.contents import Terms
 from kalm_jax.worlds.world import World
 
 
@@ -36,14 +37,15 @@ def read_data(path: str) -> tuple[Rollouts, GoalTable]:
     return rollouts, goals
 
 
-def unsolved_states(rng: np.random.Generator, goals: GoalTable, goal: np.ndarray) -> np.ndarray:
-    """(N, 10) random first states in which goal n is not yet satisfied."""
-    states = clevr.observation_of(clevr.sample_states(rng, len(goal)))
+def unsolved_states(rng: np.random.Generator, goals: GoalTable, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Random first observations (N, 10) in which goal n is not yet satisfied, and their states (N, 69)."""
+    states = clevr.sample_states(rng, len(goal))
     while True:
-        solved = np.flatnonzero(clevr_goals.satisfied(goals.family[goal], goals.array[goal], states))
+        seen = clevr.observation_of(states)
+        solved = np.flatnonzero(clevr_goals.satisfied(goals.family[goal], goals.array[goal], seen))
         if not len(solved):
-            return states
-        states[solved] = clevr.observation_of(clevr.sample_states(rng, len(solved)))
+            return seen, states
+        states[solved] = clevr.sample_states(rng, len(solved))
 
 
 def imagined_steps(family: np.ndarray) -> np.ndarray:
@@ -59,6 +61,50 @@ def believable(rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> np.ndarr
 def quality_rows(rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> list[dict]:
     """`quality.rollout_rows` by what a push does in the real rollouts."""
     return quality.rollout_rows(rollouts, goals, quality.furthest_move(real))
+
+
+def show(real: tuple[Rollouts, GoalTable], imagined: tuple[Rollouts, GoalTable, np.ndarray]) -> dict:
+    """Fields of `ReportData`: example rollouts, and where balls lie."""
+    return {
+        "examples": examples(*real, *imagined[:2]),
+        "positions": {"recorded": centres(real[0]), "imagined (rephrase)": centres(imagined[0])},
+    }
+
+
+def centres(rollouts: Rollouts) -> np.ndarray:
+    """(M, 2) ball centres after each step."""
+    return rollouts.observations[:, 1:][rollouts.valid()].reshape(-1, 2)
+
+
+def examples(
+    real: Rollouts, real_goals: GoalTable, imagined: Rollouts, imagined_goals: GoalTable, count=3
+) -> list[dict]:
+    """Real rollouts beside imagined ones for the same arrangement, three to twelve pushes long."""
+    found = []
+    fits = [np.flatnonzero((r.length >= 3) & (r.length <= 12) & r.terminated) for r in (real, imagined)]
+    arrays = [np.asarray(g.array)[r.goal] for r, g in ((real, real_goals), (imagined, imagined_goals))]
+    taken = set()
+    for i in fits[1]:
+        key = tuple(arrays[1][i][:3])
+        same = fits[0][(arrays[0][fits[0]] == arrays[1][i]).all(1)]
+        if key in taken or not len(same):
+            continue
+        taken.add(key)
+        pairs = (("real", real, real_goals, same[0]), ("imagined", imagined, imagined_goals, i))
+        for kind, rollouts, goals, j in pairs:
+            n = int(rollouts.length[j])
+            found.append(
+                {
+                    "instruction": goals.text[rollouts.goal[j]],
+                    "kind": kind,
+                    "observations": rollouts.observations[j, : n + 1],
+                    "actions": rollouts.actions[j, :n],
+                    "reached": bool(rollouts.terminated[j]),
+                }
+            )
+        if len(taken) == count:
+            break
+    return found
 
 
 WORLD = World(
@@ -89,6 +135,7 @@ WORLD = World(
     imagined_steps=imagined_steps,
     stop=clevr_goals.success,
     satisfied=clevr_goals.satisfied,
+    show_stage=None,
     label=functools.partial(label_rewards, reward=clevr_goals.reward),
     believable=believable,
     quality=quality_rows,
@@ -104,4 +151,6 @@ WORLD = World(
     random_policy=random_policy,
     ceiling_policy=lookahead_policy,
     ceiling="lookahead",
+    terms=Terms(),
+    show=show,
 )

@@ -18,8 +18,9 @@ from kalm_jax.evaluation import Episodes, Policy
 from kalm_jax.evaluation.success import Simulator
 from kalm_jax.grounding.decode import Stop
 from kalm_jax.grounding.tasks import Words
+from kalm_jax.report.contents import Terms
 
-WORLDS = ("clevr",)
+WORLDS = ("clevr", "metaworld")
 """Modules of this package, each with its record `WORLD`; also the column "environment" of results."""
 
 
@@ -42,9 +43,12 @@ class World:
       read_data: path -> a user's real rollouts and their goals; ValueError where they do not fit the world.
       read_prompts: path -> a user's goals (K) and initial observations (K, D), or None where no such files exist.
       states_of: observations (N, D) -> what the simulator starts from, for prompts; None beside no `read_prompts`.
-      first_states: (rng, goals, goal (N,)) -> initial observations (N, D) in which goal n is not yet satisfied.
+      first_states: (rng, goals, goal (N,)) -> initial observations (N, D) in which goal n is not yet satisfied, and the
+        starts (N, ...): what the simulator is given to be there.
       imagined_steps: family (N,) -> (N,) most steps of an imagined rollout.
       stop, satisfied: end imagined rollouts, and tell which steps of a plan are done; see `imagination.imagine`.
+      show_stage: (family (N,), observations (N, D)) -> these with the target of the task's stage that they are in; None
+        where goals have one stage.
       label: (rollouts, goals) -> the same rollouts with rewards by the environment's own reward function.
       believable: (rollouts, goals, real rollouts) -> (N,) bool, those that reach their goal realistically.
       quality: (rollouts, goals, real rollouts) -> rows by level and family: rollouts, matched, kept, transitions, and
@@ -57,6 +61,8 @@ class World:
       make_episodes: (level, number, seed) -> test episodes.
       observe: the simulator's states (N, S) -> observations (N, D).
       random_policy: seed -> the floor. ceiling_policy: (simulator, seed) -> the ceiling. ceiling: its name.
+      terms: how the report speaks of the world. show: (real, imagined) -> fields of `ReportData` with rollouts in
+        pictures; both are (rollouts, goals), `imagined` those of the level "rephrase" with their starts (N, ...) third.
     """
 
     name: str
@@ -76,10 +82,11 @@ class World:
     read_data: Callable[[str], tuple[Rollouts, GoalTable]]
     read_prompts: Callable[[str], tuple[GoalTable, np.ndarray]] | None
     states_of: Callable[[np.ndarray], np.ndarray] | None
-    first_states: Callable[[np.random.Generator, GoalTable, np.ndarray], np.ndarray]
+    first_states: Callable[[np.random.Generator, GoalTable, np.ndarray], tuple[np.ndarray, np.ndarray]]
     imagined_steps: Callable[[np.ndarray], np.ndarray]
     stop: Stop
     satisfied: Callable
+    show_stage: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
     label: Callable[[Rollouts, GoalTable], Rollouts]
     believable: Callable[[Rollouts, GoalTable, Rollouts], np.ndarray]
     quality: Callable[[Rollouts, GoalTable, Rollouts], list[dict]]
@@ -93,6 +100,8 @@ class World:
     random_policy: Callable[[int], Policy]
     ceiling_policy: Callable[[Simulator, int], Policy]
     ceiling: str
+    terms: Terms
+    show: Callable[[tuple, tuple], dict]
 
 
 @functools.cache
