@@ -103,7 +103,7 @@ class Words:
 
     Attributes:
       document: rng -> a line of plain text.
-      describe: (rng, state (D,), state before or None) -> [(question, answer), ...] about a state and what is new in it.
+      describe: (rng, state (D,), state before or None) -> [(question, answer), ...] about a state and what is new.
       gist: (family code, goal array) -> the goal in a few words, said before the sentence of an explanation.
       plan: (family code, goal array) -> the short goals that it comes to, joined by " and ".
       sample_plan: rng -> (a wording of a random goal, its plan), from text alone.
