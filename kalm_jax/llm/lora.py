@@ -1,8 +1,8 @@
 """LoRA (Hu et al. 2022): W becomes W + (alpha / rank) A B, A and B small. At the start B is zero: nothing is changed.
 
-Adapters are a tree of their own. In training the model's layers add what they do to what W does (`transformer.adapted`):
-merged matrices of a large model, and their gradients, would need more memory than all the rest. `merge` gives the
-parameters of a plain model, for export.
+Adapters are a tree of their own. In training the model's layers add what they do to what W does
+(`transformer.adapted`): merged matrices of a large model, and their gradients, would need more memory than all the
+rest. `merge` gives the parameters of a plain model, for export.
 """
 
 from __future__ import annotations
