@@ -42,8 +42,8 @@ def loss(
 
     Errors are squares, or of Gaussian heads negative log likelihoods (`heads.error`). Each term is a weighted mean over
     the positions of its kind in the whole batch; where `rows` are a part of it, `divisors` are the whole's `totals`, so
-    that the losses of the parts add up to the loss of the whole. `variables` are {"params": ...}, and "lora" where
-    there are adapters. Returns (loss, metrics).
+    that the losses of the parts add up to the loss of the whole. `variables` are {"params": ...}, with adapters "lora"
+    too. Returns (loss, metrics).
     """
     hidden = model.apply(variables, rows, method="hidden")[:, :-1]
     next_kind = rows.kind[:, 1:]
