@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -258,11 +258,11 @@ class Batches:
 
     def __call__(self, step: int) -> Rows:
         """The batch of update number `step` (from 0)."""
+        return pack(self.sequences(step), self.rows, self.length, self.width)
+
+    def sequences(self, step: int) -> Iterator[RowSequence]:
+        """What the batch of update number `step` is filled with, without end."""
         rng = np.random.default_rng([self.seed, step])
-
-        def sequences():
-            while True:
-                for task in rng.choice(len(TASKS), 64, p=self.probabilities):
-                    yield self._sequence(rng, TASKS[task])
-
-        return pack(sequences(), self.rows, self.length, self.width)
+        while True:
+            for task in rng.choice(len(TASKS), 64, p=self.probabilities):
+                yield self._sequence(rng, TASKS[task])
