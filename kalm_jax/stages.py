@@ -90,9 +90,8 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         spec = numeric_spec(rollouts, world.num_actions, **options)
         model = GroundedModel(llm_config, spec)
         params = init_params(model, jax.random.key(config.seed), llm_params)
-        batches = Batches(
-            rollouts, goals, tokenizer, g.shares, world.words, spec, g.rows, g.row_length, config.seed, g.window
-        )
+        size = (g.rows, g.row_length, config.seed, g.window, g.reading)
+        batches = Batches(rollouts, goals, tokenizer, g.shares, world.words, spec, *size)
         train = TrainConfig(*(g.steps, g.learning_rate), accumulate=g.accumulate, compute=g.compute, lora=lora)
         if lora:
             params["llm"] = init_lora(jax.random.key(config.seed), llm_params, lora)

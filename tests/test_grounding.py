@@ -13,7 +13,7 @@ from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.loss import LossWeights, loss
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.rows import ACTION, STATE, TEXT, RowSequence, pack
-from kalm_jax.grounding.tasks import Batches, TaskShares, Words, goal_prompt
+from kalm_jax.grounding.tasks import FACT_WEIGHT, Batches, TaskShares, Words, goal_prompt
 from kalm_jax.grounding.train import TrainConfig, fit
 from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
@@ -132,6 +132,25 @@ def test_batches_are_a_function_of_seed_and_step(words):
     a, b, c = make_batches(3), batches(words, toy_rollouts())(3), make_batches(4)
     jax.tree.map(np.testing.assert_array_equal, a, b)
     assert not np.array_equal(a.token, c.token)
+
+
+def test_reading_comes_first(words):
+    rollouts = toy_rollouts(20)
+    spec = numeric_spec(rollouts, 3, hidden=32)
+    said = Words(document=lambda rng: TEXTS[0], describe=describe)
+
+    def build(shares, reading):
+        return Batches(rollouts, GOALS, words, shares, said, spec, 8, 64, 0, reading=reading)
+
+    plain, first = build(TaskShares(), 0), build(TaskShares(), 2)
+    asked = first(1)
+    # Descriptions ask for facts alone, and for no state or action.
+    assert set(np.unique(asked.kind[:, 1:][asked.weight[:, :-1] > 0])) == {TEXT}
+    assert set(np.unique(asked.weight)) == {0.0, FACT_WEIGHT} != set(np.unique(first(2).weight))
+    jax.tree.map(np.testing.assert_array_equal, first(2), plain(2))
+    # Where descriptions are left out, nothing is read first.
+    without = TaskShares(description=0.0)
+    jax.tree.map(np.testing.assert_array_equal, build(without, 2)(0), build(without, 0)(0))
 
 
 def test_loss_of_known_predictions(words):

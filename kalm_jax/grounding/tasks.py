@@ -133,6 +133,8 @@ class Batches:
       rows, length: shape of a batch; rows become longer than `length` where the longest sequence needs it.
       seed: of everything drawn.
       window: most steps of a rollout that a sequence shows; 0 for all.
+      reading: first steps in which only descriptions are drawn, where their share is positive: what a state shows is
+        learned in some hundred steps when nothing else is in the batch, and not at all in thousands beside the rest.
     """
 
     def __init__(
@@ -147,6 +149,7 @@ class Batches:
         length: int,
         seed: int,
         window: int = 0,
+        reading: int = 0,
     ):
         self.tokenizer, self.words = tokenizer, words
         self.width, self.end = spec.width, spec.num_actions
@@ -160,6 +163,7 @@ class Batches:
         if p.sum() == 0:
             raise ValueError("nothing to train on: no rollouts, and no text source or a text share of 0")
         self.probabilities = p / p.sum()
+        self.reading = reading if self.probabilities[TASKS.index("description")] else 0
         self.explanation_prompts = [[tokenizer.bos_id, *tokenizer.encode(s)] for s in words.explanation_prompts]
         self.answer = tokenizer.encode(ANSWER_PROMPT)
         self.encode = functools.lru_cache(tokenizer.encode)
@@ -263,6 +267,8 @@ class Batches:
     def sequences(self, step: int) -> Iterator[RowSequence]:
         """What the batch of update number `step` is filled with, without end."""
         rng = np.random.default_rng([self.seed, step])
+        while step < self.reading:
+            yield self._sequence(rng, "description")
         while True:
             for task in rng.choice(len(TASKS), 64, p=self.probabilities):
                 yield self._sequence(rng, TASKS[task])
