@@ -182,10 +182,18 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
 
 
 def plans_of(run: RunFolder, config: PipelineConfig, goals: GoalTable) -> list[list[Step]]:
-    """How each goal is to be imagined: by the model's own plan, or in the goal's own words."""
+    """How each goal is to be imagined: by the language model's own plan, or in the goal's own words.
+
+    The built-in model plans as it was before grounding, which costs it some of the words that its text taught it. A
+    user's own model plans after grounding, which alone taught it what a plan is.
+    """
+    world = get_world(config.world)
     if not config.imagine.plan:
         return direct(goals)
-    return write_plans(*load_grounded(run.path / "ground" / "model"), goals, get_world(config.world).read_plan)
+    model, params, tokenizer = load_grounded(run.path / "ground" / "model")
+    if world.builtin_plans and not config.ground.llm:
+        params = {**params, "llm": load_model(BUILTIN)[1]}
+    return write_plans(model, params, tokenizer, goals, world.read_plan)
 
 
 def imagine_from(run: RunFolder, config: PipelineConfig, goals, goal, states, plans, label: str) -> Rollouts:

@@ -254,8 +254,9 @@ def test_descriptions_name_what_a_step_made_new():
     rng = np.random.default_rng(1)
 
     def held(state):
-        goals = language._relation_goals()
-        return {tuple(int(x) for x in goal[:3]) for goal in goals if satisfied(RELATION, goal, state)}
+        return {
+            tuple(int(x) for x in goal[:3]) for goal in language._relation_goals() if satisfied(RELATION, goal, state)
+        }
 
     named = 0
     for _ in range(200):

@@ -56,21 +56,21 @@ SHORT_GOAL_SHARE = 0.5
 
 
 TEXT_WEIGHT, FACT_WEIGHT = 0.5, 3.0
-"""Weights of a word of plain text and of a bare fact (an answer about a state, the gist of an explanation, a plan). A
-word of an explanation's sentence has 1: most of those say nothing about the rollout, a fact says all."""
+"""Weights of a word of plain text and of a bare fact (an answer about a state, the gist of an explanation). A word of
+an explanation's sentence has 1: most of those say nothing about the rollout, a fact says all."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskShares:
     """How often each task is drawn; 0 leaves it out. Shares count sequences, not positions."""
 
-    generation: float = 0.36
+    generation: float = 0.38
     explanation: float = 0.2
     dynamics: float = 0.05
     consequence: float = 0.02
-    description: float = 0.25
-    text: float = 0.04
-    plan: float = 0.18
+    description: float = 0.33
+    text: float = 0.02
+    plan: float = 0.05
 
     def only(self, tasks) -> TaskShares:
         """Shares with which only `tasks` are drawn: those of the others are divided among them, in proportion."""
@@ -200,7 +200,7 @@ class Batches:
             wording, plan = self.words.sample_plan(rng)
             answer = [*self.tokenizer.encode(plan), self.tokenizer.eos_id]
             prompt = plan_prompt(self.tokenizer, wording)[: self.length - len(answer)]
-            return RowSequence(self.width).text(prompt).text(answer, FACT_WEIGHT)
+            return RowSequence(self.width).text(prompt).text(answer, 1.0)
         i = int(rng.integers(len(self.lengths)))
         n = int(self.lengths[i])
         start = self._start(rng, task, n)
