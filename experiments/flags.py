@@ -10,7 +10,32 @@ from experiments import device_flags
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(device_flags)
-flags.DEFINE_list("algo", ["td3bc"], "Offline RL learners, comma-separated: td3bc, bc, cql, awac, iql, combo.")
+flags.DEFINE_list(
+    "algo",
+    ["td3bc"],
+    "Offline RL learners, comma-separated: td3bc, bc, cql, awac, iql, combo, decision_transformer; llm_policy is the "
+    "grounded language model acting itself.",
+)
+flags.DEFINE_list(
+    "arms",
+    None,
+    "What learners learn from, comma-separated: offline (real rollouts), kalm (and imagined ones), oracle (and real "
+    "ones of the novel goals: the upper bound). Default: offline,kalm.",
+)
+flags.DEFINE_integer(
+    "checkpoints",
+    None,
+    "The success rate is the mean of this many of the last checkpoints, which share the test episodes (the paper: 5). "
+    "Default: the preset's.",
+    lower_bound=1,
+    upper_bound=20,
+)
+flags.DEFINE_enum(
+    "dt_backbone",
+    "own",
+    ["own", "llm"],
+    "The Decision Transformer's transformer: one of its own, or the grounded language model with its weights.",
+)
 flags.DEFINE_enum(
     "preset",
     "default",
@@ -22,7 +47,12 @@ flags.DEFINE_string("output", None, "Folder of the run. Default: runs/WORLD-PRES
 flags.DEFINE_integer("seed", 0, "Root of all random numbers.", lower_bound=0)
 flags.DEFINE_integer("seeds", None, "Policies trained per learner and arm. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer("episodes", None, "Test episodes per level and seed. Default: the preset's.", lower_bound=1)
-flags.DEFINE_integer("updates", None, "Updates of each policy (bc: half). Default: the preset's.", lower_bound=1)
+flags.DEFINE_integer(
+    "updates",
+    None,
+    "Updates of each policy (bc: half, decision_transformer: a quarter). Default: the preset's.",
+    lower_bound=1,
+)
 flags.DEFINE_enum(
     "draw",
     None,
@@ -91,7 +121,8 @@ flags.DEFINE_string(
 )
 
 
-ALGORITHMS = ("td3bc", "bc", "cql", "awac", "iql", "combo")
+ALGORITHMS = ("td3bc", "bc", "cql", "awac", "iql", "combo", "decision_transformer", "llm_policy")
+ARMS = ("offline", "kalm", "oracle")
 TASKS = ("generation", "explanation", "dynamics", "consequence", "description", "text", "plan")
 """Named here so that a wrong name fails at once, before anything heavy is imported."""
 
@@ -102,6 +133,7 @@ def check(name, good, mend):
 
 
 check("algo", lambda v: v and set(v) <= set(ALGORITHMS), f"choose from {', '.join(ALGORITHMS)}, comma-separated")
+check("arms", lambda v: v is None or (v and set(v) <= set(ARMS)), f"choose from {', '.join(ARMS)}, comma-separated")
 check("grounding_tasks", lambda v: not v or set(v) <= set(TASKS), f"choose from {', '.join(TASKS)}, comma-separated")
 check("offline_data", lambda v: not v or pathlib.Path(v).is_file(), "no such file")
 check(
@@ -151,7 +183,10 @@ def read_flags(presets, **fields):
         ),
         learn=change(
             config.learn,
-            algorithms=tuple(FLAGS.algo),
+            algorithms=tuple(dict.fromkeys(FLAGS.algo)),
+            arms=tuple(dict.fromkeys(FLAGS.arms)) if FLAGS.arms else None,
+            checkpoints=FLAGS.checkpoints,
+            dt_backbone=FLAGS.dt_backbone,
             seeds=FLAGS.seeds,
             updates=FLAGS.updates,
             draw=FLAGS.draw,

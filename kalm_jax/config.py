@@ -6,6 +6,11 @@ import dataclasses
 
 from kalm_jax.grounding.tasks import TaskShares
 
+ARMS = ("offline", "kalm", "oracle")
+"""What learners can learn from, see `LearnConfig`."""
+LLM_POLICY = "llm_policy"
+"""Stands among the algorithms for the grounded language model that acts itself, and learns nothing from rollouts."""
+
 
 @dataclasses.dataclass(frozen=True)
 class CollectConfig:
@@ -28,10 +33,10 @@ class GroundConfig:
     """
 
     llm: str = ""
-    steps: int = 3000
+    steps: int = 4000
     rows: int = 12
     row_length: int = 128
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     shares: TaskShares = TaskShares()
     accumulate: int = 1
     compute: str = "float32"
@@ -39,7 +44,7 @@ class GroundConfig:
     predict_change: bool = True
     gaussian_states: bool = False
     gaussian_actions: bool = False
-    hidden: int = 256
+    hidden: int = 512
     window: int = 0
 
 
@@ -68,7 +73,15 @@ class ImagineConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LearnConfig:
-    """Offline RL: learners, arms, seeds and budget; both arms get the same. `draw`: see `offline_rl.make_buffer`.
+    """Offline RL: learners, arms, seeds and budget; all arms get the same. `draw`: see `offline_rl.make_buffer`.
+
+    `algorithms` are learners, and "llm_policy": the grounded language model acts itself. `arms` are "offline", real
+    rollouts; "kalm", real and imagined ones; "oracle", real ones of the data's goals and of the novel goals.
+
+    `checkpoints` is how many of the last checkpoints share the test episodes evenly: their mean success is measured at
+    the cost of one. They lie a twentieth of the training apart. The paper reports the mean of the last five.
+
+    `dt_backbone` "llm" starts the Decision Transformer from the grounded language model's weights.
 
     `settings` "kalm" takes those of KALM's authors (`offline_rl.KALM_SETTINGS`), whose discount is 0.99; `compat`
     "kalm" has what their code has in effect: discount 1, every rollout's end terminal.
@@ -89,10 +102,21 @@ class LearnConfig:
     relabel: float = 0.5
     settings: str = "ours"
     compat: str = "none"
+    checkpoints: int = 1
+    dt_backbone: str = "own"
+
+    @property
+    def learners(self) -> tuple[str, ...]:
+        """The algorithms that learn from rollouts."""
+        return tuple(name for name in self.algorithms if name != LLM_POLICY)
 
     def updates_of(self, algorithm: str) -> int:
-        """`updates`, of which behaviour cloning gets half: with more it learns the data's chance moves by heart."""
-        return -(-self.updates // 2) if algorithm == "bc" else self.updates
+        """`updates`; fewer for those that clone.
+
+        Behaviour cloning gets half: with more it learns the data's chance moves by heart. The Decision Transformer gets
+        a quarter, as each of its updates reads some hundreds of steps and costs ten times as much.
+        """
+        return -(-self.updates // {"bc": 2, "decision_transformer": 4}.get(algorithm, 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,18 +157,18 @@ PRESETS = {
         collect=CollectConfig(rollouts=100_000),
         ground=GroundConfig(steps=150_000),
         imagine=ImagineConfig(rephrase=5600, unseen_easy=72_400, unseen_hard=1680, plan=False),
-        learn=LearnConfig(seeds=3, updates=500_000, draw="transitions", discount=0.99, relabel=0.0),
+        learn=LearnConfig(seeds=3, updates=500_000, draw="transitions", discount=0.99, relabel=0.0, checkpoints=5),
         evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
     ),
 }
 
 _METAWORLD = PipelineConfig(
     world="metaworld",
-    collect=CollectConfig(rollouts=2000),
+    collect=CollectConfig(rollouts=4000),
     # Experts have no memory, so a window of their steps says as much as the whole.
-    ground=GroundConfig(steps=3000, rows=24, row_length=96, window=20),
-    imagine=ImagineConfig(rephrase=1200, unseen_easy=1200, unseen_hard=400, patience=20, explained=200, candidates=1),
-    learn=LearnConfig(updates=20000, discount=0.99, relabel=0.0),
+    ground=GroundConfig(steps=6000, rows=24, row_length=96, learning_rate=2e-3, window=20),
+    imagine=ImagineConfig(rephrase=3000, unseen_easy=2400, unseen_hard=800, patience=20, explained=200, candidates=1),
+    learn=LearnConfig(updates=40000, discount=0.99, relabel=0.0),
     evaluate=EvaluateConfig(episodes=100, ceiling_episodes=100),
 )
 METAWORLD_PRESETS = {
@@ -157,7 +181,7 @@ METAWORLD_PRESETS = {
         learn=dataclasses.replace(_METAWORLD.learn, seeds=2, updates=400),
         evaluate=EvaluateConfig(episodes=24, ceiling_episodes=24),
     ),
-    # About an hour on two cores.
+    # About an hour on two cores, by the time of its parts: it has not been run as a whole.
     "default": _METAWORLD,
     # The authors' amounts of data, grounding and updates: for an accelerator.
     "paper": dataclasses.replace(
@@ -165,7 +189,7 @@ METAWORLD_PRESETS = {
         collect=CollectConfig(rollouts=100_000),
         ground=dataclasses.replace(_METAWORLD.ground, steps=150_000, window=0),
         imagine=ImagineConfig(rephrase=10_000, unseen_easy=8000, unseen_hard=4000, plan=False, candidates=1),
-        learn=LearnConfig(updates=500_000, draw="transitions", discount=0.99, relabel=0.0),
+        learn=LearnConfig(updates=500_000, draw="transitions", discount=0.99, relabel=0.0, checkpoints=5),
         evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
     ),
 }

@@ -24,8 +24,9 @@ from kalm_jax.data.controllers import random_actions
 from kalm_jax.data.formats import read_rollouts
 from kalm_jax.data.gym_rollouts import Spaces, spaces_of
 from kalm_jax.evaluation.intervals import mean_interval
-from kalm_jax.evaluation.returns import Evaluator, greedy_policy
+from kalm_jax.evaluation.returns import Evaluator, GreedyPolicy
 from kalm_jax.offline_rl import Learner, make_buffer, make_learner, train, write_stream
+from kalm_jax.offline_rl.learner import plain_config
 from kalm_jax.progress import Progress
 from kalm_jax.report.returns import return_figure
 from kalm_jax.run_folder import RunFolder, read_json, write_json
@@ -74,6 +75,11 @@ def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> 
     learners = [configured_learner(config, name) for name in config.algorithms]
     if config.stream and jax.process_count() > 1:
         raise ValueError("transitions in files are for one process; leave --stream or the other processes out")
+    remembering = [learner.name for learner in learners if learner.remembers]
+    if config.stream and remembering:
+        raise ValueError(
+            f"{', '.join(remembering)} reads windows of rollouts, which no stream holds: leave --stream out"
+        )
     if not 1 <= config.evaluations <= config.updates:
         raise ValueError(f"{config.evaluations} evaluations in {config.updates} updates: want 1 to {config.updates}")
     rollouts, goals, spaces = load_data(config)
@@ -206,7 +212,7 @@ def _learn(
                     checkpoint_every=config.updates,
                     progress=report,
                 )
-                found = evaluator.play(greedy_policy(learner, states, goals))
+                found = evaluator.play(GreedyPolicy(learner, states, goals))
                 rows += [{"algorithm": learner.name, "update": point, **row} for row in found]
                 # The rows last: a run killed before them trains nothing again and evaluates this point once more.
                 if parallel.is_writer():
@@ -214,7 +220,7 @@ def _learn(
                     write_json(folder / "rows.json", rows)
 
     settings = _settings(config) | {
-        "learner": {k: _plain(v) for k, v in dataclasses.asdict(learner.config).items()},
+        "learner": plain_config(learner.config),
         "points": points,
         "draw": config.draw,
         "stream": config.stream,
@@ -232,11 +238,6 @@ def evaluation_points(config: OfflineConfig, learner: Learner) -> list[int]:
     first = min(getattr(learner.config, "dynamics_updates", 0), config.updates - 1)
     count = min(config.evaluations, config.updates - first)
     return [first + round((config.updates - first) * (i + 1) / count) for i in range(count)]
-
-
-def _plain(value):
-    """A setting as a JSON value: a function by its name."""
-    return getattr(value, "__qualname__", repr(value)) if callable(value) else value
 
 
 def data_mark(path: str) -> str:

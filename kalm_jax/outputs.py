@@ -13,7 +13,7 @@ import numpy as np
 
 import kalm_jax
 from kalm_jax import parallel
-from kalm_jax.config import PipelineConfig
+from kalm_jax.config import LLM_POLICY, PipelineConfig
 from kalm_jax.data import LEVELS
 from kalm_jax.data.formats import read_rollouts
 from kalm_jax.evaluation import Episodes, evaluate, learner_policy, read_results_csv, write_results_csv
@@ -29,7 +29,7 @@ PROMPT_SAMPLES = 8
 
 def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
     """The user's prompts: match rate per family, and success of every learner and arm from the given first states."""
-    pairs = [(algorithm, arm) for algorithm in config.learn.algorithms for arm in config.learn.arms]
+    pairs = [(algorithm, arm) for algorithm in config.learn.learners for arm in config.learn.arms]
 
     def work(folder: pathlib.Path):
         world = get_world(config.world)
@@ -58,7 +58,7 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
                 policies, learner = load_policies(run, config, algorithm, arm), configured_learner(config, algorithm)
                 for choice in action_choices(world, algorithm):
                     players = [
-                        learner_policy(learner, policy, choice == "greedy", config.seed + i, world.observe)
+                        learner_policy(learner, policy, choice == "greedy", config.seed + i, world.observe, world.label)
                         for i, policy in enumerate(policies)
                     ]
                     results = evaluate(players, [episodes] * len(players), simulator)
@@ -87,10 +87,11 @@ def _read_rows(path: pathlib.Path) -> list[dict]:
 def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[dict]:
     """`results.csv`, `figures/` and `report.html` in the run's folder; returns the rows of results."""
     world = get_world(config.world)
-    learners = [(algorithm, arm) for algorithm in config.learn.algorithms for arm in config.learn.arms]
-    names = [f"{a}-{arm}-{level}" for a, arm in learners for level in LEVELS]
+    learners = [(algorithm, arm) for algorithm in config.learn.learners for arm in config.learn.arms]
+    players = ["baselines", *((LLM_POLICY,) if LLM_POLICY in config.learn.algorithms else ())]
+    players += [f"{algorithm}-{arm}" for algorithm, arm in learners]
     results = []
-    for name in [f"baselines-{level}" for level in LEVELS] + names:
+    for name in [f"{player}-{level}" for player in players for level in LEVELS]:
         results += read_results_csv(run.path / "evaluate" / name / "results.csv")
     write_results_csv(run.path / "results.csv", results)
     parts = imagined_parts(config)

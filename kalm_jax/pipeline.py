@@ -1,18 +1,21 @@
-"""The main job: every stage in order (`stages.py`, `policy_stages.py`), then what users get (`outputs.py`)."""
+"""The main job: every stage in order (`stages.py`, `arm_stages.py`, `policy_stages.py`), then `outputs.py`."""
 
 from __future__ import annotations
 
 import pathlib
 
+import jax
+
 from kalm_jax import parallel
-from kalm_jax.config import PipelineConfig
+from kalm_jax.arm_stages import run_llm_policy, run_oracle
+from kalm_jax.config import ARMS, LLM_POLICY, PipelineConfig
 from kalm_jax.data import LEVELS
 from kalm_jax.llm.folder import BUILTIN, check_folder
 from kalm_jax.outputs import run_prompts, write_report
 from kalm_jax.policy_stages import configured_learner, imagined_parts, run_baselines, run_evaluate, run_learn
 from kalm_jax.report import terminal_table
 from kalm_jax.run_folder import RunFolder
-from kalm_jax.stages import run_collect, run_encode, run_explain, run_ground, run_imagine
+from kalm_jax.stages import NOVEL_LEVELS, run_collect, run_encode, run_explain, run_ground, run_imagine
 from kalm_jax.worlds import get_world
 
 
@@ -21,9 +24,11 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
 
     Several processes (`parallel.start`) call this together, with a folder that all of them see; the first prints.
     """
-    unknown = set(config.learn.arms) - {"offline", "kalm"}
+    if jax.process_count() > 1 and LLM_POLICY in config.learn.algorithms:
+        raise ValueError(f"{LLM_POLICY} is for one process: leave it or the other processes out")
+    unknown = sorted(set(config.learn.arms) - set(ARMS))
     if unknown:
-        raise ValueError(f"unknown arms {sorted(unknown)}; there are offline and kalm")
+        raise ValueError(f"unknown arms {unknown}; there are {', '.join(ARMS)}")
     # What cannot be read fails now, not after an hour.
     check_folder(config.ground.llm or BUILTIN)
     if config.prompts:
@@ -31,7 +36,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
         if read_prompts is None:
             raise ValueError(f"the world {config.world} reads no prompt files; leave {config.prompts} out")
         read_prompts(config.prompts)
-    for algorithm in config.learn.algorithms:
+    for algorithm in config.learn.learners:
         configured_learner(config, algorithm)
     run = RunFolder(folder)
     run_collect(run, config)
@@ -43,7 +48,13 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     run_explain(run, config)
     for level in LEVELS:
         run_baselines(run, config, level)
-    for algorithm in config.learn.algorithms:
+    if LLM_POLICY in config.learn.algorithms:
+        for level in LEVELS:
+            run_llm_policy(run, config, level)
+    if "oracle" in config.learn.arms and config.learn.learners:
+        for level in NOVEL_LEVELS:
+            run_oracle(run, config, level)
+    for algorithm in config.learn.learners:
         for arm in config.learn.arms:
             run_learn(run, config, algorithm, arm)
             for level in LEVELS:

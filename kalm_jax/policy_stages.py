@@ -12,8 +12,12 @@ from kalm_jax.config import PipelineConfig
 from kalm_jax.data import GoalTable, Rollouts, concatenate_goals
 from kalm_jax.data.formats import read_rollouts
 from kalm_jax.evaluation import evaluate, learner_policy, rows, write_results_csv
+from kalm_jax.llm.folder import BUILTIN
+from kalm_jax.llm.hf_config import read_config
+from kalm_jax.llm.transformer import Llama
 from kalm_jax.offline_rl import (
     LEARNERS,
+    Buffer,
     Learner,
     Spec,
     every_end_terminal,
@@ -25,6 +29,8 @@ from kalm_jax.offline_rl import (
     train,
 )
 from kalm_jax.offline_rl.buffer import Relabel
+from kalm_jax.offline_rl.decision_transformer import with_backbone
+from kalm_jax.offline_rl.learner import plain_config
 from kalm_jax.progress import Progress
 from kalm_jax.run_folder import RunFolder, write_json
 from kalm_jax.stages import NOVEL_LEVELS, encoded_goals, real_rollouts
@@ -34,6 +40,10 @@ RELABELLED = {"td3bc": {"alpha": 10.0, "batch_size": 256}}
 """Learners whose critic learns from relabelled goals while their policy keeps to the pushes made for its goal, and what
 then suits them: the critic may weigh four times as much as in the paper, and there must be enough pushes of the goal's
 own in a batch."""
+CHECKPOINTS = 20
+"""Parts of a training run, at whose ends policies may be kept."""
+DT_CONTEXT = 10
+"""Steps that a Decision Transformer looks back: as many as most rollouts here are long, half of its authors' 20."""
 DYNAMICS_SHARE = 5
 """COMBO learns its model of the world in one of this many updates, before its policy."""
 
@@ -46,48 +56,47 @@ def imagined_parts(config: PipelineConfig) -> tuple[str, ...]:
     return NOVEL_LEVELS + (("prompts",) if config.prompts else ())
 
 
+def novel_rollouts(config: PipelineConfig, arm: str) -> dict[str, str]:
+    """Part -> the stage with its rollouts, of what an arm learns from beside the real data."""
+    if arm == "oracle":
+        return {part: f"oracle/{part}" for part in NOVEL_LEVELS}
+    return {part: f"imagine/{part}" for part in imagined_parts(config)} if arm == "kalm" else {}
+
+
 def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) -> None:
-    """All seeds of one learner on one arm: `policies.msgpack` and `curve.json`."""
+    """All seeds of one learner on one arm: `curve.json`, and `policies.msgpack` of the end and of `checkpoints`."""
     from flax import serialization
 
     learner = configured_learner(config, algorithm)
     updates = config.learn.updates_of(algorithm)
-    parts = imagined_parts(config) if arm == "kalm" else ()
+    parts = novel_rollouts(config, arm)
     relabel, world = relabel_share(config, algorithm), get_world(config.world)
+    seeds = [config.seed + i for i in range(config.learn.seeds)]
 
     def work(folder: pathlib.Path):
-        real, _ = read_rollouts(real_rollouts(run))
-        tables = [encoded_goals(run, config, part) for part in ("data", *parts)]
-        goals, offsets = concatenate_goals(tables)
-        imagined = [read_rollouts(run.path / "imagine" / part / "rollouts.h5")[0] for part in parts]
-        if not config.imagine.keep_all:
-            judged = zip(parts, imagined, tables[1:], strict=True)
-            imagined = [_believed(world, part, r, table, real) for part, r, table in judged]
-        imagined = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(imagined, offsets[1:], strict=True)]
-        if config.learn.compat == "kalm":
-            real, imagined = every_end_terminal(real), [every_end_terminal(r) for r in imagined]
-        shares = [world.shares[part] for part in parts]
-        other_goals = Relabel(relabel, world.judge) if relabel else None
-        sources = one_to_one(real, imagined, shares)
-        buffer = make_buffer(sources, goals, world.num_actions or None, config.learn.draw, other_goals)
-        seeds = [config.seed + i for i in range(config.learn.seeds)]
+        buffer = learning_data(run, config, parts, relabel)
+        start = _language_backbone(run) if learner.name == "decision_transformer" and learner.config.backbone else None
         with Progress(f"learn {algorithm} {arm}", updates * len(seeds)) as progress:
-            state, curve = train(
-                learner,
-                buffer,
-                seeds,
-                updates,
-                checkpoint_dir=folder / "checkpoints",
-                progress=lambda done, total, **metrics: progress.update(done, **metrics),
-            )
-        if not parallel.is_writer():
-            return
-        write_json(folder / "curve.json", [{"algorithm": algorithm, "arm": arm, **row} for row in curve])
-        template = serialization.to_bytes(policy_leaves(state))
-        (folder / "policies.msgpack").write_bytes(template)
+            for name, point in checkpoints(config, algorithm).items():
+                if (folder / name).exists():
+                    continue
+                state, curve = train(
+                    learner,
+                    buffer,
+                    seeds,
+                    point,
+                    start=start,
+                    checkpoint_dir=folder / "checkpoints",
+                    progress=lambda done, total, **metrics: progress.update(done, **metrics),
+                )
+                if not parallel.is_writer():
+                    continue
+                write_json(folder / "curve.json", [{"algorithm": algorithm, "arm": arm, **row} for row in curve])
+                (folder / "policies.tmp").write_bytes(serialization.to_bytes(policy_leaves(state)))
+                (folder / "policies.tmp").replace(folder / name)
 
     settings = {
-        "learner": dataclasses.asdict(learner.config),
+        "learner": plain_config(learner.config),
         "seed": config.seed,
         "seeds": config.learn.seeds,
         "updates": updates,
@@ -97,8 +106,46 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
         "keep_all": config.imagine.keep_all,
         "shares": [world.shares[part] for part in parts],
     }
-    needs = ["collect", "encode/data", *(f"{stage}/{part}" for part in parts for stage in ("encode", "imagine"))]
+    if config.learn.checkpoints > 1:
+        settings["checkpoints"] = config.learn.checkpoints
+    needs = ["collect", "encode/data", *(name for part, stage in parts.items() for name in (f"encode/{part}", stage))]
     run.stage(f"learn/{algorithm}-{arm}", settings, needs, work, together=True)
+
+
+def learning_data(run: RunFolder, config: PipelineConfig, parts: dict[str, str], relabel: float) -> Buffer:
+    """The real rollouts, and those of `parts` (see `novel_rollouts`), half of each batch from either."""
+    world = get_world(config.world)
+    real, _ = read_rollouts(real_rollouts(run))
+    tables = [encoded_goals(run, config, part) for part in ("data", *parts)]
+    goals, offsets = concatenate_goals(tables)
+    novel = [read_rollouts(run.path / stage / "rollouts.h5")[0] for stage in parts.values()]
+    if not config.imagine.keep_all:
+        judged = zip(parts, novel, tables[1:], strict=True)
+        novel = [_believed(world, part, r, table, real) if r.imagined.any() else r for part, r, table in judged]
+    novel = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(novel, offsets[1:], strict=True)]
+    shares = [world.shares[part] for part, rollouts in zip(parts, novel) if len(rollouts)]
+    novel = [rollouts for rollouts in novel if len(rollouts)]
+    if config.learn.compat == "kalm":
+        real, novel = every_end_terminal(real), [every_end_terminal(r) for r in novel]
+    sources = one_to_one(real, novel, shares)
+    other_goals = Relabel(relabel, world.judge) if relabel else None
+    return make_buffer(sources, goals, world.num_actions or None, config.learn.draw, other_goals)
+
+
+def checkpoints(config: PipelineConfig, algorithm: str) -> dict[str, int]:
+    """Files of the policies that are evaluated, and after how many updates each is kept; the end is the last."""
+    updates, count = config.learn.updates_of(algorithm), config.learn.checkpoints
+    points = {max(1, round(updates * (CHECKPOINTS - i) / CHECKPOINTS)) for i in range(1, count)} - {updates}
+    return {f"policies-{point}.msgpack": point for point in sorted(points)} | {"policies.msgpack": updates}
+
+
+def _language_backbone(run: RunFolder):
+    """What puts the grounded language model's weights into a Decision Transformer, see `train`."""
+    from kalm_jax.grounding.checkpoint import load_grounded
+
+    _, params, _ = load_grounded(run.path / "ground" / "model")
+    llm = parallel.gather(params["llm"])
+    return lambda states: with_backbone(states, llm)
 
 
 def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
@@ -106,12 +153,17 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
     compat = config.learn.compat == "kalm"
     if config.learn.settings == "kalm":
         return kalm_learner(algorithm, discrete=bool(get_world(config.world).num_actions), compat=compat)
-    settings = {
+    settings = dict(get_world(config.world).settings.get(algorithm, {})) | {
         "discount": 1.0 if compat else config.learn.discount,
         "dynamics_updates": config.learn.updates_of(algorithm) // DYNAMICS_SHARE,
     }
     known = {field.name for field in dataclasses.fields(LEARNERS[algorithm][1])}
     special = RELABELLED[algorithm] if relabel_share(config, algorithm) else {}
+    if algorithm == "decision_transformer":
+        special = {"context": DT_CONTEXT}
+        if config.learn.dt_backbone == "llm":
+            llm = read_config(config.ground.llm or BUILTIN)
+            special |= {"backbone": Llama(llm), "width": llm.width}
     return make_learner(algorithm, **{k: v for k, v in settings.items() if k in known}, **special)
 
 
@@ -122,11 +174,10 @@ def relabel_share(config: PipelineConfig, algorithm: str) -> float:
 
 
 def _believed(world: World, part: str, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Rollouts:
-    """The believable rollouts; where there is none, all of them, said aloud."""
+    """The believable rollouts; that there is none, so that policies learn from none of the part, is said aloud."""
     good = world.believable(rollouts, goals, real)
     if not good.any():
-        print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from all of them")
-        return rollouts
+        print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from none of them")
     return rollouts.take(good)
 
 
@@ -178,46 +229,62 @@ def action_choices(world: World, algorithm: str) -> tuple[str, ...]:
 
 
 def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str, level: str) -> None:
-    """Success of every seed of one learner and arm at a level in `results.csv`."""
+    """Success of every seed of one learner and arm at a level in `results.csv`.
+
+    Where several checkpoints are kept each plays an even share of the episodes: the rate is the mean over them.
+    """
     world = get_world(config.world)
-    choices = action_choices(world, algorithm)
+    choices, learner = action_choices(world, algorithm), configured_learner(config, algorithm)
 
     def work(folder: pathlib.Path):
         vectors = encoded_goals(run, config, level).vector
+        kept = [load_policies(run, config, algorithm, arm, name) for name in checkpoints(config, algorithm)]
         played, policies, keys = [], [], []
-        for i, policy in enumerate(load_policies(run, config, algorithm, arm)):
+        for i in range(config.learn.seeds):
             seed = config.seed + i
             episodes = world.make_episodes(level, config.evaluate.episodes, seed).with_vectors(vectors)
             for choice in choices:
-                learner = configured_learner(config, algorithm)
-                policies.append(learner_policy(learner, policy, choice == "greedy", seed, world.observe))
-                played.append(episodes)
-                keys.append((seed, choice))
+                for k, states in enumerate(kept):
+                    act = learner_policy(learner, states[i], choice == "greedy", seed, world.observe, world.label)
+                    policies.append(act)
+                    played.append(episodes.take(slice(k, None, len(kept))))
+                    keys.append((seed, choice))
         with world.simulator() as simulator:
             results = evaluate(policies, played, simulator)
         found = []
-        for (seed, choice), episodes, result in zip(keys, played, results, strict=True):
-            found += result_rows(world, result, episodes, algorithm, arm, seed, choice)
+        for i in range(0, len(keys), len(kept)):
+            result, episodes = joined(results[i : i + len(kept)]), joined(played[i : i + len(kept)])
+            found += result_rows(world, result, episodes, algorithm, arm, *keys[i])
         write_results_csv(folder / "results.csv", found)
 
     settings = {"episodes": config.evaluate.episodes, "seed": config.seed}
     run.stage(f"evaluate/{algorithm}-{arm}-{level}", settings, [f"learn/{algorithm}-{arm}", f"encode/{level}"], work)
 
 
-def load_policies(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) -> list:
-    """The trained states of one learner and arm, one per seed."""
+def joined(parts: list):
+    """Results, or episodes of one level, one after the other."""
+    names = [field.name for field in dataclasses.fields(parts[0])]
+    arrays = [name for name in names if isinstance(getattr(parts[0], name), np.ndarray)]
+    return dataclasses.replace(parts[0], **{k: np.concatenate([getattr(part, k) for part in parts]) for k in arrays})
+
+
+def load_policies(
+    run: RunFolder, config: PipelineConfig, algorithm: str, arm: str, name: str = "policies.msgpack"
+) -> list:
+    """The trained states of one learner and arm, one per seed; `name` is one of `checkpoints`."""
     import jax
     from flax import serialization
 
-    leaves = serialization.msgpack_restore(
-        (run.path / "learn" / f"{algorithm}-{arm}" / "policies.msgpack").read_bytes()
-    )
+    leaves = serialization.msgpack_restore((run.path / "learn" / f"{algorithm}-{arm}" / name).read_bytes())
     width = np.load(run.path / "encode" / "data" / "vectors.npy").shape[1]
     world = get_world(config.world)
     sizes = (np.zeros(world.observation_dim), np.ones(world.observation_dim), np.zeros(width), np.ones(width))
     actions = world.num_actions or world.action_dim
+    learner = configured_learner(config, algorithm)
     spec = Spec(*(jax.numpy.asarray(x, jax.numpy.float32) for x in sizes), actions, bool(world.num_actions))
-    like = jax.eval_shape(configured_learner(config, algorithm).init, jax.random.key(0), spec)
+    if learner.remembers:
+        spec = dataclasses.replace(spec, returns=jax.numpy.zeros(3))
+    like = jax.eval_shape(learner.init, jax.random.key(0), spec)
     tree = jax.tree.structure(like)
     values = [leaves[str(i)] for i in range(len(leaves))]
     restored = [

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from kalm_jax.envs import corpus, corpus_grammar, corpus_tasks, corpus_words
+from kalm_jax.envs import corpus, corpus_grammar, corpus_several, corpus_tasks, corpus_wordings, corpus_words
 from kalm_jax.envs.clevr_goals import BALLS, DIRECTIONS, FAMILIES
 from kalm_jax.envs.language import sentences, split_of
 
@@ -65,11 +65,13 @@ def test_goals_are_valid_and_conjunctions_close_no_cycle():
 @pytest.mark.parametrize("direction", ["left", "right"])
 def test_every_direction_phrase_speaks_of_its_side(direction):
     other = RIGHT[direction]
-    sideways = {"left": r"left|port|west|nine", "right": r"right|starboard|east|three"}
+    sideways = {"left": r"left|port|west|nine|\b9\b", "right": r"right|starboard|east|three|\b3\b"}
     for phrase in alternatives(corpus_words.RELATIONS[direction]):
-        if "with [B]" in phrase:  # "with B on its right" is said of a ball on the left
+        # "with B on its right" is said of a ball on the left.
+        if re.search(r"\b(with|until|so|so that|having) \[B\]", phrase):
             assert re.search(sideways[other], phrase) and not re.search(sideways[direction], phrase)
         else:
+            phrase = re.sub(r"\bright (next|beside)\b", "", phrase)
             assert re.search(sideways[direction], phrase) and not re.search(sideways[other], phrase), phrase
     for table in (corpus_words.MOVES, corpus_words.SIDES, corpus_words.PRONOUN_RELATIONS, corpus_words.TOO_FAR):
         for phrase in alternatives(table[direction]):
@@ -95,19 +97,21 @@ def test_dislikes_name_the_opposite_side():
         if DIRECTIONS[d] not in ("left", "right"):
             continue
         text = corpus_grammar.say(rule, list(corpus_grammar.goal_context(a, b, d)), corpus_grammar.Numbers(rng))
-        unwanted = {"left": r"left|port|west|nine", "right": r"right|starboard|east|three"}[RIGHT[DIRECTIONS[d]]]
+        unwanted = {"left": r"left|port|west|nine|\b9\b", "right": r"right|starboard|east|three|\b3\b"}
         # "with B on its left" says that the ball is right of B, so it names the wanted side.
-        assert re.search(unwanted, text) or re.search(r"\bwith\b", text), text
+        assert re.search(unwanted[RIGHT[DIRECTIONS[d]]], text) or re.search(r"\b(with|until|so|having)\b", text), text
         count += 1
     assert count > 200
 
 
 def test_share_of_dislikes():
     rng = np.random.default_rng(3)
-    complaint = re.compile(r"(hate|dislike|don't like|do not like|can't stand|not supposed|should not|shouldn't)")
+    complaint = re.compile(
+        r"(hate|dislike|don't|do not|can't|n't like|not supposed|should not|shouldn't|instead|wrong)"
+    )
     goals = [corpus.sample_goal(rng, "relation") for _ in range(2000)]
     share = np.mean([bool(complaint.search(corpus.sample_paraphrase(rng, "relation", goal))) for goal in goals])
-    assert 0.03 < share < corpus.DISLIKE_SHARE + 0.05
+    assert 0.08 < share < corpus_wordings.DISLIKE_SHARE + 0.05
 
 
 def test_plain_wordings_are_the_eighteen_patterns_and_agree_with_the_goal():
@@ -144,6 +148,11 @@ def test_no_evaluation_sentence_is_written():
             assert found not in EVALUATION, text
 
 
+def test_no_planned_wording_is_an_evaluation_sentence():
+    rng = np.random.default_rng(6)
+    assert not any(split_of(corpus.sample_plan(rng)[0]) in EVALUATION for _ in range(10_000))
+
+
 def test_sentences_of_the_evaluation_are_refused():
     for level in ("rephrase", "unseen_easy", "unseen_hard"):
         assert not any(corpus._allowed(text) for text, *_ in sentences(level)[::7])
@@ -162,6 +171,51 @@ def test_wordings_are_distinct_and_documents_short():
     texts = {corpus.sample_paraphrase(rng, "relation", corpus.sample_goal(rng, "relation")) for _ in range(20_000)}
     assert len(texts) > 19_000
     assert max(len(text.split()) for text in texts) < 70
+
+
+SIDES = {"left": r"left|port|west|nine|\b9\b", "right": r"right|starboard|east|three|\b3\b"}
+
+
+@pytest.mark.parametrize("family", ["relation", "move"])
+def test_complaints_want_the_opposite_of_what_they_name(family):
+    rng = np.random.default_rng(10)
+    numbers = corpus_grammar.Numbers(rng)
+    plain_words = re.compile(r"\b(with|until|so|having|closer to|edge|wall|nearer)\b")
+    count = 0
+    for _ in range(600):
+        goal = corpus.sample_goal(rng, family)
+        direction = DIRECTIONS[int(goal[2])]
+        if direction not in SIDES:
+            continue
+        text = corpus_wordings._complaint(family, corpus_wordings.contexts_of(goal), numbers)
+        named = {side for side, words in SIDES.items() if re.search(words, text)}
+        # Some name the wanted side as well, none names it alone unless it says that the ball is not there.
+        denied = re.search(r"\bnot\b|n't|nobody|anywhere but|everywhere except|refuses", text)
+        assert RIGHT[direction] in named or denied or plain_words.search(text), text
+        count += 1
+    assert count > 200
+
+
+def test_plans_of_mistyped_text_stay_and_are_as_typed():
+    rng = np.random.default_rng(11)
+    numbers = corpus_grammar.Numbers(rng)
+    text = "push the red ball to the left of the blue ball"
+    typed = [corpus_wordings.worn(text, numbers) for _ in range(2000)]
+    assert 0.6 < np.mean([t == text for t in typed]) < 0.85
+    assert len(set(typed)) > 80
+    assert all(abs(len(t.split()) - len(text.split())) <= 3 for t in typed)
+
+
+def test_relations_that_share_balls_name_every_ball():
+    rng = np.random.default_rng(12)
+    numbers = corpus_grammar.Numbers(rng)
+    for family in ("two_relations", "three_relations"):
+        for _ in range(500):
+            goal = corpus.sample_goal(rng, family)
+            triples = corpus_wordings.triples_of(goal)
+            text = corpus_several.several(triples, numbers)
+            assert all(names_ball(text, BALLS[ball]) for ball in triples[:, :2].ravel()), text
+            assert "{" not in text and "[" not in text, text
 
 
 def test_unknown_reference_in_the_grammar_is_named():

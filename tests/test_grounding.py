@@ -63,7 +63,7 @@ def short(family, array):
     return TEXTS[array[0]][9:12]
 
 
-def describe(rng, state):
+def describe(rng, state, before=None):
     """One question, answered by the sign of the state's first number."""
     return [("goal", "go" if state[0] > 0 else "stay")]
 

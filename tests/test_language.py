@@ -250,5 +250,31 @@ def test_descriptions_are_true_and_complete():
     assert set(seen) == {*DIRECTIONS, "far"}
 
 
+def test_descriptions_name_what_a_step_made_new():
+    rng = np.random.default_rng(1)
+    held = (
+        lambda state: {  # noqa: E731
+            tuple(int(x) for x in goal[:3]) for goal in language._relation_goals() if satisfied(RELATION, goal, state)
+        }
+    )
+    named = 0
+    for _ in range(200):
+        before = rng.uniform(-0.5, 0.5, 10).astype(np.float32)
+        state = before + rng.normal(0, 0.1, 10).astype(np.float32)
+        new = held(state) - held(before)
+        facts = dict(language.describe(rng, state, before))
+        if not new:
+            assert "new" not in facts
+            continue
+        said = set()
+        for fact in facts["new"].split(" and "):
+            a, b, side = fact.split()
+            said.add((BALLS.index(a), BALLS.index(b), DIRECTIONS.index(side)))
+        mirrored = {(b, a, (d + 2) % 4) for a, b, d in said}
+        assert said <= new and said | mirrored == new and not said & mirrored
+        named += 1
+    assert named > 50
+
+
 def _apart(state, a, b):
     return float(np.linalg.norm(state.reshape(5, 2)[a] - state.reshape(5, 2)[b]))

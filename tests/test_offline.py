@@ -5,6 +5,7 @@ import dataclasses
 import json
 
 import gymnasium
+import jax
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from kalm_jax.data.controllers import BEHAVIOURS, CONTROLLERS, collect_episodes,
 from kalm_jax.data.formats import read_attributes, read_rollouts, write_rollouts
 from kalm_jax.data.gym_rollouts import Player, spaces_of
 from kalm_jax.evaluation import mean_interval, returns
+from kalm_jax.offline_rl import decision_transformer
 
 
 def alone(environment, act, seed):
@@ -264,6 +266,33 @@ def test_data_may_stream_from_files(files, tmp_path):
         curves.append([row["value"] for row in json.loads((folder / "learn" / "bc" / "curve.json").read_text())])
     np.testing.assert_allclose(*curves, rtol=1e-4)
     assert (tmp_path / "True" / "learn" / "bc" / "stream" / "stream.json").is_file()
+
+
+def test_a_learner_that_remembers_is_told_the_rewards(files, tmp_path, monkeypatch):
+    """CartPole gives 1 at every step, so at step t the return still to come is t less than what was asked for."""
+    seen, extend = [], decision_transformer.extend
+
+    def watched(history, action, reward, observation):
+        history = extend(history, action, reward, observation)
+        jax.debug.callback(lambda count, to_go: seen.append((int(count), to_go)), history.count, history.to_go)
+        return history
+
+    monkeypatch.setattr(decision_transformer, "extend", watched)
+    small = {"context": 25, "width": 8, "layers": 1, "batch_size": 4, "target_return": 50.0}
+    settings = tuple(("decision_transformer", *item) for item in small.items())
+    config = tiny(files, algorithms=("decision_transformer",), settings=settings, seeds=1, evaluations=1)
+    table = offline.run(tmp_path, config)
+    assert [row["policy"] for row in table] == ["random", "data", "decision_transformer"]
+    jax.effects_barrier()
+    assert len(seen) > 5
+    for count, to_go in seen[:5]:
+        np.testing.assert_array_equal(to_go[:, : count + 1], np.tile(50.0 - np.arange(count + 1), (len(to_go), 1)))
+
+
+def test_a_stream_is_refused_to_what_reads_rollouts(files, tmp_path):
+    with pytest.raises(ValueError, match="decision_transformer reads windows of rollouts, which no stream holds"):
+        offline.run(tmp_path, tiny(files, algorithms=("decision_transformer",), settings=(), stream=True))
+    assert not list(tmp_path.iterdir())
 
 
 def test_settings_reach_the_learner_and_wrong_ones_are_named(files):

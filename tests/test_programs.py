@@ -33,6 +33,15 @@ def test_a_wrong_flag_names_itself_and_the_mend(flag, mend, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    "flag, mend", [("--algo=td3bcc", "choose from td3bc, bc"), ("--eval_prompts=x", "eval_prompts")]
+)
+def test_the_arm_has_the_shared_flags_and_no_others(flag, mend, tmp_path):
+    done = run("-m", "experiments.metaworld", flag, f"--output={tmp_path / 'run'}")
+    assert done.returncode != 0 and mend in done.stderr + done.stdout
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_damaged_file_fails_before_any_work(tmp_path):
     (tmp_path / "prompts.npy").write_bytes(b"not an array")
     done = run("-m", "experiments.clevr", f"--eval_prompts={tmp_path / 'prompts.npy'}", f"--output={tmp_path / 'run'}")
@@ -44,8 +53,8 @@ def test_flag_names_agree_with_learners_and_tasks():
     """In a process of its own, like every program: two of them may have a flag of the same name."""
     code = (
         "from experiments import flags; from kalm_jax.grounding.tasks import TASKS;"
-        "from kalm_jax.offline_rl import LEARNERS;"
-        "assert set(flags.ALGORITHMS) == set(LEARNERS) and flags.TASKS == TASKS"
+        "from kalm_jax.offline_rl import LEARNERS; from kalm_jax.config import ARMS, LLM_POLICY;"
+        "assert set(flags.ALGORITHMS) == {*LEARNERS, LLM_POLICY} and flags.TASKS == TASKS and flags.ARMS == ARMS"
     )
     done = run("-c", code)
     assert done.returncode == 0, done.stderr

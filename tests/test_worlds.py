@@ -1,5 +1,6 @@
 """The records of the worlds, Meta-world's plain text, and windows of long rollouts."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -14,6 +15,7 @@ from kalm_jax.grounding.rows import STATE
 from kalm_jax.grounding.tasks import Batches, TaskShares, Words
 from kalm_jax.llm.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
+from kalm_jax.policy_stages import _believed
 from kalm_jax.report import films
 from kalm_jax.worlds import WORLDS, get_world
 
@@ -117,6 +119,14 @@ def test_long_rollouts_are_shown_in_windows():
             ends.add(int(times[-1]))
     assert max(lengths) == 10 and len(ends) > 20 and 90 in ends
     assert Batches(rollouts, goals, tokenizer, shares, Words(), spec, 4, 32, 0).length > 180
+
+
+def test_a_part_without_believable_rollouts_teaches_nothing(capsys):
+    rollouts, goals = arm_rollouts(4, 3), make_goal_table(["go"], 0, 0, np.zeros((1, 1)))
+    for good in (np.array([True, False, True, False]), np.zeros(4, bool)):
+        world = dataclasses.replace(get_world("clevr"), believable=lambda *_, good=good: good)
+        assert len(_believed(world, "rephrase", rollouts, goals, rollouts)) == good.sum()
+    assert "imagine/rephrase: no rollout reaches its goal realistically" in capsys.readouterr().out
 
 
 def make_film(count, seed=0):

@@ -1,4 +1,4 @@
-"""Scripted controllers of three Gymnasium environments, and behaviour policies of every skill made from them.
+"""Scripted controllers of four Gymnasium environments, and behaviour policies of every skill made from them.
 
 A behaviour policy takes the controller's action, or with chance epsilon a uniformly random one; epsilon is drawn up for
 each episode, so that a file can hold random, middling and good episodes as D4RL's replay data do. Letters: n copies, D
@@ -58,7 +58,20 @@ def cartpole(observation: np.ndarray) -> np.ndarray:
     return (observation @ np.array([0.1, 0.3, 1.0, 1.0]) > 0).astype(np.int32)
 
 
-CONTROLLERS: dict[str, Callable] = {"Pendulum-v1": pendulum, "Reacher-v5": reacher, "CartPole-v1": cartpole}
+def metaworld_reach(observation: np.ndarray) -> np.ndarray:
+    """Actions (n, 4) for kalm/MetaworldReach-v0: Meta-world's own expert."""
+    from kalm_jax.envs.metaworld_experts import make_expert
+
+    expert = make_expert("reach")
+    return np.stack([expert(x) for x in observation]).clip(-1.0, 1.0).astype(np.float32)
+
+
+CONTROLLERS: dict[str, Callable] = {
+    "Pendulum-v1": pendulum,
+    "Reacher-v5": reacher,
+    "CartPole-v1": cartpole,
+    "kalm/MetaworldReach-v0": metaworld_reach,
+}
 
 
 def random_actions(rng: np.random.Generator, spaces: Spaces, n: int) -> np.ndarray:

@@ -108,7 +108,7 @@ class Player:
         self._envs = gymnasium.vector.SyncVectorEnv([make] * copies)
 
     def play(
-        self, act: Callable, seeds: Sequence[int], progress: Callable | None = None
+        self, act: Callable, seeds: Sequence[int], progress: Callable | None = None, told: Callable | None = None
     ) -> tuple[Rollouts, np.ndarray | None]:
         """One episode for each seed, `copies` of them at a time.
 
@@ -117,6 +117,7 @@ class Player:
             (n, A) actions within the bounds. Answers for episodes that are over are ignored.
           seeds: of the episodes' resets.
           progress: called as progress(episodes done) after each round.
+          told: called as told(rewards (n,)) after each step, for what hangs on the rewards of the episode so far.
 
         Returns:
           The episodes in the order of `seeds`, of one unnamed goal, and success (N,) bool, or None where the
@@ -125,14 +126,14 @@ class Player:
         parts, success = [], []
         for i in range(0, len(seeds), self.copies):
             wanted = np.asarray(seeds[i : i + self.copies])
-            episodes, reached = self._round(act, np.resize(wanted, self.copies))
+            episodes, reached = self._round(act, np.resize(wanted, self.copies), told)
             parts += [episode for episode in episodes[: len(wanted)]]
             success += reached[: len(wanted)]
             if progress is not None:
                 progress(len(parts))
         return _stack(parts, self.spaces), None if None in success else np.array(success)
 
-    def _round(self, act, seeds):
+    def _round(self, act, seeds, told):
         """Episodes as (observations, actions, rewards, terminated), and whether each succeeded (None: not told)."""
         observation, _ = self._envs.reset(seed=[int(seed) for seed in seeds])
         seen, taken, rewards = [observation.astype(np.float32)], [], []
@@ -146,6 +147,8 @@ class Player:
             seen.append(observation.astype(np.float32))
             taken.append(actions)
             rewards.append(reward)
+            if told is not None:
+                told(reward)
             for name in ("is_success", "success"):
                 for i in np.flatnonzero((length == 0) & np.asarray(info.get(f"_{name}", False))):
                     success[i] = bool(success[i]) or bool(info[name][i])

@@ -27,6 +27,13 @@ def register_environments() -> None:
             entry_point="kalm_jax.envs.metaworld_env:MetaworldEnv",
             max_episode_steps=100,
         )
+    if "kalm/MetaworldReach-v0" not in registry:
+        register(
+            id="kalm/MetaworldReach-v0",
+            entry_point="kalm_jax.envs.metaworld_env:MetaworldEnv",
+            max_episode_steps=100,
+            kwargs={"task": "reach"},
+        )
 
 
 register_environments()

@@ -6,12 +6,13 @@ No rollout, state or action is in it, and no sentence of an evaluation level (or
     {wording} means {plain offline wording} .
     {plain offline wording} can be said as {wording} .
     {wording} same as {another wording of the same goal} .
-    {wording} => {canonical}     ("red left blue", "move red left", "red left blue and ...", "line", "gather")
+    {wording} => {plan}          ("red left blue", "move red left", "red left blue and green behind cyan")
     {wording} which ball moves ? red . which side ? left . which is the reference ? blue .
     to {wording} : first {plain} , then {plain} .
     {fact about words or space} .
 
-The grammar's alternatives are in `corpus_words`, `corpus_frames` and `corpus_tasks`. Goals are the (9,) int32 arrays of
+The grammar's alternatives are in `corpus_words`, `corpus_frames`, `corpus_dislikes`, `corpus_asides`, `corpus_several`
+and `corpus_tasks`; `corpus_wordings` puts them together. Goals are the (9,) int32 arrays of
 `kalm_jax.envs.clevr_goals`: three triples (source ball, reference ball, direction), unused entries -1.
 """
 
@@ -19,46 +20,19 @@ from __future__ import annotations
 
 import functools
 import itertools
-import re
 from collections.abc import Iterator
 
 import numpy as np
 
-from kalm_jax.envs import corpus_words as words
 from kalm_jax.envs.clevr_goals import BALLS, DIRECTIONS, FAMILIES, make_goal
 from kalm_jax.envs.corpus_grammar import OPPOSITE, RULES, SLOT, Numbers, goal_context, literal, say
+from kalm_jax.envs.corpus_wordings import adorned, contexts_of, core_sentence, fill_layout, joined, tidy, worn
 
 ALLOWED_SPLITS = (None, "offline")
 """What `language.split_of` may say of a written sentence: plain offline wording, or none of the library's own."""
 
-DISLIKE_SHARE = 0.15
-"""Share of relation wordings that complain about the opposite side."""
-
 MAX_TRIES = 200
 """Attempts at a wording that is no evaluation sentence, before the grammar is declared too narrow for the goal."""
-
-_STYLES = [
-    style
-    for style, weight in (
-        ("imp", 40),
-        ("say", 18),
-        ("inf", 10),
-        ("np", 7),
-        ("clause", 9),
-        ("subj", 7),
-        ("base", 6),
-        ("ger", 6),
-    )
-    for _ in range(weight)
-]
-_JOINABLE = [style for style in _STYLES if style != "say"]
-
-
-def _contexts(goal: np.ndarray) -> list[list]:
-    """The contexts of a goal's triples; one empty context for a line or gathering."""
-    values = [int(value) for value in goal]
-    triples = [values[i : i + 3] for i in (0, 3, 6) if values[i] >= 0]
-    return [list(goal_context(*triple)) for triple in triples] or [list(goal_context(-1, -1, -1))]
 
 
 def sample_goal(rng: np.random.Generator, family: str) -> np.ndarray:
@@ -80,6 +54,9 @@ def _sample_goal(numbers: Numbers, family: str) -> np.ndarray:
     if family == "move":
         goal[0], goal[2] = numbers.below(5), numbers.below(4)
     count = {"relation": 1, "two_relations": 2, "three_relations": 3}.get(family, 0)
+    if count > 1 and numbers.below(5) < 2:
+        goal[: 3 * count] = _sharing_triples(numbers, count)
+        return goal
     group = list(range(5))  # balls connected by relations so far share a number
     for k in range(count):
         a = b = 0
@@ -88,6 +65,28 @@ def _sample_goal(numbers: Numbers, family: str) -> np.ndarray:
         group = [group[a] if g == group[b] else g for g in group]
         goal[3 * k : 3 * k + 3] = a, b, numbers.below(4)
     return goal
+
+
+def _sharing_triples(numbers: Numbers, count: int) -> np.ndarray:
+    """Triples with one reference, or one reference and side, or one moving ball, or in a chain; flat (3 * count,)."""
+    balls: list[int] = []
+    while len(balls) <= count:
+        ball = numbers.below(5)
+        if ball not in balls:
+            balls.append(ball)
+    first, rest = balls[0], balls[1:]
+    side = numbers.below(4)
+    sides = [(side + k * (1 + numbers.below(3))) % 4 for k in range(count)]
+    kind = numbers.below(4)
+    if kind == 0:
+        triples = [(ball, first, d) for ball, d in zip(rest, sides)]
+    elif kind == 1:
+        triples = [(ball, first, side) for ball in rest]
+    elif kind == 2:
+        triples = [(first, ball, d) for ball, d in zip(rest, sides)]
+    else:
+        triples = [(a, b, d) for (a, b), d in zip(itertools.pairwise(balls), sides)]
+    return np.array(triples, np.int32).reshape(-1)
 
 
 def canonical(family: str, goal: np.ndarray) -> str:
@@ -127,8 +126,16 @@ def sample_plan(rng: np.random.Generator) -> tuple[str, str]:
     numbers = Numbers(rng)
     family = _PLANNED[numbers.below(len(_PLANNED))]
     goal = _sample_goal(numbers, family)
-    wording = _plain(numbers, family, goal) if numbers.below(6) == 0 else _paraphrase(numbers, family, goal)
-    return wording.rstrip(".!"), plan(family, goal)
+    return _asked(numbers, family, goal), plan(family, goal)
+
+
+def _asked(numbers: Numbers, family: str, goal: np.ndarray) -> str:
+    """A wording of a goal as it may come from a keyboard: mostly a paraphrase, at times plain, at times mistyped."""
+    if numbers.below(12) == 0:
+        return _plain(numbers, family, goal)
+    text = _paraphrase(numbers, family, goal)
+    mistyped = worn(text, numbers)
+    return (mistyped if _allowed(mistyped) else text).rstrip(".!")
 
 
 def read_plan(text: str) -> list[tuple[str, int, tuple[int, ...]]]:
@@ -151,126 +158,9 @@ def _short_goals() -> dict[str, tuple[int, tuple[int, ...]]]:
     return {canonical(name, goal): (code, tuple(goal.tolist())) for name, code, goal in goals}
 
 
-_PLANNED = ("relation",) * 9 + ("move",) * 3 + ("two_relations",) * 3 + ("three_relations",) * 3 + ("line", "gather")
-
-
-def _colour_list(numbers: Numbers, balls: list[str]) -> str:
-    """The balls by colour in the given order: "red, blue, ... and cyan", with synonyms and nouns at times."""
-    style = numbers.below(6)
-    if style == 0:
-        names = [say(RULES[f"color.{ball}"], [], numbers) for ball in balls]
-    elif style == 1:
-        names = [f"the {ball} one" if numbers.below(2) else f"the {ball} ball" for ball in balls]
-    else:
-        names = balls
-    joiner = (", ", ", ", " ", ", then ", " - ", " and ", " then ")[numbers.below(7)]
-    if joiner == ", " and numbers.below(3):
-        return ", ".join(names[:-1]) + (" and ", ", and ", " and then ")[numbers.below(3)] + names[-1]
-    return joiner.join(names)
-
-
-def _layout_slots(context: list, numbers: Numbers) -> None:
-    """Fills the slots that list balls, for the sentences of lines and gatherings."""
-    names = list(BALLS)
-    context[SLOT["SEQ"]] = literal(_colour_list(numbers, names))
-    context[SLOT["SEQR"]] = literal(_colour_list(numbers, names[::-1]))
-    others = [ball for ball in names if ball != "green"]
-    shift = numbers.below(4)
-    context[SLOT["SEQO"]] = literal(_colour_list(numbers, others[shift:] + others[:shift]))
-    red, *middle, cyan = names
-    verb = ("put", "place", "move", "push", "set")[numbers.below(5)]
-    side = ("left", "right")[numbers.below(2)]
-    pairs = [pair if side == "left" else pair[::-1] for pair in itertools.pairwise(names)]
-    chain = [f"{a} to the {side} of {b}" if numbers.below(2) else f"{a} {side} of {b}" for a, b in pairs]
-    context[SLOT["CHAIN"]] = literal(f"{verb} " + ", ".join(chain[:-1]) + " and " + chain[-1])
-    ends = f"{verb} {red} {{0}} left, followed by {', '.join(middle)}, and {cyan} {{0}} right"
-    context[SLOT["ENDS"]] = literal(ends.format(("on the far", "at the", "on the very", "on the")[numbers.below(4)]))
-
-
-def _joined(family: str, style: str, contexts: list[list], numbers: Numbers) -> str:
-    """The core of a goal in a style; a conjunction joins the cores of its relations."""
-    kind = family if len(contexts) == 1 else "relation"
-    parts = [say(RULES[f"{kind}.{style}"], context, numbers) for context in contexts]
-    if len(parts) == 1:
-        return parts[0]
-    joiner = (" and ", " and ", " and ", " and ", ", and ", " and also ", " and then ", ", then ")[numbers.below(8)]
-    if len(parts) == 3 and numbers.below(2):
-        return f"{parts[0]}, {parts[1]}{(' and ', ', and ', ' and finally ')[numbers.below(3)]}{parts[2]}"
-    return joiner.join(parts)
-
-
-_LINKS = (
-    ". also, ",
-    ". then ",
-    ". after that, ",
-    "; ",
-    ", and also: ",
-    ". in addition, ",
-    ". second, ",
-    ". besides, ",
-    ", next, ",
-    ". ",
+_PLANNED = (
+    ("relation",) * 22 + ("move",) * 5 + ("two_relations",) * 8 + ("three_relations",) * 6 + ("line", "gather") * 2
 )
-
-
-def _core_sentence(family: str, contexts: list[list], numbers: Numbers) -> str:
-    """One wording without the words around it that do not change its goal."""
-    if family in ("line", "gather"):
-        _layout_slots(contexts[0], numbers)
-    if len(contexts) > 1:
-        if numbers.below(5) == 0:
-            link = _LINKS[numbers.below(len(_LINKS))]
-            return link.join(_core_sentence("relation", [context], numbers).rstrip(" ?") for context in contexts)
-        style = _JOINABLE[numbers.below(len(_JOINABLE))]
-    elif family == "relation" and numbers.chance(DISLIKE_SHARE):
-        return say(RULES["dislike"], contexts[0], numbers)
-    else:
-        style = _STYLES[numbers.below(len(_STYLES))]
-    contexts[0][SLOT["core"]] = literal(_joined(family, style, contexts, numbers))
-    return say(RULES[f"frame.{style}"], contexts[0], numbers)
-
-
-_QUESTION = re.compile(
-    r"^(can|could|would|will|is|are|does|do|how about|what|why|shall|should|has|was|wouldn't|who|where)\b"
-)
-_PROTECTED = frozenset(re.findall("[a-z]+", " ".join([*words.COLOURS.values(), *words.MOVES.values()])))
-
-
-def _mistyped(text: str, numbers: Numbers) -> str:
-    """`text` with a dropped article or two neighbouring letters swapped, never in a colour or direction word."""
-    if numbers.below(2):
-        return text.replace("the ", "", 1)
-    letters = text.split(" ")
-    k = numbers.below(len(letters))
-    word = letters[k]
-    if len(word) > 4 and word.isalpha() and word not in _PROTECTED:
-        i = 1 + numbers.below(len(word) - 3)
-        letters[k] = word[:i] + word[i + 1] + word[i] + word[i + 2 :]
-    return " ".join(letters)
-
-
-def _tidy(text: str) -> str:
-    """`text` with single spaces and none before a mark."""
-    return " ".join(text.split()).replace(" ,", ",").replace(" ?", "?").replace(" :", ":")
-
-
-def _adorned(text: str, numbers: Numbers) -> str:
-    """`text` with an opener, a tail, an end mark or a mistake, each at times."""
-    question = _QUESTION.match(text) is not None
-    if numbers.below(8) == 0:
-        text = f"{say(RULES['opener'], [], numbers)} {text}"
-    if numbers.below(6) == 0 and not text.endswith("?") and "?" not in text:
-        text = f"{text} {say(RULES['tail'], [], numbers)}"
-    if numbers.below(20) == 0:
-        text = _mistyped(text, numbers)
-    end = numbers.below(10)
-    if question and end < 6 and "?" not in text:
-        text += "?"
-    elif end < 2 and not text.endswith("?"):
-        text += "."
-    elif end == 9 and not question:
-        text += "!"
-    return _tidy(text)
 
 
 def _allowed(text: str) -> bool:
@@ -282,8 +172,8 @@ def _allowed(text: str) -> bool:
 
 def _paraphrase(numbers: Numbers, family: str, goal: np.ndarray) -> str:
     for _ in range(MAX_TRIES):
-        core = _core_sentence(family, _contexts(goal), numbers)
-        text = _adorned(core, numbers)
+        core = core_sentence(family, goal, numbers)
+        text = adorned(core, numbers)
         if _allowed(core) and _allowed(text):
             return text
     raise RuntimeError(
@@ -295,7 +185,7 @@ _HELP = ("", "", "can you ", "can you help me ")
 
 
 def _plain(numbers: Numbers, family: str, goal: np.ndarray) -> str:
-    contexts = _contexts(goal)
+    contexts = contexts_of(goal)
     for _ in range(MAX_TRIES):
         if family == "line":
             text = "line up the balls from left to right : red , blue , green , purple , cyan"
@@ -355,7 +245,7 @@ def _wording_document(numbers: Numbers, family: str) -> str:
     goal = _sample_goal(numbers, family)
     wording = _paraphrase(numbers, family, goal)
     wording = wording.rstrip(".!")
-    shape = numbers.below(12)
+    shape = numbers.below(20)
     if shape < 3:
         return f"{wording} means {_plain(numbers, family, goal)} ."
     if shape < 5:
@@ -363,9 +253,9 @@ def _wording_document(numbers: Numbers, family: str) -> str:
     if shape < 7:
         return f"{wording} same as {_paraphrase(numbers, family, goal).rstrip('.!')} ."
     if shape < 8:
-        return f"{_plain(numbers, family, goal)} => {canonical(family, goal)}"
-    if shape < 11:
-        return f"{wording} => {canonical(family, goal)}"
+        return f"{_plain(numbers, family, goal)} => {plan(family, goal)}"
+    if shape < 19:
+        return f"{_asked(numbers, family, goal)} => {plan(family, goal)}"
     return f"{wording} {_questions(family, goal)}"
 
 
@@ -386,17 +276,17 @@ def _plan_document(numbers: Numbers) -> str:
         to = say(context[SLOT["to"]], context, numbers)
         texts.append(f"{verb} the {BALLS[step[0]]} ball {to} the {BALLS[step[1]]} ball")
     for _ in range(MAX_TRIES):
-        contexts = _contexts(goal)
+        contexts = contexts_of(goal)
         if family in ("line", "gather"):
-            _layout_slots(contexts[0], numbers)
-        core = _joined(family, "imp", contexts, numbers)
+            fill_layout(contexts[0], numbers)
+        core = joined(family, "imp", contexts, numbers)
         if _allowed(core):
             break
     else:
         raise RuntimeError(
             f"{MAX_TRIES} plans of {canonical(family, goal)!r} were evaluation sentences; widen the grammar"
         )
-    return f"to {_tidy(core)} : first {' , then '.join(texts)} ."
+    return f"to {tidy(core)} : first {' , then '.join(texts)} ."
 
 
 def _fact_document(numbers: Numbers) -> str:
@@ -410,7 +300,7 @@ def _fact_document(numbers: Numbers) -> str:
         inner = goal_context(*triple)
         context[SLOT[name]] = literal(say(inner[SLOT["REL"]], inner, numbers))
     for _ in range(MAX_TRIES):
-        text = say(RULES["fact"], context, numbers)
+        text = say(RULES["truth"], context, numbers)
         if _allowed(text):
             return " ".join(text.split()) + " ."
     raise RuntimeError(f"every fact in {MAX_TRIES} tries is an evaluation sentence; widen FACTS")

@@ -8,19 +8,38 @@ or a line. Notation as in `kalm_jax.envs.corpus_words`; `[core]` is the wrapped 
 from __future__ import annotations
 
 FRAMES = {
-    "imp": """26*[core] | 4*please [core] | 3*can you [core] | 3*could you [core] | 2*would you [core]
+    "imp": """60*[core] | 10*[would] you [mod] [core] | 8*please [core] | 5*i [want] you to [core]
+        | 3*[itbe] [good] to [core] | 2*[your] [job] is to [core] | 2*[wonder] if you could [core]
+        | 2*[wonder] if you'd [core] | 2*[who] wants you to [core] | [who] told me to [core]
+        | [who] asked me to [core] | [who] says you should [core] | 2*[dutiful] to [core]
+        | don't hesitate to [core] | it wouldn't hurt to [core] | can't you [core] | couldn't you [core]
+        | won't you [core] | won't you please [core] | why wouldn't you [core] | all you have to do is [core]
+        | all i ask is that you [core] | you'd make me happy if you would [core] | you would help me if you [core]
+        | nothing fancy, simply [core] | the trick is to [core] | there is nothing left but to [core]
+        | i can't wait for you to [core] | i need somebody to [core] | we might as well [core]
+        | i trust you to [core] | i'm asking you to [core] | it can't be hard to [core] | no rush, but [core]
+        | i don't care how, just [core] | i don't mind how you do it, [core] | [reason], so [core]
+        | 2*since [fact], [core] | as [fact], [core] | because [fact], [core] | if [fact], [core]
+        | before [event], [core] | after [event], [core] | when [event] starts, [core] | for [event], [core]
+        | [fact]. [core] | [fact], so please [core] | [fact], [core] | only after you [core] will i be happy
+        | do [core] | first, [core] | step one: [core] | 1. [core] | order: [core] | say, could you [core]
+        | any chance you could [core] | any chance you'd [core] | is there a way to [core]
+        | i'd be [happy] if you would [core] | it would be kind of you to [core] | what would it take to [core]
+        | have someone [core] | i dare you to [core] | you are hereby asked to [core] | your turn: [core]
+        | the assignment: [core] | mind that you [core] | it'd be [good] to [core] | my wish: [core]
+        | my order: [core] | 4*please [core] | 3*can you [core] | 3*could you [core] | 2*would you [core]
         | 2*will you [core] | 2*can you please [core] | 2*could you please [core] | would you please [core]
-        | could you kindly [core] | kindly [core] | 3*help me [core] | 2*help me to [core]
-        | can you help me [core] | could you help me [core] | please help me [core] | help us [core]
-        | would you help me [core] | 2*i want you to [core] | 2*i need you to [core]
-        | 2*i would like you to [core] | i'd like you to [core] | i'd love you to [core] | we need you to [core]
-        | i ask you to [core] | i order you to [core] | i am asking you to [core] | your task is to [core]
-        | your job is to [core] | your goal is to [core] | the task is to [core] | the goal is to [core]
-        | the mission is to [core] | 2*try to [core] | you should [core] | you must [core] | you have to [core]
-        | you need to [core] | you can [core] | you may [core] | it is time to [core] | let's [core]
-        | let us [core] | go and [core] | go ahead and [core] | now [core] | just [core] | i want to [core]
-        | i need to [core] | i would like to [core] | i am trying to [core] | we have to [core]
-        | we want to [core] | do me a favor and [core] | would it be possible to [core] | is it possible to [core]
+        | could you kindly [core] | kindly [core] | 3*help me [core] | 2*help me to [core] | can you help me [core]
+        | could you help me [core] | please help me [core] | help us [core] | would you help me [core]
+        | 2*i want you to [core] | 2*i need you to [core] | 2*i would like you to [core] | i'd like you to [core]
+        | i'd love you to [core] | we need you to [core] | i ask you to [core] | i order you to [core]
+        | i am asking you to [core] | your task is to [core] | your job is to [core] | your goal is to [core]
+        | the task is to [core] | the goal is to [core] | the mission is to [core] | 2*try to [core]
+        | you should [core] | you must [core] | you have to [core] | you need to [core] | you can [core]
+        | you may [core] | it is time to [core] | let's [core] | let us [core] | go and [core]
+        | go ahead and [core] | now [core] | just [core] | i want to [core] | i need to [core]
+        | i would like to [core] | i am trying to [core] | we have to [core] | we want to [core]
+        | do me a favor and [core] | would it be possible to [core] | is it possible to [core]
         | are you able to [core] | be so kind as to [core] | remember to [core] | don't forget to [core]
         | make sure to [core] | be sure to [core] | it would be nice to [core] | it would be great to [core]
         | i beg you to [core] | i wish you would [core] | i hope you can [core] | i hope you will [core]
@@ -37,7 +56,8 @@ FRAMES = {
         | my request is to [core] | it is your duty to [core] | i'd appreciate it if you could [core]
         | it would help me if you could [core] | be a dear and [core] | tell the robot to [core]
         | the best thing is to [core]""",
-    "inf": """8*i want [core] | 6*i would like [core] | 4*i'd like [core] | 4*i need [core] | 3*we want [core]
+    "inf": """10*i [want] [core] | 3*[itbe] [good] for [core] | 2*[who] wants [core] | [who] would like [core]
+        | 8*i want [core] | 6*i would like [core] | 4*i'd like [core] | 4*i need [core] | 3*we want [core]
         | 2*we need [core] | 2*i'd love [core] | 2*i would love [core] | 2*i would prefer [core]
         | 2*i prefer [core] | i require [core] | i expect [core] | i wish for [core] | my wish is for [core]
         | i am hoping for [core] | it is time for [core] | the plan is for [core] | i'm waiting for [core]
@@ -49,7 +69,17 @@ FRAMES = {
         | get [core] | cause [core] | i would be pleased for [core] | what i want is for [core]
         | what i need is for [core] | my desire is for [core] | allow [core] | the idea is for [core]
         | you should get [core] | help [core] | i badly need [core] | it is necessary for [core]""",
-    "np": """5*i want to see [core] | 4*i'd like to see [core] | 3*i would like to see [core]
+    "np": """6*[core], please | 4*i [want] [core] | 4*i [want] to see [core] | 2*[core], that's my wish
+        | [core], that is what i want | 2*[core] would be [good] | 2*[core] is what i want | [core] is the goal
+        | [core], thanks | [core] makes me [happy] | [who] wants to see [core] | [who] loves [core]
+        | how [good] [core] would be | how nice it would be with [core] | [itbe] [good] to see [core]
+        | [itbe] [good] to have [core] | may i see [core] | could i see [core] | can i have [core]
+        | could we have [core] | i'd be [happy] with [core] | i'd be [happy] to see [core] | my dream: [core]
+        | my wish is [core] | next: [core] | the order of the day is [core]
+        | nothing would please me more than [core] | nothing is better than [core] | there's nothing like [core]
+        | i can't live without [core] | i can't be happy without [core] | what about [core] | how about [core]
+        | we need [core] | i vote for [core] | please give me [core] | i'd pay to see [core]
+        | 5*i want to see [core] | 4*i'd like to see [core] | 3*i would like to see [core]
         | 2*i'd love to see [core] | 2*i want to have [core] | 2*i would like to have [core]
         | 2*i'd like to have [core] | 2*show me [core] | 2*let me see [core] | 2*goal: [core] | target: [core]
         | task: [core] | 2*i prefer to see [core] | i need to see [core] | 2*i imagine [core] | picture [core]
@@ -62,26 +92,40 @@ FRAMES = {
         | create a scene with [core] | make a layout with [core] | give me a picture with [core]
         | the table looks nicer with [core] | i'd enjoy [core] | arrange for [core] | let's have [core]
         | let's see [core] | we want to end up with [core] | the final state should show [core]""",
-    "clause": """5*make sure [core] | 5*make sure that [core] | 3*see to it that [core] | 3*ensure [core]
-        | 4*ensure that [core] | 2*check that [core] | 2*i need it so that [core] | the goal is that [core]
-        | 2*arrange it so that [core] | 2*arrange things so that [core] | change the scene so that [core]
-        | 2*do something so that [core] | work until [core] | don't stop until [core] | keep pushing until [core]
-        | i will be happy when [core] | i'm happy when [core] | i like it when [core] | i love it when [core]
-        | i prefer it when [core] | it is nice when [core] | it looks best when [core]
-        | the task is done when [core] | you are done when [core] | stop when [core] | i want a scene where [core]
+    "clause": """3*please see to it that [core] | 2*i'd be [happy] when [core] | i'm [happy] when [core]
+        | [who] is [happy] when [core] | [itbe] [good] that [core] | 2*[who] likes it when [core]
+        | [who] says that [core] | [who] wants to be sure that [core] | the picture is nice when [core]
+        | i need to know that [core] | it's not finished until [core] | it is not over until [core]
+        | i won't be happy until [core] | i can't sleep until [core] | don't rest until [core]
+        | nothing is right unless [core] | i want nothing more than that [core]
+        | it doesn't matter how, as long as [core] | [core], that's how i want it | [core], that's what i want
+        | [core], please see to it | [core] in my plan | my horoscope says [core] | rule one: [core]
+        | i decided that [core] | it has been decided that [core] | from now on [core] | 5*make sure [core]
+        | 5*make sure that [core] | 3*see to it that [core] | 3*ensure [core] | 4*ensure that [core]
+        | 2*check that [core] | 2*i need it so that [core] | the goal is that [core] | 2*arrange it so that [core]
+        | 2*arrange things so that [core] | change the scene so that [core] | 2*do something so that [core]
+        | work until [core] | don't stop until [core] | keep pushing until [core] | i will be happy when [core]
+        | i'm happy when [core] | i like it when [core] | i love it when [core] | i prefer it when [core]
+        | it is nice when [core] | it looks best when [core] | the task is done when [core]
+        | you are done when [core] | stop when [core] | i want a scene where [core]
         | i'd like a picture in which [core] | create a situation where [core] | reach a state in which [core]
         | in the end [core] | in the target layout [core] | 5*[core] | the result should be that [core]
-        | act so that [core] | it's important that [core] | please make sure [core]
-        | can you make sure that [core] | could you make sure [core] | can you ensure that [core]
-        | i want to be sure that [core] | my hope is that [core] | i hope that [core] | i hope [core]
-        | let it be true that [core] | imagine that [core] | finally [core] | organize the table such that [core]
-        | fix the table so that [core] | push things around until [core] | be certain that [core]
-        | things are good when [core] | the plan is that [core] | everything is fine once [core]
-        | i'd be satisfied once [core] | how can we make sure [core] | confirm that [core] | guarantee that [core]
-        | take care that [core] | get it to the point where [core]""",
-    "subj": """6*i wish [core] | 3*i wish that [core] | 3*if only [core] | 4*it would be great if [core]
-        | 4*it would be nice if [core] | 2*it would be better if [core] | 2*i would be happy if [core]
-        | 2*i'd be happy if [core] | i'd be glad if [core] | 2*i would like it if [core] | 2*i'd love it if [core]
+        | act so that [core] | it's important that [core] | please make sure [core] | can you make sure that [core]
+        | could you make sure [core] | can you ensure that [core] | i want to be sure that [core]
+        | my hope is that [core] | i hope that [core] | i hope [core] | let it be true that [core]
+        | imagine that [core] | finally [core] | organize the table such that [core] | fix the table so that [core]
+        | push things around until [core] | be certain that [core] | things are good when [core]
+        | the plan is that [core] | everything is fine once [core] | i'd be satisfied once [core]
+        | how can we make sure [core] | confirm that [core] | guarantee that [core] | take care that [core]
+        | get it to the point where [core]""",
+    "subj": """4*[itbe2] [good] if [core] | 2*i'd be [happy] if [core] | 2*i would be [happy] if [core]
+        | 2*[who] would be [happy] if [core] | [who] wishes [core] | i wouldn't mind if [core]
+        | i would not mind if [core] | it wouldn't hurt if [core] | if [core], that would be [good]
+        | if [core], i'd be [happy] | what if [core]? make it so | [wonder] if it could be that [core]
+        | wouldn't it be [good] if [core] | it'd be [good] if [core] | 6*i wish [core] | 3*i wish that [core]
+        | 3*if only [core] | 4*it would be great if [core] | 4*it would be nice if [core]
+        | 2*it would be better if [core] | 2*i would be happy if [core] | 2*i'd be happy if [core]
+        | i'd be glad if [core] | 2*i would like it if [core] | 2*i'd love it if [core]
         | 2*i would prefer it if [core] | i'd prefer it if [core] | i'd rather [core]
         | it would be wonderful if [core] | it would help me if [core] | it would look nicer if [core]
         | it would be perfect if [core] | it would be good if [core] | what if [core] | i'd feel better if [core]
@@ -93,25 +137,29 @@ FRAMES = {
         | would you mind if [core] | i would love to see the day when [core] | it's time [core]
         | it would be awesome if [core] | life would be easier if [core] | i'd thank you if [core]
         | it would be cool if [core]""",
-    "base": """8*let [core] | 3*have [core] | 6*make [core] | 2*i demand that [core] | 2*i insist that [core]
-        | 2*i request that [core] | i ask that [core] | may [core] | 2*i suggest that [core]
-        | i recommend that [core] | i propose that [core] | i'd rather have [core] | please let [core]
-        | please make [core] | could you let [core] | could you make [core] | can you make [core]
-        | can you have [core] | i would have [core] | you must make [core] | help me make [core]
-        | try to make [core] | i want to make [core] | i want to let [core] | it is vital that [core]
-        | it is essential that [core] | the rules demand that [core] | it is required that [core]
-        | let's make [core] | help me have [core] | i'll let [core] | watch [core] | i want to see [core]
-        | i order that [core] | would you let [core] | would you make [core] | it is preferred that [core]
-        | do let [core]""",
-    "ger": """5*how about [core] | 3*would you mind [core] | 3*what about [core] | 2*try [core] | start [core]
-        | 3*your task is [core] | 2*i would appreciate you [core] | 2*consider [core] | think about [core]
-        | focus on [core] | 2*i suggest [core] | your job is [core] | the goal is [core] | 2*i recommend [core]
-        | do you mind [core] | i'm thinking of [core] | i feel like [core] | begin [core] | thanks for [core]
-        | thank you for [core] | 2*can you help with [core] | can you help me with [core] | i need help [core]
-        | help me with [core] | please assist in [core] | could you try [core] | i'm in favor of [core]
-        | let's try [core] | my plan is [core] | work on [core] | what i need is [core] | the next step is [core]
-        | you will be [core] | keep [core] | we are [core] | i am [core] | i propose [core]
-        | would you consider [core] | i'm counting on you [core] | i imagine you [core]
+    "base": """2*[who] insists that [core] | [who] demands that [core] | it's important that [core]
+        | it is only right that [core] | [itbe] [good] that [core] | 8*let [core] | 3*have [core] | 6*make [core]
+        | 2*i demand that [core] | 2*i insist that [core] | 2*i request that [core] | i ask that [core]
+        | may [core] | 2*i suggest that [core] | i recommend that [core] | i propose that [core]
+        | i'd rather have [core] | please let [core] | please make [core] | could you let [core]
+        | could you make [core] | can you make [core] | can you have [core] | i would have [core]
+        | you must make [core] | help me make [core] | try to make [core] | i want to make [core]
+        | i want to let [core] | it is vital that [core] | it is essential that [core]
+        | the rules demand that [core] | it is required that [core] | let's make [core] | help me have [core]
+        | i'll let [core] | watch [core] | i want to see [core] | i order that [core] | would you let [core]
+        | would you make [core] | it is preferred that [core] | do let [core]""",
+    "ger": """3*how would you feel about [core] | i'd be [happy] with you [core]
+        | 2*[itbe2] [good] to see you [core] | [who] suggests [core] | there's no way around [core]
+        | i can't wait to see you [core] | i don't mind you [core] | you can't go wrong with [core]
+        | nothing beats [core] | 5*how about [core] | 3*would you mind [core] | 3*what about [core] | 2*try [core]
+        | start [core] | 3*your task is [core] | 2*i would appreciate you [core] | 2*consider [core]
+        | think about [core] | focus on [core] | 2*i suggest [core] | your job is [core] | the goal is [core]
+        | 2*i recommend [core] | do you mind [core] | i'm thinking of [core] | i feel like [core] | begin [core]
+        | thanks for [core] | thank you for [core] | 2*can you help with [core] | can you help me with [core]
+        | i need help [core] | help me with [core] | please assist in [core] | could you try [core]
+        | i'm in favor of [core] | let's try [core] | my plan is [core] | work on [core] | what i need is [core]
+        | the next step is [core] | you will be [core] | keep [core] | we are [core] | i am [core]
+        | i propose [core] | would you consider [core] | i'm counting on you [core] | i imagine you [core]
         | you could be of help by [core] | make me happy by [core] | do me a favor by [core]
         | fix the table by [core] | i look forward to you [core] | it's worth [core] | there's no harm in [core]
         | i insist on [core] | everyone will be happy with you [core] | go on [core]""",
@@ -120,10 +168,18 @@ FRAMES = {
 """Ways to ask for, wish for or state a core, by the core's grammatical style. "say": the core is a sentence already."""
 
 RELATION_CORES = {
-    "imp": """40*[v] [A] [dest] | 8*[mb] [v] [A] [dest] | 6*[v] [A] [dest] [ma] | 5*[v] [A] [ma] [dest]
-        | 12*[keepv] [A] [REL] | 3*get [A] to [be] [REL] | 5*make [A] [be] [REL] | 2*have [A] [be] [REL]
-        | 5*let [A] [be] [REL] | 2*give [A] a [pushn] so that it [is] [REL] | 3*[v] [A] and [keepv] it [REL]
-        | find a place for [A] [REL] | see that [A] [is] [REL] | use [B] as a reference and [v] [A] to its [SIDE]
+    "imp": """60*[v] [A] [dest] | 3*have [A] [vd] [dest] | 3*get [A] [vd] [dest] | 2*let [A] be [vd] [dest]
+        | 2*reserve the place [REL] for [A] | give [A] the spot [REL] | find [A] a place [REL]
+        | offer [A] a place [REL] | offer [B] [A] as a [SIDE] neighbor | [v] [A] over, [REL]
+        | [v] [A]: its place is [REL] | fill the gap [REL] with [A] | fill the spot [REL] with [A]
+        | [v] [A] straight [dest] | let [A] come to rest [REL] | have [A] come to rest [REL]
+        | have [A] nearer, [REL] | see [A] [vd] [dest] | give [Bs] [SIDE] to [A] | put [A] at home [REL]
+        | hand [Bs] [SIDE] over to [A] | make [Bs] [SIDE] the home of [A] | make [Bs] [SIDE] neighbor [A]
+        | complete [Bs] [SIDE] with [A] | [v] [A] and make sure it [is] [REL] | [v] [A]. it belongs [REL]
+        | 8*[mb] [v] [A] [dest] | 6*[v] [A] [dest] [ma] | 5*[v] [A] [ma] [dest] | 12*[keepv] [A] [REL]
+        | 3*get [A] to [be] [REL] | 5*make [A] [be] [REL] | 2*have [A] [be] [REL] | 5*let [A] [be] [REL]
+        | 2*give [A] a [pushn] so that it [is] [REL] | 3*[v] [A] and [keepv] it [REL] | find a place for [A] [REL]
+        | see that [A] [is] [REL] | use [B] as a reference and [v] [A] to its [SIDE]
         | 2*[v] [A] so that [B] [is] [OPPIT] | 3*let [B] have [A] [RELIT] | give [B] [A] as its [SIDE] neighbor
         | 2*make [A] the [SIDE] neighbor of [B] | 3*take [A] and [v] it [dest] | 2*pick [A] and [v] it [dest]
         | change the position of [A] so that it [is] [REL] | 2*make [A] go [dest] | 2*cause [A] to [be] [REL]
@@ -141,24 +197,102 @@ RELATION_CORES = {
         | have [A] [relv] | arrange [A] and [B] so that [A] is [PSIDE] | [v] [A] [PSIDE] and [B] [POSIDE]
         | place [A] [PSIDE] and [B] [POSIDE] | arrange [A] and [B] with [A] [PSIDE]
         | make [A] the one [PSIDE] and [B] the one [POSIDE]""",
-    "inf": """8*[A] to [be] [REL] | 3*[A] to be [vd] [dest] | 2*[A] to [go] [dest] | 2*[A] to move [dest]
+    "inf": """10*[A] to [be] [REL] | 2*[A] [vd] [dest] | [A] to find its place [REL] | [A] to come to rest [REL]
+        | [A] to live [REL] | 3*[A] to be [vd] [dest] | 2*[A] to [go] [dest] | 2*[A] to move [dest]
         | 2*[B] to have [A] [RELIT] | [A] to stay [REL] | [B] to get [A] [RELIT]
         | [A] to become the [SIDE] neighbor of [B] | [A] to take its place [REL]""",
-    "np": """8*[A] [REL] | 3*[A] [being] [REL] | 2*[B] with [A] [RELIT] | 2*[A] placed [REL]
+    "np": """12*[A] [REL] | [A] safely [REL] | [A] sat [REL] | [A] just [REL] | [Bs] [SIDE] taken by [A]
+        | [A] on duty [REL] | 3*[A] [being] [REL] | 2*[B] with [A] [RELIT] | 2*[A] placed [REL]
         | [A] positioned [REL] | [A] located [REL] | [A] [vd] [dest] | [A] sitting [REL] | [A] moving [dest]
         | [B] having [A] [RELIT] | [A] in a place [REL] | [A] as the [SIDE] neighbor of [B]""",
-    "clause": """10*[A] [is] [REL] | 2*[B] has [A] [RELIT] | 2*[A] [goes] [dest] | 2*[A] gets [vd] [dest]
-        | 2*[A] is [vd] [dest] | [A] can be found [REL] | [REL] is [A] | the place [REL] is taken by [A]
-        | [A] has [B] [OPPIT] | 2*it is [A] that [is] [REL] | the ball [REL] is [A] | what sits [REL] is [A]""",
-    "subj": """8*[A] [were] [REL] | 2*[B] had [A] [RELIT] | 2*[A] [went] [dest] | [A] got [vd] [dest]
-        | you [vp] [A] [dest] | someone [vp] [A] [dest]""",
+    "clause": """10*[A] [is] [REL] | 2*[A] is [REL] | [Bs] [SIDE] is occupied by [A]
+        | [Bs] [SIDE] is where [A] [is] | [A] makes its way [dest] | [A] comes [dest] | 2*[B] has [A] [RELIT]
+        | 2*[A] [goes] [dest] | 2*[A] gets [vd] [dest] | 2*[A] is [vd] [dest] | [A] can be found [REL]
+        | [REL] is [A] | the place [REL] is taken by [A] | [A] has [B] [OPPIT] | 2*it is [A] that [is] [REL]
+        | the ball [REL] is [A] | what sits [REL] is [A]""",
+    "subj": """8*[A] [were] [REL] | [A] made its way [dest] | [A] could make its way [dest] | [A] came [dest]
+        | [A] could be [REL] | [A] could [go] [dest] | [A] lived [REL] | 2*[B] had [A] [RELIT]
+        | 2*[A] [went] [dest] | [A] got [vd] [dest] | you [vp] [A] [dest] | someone [vp] [A] [dest]""",
     "base": """8*[A] [be] [REL] | 2*[A] [go] [dest] | 2*[B] have [A] [RELIT] | [A] get [vd] [dest]
         | [A] be [vd] [dest] | 2*[A] [relv]""",
     "ger": """8*[vg] [A] [dest] | 2*[keepger] [A] [REL] | 2*[mb] [vg] [A] [dest] | [vg] [A] [dest] [ma]
         | making [A] [be] [REL] | letting [A] [be] [REL] | getting [A] to [be] [REL]
         | giving [A] a [pushn] so that it [is] [REL] | taking [A] and [vg] it [dest]""",
-    "say": """6*[A] [should] [be] [REL] | 7*[REL], [v] [A] | 3*[REL] [v] [A] | 2*[REL] please [v] [A]
-        | 3*[A] [should] be [vd] [dest] | 2*[A] [should] [go] [dest] | 2*[A] belongs [REL]
+    "say": """4*[order] | i [want] this order: [order]
+        | there are [A] and [B]: the former [should] [be] [to] the latter
+        | [A] and [B]: the first [should] [be] [to] the second | take [A] and [B]: put the first [to] the second
+        | [A] and [B] - [v] the former [to] the latter | [B] and [A]: the second goes [to] the first
+        | [B] and [A]: [v] the latter [to] the former | make [A] and [B] neighbors, [A] [PSIDE]
+        | [A] and [B] [should] be neighbors with [A] [PSIDE] | swap [A] and [B] so that [A] [is] [PSIDE]
+        | of the two, [A] and [B], the former [should] [be] [PSIDE] | the ball that [should] [be] [REL] is [A]
+        | the one that belongs [REL] is [A] | what [should] [be] [REL] is [A]
+        | [B] is fine where it is, but [A] [should] [be] [REL]
+        | [A] and [B] are side by side in my mind, [A] [PSIDE] | [B] is there, [A] [should] [be] [RELIT]
+        | you see [B] ? [RELIT], that's where [A] goes | find [B]. [RELIT], [v] [A] | [B] is here. [v] [A] [RELIT]
+        | where is [B] ? [v] [A] [RELIT] | 14*[A] [should] [be] [REL] | 8*[A] [goes] [REL] | 3*[A] goes [REL]
+        | 8*[REL], [v] [A] | 4*[REL] [v] [A] | 3*[REL] goes [A] | [REL], please, goes [A] | 3*[REL], [A]
+        | 2*[REL]: [A] | 3*[REL], [A] [should] [be] | 2*[REL] [A] [should] [be] [vd] | 2*[REL] you should [v] [A]
+        | [REL] you shall [v] [A] | 2*[REL], [mb], [v] [A] | [REL], [mb] [v] [A] | [REL], if you please, [v] [A]
+        | 3*[REL] i want [A] | 2*[REL], i want [A] | [REL] i'd like [A] | 2*[REL] is where [A] [should] [be]
+        | 2*[REL], that is where [A] belongs | [REL], that's where i want [A] | [REL], that's the place for [A]
+        | [REL] is exactly where [A] [should] [be] | [REL] is precisely where [A] should end up
+        | [REL] is the new home of [A] | [REL] lies the future of [A] | [REL] is a gap, put [A] there
+        | [REL] there is a gap waiting for [A] | [REL] there's a nice empty place, [v] [A] there
+        | [REL] is a free spot for [A] | [REL] nobody will notice [A], so put it there | [REL] [A] will look [good]
+        | [A] will look [good] [REL] | [A] would look [good] [REL] | [A] looks [good] [REL]
+        | [A] feels [happy] [REL] | [A] would be [happy] [REL] | [A] is [happy] only [REL]
+        | 2*[A] [should] be [vd] [dest] [by] | [A] is to be [vd] [dest] [by] | 2*[A] is to [be] [REL]
+        | [A] is to be found [REL] | [A] was [vd] [dest] [by] | [A] gets [vd] [dest] [by]
+        | [A] is being [vd] [dest] [by] | [A] has been [vd] [REL] [by] | [A] has come to rest [REL]
+        | [A] now [lie]s [REL] | [REL] is where [A] has come to rest | [REL] is where [A] is now
+        | 3*[Bs] [SIDE] is where [A] belongs | 2*[Bs] [SIDE] is the place for [A] | [Bs] [SIDE] needs [A]
+        | [Bs] [SIDE] is reserved for [A] | [Bs] [SIDE] is missing [A] | [Bs] [SIDE] misses [A]
+        | [Bs] [SIDE] looks empty, give it [A] | [Bs] [SIDE] feels lonely, give it [A] for company
+        | [Bs] [SIDE] is empty without [A] | [Bs] [SIDE] is waiting for [A] | [Bs] [SIDE] calls for [A]
+        | [Bs] [SIDE] : put [A] there | [Bs] [SIDE]: that's for [A] | [Bs] [SIDE] is free, so [v] [A] there
+        | [Bs] [SIDE] [should] be taken by [A] | [Bs] [SIDE] [should] be occupied by [A]
+        | the [SIDE] of [B] is where [A] belongs | the [SIDE] of [B] is where i want [A]
+        | the [SIDE] of [B] is the right place for [A] | the [SIDE] of [B] needs [A] | the [SIDE] of [B] is for [A]
+        | the [SIDE] of [B] is free, [v] [A] there | for [A], the [SIDE] of [B] is best | 2*[A], please, [REL]
+        | 2*[A] [REL] please | 2*[A] [REL], and quickly | [A]... [REL] | [A] - [REL] | [A] -> [REL]
+        | 2*for [A]: [REL] | as for [A], it [should] [be] [REL] | it's [A] i care about, [v] it [dest]
+        | it's [A] that [should] [be] [REL] | it is [A] i want [REL] | the ball i want [REL] is [A]
+        | what i want [REL] is [A] | the one [REL] [should] be [A] | the thing [REL] must be [A]
+        | you'd find [A] [REL] if things were right | look at [A]: it [should] [be] [REL]
+        | speaking of [A], [v] it [dest] | about [A]: [v] it [dest] | [A] first: [v] it [dest]
+        | dear [A], [go] [dest] | next to [B], [RELIT], i want [A] | next to [B], [RELIT], [v] [A]
+        | near [B], [RELIT], [A] [should] [be] | beside [B], [RELIT], is where [A] belongs
+        | [B] first, then [A] [RELIT] | take [B]: [RELIT] [should] be [A] | [B] stays, [A] goes [RELIT]
+        | [B] stays put and [A] [should] [be] [RELIT] | [B] is the reference: [v] [A] [RELIT]
+        | [B] [should] have [A] [RELIT] | [B] would look [good] with [A] [RELIT] | [B] is lonely, [v] [A] [RELIT]
+        | [B] is incomplete without [A] [RELIT] | [B] asks for [A] [RELIT] | [B] deserves [A] [RELIT]
+        | i picture [B] with [A] [RELIT] | give [B] a neighbor [RELIT]: [A]
+        | who is [RELIT] of [B] ? it [should] be [A] | [B] - [RELIT] - [A] | from [B], [A] should be seen [RELIT]
+        | if you stand at [B], [A] [should] be [RELIT] | shouldn't [A] [be] [REL] ?
+        | isn't [A] supposed to [be] [REL] ? | couldn't [A] [be] [REL] ? | can't [A] [be] [REL] ?
+        | won't [A] [be] [REL] ? | 2*may [A] [be] [REL] ? | isn't it better to have [A] [REL] ?
+        | how about [A] [REL] ? | what about [A] [REL] ? | would [A] look [good] [REL] ?
+        | wouldn't [A] look [good] [REL] ? | would it be better to have [A] [REL] ? | who could [v] [A] [dest] ?
+        | when will [A] [be] [REL] ? | what keeps you from [vg] [A] [dest] ? | why not have [A] [REL] ?
+        | why don't we have [A] [REL] ? | what stops [A] from [being] [REL] ?
+        | what prevents you from [vg] [A] [dest] ? | has [A] already been [vd] [dest] ? | did you [v] [A] [dest] ?
+        | have you [vd] [A] [dest] ? | are you going to [v] [A] [dest] ? | is [A] going to [be] [REL] ?
+        | are we sure that [A] [is] [REL] ? | tell me how to [v] [A] [dest] | show me how to [v] [A] [dest]
+        | i forgot to [v] [A] [dest] | i failed to [v] [A] [dest], can you ? | i can't [v] [A] [dest], please help
+        | i'm unable to [v] [A] [dest], could you ? | i was told that [A] belongs [REL] | [who] [vp] [A] [dest]
+        | [who] is [vg] [A] [dest] | [who] has [vd] [A] [dest] | [who] thinks [A] belongs [REL]
+        | [who] thinks [A] [should] [be] [REL] | [who] would like to see [A] [REL] | [who] prefers [A] [REL]
+        | [who] loves to see [A] [REL] | [who] expects [A] to [be] [REL] | my rule: [A] [REL]
+        | [A] was never [REL], [v] it there | i have never seen [A] [REL], show me
+        | there's no [A] [REL], [v] it there | no one has [vd] [A] [REL] yet | [A] not [REL] ? [v] it there
+        | [A] hasn't been [vd] [dest] yet, do it now
+        | 2*[A] [should] [be] [REL], it [should] not [be] anywhere else | [A] [should] [be] nowhere but [REL]
+        | let nothing stop [A] from [being] [REL] | no place is better for [A] than [REL]
+        | nowhere but [REL] [should] [A] [be] | don't stop until [A] [is] [REL]
+        | 2*if [A] were [REL], i'd be [happy] | [A] [REL] or nothing | i won't rest until [A] [is] [REL]
+        | never mind the others, [v] [A] [dest] | don't touch [B], just [v] [A] [dest]
+        | don't move [B], [v] [A] [dest] | [B] must not move, [A] goes [REL] | use [A], not [B], and [v] it [dest]
+        | 2*[REL] please [v] [A] | 3*[A] [should] be [vd] [dest] | 2*[A] [should] [go] [dest] | 2*[A] belongs [REL]
         | [B] [should] have [A] [RELIT] | 2*the right place for [A] is [REL] | 2*the best spot for [A] is [REL]
         | 2*[A] has been [vd] [dest] | 3*[A] was [vd] [dest] | 3*[A] is being [vd] [dest]
         | 2*[A] was being [vd] [dest] | 2*someone [vp] [A] [dest] | someone is [vg] [A] [dest]
@@ -198,98 +332,31 @@ RELATION_CORES = {
         | my favorite place for [A] is [REL] | the best home for [A] is [REL]
         | the position i'd choose for [A] is [REL] | the target of [A] is [REL] | [A] has a new place: [REL]
         | where is [A] ? it [should] [be] [REL] | how do i get [A] [REL] ? | how can [A] [be] [REL] ?
-        | who can [v] [A] [dest] ? | i'm not satisfied until [A] [is] [REL]
-        | nothing is right until [A] [is] [REL] | [A] can't stay there, [v] it [dest]
-        | [A] isn't in its place, which is [REL] | i don't like [A] there, [v] it [dest]
-        | i'm bored of the place of [A], let it [be] [REL] | [v] [A]. it [should] [be] [REL]
-        | [A] must leave its place and [be] [REL]
+        | who can [v] [A] [dest] ? | i'm not satisfied until [A] [is] [REL] | nothing is right until [A] [is] [REL]
+        | [A] can't stay there, [v] it [dest] | [A] isn't in its place, which is [REL]
+        | i don't like [A] there, [v] it [dest] | i'm bored of the place of [A], let it [be] [REL]
+        | [v] [A]. it [should] [be] [REL] | [A] must leave its place and [be] [REL]
         | [A] and [B] are not in the right order, [A] [should] [be] [REL] | [A] is needed [REL]
         | where [A] is now is no good, [v] it [dest] | i can't stand where [A] is, it [should] [be] [REL]
         | your move: [A], [REL] | my heart wants [A] [REL] | in my view [A] [should] [be] [REL]
-        | i believe [A] belongs [REL]""",
+        | i believe [A] belongs [REL] | in no case forget to [v] [A] [dest]""",
 }
 """Cores of a relation: ball A gets to a side of ball B."""
 
-DISLIKES = """6*[hate] that [A] [is] [OPP] | 4*[hate] [A] [being] [OPP] | 3*[A] should not [be] [OPP]
-    | 2*[A] shouldn't [be] [OPP] | 2*[A] must not [be] [OPP] | 3*[A] doesn't belong [OPP]
-    | 2*stop [A] from [being] [OPP] | 3*[hate] that [A] [is] [OPP], [fix] | 2*[hate] it when [A] [is] [OPP]
-    | 2*[hate] to see [A] [OPP] | 2*[hate] seeing [A] [OPP] | 3*[bad] that [A] [is] [OPP]
-    | 2*[bad] that [A] [is] [OPP], [fix] | 2*[A] [is] [OPP], [fix] | 2*[A] [is] [OPP] but [fix]
-    | 2*[A] [is] [OPP], which [badly] | 2*why does [A] [lie] [OPP] ? [fix]
-    | get [A] away from the [OSIDE] of [B] to [other] | 2*move [A] away from the [OSIDE] of [B] to [other]
-    | don't [keepv] [A] [OPP], [fix] | do not let [A] [be] [OPP], it should be on [other]
-    | 2*i don't want [A] [OPP] | 2*i don't want [A] to [be] [OPP] | no more [A] [OPP]
-    | i'd rather not have [A] [OPP] | i would prefer [A] not to be [OPP] | 2*i don't like [A] [OPP]
-    | i do not like that [A] [is] [OPP] | [A] looks [wrong] [OPP] | [A] looks [wrong] [OPP], [fix]
-    | [OPP] is the wrong place for [A] | [OPP] is not where [A] belongs | i wish [A] were not [OPP]
-    | 2*i wish [A] wasn't [OPP] | it would be better if [A] were not [OPP] | if only [A] weren't [OPP]
-    | [B] [hates] having [A] [OPPIT] | [B] [hates] that [A] is [OPPIT] | 2*i can't stand [A] [being] [OPP]
-    | 2*who put [A] [OPP] ? [fix] | [A] [OPP] ? no, [fix] | it makes me [mad] that [A] [is] [OPP]
-    | it makes me [mad] to see [A] [OPP] | i'm [mad] about [A] [being] [OPP] | i am [mad] that [A] [is] [OPP]
-    | i'm [mad] because [A] [is] [OPP] | having [A] [OPP] [badly] | [A] [being] [OPP] [badly]
-    | the fact that [A] [is] [OPP] [badly] | swap the side of [A]: it [is] [OPP]
-    | [A] has been [OPP] for too long, [fix] | [A] [is] [OPP] instead of [RELIT]
-    | [A] is [OPP] when it should be [RELIT] | i don't want [A] [OPP], i want it [RELIT]
-    | not [OPP] but [RELIT], that's where [A] should be | [v] [A] from the [OSIDE] to the [SIDE] of [B]
-    | please stop keeping [A] [OPP] | take [A] from the [OSIDE] side of [B] to the [SIDE] side
-    | i'm tired of [A] [being] [OPP] | i am not happy with [A] [OPP] | i am not a fan of [A] [OPP]
-    | it was a mistake to put [A] [OPP], [fix] | my eyes hurt when [A] [is] [OPP] | avoid [A] [being] [OPP]
-    | let [A] leave the [OSIDE] of [B] and go to [other] | the opposite of [A] [OPP] is what i want
-    | not with [A] [OPP], the reverse please | can you make [A] not [be] [OPP] ?
-    | could you keep [A] from [being] [OPP] ? | make sure [A] is not [OPP] | i never asked for [A] [OPP]
-    | how terrible that [A] [is] [OPP] | what a pity that [A] [is] [OPP] | it's [wrong] to have [A] [OPP]
-    | nobody likes [A] [being] [OPP] | i refuse to see [A] [OPP] | we can't have [A] [OPP]
-    | having [A] [OPP] is not an option | please, not [A] [OPP], [fix] | 2*i don't want to see [A] [OPP]
-    | [A] is not supposed to be [OPP] | [A] shouldn't stay [OPP] anymore | the table looks nicer without [A] [OPP]
-    | [A], leave the [OSIDE] of [B] | the current place of [A], [OPP], is unacceptable
-    | [A] is [OPP] and i [nolike] it | [A] is [OPP] and i [nolike] it, [fix]
-    | i [nolike] where [A] is, [OPP], [fix] | i [nolike] the place of [A] because it is [OPP]
-    | i'd like [A] anywhere but [OPP], say [RELIT] | i [nolike] the way [A] [is] [OPP]
-    | [A] needs to leave its place [OPP], [fix] | let [A] not [be] [OPP] but [RELIT]
-    | remove [A] from the [OSIDE] of [B], [fix] | undo the placing of [A] [OPP]
-    | [A] has nothing to do [OPP], [fix] | rather than [OPP], [A] should be [RELIT]
-    | instead of [OPP], [A] should be [RELIT]"""
-"""Complaints about where the ball is: it has to get to the opposite side. Inside, `[OPP]` is the unwanted side."""
-
-DISLIKE_WORDS = {
-    "hate": """6*i dislike | 5*i hate | 3*i don't like | 2*i detest | 2*i can't stand | i loathe | i resent
-        | i do not like | i really dislike | i despise | we dislike | we hate | i object to | everyone hates
-        | my boss dislikes | i strongly dislike | i regret | i abhor""",
-    "bad": """3*it bothers me | 2*it annoys me | it's annoying | it's bad | it is wrong | i'm unhappy
-        | i'm not happy | it upsets me | i'm sad | it irritates me | it's a shame | it disturbs me | i'm annoyed
-        | i am displeased | it makes me unhappy | i am fed up | it's a problem | it bugs me | it frustrates me
-        | it's unpleasant | i complain | it is not ok | i'm not satisfied | it's not good | i am disappointed""",
-    "badly": """bothers me | annoys me | i dislike | i hate | is wrong | looks bad | is not what i want
-        | upsets me | makes me unhappy | drives me crazy""",
-    "nolike": """3*don't like | 2*dislike | hate | can't stand | do not like | don't enjoy | disapprove of
-        | am sick of | am not fond of""",
-    "hates": "hates | dislikes | can't stand | doesn't like | complains about",
-    "wrong": "wrong | bad | ugly | odd | out of place | terrible | strange | awful | misplaced",
-    "mad": "mad | sad | unhappy | angry | upset | annoyed | worried | nervous | furious",
-    "other": """4*the other side | 3*the opposite side | the reverse side | the opposite spot | the other end
-        | the contrary side | the [SIDE]""",
-    "fix": """3*move it to [other] | 2*push it to [other] | please move it to [other] | [v] it to [other]
-        | please [v] it to [other] | fix it by moving it to [other] | put it on [other]
-        | can you move it to [other] | could you [v] it to [other] | fix that | please change that | reverse it
-        | it should be on [other] | i want it on [other] | i want the opposite | make it the opposite
-        | change it to the opposite | it belongs on [other] | it needs to go to [other] | swap its side
-        | do the opposite | bring it to [other] | let it go to [other] | send it to [other]
-        | please put it on [other] | i'd prefer it on [other] | take it to [other] | [v] it [RELIT]
-        | it should be [RELIT] | please put it [RELIT] | i'd prefer it [RELIT] | move it [RELIT] instead
-        | let it be [RELIT]""",
-    "lie": "4*sit | 3*lie | 3*rest | 3*stand | 3*stay | 2*remain | end up | land | settle | hang around",
-}
-"""Words of complaint; `fix` sends the ball to the other side."""
-
 MOVE_CORES = {
-    "imp": """30*[v] [A] [MV] | 6*[mb] [v] [A] [MV] | 4*[v] [A] [ma] [MV] | 4*[v] [A] [MV] [ma]
-        | 4*get [A] to [go] [MV] | 4*make [A] [go] [MV] | 3*have [A] [go] [MV] | 4*let [A] [go] [MV]
-        | 4*give [A] a [pushn] [MV] | 2*take [A] and [v] it [MV] | [MV], [v] [A] | cause [A] to [go] [MV]
-        | 2*bring [A] [MV] | find [A] and [v] it [MV] | 2*change the position of [A] by moving it [MV]
-        | choose [A] and [v] it [MV] | help [A] [go] [MV] | touch [A] so that it [goes] [MV]
-        | apply a [pushn] to [A] so it [goes] [MV] | [v] [A] so that it [goes] [MV] | start [A] rolling [MV]
-        | set [A] in motion [MV] | hit [A] so that it [goes] [MV] | make sure [A] [goes] [MV] | 8*[special]
-        | pick [A] and [v] it [MV]""",
+    "imp": """50*[v] [A] [MV] | 3*have [A] [vd] [MV] | 3*get [A] [vd] [MV] | 3*[v] [A] over [MV] | 2*[v] [A], [MV]
+        | [v] [A] some distance [MV] | [v] [A] a step [MV] | [v] [A] on [MV] | make [A] [more] | get [A] [more]
+        | let [A] be [more] | place [A] [more] | put [A] [more] | have [A] [more] | bring [A] [more]
+        | let [A] come [MV] | see [A] [go] [MV] | move [A] so it is [more] | [v] [A] until it is [more]
+        | [v] [A] so that it's [more] | get [A] [going] [MV] | [v] [A] from its place [MV] | send [A] off [MV]
+        | give [A] a [adjm] [pushn] [MV] | nudge [A] one step [MV] | let [A] make a move [MV] | 6*[mb] [v] [A] [MV]
+        | 4*[v] [A] [ma] [MV] | 4*[v] [A] [MV] [ma] | 4*get [A] to [go] [MV] | 4*make [A] [go] [MV]
+        | 3*have [A] [go] [MV] | 4*let [A] [go] [MV] | 4*give [A] a [pushn] [MV] | 2*take [A] and [v] it [MV]
+        | [MV], [v] [A] | cause [A] to [go] [MV] | 2*bring [A] [MV] | find [A] and [v] it [MV]
+        | 2*change the position of [A] by moving it [MV] | choose [A] and [v] it [MV] | help [A] [go] [MV]
+        | touch [A] so that it [goes] [MV] | apply a [pushn] to [A] so it [goes] [MV]
+        | [v] [A] so that it [goes] [MV] | start [A] rolling [MV] | set [A] in motion [MV]
+        | hit [A] so that it [goes] [MV] | make sure [A] [goes] [MV] | 8*[special] | pick [A] and [v] it [MV]""",
     "inf": """6*[A] to [go] [MV] | 2*[A] to be [vd] [MV] | [A] to get a [pushn] [MV] | [A] to end up [more]
         | [A] to come [MV]""",
     "np": """4*[A] [going] [MV] | 2*[A] [go] [MV] | [A] [vd] [MV] | a [pushn] of [A] [MV] | [A] being [vd] [MV]
@@ -300,19 +367,35 @@ MOVE_CORES = {
     "base": "6*[A] [go] [MV] | 2*[A] be [vd] [MV] | [A] get [vd] [MV] | [A] be [more]",
     "ger": """6*[vg] [A] [MV] | [mb] [vg] [A] [MV] | [vg] [A] [MV] [ma] | making [A] [go] [MV]
         | giving [A] a [pushn] [MV] | letting [A] [go] [MV]""",
-    "say": """5*[A] [should] [go] [MV] | 3*[A] [should] be [vd] [MV] | 2*[A] [should] be [more] | [A] [goes] [MV]
-        | [A] was [vd] [MV] | [A] is being [vd] [MV] | someone [vp] [A] [MV] | you [vp] [A] [MV]
-        | the robot is [vg] [A] [MV] | can [A] [go] [MV] ? | could [A] [go] [MV] ? | can [A] be [vd] [MV] ?
-        | is [A] [going] [MV] ? | [A] is [going] [MV] | watch [A] [go] [MV] | [A] has to be [more] | [A], go [MV]
+    "say": """3*[v] [A] [amount] [MV] | 2*[v] [A] [MV] by [amount] | 2*[v] [A] [MV] [amount]
+        | 2*[A] [should] [go] [amount] [MV] | [A] [should] be [vd] [MV] by [amount] | 10*[A] [should] [go] [MV]
+        | 6*[A] [goes] [MV] | 3*[MV], [v] [A] | 2*[MV] [A] [should] [go] | 2*[MV] goes [A] | 2*[MV], [A]
+        | 2*[A], [MV] | 2*[A]: [MV] | 2*[A] [MV] please | 2*[A] [MV], please | 2*[A] [should] be [vd] [MV] [by]
+        | [A] is to be [vd] [MV] [by] | [A] gets [vd] [MV] [by] | [A] wants to [go] [MV] | [A] longs to [go] [MV]
+        | come [MV], [A] | [go] [MV], [A] | [MV] with you, [A] | [MV] ho with [A] | off [MV] with [A]
+        | [A] belongs [more] | [A] would look [good] [more] | [A] has to come [MV] | the way for [A] is [MV]
+        | [MV] is where [A] [should] [go] | [MV] is the way to go for [A] | the direction for [A] is [MV]
+        | [A] -> [MV] | may [A] [go] [MV] ? | shouldn't [A] [go] [MV] ? | won't [A] [go] [MV] ?
+        | couldn't [A] [go] [MV] ? | why not [v] [A] [MV] ? | [who] wants [A] [more] | [who] wants [A] to [go] [MV]
+        | [who] [vp] [A] [MV] | has [A] been [vd] [MV] ? | should [A] be [vd] [MV] ? | will [A] [go] [MV] ?
+        | how far [MV] can [A] [go] ? | as for [A], [v] it [MV] | i want [A] [more] | i'd like [A] [more]
+        | i need [A] [more] | i can hardly see [A], [v] it [MV] | there is a free space [MV] of [A], move it there
+        | 2*[A] is [TOO], send it [MV] | [A] is [TOO], so [v] it [MV] | why is [A] [TOO] ?
+        | [A] is [POSIDE] but i want it [MV] | [A] is [POSIDE], [v] it [MV]
+        | i don't like [A] [POSIDE], [v] it [MV] | [A] stands so far [POSIDE], [v] it [MV]
+        | 3*[A] [should] be [vd] [MV] | 2*[A] [should] be [more] | [A] [goes] [MV] | [A] was [vd] [MV]
+        | [A] is being [vd] [MV] | someone [vp] [A] [MV] | you [vp] [A] [MV] | the robot is [vg] [A] [MV]
+        | can [A] [go] [MV] ? | could [A] [go] [MV] ? | can [A] be [vd] [MV] ? | is [A] [going] [MV] ?
+        | [A] is [going] [MV] | watch [A] [go] [MV] | [A] has to be [more] | [A], go [MV]
         | why doesn't [A] [go] [MV] ? | there is more room for [A] when it [goes] [MV]
         | [A] stays too still, [v] it [MV] | [MV] with [A] | [A] is not far enough, [v] it [MV] | 4*[A] is [TOO]
         | 3*[A] is [TOO], [movefix] | 2*[hate] that [A] is [TOO] | [A] sits [TOO], [movefix]
         | 2*[bad] that [A] is [TOO] | i think [A] is [TOO] | [A] looks [TOO], [movefix]
         | don't push [A] [OMV], [v] it the opposite way | i don't want [A] to go [OMV] but the opposite way
-        | [A] must not [go] [OMV], it should [go] the other way | not [OMV], [v] [A] [MV]
-        | [v] [A] [MV], not [OMV] | instead of [OMV], [A] should [go] [MV] | i dislike where [A] is, [v] it [MV]
-        | [A] blocks me, [v] it [MV] | i don't like the place of [A], please [v] it [MV]
-        | [A] is in the way, [v] it [MV] | where should [A] go ? [MV]""",
+        | [A] must not [go] [OMV], it should [go] the other way | not [OMV], [v] [A] [MV] | [v] [A] [MV], not [OMV]
+        | instead of [OMV], [A] should [go] [MV] | i dislike where [A] is, [v] it [MV] | [A] blocks me, [v] it [MV]
+        | i don't like the place of [A], please [v] it [MV] | [A] is in the way, [v] it [MV]
+        | where should [A] go ? [MV]""",
 }
 """Cores of a single move: ball A goes in a direction, no reference ball."""
 
@@ -339,24 +422,3 @@ MOVE_WORDS = {
         | nearer to the viewer""",
 }
 """Phrases of a single move that depend on its direction."""
-
-OPENERS = """to make me happy, | to win the game, | in order to finish, | i hate to bother you, but
-    | sorry to ask, but | if it is not too much trouble, | as the next step, | for a better view,
-    | one more thing: | without further ado, | for the sake of order, | as you wish, | by the way,
-    | from my point of view, | if you have a second, | whenever you can, | hey, | hello, | hi, | hey robot,
-    | robot, | dear robot, | ok, | okay, | alright, | well, | so, | listen, | now, | excuse me, | sorry, | please,
-    | next, | first of all, | hmm, | look, | my friend, | assistant, | if you don't mind, | if possible,
-    | if you can, | to tidy up, | for my game, | honestly, | actually, | for the demo, | for the experiment,
-    | attention: | instruction: | command: | request: | quick task: | as a favor, | when you are ready,
-    | before we leave, | just for fun, | at this moment, | in this scene, | on this table, | to be honest,
-    | you know what ?"""
-TAILS = """5*please | 3*, please | 2*for me | now | right now | 2*, thanks | 2*, thank you | if you can
-    | if possible | , would you | , ok | as soon as possible | when you have time | at your convenience
-    | on the table | at once | , i beg you | immediately | today | for a moment | , my friend | , robot
-    | because i need some space | because it looks better | so the table looks tidy
-    | since i like it better that way | for the photo | to make the scene neat | to help me
-    | , that would be great | , it would help me a lot | as quickly as you can | , carefully | before i leave
-    | without touching the others | , leave the rest alone | , i would appreciate it | if you don't mind
-    | for my experiment | if it isn't there yet | because i said so | , tell me when it is done | , nothing else
-    | , that's all i ask | in this scene | so that i'm happy | as a first step"""
-"""Words around a finished sentence that do not change its goal."""

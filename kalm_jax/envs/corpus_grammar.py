@@ -11,6 +11,8 @@ import re
 
 import numpy as np
 
+from kalm_jax.envs import corpus_asides as asides
+from kalm_jax.envs import corpus_dislikes as dislikes
 from kalm_jax.envs import corpus_frames as frames
 from kalm_jax.envs import corpus_tasks as tasks
 from kalm_jax.envs import corpus_words as words
@@ -19,8 +21,8 @@ from kalm_jax.envs.clevr_goals import BALLS, DIRECTIONS
 OPPOSITE = {"left": "right", "right": "left", "behind": "front", "front": "behind"}
 
 _SLOTS = (
-    "A B As Bs REL OPP RELIT OPPIT SIDE OSIDE PSIDE POSIDE MV OMV TOO relv special more dictd plainmove to "
-    "a b pa pb d o AW bare core SEQ SEQR SEQO CHAIN ENDS INV RELC RELAC"
+    "A B As Bs REL OPP RELIT OPPIT SIDE OSIDE PSIDE POSIDE MV OMV TOO relv special more dictd plainmove to order "
+    "a b pa pb d o AW bare core SEQ SEQR SEQO CHAIN ENDS endl endr midl rest INV RELC RELAC"
 ).split()
 SLOT = {name: index for index, name in enumerate(_SLOTS)}
 _REFERENCE = re.compile(r"\[(\w+(?:\.\w+)?)\]")
@@ -64,14 +66,26 @@ def compile_rules(texts: dict[str, str]) -> dict[str, list[tuple]]:
         return rules[name]
 
     for name, text in texts.items():
-        for alternative in text.split("|"):
-            weight, star, body = alternative.strip().partition("*")
-            if not star:
-                weight, body = "1", alternative.strip()
-            pieces = _REFERENCE.split("" if body == "~" else body)
-            parts = [part(piece) if k % 2 else piece for k, piece in enumerate(pieces)]  # every other piece is a name
-            rules[name] += [tuple(piece for piece in parts if piece != "")] * int(weight)
+        rules[name] += _productions(text, part)
     return rules
+
+
+def _productions(text: str, part) -> list[tuple]:
+    """The productions of one rule; `part` gives what a name in brackets stands for."""
+    out: list[tuple] = []
+    for alternative in text.split("|"):
+        weight, star, body = alternative.strip().partition("*")
+        if not star:
+            weight, body = "1", alternative.strip()
+        pieces = _REFERENCE.split("" if body == "~" else body)
+        parts = [part(piece) if k % 2 else piece for k, piece in enumerate(pieces)]  # every other piece is a name
+        out += [tuple(piece for piece in parts if piece != "")] * int(weight)
+    return out
+
+
+def parse_rule(text: str) -> list[tuple]:
+    """A rule on its own, which may refer to the slots and to all of `RULES`."""
+    return _productions(text, lambda name: SLOT[name] if name in SLOT else RULES[name])
 
 
 def _verb_rules() -> dict[str, str]:
@@ -97,10 +111,12 @@ _CORES = {
 
 def _grammar_texts() -> dict[str, str]:
     """Every rule of the grammar by name, as text."""
-    texts = {**words.BALL_WORDS, **words.VERB_WORDS, **words.MANNER_WORDS}
-    texts |= {**frames.DISLIKE_WORDS, **frames.MOVE_WORDS}
-    texts |= {**tasks.LAYOUT_WORDS, **_verb_rules(), "dislike": frames.DISLIKES, "fact": tasks.FACTS}
-    texts |= {"opener": frames.OPENERS, "tail": frames.TAILS, "dest": words.DESTINATIONS + " | 50*[REL]"}
+    texts = {**words.BALL_WORDS, **words.VERB_WORDS, **words.MANNER_WORDS, **words.VIEW_WORDS}
+    texts |= {**dislikes.DISLIKE_WORDS, **asides.MODAL_WORDS, **frames.MOVE_WORDS}
+    texts |= {**tasks.LAYOUT_WORDS, **_verb_rules(), "truth": tasks.FACTS}
+    texts |= {"dislike": dislikes.DISLIKES, "contrast": dislikes.CONTRASTS, "missing": dislikes.MISSING}
+    texts |= {"opener": asides.OPENERS, "tail": asides.TAILS, "dest": words.DESTINATIONS + " | 50*[REL]"}
+    texts |= {"amount": words.AMOUNTS}
     texts |= {"plain": tasks.PLAIN_PATTERNS, "plainrequest": tasks.PLAIN_REQUESTS}
     for name in ("np", "poss"):  # templates in the colour {c}
         template = texts.pop(name)
@@ -110,6 +126,8 @@ def _grammar_texts() -> dict[str, str]:
     tables = {"rel": words.RELATIONS, "relit": words.PRONOUN_RELATIONS, "side": words.SIDES, "pside": words.PAIR_SIDES}
     tables |= {"relv": words.RELATION_VERBS, "mv": words.MOVES, "too": words.TOO_FAR, "to": tasks.PLAIN_DIRECTIONS}
     tables |= {"plainmove": tasks.PLAIN_MOVES, "dictd": tasks.DIRECTION_FACTS, "frame": frames.FRAMES}
+    tables |= {"complaint": dislikes.COMPLAINTS, "order": words.ORDERS}
+    tables |= {"unwanted.relation": dislikes.UNWANTED_RELATIONS, "unwanted.move": dislikes.UNWANTED_MOVES}
     for kind, table in {**tables, **_CORES}.items():
         texts |= {f"{kind}.{key}": text for key, text in table.items()}
     return texts
@@ -157,6 +175,8 @@ def goal_context(a: int, b: int, direction: int) -> tuple:
             slots[name] = RULES[f"{kind}.{d}"]
         for name, kind in (("OPP", "rel"), ("OPPIT", "relit"), ("OSIDE", "side"), ("POSIDE", "pside"), ("OMV", "mv")):
             slots[name] = RULES[f"{kind}.{o}"]
-        slots |= {name: RULES[f"{name}.{d}"] for name in ("relv", "special", "more", "dictd", "plainmove", "to")}
+        slots |= {
+            name: RULES[f"{name}.{d}"] for name in ("relv", "special", "more", "dictd", "plainmove", "to", "order")
+        }
         slots |= {"TOO": RULES[f"too.{o}"], "d": literal(d), "o": literal(o)}
     return tuple(slots.get(name) for name in _SLOTS)

@@ -72,25 +72,40 @@ def split_of(text: str) -> str | None:
     return _levels_by_text().get(normalise(text))
 
 
-def describe(rng: np.random.Generator, observation: np.ndarray) -> list[tuple[str, str]]:
+def describe(
+    rng: np.random.Generator, observation: np.ndarray, before: np.ndarray | None = None
+) -> list[tuple[str, str]]:
     """What a state shows, in short questions and answers: ("red blue", "left") says red is close to blue, on its left.
 
     Every pair of balls that are close to each other is asked for once, in one of its two orders, and one other pair,
-    whose answer is "far"; in random order.
+    whose answer is "far"; in random order. With the state `before`, what is new comes first, if anything is:
+    ("new", "red blue left and green cyan behind").
 
     Args:
-      rng: draws orders. observation: (10,) metres.
+      rng: draws orders. observation, before: (10,) metres.
     """
-    goals = _relation_goals()
-    holds = goals[satisfied(RELATION, goals, np.broadcast_to(observation, (len(goals), len(observation))))]
-    close = {(int(a), int(b)): DIRECTIONS[d] for a, b, d in holds[:, :3]}
-    asked = [pair[:: 1 if rng.random() < 0.5 else -1] for pair in close if pair[0] < pair[1]]
+    close = _close_pairs(observation)
+    pairs = [pair for pair in close if pair[0] < pair[1]]
+    asked = [pair[:: 1 if rng.random() < 0.5 else -1] for pair in pairs]
     far = [pair for pair in itertools.permutations(range(len(BALLS)), 2) if pair not in close]
     if far:
         asked.append(far[int(rng.integers(len(far)))])
-    return [
+    facts = [
         (f"{BALLS[a]} {BALLS[b]}", close.get((a, b), "far")) for a, b in (asked[i] for i in rng.permutation(len(asked)))
     ]
+    if before is not None:
+        known = _close_pairs(before)
+        new = [pair[:: 1 if rng.random() < 0.5 else -1] for pair in pairs if known.get(pair) != close[pair]]
+        if new:
+            facts.insert(0, ("new", " and ".join(f"{BALLS[a]} {BALLS[b]} {close[a, b]}" for a, b in new)))
+    return facts
+
+
+def _close_pairs(observation: np.ndarray) -> dict[tuple[int, int], str]:
+    """(source, reference) -> direction of every relation that holds in a state (10,)."""
+    goals = _relation_goals()
+    holds = goals[satisfied(RELATION, goals, np.broadcast_to(observation, (len(goals), len(observation))))]
+    return {(int(a), int(b)): DIRECTIONS[d] for a, b, d in holds[:, :3]}
 
 
 def gist(family: int, goal: np.ndarray) -> str:

@@ -39,6 +39,10 @@ class Episodes:
         """(n, 9) int32 or (n, 12) float32, what each episode's success test reads."""
         return np.asarray(self.goals.array)[self.goal]
 
+    def take(self, index) -> Episodes:
+        """The episodes at `index` (integers, a slice or a boolean mask), for the same goals."""
+        return dataclasses.replace(self, states=self.states[index], goal=self.goal[index])
+
     def with_vectors(self, vector) -> Episodes:
         """The same episodes with goal vectors (K, E) for the K sentences of the level."""
         return dataclasses.replace(self, goals=self.goals.with_vector(vector))

@@ -48,7 +48,8 @@ class Evaluator:
         """Returns, lengths and success of each seed's episodes, a row per seed.
 
         Args:
-          act: called as act(observations (S, n, D), step); answers (S, n) indices or (S, n, A) in [-1, 1].
+          act: called as act(observations (S, n, D), step); answers (S, n) indices or (S, n, A) in [-1, 1]. Where it
+            has a method `told`, that is called with the rewards (S, n) of each step.
         """
         if self._player is None:  # a run that finds everything done needs no simulator
             self._player = Player(self.environment, len(self.seeds) * self._each, self.max_steps)
@@ -62,8 +63,12 @@ class Evaluator:
             actions = actions.reshape(s * each, *actions.shape[2:])
             return actions if self.spaces.num_actions else self.spaces.from_unit(actions)
 
+        def told(rewards):
+            act.told(rewards.reshape(s, each))
+
         seeds = EPISODE_SEEDS + 1_000_000 * self.seeds[0] + number
-        rollouts, success = self._player.play(flat_act, seeds.reshape(-1), progress)
+        told = told if hasattr(act, "told") else None
+        rollouts, success = self._player.play(flat_act, seeds.reshape(-1), progress, told)
         returns, rows = rollouts.rewards.sum(1, dtype=np.float64), []
         for i in range(s):
             mine = (wanted & (np.arange(s) == i)[:, None]).reshape(-1)
@@ -80,17 +85,41 @@ class Evaluator:
         return rows
 
 
-def greedy_policy(learner: Learner, states, goals: GoalTable):
-    """What `Evaluator.play` wants, of the stacked states that `train` returns."""
-    vector = np.asarray(goals.vector)
+class GreedyPolicy:
+    """What `Evaluator.play` wants, of the stacked states (S, ...) that `train` returns."""
 
-    def act(observations, step):
-        return np.asarray(_act(states, observations, vector, learner=learner))
+    def __init__(self, learner: Learner, states, goals: GoalTable):
+        """`goals`: the one goal of the environment."""
+        self.learner, self.states, self.vector = learner, states, np.asarray(goals.vector)
+        self._memory = self._last = None
 
-    return act
+    def __call__(self, observations, step):
+        """Actions (S, n) or (S, n, A) for observations (S, n, D)."""
+        if not self.learner.remembers:
+            return np.asarray(_act(self.states, observations, self.vector, learner=self.learner))
+        last = None if step == 0 else self._last
+        self._memory, action = _act_on(self.states, self._memory, last, observations, self.vector, learner=self.learner)
+        self._last = (action, None)
+        return np.asarray(action)
+
+    def told(self, rewards) -> None:
+        """Takes the rewards (S, n) of the actions just answered."""
+        if self._last is not None:
+            self._last = (self._last[0], rewards.astype(np.float32))
 
 
 @functools.partial(jax.jit, static_argnames="learner")
 def _act(states, observations, vector, *, learner: Learner):
     goal = jax.numpy.broadcast_to(vector, (observations.shape[1], vector.shape[1]))
     return jax.vmap(lambda state, x: learner.act(state, x, goal, state.key, True))(states, observations)
+
+
+@functools.partial(jax.jit, static_argnames="learner")
+def _act_on(states, memory, last, observations, vector, *, learner: Learner):
+    """(memory, actions) after observations (S, n, D); `last` is what was done before and its rewards, or None."""
+    goal = jax.numpy.broadcast_to(vector, (observations.shape[1], vector.shape[1]))
+    if last is None:
+        memory = jax.vmap(learner.begin)(states, observations)
+    else:
+        memory = jax.vmap(learner.extend)(memory, *last, observations)
+    return memory, jax.vmap(lambda state, m: learner.choose(state, m, goal, state.key, True))(states, memory)

@@ -29,7 +29,7 @@ _STATES = 1 << 30
 """Sets the random numbers of states apart from those of actions, which are numbered by their step."""
 
 
-def _prefill(model, params, rows: Rows, size: int):
+def prefill(model, params, rows: Rows, size: int):
     """Hidden state (B, width) of the last position of right-aligned rows, and a cache for `size` positions."""
     valid = rows.segment > 0
     x = model.apply({"params": params}, rows, method="embed")
@@ -40,7 +40,7 @@ def _prefill(model, params, rows: Rows, size: int):
     return hidden[:, -1], cache, jnp.pad(valid, ((0, 0), (0, size - valid.shape[1])))
 
 
-def _step(model, params, x, slot, valid, cache):
+def next_position(model, params, x, slot, valid, cache):
     """One more position x (B, width) at cache slot `slot`; returns hidden (B, width), validity and cache."""
     position = jnp.sum(valid, axis=1, keepdims=True)
     valid = valid.at[:, slot].set(True)
@@ -50,7 +50,7 @@ def _step(model, params, x, slot, valid, cache):
     return hidden[:, 0], valid, cache
 
 
-def _draw_action(model, apply, hidden, keys, t, temperature):
+def draw_action(model, apply, hidden, keys, t, temperature):
     """(B,) ids or (B, A) values after hidden states (B, width) at step t."""
     keys = jax.vmap(lambda k: jax.random.fold_in(k, t))(keys)
     if model.spec.num_actions:
@@ -105,7 +105,7 @@ def generate_rollouts(
     """
     apply = functools.partial(model.apply, {"params": params})
     batch, prompt = prompts.kind.shape
-    hidden, cache, valid = _prefill(model, params, prompts, prompt + 2 * horizon)
+    hidden, cache, valid = prefill(model, params, prompts, prompt + 2 * horizon)
     shape = (batch, horizon) if model.spec.num_actions else (batch, horizon, model.spec.action_dim)
     states = jnp.zeros((batch, horizon + 1, model.spec.state_dim)).at[:, 0].set(state)
     actions = jnp.zeros(shape, jnp.int32 if model.spec.num_actions else jnp.float32)
@@ -117,10 +117,10 @@ def generate_rollouts(
 
     def body(carry):
         t, hidden, state, states, actions, cache, valid, length, done, success = carry
-        action = _draw_action(model, apply, hidden, keys, t, temperature)
+        action = draw_action(model, apply, hidden, keys, t, temperature)
         value = jnp.zeros((batch, model.spec.width)) if model.spec.num_actions else jnp.asarray(action)
         x = apply(action if model.spec.num_actions else jnp.zeros(batch, jnp.int32), value, method="embed_action")
-        hidden, valid, cache = _step(model, params, x, prompt + 2 * t, valid, cache)
+        hidden, valid, cache = next_position(model, params, x, prompt + 2 * t, valid, cache)
         nxt = _draw_state(model, apply, hidden, state, keys, t, state_temperature)
         reached = stop(family, goal, state, action, nxt) & ~done
         keep = ~done
@@ -128,7 +128,8 @@ def generate_rollouts(
         masked = jnp.where(keep.reshape((-1,) + (1,) * (actions.ndim - 2)), action, 0)
         actions = actions.at[:, t].set(masked)
         length, success, done = length + keep, success | reached, done | reached
-        hidden, valid, cache = _step(model, params, apply(nxt, method="embed_state"), prompt + 2 * t + 1, valid, cache)
+        x = apply(nxt, method="embed_state")
+        hidden, valid, cache = next_position(model, params, x, prompt + 2 * t + 1, valid, cache)
         return t + 1, hidden, nxt, states, actions, cache, valid, length, done, success
 
     no = jnp.zeros(batch, bool)
@@ -155,7 +156,7 @@ def generate_text(params, prompts: Rows, keys, temperature, *, model: GroundedMo
     `keys` (B,) are random keys, `temperature` is that of the words; 0 is greedy.
     """
     batch, prompt = prompts.kind.shape
-    hidden, cache, valid = _prefill(model, params, prompts, prompt + limit)
+    hidden, cache, valid = prefill(model, params, prompts, prompt + limit)
 
     def going(carry):
         t, _, _, _, _, done = carry
@@ -169,7 +170,7 @@ def generate_text(params, prompts: Rows, keys, temperature, *, model: GroundedMo
         word = jnp.where(done, eos, word)
         done = done | (word == eos)
         x = model.apply({"params": params}, word, method=lambda m, w: m.llm.embed(w))
-        hidden, valid, cache = _step(model, params, x, prompt + t, valid, cache)
+        hidden, valid, cache = next_position(model, params, x, prompt + t, valid, cache)
         return t + 1, hidden, words.at[:, t].set(word), cache, valid, done
 
     words = jnp.full((batch, limit), eos, jnp.int32)

@@ -2,8 +2,9 @@
 
 generation    words -> rollout             explanation   rollout -> words
 dynamics      (s, a) -> s'                 consequence   s0, words -> final state
-description   a state -> facts about it, many short questions each; the paper's tasks ask so little about what a
-              single state shows that explanations never learn to name a direction from it
+description   a state -> facts about it, many short questions each, also about what its last step changed; the
+              paper's tasks ask so little about what a single state shows that explanations never learn to name a
+              direction from it
 text          sentences beside paraphrases, so that fine-tuning does not erase what the words mean
 plan          words -> the short goals that they come to, in the words of `Words.plan`. Half of the rollouts are shown
               to the model for a short goal instead of a sentence: what it knows of words turns any wording into short
@@ -47,26 +48,29 @@ ANSWER_PROMPT, GIST_END = "goal :", ":"
 PLAN_PROMPT = "{} =>"
 """Before the short goals that a sentence comes to."""
 
+GIST_ONLY_SHARE = 0.5
+"""Share of explanations that end after their gist: the sentence says little more, and takes most of the positions."""
+
 SHORT_GOAL_SHARE = 0.5
 """Share of generated rollouts that are for a short goal instead of a sentence."""
 
 
 TEXT_WEIGHT, FACT_WEIGHT = 0.5, 3.0
-"""Weights of a word of plain text and of a bare fact (an answer about a state, the gist of an explanation). A word of
-an explanation's sentence has 1: most of those say nothing about the rollout, a fact says all."""
+"""Weights of a word of plain text and of a bare fact (an answer about a state, the gist of an explanation, a plan). A
+word of an explanation's sentence has 1: most of those say nothing about the rollout, a fact says all."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskShares:
     """How often each task is drawn; 0 leaves it out. Shares count sequences, not positions."""
 
-    generation: float = 0.4
+    generation: float = 0.36
     explanation: float = 0.2
     dynamics: float = 0.05
     consequence: float = 0.02
     description: float = 0.25
     text: float = 0.04
-    plan: float = 0.12
+    plan: float = 0.18
 
     def only(self, tasks) -> TaskShares:
         """Shares with which only `tasks` are drawn: those of the others are divided among them, in proportion."""
@@ -99,7 +103,7 @@ class Words:
 
     Attributes:
       document: rng -> a line of plain text.
-      describe: (rng, state (D,)) -> [(question, answer), ...] about a state.
+      describe: (rng, state (D,), state before or None) -> [(question, answer), ...] about a state and what is new in it.
       gist: (family code, goal array) -> the goal in a few words, said before the sentence of an explanation.
       plan: (family code, goal array) -> the short goals that it comes to, joined by " and ".
       sample_plan: rng -> (a wording of a random goal, its plan), from text alone.
@@ -196,7 +200,7 @@ class Batches:
             wording, plan = self.words.sample_plan(rng)
             answer = [*self.tokenizer.encode(plan), self.tokenizer.eos_id]
             prompt = plan_prompt(self.tokenizer, wording)[: self.length - len(answer)]
-            return RowSequence(self.width).text(prompt).text(answer, 1.0)
+            return RowSequence(self.width).text(prompt).text(answer, FACT_WEIGHT)
         i = int(rng.integers(len(self.lengths)))
         n = int(self.lengths[i])
         start = self._start(rng, task, n)
@@ -227,6 +231,8 @@ class Batches:
         prompt = self.explanation_prompts[int(rng.integers(len(self.explanation_prompts)))]
         out = RowSequence(self.width).text(prompt).rollout(states, actions, 1.0, 0.0)
         out = out.text(self.answer).text(self.gists[sentence], FACT_WEIGHT)
+        if self.gists[sentence] and rng.random() < GIST_ONLY_SHARE:
+            return out
         return out.text([*self.ids[sentence], self.tokenizer.eos_id], 1.0)
 
     def _description(self, rng, states, actions, sentence):
@@ -235,7 +241,7 @@ class Batches:
         start = max(0, t - int(rng.integers(1, 4))) if rng.random() < 0.5 else t
         out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode("now")])
         out = out.rollout(states[start : t + 1], actions[start:t], 0.0, 0.0)
-        for question, answer in self.words.describe(rng, states[t]):
+        for question, answer in self.words.describe(rng, states[t], states[t - 1] if start < t else None):
             out = out.text(self.encode(question)).text(self.encode(answer), FACT_WEIGHT)
         return out
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -122,7 +122,7 @@ def imagine(
     tests = np.asarray(goals.family)[goal_index], np.asarray(goals.array)[goal_index]
     while len(going := np.flatnonzero(~rollouts.terminated & (rollouts.length < horizon))):
         state = rollouts.observations[going, rollouts.length[going]]
-        step = writer.next_steps(going, state, satisfied, rounds)
+        step = next_steps([writer.plans[i] for i in going], state, satisfied, rounds)
         for part, out in writer.run(going, step, state, (tests[0][going], tests[1][going]), keys, rounds):
             for i, states, actions, length in zip(part, *out[:3]):
                 at = int(rollouts.length[i])
@@ -149,6 +149,20 @@ def imagine(
     return label(rollouts, goals)
 
 
+def next_steps(plans: Sequence[list[Step]], state: np.ndarray, satisfied: Callable, rounds: int) -> list[Step]:
+    """The first step of each plan that its state (N, D) does not satisfy; where all are satisfied, number `rounds`,
+    counted on from the start again.
+    """
+    out = [plan[rounds % len(plan)] for plan in plans]
+    for k in reversed(range(max(map(len, plans)))):
+        has = np.array([i for i, plan in enumerate(plans) if len(plan) > k])
+        family = np.array([plans[i][k].family for i in has], np.int32)
+        open_ = ~np.asarray(satisfied(family, np.array([plans[i][k].array for i in has]), state[has]))
+        for i in has[open_]:
+            out[i] = plans[i][k]
+    return out
+
+
 class _Rounds:
     """The model's part of `imagine`: prompts of all steps, and one round of generation."""
 
@@ -162,18 +176,6 @@ class _Rounds:
         full = min(batch, -(-len(goal_index) // 64) * 64)
         self.sizes = sorted({parallel.round_up(min(128, full)), parallel.round_up(full)})
         self.generate = Spread(generate_rollouts, params, self.sizes[0])
-
-    def next_steps(self, going, state, satisfied, rounds) -> list[Step]:
-        """For each rollout the first step of its plan that is not satisfied; if all are, one after the other."""
-        plans = [self.plans[i] for i in going]
-        out = [plan[rounds % len(plan)] for plan in plans]
-        for k in reversed(range(max(map(len, plans)))):
-            has = np.array([i for i, plan in enumerate(plans) if len(plan) > k])
-            family = np.array([plans[i][k].family for i in has], np.int32)
-            open_ = ~np.asarray(satisfied(family, np.array([plans[i][k].array for i in has]), state[has]))
-            for i in has[open_]:
-                out[i] = plans[i][k]
-        return out
 
     def run(self, going, step, state, goal, keys, rounds):
         """Yields (rollouts of the batch, what `generate_rollouts` gives) batch by batch."""

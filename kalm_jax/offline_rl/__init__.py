@@ -5,13 +5,15 @@ from kalm_jax.offline_rl.bc import BCConfig
 from kalm_jax.offline_rl.buffer import Buffer, make_buffer, one_to_one, sample
 from kalm_jax.offline_rl.combo import COMBOConfig
 from kalm_jax.offline_rl.cql import CQLConfig
+from kalm_jax.offline_rl.decision_transformer import DecisionTransformerConfig
 from kalm_jax.offline_rl.iql import IQLConfig
-from kalm_jax.offline_rl.learner import LEARNERS, Learner, make_learner
+from kalm_jax.offline_rl.learner import LEARNERS, Learner, grid, make_learner, sweepable
 from kalm_jax.offline_rl.networks import Batch, Spec
 from kalm_jax.offline_rl.presets import KALM_SETTINGS, every_end_terminal, kalm_learner
 from kalm_jax.offline_rl.stream import StreamBuffer, open_stream, write_stream
 from kalm_jax.offline_rl.td3bc import TD3BCConfig
 from kalm_jax.offline_rl.train import state_of, train
+from kalm_jax.offline_rl.windows import Windows, sample_windows
 
 __all__ = [
     "KALM_SETTINGS",
@@ -22,19 +24,24 @@ __all__ = [
     "Buffer",
     "COMBOConfig",
     "CQLConfig",
+    "DecisionTransformerConfig",
     "IQLConfig",
     "Learner",
     "Spec",
     "StreamBuffer",
     "TD3BCConfig",
+    "Windows",
     "every_end_terminal",
+    "grid",
     "kalm_learner",
     "make_buffer",
     "make_learner",
     "one_to_one",
     "open_stream",
     "sample",
+    "sample_windows",
     "state_of",
+    "sweepable",
     "train",
     "write_stream",
 ]

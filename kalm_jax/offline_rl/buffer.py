@@ -65,6 +65,8 @@ class Buffer:
       first, count: (S,) int32, where each source's units begin, and how many they are.
       share_end: (S,) float32, cumulative shares of a batch; the last is 1.
       family, array: (K,) and (K, 9) int32, what each goal's success test reads.
+      time: (M,) int32, steps of the rollout before this one. to_go: (M,) float32, rewards from this step to the
+        rollout's end. What learns from windows needs them (`windows.py`); None in a `StreamBuffer`.
       num_actions: number of discrete actions, 0 for continuous ones.
       relabel: how goals are exchanged, or None.
     """
@@ -86,6 +88,8 @@ class Buffer:
     share_end: jax.Array
     family: jax.Array
     array: jax.Array
+    time: jax.Array | None
+    to_go: jax.Array | None
     num_actions: int = dataclasses.field(metadata={"static": True})
     relabel: Relabel | None = dataclasses.field(metadata={"static": True})
 
@@ -198,6 +202,7 @@ def flatten(rollouts: Rollouts, first_row: int) -> dict[str, np.ndarray]:
     """The steps taken in `rollouts` as flat arrays; observation rows are counted from `first_row` on."""
     length = np.asarray(rollouts.length)
     step = rollouts.valid()
+    to_go = np.cumsum(np.where(step, rollouts.rewards, 0.0)[:, ::-1], axis=1, dtype=np.float64)[:, ::-1]
     seen = np.arange(rollouts.horizon + 1)[None] <= length[:, None]
     start = np.cumsum(length + 1) - (length + 1)
     time = np.broadcast_to(np.arange(rollouts.horizon), step.shape)
@@ -210,6 +215,8 @@ def flatten(rollouts: Rollouts, first_row: int) -> dict[str, np.ndarray]:
         "reward": np.asarray(rollouts.rewards, np.float32)[step],
         "terminal": (last & np.asarray(rollouts.terminated)[:, None])[step].astype(np.float32),
         "goal": np.broadcast_to(np.asarray(rollouts.goal)[:, None], step.shape)[step].astype(np.int32),
+        "time": time[step].astype(np.int32),
+        "to_go": to_go[step].astype(np.float32),
     }
 
 
@@ -243,26 +250,29 @@ def sample(buffer: Buffer, key, batch_size: int) -> Batch:
     """
     source = source_of_place(buffer, batch_size)
     draw_key, goal_key, wording_key = jax.random.split(key, 3)
-    index = _draw(buffer, draw_key, source)
+    index = draw_transitions(buffer, draw_key, source)
     row, goal = buffer.row[index], buffer.goal[index]
     observation, next_observation = buffer.observations[row], buffer.observations[row + 1]
     action, reward, terminal = buffer.action[index], buffer.reward[index], buffer.terminal[index]
     own = None
     if buffer.relabel is not None:
         other_key, swap_key = jax.random.split(goal_key)
-        other = buffer.goal[_draw(buffer, other_key, source)]
+        other = buffer.goal[draw_transitions(buffer, other_key, source)]
         judged = buffer.relabel.judge(buffer.family[other], buffer.array[other], observation, action, next_observation)
         swap = jax.random.uniform(swap_key, (batch_size,)) < buffer.relabel.share
         swap = swap & judged[2] & (other != goal)
         goal, own = jnp.where(swap, other, goal), 1.0 - swap
         reward, terminal = (jnp.where(swap, new, old).astype(old.dtype) for new, old in zip(judged, (reward, terminal)))
-    wording = draw_below(wording_key, buffer.wording_count[goal])
-    goal = buffer.wordings[buffer.wording_first[goal] + wording]
-    vector = buffer.goal_vectors[goal]
+    vector = buffer.goal_vectors[draw_wording(buffer, wording_key, goal)]
     return Batch(observation, vector, action, reward, next_observation, terminal, own)
 
 
-def _draw(buffer: Buffer, key, source):
+def draw_wording(buffer: Buffer, key, goal):
+    """(B,) goals that say the same as `goal` (B,) on its level, each wording equally likely."""
+    return buffer.wordings[buffer.wording_first[goal] + draw_below(key, buffer.wording_count[goal])]
+
+
+def draw_transitions(buffer: Buffer, key, source):
     """(B,) transitions, one from each place's source: a unit, then a transition of it."""
     unit_key, step_key = jax.random.split(key)
     unit = buffer.first[source] + draw_below(unit_key, buffer.count[source])

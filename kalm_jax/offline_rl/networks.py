@@ -26,6 +26,8 @@ class Spec:
       goal_mean, goal_std: (E,) float32 over the goal table.
       action_dim: number of discrete actions, or size A of a continuous action in [-1, 1].
       discrete: whether actions are indices.
+      returns: (3,) float32, mean and standard deviation of the rewards to go over the steps of the data set, and the
+        largest return of a rollout; None where the learner asks for no return.
     """
 
     observation_mean: jax.Array
@@ -34,6 +36,7 @@ class Spec:
     goal_std: jax.Array
     action_dim: int = dataclasses.field(metadata={"static": True})
     discrete: bool = dataclasses.field(metadata={"static": True})
+    returns: jax.Array | None = None
 
     @property
     def input_dim(self) -> int:

@@ -32,7 +32,7 @@ class SeedDevices:
         devices = np.array(devices).reshape(-1, 1, 1)
         self.seeds, self.size = seeds, math.ceil(seeds / devices.size) * devices.size
         self._mesh = Mesh(devices, parallel.AXES, axis_types=(AxisType.Auto,) * len(parallel.AXES))
-        take = np.minimum(np.arange(self.size), seeds - 1)
+        self._take = take = np.minimum(np.arange(self.size), seeds - 1)
         divided, everywhere = (NamedSharding(self._mesh, p) for p in (P(parallel.BATCH), P()))
         self._divide = jax.jit(lambda tree: jax.tree.map(lambda x: x[take], tree), out_shardings=divided)
         self._join = jax.jit(lambda tree: jax.tree.map(lambda x: x[:seeds], tree), out_shardings=everywhere)
@@ -54,20 +54,21 @@ class SeedDevices:
         """The inverse of `divided`."""
         return self._join(state)
 
-    def update(self, state, buffer, count, *, learner, batched: bool):
+    def update(self, state, buffer, count, settings, *, learner, batched: bool):
         """`train.update_many` of divided states: (states, metrics {name: (size,)} on the host)."""
-        state, metrics = _update(state, buffer, count, learner=learner, batched=batched, mesh=self._mesh)
+        settings = {name: x[self._take] for name, x in settings.items()}
+        settings = parallel.split_batch(self._mesh, settings)
+        state, metrics = _update(state, buffer, count, settings, learner=learner, batched=batched, mesh=self._mesh)
         return state, parallel.gather(metrics)
 
 
 @functools.partial(jax.jit, static_argnames=("learner", "batched", "mesh"), donate_argnames=("state",))
-def _update(state, buffer, count, *, learner, batched, mesh):
+def _update(state, buffer, count, settings, *, learner, batched, mesh):
     from kalm_jax.offline_rl.train import update_many
 
-    def mine(state, buffer, count):
-        return update_many(state, buffer, count, learner=learner, batched=batched)
+    def mine(state, buffer, count, settings):
+        return update_many(state, buffer, count, settings, learner=learner, batched=batched)
 
     split, whole = P(parallel.BATCH), P()
-    return jax.shard_map(mine, mesh=mesh, in_specs=(split, whole, whole), out_specs=(split, split), check_vma=False)(
-        state, buffer, count
-    )
+    specs = {"in_specs": (split, whole, whole, split), "out_specs": (split, split)}
+    return jax.shard_map(mine, mesh=mesh, check_vma=False, **specs)(state, buffer, count, settings)

@@ -129,6 +129,8 @@ def open_stream(folder: str | os.PathLike) -> StreamBuffer:
         arrays |= {k: jnp.asarray(v) for k, v in tables.items()}
     return StreamBuffer(
         **arrays,
+        time=None,
+        to_go=None,
         num_actions=header["num_actions"],
         relabel=None,
         mean=np.array(header["mean"]),
@@ -137,7 +139,7 @@ def open_stream(folder: str | os.PathLike) -> StreamBuffer:
     )
 
 
-def update_streamed(states, buffer: StreamBuffer, count, *, learner: Learner, batched: bool = False):
+def update_streamed(states, buffer: StreamBuffer, count, settings=None, *, learner: Learner, batched: bool = False):
     """`count` updates of stacked states (N, ...), as `train.update_many` makes them of a `Buffer`."""
     count, size = int(count), chunk_size(buffer, learner.config.batch_size, len(states.step))
     bits = np.array(jax.random.key_data(states.key))  # a copy: the states are donated while batches are still drawn
@@ -164,6 +166,7 @@ def update_streamed(states, buffer: StreamBuffer, count, *, learner: Learner, ba
                 batches,
                 buffer.goal_vectors,
                 np.int32(min(size, count - start)),
+                settings or {},
                 learner=learner,
                 batched=batched,
             )
@@ -230,10 +233,10 @@ def _on_host(x):
     return jax.device_put(x, jax.local_devices(backend="cpu")[0])
 
 
-def _step(state, batch: Batch, goal_vectors, learner: Learner):
+def _step(state, batch: Batch, goal_vectors, learner: Learner, settings=None):
     """One update of one seed, with the keys of `train.update_many`."""
     _, update_key = jax.random.split(jax.random.fold_in(state.key, state.step))
-    return learner.update(state, dataclasses.replace(batch, goal=goal_vectors[batch.goal]), update_key)
+    return learner.update(state, dataclasses.replace(batch, goal=goal_vectors[batch.goal]), update_key, settings)
 
 
 @functools.partial(jax.jit, static_argnames="learner")
@@ -244,28 +247,28 @@ def _zeros(states, batches, goal_vectors, *, learner):
 
 
 @functools.partial(jax.jit, static_argnames=("learner", "batched"), donate_argnames=("states", "totals"))
-def _update_chunk(states, totals, batches, goal_vectors, count, *, learner, batched):
+def _update_chunk(states, totals, batches, goal_vectors, count, settings, *, learner, batched):
     """`count` updates of states (N, ...) with batches (N, C, ...), and the sums (N,) of their metrics."""
 
-    def loop(advance, state, totals, batches, axis):
+    def loop(advance, state, totals, batches, settings, axis):
         def body(i, carry):
             state, totals = carry
             batch = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, axis, keepdims=False), batches)
-            state, metrics = advance(state, batch)
+            state, metrics = advance(state, batch, settings)
             return state, jax.tree.map(jnp.add, totals, metrics)
 
         return jax.lax.fori_loop(0, count, body, (state, totals))
 
-    def one(state, batch):
-        return _step(state, batch, goal_vectors, learner)
+    def one(state, batch, settings):
+        return _step(state, batch, goal_vectors, learner, settings)
 
     if not batched:
-        return jax.lax.map(lambda x: loop(one, *x, 0), (states, totals, batches))
+        return jax.lax.map(lambda x: loop(one, *x, 0), (states, totals, batches, settings))
     # One step for all seeds, as in `train.update_many`.
     axes = dataclasses.replace(jax.tree.map(lambda _: 0, states), step=None)
     num_seeds = states.step.shape[0]
-    advance = jax.vmap(one, in_axes=(axes, 0), out_axes=(axes, 0))
-    states, totals = loop(advance, dataclasses.replace(states, step=states.step[0]), totals, batches, 1)
+    advance = jax.vmap(one, in_axes=(axes, 0, 0), out_axes=(axes, 0))
+    states, totals = loop(advance, dataclasses.replace(states, step=states.step[0]), totals, batches, settings, 1)
     return dataclasses.replace(states, step=jnp.full((num_seeds,), states.step)), totals
 
 

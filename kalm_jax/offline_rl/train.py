@@ -1,7 +1,8 @@
 """The training loop of every offline-RL algorithm: batches drawn on the device, many updates per dispatch, many seeds.
 
 The key of an update is derived from (seed, step), so a run is a pure function of its seed: seeds trained together equal
-the same seeds alone, and a killed run continues to the same result (bit for bit with `threads` and `map`).
+the same seeds alone, and a killed run continues to the same result (bit for bit with `threads` and `map`). A sweep
+over settings batches like seeds: the swept numbers are arguments of the compiled program, all others its constants.
 
 Ways to train several seeds: `threads` dispatches every seed on its own, one dispatch per core at a time (a CPU uses two
 cores well for two independent computations, and badly for one small matrix product); `map` trains them one after the
@@ -15,15 +16,15 @@ import concurrent.futures
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kalm_jax.offline_rl.buffer import Buffer, sample
+from kalm_jax.offline_rl.buffer import Buffer
 from kalm_jax.offline_rl.checkpoint import Checkpoints
-from kalm_jax.offline_rl.learner import Learner
+from kalm_jax.offline_rl.learner import Learner, check_sweep, plain_config
 from kalm_jax.offline_rl.seed_devices import SeedDevices
 from kalm_jax.offline_rl.stream import StreamBuffer, update_streamed
 
@@ -36,6 +37,8 @@ def train(
     seeds: Sequence[int],
     num_updates: int,
     *,
+    sweep: Sequence[Mapping[str, float]] | None = None,
+    start: Callable | None = None,
     updates_per_call: int = 500,
     way: str | None = None,
     workers: int | None = None,
@@ -51,6 +54,10 @@ def train(
       buffer: what it learns from, on the device, or a `StreamBuffer` of files.
       seeds: different integers, one training run each.
       num_updates: updates of each seed.
+      sweep: settings that take the place of the learner's own, all naming the same ones (`grid` makes all
+        combinations); every seed is trained with each.
+      start: called as start(states) before the first update, answers with the states to train from, such as those whose
+        backbone is a language model (`decision_transformer.with_backbone`). A checkpoint does not know of it.
       updates_per_call: updates per dispatch, and the spacing of the curve.
       way: one of `WAYS`; None means `threads` on a CPU (of several processes `map`) and `vmap` on an accelerator.
       workers: dispatches at a time under `threads`; None means one per core.
@@ -61,13 +68,15 @@ def train(
       progress: called as progress(done, total, **metrics); `done` counts the updates of all seeds together.
 
     Returns:
-      state: the learner's state with a leading axis for the seeds; `state_of` takes one seed's.
-      curve: dicts with seed, update, metric, value: means over the updates since the row before.
+      state: the learner's state with a leading axis for the seeds, of a sweep for the seeds of its first setting, then
+        of the next and so on; `state_of` takes one.
+      curve: dicts with seed, update, metric, value, and the swept settings: means over the updates since the row
+        before.
 
     Raises:
       FloatingPointError: a loss is not finite; the last checkpoint is untouched.
-      ValueError: unknown way, repeated seeds, too few updates for COMBO, a checkpoint made with another learner, other
-        seeds or other data, or seeds that cannot be divided among devices.
+      ValueError: unknown way, repeated seeds, a setting that cannot be swept, too few updates for COMBO, a checkpoint
+        made with another learner, other seeds, another sweep or other data, or seeds that devices cannot divide.
     """
     several = jax.process_count() > 1
     way = way or ("vmap" if jax.default_backend() != "cpu" else "map" if several else "threads")
@@ -89,24 +98,29 @@ def train(
         spread = possible and (several or jax.default_backend() != "cpu")
     if (spread or several) and not possible:
         raise ValueError("seeds are divided among devices or processes with map or vmap, and of a buffer in memory")
-    devices = SeedDevices(len(seeds)) if spread else None
-    state, curve, done = init_states(learner, buffer, seeds), [], 0
-    fingerprint = _fingerprint(learner, buffer, seeds)
+    sweep = [{k: float(v) for k, v in setting.items()} for setting in sweep or ()]
+    if sweep:
+        check_sweep(learner, sweep)
+    runs = [{"seed": seed, **setting} for setting in sweep or ({},) for seed in seeds]
+    state, curve, done = init_states(learner, buffer, [run["seed"] for run in runs]), [], 0
+    state = state if start is None else start(state)
+    about = _fingerprint(learner, buffer, seeds) | ({"sweep": sweep} if sweep else {})
+    devices = SeedDevices(len(runs)) if spread else None
     if devices is not None:
         state, buffer = devices.everywhere(state), devices.everywhere(buffer)
     checkpoints = None
     if checkpoint_dir is not None:
-        checkpoints = Checkpoints(checkpoint_dir, fingerprint)
+        checkpoints = Checkpoints(checkpoint_dir, about)
         done, state, curve = checkpoints.restore(state)
         if done > num_updates:
             raise ValueError(f"{checkpoint_dir} holds {done} updates, more than the {num_updates} asked for: remove it")
-    groups = [[i] for i in range(len(seeds))] if way == "threads" else [list(range(len(seeds)))]
+    groups = [[i] for i in range(len(runs))] if way == "threads" else [list(range(len(runs)))]
     workers = min(len(groups), workers or _cores())
     try:
         while done < num_updates:
             stop = min(num_updates, (done // checkpoint_every + 1) * checkpoint_every)
-            run = _Segment(learner, buffer, seeds, way, devices, done, stop, updates_per_call, num_updates, progress)
-            state, rows = run(state, groups, workers)
+            segment = _Segment(learner, buffer, runs, way, devices, done, stop, updates_per_call, num_updates, progress)
+            state, rows = segment(state, groups, workers)
             curve, done = curve + rows, stop
             if checkpoints is not None:
                 checkpoints.save(done, state, curve)
@@ -118,7 +132,7 @@ def train(
 
 def init_states(learner: Learner, buffer: Buffer, seeds: Sequence[int]):
     """States before the first update, stacked over seeds."""
-    return _init(jnp.stack([jax.random.key(seed) for seed in seeds]), buffer.spec(), learner=learner)
+    return _init(jnp.stack([jax.random.key(seed) for seed in seeds]), learner.spec(buffer), learner=learner)
 
 
 @functools.partial(jax.jit, static_argnames="learner")
@@ -132,39 +146,38 @@ def state_of(state, index: int):
 
 
 @functools.partial(jax.jit, static_argnames=("learner", "batched"), donate_argnames=("state",))
-def update_many(state, buffer: Buffer, count, *, learner: Learner, batched: bool = False):
+def update_many(state, buffer: Buffer, count, settings=None, *, learner: Learner, batched: bool = False):
     """`count` updates of stacked states (S, ...): (states, metrics {name: (S,)}), the metrics' means.
 
     Args:
       count: () int32, an array so that a shorter last call is not compiled again.
+      settings: swept numbers of the configuration, {name: (S,)}.
       batched: the seeds are advanced together by `vmap`, not one after the other.
     """
+    settings = settings or {}
 
-    def step(state, batch_key):
-        sample_key, update_key = jax.random.split(batch_key)
-        return learner.update(state, sample(buffer, sample_key, learner.config.batch_size), update_key)
+    def step_one(state, settings):
+        sample_key, update_key = jax.random.split(jax.random.fold_in(state.key, state.step))
+        return learner.update(state, learner.sample(buffer, sample_key), update_key, settings)
 
-    def step_one(state):
-        return step(state, jax.random.fold_in(state.key, state.step))
-
-    def loop(advance, state):
-        metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(advance, state)[1])
+    def loop(advance, state, settings):
+        metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(advance, state, settings)[1])
 
         def body(_, carry):
             state, sums = carry
-            state, metrics = advance(state)
+            state, metrics = advance(state, settings)
             return state, jax.tree.map(jnp.add, sums, metrics)
 
         state, sums = jax.lax.fori_loop(0, count, body, (state, metrics))
         return state, jax.tree.map(lambda x: x / count, sums)
 
     if not batched:
-        return jax.lax.map(functools.partial(loop, step_one), state)
+        return jax.lax.map(lambda run: loop(step_one, *run), (state, settings))
     # One step for all seeds, not batched: a batched one would turn the delayed update into "compute both and select".
     axes = dataclasses.replace(jax.tree.map(lambda _: 0, state), step=None)
     num_seeds = state.step.shape[0]
-    advance = jax.vmap(step_one, in_axes=(axes,), out_axes=(axes, 0))
-    state, metrics = loop(advance, dataclasses.replace(state, step=state.step[0]))
+    advance = jax.vmap(step_one, in_axes=(axes, 0), out_axes=(axes, 0))
+    state, metrics = loop(advance, dataclasses.replace(state, step=state.step[0]), settings)
     return dataclasses.replace(state, step=jnp.full((num_seeds,), state.step)), metrics
 
 
@@ -179,14 +192,14 @@ def _join(states):
 
 
 class _Segment:
-    """The updates from `start` to `stop` of all seeds, one checkpoint to the next."""
+    """The updates from `start` to `stop` of all runs (seeds, and settings of a sweep), one checkpoint to the next."""
 
-    def __init__(self, learner, buffer, seeds, way, devices, start, stop, per_call, total, progress):
-        self.learner, self.buffer, self.seeds, self.way, self.devices = learner, buffer, seeds, way, devices
+    def __init__(self, learner, buffer, runs, way, devices, start, stop, per_call, total, progress):
+        self.learner, self.buffer, self.runs, self.way, self.devices = learner, buffer, runs, way, devices
         self.start, self.stop, self.per_call, self.total, self.progress = start, stop, per_call, total, progress
 
     def __call__(self, state, groups, workers):
-        """(state, curve rows) after the segment; at most `workers` groups of seeds are in flight at a time."""
+        """(state, curve rows) after the segment; at most `workers` groups of runs are in flight at a time."""
         if self.devices is None:
             states = [_take(state, np.array(group)) for group in groups]
         else:
@@ -199,7 +212,7 @@ class _Segment:
                 for i in sorted(waiting, key=lambda i: (at[i], i))[: workers - len(flying)]:
                     waiting.discard(i)
                     count = min(self.per_call - at[i] % self.per_call, self.stop - at[i])
-                    flying[pool.submit(self._call, states[i], count)] = (i, count)
+                    flying[pool.submit(self._call, states[i], count, groups[i])] = (i, count)
                 finished, _ = concurrent.futures.wait(flying, return_when=concurrent.futures.FIRST_COMPLETED)
                 for future in finished:
                     i, count = flying.pop(future)
@@ -209,15 +222,17 @@ class _Segment:
                     self._report(groups, at, metrics)
                     if at[i] < self.stop:
                         waiting.add(i)
-        order = {seed: i for i, seed in enumerate(self.seeds)}
-        rows.sort(key=lambda row: (row["update"], order[row["seed"]], row["metric"]))
-        return _join(states) if self.devices is None else self.devices.joined(states[0]), rows
+        rows.sort(key=lambda row: (row[0]["update"], row[1], row[0]["metric"]))
+        state = _join(states) if self.devices is None else self.devices.joined(states[0])
+        return state, [row for row, _ in rows]
 
-    def _call(self, state, count):
+    def _call(self, state, count, group):
         batched = self.way == "vmap"
         advance = update_streamed if isinstance(self.buffer, StreamBuffer) else update_many
         advance = advance if self.devices is None else self.devices.update
-        state, metrics = advance(state, self.buffer, np.int32(count), learner=self.learner, batched=batched)
+        names = [name for name in self.runs[0] if name != "seed"]
+        settings = {name: np.array([self.runs[i][name] for i in group], np.float32) for name in names}
+        state, metrics = advance(state, self.buffer, np.int32(count), settings, learner=self.learner, batched=batched)
         return jax.block_until_ready(state), jax.device_get(metrics)
 
     def _rows(self, group, update, metrics):
@@ -226,38 +241,34 @@ class _Segment:
             for i, value in zip(group, values):
                 if not np.isfinite(value):
                     raise FloatingPointError(
-                        f"{self.learner.name}, seed {self.seeds[i]}: {metric} is {value} before update {update}; "
+                        f"{self.learner.name}, {_label(self.runs[i])}: {metric} is {value} before update {update}; "
                         "lower the learning rate or look at the data"
                     )
-                rows.append({"seed": self.seeds[i], "update": update, "metric": metric, "value": float(value)})
+                rows.append(({**self.runs[i], "update": update, "metric": metric, "value": float(value)}, i))
         return rows
 
     def _report(self, groups, at, metrics):
         if self.progress is not None:
             done = sum(len(group) * n for group, n in zip(groups, at))
             values = {k: float(np.mean(v)) for k, v in metrics.items()}
-            self.progress(done, self.total * len(self.seeds), **values)
+            self.progress(done, self.total * len(self.runs), **values)
+
+
+def _label(run: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in run.items())
 
 
 def _fingerprint(learner: Learner, buffer: Buffer, seeds) -> dict:
     """What a checkpoint must agree with to be continued, as plain JSON values."""
-    config = {k: _plain(v) for k, v in dataclasses.asdict(learner.config).items()}
     shares = np.asarray(buffer.share_end).tolist()
     return {
         "algorithm": learner.name,
-        "config": config,
+        "config": plain_config(learner.config),
         "seeds": list(seeds),
         "transitions": len(buffer),
         "shares": shares,
         "sums": buffer.sums(),
     }
-
-
-def _plain(value):
-    """A setting as a JSON value: a function, such as COMBO's `terminal`, by its name."""
-    if callable(value):
-        return getattr(value, "__qualname__", type(value).__qualname__)
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _cores() -> int:

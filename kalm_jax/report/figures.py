@@ -19,10 +19,10 @@ ARM_COLOURS = {
     "offline": "#56B4E9",
     "kalm": "#D55E00",
     "oracle": "#009E73",
-    "llm_policy": "#CC79A7",
-    "decision_transformer": "#F0E442",
+    "words": "#CC79A7",
+    "plan": "#F0E442",
 }
-ARM_HATCHES = {"offline": "", "kalm": "///", "oracle": "...", "llm_policy": "xxx", "decision_transformer": "\\\\\\"}
+ARM_HATCHES = {"offline": "", "kalm": "///", "oracle": "...", "words": "xxx", "plan": "\\\\\\"}
 LEVEL_COLOURS = {"offline": "#999999", "rephrase": "#0072B2", "unseen_easy": "#E69F00", "unseen_hard": "#CC79A7"}
 GREY, PAPER_MARKER = "#444444", {"marker": "D", "color": "black", "linestyle": "none", "markersize": 6}
 

@@ -19,7 +19,7 @@ from kalm_jax.evaluation import difference_interval, summarise, wilson_interval
 FLOOR, CEILINGS = "random", ("lookahead", "expert")
 """Algorithms whose rows are the random floor, and the ceiling of one world or another."""
 REFERENCES = (FLOOR, *CEILINGS)
-ARM_ORDER = ("offline", "kalm", "oracle", "llm_policy", "decision_transformer")
+ARM_ORDER = ("offline", "kalm", "oracle", "words", "plan")
 LEVEL_NAMES = {
     "offline": "goals of the data",
     "rephrase": "rephrase",
@@ -33,7 +33,8 @@ ALGORITHM_NAMES = {
     "iql": "IQL",
     "awac": "AWAC",
     "combo": "COMBO",
-    "edac": "EDAC",
+    "decision_transformer": "DT",
+    "llm_policy": "language model",
     FLOOR: "random (floor)",
     "lookahead": "lookahead (ceiling)",
     "expert": "expert (ceiling)",

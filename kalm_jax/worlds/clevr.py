@@ -13,6 +13,7 @@ from kalm_jax.data.formats import read_rollouts
 from kalm_jax.data.recover import recover_goals
 from kalm_jax.envs import clevr, clevr_goals, corpus, language
 from kalm_jax.evaluation import lookahead_policy, make_episodes, random_policy
+from kalm_jax.evaluation.policies import behaviour_policy
 from kalm_jax.grounding.tasks import Words
 from kalm_jax.imagination import quality
 from kalm_jax.imagination.generate import label_rewards
@@ -141,13 +142,15 @@ WORLD = World(
     quality=quality_rows,
     explanation=quality.explanation_row,
     judge=clevr_goals.judge,
+    settings={},
     # Rephrased goals are the most, and take many pushes each.
     shares={"rephrase": 0.6, "unseen_easy": 0.2, "unseen_hard": 0.2, "prompts": 0.6},
     # TD3+BC answers with a point of the simplex, CQL and COMBO with softmax Q.
-    samples=("bc", "td3bc", "cql", "awac", "iql", "combo"),
+    samples=("bc", "td3bc", "cql", "awac", "iql", "combo", "decision_transformer"),
     simulator=clevr.ClevrSimulator,
     make_episodes=make_episodes,
     observe=clevr.observation_of,
+    behaviour_policy=behaviour_policy,
     random_policy=random_policy,
     ceiling_policy=lookahead_policy,
     ceiling="lookahead",

@@ -55,11 +55,14 @@ class World:
         `<kind>_transitions` for each kind of unrealistic ones.
       explanation: (texts, rollouts, goals, prompt) -> a row of counts: prompt, rollouts, correct, exact.
       judge: for relabelled goals, see `offline_rl.buffer.Relabel`; None where a single step cannot be judged.
+      settings: learner -> settings of its configuration that suit the world better than the default.
       shares: part -> relative share of the imagined half of a batch.
       samples: learners whose policy here is a distribution, so that it can be sampled as well as greedy.
       simulator: opens what plays episodes; a context manager.
       make_episodes: (level, number, seed) -> test episodes.
       observe: the simulator's states (N, S) -> observations (N, D).
+      behaviour_policy: (simulator, seed) -> a policy that reaches goals of every level as the real data do; it records
+        real rollouts of the novel goals for the arm "oracle".
       random_policy: seed -> the floor. ceiling_policy: (simulator, seed) -> the ceiling. ceiling: its name.
       terms: how the report speaks of the world. show: (real, imagined) -> fields of `ReportData` with rollouts in
         pictures; both are (rollouts, goals), `imagined` those of the level "rephrase" with their starts (N, ...) third.
@@ -92,11 +95,13 @@ class World:
     quality: Callable[[Rollouts, GoalTable, Rollouts], list[dict]]
     explanation: Callable[..., dict]
     judge: Callable | None
+    settings: Mapping[str, Mapping]
     shares: Mapping[str, float]
     samples: tuple[str, ...]
     simulator: Callable[[], AbstractContextManager[Simulator]]
     make_episodes: Callable[[str, int, int], Episodes]
     observe: Callable[[np.ndarray], np.ndarray]
+    behaviour_policy: Callable[[Simulator, int], Policy]
     random_policy: Callable[[int], Policy]
     ceiling_policy: Callable[[Simulator, int], Policy]
     ceiling: str

@@ -1,0 +1,126 @@
+"""The grounded language model acting in the simulator, in a goal's own words or by its own plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+
+from kalm_jax.evaluation.episodes import Episodes
+from kalm_jax.grounding.act import draw, read, read_on
+from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.grounding.rows import RowSequence, align_right
+from kalm_jax.grounding.tasks import goal_prompt
+from kalm_jax.imagination.generate import Step, next_steps
+from kalm_jax.llm.tokenizer import Tokenizer
+
+BATCH = 128
+"""Episodes per call of the model; all but the last call are full, and that one is filled up."""
+
+
+class WordsPolicy:
+    """Acts on the goal's own words and everything since the episode's start, with a key-value cache.
+
+    Every `window` steps it forgets the steps and goes on from the words and the state, as a model that was trained on
+    windows of rollouts must.
+    """
+
+    def __init__(
+        self, grounded: tuple[GroundedModel, dict, Tokenizer], seed: int, temperature: float, window: int, observe
+    ):
+        """`grounded`: see `load_grounded`; `temperature` 0 is greedy; `observe`: see `evaluation.learner_policy`."""
+        (self.model, self.params, self.tokenizer), self.temperature = grounded, temperature
+        self.key, self.window, self.observe = jax.random.key(seed), window, observe
+        self._readings, self._actions = [], None
+
+    def __call__(self, episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
+        """Actions of all episodes, see `evaluation.policies`; a row's do not hang on the others."""
+        observation = np.asarray(self.observe(states), np.float32)
+        if step == 0:
+            texts = [episodes.goals.text[g] for g in episodes.goal]
+            self._prompts = [goal_prompt(self.tokenizer, text) for text in texts]
+            self._length = -(-(max(map(len, self._prompts)) + 1) // 8) * 8
+            self._keys = jax.random.split(self.key, len(texts))
+        places = [_filled(np.arange(i, min(i + BATCH, len(states)))) for i in range(0, len(states), BATCH)]
+        for i, place in enumerate(places):
+            if step % self.window == 0:
+                rows = [RowSequence(self.model.spec.width).text(self._prompts[j]).state(observation[j]) for j in place]
+                rows = align_right(rows, self._length, self.model.spec.width)
+                reading = read(self.params, rows, model=self.model, steps=self.window - 1)
+                self._readings = [*self._readings[:i], reading]
+            else:
+                before = (self._readings[i], self._actions[place], observation[place])
+                self._readings[i] = read_on(self.params, *before, model=self.model)
+        drawn = [
+            draw(self.params, reading, self._keys[place], step, self.temperature, model=self.model)
+            for reading, place in zip(self._readings, places, strict=True)
+        ]
+        self._actions = np.concatenate([np.asarray(x) for x in drawn])[: len(states)]
+        return self._actions
+
+
+class PlanPolicy:
+    """Acts on the short goals that the model itself took the words to come to, one after the other.
+
+    At each step an episode goes for the first short goal that its state does not satisfy, and reads what it did for it,
+    at most the last `patience` steps. Episodes change goals at different times, so nothing is cached.
+    """
+
+    def __init__(
+        self,
+        grounded: tuple[GroundedModel, dict, Tokenizer],
+        plans: Sequence[list[Step]],
+        satisfied: Callable,
+        seed: int,
+        temperature: float,
+        patience: int,
+        observe: Callable,
+    ):
+        """`plans`: of every goal of the episodes, see `write_plans`; `satisfied`: see `imagine`; others as above."""
+        (self.model, self.params, self.tokenizer), self.temperature = grounded, temperature
+        self.plans, self.satisfied, self.patience, self.observe = plans, satisfied, patience, observe
+        self.key = jax.random.key(seed)
+        longest = max(len(goal_prompt(self.tokenizer, text)) for text in {s.text for plan in plans for s in plan})
+        self._length = -(-(longest + 2 * patience - 1) // 8) * 8
+
+    def __call__(self, episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
+        """Actions of the active episodes, 0 for the others; see `evaluation.policies`."""
+        observation = np.asarray(self.observe(states), np.float32)
+        n = len(observation)
+        if step == 0:
+            self._keys = jax.random.split(self.key, n)
+            self._going: list[Step | None] = [None] * n
+            self._since = np.zeros(n, np.int64)
+            self._seen, self._done = [], []
+        self._seen.append(observation)
+        here = np.flatnonzero(active)
+        wanted = next_steps([self.plans[episodes.goal[i]] for i in here], observation[here], self.satisfied, 0)
+        rows = []
+        for i, goal in zip(here, wanted, strict=True):
+            if goal != self._going[i] or step - self._since[i] >= self.patience:
+                self._going[i], self._since[i] = goal, step
+            past = range(self._since[i], step)
+            row = RowSequence(self.model.spec.width).text(goal_prompt(self.tokenizer, goal.text))
+            states_ = np.stack([self._seen[t][i] for t in (*past, step)])
+            actions = np.array([self._done[t][i] for t in past]).reshape(len(past), *self._shape)
+            rows.append(row.rollout(states_, actions, 0.0, 0.0))
+        out = np.zeros((n, *self._shape), np.float32 if self._shape else np.int32)
+        for first in range(0, len(here), BATCH):
+            place = _filled(np.arange(first, min(first + BATCH, len(here))))
+            aligned = align_right([rows[j] for j in place], self._length, self.model.spec.width)
+            reading = read(self.params, aligned, model=self.model, steps=0)
+            drawn = draw(self.params, reading, self._keys[here[place]], step, self.temperature, model=self.model)
+            out[here[place]] = np.asarray(drawn)
+        self._done.append(out)
+        return out
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """Of one action."""
+        return () if self.model.spec.num_actions else (self.model.spec.action_dim,)
+
+
+def _filled(place: np.ndarray) -> np.ndarray:
+    """`BATCH` places, the last one repeated, so that one compiled program serves all."""
+    return np.append(place, np.full(BATCH - len(place), place[-1]))
