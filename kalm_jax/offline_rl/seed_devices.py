@@ -35,7 +35,7 @@ class SeedDevices:
         devices = np.array(devices).reshape(-1, 1, 1)
         self.seeds, self.size = seeds, math.ceil(seeds / devices.size) * devices.size
         self._mesh = Mesh(devices, parallel.AXES, axis_types=(AxisType.Auto,) * len(parallel.AXES))
-        self._take = take = np.minimum(np.arange(self.size), seeds - 1)
+        take = np.minimum(np.arange(self.size), seeds - 1)
         divided, everywhere = (NamedSharding(self._mesh, p) for p in (P(parallel.BATCH), P()))
         self._divide = jax.jit(lambda tree: jax.tree.map(lambda x: x[take], tree), out_shardings=divided)
         self._join = jax.jit(lambda tree: jax.tree.map(lambda x: x[:seeds], tree), out_shardings=everywhere)
