@@ -2,10 +2,12 @@ r"""How fast the parts run: `python -m experiments.throughput --suite=offline_rl
 
 Suites: offline_rl, updates of every learner at KALM's shapes, beside d3rlpy where that is installed; env, pushes in
 CLEVR-Robot beside MuJoCo alone; llm_train, grounding with packed rows beside padded ones; llm_decode, imagined numbers
-with a cache beside none; memory, bytes per device of a 7B model's training step, by compilation for simulated devices
-(exits with 1 where more is needed than BUILD.md promises). Everything is pinned to one core and counted per second of
-process CPU time, so that other jobs on the machine disturb little; on an accelerator it is wall time. `--output` keeps
-the figures as JSON, and `--compare` sets them beside an earlier file and exits with 1 where ours got slower.
+with a cache beside none; memory, bytes per device of a 7B model's training step, compiled for simulated devices (exits
+with 1 where more is needed than BUILD.md promises).
+
+Everything is pinned to one core and counted per second of process CPU time, so that other jobs on the machine disturb
+little; on an accelerator it is wall time. `--output` keeps the figures as JSON, and `--compare` sets them beside an
+earlier file and exits with 1 where ours got slower.
 """
 
 import json
@@ -77,10 +79,11 @@ def main(argv):
 
     import jax
 
-    from kalm_jax.throughput import SUITES, measure
+    from kalm_jax import throughput
+    from kalm_jax.throughput import measure
 
     jax.config.update("jax_enable_compilation_cache", False)  # the first call shall show what compiling costs
-    suite = importlib.import_module(SUITES[FLAGS.suite])
+    suite = importlib.import_module(throughput.SUITES[FLAGS.suite])
     if FLAGS.suite == "memory":
         measure_memory(suite)
         return

@@ -12,16 +12,19 @@ import numpy as np
 
 from kalm_jax import parallel
 from kalm_jax.data import Rollouts, make_goal_table
+from kalm_jax.evaluation.episodes import Episodes
+from kalm_jax.evaluation.language_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding import decode, train
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.rows import RowSequence, align_right
 from kalm_jax.grounding.tasks import Batches, TaskShares, Words
+from kalm_jax.imagination.generate import Step
 from kalm_jax.llm import lora
 from kalm_jax.llm.folder import BUILTIN
 from kalm_jax.llm.lora import LoraConfig
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig, unstack_layers
-from kalm_jax.offline_rl import make_buffer, make_learner
+from kalm_jax.offline_rl import grid, make_buffer, make_learner
 from kalm_jax.offline_rl import train as learn
 from kalm_jax.run_folder import RunFolder
 
@@ -77,12 +80,27 @@ def never(family, goal, state, action, next_state):
     return state[:, 0] > 1e9
 
 
+def decoder():
+    """The untrained model as it decodes (layers on their own), its parameters and its tokenizer."""
+    model, params, _ = problem()
+    model = GroundedModel(LlamaConfig(**{**vars(model.config), "scan_layers": False}), model.spec)
+    return model, {**params, "llm": unstack_layers(params["llm"])}, load_tokenizer(BUILTIN)
+
+
+def acted() -> dict:
+    """What the untrained model does in three given states of three episodes, in their words and by plans."""
+    states = np.random.default_rng(4).normal(size=(3, 3, 3)).astype(np.float32)
+    episodes = Episodes(states[0], np.array([0, 1, 0], np.int32), GOALS)
+    plans = [[Step(text, 0, (i,))] for i, text in enumerate(TEXTS)]
+    by_words = WordsPolicy(decoder(), 0, 1.0, 3, np.asarray)
+    by_plan = PlanPolicy(decoder(), plans, lambda family, goal, state: state[:, 0] > 1e9, 0, 1.0, 2, np.asarray)
+    policies, active = {"words": by_words, "plan": by_plan}, np.ones(3, bool)
+    return {name: np.stack([p(episodes, states[t], active, t) for t in range(3)]) for name, p in policies.items()}
+
+
 def decoded() -> dict:
     """What the untrained model decodes: rollouts, words and goal vectors."""
-    model, params, _ = problem()
-    words = load_tokenizer(BUILTIN)
-    model = GroundedModel(LlamaConfig(**{**vars(model.config), "scan_layers": False}), model.spec)
-    params = {**params, "llm": unstack_layers(params["llm"])}
+    model, params, words = decoder()
     first = np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32)
     prompts = align_right([RowSequence(3).text([1, 5 + i]).state(s) for i, s in enumerate(first)], 4, 3)
     zeros = np.zeros((8, 1), np.int32)
@@ -118,12 +136,12 @@ def flat(tree) -> dict:
 
 
 def learned(folder) -> dict:
-    """Behaviour cloning of three seeds, continued from its checkpoint: states and losses."""
-    learner = make_learner("bc", hidden=(8,), batch_size=8)
-    goals = GOALS.with_vector(np.eye(2, dtype=np.float32))
+    """Behaviour cloning of three seeds with two settings, continued from its checkpoint: states and losses."""
+    learner, options = make_learner("bc", hidden=(8,), batch_size=8), {"updates_per_call": 4, "way": "map"}
+    goals, sweep = GOALS.with_vector(np.eye(2, dtype=np.float32)), grid(learning_rate=(1e-3, 1e-2))
     buffer = make_buffer([(rollouts(), 1.0)], goals, 3)
     for updates in (4, 8):
-        state, curve = learn(learner, buffer, [3, 4, 5], updates, updates_per_call=4, checkpoint_dir=folder, way="map")
+        state, curve = learn(learner, buffer, [3, 4, 5], updates, sweep=sweep, checkpoint_dir=folder, **options)
     state = jax.tree.map(np.asarray, dataclasses.replace(state, key=jax.random.key_data(state.key)))
     return {f"learned{k}": v for k, v in flat(state).items()} | {"curve": np.array([row["value"] for row in curve])}
 
@@ -154,6 +172,8 @@ def main(output, devices, mesh, parts, hosts=""):
     found["share"], found["compiled"] = np.array(seen), np.array(step._cache_size())
     if "decode" in parts:
         found |= decoded()
+    if "act" in parts:
+        found |= acted()
     if "learn" in parts:
         found |= learned(output.parent / "learned")
     if "stages" in parts:

@@ -57,7 +57,7 @@ def read_whole(grounded, text, states, actions):
     model, params, tokenizer = grounded
     row = RowSequence(2).text(goal_prompt(tokenizer, text)).rollout(np.stack(states), np.array(actions), 0.0, 0.0)
     reading = read(params, align_right([row], 64, 2), model=model, steps=0)
-    return np.asarray(draw(params, reading, jax.random.split(jax.random.key(0), 1), 0, 0.0, model=model))[0]
+    return np.asarray(draw(params, jax.random.split(jax.random.key(0), 1), reading, 0, 0.0, model=model))[0]
 
 
 def states_of(steps):

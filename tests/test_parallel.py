@@ -84,7 +84,7 @@ def two_processes(tmp_path_factory):
     with socket.socket() as s:
         s.bind(("localhost", 0))
         port = s.getsockname()[1]
-    parts = "full,resumed,learn,stages"
+    parts = "full,resumed,act,learn,stages"
     jobs = [run_job(folder / "out.npz", 1, "fsdp:2", parts, f"localhost:{port},2,{i}") for i in range(2)]
     assert [job.wait() for job in jobs] == [0, 0]
     return dict(np.load(folder / "out.npz")), folder
@@ -92,6 +92,12 @@ def two_processes(tmp_path_factory):
 
 def test_grounding_in_two_processes_is_grounding_in_one(two_processes, one_device):
     agrees(two_processes[0], "full", *parallel_job.ground(None))
+
+
+def test_acting_in_two_processes_is_acting_in_one(two_processes, one_device):
+    for name, actions in parallel_job.acted().items():
+        np.testing.assert_array_equal(two_processes[0][name], actions, err_msg=name)
+        assert len(np.unique(actions)) > 1
 
 
 def test_learning_in_two_processes_is_learning_in_one(two_processes, tmp_path):

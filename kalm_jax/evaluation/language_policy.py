@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
+from kalm_jax import parallel
 from kalm_jax.evaluation.episodes import Episodes
 from kalm_jax.grounding.act import draw, read, read_on
+from kalm_jax.grounding.decode import Spread
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
@@ -16,7 +18,7 @@ from kalm_jax.imagination.generate import Step, next_steps
 from kalm_jax.llm.tokenizer import Tokenizer
 
 BATCH = 128
-"""Episodes per call of the model; all but the last call are full, and that one is filled up."""
+"""Episodes per call of the model, or a few more so that the devices divide them; the last call is filled up."""
 
 
 class WordsPolicy:
@@ -30,7 +32,8 @@ class WordsPolicy:
         self, grounded: tuple[GroundedModel, dict, Tokenizer], seed: int, temperature: float, window: int, observe
     ):
         """`grounded`: see `load_grounded`; `temperature` 0 is greedy; `observe`: see `evaluation.learner_policy`."""
-        (self.model, self.params, self.tokenizer), self.temperature = grounded, temperature
+        (self.model, params, self.tokenizer), self.temperature = grounded, temperature
+        self._read, self._draw, self._read_on = _spread(params)
         self.key, self.window, self.observe = jax.random.key(seed), window, observe
         self._readings, self._actions = [], None
 
@@ -42,21 +45,21 @@ class WordsPolicy:
             self._prompts = [goal_prompt(self.tokenizer, text) for text in texts]
             self._length = -(-(max(map(len, self._prompts)) + 1) // 8) * 8
             self._keys = jax.random.split(self.key, len(texts))
-        places = [_filled(np.arange(i, min(i + BATCH, len(states)))) for i in range(0, len(states), BATCH)]
+        places = _places(len(states), self._read.batch)
         for i, place in enumerate(places):
             if step % self.window == 0:
                 rows = [RowSequence(self.model.spec.width).text(self._prompts[j]).state(observation[j]) for j in place]
                 rows = align_right(rows, self._length, self.model.spec.width)
-                reading = read(self.params, rows, model=self.model, steps=self.window - 1)
+                reading = self._read.on_devices((rows,), model=self.model, steps=self.window - 1)
                 self._readings = [*self._readings[:i], reading]
             else:
-                before = (self._readings[i], self._actions[place], observation[place])
-                self._readings[i] = read_on(self.params, *before, model=self.model)
+                led = (self._actions[place], observation[place])
+                self._readings[i] = self._read_on.on_devices(led, self._readings[i], model=self.model)
         drawn = [
-            draw(self.params, reading, self._keys[place], step, self.temperature, model=self.model)
+            self._draw((self._keys[place],), reading, step, self.temperature, model=self.model)
             for reading, place in zip(self._readings, places, strict=True)
         ]
-        self._actions = np.concatenate([np.asarray(x) for x in drawn])[: len(states)]
+        self._actions = np.concatenate(drawn)[: len(states)]
         return self._actions
 
 
@@ -78,7 +81,8 @@ class PlanPolicy:
         observe: Callable,
     ):
         """`plans`: of every goal of the episodes, see `write_plans`; `satisfied`: see `imagine`; others as above."""
-        (self.model, self.params, self.tokenizer), self.temperature = grounded, temperature
+        (self.model, params, self.tokenizer), self.temperature = grounded, temperature
+        self._read, self._draw, _ = _spread(params)
         self.plans, self.satisfied, self.patience, self.observe = plans, satisfied, patience, observe
         self.key = jax.random.key(seed)
         longest = max(len(goal_prompt(self.tokenizer, text)) for text in {s.text for plan in plans for s in plan})
@@ -106,12 +110,10 @@ class PlanPolicy:
             actions = np.array([self._done[t][i] for t in past]).reshape(len(past), *self._shape)
             rows.append(row.rollout(states_, actions, 0.0, 0.0))
         out = np.zeros((n, *self._shape), np.float32 if self._shape else np.int32)
-        for first in range(0, len(here), BATCH):
-            place = _filled(np.arange(first, min(first + BATCH, len(here))))
+        for place in _places(len(here), self._read.batch):
             aligned = align_right([rows[j] for j in place], self._length, self.model.spec.width)
-            reading = read(self.params, aligned, model=self.model, steps=0)
-            drawn = draw(self.params, reading, self._keys[here[place]], step, self.temperature, model=self.model)
-            out[here[place]] = np.asarray(drawn)
+            reading = self._read.on_devices((aligned,), model=self.model, steps=0)
+            out[here[place]] = self._draw((self._keys[here[place]],), reading, step, self.temperature, model=self.model)
         self._done.append(out)
         return out
 
@@ -121,6 +123,12 @@ class PlanPolicy:
         return () if self.model.spec.num_actions else (self.model.spec.action_dim,)
 
 
-def _filled(place: np.ndarray) -> np.ndarray:
-    """`BATCH` places, the last one repeated, so that one compiled program serves all."""
-    return np.append(place, np.full(BATCH - len(place), place[-1]))
+def _spread(params) -> tuple[Spread, Spread, Spread]:
+    """`read`, `draw` and `read_on` on the mesh, with the same parameters there."""
+    params = parallel.shard(parallel.make_mesh(parallel.round_up(BATCH)), params)
+    return Spread(read, params, BATCH), Spread(draw, params, BATCH), Spread(read_on, params, BATCH)
+
+
+def _places(count: int, size: int) -> list[np.ndarray]:
+    """0 to `count` - 1 in parts of `size`; the last place is repeated, so that one compiled program serves all."""
+    return [np.minimum(np.arange(i, i + size), count - 1) for i in range(0, count, size)]

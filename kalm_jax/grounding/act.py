@@ -1,5 +1,6 @@
 """The grounded language model as a policy: a_t from the words and s_0, a_0, ..., s_t, the states those of a simulator.
 
+Arguments stand in the order of `decode.Spread`: arrays with an entry for each episode, then the others.
 Letters: B episodes, S slots of the cache, W width of the model, D numbers of a state, A of an action.
 """
 
@@ -43,14 +44,14 @@ def read(params, rows: Rows, *, model: GroundedModel, steps: int) -> Reading:
 
 
 @functools.partial(jax.jit, static_argnames="model")
-def draw(params, reading: Reading, keys, step, temperature, *, model: GroundedModel):
+def draw(params, keys, reading: Reading, step, temperature, *, model: GroundedModel):
     """Actions (B,) int32 or (B, A); `keys` (B,), one per episode, `temperature` 0 is greedy."""
     apply = functools.partial(model.apply, {"params": params})
     return draw_action(model, apply, reading.hidden, keys, step, temperature)
 
 
 @functools.partial(jax.jit, static_argnames="model", donate_argnames="reading")
-def read_on(params, reading: Reading, action, state, *, model: GroundedModel) -> Reading:
+def read_on(params, action, state, reading: Reading, *, model: GroundedModel) -> Reading:
     """Reads actions (B,) or (B, A) and the raw states (B, D) that they led to."""
     apply, batch = functools.partial(model.apply, {"params": params}), state.shape[0]
     discrete = bool(model.spec.num_actions)

@@ -204,10 +204,13 @@ class Spread:
         self._params = parallel.shard(self._mesh, params)
 
     def __call__(self, arrays: tuple, *rest, **static):
-        """`arrays` are split along their first axis; `rest` are numbers."""
+        """`arrays` are split along their first axis; `rest` are numbers, or what `on_devices` answered."""
+        return parallel.gather(self.on_devices(arrays, *rest, **static))
+
+    def on_devices(self, arrays: tuple, *rest, **static):
+        """The same, with the answer left on the devices."""
         with jax.set_mesh(self._mesh):
-            out = self._function(self._params, *parallel.split_batch(self._mesh, arrays), *rest, **static)
-        return parallel.gather(out)
+            return self._function(self._params, *parallel.split_batch(self._mesh, arrays), *rest, **static)
 
 
 def encode_goals(

@@ -1,4 +1,4 @@
-"""Numeric positions per second of imagined rollouts: with the key-value cache, and by reading all again each time.
+"""Numeric positions per second of imagined rollouts: with the key-value cache, and by reading everything again.
 
 A position is a state or an action. Both contestants have 64 rows of a prompt of 40 words and a first state, with room
 for 50 actions and 50 states, and a model of 4 layers of 256. Without a cache each position costs one pass over all of
