@@ -34,7 +34,7 @@ class GroundConfig:
     """
 
     llm: str = ""
-    steps: int = 4000
+    steps: int = 4400
     rows: int = 12
     row_length: int = 128
     learning_rate: float = 3e-3
@@ -47,7 +47,7 @@ class GroundConfig:
     gaussian_actions: bool = False
     hidden: int = 512
     window: int = 0
-    reading: int = 500
+    reading: int = 600
 
 
 @dataclasses.dataclass(frozen=True)

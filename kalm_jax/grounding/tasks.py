@@ -65,10 +65,10 @@ class TaskShares:
     """How often each task is drawn; 0 leaves it out. Shares count sequences, not positions."""
 
     generation: float = 0.38
-    explanation: float = 0.2
+    explanation: float = 0.32
     dynamics: float = 0.05
     consequence: float = 0.02
-    description: float = 0.33
+    description: float = 0.2
     text: float = 0.02
     plan: float = 0.05
 
