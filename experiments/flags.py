@@ -6,7 +6,10 @@ import sys
 
 from absl import app, flags, logging
 
+from experiments import device_flags
+
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(device_flags)
 flags.DEFINE_list(
     "algo",
     ["td3bc"],
@@ -205,9 +208,9 @@ def run(argv, world, config):
         raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
     logging.set_verbosity(logging.WARNING)
     config = config()
-    from kalm_jax import parallel, pipeline
+    from kalm_jax import pipeline
 
-    parallel.start()
+    device_flags.start()
     output = FLAGS.output or f"runs/{world}-{FLAGS.preset}"
     try:
         pipeline.run(output, config, command=" ".join([f"python -m experiments.{world}", *sys.argv[1:]]))

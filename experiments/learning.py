@@ -12,7 +12,10 @@ import sys
 
 from absl import app, flags, logging
 
+from experiments import device_flags
+
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(device_flags)
 flags.DEFINE_list("envs", None, "Environments, comma-separated. Default: Pendulum, Reacher, Meta-world's reach.")
 flags.DEFINE_list(
     "algo", ["bc", "td3bc", "cql", "awac", "iql", "combo", "decision_transformer"], "Learners, comma-separated."
@@ -32,9 +35,7 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
     logging.set_verbosity(logging.WARNING)
-    from kalm_jax import parallel
-
-    parallel.start()
+    device_flags.start()
     from kalm_jax import learning, offline
 
     numbers = {name: FLAGS[name].value for name in ("seeds", "seed", "updates", "evaluations", "episodes")}

@@ -11,7 +11,10 @@ import sys
 
 from absl import app, flags, logging
 
+from experiments import device_flags
+
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(device_flags)
 flags.DEFINE_string("env", None, "Gymnasium id, such as Pendulum-v1; module:Id-v0 imports the module.", required=True)
 flags.DEFINE_string("data", None, "Rollouts: a file, minari:ID or a folder of Minari's.", required=True)
 flags.DEFINE_list("algo", ["td3bc"], "Offline RL learners, comma-separated.")
@@ -33,9 +36,8 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
     logging.set_verbosity(logging.WARNING)
-    from kalm_jax import parallel
 
-    parallel.start()
+    device_flags.start()
     from kalm_jax import offline
 
     try:

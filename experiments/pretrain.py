@@ -14,7 +14,10 @@ import pathlib
 
 from absl import app, flags, logging
 
+from experiments import device_flags
+
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(device_flags)
 flags.DEFINE_string("output", None, "Folder for the model and its checkpoints.", required=True)
 flags.DEFINE_integer("steps", 4500, "Updates.", lower_bound=1)
 flags.DEFINE_integer("rows", 16, "Rows per batch.", lower_bound=1)
@@ -31,13 +34,13 @@ flags.DEFINE_integer("layers", 4, "Layers of the model.", lower_bound=1)
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
-    from kalm_jax import parallel
 
     logging.set_verbosity(logging.WARNING)
-    parallel.start()
+    device_flags.start()
     import jax
     import numpy as np
 
+    from kalm_jax import parallel
     from kalm_jax.envs import corpus
     from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
     from kalm_jax.grounding.tasks import Batches, TaskShares, Words
@@ -48,11 +51,10 @@ def main(argv):
     from kalm_jax.progress import Progress
 
     output = pathlib.Path(FLAGS.output)
-    if (output / "tokenizer.json").exists():
-        tokenizer = load_tokenizer(output)
-    else:
-        tokenizer = train_tokenizer(corpus.tokenizer_corpus(FLAGS.seed, 50_000), FLAGS.vocab_size)
-        tokenizer.save(output)
+    if parallel.is_writer() and not (output / "tokenizer.json").exists():
+        train_tokenizer(corpus.tokenizer_corpus(FLAGS.seed, 50_000), FLAGS.vocab_size).save(output)
+    parallel.agree(0)  # the other processes wait for the tokenizer
+    tokenizer = load_tokenizer(output)
     config = LlamaConfig(
         vocab_size=tokenizer.vocab_size,
         width=FLAGS.width,
@@ -70,11 +72,14 @@ def main(argv):
     train = TrainConfig(FLAGS.steps, learning_rate=FLAGS.learning_rate, muon=FLAGS.muon, checkpoint_every=500)
     names = ("rows", "row_length", "seed", "steps", "learning_rate", "muon", "plan_share")
     settings = {"model": dataclasses.asdict(config), **{name: FLAGS[name].value for name in names}}
-    _check_same(output / "pretraining.json", settings)
+    if parallel.is_writer():
+        _check_same(output / "pretraining.json", settings)
     with Progress("pretrain", train.steps) as progress:
         params, curve = fit(
             model, init_params(model, jax.random.key(FLAGS.seed)), batches, train, output, progress.update
         )
+    if not parallel.is_writer():
+        return
     save_model(output, config, params["llm"], tokenizer, dtype=np.float16)
     print(f"{output}: text loss {curve[-1]['text_loss']:.3f} nats per token after {train.steps} updates")
 

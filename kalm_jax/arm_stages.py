@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 
+from kalm_jax import parallel
 from kalm_jax.config import LLM_POLICY, PipelineConfig
 from kalm_jax.data import LEVELS, concatenate
 from kalm_jax.data.formats import write_rollouts
@@ -91,8 +92,9 @@ def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
                         found += result_rows(world, result, episodes, LLM_POLICY, arm, seed, choice)
                         played += 1
                         progress.update(played)
-        write_results_csv(folder / "results.csv", found)
+        if parallel.is_writer():
+            write_results_csv(folder / "results.csv", found)
 
     settings = dataclasses.asdict(e) | {"seed": config.seed, "seeds": config.learn.seeds, "window": window}
     settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "patience")}
-    run.stage(f"evaluate/{LLM_POLICY}-{level}", settings, ["ground"], work)
+    run.stage(f"evaluate/{LLM_POLICY}-{level}", settings, ["ground"], work, together=True)

@@ -29,7 +29,8 @@ class GroundConfig:
     `accumulate` parts of a batch pass one after the other, `compute` is the type of the language model's passes,
     `lora_rank` 0 trains all of its weights; see `TrainConfig`. `predict_change`, `gaussian_states`, `gaussian_actions`
     (not read where actions are discrete) and `hidden` say how numbers enter and leave; see `NumericSpec`. `window` is
-    the most steps of a rollout that a sequence shows, 0 for all; see `Batches`.
+    the most steps of a rollout that a sequence shows, 0 for all, and in the first `reading` steps the model learns only
+    what states show; see `Batches`.
     """
 
     llm: str = ""
@@ -46,6 +47,7 @@ class GroundConfig:
     gaussian_actions: bool = False
     hidden: int = 512
     window: int = 0
+    reading: int = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +98,7 @@ class LearnConfig:
     algorithms: tuple[str, ...] = ("td3bc",)
     arms: tuple[str, ...] = ("offline", "kalm")
     seeds: int = 3
-    updates: int = 14000
+    updates: int = 20000
     draw: str = "rollouts"
     discount: float = 0.9
     relabel: float = 0.5
@@ -145,7 +147,7 @@ PRESETS = {
     # Three minutes on two cores: shows that everything runs, not how well.
     "smoke": PipelineConfig(
         collect=CollectConfig(rollouts=320),
-        ground=GroundConfig(steps=60, rows=16),
+        ground=GroundConfig(steps=60, rows=16, reading=10),
         imagine=ImagineConfig(rephrase=128, unseen_easy=128, unseen_hard=64, explained=32, candidates=2),
         learn=LearnConfig(seeds=2, updates=500),
         evaluate=EvaluateConfig(episodes=24, ceiling_episodes=8),

@@ -13,6 +13,7 @@ import pathlib
 
 import numpy as np
 
+from kalm_jax import parallel
 from kalm_jax.data import Rollouts
 from kalm_jax.data.controllers import CONTROLLERS, collect_episodes
 from kalm_jax.data.formats import write_rollouts
@@ -65,14 +66,14 @@ def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") ->
 
         data = run.stage("rollouts", settings, [], collect) / "rollouts.h5"
         mine = dataclasses.replace(config.offline, environment=environment, data=str(data))
-        run_offline(place, mine, command)
-        results = read_json(place / "manifest.json")["table"]
+        results = run_offline(place, mine, command)
         for row in results:
             row["values"] = last_returns(place, row["policy"])
         lines += ["", f"## {environment}", "", *table_lines(results, peers(place, mine))]
     text = "\n".join([f"`{command}`", *lines]) + "\n"
-    (folder / "learning.md").write_text(text)
-    print(text)
+    if parallel.is_writer():
+        (folder / "learning.md").write_text(text)
+        print(text)
     return text
 
 

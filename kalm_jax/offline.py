@@ -14,9 +14,11 @@ import os
 import pathlib
 import platform
 
+import jax
 import numpy as np
 
 import kalm_jax
+from kalm_jax import parallel
 from kalm_jax.data import GoalTable, Rollouts, validate
 from kalm_jax.data.controllers import random_actions
 from kalm_jax.data.formats import read_rollouts
@@ -76,6 +78,8 @@ def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> 
         raise ValueError(
             f"{', '.join(remembering)} reads windows of rollouts, which no stream holds: leave --stream out"
         )
+    if config.stream and jax.process_count() > 1:
+        raise ValueError("transitions in files are for one process; leave --stream or the other processes out")
     if not 1 <= config.evaluations <= config.updates:
         raise ValueError(f"{config.evaluations} evaluations in {config.updates} updates: want 1 to {config.updates}")
     rollouts, goals, spaces = load_data(config)
@@ -85,7 +89,7 @@ def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> 
         rows = _floor(run, config, evaluator)
         for learner in learners:
             rows += _learn(run, config, learner, evaluator, rollouts, goals)
-    return _report(run, config, command, rows, rollouts)
+    return _report(run, config, command, rows, rollouts) if parallel.is_writer() else []
 
 
 def read_setting(text: str) -> tuple[str, str, object]:
@@ -211,8 +215,9 @@ def _learn(
                 found = evaluator.play(GreedyPolicy(learner, states, goals))
                 rows += [{"algorithm": learner.name, "update": point, **row} for row in found]
                 # The rows last: a run killed before them trains nothing again and evaluates this point once more.
-                write_json(folder / "curve.json", curve)
-                write_json(folder / "rows.json", rows)
+                if parallel.is_writer():
+                    write_json(folder / "curve.json", curve)
+                    write_json(folder / "rows.json", rows)
 
     settings = _settings(config) | {
         "learner": plain_config(learner.config),
@@ -221,7 +226,7 @@ def _learn(
         "stream": config.stream,
         "data": data_mark(config.data),
     }
-    folder = run.stage(f"learn/{learner.name}", settings, [], work)
+    folder = run.stage(f"learn/{learner.name}", settings, [], work, together=True)
     return read_json(folder / "rows.json")
 
 

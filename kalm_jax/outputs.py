@@ -12,6 +12,7 @@ import shutil
 import numpy as np
 
 import kalm_jax
+from kalm_jax import parallel
 from kalm_jax.config import LLM_POLICY, PipelineConfig
 from kalm_jax.data import LEVELS
 from kalm_jax.data.formats import read_rollouts
@@ -38,6 +39,8 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
         plans = plans_of(run, config, goals)
         states = np.tile(first, (PROMPT_SAMPLES, 1))
         rollouts = imagine_from(run, config, goals, goal, states, plans, "imagine from prompts")
+        if not parallel.is_writer():
+            return
         solved = world.satisfied(goals.family, goals.array, first)
         table = {}
         for f in [None, *np.unique(goals.family)]:
@@ -72,7 +75,7 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
 
     settings = {"prompts": file_mark(config.prompts), "seed": config.seed, "samples": PROMPT_SAMPLES}
     needs = ["encode/prompts", "ground", *(f"learn/{algorithm}-{arm}" for algorithm, arm in pairs)]
-    run.stage("prompts", settings, needs, work)
+    run.stage("prompts", settings, needs, work, together=True)
 
 
 def _read_rows(path: pathlib.Path) -> list[dict]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
+from kalm_jax import parallel
 from kalm_jax.arm_stages import run_llm_policy, run_oracle
 from kalm_jax.config import ARMS, LLM_POLICY, PipelineConfig
 from kalm_jax.data import LEVELS
@@ -17,7 +18,10 @@ from kalm_jax.worlds import get_world
 
 
 def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -> list[dict]:
-    """Runs every stage that is not done yet and prints the table of results; returns its rows."""
+    """Runs every stage that is not done yet and prints the table of results; returns its rows.
+
+    Several processes (`parallel.start`) call this together, with a folder that all of them see; the first prints.
+    """
     unknown = sorted(set(config.learn.arms) - set(ARMS))
     if unknown:
         raise ValueError(f"unknown arms {unknown}; there are {', '.join(ARMS)}")
@@ -53,6 +57,8 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
                 run_evaluate(run, config, algorithm, arm, level)
     if config.prompts:
         run_prompts(run, config)
+    if not parallel.is_writer():
+        return []
     results = write_report(run, config, command)
     print(terminal_table(results, get_world(config.world).terms))
     print(f"report: {run.path / 'report.html'}")

@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 
+from kalm_jax import parallel
 from kalm_jax.config import PipelineConfig
 from kalm_jax.data import GoalTable, Rollouts, concatenate_goals
 from kalm_jax.data.formats import read_rollouts
@@ -77,7 +78,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
         start = _language_backbone(run) if learner.name == "decision_transformer" and learner.config.backbone else None
         with Progress(f"learn {algorithm} {arm}", updates * len(seeds)) as progress:
             for name, point in checkpoints(config, algorithm).items():
-                if (folder / name).exists():
+                if parallel.agree((folder / name).exists()):
                     continue
                 state, curve = train(
                     learner,
@@ -88,9 +89,10 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
                     checkpoint_dir=folder / "checkpoints",
                     progress=lambda done, total, **metrics: progress.update(done, **metrics),
                 )
-                write_json(folder / "curve.json", [{"algorithm": algorithm, "arm": arm, **row} for row in curve])
-                (folder / "policies.tmp").write_bytes(serialization.to_bytes(policy_leaves(state)))
-                (folder / "policies.tmp").replace(folder / name)
+                if parallel.is_writer():
+                    write_json(folder / "curve.json", [{"algorithm": algorithm, "arm": arm, **row} for row in curve])
+                    (folder / "policies.tmp").write_bytes(serialization.to_bytes(policy_leaves(state)))
+                    (folder / "policies.tmp").replace(folder / name)
 
     settings = {
         "learner": plain_config(learner.config),
@@ -106,7 +108,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
     if config.learn.checkpoints > 1:
         settings["checkpoints"] = config.learn.checkpoints
     needs = ["collect", "encode/data", *(name for part, stage in parts.items() for name in (f"encode/{part}", stage))]
-    run.stage(f"learn/{algorithm}-{arm}", settings, needs, work)
+    run.stage(f"learn/{algorithm}-{arm}", settings, needs, work, together=True)
 
 
 def learning_data(run: RunFolder, config: PipelineConfig, parts: dict[str, str], relabel: float) -> Buffer:
@@ -141,7 +143,8 @@ def _language_backbone(run: RunFolder):
     from kalm_jax.grounding.checkpoint import load_grounded
 
     _, params, _ = load_grounded(run.path / "ground" / "model")
-    return lambda states: with_backbone(states, params["llm"])
+    backbone = parallel.gather(params["llm"])
+    return lambda states: with_backbone(states, backbone)
 
 
 def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
@@ -172,7 +175,7 @@ def relabel_share(config: PipelineConfig, algorithm: str) -> float:
 def _believed(world: World, part: str, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Rollouts:
     """The believable rollouts; that there is none, so that policies learn from none of the part, is said aloud."""
     good = world.believable(rollouts, goals, real)
-    if not good.any():
+    if not good.any() and parallel.is_writer():
         print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from none of them")
     return rollouts.take(good)
 

@@ -39,6 +39,25 @@ def is_terminal(stream) -> bool:
     return bool(getattr(stream, "isatty", lambda: False)()) and os.environ.get("TERM") != "dumb"
 
 
+_shown = True
+
+
+def silence() -> None:
+    """From now on nothing is shown, unless a stream is given: of several processes the first speaks for all."""
+    global _shown
+    _shown = False
+
+
+class _Nowhere:
+    """A stream that keeps nothing."""
+
+    def write(self, text: str) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+
 class Progress:
     """Shows the progress of one stage; use as a context manager and call `update` as often as you like.
 
@@ -75,7 +94,7 @@ class Progress:
             raise ValueError(f"progress of {label!r}: want 0 <= initial <= total, got initial={initial}, total={total}")
         self.label, self.total = label, total
         self.done, self.values = initial, {}
-        self._stream = sys.stderr if stream is None else stream
+        self._stream = (sys.stderr if _shown else _Nowhere()) if stream is None else stream
         self._redraws = is_terminal(self._stream)
         self._pause = redraw_seconds if self._redraws else line_seconds
         self._clock = clock

@@ -12,6 +12,7 @@ import pathlib
 
 import numpy as np
 
+from kalm_jax import parallel
 from kalm_jax.config import PipelineConfig
 from kalm_jax.data import LEVELS, GoalTable, Rollouts, concatenate, last_steps
 from kalm_jax.data.formats import read_rollouts, write_rollouts
@@ -81,31 +82,32 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         lora = LoraConfig(g.lora_rank) if g.lora_rank else None
         # Frozen weights stay in the type of their file, half the size of float32; a large model wants stacked layers.
         dtype = None if lora else "float32"
-        llm_config, llm_params, tokenizer = load_model(g.llm or BUILTIN, dtype, scan_layers=bool(g.llm))
+        mesh = parallel.make_mesh(g.rows // g.accumulate)
+        sharding = parallel.weight_sharding(mesh)
+        llm_config, llm_params, tokenizer = load_model(g.llm or BUILTIN, dtype, sharding, scan_layers=bool(g.llm))
         options = {"predict_change": g.predict_change, "gaussian_states": g.gaussian_states, "hidden": g.hidden}
         options |= {} if world.num_actions else {"gaussian_actions": g.gaussian_actions}
         spec = numeric_spec(rollouts, world.num_actions, **options)
         model = GroundedModel(llm_config, spec)
-        if not lora:
-            llm_params = jax.tree.map(np.asarray, llm_params)  # `fit` puts them on the devices, where two may not fit
         params = init_params(model, jax.random.key(config.seed), llm_params)
-        batches = Batches(
-            rollouts, goals, tokenizer, g.shares, world.words, spec, g.rows, g.row_length, config.seed, g.window
-        )
+        size = (g.rows, g.row_length, config.seed, g.window, g.reading)
+        batches = Batches(rollouts, goals, tokenizer, g.shares, world.words, spec, *size)
         train = TrainConfig(*(g.steps, g.learning_rate), accumulate=g.accumulate, compute=g.compute, lora=lora)
         if lora:
             params["llm"] = init_lora(jax.random.key(config.seed), llm_params, lora)
+        frozen = llm_params if lora else None
         with Progress("ground", g.steps) as progress:
-            params, _ = fit(model, params, batches, train, folder, progress.update, llm_params if lora else None)
+            params, _ = fit(model, params, batches, train, folder, progress.update, frozen, donate=True)
         if lora:
-            params["llm"] = merge(llm_params, params["llm"], lora, "float32")
-        save_grounded(folder / "model", model, params, tokenizer)
+            params["llm"] = merge(parallel.gather(frozen), params["llm"], lora, "float32")
+        if parallel.is_writer():
+            save_grounded(folder / "model", model, params, tokenizer)
 
     settings = dataclasses.asdict(config.ground) | {
         "seed": config.seed,
         "weights": _folder_mark(config.ground.llm or BUILTIN),
     }
-    run.stage("ground", settings, ["collect"], work)
+    run.stage("ground", settings, ["collect"], work, together=True)
 
 
 def _folder_mark(folder) -> list[str]:
@@ -130,9 +132,11 @@ def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
 
     def work(folder: pathlib.Path):
         model, params, tokenizer = load_grounded(run.path / "ground" / "model")
-        np.save(folder / "vectors.npy", encode_goals(model, params, tokenizer, goals.text))
+        vectors = encode_goals(model, params, tokenizer, goals.text)
+        if parallel.is_writer():
+            np.save(folder / "vectors.npy", vectors)
 
-    run.stage(f"encode/{part}", {"sentences": _text_mark(goals)}, ["ground"], work)
+    run.stage(f"encode/{part}", {"sentences": _text_mark(goals)}, ["ground"], work, together=True)
 
 
 def encoded_goals(run: RunFolder, config: PipelineConfig, part: str) -> GoalTable:
@@ -162,23 +166,33 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
         rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
         goal = balanced_goals(rng, goals, count)
         plans = plans_of(run, config, goals)
-        write_json(folder / "plans.json", {t: [s.text for s in plan] for t, plan in zip(goals.text, plans)})
         states, starts = world.first_states(rng, goals, goal)
-        np.save(folder / "starts.npy", starts)
         rollouts = imagine_from(run, config, goals, goal, states, plans, f"imagine {part}")
+        if not parallel.is_writer():
+            return
+        np.save(folder / "starts.npy", starts)
+        write_json(folder / "plans.json", {t: [s.text for s in plan] for t, plan in zip(goals.text, plans)})
         write_rollouts(folder / "rollouts.h5", rollouts, goals)
         write_json(folder / "quality.json", world.quality(rollouts, goals, read_rollouts(real_rollouts(run))[0]))
 
     settings = {"count": count, "seed": config.seed}
     settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "patience")}
-    run.stage(f"imagine/{part}", settings | {"sentences": _text_mark(goals)}, ["ground"], work)
+    run.stage(f"imagine/{part}", settings | {"sentences": _text_mark(goals)}, ["ground"], work, together=True)
 
 
 def plans_of(run: RunFolder, config: PipelineConfig, goals: GoalTable) -> list[list[Step]]:
-    """How each goal is to be imagined: by the model's own plan, or in the goal's own words."""
+    """How each goal is to be imagined: by the language model's own plan, or in the goal's own words.
+
+    The built-in model plans as it was before grounding, which costs it some of the words that its text taught it. A
+    user's own model plans after grounding, which alone taught it what a plan is.
+    """
+    world = get_world(config.world)
     if not config.imagine.plan:
         return direct(goals)
-    return write_plans(*load_grounded(run.path / "ground" / "model"), goals, get_world(config.world).read_plan)
+    model, params, tokenizer = load_grounded(run.path / "ground" / "model")
+    if world.builtin_plans and not config.ground.llm:
+        params = {**params, "llm": load_model(BUILTIN)[1]}
+    return write_plans(model, params, tokenizer, goals, world.read_plan)
 
 
 def imagine_from(run: RunFolder, config: PipelineConfig, goals, goal, states, plans, label: str) -> Rollouts:
@@ -245,10 +259,11 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
                     texts = likeliest(model, params, tokenizer, rollouts, said)
                     rows.append(world.explanation(texts, rollouts, goals, f"{name}, likeliest of {candidates}"))
                 progress.update((i + 1) * candidates)
-        write_json(folder / "explanation.json", rows)
+        if parallel.is_writer():
+            write_json(folder / "explanation.json", rows)
 
     settings = {"rollouts": config.imagine.explained, "candidates": candidates}
-    run.stage("explain", settings, ["ground"], work)
+    run.stage("explain", settings, ["ground"], work, together=True)
 
 
 def likeliest(model, params, tokenizer, rollouts: Rollouts, said: list[list[str]]) -> list[str]:

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from kalm_jax import config, stages
-from kalm_jax.grounding.checkpoint import load_grounded
+from kalm_jax.data import make_goal_table
+from kalm_jax.envs import corpus, language
+from kalm_jax.envs.clevr_goals import FAMILIES
+from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
+from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
 from kalm_jax.grounding.tasks import TaskShares
 from kalm_jax.llm.folder import BUILTIN, load_model, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
@@ -56,3 +60,24 @@ def test_a_model_of_the_users_own_is_grounded_by_the_settings(tmp_path, lora_ran
     same = jax.tree.map(lambda a, b: bool((a == b).all()), text, params)
     assert not same["layer_1"]["ffn"]["up"]["kernel"]
     assert same["embedding"]["embedding"] == same["head"]["kernel"] == bool(lora_rank)
+
+
+def test_the_builtin_model_plans_as_it_was_before_grounding(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    shape, _, tokenizer = load_model(BUILTIN)
+    spec = NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=4)
+    forgot = GroundedModel(shape, spec)
+    save_grounded(run.path / "ground" / "model", forgot, init_params(forgot, jax.random.key(0)), tokenizer)
+    told = language.validation_sentences()[::16]
+    families = [FAMILIES.index(s.family) for s in told]
+    goals = make_goal_table([s.text for s in told], 1, families, [s.goal for s in told])
+    want = [corpus.plan(s.family, np.array(s.goal)) for s in told]
+
+    def share(settings):
+        plans = stages.plans_of(run, settings, goals)
+        return np.mean([" and ".join(step.text for step in plan) == text for plan, text in zip(plans, want)])
+
+    settings = config.PRESETS["smoke"]
+    assert share(settings) >= 0.9
+    # A model of the user's own has only what grounding taught it, here nothing.
+    assert share(dataclasses.replace(settings, ground=config.GroundConfig(llm="own"))) == 0.0

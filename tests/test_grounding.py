@@ -13,7 +13,7 @@ from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.loss import LossWeights, loss
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.rows import ACTION, STATE, TEXT, RowSequence, pack
-from kalm_jax.grounding.tasks import Batches, TaskShares, Words, goal_prompt
+from kalm_jax.grounding.tasks import FACT_WEIGHT, Batches, TaskShares, Words, goal_prompt
 from kalm_jax.grounding.train import TrainConfig, fit
 from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
@@ -134,13 +134,32 @@ def test_batches_are_a_function_of_seed_and_step(words):
     assert not np.array_equal(a.token, c.token)
 
 
+def test_reading_comes_first(words):
+    rollouts = toy_rollouts(20)
+    spec = numeric_spec(rollouts, 3, hidden=32)
+    said = Words(document=lambda rng: TEXTS[0], describe=describe)
+
+    def build(shares, reading):
+        return Batches(rollouts, GOALS, words, shares, said, spec, 8, 64, 0, reading=reading)
+
+    plain, first = build(TaskShares(), 0), build(TaskShares(), 2)
+    asked = first(1)
+    # Descriptions ask for facts alone, and for no state or action.
+    assert set(np.unique(asked.kind[:, 1:][asked.weight[:, :-1] > 0])) == {TEXT}
+    assert set(np.unique(asked.weight)) == {0.0, FACT_WEIGHT} != set(np.unique(first(2).weight))
+    jax.tree.map(np.testing.assert_array_equal, first(2), plain(2))
+    # Where descriptions are left out, nothing is read first.
+    without = TaskShares(description=0.0)
+    jax.tree.map(np.testing.assert_array_equal, build(without, 2)(0), build(without, 0)(0))
+
+
 def test_loss_of_known_predictions(words):
     """With all heads at zero the loss is log V, log 4 (three actions and the end), the targets' mean square."""
     rollouts = toy_rollouts()
     model, params = make(words, rollouts)
     params = jax.tree.map(jnp.zeros_like, params)
     out = batches(words, rollouts)(0)
-    total, terms = loss(model, params, out, LossWeights(text=1.0, action=0.25, state=4.0))
+    total, terms = loss(model, {"params": params}, out, LossWeights(text=1.0, action=0.25, state=4.0))
     asked = (out.weight[:, :-1] > 0) & (out.kind[:, 1:] == STATE)
     change = (out.value[:, 1:] - out.base[:, :-1])[asked] / np.asarray(model.spec.change_std)
     weight = out.weight[:, :-1][asked]
@@ -157,7 +176,7 @@ def test_order_of_the_rows_does_not_matter(words):
     out = batches(words, rollouts)(0)
     turned = jax.tree.map(lambda x: x[::-1], out)
     np.testing.assert_allclose(
-        loss(model, params, out, LossWeights())[0], loss(model, params, turned, LossWeights())[0], rtol=1e-5
+        *(loss(model, {"params": params}, r, LossWeights())[0] for r in (out, turned)), rtol=1e-5
     )
 
 

@@ -252,11 +252,11 @@ def test_descriptions_are_true_and_complete():
 
 def test_descriptions_name_what_a_step_made_new():
     rng = np.random.default_rng(1)
-    held = lambda state: {  # noqa: E731
-        tuple(int(x) for x in goal[:3])
-        for goal in language._relation_goals()
-        if satisfied(RELATION, goal, state)
-    }
+
+    def held(state):
+        goals = language._relation_goals()
+        return {tuple(int(x) for x in goal[:3]) for goal in goals if satisfied(RELATION, goal, state)}
+
     named = 0
     for _ in range(200):
         before = rng.uniform(-0.5, 0.5, 10).astype(np.float32)

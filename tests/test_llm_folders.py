@@ -158,7 +158,7 @@ def test_bfloat16_files_are_read_exactly_and_types_are_chosen(whole, tmp_path):
 @pytest.mark.parametrize("scan_layers", [False, True])
 def test_parameters_go_straight_into_their_sharding(whole, scan_layers):
     path, params = whole
-    mesh = parallel.data_mesh(2)
+    mesh = parallel.make_mesh(2)
     assert mesh.size == 2
 
     def sharding(name, shape):

@@ -23,6 +23,7 @@ from kalm_jax.data import Rollouts, make_goal_table
 from kalm_jax.offline_rl import LEARNERS, Batch, make_buffer, make_learner, one_to_one, sample, state_of, td3bc, train
 from kalm_jax.offline_rl.buffer import DRAWS, source_of_place
 from kalm_jax.offline_rl.networks import MLP
+from kalm_jax.offline_rl.seed_devices import SeedDevices
 from kalm_jax.offline_rl.train import init_states, update_many
 
 PLAIN = {"critic_norm": False}
@@ -403,6 +404,30 @@ def test_seeds_together_equal_seeds_alone(name):
             lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-4), raw(state_of(batched, i)), raw(state)
         )
     assert differs(alone[0], alone[1])
+
+
+@pytest.mark.parametrize("way", ["map", "vmap"])
+def test_seeds_on_several_devices_are_those_of_one(way, tmp_path):
+    """Three seeds on two devices: the fourth place is filled up. A checkpoint does not know of devices."""
+    learner, buffer = make_learner("td3bc", **SMALL["td3bc"]), random_buffer()
+    on_one, want = train(learner, buffer, [5, 6, 7], 8, updates_per_call=4, way=way)
+    train(learner, buffer, [5, 6, 7], 4, updates_per_call=4, way=way, spread=True, checkpoint_dir=tmp_path)
+    spread, curve = train(
+        learner, buffer, [5, 6, 7], 8, updates_per_call=4, way=way, spread=True, checkpoint_dir=tmp_path
+    )
+    close = lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-4)  # noqa: E731
+    jax.tree.map(close, raw(spread), raw(on_one))
+    assert [row["seed"] for row in curve] == [row["seed"] for row in want]
+    close([row["value"] for row in curve], [row["value"] for row in want])
+    alone, _ = train(learner, buffer, [5, 6, 7], 8, updates_per_call=4, checkpoint_dir=tmp_path)
+    assert_same(alone, spread)
+    with pytest.raises(ValueError, match="map or vmap"):
+        train(learner, buffer, [5], 8, way="threads", spread=True)
+
+
+def test_few_devices_are_used_where_more_would_not_be_faster():
+    found = [(s.count, s.size) for s in map(SeedDevices, (1, 2, 3, 4))]
+    assert found == [(1, 1), (2, 2), (2, 4), (2, 4)]
 
 
 def test_curve_has_the_means_of_each_call():

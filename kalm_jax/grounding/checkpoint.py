@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
+from kalm_jax import parallel
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
 from kalm_jax.llm.folder import load_model, save_model
 from kalm_jax.llm.tokenizer import Tokenizer
@@ -44,7 +45,7 @@ def load_grounded(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[Ground
         )
     raw = json.loads((folder / _SPEC).read_text())
     spec = NumericSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
-    config, llm, tokenizer = load_model(folder / _TEXT, dtype)
+    config, llm, tokenizer = load_model(folder / _TEXT, dtype, parallel.resting_sharding())
     model = GroundedModel(config, spec)
     try:
         numbers = {k: jnp.asarray(v) for k, v in load_file(folder / _NUMBERS).items()}

@@ -1,6 +1,7 @@
 """Cached decoding with a grounded model: rollouts from words, words from rollouts, and vectors of words.
 
 Every function is one jitted call per batch; prompts are left-padded, so that all rows write at the same cache slot.
+Batches are split over the devices, and parameters lie on them, as in training (`parallel.make_mesh`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from kalm_jax import parallel
 from kalm_jax.data import Rollouts
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import ACTION, Rows, RowSequence, align_right
@@ -31,7 +33,7 @@ def prefill(model, params, rows: Rows, size: int):
     """Hidden state (B, width) of the last position of right-aligned rows, and a cache for `size` positions."""
     valid = rows.segment > 0
     x = model.apply({"params": params}, rows, method="embed")
-    cache = empty_cache(model.config, x.shape[0], size, x.dtype)
+    cache = jax.tree.map(parallel.constrain, empty_cache(model.config, x.shape[0], size, x.dtype))
     hidden, cache = model.apply(
         {"params": params}, x, rows.position, prefix_mask(valid, size), cache, 0, method="backbone"
     )
@@ -188,6 +190,26 @@ def _goal_hidden(params, tokens, valid, *, model: GroundedModel):
     return hidden[:, -1] + 2.0 * mean  # a mean varies about half as much
 
 
+class Spread:
+    """One of the jitted functions on the mesh: called with the arrays of a batch on the host, answers on the host.
+
+    Attributes:
+      batch: rows that every batch must have, at least as many as asked for.
+    """
+
+    def __init__(self, function: Callable, params, batch: int):
+        """`function(params, *arrays, *rest, **static)`; parameters are put on the mesh, where they may lie already."""
+        self.batch = parallel.round_up(batch)
+        self._function, self._mesh = function, parallel.make_mesh(self.batch)
+        self._params = parallel.shard(self._mesh, params)
+
+    def __call__(self, arrays: tuple, *rest, **static):
+        """`arrays` are split along their first axis; `rest` are numbers."""
+        with jax.set_mesh(self._mesh):
+            out = self._function(self._params, *parallel.split_batch(self._mesh, arrays), *rest, **static)
+        return parallel.gather(out)
+
+
 def encode_goals(
     model: GroundedModel, params, tokenizer: Tokenizer, texts: Sequence[str], batch: int = 512
 ) -> np.ndarray:
@@ -198,10 +220,9 @@ def encode_goals(
     """
     rows = [goal_prompt(tokenizer, text) for text in texts]
     width = -(-max((len(r) for r in rows), default=1) // 16) * 16
-    out = []
-    for chunk in _chunks(rows, batch, fill=[tokenizer.bos_id]):
-        tokens, valid = left_pad(chunk, tokenizer.pad_id, width)
-        out.append(np.asarray(_goal_hidden(params, tokens, valid, model=model)))
+    out, run = [], Spread(_goal_hidden, params, batch)
+    for chunk in _chunks(rows, run.batch, fill=[tokenizer.bos_id]):
+        out.append(run(left_pad(chunk, tokenizer.pad_id, width), model=model))
     return np.concatenate(out)[: len(rows)] if out else np.zeros((0, model.config.width), np.float32)
 
 
@@ -240,9 +261,9 @@ def rollout_likelihood(
     if model.spec.num_actions:
         sequences = [s.action(model.spec.num_actions) for s in sequences]
     width = -(-max((s.length for s in sequences), default=1) // 16) * 16
-    out = []
-    for chunk in _chunks(sequences, batch, fill=RowSequence(model.spec.width).text([0])):
-        out.append(_action_likelihood(params, align_right(chunk, width, model.spec.width), model=model))
+    out, run = [], Spread(_action_likelihood, params, batch)
+    for chunk in _chunks(sequences, run.batch, fill=RowSequence(model.spec.width).text([0])):
+        out.append(run((align_right(chunk, width, model.spec.width),), model=model))
     return np.concatenate(out)[: len(sequences)] if out else np.zeros(0, np.float32)
 
 
@@ -267,13 +288,11 @@ def answer(
     empty = RowSequence(model.spec.width)
     rows = [p if isinstance(p, RowSequence) else RowSequence(model.spec.width).text(p) for p in prompts]
     width = -(-max((row.length for row in rows), default=1) // 8) * 8
-    keys = jax.random.split(jax.random.key(seed), -(-max(len(rows), 1) // batch) * batch)
-    out = []
-    for i, chunk in enumerate(_chunks(rows, batch, fill=empty.text([tokenizer.bos_id]))):
-        inputs = align_right(chunk, width, model.spec.width)
-        mine = keys[i * batch : (i + 1) * batch]
-        words = generate_text(params, inputs, mine, temperature, model=model, limit=limit, eos=tokenizer.eos_id)
-        out.extend(np.asarray(words))
+    out, run = [], Spread(generate_text, params, batch)
+    keys = jax.random.split(jax.random.key(seed), -(-max(len(rows), 1) // run.batch) * run.batch)
+    for i, chunk in enumerate(_chunks(rows, run.batch, fill=empty.text([tokenizer.bos_id]))):
+        inputs = (align_right(chunk, width, model.spec.width), keys[i * run.batch : (i + 1) * run.batch])
+        out.extend(run(inputs, temperature, model=model, limit=limit, eos=tokenizer.eos_id))
     return [tokenizer.decode(w[: _first(w, tokenizer.eos_id)]).strip() for w in out[: len(rows)]]
 
 

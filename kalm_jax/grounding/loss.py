@@ -36,15 +36,15 @@ def totals(rows: Rows) -> dict[str, jax.Array]:
 
 
 def loss(
-    model: GroundedModel, params: dict, rows: Rows, weights: LossWeights, divisors: dict | None = None
+    model: GroundedModel, variables: dict, rows: Rows, weights: LossWeights, divisors: dict | None = None
 ) -> tuple[jax.Array, dict]:
     """Weighted sum of word cross-entropy, action cross-entropy (or, if continuous, error) and state error.
 
     Errors are squares, or of Gaussian heads negative log likelihoods (`heads.error`). Each term is a weighted mean over
     the positions of its kind in the whole batch; where `rows` are a part of it, `divisors` are the whole's `totals`, so
-    that the losses of the parts add up to the loss of the whole. Returns (loss, metrics).
+    that the losses of the parts add up to the loss of the whole. `variables` are {"params": ...}, with adapters "lora"
+    too. Returns (loss, metrics).
     """
-    variables = {"params": params}
     hidden = model.apply(variables, rows, method="hidden")[:, :-1]
     next_kind = rows.kind[:, 1:]
     token, value, base = rows.token[:, 1:], rows.value[:, 1:], rows.base[:, :-1]

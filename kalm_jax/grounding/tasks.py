@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -56,21 +56,21 @@ SHORT_GOAL_SHARE = 0.5
 
 
 TEXT_WEIGHT, FACT_WEIGHT = 0.5, 3.0
-"""Weights of a word of plain text and of a bare fact (an answer about a state, the gist of an explanation, a plan). A
-word of an explanation's sentence has 1: most of those say nothing about the rollout, a fact says all."""
+"""Weights of a word of plain text and of a bare fact (an answer about a state, the gist of an explanation). A word of
+an explanation's sentence has 1: most of those say nothing about the rollout, a fact says all."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskShares:
     """How often each task is drawn; 0 leaves it out. Shares count sequences, not positions."""
 
-    generation: float = 0.36
+    generation: float = 0.38
     explanation: float = 0.2
     dynamics: float = 0.05
     consequence: float = 0.02
-    description: float = 0.25
-    text: float = 0.04
-    plan: float = 0.18
+    description: float = 0.33
+    text: float = 0.02
+    plan: float = 0.05
 
     def only(self, tasks) -> TaskShares:
         """Shares with which only `tasks` are drawn: those of the others are divided among them, in proportion."""
@@ -103,7 +103,7 @@ class Words:
 
     Attributes:
       document: rng -> a line of plain text.
-      describe: (rng, state (D,), state before or None) -> [(question, answer), ...] about a state and what is new in it.
+      describe: (rng, state (D,), state before or None) -> [(question, answer), ...] about a state and what is new.
       gist: (family code, goal array) -> the goal in a few words, said before the sentence of an explanation.
       plan: (family code, goal array) -> the short goals that it comes to, joined by " and ".
       sample_plan: rng -> (a wording of a random goal, its plan), from text alone.
@@ -133,6 +133,8 @@ class Batches:
       rows, length: shape of a batch; rows become longer than `length` where the longest sequence needs it.
       seed: of everything drawn.
       window: most steps of a rollout that a sequence shows; 0 for all.
+      reading: first steps in which only descriptions are drawn, where their share is positive: what a state shows is
+        learned in some hundred steps when nothing else is in the batch, and not at all in thousands beside the rest.
     """
 
     def __init__(
@@ -147,6 +149,7 @@ class Batches:
         length: int,
         seed: int,
         window: int = 0,
+        reading: int = 0,
     ):
         self.tokenizer, self.words = tokenizer, words
         self.width, self.end = spec.width, spec.num_actions
@@ -160,6 +163,7 @@ class Batches:
         if p.sum() == 0:
             raise ValueError("nothing to train on: no rollouts, and no text source or a text share of 0")
         self.probabilities = p / p.sum()
+        self.reading = reading if self.probabilities[TASKS.index("description")] else 0
         self.explanation_prompts = [[tokenizer.bos_id, *tokenizer.encode(s)] for s in words.explanation_prompts]
         self.answer = tokenizer.encode(ANSWER_PROMPT)
         self.encode = functools.lru_cache(tokenizer.encode)
@@ -200,7 +204,7 @@ class Batches:
             wording, plan = self.words.sample_plan(rng)
             answer = [*self.tokenizer.encode(plan), self.tokenizer.eos_id]
             prompt = plan_prompt(self.tokenizer, wording)[: self.length - len(answer)]
-            return RowSequence(self.width).text(prompt).text(answer, FACT_WEIGHT)
+            return RowSequence(self.width).text(prompt).text(answer, 1.0)
         i = int(rng.integers(len(self.lengths)))
         n = int(self.lengths[i])
         start = self._start(rng, task, n)
@@ -258,11 +262,13 @@ class Batches:
 
     def __call__(self, step: int) -> Rows:
         """The batch of update number `step` (from 0)."""
+        return pack(self.sequences(step), self.rows, self.length, self.width)
+
+    def sequences(self, step: int) -> Iterator[RowSequence]:
+        """What the batch of update number `step` is filled with, without end."""
         rng = np.random.default_rng([self.seed, step])
-
-        def sequences():
-            while True:
-                for task in rng.choice(len(TASKS), 64, p=self.probabilities):
-                    yield self._sequence(rng, TASKS[task])
-
-        return pack(sequences(), self.rows, self.length, self.width)
+        while step < self.reading:
+            yield self._sequence(rng, "description")
+        while True:
+            for task in rng.choice(len(TASKS), 64, p=self.probabilities):
+                yield self._sequence(rng, TASKS[task])

@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import optax.contrib
-from jax.sharding import PartitionSpec as P
 
 from kalm_jax import parallel
 from kalm_jax.grounding.loss import LossWeights, loss, totals
@@ -117,24 +116,24 @@ def _on_stacks(inner: optax.GradientTransformation) -> optax.GradientTransformat
 
 
 def _stack(tree: dict) -> dict:
-    """{"matrices": {"rows x columns": (count, rows, columns)}, "rest": [other parameters]}."""
-    groups, rest = {}, []
+    """{"matrices": {"rows x columns": (count, rows, columns)}, "rest": {path: another parameter}}."""
+    groups, rest = {}, {}
     for path, x in jax.tree_util.tree_leaves_with_path(tree):
         shape = _matrices(path, x)
         if shape is None:
-            rest.append(x)
+            rest[jax.tree_util.keystr(path, simple=True, separator="/")] = x
         else:
             groups.setdefault(f"{shape[1]}x{shape[2]}", []).append(x.reshape(shape))
-    return {"matrices": {name: _split(jnp.concatenate(xs)) for name, xs in groups.items()}, "rest": rest}
+    return {"matrices": {name: _split(name, jnp.concatenate(xs)) for name, xs in groups.items()}, "rest": rest}
 
 
 def _unstack(stacks: dict, like: dict) -> dict:
     """The inverse of `_stack`, in the structure of `like`."""
-    used, rest, leaves = {}, iter(stacks["rest"]), []
+    used, leaves = {}, []
     for path, x in jax.tree_util.tree_leaves_with_path(like):
         shape = _matrices(path, x)
         if shape is None:
-            leaves.append(next(rest))
+            leaves.append(stacks["rest"][jax.tree_util.keystr(path, simple=True, separator="/")])
         else:
             name = f"{shape[1]}x{shape[2]}"
             first = used.get(name, 0)
@@ -143,16 +142,18 @@ def _unstack(stacks: dict, like: dict) -> dict:
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
-def _split(stack: jax.Array) -> jax.Array:
-    """`stack` split along its first axis over the axis "data" of the mesh in use, where there is one that fits."""
-    devices = dict(jax.sharding.get_abstract_mesh().shape).get("data", 1)
-    return jax.lax.with_sharding_constraint(stack, P("data")) if devices > 1 and len(stack) % devices == 0 else stack
+def _split(name: str, stack: jax.Array) -> jax.Array:
+    """`stack` split by the rules of the mesh in use."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.size == 1:
+        return stack
+    return jax.lax.with_sharding_constraint(stack, parallel.spec(f"matrices/{name}", stack.shape, mesh))
 
 
 def _stack_dimensions(stacks: dict) -> dict:
     """For Muon: which axes of a stack are its matrices' rows and columns; None for what is no matrix."""
     matrix = optax.contrib.MuonDimensionNumbers((1,), (2,))
-    return {"matrices": dict.fromkeys(stacks["matrices"], matrix), "rest": [None] * len(stacks["rest"])}
+    return {"matrices": dict.fromkeys(stacks["matrices"], matrix), "rest": dict.fromkeys(stacks["rest"])}
 
 
 def _matrices(path, x) -> tuple[int, int, int] | None:
@@ -174,10 +175,11 @@ def _stacked(path) -> int:
     return int("layers" in [key.key for key in path])
 
 
-def forward_parameters(params: dict, frozen: dict, config: TrainConfig) -> dict:
-    """What the model computes with: LoRA merged into the frozen weights, the language model in the compute type."""
-    llm = params["llm"] if config.lora is None else lora.merge(frozen, params["llm"], config.lora, config.compute)
-    return {**params, "llm": jax.tree.map(lambda x: x.astype(config.compute), llm)}
+def forward_variables(params: dict, frozen: dict, config: TrainConfig) -> dict:
+    """What the model computes with: its parameters, the language model's in the compute type, and LoRA's adapters."""
+    llm = params["llm"] if config.lora is None else frozen
+    variables = {"params": {**params, "llm": jax.tree.map(lambda x: x.astype(config.compute), llm)}}
+    return variables if config.lora is None else {**variables, "lora": {"llm": lora.scaled(params["llm"], config.lora)}}
 
 
 def gradient(params: dict, frozen: dict, rows: Rows, model: GroundedModel, config: TrainConfig) -> tuple[dict, dict]:
@@ -185,7 +187,7 @@ def gradient(params: dict, frozen: dict, rows: Rows, model: GroundedModel, confi
 
     def of(part, divisors=None):
         def total(p):
-            return loss(model, forward_parameters(p, frozen, config), part, config.weights, divisors)
+            return loss(model, forward_variables(p, frozen, config), part, config.weights, divisors)
 
         return jax.grad(total, has_aux=True)(params)
 
@@ -202,9 +204,17 @@ def gradient(params: dict, frozen: dict, rows: Rows, model: GroundedModel, confi
 def train_step(params, opt_state, rows: Rows, frozen: dict, *, model: GroundedModel, config: TrainConfig):
     """One update; returns (params, opt_state, metrics)."""
     grads, metrics = gradient(params, frozen, rows, model, config)
+    grads = parallel.pin(grads)
     updates, opt_state = optimiser(config).update(grads, opt_state, params)
     metrics["gradient_norm"] = optax.global_norm(grads)
-    return optax.apply_updates(params, updates), opt_state, metrics
+    return parallel.pin(optax.apply_updates(params, updates)), parallel.pin(opt_state), metrics
+
+
+def init_optimiser(mesh: jax.sharding.Mesh, params: dict, config: TrainConfig):
+    """The optimiser's state of parameters on the mesh; it comes to lie by the mesh's rules and is nowhere whole."""
+    init = optimiser(config).init
+    with jax.set_mesh(mesh):
+        return jax.jit(init, out_shardings=parallel.shardings(mesh, jax.eval_shape(init, params)))(params)
 
 
 def fit(
@@ -215,8 +225,12 @@ def fit(
     folder: str | pathlib.Path | None = None,
     progress: Callable | None = None,
     frozen: dict | None = None,
+    donate: bool = False,
 ) -> tuple[dict, list[dict]]:
-    """Trains and returns (parameters, curve); continues from the last checkpoint in `folder`.
+    """Trains and returns (parameters on the host, curve); continues from the last checkpoint in `folder`.
+
+    On a mesh (`parallel.make_mesh`) parameters and optimiser lie by its rules, each device's part alone. Several
+    processes call this together, each computes its rows of every batch, and the first writes the curve.
 
     Args:
       model: what to train.
@@ -226,6 +240,7 @@ def fit(
       folder: where checkpoints and `curve.jsonl` are kept; None keeps nothing.
       progress: called as progress(done, **metrics).
       frozen: with `config.lora`, the language model's weights, of which `params["llm"]` holds adapters (`lora.init`).
+      donate: `params` are used up, where a second copy would not fit beside them.
 
     Raises:
       ValueError: a batch cannot be cut into `config.accumulate` equal parts.
@@ -235,11 +250,10 @@ def fit(
     size = batches(0).kind.shape[0]
     if size % config.accumulate:
         raise ValueError(f"{size} rows cannot be accumulated in {config.accumulate} equal parts")
-    mesh = parallel.data_mesh(size // config.accumulate)
-    frozen = parallel.replicate(mesh, frozen or {})
-    params = parallel.replicate(mesh, jax.tree.map(np.asarray, params))
-    with jax.set_mesh(mesh):
-        state = {"params": params, "opt": jax.jit(optimiser(config).init)(params)}
+    mesh = parallel.make_mesh(size // config.accumulate)
+    frozen = parallel.shard(mesh, frozen or {})
+    params = parallel.shard(mesh, params if donate else parallel.gather(params))
+    state = {"params": params, "opt": init_optimiser(mesh, params, config)}
     first, curve = 0, []
     if manager is not None and manager.latest_step() is not None:
         first = manager.latest_step()
@@ -253,7 +267,7 @@ def fit(
             ahead = pool.submit(batches, step)
             with jax.set_mesh(mesh):
                 params, opt_state, metrics = train_step(params, opt_state, rows, frozen, model=model, config=config)
-            sums = {k: sums.get(k, 0.0) + v for k, v in metrics.items()}
+            sums = {k: sums.get(k, 0.0) + v.addressable_data(0) for k, v in metrics.items()}
             count += 1
             last = step == config.steps
             if step % config.log_every == 0 or last:
@@ -265,12 +279,13 @@ def fit(
                 if progress is not None:
                     progress(step, **{k: row[k] for k in row if k != "step"})
             if manager is not None and (step % config.checkpoint_every == 0 or last):
-                _write_curve(folder, curve)
+                if parallel.is_writer():
+                    _write_curve(folder, curve)
                 _save(manager, step, {"params": params, "opt": opt_state})
     if manager is not None:
         manager.wait_until_finished()
         manager.close()
-    return jax.tree.map(np.asarray, params), curve
+    return parallel.gather(params), curve
 
 
 def _manager(folder):

@@ -17,7 +17,7 @@ import numpy as np
 
 from kalm_jax import parallel
 from kalm_jax.data import GoalTable, Rollouts
-from kalm_jax.grounding.decode import Stop, answer, generate_rollouts
+from kalm_jax.grounding.decode import Spread, Stop, answer, generate_rollouts
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt, plan_prompt
@@ -174,9 +174,8 @@ class _Rounds:
         # A multiple of 8 keeps the number of compiled shapes small, and so do two sizes of batches.
         self.length = -(-(max(map(len, self.prompts.values()), default=0) + 1) // 8) * 8
         full = min(batch, -(-len(goal_index) // 64) * 64)
-        self.sizes = sorted({min(128, full), full})
-        self.mesh = parallel.data_mesh(self.sizes[0])
-        self.params = parallel.replicate(self.mesh, params)
+        self.sizes = sorted({parallel.round_up(min(128, full)), parallel.round_up(full)})
+        self.generate = Spread(generate_rollouts, params, self.sizes[0])
 
     def run(self, going, step, state, goal, keys, rounds):
         """Yields (rollouts of the batch, what `generate_rollouts` gives) batch by batch."""
@@ -193,14 +192,9 @@ class _Rounds:
             array = np.stack([np.array([s.array for s in steps]), goal[1][index]], 1)
             folded = jax.vmap(lambda key: jax.random.fold_in(key, rounds))(keys[going[index]])
             inputs = (align_right(rows, self.length, self.model.spec.width), state[index], family, array, folded)
-            out = generate_rollouts(
-                *(self.params, *parallel.split_batch(self.mesh, inputs), *self.temperatures),
-                model=self.model,
-                stop=self.stop,
-                horizon=self.patience,
-            )
+            out = self.generate(inputs, *self.temperatures, model=self.model, stop=self.stop, horizon=self.patience)
             keep = min(left, size)
-            yield going[start : start + keep], [np.asarray(x)[:keep] for x in out]
+            yield going[start : start + keep], [x[:keep] for x in out]
 
 
 @functools.cache

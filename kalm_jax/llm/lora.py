@@ -1,7 +1,8 @@
-"""LoRA (Hu et al. 2022) as a transformation of the parameter tree: W becomes W + (alpha / rank) A B, A and B small.
+"""LoRA (Hu et al. 2022): W becomes W + (alpha / rank) A B, A and B small. At the start B is zero: nothing is changed.
 
-The model's code knows nothing of it: adapters are a tree of their own, `merge` gives the parameters of a plain model,
-inside a training step as well as for export. At the start B is zero, so that the merged model is the one it began as.
+Adapters are a tree of their own. In training the model's layers add what they do to what W does
+(`transformer.adapted`): merged matrices of a large model, and their gradients, would need more memory than all the
+rest. `merge` gives the parameters of a plain model, for export.
 """
 
 from __future__ import annotations
@@ -64,6 +65,15 @@ def merge(params: dict, adapters: dict, config: LoraConfig, dtype=None) -> dict:
         merged = flat[path].astype(jnp.float32) + change.reshape(flat[path].shape)
         flat[path] = merged.astype(dtype or flat[path].dtype)
     return traverse_util.unflatten_dict(flat, sep="/")
+
+
+def scaled(adapters: dict, config: LoraConfig) -> dict:
+    """Adapters as the model's layers add them, its collection "lora": B with the strength."""
+
+    def scale(path, x):
+        return x * (config.alpha / config.rank) if path[-1].key == "b" else x
+
+    return jax.tree_util.tree_map_with_path(scale, adapters)
 
 
 def _is_adapted(path: str) -> bool:

@@ -18,6 +18,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from kalm_jax import parallel
+
 Cache = list[dict[str, jax.Array]] | dict[str, jax.Array]
 """One {"k", "v"} per layer, each (B, K, S, H): heads first, which decodes several times faster than (B, S, K, H).
 With scanned layers a single {"k", "v"} of (layers, B, K, S, H)."""
@@ -134,6 +136,19 @@ def rotate(x: jax.Array, cos: jax.Array, sin: jax.Array) -> jax.Array:
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x.dtype)
 
 
+def adapted(module: nn.Module, name: str, x: jax.Array, y: jax.Array) -> jax.Array:
+    """`y`, what the matrix `name` makes of `x` (its inputs the last axes), with what its LoRA adapter adds, if any.
+
+    The adapter, {"a": (inputs, rank), "b": (rank, outputs)}, is in the module's collection "lora"; see `lora.py`.
+    """
+    if not module.has_variable("lora", name):
+        return y
+    factor = module.get_variable("lora", name)["kernel"]
+    a, b = (factor[k].astype(x.dtype) for k in "ab")
+    inputs = x.reshape(*x.shape[:2], a.shape[0])
+    return y + ((inputs @ a) @ b).reshape(y.shape)
+
+
 class Attention(nn.Module):
     """Causal self-attention with grouped key/value heads and an optional cache."""
 
@@ -145,6 +160,7 @@ class Attention(nn.Module):
 
         def project(name, heads):
             y = nn.DenseGeneral((heads, c.head_dim), use_bias=c.qkv_bias, dtype=x.dtype, name=name)(x)
+            y = adapted(self, name, x, y)
             return y.transpose(0, 2, 1, 3)  # [B, heads, T, H]
 
         q, k, v = project("q", c.heads), project("k", c.kv_heads), project("v", c.kv_heads)
@@ -162,7 +178,8 @@ class Attention(nn.Module):
         scores = jnp.where(jnp.tile(mask, (1, n // c.kv_heads, 1))[:, None], scores, -1e30)
         weights = jax.nn.softmax(scores, axis=-1).astype(x.dtype)
         y = jnp.einsum("bkts,bksh->bkth", weights, v).reshape(b, n, t, h).transpose(0, 2, 1, 3)
-        return nn.DenseGeneral(c.width, axis=(-2, -1), use_bias=False, dtype=x.dtype, name="o")(y), cache
+        out = nn.DenseGeneral(c.width, axis=(-2, -1), use_bias=False, dtype=x.dtype, name="o")(y)
+        return adapted(self, "o", y, out), cache
 
 
 class FeedForward(nn.Module):
@@ -173,9 +190,12 @@ class FeedForward(nn.Module):
     @nn.compact
     def __call__(self, x):
         c = self.config
-        gate = nn.Dense(c.ffn_dim, use_bias=False, dtype=x.dtype, name="gate")(x)
-        up = nn.Dense(c.ffn_dim, use_bias=False, dtype=x.dtype, name="up")(x)
-        return nn.Dense(c.width, use_bias=False, dtype=x.dtype, name="down")(nn.silu(gate) * up)
+
+        def project(name, width, x):
+            return adapted(self, name, x, nn.Dense(width, use_bias=False, dtype=x.dtype, name=name)(x))
+
+        h = nn.silu(project("gate", c.ffn_dim, x)) * project("up", c.ffn_dim, x)
+        return project("down", c.width, h)
 
 
 class Layer(nn.Module):
@@ -185,6 +205,7 @@ class Layer(nn.Module):
 
     @nn.compact
     def __call__(self, x, cos, sin, mask, cache=None, index=None):
+        x = parallel.constrain(x)
         h = RMSNorm(self.config.norm_eps, name="attention_norm")(x)
         h, cache = Attention(self.config, name="attention")(h, cos, sin, mask, cache, index)
         x = x + h
@@ -196,7 +217,7 @@ def _scanned(config: LlamaConfig) -> nn.Module:
     """All layers as one, over parameters and caches with a leading layer axis."""
     return nn.scan(
         nn.remat(Layer, prevent_cse=False),
-        variable_axes={"params": 0},
+        variable_axes={"params": 0, "lora": 0},
         split_rngs={"params": True},
         in_axes=(nn.broadcast, nn.broadcast, nn.broadcast, 0, nn.broadcast),
         length=config.layers,
@@ -218,7 +239,9 @@ class Llama(nn.Module):
 
     def embed(self, tokens: jax.Array) -> jax.Array:
         """Word vectors (B, T, D) of token ids (B, T)."""
-        return self.embedding(tokens)
+        # Where the table lies in parts, its rows come together first: a device looks up words of its own rows only.
+        table = parallel.constrain(self.embedding.embedding, "tensor", None)
+        return parallel.constrain(jnp.take(table, tokens, axis=0))
 
     def backbone(self, x, positions, mask, cache: Cache | None = None, index=None) -> tuple[jax.Array, Cache | None]:
         """Hidden states after the last norm, and the cache with these positions written.

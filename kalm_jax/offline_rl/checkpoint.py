@@ -61,13 +61,13 @@ def _plain(state) -> dict:
 
     Leaves without entries (the statistics of a goal vector of size 0) are left out: orbax refuses them.
     """
-    state = dataclasses.replace(state, key=jax.random.key_data(state.key))
+    state = dataclasses.replace(state, key=jax.jit(jax.random.key_data)(state.key))
     return {f"{i:04d}": leaf for i, leaf in enumerate(jax.tree.leaves(state)) if leaf.size}
 
 
 def _typed(leaves: dict, like):
     """The state whose `_plain` form is `leaves`, in the structure of `like`."""
-    raw = dataclasses.replace(like, key=jax.random.key_data(like.key))
+    raw = dataclasses.replace(like, key=jax.jit(jax.random.key_data)(like.key))
     filled = [leaves.get(f"{i:04d}", leaf) for i, leaf in enumerate(jax.tree.leaves(raw))]
     state = jax.tree.unflatten(jax.tree.structure(raw), filled)
-    return dataclasses.replace(state, key=jax.random.wrap_key_data(state.key))
+    return dataclasses.replace(state, key=jax.jit(jax.random.wrap_key_data)(state.key))

@@ -6,7 +6,8 @@ over settings batches like seeds: the swept numbers are arguments of the compile
 
 Ways to train several seeds: `threads` dispatches every seed on its own, one dispatch per core at a time (a CPU uses two
 cores well for two independent computations, and badly for one small matrix product); `map` trains them one after the
-other inside one dispatch; `vmap` batches them, which is what an accelerator wants.
+other inside one dispatch; `vmap` batches them, which is what an accelerator wants. There the seeds of `map` and `vmap`
+are divided among the devices (`seed_devices.py`), also those of several processes, which then call `train` together.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 from kalm_jax.offline_rl.buffer import Buffer
 from kalm_jax.offline_rl.checkpoint import Checkpoints
 from kalm_jax.offline_rl.learner import Learner, check_sweep, plain_config
+from kalm_jax.offline_rl.seed_devices import SeedDevices
 from kalm_jax.offline_rl.stream import StreamBuffer, update_streamed
 
 WAYS = ("threads", "map", "vmap")
@@ -40,6 +42,7 @@ def train(
     updates_per_call: int = 500,
     way: str | None = None,
     workers: int | None = None,
+    spread: bool | None = None,
     checkpoint_dir: str | os.PathLike | None = None,
     checkpoint_every: int = 5000,
     progress: Callable | None = None,
@@ -56,8 +59,10 @@ def train(
       start: called as start(states) before the first update, answers with the states to train from, such as those whose
         backbone is a language model (`decision_transformer.with_backbone`). A checkpoint does not know of it.
       updates_per_call: updates per dispatch, and the spacing of the curve.
-      way: one of `WAYS`; None means `threads` on a CPU and `vmap` on an accelerator.
+      way: one of `WAYS`; None means `threads` on a CPU (of several processes `map`) and `vmap` on an accelerator.
       workers: dispatches at a time under `threads`; None means one per core.
+      spread: divides the seeds of `map` and `vmap` among the devices; None means on accelerators and where there are
+        several processes. It is another program, whose results differ in the last bits.
       checkpoint_dir: folder of this run's checkpoints; None keeps none.
       checkpoint_every: updates between checkpoints.
       progress: called as progress(done, total, **metrics); `done` counts the updates of all seeds together.
@@ -70,10 +75,12 @@ def train(
 
     Raises:
       FloatingPointError: a loss is not finite; the last checkpoint is untouched.
-      ValueError: unknown way, repeated seeds, a setting that cannot be swept, too few updates for COMBO, or a
-        checkpoint made with another learner, other seeds, another sweep or other data.
+      ValueError: unknown way, repeated seeds, a setting that cannot be swept, too few updates for COMBO, a checkpoint
+        made with another learner, other seeds, another sweep or other data, or seeds that cannot be divided among
+        devices.
     """
-    way = way or ("threads" if jax.default_backend() == "cpu" else "vmap")
+    several = jax.process_count() > 1
+    way = way or ("vmap" if jax.default_backend() != "cpu" else "map" if several else "threads")
     seeds = [int(seed) for seed in seeds]
     if way not in WAYS:
         raise ValueError(f"unknown way {way!r} to train several seeds: use one of {', '.join(WAYS)}")
@@ -87,15 +94,23 @@ def train(
             f"{learner.name} trains its world in the first {first} updates and its policy after them, but num_updates "
             f"is {num_updates}: lower dynamics_updates or train longer"
         )
+    possible = way != "threads" and not isinstance(buffer, StreamBuffer)
+    if spread is None:
+        spread = possible and (several or jax.default_backend() != "cpu")
+    if (spread or several) and not possible:
+        raise ValueError("seeds are divided among devices or processes with map or vmap, and of a buffer in memory")
     sweep = [{k: float(v) for k, v in setting.items()} for setting in sweep or ()]
     if sweep:
         check_sweep(learner, sweep)
     runs = [{"seed": seed, **setting} for setting in sweep or ({},) for seed in seeds]
+    about = _fingerprint(learner, buffer, seeds) | ({"sweep": sweep} if sweep else {})
     state, curve, done = init_states(learner, buffer, [run["seed"] for run in runs]), [], 0
     state = state if start is None else start(state)
+    devices = SeedDevices(len(runs)) if spread else None
+    if devices is not None:
+        state, buffer = devices.everywhere(state), devices.everywhere(buffer)
     checkpoints = None
     if checkpoint_dir is not None:
-        about = _fingerprint(learner, buffer, seeds) | ({"sweep": sweep} if sweep else {})
         checkpoints = Checkpoints(checkpoint_dir, about)
         done, state, curve = checkpoints.restore(state)
         if done > num_updates:
@@ -105,7 +120,7 @@ def train(
     try:
         while done < num_updates:
             stop = min(num_updates, (done // checkpoint_every + 1) * checkpoint_every)
-            segment = _Segment(learner, buffer, runs, way, done, stop, updates_per_call, num_updates, progress)
+            segment = _Segment(learner, buffer, runs, way, devices, done, stop, updates_per_call, num_updates, progress)
             state, rows = segment(state, groups, workers)
             curve, done = curve + rows, stop
             if checkpoints is not None:
@@ -113,7 +128,7 @@ def train(
     finally:
         if checkpoints is not None:
             checkpoints.close()
-    return state, curve
+    return state if devices is None else jax.tree.map(lambda x: x.addressable_data(0), state), curve
 
 
 def init_states(learner: Learner, buffer: Buffer, seeds: Sequence[int]):
@@ -180,13 +195,16 @@ def _join(states):
 class _Segment:
     """The updates from `start` to `stop` of all runs (seeds, and settings of a sweep), one checkpoint to the next."""
 
-    def __init__(self, learner, buffer, runs, way, start, stop, per_call, total, progress):
-        self.learner, self.buffer, self.runs, self.way = learner, buffer, runs, way
+    def __init__(self, learner, buffer, runs, way, devices, start, stop, per_call, total, progress):
+        self.learner, self.buffer, self.runs, self.way, self.devices = learner, buffer, runs, way, devices
         self.start, self.stop, self.per_call, self.total, self.progress = start, stop, per_call, total, progress
 
     def __call__(self, state, groups, workers):
         """(state, curve rows) after the segment; at most `workers` groups of runs are in flight at a time."""
-        states = [_take(state, np.array(group)) for group in groups]
+        if self.devices is None:
+            states = [_take(state, np.array(group)) for group in groups]
+        else:
+            states = [self.devices.divided(state)]
         at, rows = [self.start] * len(groups), []
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             flying, waiting = {}, set(range(len(groups)))
@@ -206,11 +224,13 @@ class _Segment:
                     if at[i] < self.stop:
                         waiting.add(i)
         rows.sort(key=lambda row: (row[0]["update"], row[1], row[0]["metric"]))
-        return _join(states), [row for row, _ in rows]
+        state = _join(states) if self.devices is None else self.devices.joined(states[0])
+        return state, [row for row, _ in rows]
 
     def _call(self, state, count, group):
         batched = self.way == "vmap"
         advance = update_streamed if isinstance(self.buffer, StreamBuffer) else update_many
+        advance = advance if self.devices is None else self.devices.update
         names = [name for name in self.runs[0] if name != "seed"]
         settings = {name: np.array([self.runs[i][name] for i in group], np.float32) for name in names}
         state, metrics = advance(state, self.buffer, np.int32(count), settings, learner=self.learner, batched=batched)

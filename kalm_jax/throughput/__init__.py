@@ -1,4 +1,7 @@
-"""How fast the parts run, beside peers where they are installed. A suite is a module with `groups()`: see `measure`."""
+"""How fast the parts run, beside peers where they are installed. A suite is a module with `groups()`: see `measure`.
 
-SUITES = {"offline_rl": "kalm_jax.throughput.offline_rl", "env": "kalm_jax.throughput.env"}
+One, `memory`, measures no time; it has `rows()`.
+"""
+
+SUITES = {name: f"kalm_jax.throughput.{name}" for name in ("offline_rl", "env", "llm_train", "llm_decode", "memory")}
 """Name -> module. `groups()` yields lists of contestants that do the same work; each list is measured interleaved."""

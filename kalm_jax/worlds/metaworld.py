@@ -186,6 +186,7 @@ WORLD = World(
         unseen_prompt="a robot arm stands at a table with some things on it . explain briefly . trajectory :",
     ),
     read_plan=corpus.read_plan,
+    builtin_plans=False,
     goals_of_level=goals_of_level,
     collect=lambda seed, count, behaviour, progress: collect(seed, count, distractor=DISTRACTOR, progress=progress),
     behaviours=("scripted",),

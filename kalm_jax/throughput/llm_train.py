@@ -1,0 +1,79 @@
+"""Useful positions per second of grounding updates: sequences packed into rows, and a sequence per row, padded.
+
+A useful position is one that is not padding. The model is the built-in one, the data are rollouts in CLEVR-Robot, and a
+batch is that of the default run; only how it is filled differs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+
+from kalm_jax import parallel
+from kalm_jax.config import GroundConfig
+from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
+from kalm_jax.grounding.rows import Rows, pack
+from kalm_jax.grounding.tasks import Batches
+from kalm_jax.grounding.train import TrainConfig, init_optimiser, train_step
+from kalm_jax.llm.folder import BUILTIN, load_model
+from kalm_jax.throughput.measure import OURS, Contestant
+from kalm_jax.worlds import get_world
+
+ROLLOUTS, BATCHES = 64, 4
+UNIT = 1000
+"""Contestants are asked for multiples of so many positions."""
+
+
+def groups() -> Iterator[list[Contestant]]:
+    """One group: packed rows, then padded ones."""
+    ground = GroundConfig()
+    name = f"grounding, built-in model, {ground.rows} rows of {ground.row_length}"
+    yield [
+        Contestant(name, OURS, lambda: prepare(packed), "useful positions", UNIT),
+        Contestant(name, "padded", lambda: prepare(padded), "useful positions", UNIT),
+    ]
+
+
+def packed(batches: Batches, step: int) -> Rows:
+    """A batch as `fit` gets it."""
+    return batches(step)
+
+
+def padded(batches: Batches, step: int) -> Rows:
+    """A batch of as many rows with one sequence in each."""
+    sequences = itertools.islice(batches.sequences(step), batches.rows)
+    rows = [pack([sequence], 1, batches.length, batches.width) for sequence in sequences]
+    return jax.tree.map(lambda *x: np.concatenate(x), *rows)
+
+
+def prepare(fill):
+    """Updates on batches that `fill` makes, made beforehand: what `Contestant.prepare` wants."""
+    ground, world = GroundConfig(), get_world("clevr")
+    rollouts, goals = world.collect(0, ROLLOUTS, "scripted", None)
+    config, llm, tokenizer = load_model(BUILTIN)
+    spec = numeric_spec(rollouts, world.num_actions)
+    model = GroundedModel(config, spec)
+    settings = TrainConfig(ground.steps)
+    batches = Batches(rollouts, goals, tokenizer, ground.shares, world.words, spec, ground.rows, ground.row_length, 0)
+    rows = [fill(batches, step) for step in range(BATCHES)]
+    useful = [int((x.kind > 0).sum()) for x in rows]
+    mesh = parallel.make_mesh(ground.rows)
+    params = parallel.shard(mesh, parallel.gather(init_params(model, jax.random.key(0), llm)))
+    state = [params, init_optimiser(mesh, params, settings)]
+    rows = [parallel.split_batch(mesh, x) for x in rows]
+
+    owed, order = [0], itertools.cycle(range(BATCHES))
+
+    def run(n):
+        owed[0] += n  # batches are whole: what one call does too much the next one has in hand
+        while owed[0] > 0:
+            i = next(order)
+            with jax.set_mesh(mesh):
+                state[0], state[1], _ = train_step(*state, rows[i], {}, model=model, config=settings)
+            owed[0] -= useful[i]
+        jax.block_until_ready(state)
+
+    return run

@@ -1,0 +1,166 @@
+"""A small grounding and decoding job, run by the tests with other devices and processes than pytest's own.
+
+python tests/parallel_job.py OUTPUT.npz DEVICES MESH [HOSTS]
+"""
+
+import dataclasses
+import pathlib
+import sys
+
+import jax
+import numpy as np
+
+from kalm_jax import parallel
+from kalm_jax.data import Rollouts, make_goal_table
+from kalm_jax.grounding import decode, train
+from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
+from kalm_jax.grounding.rows import RowSequence, align_right
+from kalm_jax.grounding.tasks import Batches, TaskShares, Words
+from kalm_jax.llm import lora
+from kalm_jax.llm.folder import BUILTIN
+from kalm_jax.llm.lora import LoraConfig
+from kalm_jax.llm.tokenizer import load_tokenizer
+from kalm_jax.llm.transformer import LlamaConfig, unstack_layers
+from kalm_jax.offline_rl import make_buffer, make_learner
+from kalm_jax.offline_rl import train as learn
+from kalm_jax.run_folder import RunFolder
+
+STEPS, STOP = 5, 3
+TEXTS = ["push the red ball left", "push the blue ball right"]
+GOALS = make_goal_table(TEXTS, 0, 0, np.array([[0], [1]]))
+LORA = LoraConfig(rank=2)
+
+
+def rollouts(n=24, horizon=4):
+    """Random rollouts of three numbers and three actions."""
+    rng = np.random.default_rng(0)
+    actions = rng.integers(0, 3, (n, horizon)).astype(np.int32)
+    obs = np.cumsum(rng.normal(size=(n, horizon + 1, 3)), axis=1).astype(np.float32)
+    ones, zeros = np.ones(n, bool), np.zeros((n, horizon), np.float32)
+    return Rollouts(obs, actions, zeros, np.full(n, horizon, np.int32), ones, np.arange(n, dtype=np.int32) % 2, ~ones)
+
+
+def problem():
+    """Model (stacked layers), its first parameters and batches of 8 rows."""
+    data, words = rollouts(), load_tokenizer(BUILTIN)
+    config = LlamaConfig(words.vocab_size, 16, 2, 4, 2, 8, 32, tie_embeddings=False, qkv_bias=True, scan_layers=True)
+    model = GroundedModel(config, numeric_spec(data, 3, hidden=16))
+    batches = Batches(data, GOALS, words, TaskShares(), Words(document=lambda rng: "red ball"), model.spec, 8, 48, 0)
+    return model, parallel.gather(init_params(model, jax.random.key(0))), batches
+
+
+def settings(with_lora: bool) -> train.TrainConfig:
+    """Full fine-tuning with Muon in two parts per batch, or LoRA with Adam; a checkpoint at STOP."""
+    kind = {"lora": LORA, "muon": 0.0} if with_lora else {"accumulate": 2}
+    return train.TrainConfig(STEPS, log_every=1, checkpoint_every=STOP, **kind)
+
+
+def ground(folder, with_lora=False, stop=False):
+    """Trained parameters and losses; continues what is in `folder`, or with `stop` ends after the checkpoint."""
+    model, params, batches = problem()
+    frozen = params["llm"] if with_lora else None
+    if with_lora:
+        params = {**params, "llm": parallel.gather(lora.init(jax.random.key(1), params["llm"], LORA))}
+
+    def die(step, **_):
+        if stop and step > STOP:
+            raise InterruptedError
+
+    try:
+        return train.fit(model, params, batches, settings(with_lora), folder, die, frozen)
+    except InterruptedError:
+        return None
+
+
+def never(family, goal, state, action, next_state):
+    """A goal that is not reached."""
+    return state[:, 0] > 1e9
+
+
+def decoded() -> dict:
+    """What the untrained model decodes: rollouts, words and goal vectors."""
+    model, params, _ = problem()
+    words = load_tokenizer(BUILTIN)
+    model = GroundedModel(LlamaConfig(**{**vars(model.config), "scan_layers": False}), model.spec)
+    params = {**params, "llm": unstack_layers(params["llm"])}
+    first = np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32)
+    prompts = align_right([RowSequence(3).text([1, 5 + i]).state(s) for i, s in enumerate(first)], 4, 3)
+    zeros = np.zeros((8, 1), np.int32)
+    keys = jax.random.split(jax.random.key(2), 8)
+    run = decode.Spread(decode.generate_rollouts, params, 8)
+    states, actions, *_ = run((prompts, first, zeros[:, 0], zeros, keys), 1.0, None, model=model, stop=never, horizon=3)
+    said = decode.answer(model, params, words, [[1, 5 + i] for i in range(8)], limit=6, batch=8)
+    goals = decode.encode_goals(model, params, words, TEXTS, batch=8)
+    return {"states": states, "actions": actions, "said": np.array(said), "goals": goals}
+
+
+def watch():
+    """Notes how the training state lies after every step, and that nothing is compiled twice."""
+    step, seen = train.train_step, []
+
+    def watched(params, opt_state, *args, **options):
+        params, opt_state, metrics = step(params, opt_state, *args, **options)
+        state = {"params": params, "opt": opt_state}
+        mesh = jax.tree.leaves(params)[0].sharding.mesh
+        same = jax.tree.map(lambda x, s: x.sharding.is_equivalent_to(s, x.ndim), state, parallel.shardings(mesh, state))
+        assert all(jax.tree.leaves(same)), same
+        leaves = jax.tree.leaves(state)
+        seen.append(sum(x.addressable_data(0).nbytes for x in leaves) / sum(x.nbytes for x in leaves))
+        return params, opt_state, metrics
+
+    train.train_step = watched
+    return step, seen
+
+
+def flat(tree) -> dict:
+    """Path -> array."""
+    return {jax.tree_util.keystr(path): x for path, x in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def learned(folder) -> dict:
+    """Behaviour cloning of three seeds, continued from its checkpoint: states and losses."""
+    learner = make_learner("bc", hidden=(8,), batch_size=8)
+    goals = GOALS.with_vector(np.eye(2, dtype=np.float32))
+    buffer = make_buffer([(rollouts(), 1.0)], goals, 3)
+    for updates in (4, 8):
+        state, curve = learn(learner, buffer, [3, 4, 5], updates, updates_per_call=4, checkpoint_dir=folder, way="map")
+    state = jax.tree.map(np.asarray, dataclasses.replace(state, key=jax.random.key_data(state.key)))
+    return {f"learned{k}": v for k, v in flat(state).items()} | {"curve": np.array([row["value"] for row in curve])}
+
+
+def staged(folder) -> dict:
+    """What this process was called for in two stages, one of the writer's and one of all, and what it said."""
+    calls, said = [], []
+    for _ in range(2):
+        run = RunFolder(folder, say=said.append)
+        run.stage("alone", {}, [], lambda f: (f / "out").write_text(str(calls.append("alone"))))
+        run.stage("together", {}, ["alone"], lambda f: calls.append("together"), together=True)
+        assert (folder / "alone" / "out").exists()
+    return {"calls": np.array(calls), "said": np.array(said)}
+
+
+def main(output, devices, mesh, parts, hosts=""):
+    parallel.start(int(devices), mesh=mesh, hosts=hosts)
+    output, found = pathlib.Path(output), {}
+    step, seen = watch()
+    for name in [part for part in ("full", "lora") if part in parts]:
+        ground(output.parent / f"{name}-stopped", name == "lora", stop=True)
+        if "resumed" in parts:
+            params, curve = ground(output.parent / f"{name}-stopped", name == "lora")
+        else:
+            params, curve = ground(None, name == "lora")
+        found |= {f"{name}{k}": v for k, v in flat(params).items()}
+        found[f"{name}-loss"] = np.array([row["loss"] for row in curve])
+    found["share"], found["compiled"] = np.array(seen), np.array(step._cache_size())
+    if "decode" in parts:
+        found |= decoded()
+    if "learn" in parts:
+        found |= learned(output.parent / "learned")
+    if "stages" in parts:
+        np.savez(output.parent / f"stages-{jax.process_index()}.npz", **staged(output.parent / "run"))
+    if parallel.is_writer():
+        np.savez(output, **found)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
