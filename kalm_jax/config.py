@@ -26,6 +26,8 @@ class CollectConfig:
 class GroundConfig:
     """Fine-tuning of the language model; `llm` is a Hugging Face folder, "" the built-in model.
 
+    `warmup` is a share of the steps; with 0.05 a model has not learned to read states when the other tasks come in.
+
     `accumulate` parts of a batch pass one after the other, `compute` is the type of the language model's passes,
     `lora_rank` 0 trains all of its weights; see `TrainConfig`. `predict_change`, `gaussian_states`, `gaussian_actions`
     (not read where actions are discrete) and `hidden` say how numbers enter and leave; see `NumericSpec`. `window` is
@@ -38,6 +40,7 @@ class GroundConfig:
     rows: int = 12
     row_length: int = 128
     learning_rate: float = 3e-3
+    warmup: float = 0.02
     shares: TaskShares = TaskShares()
     accumulate: int = 1
     compute: str = "float32"
@@ -47,7 +50,7 @@ class GroundConfig:
     gaussian_actions: bool = False
     hidden: int = 512
     window: int = 0
-    reading: int = 600
+    reading: int = 500
 
 
 @dataclasses.dataclass(frozen=True)

@@ -92,11 +92,9 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         params = init_params(model, jax.random.key(config.seed), llm_params)
         size = (g.rows, g.row_length, config.seed, g.window, g.reading)
         batches = Batches(rollouts, goals, tokenizer, g.shares, world.words, spec, *size)
-        # As the authors do: Muon works on copies of all matrices, which a large model leaves no room for.
-        muon = 0.0 if g.llm else TrainConfig.muon
-        train = TrainConfig(
-            *(g.steps, g.learning_rate), muon=muon, accumulate=g.accumulate, compute=g.compute, lora=lora
-        )
+        # A user's own by AdamW, as the authors do; Muon, which works on copies of all matrices, is untried there.
+        options = {"muon": 0.0 if g.llm else TrainConfig.muon, "accumulate": g.accumulate, "compute": g.compute}
+        train = TrainConfig(g.steps, g.learning_rate, g.warmup, lora=lora, **options)
         if lora:
             params["llm"] = init_lora(jax.random.key(config.seed), llm_params, lora)
         frozen = llm_params if lora else None

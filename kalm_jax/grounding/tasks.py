@@ -133,8 +133,8 @@ class Batches:
       rows, length: shape of a batch; rows become longer than `length` where the longest sequence needs it.
       seed: of everything drawn.
       window: most steps of a rollout that a sequence shows; 0 for all.
-      reading: first steps in which only descriptions are drawn, where their share is positive: what a state shows is
-        learned in some hundred steps when nothing else is in the batch, and not at all in thousands beside the rest.
+      reading: first steps in which only descriptions of states are drawn, where their share is positive: what a state
+        shows is learned in some hundred steps when nothing else is in the batch, hardly in thousands beside the rest.
     """
 
     def __init__(
@@ -239,13 +239,16 @@ class Batches:
             return out
         return out.text([*self.ids[sentence], self.tokenizer.eos_id], 1.0)
 
-    def _description(self, rng, states, actions, sentence):
+    def _reading(self, rng, states, actions, sentence):
+        return self._description(rng, states, actions, sentence, news=False)
+
+    def _description(self, rng, states, actions, sentence, news=True):
         # Sometimes after the steps that led there, as explanations see states; the questions are about the last one.
         t = int(rng.integers(len(states)))
         start = max(0, t - int(rng.integers(1, 4))) if rng.random() < 0.5 else t
         out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode("now")])
         out = out.rollout(states[start : t + 1], actions[start:t], 0.0, 0.0)
-        for question, answer in self.words.describe(rng, states[t], states[t - 1] if start < t else None):
+        for question, answer in self.words.describe(rng, states[t], states[t - 1] if news and start < t else None):
             out = out.text(self.encode(question)).text(self.encode(answer), FACT_WEIGHT)
         return out
 
@@ -268,7 +271,7 @@ class Batches:
         """What the batch of update number `step` is filled with, without end."""
         rng = np.random.default_rng([self.seed, step])
         while step < self.reading:
-            yield self._sequence(rng, "description")
+            yield self._sequence(rng, "reading")
         while True:
             for task in rng.choice(len(TASKS), 64, p=self.probabilities):
                 yield self._sequence(rng, TASKS[task])
