@@ -117,12 +117,13 @@ def train(
             raise ValueError(f"{checkpoint_dir} holds {done} updates, more than the {num_updates} asked for: remove it")
     groups = [[i] for i in range(len(runs))] if way == "threads" else [list(range(len(runs)))]
     workers = min(len(groups), workers or _cores())
+    compiled = False
     try:
         while done < num_updates:
             stop = min(num_updates, (done // checkpoint_every + 1) * checkpoint_every)
             segment = _Segment(learner, buffer, runs, way, devices, done, stop, updates_per_call, num_updates, progress)
-            state, rows = segment(state, groups, workers)
-            curve, done = curve + rows, stop
+            state, rows = segment(state, groups, workers, compiled)
+            curve, done, compiled = curve + rows, stop, True
             if checkpoints is not None:
                 checkpoints.save(done, state, curve)
     finally:
@@ -199,8 +200,12 @@ class _Segment:
         self.learner, self.buffer, self.runs, self.way, self.devices = learner, buffer, runs, way, devices
         self.start, self.stop, self.per_call, self.total, self.progress = start, stop, per_call, total, progress
 
-    def __call__(self, state, groups, workers):
-        """(state, curve rows) after the segment; at most `workers` groups of runs are in flight at a time."""
+    def __call__(self, state, groups, workers, compiled):
+        """(state, curve rows) after the segment; at most `workers` groups of runs are in flight at a time.
+
+        Where the program is not `compiled` yet the first call runs alone: JAX crashes, though rarely, when a program is
+        read from the compilation cache while it runs in another thread.
+        """
         if self.devices is None:
             states = [_take(state, np.array(group)) for group in groups]
         else:
@@ -210,11 +215,12 @@ class _Segment:
             flying, waiting = {}, set(range(len(groups)))
             while waiting or flying:
                 # The group that is furthest behind goes next, so that all finish at about the same time.
-                for i in sorted(waiting, key=lambda i: (at[i], i))[: workers - len(flying)]:
+                for i in sorted(waiting, key=lambda i: (at[i], i))[: (workers if compiled else 1) - len(flying)]:
                     waiting.discard(i)
                     count = min(self.per_call - at[i] % self.per_call, self.stop - at[i])
                     flying[pool.submit(self._call, states[i], count, groups[i])] = (i, count)
                 finished, _ = concurrent.futures.wait(flying, return_when=concurrent.futures.FIRST_COMPLETED)
+                compiled = True
                 for future in finished:
                     i, count = flying.pop(future)
                     states[i], metrics = future.result()
