@@ -157,7 +157,9 @@ def test_accumulated_parts_are_one_batch(with_lora):
         for k in (1, 4)
     ]
     # Rows differ in what they hold, so a mean of the parts' means would be something else.
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5, rtol=1e-4), *results)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5 * max(1.0, np.abs(b).max()), rtol=1e-4), *results
+    )
     assert {float((rows.kind[i] == 3).sum()) for i in range(8)} != {float((rows.kind[0] == 3).sum())}
 
 
@@ -175,7 +177,7 @@ def test_bfloat16_computes_so_and_keeps_float32_parameters():
     assert abs(metrics["loss"] - want_metrics["loss"]) < 0.01 * want_metrics["loss"]
     assert metrics["loss"] != want_metrics["loss"]
     vectors = [np.concatenate([np.ravel(x) for x in jax.tree.leaves(g)]) for g in (grads, want)]
-    assert np.dot(*vectors) > 0.999 * np.prod([np.linalg.norm(v) for v in vectors])
+    assert np.dot(*vectors) > 0.995 * np.prod([np.linalg.norm(v) for v in vectors])
     trained, _ = fit(model, params, batches, half)
     assert {x.dtype for x in jax.tree.leaves(trained)} == {jnp.dtype(jnp.float32)}
 
