@@ -36,7 +36,7 @@ def test_every_end_is_terminal_only_on_request():
 
 def test_a_run_takes_the_settings_and_the_semantics_that_it_was_told():
     from kalm_jax.config import LearnConfig, PipelineConfig
-    from kalm_jax.stages import configured_learner
+    from kalm_jax.policy_stages import configured_learner
 
     def discount_and_batch(algorithm="cql", **settings):
         config = configured_learner(PipelineConfig(learn=LearnConfig(**settings)), algorithm).config
