@@ -122,6 +122,7 @@ def join(hosts: str) -> None:
         jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
     if not is_writer():
         progress.silence()
+    agree(1)  # Connects them now: half a minute is all that gloo waits, and a first stage may compile for longer.
 
 
 def is_writer() -> bool:
