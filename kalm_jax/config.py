@@ -26,7 +26,8 @@ class CollectConfig:
 class GroundConfig:
     """Fine-tuning of the language model; `llm` is a Hugging Face folder, "" the built-in model.
 
-    `warmup` is a share of the steps; with 0.05 a model has not learned to read states when the other tasks come in.
+    `warmup` is a share of the steps; in single tries with 0.05 the model had not always learned to read states when the
+    other tasks came in.
 
     `accumulate` parts of a batch pass one after the other, `compute` is the type of the language model's passes,
     `lora_rank` 0 trains all of its weights; see `TrainConfig`. `predict_change`, `gaussian_states`, `gaussian_actions`
@@ -118,7 +119,7 @@ class LearnConfig:
     def updates_of(self, algorithm: str) -> int:
         """`updates`; fewer for those that clone.
 
-        Behaviour cloning gets half: with more it learns the data's chance moves by heart. The Decision Transformer gets
+        a quarter, as each of its updates reads some hundreds of steps; how much that costs has not been measured.
         a quarter, as each of its updates reads some hundreds of steps and costs ten times as much.
         """
         return -(-self.updates // {"bc": 2, "decision_transformer": 4}.get(algorithm, 1))
