@@ -77,48 +77,50 @@ def describe(
 ) -> list[tuple[str, str]]:
     """What a state shows, in short questions and answers: ("red blue", "left") says red is close to blue, on its left.
 
-    Every pair of balls that are close to each other is asked for once, in one of its two orders, and one other pair,
-    whose answer is "far"; in random order. With the state `before`, what is new comes first, if anything is:
-    ("new", "red blue left and green cyan behind").
+    Every pair of balls that are close to each other is asked for once, and one other pair, whose answer is "far"; in
+    random order, but each pair always in that of `BALLS`. With the state `before`, what is new comes first, if
+    anything is: ("new", "red blue left and green cyan behind").
 
     Args:
       rng: draws orders. observation, before: (10,) metres.
     """
     close = _close_pairs(observation)
-    pairs = [pair for pair in close if pair[0] < pair[1]]
-    asked = [pair[:: 1 if rng.random() < 0.5 else -1] for pair in pairs]
-    far = [pair for pair in itertools.permutations(range(len(BALLS)), 2) if pair not in close]
-    if far:
-        asked.append(far[int(rng.integers(len(far)))])
+    far = [pair for pair in itertools.combinations(range(len(BALLS)), 2) if pair not in close]
+    asked = [*close, *(far[i] for i in rng.integers(len(far), size=min(len(far), 1)))]
     facts = [
         (f"{BALLS[a]} {BALLS[b]}", close.get((a, b), "far")) for a, b in (asked[i] for i in rng.permutation(len(asked)))
     ]
     if before is not None:
         known = _close_pairs(before)
-        new = [pair[:: 1 if rng.random() < 0.5 else -1] for pair in pairs if known.get(pair) != close[pair]]
+        new = [pair for pair in close if known.get(pair) != close[pair]]
         if new:
             facts.insert(0, ("new", " and ".join(f"{BALLS[a]} {BALLS[b]} {close[a, b]}" for a, b in new)))
     return facts
 
 
 def _close_pairs(observation: np.ndarray) -> dict[tuple[int, int], str]:
-    """(source, reference) -> direction of every relation that holds in a state (10,)."""
+    """(source, reference) -> direction of every relation that holds in a state (10,), source before reference."""
     goals = _relation_goals()
     holds = goals[satisfied(RELATION, goals, np.broadcast_to(observation, (len(goals), len(observation))))]
     return {(int(a), int(b)): DIRECTIONS[d] for a, b, d in holds[:, :3]}
 
 
 def gist(family: int, goal: np.ndarray) -> str:
-    """A relation in the words of `describe`, such as "red blue left"; "" for other families. `goal` (9,) int."""
+    """A relation in the words of `describe`, such as "red blue left"; "" for other families. `goal` (9,) int.
+
+    A relation and its mirror image ("blue right of red") hold in the same states, so both have one gist.
+    """
     if family != RELATION:
         return ""
     source, reference, direction = (int(x) for x in goal[:3])
+    if source > reference:
+        source, reference, direction = reference, source, (direction + 2) % len(DIRECTIONS)
     return f"{BALLS[source]} {BALLS[reference]} {DIRECTIONS[direction]}"
 
 
 @functools.cache
 def _relation_goals() -> np.ndarray:
-    pairs = itertools.permutations(range(len(BALLS)), 2)
+    pairs = itertools.combinations(range(len(BALLS)), 2)
     return np.array([_goal("relation", (a, b, d)) for a, b in pairs for d in range(len(DIRECTIONS))])
 
 
