@@ -62,8 +62,8 @@ class ImagineConfig:
     the other, each for at most `patience` actions at a time; without, a goal is imagined in its own words (paper).
 
     Policies learn from the rollouts that reach their goal realistically (`quality.believable`), or with `keep_all` from
-    every one, as in the paper. `explained` held-out rollouts are explained; for each, `candidates` explanations are
-    drawn, and the likeliest is judged beside the first.
+    every one, as in the paper. `explained` held-out rollouts are explained, and where `explanation_draws` is not
+    0 also by the likeliest of so many gists (`grounding.explain.likeliest_gists`).
     """
 
     rephrase: int = 5600
@@ -74,7 +74,7 @@ class ImagineConfig:
     patience: int = 10
     keep_all: bool = False
     explained: int = 320
-    candidates: int = 8
+    explanation_draws: int = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,10 +117,9 @@ class LearnConfig:
         return tuple(name for name in self.algorithms if name != LLM_POLICY)
 
     def updates_of(self, algorithm: str) -> int:
-        """`updates`; fewer for those that clone.
-
-        a quarter, as each of its updates reads some hundreds of steps; how much that costs has not been measured.
-        a quarter, as each of its updates reads some hundreds of steps and costs ten times as much.
+        """`updates`; fewer for those that clone: half for BC, as fewer did better on validation sentences (measured
+        on an earlier version), and a quarter for the Decision Transformer, as each of its updates reads some hundreds
+        of steps; how much that costs has not been measured.
         """
         return -(-self.updates // {"bc": 2, "decision_transformer": 4}.get(algorithm, 1))
 
@@ -152,7 +151,7 @@ PRESETS = {
     "smoke": PipelineConfig(
         collect=CollectConfig(rollouts=320),
         ground=GroundConfig(steps=60, rows=16, reading=10),
-        imagine=ImagineConfig(rephrase=128, unseen_easy=128, unseen_hard=64, explained=32, candidates=2),
+        imagine=ImagineConfig(rephrase=128, unseen_easy=128, unseen_hard=64, explained=32, explanation_draws=2),
         learn=LearnConfig(seeds=2, updates=500),
         evaluate=EvaluateConfig(episodes=24, ceiling_episodes=8),
     ),
@@ -173,7 +172,9 @@ _METAWORLD = PipelineConfig(
     collect=CollectConfig(rollouts=4000),
     # Experts have no memory, so a window of their steps says as much as the whole.
     ground=GroundConfig(steps=6000, rows=24, row_length=96, learning_rate=2e-3, window=20),
-    imagine=ImagineConfig(rephrase=3000, unseen_easy=2400, unseen_hard=800, patience=20, explained=200, candidates=1),
+    imagine=ImagineConfig(
+        rephrase=3000, unseen_easy=2400, unseen_hard=800, patience=20, explained=200, explanation_draws=0
+    ),
     learn=LearnConfig(updates=40000, discount=0.99, relabel=0.0),
     evaluate=EvaluateConfig(episodes=100, ceiling_episodes=100),
 )
@@ -194,7 +195,7 @@ METAWORLD_PRESETS = {
         _METAWORLD,
         collect=CollectConfig(rollouts=100_000),
         ground=dataclasses.replace(_METAWORLD.ground, steps=150_000, window=0),
-        imagine=ImagineConfig(rephrase=10_000, unseen_easy=8000, unseen_hard=4000, plan=False, candidates=1),
+        imagine=ImagineConfig(rephrase=10_000, unseen_easy=8000, unseen_hard=4000, plan=False, explanation_draws=0),
         learn=LearnConfig(updates=500_000, draw="transitions", discount=0.99, relabel=0.0, checkpoints=5),
         evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
     ),

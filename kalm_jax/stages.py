@@ -16,9 +16,9 @@ from kalm_jax import parallel
 from kalm_jax.config import PipelineConfig
 from kalm_jax.data import LEVELS, GoalTable, Rollouts, concatenate, last_steps
 from kalm_jax.data.formats import read_rollouts, write_rollouts
-from kalm_jax.grounding import tasks
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
-from kalm_jax.grounding.decode import encode_goals, explain, rollout_likelihood
+from kalm_jax.grounding.decode import encode_goals
+from kalm_jax.grounding.explain import explain, likeliest_gists
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.train import TrainConfig, fit
@@ -237,7 +237,7 @@ def balanced_goals(rng: np.random.Generator, goals: GoalTable, count: int) -> np
 
 def run_explain(run: RunFolder, config: PipelineConfig) -> None:
     """Explanations of held-out real rollouts, with the seen and an unseen prompt, in `explanation.json`."""
-    candidates = config.imagine.candidates
+    draws = config.imagine.explanation_draws
 
     def work(folder: pathlib.Path):
         world = get_world(config.world)
@@ -246,35 +246,21 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
         rollouts = last_steps(rollouts.take(slice(0, config.imagine.explained)), config.ground.window)
         prompts = {"seen": world.words.explanation_prompts[0], "unseen": world.words.unseen_prompt}
         rows = []
-        with Progress("explain", len(prompts) * candidates) as progress:
+        with Progress("explain", len(prompts) * (1 + draws)) as progress:
             for i, (name, prompt) in enumerate(prompts.items()):
-                said = [
-                    explain(
-                        *(model, params, tokenizer, rollouts, prompt, tasks.ANSWER_PROMPT, tasks.GIST_END),
-                        temperature=float(k > 0),
-                        seed=k,
+                done = i * (1 + draws)
+                asked = (model, params, tokenizer, rollouts, prompt)
+                rows.append(world.explanation(explain(*asked), rollouts, goals, name))
+                if draws:
+                    gists = likeliest_gists(
+                        *(*asked, world.words.short_goal, draws, config.seed),
+                        progress=lambda k, done=done: progress.update(done + k),
                     )
-                    for k in range(candidates)
-                ]
-                rows.append(world.explanation(said[0], rollouts, goals, name))
-                if candidates > 1:
-                    texts = likeliest(model, params, tokenizer, rollouts, said)
-                    rows.append(world.explanation(texts, rollouts, goals, f"{name}, likeliest of {candidates}"))
-                progress.update((i + 1) * candidates)
+                    texts = explain(*asked, gists)
+                    rows.append(world.explanation(texts, rollouts, goals, f"{name}, likeliest of {draws}"))
+                progress.update(done + 1 + draws)
         if parallel.is_writer():
             write_json(folder / "explanation.json", rows)
 
-    settings = {"rollouts": config.imagine.explained, "candidates": candidates}
+    settings = {"rollouts": config.imagine.explained, "draws": draws}
     run.stage("explain", settings, ["ground"], work, together=True)
-
-
-def likeliest(model, params, tokenizer, rollouts: Rollouts, said: list[list[str]]) -> list[str]:
-    """Of several explanations of each rollout, the one for which the model itself would most likely have acted so.
-
-    `said[k][i]` is the k-th explanation of rollout i.
-    """
-    scores = []
-    for texts in said:
-        prompts = [tasks.goal_prompt(tokenizer, text) for text in texts]
-        scores.append(rollout_likelihood(model, params, prompts, rollouts))
-    return [said[k][i] for i, k in enumerate(np.argmax(scores, axis=0))]

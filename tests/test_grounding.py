@@ -9,7 +9,9 @@ import pytest
 
 from kalm_jax.data import Rollouts, make_goal_table
 from kalm_jax.grounding import decode, rows
+from kalm_jax.grounding import explain as explanations
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
+from kalm_jax.grounding.explain import explain, likeliest_gists, rollout_likelihood
 from kalm_jax.grounding.loss import LossWeights, loss
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.rows import ACTION, STATE, TEXT, RowSequence, pack
@@ -206,16 +208,30 @@ def test_training_learns_the_toy_world_and_imagines_it(words, continuous, tmp_pa
     assert (np.asarray(states)[0, int(length[0]) + 1 :] == 0).all()
     if continuous:
         with pytest.raises(ValueError, match="discrete actions"):
-            decode.rollout_likelihood(model, params, [], rollouts.take(slice(0, 0)))
+            rollout_likelihood(model, params, [], rollouts.take(slice(0, 0)))
         return
     # The words that a rollout was made for explain it better than the opposite ones.
     right, wrong = (
-        decode.rollout_likelihood(
-            model, params, [goal_prompt(words, TEXTS[(g + off) % 2]) for g in rollouts.goal], rollouts
-        )
+        rollout_likelihood(model, params, [goal_prompt(words, TEXTS[(g + off) % 2]) for g in rollouts.goal], rollouts)
         for off in (0, 1)
     )
     assert (right > wrong).mean() > 0.9
+    _check_likeliest_gists(model, params, words, toy_rollouts(64, seed=1))
+
+
+def _check_likeliest_gists(model, params, words, rollouts):
+    """They name the goal; of gists drawn blindly, what the model would itself do for them alone decides."""
+    asked = (model, params, words, rollouts, "start :")
+    meaning = {short(0, GOALS.array[g]): TEXTS[g] for g in (0, 1)}
+    turned = dict(zip(meaning, reversed(meaning.values())))
+    right = np.array([short(0, GOALS.array[g]) for g in rollouts.goal])
+    assert np.mean(likeliest_gists(*asked, meaning.get, draws=8) == right) > 0.95
+    assert likeliest_gists(*asked, {}.get, draws=1) == [""] * len(rollouts)
+    rng = np.random.default_rng(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(explanations, "answer", lambda *args, **options: rng.choice(list(meaning), len(rollouts)))
+        assert np.mean(likeliest_gists(*asked, meaning.get, draws=16) == right) > 0.9
+        assert np.mean(likeliest_gists(*asked, turned.get, draws=16) == right) < 0.1
 
 
 def test_imagined_rollouts_equal_an_uncached_pass_and_do_not_depend_on_the_batch(words):
@@ -290,5 +306,5 @@ def test_goal_vectors_and_explanations(words):
     vectors = decode.encode_goals(model, params, words, TEXTS, batch=3)
     assert vectors.shape == (4, 32) and not np.allclose(vectors[0], vectors[1])
     np.testing.assert_allclose(decode.encode_goals(model, params, words, TEXTS[:1]), vectors[:1], atol=1e-5)
-    said = decode.explain(model, params, words, rollouts.take(slice(0, 3)), "rollout :", "goal :", ":")
+    said = explain(model, params, words, rollouts.take(slice(0, 3)), "rollout :")
     assert len(said) == 3 and all(isinstance(s, str) for s in said)

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.stats import norm
 
 from kalm_jax.data import Rollouts, make_goal_table
-from kalm_jax.grounding import decode, heads, rows
+from kalm_jax.grounding import decode, explain, heads, rows
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.model import STILL, GroundedModel, NumericSpec, init_params, numeric_spec
 from kalm_jax.grounding.rows import ACTION, STATE, RowSequence
@@ -171,7 +171,7 @@ def test_likelihood_of_continuous_actions_is_that_of_the_head():
     rollouts = random_rollouts(3, 2)
     model, params = make(rollouts, gaussian_actions=True)
     words = [WORDS.bos_id, *WORDS.encode("left")]
-    got = decode.rollout_likelihood(model, params, [words] * 2, rollouts.take(slice(0, 2)))
+    got = explain.rollout_likelihood(model, params, [words] * 2, rollouts.take(slice(0, 2)))
     obs, taken = np.asarray(rollouts.observations), np.asarray(rollouts.actions)
     whole = rows.align_right([RowSequence(3).text(words).rollout(obs[i], taken[i], 1.0, 1.0) for i in range(2)], 32, 3)
     asked = (whole.weight[:, :-1] > 0) & (whole.kind[:, 1:] == ACTION)

@@ -109,6 +109,15 @@ def plan(family: str, goal: np.ndarray) -> str:
     return " and ".join(f"{BALLS[a]} {DIRECTIONS[d]} {BALLS[b]}" for a, b, d in _layout_steps(family))
 
 
+def plan_of_gist(text: str) -> str | None:
+    """The plan of the relation that a `language.gist` tells ("red blue left" -> "red left blue"); None otherwise."""
+    words_ = text.split()
+    if len(words_) != 3 or words_[0] == words_[1]:
+        return None
+    short = f"{words_[0]} {words_[2]} {words_[1]}"
+    return short if short in _short_goals() else None
+
+
 def _layout_steps(family: str, turn: int = 0, from_left: bool = True) -> list[tuple[int, int, int]]:
     """Relations that make up the line, from its left or its right end, or the gathering, turned by quarters."""
     red, blue, green, purple, cyan = range(5)

@@ -1,4 +1,4 @@
-"""Cached decoding with a grounded model: rollouts from words, words from rollouts, and vectors of words.
+"""Cached decoding with a grounded model: rollouts from words, words after anything, and vectors of words.
 
 Every function is one jitted call per batch; prompts are left-padded, so that all rows write at the same cache slot.
 Batches are split over the devices, and parameters lie on them, as in training (`parallel.make_mesh`).
@@ -12,12 +12,10 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from kalm_jax import parallel
-from kalm_jax.data import Rollouts
 from kalm_jax.grounding.model import GroundedModel
-from kalm_jax.grounding.rows import ACTION, Rows, RowSequence, align_right
+from kalm_jax.grounding.rows import Rows, RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.llm.tokenizer import Tokenizer, left_pad
 from kalm_jax.llm.transformer import empty_cache, prefix_mask
@@ -224,57 +222,9 @@ def encode_goals(
     rows = [goal_prompt(tokenizer, text) for text in texts]
     width = -(-max((len(r) for r in rows), default=1) // 16) * 16
     out, run = [], Spread(_goal_hidden, params, batch)
-    for chunk in _chunks(rows, run.batch, fill=[tokenizer.bos_id]):
+    for chunk in chunks(rows, run.batch, fill=[tokenizer.bos_id]):
         out.append(run(left_pad(chunk, tokenizer.pad_id, width), model=model))
     return np.concatenate(out)[: len(rows)] if out else np.zeros((0, model.config.width), np.float32)
-
-
-@functools.partial(jax.jit, static_argnames=("model",))
-def _action_likelihood(params, rows: Rows, *, model: GroundedModel):
-    hidden = model.apply({"params": params}, rows, method="hidden")[:, :-1]
-    is_action = rows.kind[:, 1:] == ACTION
-    out = model.apply({"params": params}, hidden, method="action_head")
-    if model.spec.num_actions:
-        chosen = jnp.where(is_action, rows.token[:, 1:], 0)
-        return -jnp.sum(is_action * optax.softmax_cross_entropy_with_integer_labels(out, chosen), axis=1)
-    value = rows.value[:, 1:, : model.spec.action_dim]
-    error = model.apply({"params": params}, out, value, method="action_error") * model.spec.action_dim
-    return -jnp.sum(is_action * error, axis=1)
-
-
-def rollout_likelihood(
-    model: GroundedModel, params, prompts: Sequence[list[int]], rollouts: Rollouts, batch: int = 256
-) -> np.ndarray:
-    """(N,) log p(actions, "the goal is reached" at the end and not before | words, states), in nats.
-
-    Of continuous actions it is the density in normalised units, and nothing says that the goal is reached.
-
-    Args:
-      prompts: N prompts of token ids, as before a rollout that is to be generated.
-      rollouts: N rollouts.
-
-    Raises:
-      ValueError: continuous actions whose head predicts a point and no distribution.
-    """
-    if not (model.spec.num_actions or model.spec.gaussian_actions):
-        raise ValueError(
-            "the likelihood of a rollout needs discrete actions or gaussian_actions; this model's actions are points"
-        )
-    sequences = [_rollout_row(model, prompt, rollouts, i) for i, prompt in enumerate(prompts)]
-    if model.spec.num_actions:
-        sequences = [s.action(model.spec.num_actions) for s in sequences]
-    width = -(-max((s.length for s in sequences), default=1) // 16) * 16
-    out, run = [], Spread(_action_likelihood, params, batch)
-    for chunk in _chunks(sequences, run.batch, fill=RowSequence(model.spec.width).text([0])):
-        out.append(run((align_right(chunk, width, model.spec.width),), model=model))
-    return np.concatenate(out)[: len(sequences)] if out else np.zeros(0, np.float32)
-
-
-def _rollout_row(model: GroundedModel, words: list[int], rollouts: Rollouts, i: int) -> RowSequence:
-    """Words, then rollout i, as a prompt."""
-    n = int(rollouts.length[i])
-    states, actions = np.asarray(rollouts.observations[i][: n + 1]), np.asarray(rollouts.actions[i][:n])
-    return RowSequence(model.spec.width).text(words).rollout(states, actions, 0.0, 0.0)
 
 
 def answer(
@@ -286,39 +236,22 @@ def answer(
     seed: int = 0,
     limit: int = 48,
     batch: int = 128,
+    end: int | None = None,
 ) -> list[str]:
-    """What the model says after each prompt, token ids or a row that ends in words; greedy at temperature 0."""
+    """What the model says after each prompt, token ids or a row that ends in words; greedy at temperature 0.
+
+    An answer ends before the token `end`, by default the tokenizer's end of a sentence, or after `limit` tokens.
+    """
+    end = tokenizer.eos_id if end is None else end
     empty = RowSequence(model.spec.width)
     rows = [p if isinstance(p, RowSequence) else RowSequence(model.spec.width).text(p) for p in prompts]
     width = -(-max((row.length for row in rows), default=1) // 8) * 8
     out, run = [], Spread(generate_text, params, batch)
     keys = jax.random.split(jax.random.key(seed), -(-max(len(rows), 1) // run.batch) * run.batch)
-    for i, chunk in enumerate(_chunks(rows, run.batch, fill=empty.text([tokenizer.bos_id]))):
+    for i, chunk in enumerate(chunks(rows, run.batch, fill=empty.text([tokenizer.bos_id]))):
         inputs = (align_right(chunk, width, model.spec.width), keys[i * run.batch : (i + 1) * run.batch])
-        out.extend(run(inputs, temperature, model=model, limit=limit, eos=tokenizer.eos_id))
-    return [tokenizer.decode(w[: _first(w, tokenizer.eos_id)]).strip() for w in out[: len(rows)]]
-
-
-def explain(
-    model: GroundedModel,
-    params,
-    tokenizer: Tokenizer,
-    rollouts: Rollouts,
-    prompt: str,
-    answer_prompt: str,
-    gist_end: str,
-    temperature: float = 0.0,
-    seed: int = 0,
-) -> list[str]:
-    """One sentence per rollout: what the model says it was for.
-
-    `prompt` stands before the rollout, `answer_prompt` after; of what the model says, the part after the last
-    `gist_end`.
-    """
-    before, after = [tokenizer.bos_id, *tokenizer.encode(prompt)], tokenizer.encode(answer_prompt)
-    rows = [_rollout_row(model, before, rollouts, i).text(after) for i in range(len(rollouts))]
-    said = answer(model, params, tokenizer, rows, temperature, seed)
-    return [text.rsplit(f"{gist_end} ", 1)[-1] for text in said]
+        out.extend(run(inputs, temperature, model=model, limit=limit, eos=end))
+    return [tokenizer.decode(w[: _first(w, end)]).strip() for w in out[: len(rows)]]
 
 
 def _first(words, eos) -> int:
@@ -326,7 +259,7 @@ def _first(words, eos) -> int:
     return int(ends[0]) if len(ends) else len(words)
 
 
-def _chunks(items: list, size: int, fill):
+def chunks(items: list, size: int, fill):
     """Lists of exactly `size` items, the last one filled up, so that one compiled program serves all."""
     for i in range(0, len(items), size):
         chunk = items[i : i + size]

@@ -107,6 +107,7 @@ class Words:
       gist: (family code, goal array) -> the goal in a few words, said before the sentence of an explanation.
       plan: (family code, goal array) -> the short goals that it comes to, joined by " and ".
       sample_plan: rng -> (a wording of a random goal, its plan), from text alone.
+      short_goal: gist -> the same goal in the words of `plan`, None for any other text.
       explanation_prompts: before a rollout that is to be explained; one is drawn per training sequence, and the answer
         follows ANSWER_PROMPT.
       unseen_prompt: never trained on: tests whether explaining depends on the prompt's wording (KALM, figure 7).
@@ -117,6 +118,7 @@ class Words:
     gist: Callable | None = None
     plan: Callable | None = None
     sample_plan: Callable | None = None
+    short_goal: Callable | None = None
     explanation_prompts: tuple[str, ...] = EXPLANATION_PROMPTS
     unseen_prompt: str = UNSEEN_EXPLANATION_PROMPT
 

@@ -121,6 +121,7 @@ WORLD = World(
         document=corpus.sample_document,
         describe=language.describe,
         gist=language.gist,
+        short_goal=corpus.plan_of_gist,
         plan=lambda family, goal: corpus.plan(clevr_goals.FAMILIES[family], goal),
         sample_plan=corpus.sample_plan,
     ),
