@@ -68,6 +68,13 @@ flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=0.95,
 )
+flags.DEFINE_float(
+    "whitening",
+    None,
+    "Ridge of the whitening of goal vectors, as a share of their largest variance; 0 leaves them as the language model "
+    "has them (the paper). Default: the preset's.",
+    lower_bound=0.0,
+)
 flags.DEFINE_bool(
     "plan",
     None,
@@ -191,6 +198,7 @@ def read_flags(presets, **fields):
             updates=FLAGS.updates,
             draw=FLAGS.draw,
             relabel=FLAGS.relabel,
+            whitening=FLAGS.whitening,
             settings=FLAGS.settings,
             compat=FLAGS.compat,
         ),

@@ -97,6 +97,9 @@ class LearnConfig:
 
     `relabel` is the share of goals that are put in the place of recorded ones, see `offline_rl.buffer.Relabel`, for
     the learners of `policy_stages.RELABELLED`; 0 is the paper.
+
+    `whitening` is the ridge of goal vectors' whitening, see `offline_rl.whitening`; 0 leaves them as they are, as in
+    the paper.
     """
 
     algorithms: tuple[str, ...] = ("td3bc",)
@@ -106,6 +109,7 @@ class LearnConfig:
     draw: str = "rollouts"
     discount: float = 0.9
     relabel: float = 0.5
+    whitening: float = 1e-3
     settings: str = "ours"
     compat: str = "none"
     checkpoints: int = 1
@@ -162,7 +166,9 @@ PRESETS = {
         collect=CollectConfig(rollouts=100_000),
         ground=GroundConfig(steps=150_000),
         imagine=ImagineConfig(rephrase=5600, unseen_easy=72_400, unseen_hard=1680, plan=False),
-        learn=LearnConfig(seeds=3, updates=500_000, draw="transitions", discount=0.99, relabel=0.0, checkpoints=5),
+        learn=LearnConfig(
+            seeds=3, updates=500_000, draw="transitions", discount=0.99, relabel=0.0, whitening=0.0, checkpoints=5
+        ),
         evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
     ),
 }
@@ -196,7 +202,9 @@ METAWORLD_PRESETS = {
         collect=CollectConfig(rollouts=100_000),
         ground=dataclasses.replace(_METAWORLD.ground, steps=150_000, window=0),
         imagine=ImagineConfig(rephrase=10_000, unseen_easy=8000, unseen_hard=4000, plan=False, explanation_draws=0),
-        learn=LearnConfig(updates=500_000, draw="transitions", discount=0.99, relabel=0.0, checkpoints=5),
+        learn=LearnConfig(
+            updates=500_000, draw="transitions", discount=0.99, relabel=0.0, whitening=0.0, checkpoints=5
+        ),
         evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
     ),
 }

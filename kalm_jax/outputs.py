@@ -20,7 +20,7 @@ from kalm_jax.evaluation import Episodes, evaluate, learner_policy, read_results
 from kalm_jax.policy_stages import action_choices, configured_learner, imagined_parts, load_policies
 from kalm_jax.report import ReportData, build_report
 from kalm_jax.run_folder import RunFolder, read_json, write_json
-from kalm_jax.stages import file_mark, imagine_from, plans_of, real_rollouts
+from kalm_jax.stages import encoded_goals, encoding, file_mark, imagine_from, plans_of, real_rollouts
 from kalm_jax.worlds import get_world
 
 PROMPT_SAMPLES = 8
@@ -33,8 +33,7 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
 
     def work(folder: pathlib.Path):
         world = get_world(config.world)
-        goals, first = world.read_prompts(config.prompts)
-        goals = goals.with_vector(np.load(run.path / "encode" / "prompts" / "vectors.npy"))
+        goals, first = encoded_goals(run, config, "prompts"), world.read_prompts(config.prompts)[1]
         goal = np.tile(np.arange(len(goals), dtype=np.int32), PROMPT_SAMPLES)
         plans = plans_of(run, config, goals)
         states = np.tile(first, (PROMPT_SAMPLES, 1))
@@ -74,7 +73,7 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
         shutil.copyfile(folder / "prompts.csv", run.path / "prompts.csv")
 
     settings = {"prompts": file_mark(config.prompts), "seed": config.seed, "samples": PROMPT_SAMPLES}
-    needs = ["encode/prompts", "ground", *(f"learn/{algorithm}-{arm}" for algorithm, arm in pairs)]
+    needs = [*encoding(config, ["prompts"]), "ground", *(f"learn/{algorithm}-{arm}" for algorithm, arm in pairs)]
     run.stage("prompts", settings, needs, work, together=True)
 
 

@@ -13,7 +13,7 @@ from kalm_jax.outputs import run_prompts, write_report
 from kalm_jax.policy_stages import configured_learner, imagined_parts, run_baselines, run_evaluate, run_learn
 from kalm_jax.report import terminal_table
 from kalm_jax.run_folder import RunFolder
-from kalm_jax.stages import NOVEL_LEVELS, run_collect, run_encode, run_explain, run_ground, run_imagine
+from kalm_jax.stages import NOVEL_LEVELS, run_collect, run_encode, run_explain, run_ground, run_imagine, run_whiten
 from kalm_jax.worlds import get_world
 
 
@@ -39,6 +39,8 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     run_ground(run, config)
     for part in ("data", "offline", *imagined_parts(config)):
         run_encode(run, config, part)
+    if config.learn.whitening:
+        run_whiten(run, config)
     for part in imagined_parts(config):
         run_imagine(run, config, part)
     run_explain(run, config)

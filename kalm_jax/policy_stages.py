@@ -33,7 +33,7 @@ from kalm_jax.offline_rl.decision_transformer import with_backbone
 from kalm_jax.offline_rl.learner import plain_config
 from kalm_jax.progress import Progress
 from kalm_jax.run_folder import RunFolder, write_json
-from kalm_jax.stages import NOVEL_LEVELS, encoded_goals, real_rollouts
+from kalm_jax.stages import NOVEL_LEVELS, encoded_goals, encoding, real_rollouts
 from kalm_jax.worlds import World, get_world
 
 RELABELLED = {"td3bc": {"alpha": 10.0, "batch_size": 256}}
@@ -107,7 +107,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
     }
     if config.learn.checkpoints > 1:
         settings["checkpoints"] = config.learn.checkpoints
-    needs = ["collect", "encode/data", *(name for part, stage in parts.items() for name in (f"encode/{part}", stage))]
+    needs = ["collect", *encoding(config, ["data", *parts]), *parts.values()]
     run.stage(f"learn/{algorithm}-{arm}", settings, needs, work, together=True)
 
 
@@ -257,7 +257,8 @@ def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, arm: st
         write_results_csv(folder / "results.csv", found)
 
     settings = {"episodes": config.evaluate.episodes, "seed": config.seed}
-    run.stage(f"evaluate/{algorithm}-{arm}-{level}", settings, [f"learn/{algorithm}-{arm}", f"encode/{level}"], work)
+    needs = [f"learn/{algorithm}-{arm}", *encoding(config, [level])]
+    run.stage(f"evaluate/{algorithm}-{arm}-{level}", settings, needs, work)
 
 
 def joined(parts: list):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -27,11 +28,14 @@ from kalm_jax.llm.folder import BUILTIN, load_model
 from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.weights import weight_files
+from kalm_jax.offline_rl.whitening import Whitening, whitening
 from kalm_jax.progress import Progress
 from kalm_jax.run_folder import RunFolder, write_json
 from kalm_jax.worlds import get_world
 
 NOVEL_LEVELS = LEVELS[1:]
+WHITENED = ("data", *NOVEL_LEVELS)
+"""Parts whose sentences say how goal vectors are whitened."""
 
 
 # --- collect -------------------------------------------------------------------------------------------------------
@@ -141,9 +145,30 @@ def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
     run.stage(f"encode/{part}", {"sentences": _text_mark(goals)}, ["ground"], work, together=True)
 
 
+def run_whiten(run: RunFolder, config: PipelineConfig) -> None:
+    """How the vectors of all goals are whitened for policies, in `whitening.npz`; the same for every arm."""
+
+    def work(folder: pathlib.Path):
+        if parallel.is_writer():
+            vectors = np.concatenate([np.load(run.path / "encode" / part / "vectors.npy") for part in WHITENED])
+            np.savez(folder / "whitening.npz", **dataclasses.asdict(whitening(vectors, config.learn.whitening)))
+
+    needs = [f"encode/{part}" for part in WHITENED]
+    run.stage("encode/whitening", {"ridge": config.learn.whitening}, needs, work, together=True)
+
+
 def encoded_goals(run: RunFolder, config: PipelineConfig, part: str) -> GoalTable:
-    """The goals of a part with their vectors."""
-    return goals_of(run, config, part).with_vector(np.load(run.path / "encode" / part / "vectors.npy"))
+    """The goals of a part with their vectors as policies see them."""
+    vectors = np.load(run.path / "encode" / part / "vectors.npy")
+    if config.learn.whitening:
+        with np.load(run.path / "encode" / "whitening" / "whitening.npz") as file:
+            vectors = Whitening(**file)(vectors)
+    return goals_of(run, config, part).with_vector(vectors)
+
+
+def encoding(config: PipelineConfig, parts: Sequence[str]) -> list[str]:
+    """The stages that `encoded_goals` of `parts` needs."""
+    return [f"encode/{part}" for part in parts] + (["encode/whitening"] if config.learn.whitening else [])
 
 
 def _text_mark(goals: GoalTable) -> str:

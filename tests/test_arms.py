@@ -26,7 +26,7 @@ from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.policy_stages import checkpoints, configured_learner, load_policies, run_evaluate, run_learn
 from kalm_jax.run_folder import RunFolder
-from kalm_jax.stages import goals_of, run_collect
+from kalm_jax.stages import encoded_goals, goals_of, run_collect, run_whiten
 from kalm_jax.worlds import get_world
 
 # ------------------------------------------------------------------------------------------- the language model acts
@@ -137,6 +137,7 @@ def run(tmp_path_factory):
         goals = goals_of(run, TINY, part)
         vectors = np.random.default_rng(len(goals)).normal(size=(len(goals), 6)).astype(np.float32)
         run.stage(f"encode/{part}", {}, [], lambda folder, vectors=vectors: np.save(folder / "vectors.npy", vectors))
+    run_whiten(run, TINY)
     for level in LEVELS[1:]:
         run_oracle(run, TINY, level)
     return run
@@ -189,7 +190,7 @@ def test_the_rate_is_the_mean_over_checkpoints_which_share_the_episodes(run, arm
     run_evaluate(run, TINY, "bc", arm, "rephrase")
     found = read_results_csv(run.path / "evaluate" / f"bc-{arm}-rephrase" / "results.csv")
     world, learner = get_world("clevr"), configured_learner(TINY, "bc")
-    vectors = np.load(run.path / "encode" / "rephrase" / "vectors.npy")
+    vectors = encoded_goals(run, TINY, "rephrase").vector
     for i in (0, 1):
         want, names = 0, list(checkpoints(TINY, "bc"))
         episodes = make_episodes("rephrase", 23, i).with_vectors(vectors)
