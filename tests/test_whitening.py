@@ -38,5 +38,5 @@ def test_equal_vectors_stay_finite():
 def test_errors_name_the_fault():
     with pytest.raises(ValueError, match="not all finite"):
         whitening(np.array([[np.nan, 1.0]]), 1e-3)
-    with pytest.raises(ValueError, match="whitening is 0.0, want a positive number"):
+    with pytest.raises(ValueError, match=r"whitening is 0\.0"):
         whitening(np.ones((2, 2)), 0.0)
