@@ -37,7 +37,7 @@ class GroundConfig:
     """
 
     llm: str = ""
-    steps: int = 4400
+    steps: int = 5000
     rows: int = 12
     row_length: int = 128
     learning_rate: float = 3e-3
@@ -50,7 +50,7 @@ class GroundConfig:
     gaussian_states: bool = False
     gaussian_actions: bool = False
     hidden: int = 512
-    window: int = 0
+    window: int = 16
     reading: int = 500
 
 
@@ -164,7 +164,7 @@ PRESETS = {
     # The authors' amounts of data, grounding and updates: for an accelerator.
     "paper": PipelineConfig(
         collect=CollectConfig(rollouts=100_000),
-        ground=GroundConfig(steps=150_000),
+        ground=GroundConfig(steps=150_000, window=0),
         imagine=ImagineConfig(rephrase=5600, unseen_easy=72_400, unseen_hard=1680, plan=False),
         learn=LearnConfig(
             seeds=3, updates=500_000, draw="transitions", discount=0.99, relabel=0.0, whitening=0.0, checkpoints=5

@@ -238,7 +238,7 @@ def imagine_from(run: RunFolder, config: PipelineConfig, goals, goal, states, pl
                 label=world.label,
                 show=world.show_stage,
                 horizon=horizon,
-                patience=config.imagine.patience if config.imagine.plan else horizon,
+                patience=config.imagine.patience if config.imagine.plan else config.ground.window or horizon,
                 temperature=config.imagine.temperature,
                 seed=config.seed,
                 progress=progress.update,

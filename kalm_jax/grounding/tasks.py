@@ -48,8 +48,9 @@ ANSWER_PROMPT, GIST_END = "goal :", ":"
 PLAN_PROMPT = "{} =>"
 """Before the short goals that a sentence comes to."""
 
-GIST_ONLY_SHARE = 0.5
-"""Share of explanations that end after their gist: the sentence says little more, and takes most of the positions."""
+TOLD_SHARE, GIST_ONLY_SHARE = 0.2, 0.6
+"""Share of explanations without a rollout, only a gist and its sentence: how to say it in words is learned from these,
+which are short. And share of those with a rollout that end after their gist: the sentence says little more."""
 
 SHORT_GOAL_SHARE = 0.5
 """Share of generated rollouts that are for a short goal instead of a sentence."""
@@ -64,8 +65,8 @@ an explanation's sentence has 1: most of those say nothing about the rollout, a 
 class TaskShares:
     """How often each task is drawn; 0 leaves it out. Shares count sequences, not positions."""
 
-    generation: float = 0.38
-    explanation: float = 0.32
+    generation: float = 0.34
+    explanation: float = 0.44
     dynamics: float = 0.05
     consequence: float = 0.02
     description: float = 0.2
@@ -234,12 +235,13 @@ class Batches:
         return RowSequence(self.width).text(prompt).rollout(states, actions, 1.0, 1.0)
 
     def _explanation(self, rng, states, actions, sentence):
+        gist, said = self.gists[sentence], [*self.ids[sentence], self.tokenizer.eos_id]
+        if gist and rng.random() < TOLD_SHARE:
+            return RowSequence(self.width).text([self.tokenizer.bos_id, *self.answer, *gist]).text(said, 1.0)
         prompt = self.explanation_prompts[int(rng.integers(len(self.explanation_prompts)))]
         out = RowSequence(self.width).text(prompt).rollout(states, actions, 1.0, 0.0)
-        out = out.text(self.answer).text(self.gists[sentence], FACT_WEIGHT)
-        if self.gists[sentence] and rng.random() < GIST_ONLY_SHARE:
-            return out
-        return out.text([*self.ids[sentence], self.tokenizer.eos_id], 1.0)
+        out = out.text(self.answer).text(gist, FACT_WEIGHT)
+        return out if gist and rng.random() < GIST_ONLY_SHARE else out.text(said, 1.0)
 
     def _reading(self, rng, states, actions, sentence):
         return self._description(rng, states, actions, sentence, news=False)
