@@ -22,7 +22,7 @@ import numpy as np
 
 from kalm_jax.envs import metaworld_corpus_frames as frames
 from kalm_jax.envs import metaworld_corpus_tasks as tasks
-from kalm_jax.envs import metaworld_corpus_words as words
+from kalm_jax.envs import metaworld_corpus_words as names
 from kalm_jax.envs import metaworld_language as language
 from kalm_jax.envs.corpus_grammar import Numbers, compile_rules, say
 from kalm_jax.envs.corpus_wordings import adorned, tidy, worn
@@ -145,7 +145,7 @@ def _name(task: str) -> str:
 @functools.cache
 def _rules() -> dict[str, list[tuple]]:
     """The grammar, compiled at its first use; the rules of a task's forms are named "reach.do"."""
-    texts = {**words.WORDS, **frames.FRAME_WORDS, "fact": frames.FACTS}
+    texts = {**names.WORDS, **frames.FRAME_WORDS, "fact": frames.FACTS}
     texts |= {f"frame.{kind}": text for kind, text in _FRAMES.items()}
     for task, rules in tasks.TASKS.items():
         texts |= {f"{_name(task)}.{name}" if name in _FORMS else name: text for name, text in rules.items()}
