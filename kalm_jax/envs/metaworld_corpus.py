@@ -10,7 +10,8 @@ document is a line in one of these shapes:
 
 A short goal says in two or three words what is to be done ("open faucet"). Those of the data's tasks have rollouts; the
 unseen tasks come to them where they can ("push the puck past the wall" -> "push puck"), else to one of their own. The
-grammar is in `metaworld_corpus_words`, `metaworld_corpus_tasks` and `metaworld_corpus_frames`.
+grammar is in `metaworld_corpus_words`, `metaworld_corpus_tasks`, `metaworld_corpus_unseen` and
+`metaworld_corpus_frames`.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import re
 import numpy as np
 
 from kalm_jax.envs import metaworld_corpus_frames as frames
-from kalm_jax.envs import metaworld_corpus_tasks as tasks
 from kalm_jax.envs import metaworld_corpus_words as names
 from kalm_jax.envs import metaworld_language as language
 from kalm_jax.envs.corpus_grammar import Numbers, compile_rules, say
 from kalm_jax.envs.corpus_wordings import adorned, tidy, worn
+from kalm_jax.envs.metaworld_corpus_tasks import DATA_TASKS
+from kalm_jax.envs.metaworld_corpus_unseen import UNSEEN_TASKS
 from kalm_jax.envs.metaworld_goals import FAMILIES, make_goal
 from kalm_jax.envs.metaworld_tasks import LEVEL_TASKS
 
@@ -147,7 +149,7 @@ def _rules() -> dict[str, list[tuple]]:
     """The grammar, compiled at its first use; the rules of a task's forms are named "reach.do"."""
     texts = {**names.WORDS, **frames.FRAME_WORDS, "fact": frames.FACTS}
     texts |= {f"frame.{kind}": text for kind, text in _FRAMES.items()}
-    for task, rules in tasks.TASKS.items():
+    for task, rules in {**DATA_TASKS, **UNSEEN_TASKS}.items():
         texts |= {f"{_name(task)}.{name}" if name in _FORMS else name: text for name, text in rules.items()}
     for task, base in _WALL.items():
         own, plain = _name(task), _name(base)
