@@ -25,10 +25,6 @@ FRAME_WORDS = {
         | will you | would you | immediately | for us | quickly | gently | carefully | my friend | robot | again | today
         | if you please | when you have a moment | as soon as you can | this time | without delay | i beg you | ok
         | all right""",
-    "head": """22*~ | hello robot, | robot, | hey, | hi, | well, | ok, | look, | listen, | now | next, | first of all,
-        | sawyer, | excuse me, | sorry to ask, | my friend, | dear robot, | one more thing: | task: | come on, | quick,
-        | so, | attention: | do me a favour: | do me a favor and | here is what i want: | a small thing: | for a start,
-        | oh,""",
     "fix": """3*change that | 2*do something about it | fix it | fix that | help | mend that | see to it | please help
         | please change it | take care of it | put it right | act | i want it changed | can you help ? | it bothers me
         | deal with it | make it otherwise | sort it out | that's not good | that is not what i want

@@ -1,6 +1,6 @@
 """Names of Meta-world's things in plain text, and what people say of hands, places, walls and manners.
 
-Notation as in `kalm_jax.envs.corpus_words`. Written from imagination, before and without reading any sentence of an
+Notation as in `kalm_jax.envs.corpus_words`. Written from imagination, by an author who had read no sentence of an
 evaluation level or of validation. Verbs that change their form with the sentence around them are marked: `^open` (see
 `kalm_jax.envs.metaworld_corpus.conjugate`).
 """
