@@ -278,7 +278,7 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
                 rows.append(world.explanation(explain(*asked), rollouts, goals, name))
                 if draws:
                     gists = likeliest_gists(
-                        *(*asked, world.words.short_goal, draws, config.seed),
+                        *(*asked, world.words, draws, config.seed),
                         progress=lambda k, done=done: progress.update(done + k),
                     )
                     texts = explain(*asked, gists)
@@ -287,5 +287,5 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
         if parallel.is_writer():
             write_json(folder / "explanation.json", rows)
 
-    settings = {"rollouts": config.imagine.explained, "draws": draws}
+    settings = {"rollouts": config.imagine.explained, "draws": draws, "weighed": "plan, rollout, states"}
     run.stage("explain", settings, ["ground"], work, together=True)

@@ -225,13 +225,27 @@ def _check_likeliest_gists(model, params, words, rollouts):
     meaning = {short(0, GOALS.array[g]): TEXTS[g] for g in (0, 1)}
     turned = dict(zip(meaning, reversed(meaning.values())))
     right = np.array([short(0, GOALS.array[g]) for g in rollouts.goal])
-    assert np.mean(likeliest_gists(*asked, meaning.get, draws=8) == right) > 0.95
-    assert likeliest_gists(*asked, {}.get, draws=1) == [""] * len(rollouts)
+
+    def share(goals, draws=16, question=None):
+        said = likeliest_gists(*asked, Words(short_goal=goals.get, question=question), draws)
+        return np.mean(np.array(said) == right)
+
+    assert share(meaning, 8) > 0.95
+    assert likeliest_gists(*asked, Words(short_goal={}.get, question={}.get), 1) == [""] * len(rollouts)
     rng = np.random.default_rng(0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(explanations, "answer", lambda *args, **options: rng.choice(list(meaning), len(rollouts)))
-        assert np.mean(likeliest_gists(*asked, meaning.get, draws=16) == right) > 0.9
-        assert np.mean(likeliest_gists(*asked, turned.get, draws=16) == right) < 0.1
+        assert share(meaning) > 0.9
+        assert share(turned) < 0.1
+        # Where actions say nothing, that a goal is reached at the end, and not before.
+        patch.setattr(
+            explanations, "rollout_likelihood", lambda model, params, prompts, rollouts: np.zeros(len(prompts))
+        )
+        up = dataclasses.replace(rollouts, length=np.ones_like(rollouts.length), observations=np.zeros((64, 2, 3)))
+        up.observations[:, :, 0] = np.where(np.arange(64) % 2, -1.0, 1.0)[:, None] * [-1.0, 1.0]
+        question = {"red": ("goal", "go"), "blu": ("goal", "stay")}.get
+        said = likeliest_gists(*(*asked[:3], up, "start :"), Words(short_goal=meaning.get, question=question), 16)
+        assert np.mean(np.array(said) == np.where(np.arange(64) % 2, "blu", "red")) > 0.9
 
 
 def test_imagined_rollouts_equal_an_uncached_pass_and_do_not_depend_on_the_batch(words):

@@ -16,7 +16,7 @@ from kalm_jax.data import Rollouts
 from kalm_jax.grounding.decode import Spread, answer, chunks
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import ACTION, Rows, RowSequence, align_right
-from kalm_jax.grounding.tasks import ANSWER_PROMPT, GIST_END, goal_prompt
+from kalm_jax.grounding.tasks import ANSWER_PROMPT, GIST_END, STATE_PROMPT, Words, goal_prompt
 from kalm_jax.llm.tokenizer import Tokenizer
 
 GIST_LIMIT = 12
@@ -46,19 +46,23 @@ def likeliest_gists(
     tokenizer: Tokenizer,
     rollouts: Rollouts,
     prompt: str,
-    short_goal: Callable[[str], str | None],
+    words: Words,
     draws: int,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> list[str]:
-    """Of several gists of each rollout the one that fits best by what the model knows in both directions.
+    """Of several gists of each rollout the one that fits best by all that the model knows.
 
-    Gists are drawn from p(gist | rollout), and the answer is the one with the largest p(gist | rollout)
-    p(rollout | gist), the first factor being its share of the draws and the second that of `rollout_likelihood`: what
-    it would itself do for it. (Reranking by the reverse direction: Li et al., NAACL 2016, there for dialogue.)
+    Gists are drawn from p(gist | rollout). The answer has the largest product of
+
+      p(gist | rollout), its share of the draws;
+      p(rollout | gist), what the model would itself do for it, see `rollout_likelihood` (reranking by the reverse
+        direction: Li et al., NAACL 2016, there for dialogue);
+      p(a state fulfils it) at the end and its complement before, by what the model says that each state shows, where
+        the world has questions about states: a rollout ends as soon as its goal is reached.
 
     Args:
-      short_goal: gist -> the same goal in words for which the model imagines rollouts; None where it is no gist.
+      words: `short_goal` tells gists from other texts and for what rollouts are imagined, `question` may be None.
       draws: gists drawn per rollout.
       progress: called with the number of draws done.
 
@@ -74,13 +78,41 @@ def likeliest_gists(
             count[gist] += 1
         if progress is not None:
             progress(k + 1)
-    known = [(i, gist) for i, count in enumerate(counts) for gist in count if short_goal(gist)]
-    prompts = [goal_prompt(tokenizer, short_goal(gist)) for _, gist in known]
-    scores = rollout_likelihood(model, params, prompts, rollouts.take(np.array([i for i, _ in known], int)))
+    known = [(i, gist) for i, count in enumerate(counts) for gist in count if words.short_goal(gist)]
+    place = np.array([i for i, _ in known], int)
+    scores = np.array([math.log(counts[i][gist]) for i, gist in known])
+    prompts = [goal_prompt(tokenizer, words.short_goal(gist)) for _, gist in known]
+    scores = scores + rollout_likelihood(model, params, prompts, rollouts.take(place))
+    if words.question is not None and known:
+        questions = [words.question(gist) for _, gist in known]
+        scores = scores + _fulfilled_at_the_end(model, params, tokenizer, rollouts, place, questions)
     best: dict[int, tuple[float, str]] = {}
     for (i, gist), score in zip(known, scores, strict=True):
-        best[i] = max(best.get(i, (-math.inf, "")), (float(score) + math.log(counts[i][gist]), gist))
+        best[i] = max(best.get(i, (-math.inf, "")), (float(score), gist))
     return [best[i][1] if i in best else "" for i in range(len(rollouts))]
+
+
+def _fulfilled_at_the_end(model, params, tokenizer, rollouts: Rollouts, place, questions) -> np.ndarray:
+    """(M,) log p(answer) of `questions` (M pairs) about the last state of rollouts `place` (M,), plus the least
+    log (1 - p(answer)) of a state before."""
+    lengths = np.asarray(rollouts.length)[place]
+    states = np.concatenate([rollouts.observations[i, : n + 1] for i, n in zip(place, lengths)] or [np.zeros((0, 1))])
+    said = state_answers(
+        model, params, tokenizer, states, [q for q, n in zip(questions, lengths) for _ in range(n + 1)]
+    )
+    parts = np.split(said, np.cumsum(lengths + 1)[:-1])
+    return np.array([x[-1] + np.log1p(-np.exp(np.minimum(x[:-1], -1e-6))).min(initial=0.0) for x in parts])
+
+
+def state_answers(
+    model: GroundedModel, params, tokenizer: Tokenizer, states, questions: Sequence[tuple[str, str]], batch: int = 512
+) -> np.ndarray:
+    """(M,) log p(answer | state, question) for states (M, D) and M (question, answer), as in `Words.describe`."""
+    ids = {text: tokenizer.encode(text) for text in {STATE_PROMPT, *(part for pair in questions for part in pair)}}
+    now, rows = [tokenizer.bos_id, *ids[STATE_PROMPT]], []
+    for state, (question, said) in zip(states, questions, strict=True):
+        rows.append(RowSequence(model.spec.width).text(now).state(state).text(ids[question]).text(ids[said], 1.0))
+    return _over_rows(_text_likelihood, model, params, rows, batch, step=8)
 
 
 def _asked(model: GroundedModel, tokenizer: Tokenizer, rollouts: Rollouts, prompt: str) -> list[RowSequence]:
@@ -100,6 +132,14 @@ def _action_likelihood(params, rows: Rows, *, model: GroundedModel):
     value = rows.value[:, 1:, : model.spec.action_dim]
     error = model.apply({"params": params}, out, value, method="action_error") * model.spec.action_dim
     return -jnp.sum(is_action * error, axis=1)
+
+
+@functools.partial(jax.jit, static_argnames=("model",))
+def _text_likelihood(params, rows: Rows, *, model: GroundedModel):
+    hidden = model.apply({"params": params}, rows, method="hidden")[:, :-1]
+    logits = model.apply({"params": params}, hidden, method="text_logits")
+    error = optax.softmax_cross_entropy_with_integer_labels(logits, rows.token[:, 1:])
+    return -jnp.sum(jnp.where(rows.weight[:, :-1] > 0, error, 0.0), axis=1)
 
 
 def rollout_likelihood(
@@ -123,11 +163,16 @@ def rollout_likelihood(
     sequences = [rollout_row(model, prompt, rollouts, i) for i, prompt in enumerate(prompts)]
     if model.spec.num_actions:
         sequences = [s.action(model.spec.num_actions) for s in sequences]
-    width = -(-max((s.length for s in sequences), default=1) // 16) * 16
-    out, run = [], Spread(_action_likelihood, params, batch)
-    for chunk in chunks(sequences, run.batch, fill=RowSequence(model.spec.width).text([0])):
+    return _over_rows(_action_likelihood, model, params, sequences, batch, step=16)
+
+
+def _over_rows(function: Callable, model: GroundedModel, params, rows: list[RowSequence], batch: int, step: int):
+    """(N,) `function` of N rows, filled up to a multiple of `step` positions."""
+    width = -(-max((row.length for row in rows), default=1) // step) * step
+    out, run = [], Spread(function, params, batch)
+    for chunk in chunks(rows, run.batch, fill=RowSequence(model.spec.width).text([0])):
         out.append(run((align_right(chunk, width, model.spec.width),), model=model))
-    return np.concatenate(out)[: len(sequences)] if out else np.zeros(0, np.float32)
+    return np.concatenate(out)[: len(rows)] if out else np.zeros(0, np.float32)
 
 
 def rollout_row(model: GroundedModel, words: list[int], rollouts: Rollouts, i: int) -> RowSequence:

@@ -45,6 +45,9 @@ ANSWER_PROMPT, GIST_END = "goal :", ":"
 """What stands before an explanation, and between its gist and its sentence."""
 
 
+STATE_PROMPT = "now"
+"""Before a state that is asked about."""
+
 PLAN_PROMPT = "{} =>"
 """Before the short goals that a sentence comes to."""
 
@@ -109,6 +112,7 @@ class Words:
       plan: (family code, goal array) -> the short goals that it comes to, joined by " and ".
       sample_plan: rng -> (a wording of a random goal, its plan), from text alone.
       short_goal: gist -> the same goal in the words of `plan`, None for any other text.
+      question: gist -> (question, answer) of `describe` that say whether a state fulfils it.
       explanation_prompts: before a rollout that is to be explained; one is drawn per training sequence, and the answer
         follows ANSWER_PROMPT.
       unseen_prompt: never trained on: tests whether explaining depends on the prompt's wording (KALM, figure 7).
@@ -120,6 +124,7 @@ class Words:
     plan: Callable | None = None
     sample_plan: Callable | None = None
     short_goal: Callable | None = None
+    question: Callable | None = None
     explanation_prompts: tuple[str, ...] = EXPLANATION_PROMPTS
     unseen_prompt: str = UNSEEN_EXPLANATION_PROMPT
 
@@ -250,7 +255,7 @@ class Batches:
         # Sometimes after the steps that led there, as explanations see states; the questions are about the last one.
         t = int(rng.integers(len(states)))
         start = max(0, t - int(rng.integers(1, 4))) if rng.random() < 0.5 else t
-        out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode("now")])
+        out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode(STATE_PROMPT)])
         out = out.rollout(states[start : t + 1], actions[start:t], 0.0, 0.0)
         for question, answer in self.words.describe(rng, states[t], states[t - 1] if news and start < t else None):
             out = out.text(self.encode(question)).text(self.encode(answer), FACT_WEIGHT)
@@ -258,7 +263,7 @@ class Batches:
 
     def _dynamics(self, rng, states, actions, sentence):
         t = int(rng.integers(len(actions)))
-        out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode("now")]).state(states[t])
+        out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode(STATE_PROMPT)]).state(states[t])
         return out.action(actions[t]).text(self.encode("then")).state(states[t + 1], 1.0)
 
     def _consequence(self, rng, states, actions, sentence):

@@ -122,6 +122,7 @@ WORLD = World(
         describe=language.describe,
         gist=language.gist,
         short_goal=corpus.plan_of_gist,
+        question=lambda gist: tuple(gist.rsplit(" ", 1)),
         plan=lambda family, goal: corpus.plan(clevr_goals.FAMILIES[family], goal),
         sample_plan=corpus.sample_plan,
     ),
