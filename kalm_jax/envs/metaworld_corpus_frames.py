@@ -78,7 +78,11 @@ STATE_FRAMES = """5*i want {s} {c} | 4*{s} should be {c} | 3*make sure that {s} 
     | i can't do anything until {s} is {c} | i want to see {s} {c} | i like {s} better when it is {c} | {s} is to be {c}
     | is {s} {c} ? if not, [fix] | i am waiting for {s} to be {c} | your [job] is done when {s} is {c}
     | the [job] is to have {s} {c} | the [job]: {s} {c} | leave {s} {c} | we want {s} {c} | we need {s} {c}
-    | nothing but {s} being {c} will do"""
+    | nothing but {s} being {c} will do | keep {s} {c} | i'd love {s} {c} | is it possible to have {s} {c} ?
+    | can we have {s} {c} ? | could we have {s} {c} | let's have {s} {c} | i think {s} should be {c}
+    | it's better with {s} {c} | i am happier with {s} {c} | from now on {s} should be {c}
+    | i'm sure you can get {s} {c} | {s} ought to have been {c} | {s} deserves to be {c} | i'm hoping for {s} to be {c}
+    | i long for {s} being {c} | what we need is {s} {c} | i don't see {s} {c} yet"""
 
 BAD_FRAMES = """4*{s} is {c}, [fix] | 3*{s} is {c} | 3*{s} is still {c} | 3*don't leave {s} {c} | 2*do not leave {s} {c}
     | 2*i don't want {s} {c} | i don't want {s} to be {c} | i do not like {s} {c} | {s} shouldn't be {c}
@@ -96,7 +100,13 @@ BAD_FRAMES = """4*{s} is {c}, [fix] | 3*{s} is {c} | 3*{s} is still {c} | 3*don'
     | it is wrong that {s} is {c} | there is a problem: {s} is {c} | my problem is that {s} is {c}
     | {s} doesn't need to be {c} | i am not [glad] that {s} is {c} | i'm not [glad] about {s} being {c}
     | end the state of {s} being {c} | don't let {s} be {c} | don't let {s} stay {c} | i'm not a friend of {s} being {c}
-    | {s} is {c}, which [bother] | {s} is {c}, could you change that ?"""
+    | {s} is {c}, which [bother] | {s} is {c}, could you change that ? | don't keep {s} {c} | stop keeping {s} {c}
+    | i can't have {s} {c} | there's no need for {s} to be {c} | {s} needn't be {c} | let's not have {s} {c}
+    | we don't need {s} {c} | why keep {s} {c} ? | {s} is {c}, but it shouldn't be | it's no good to have {s} {c}
+    | having {s} {c} [bother] | with {s} {c} i am not [glad] | nobody wants {s} {c} | we can't leave {s} {c}
+    | it makes no sense to leave {s} {c} | i see no reason for {s} to be {c} | {s} cannot remain {c}
+    | must not remain {c}: {s} | i'd hate to find {s} {c} | as you see, {s} is {c}, [fix]
+    | somebody made a mistake: {s} is {c} | is {s} {c} ? [fix]"""
 
 MIXED_FRAMES = """{bs} is {bc}, so {do} | {bs} is {bc}, {do} | {bs} is {bc}, please {do} | since {bs} is {bc}, {do}
     | {do}, because {bs} is {bc} | {do}, {bs} is {bc} | {do} so that {s} is {c} | {do}, i want {s} {c}

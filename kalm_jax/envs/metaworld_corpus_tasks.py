@@ -165,7 +165,9 @@ DOOR_UNLOCK = {
     "bad": """8*[door] @ locked | [door] @ bolted | [door] @ latched | [lock] @ locked | [lock] @ closed | [lock] @ shut
         | [lock] @ on | [door] @ under lock | [door] @ barred | [lock] @ in the way | [lock] @ fastened
         | [door] @ locked up | [lock] @ engaged | [door] @ secured | [door] @ sealed by its [lockn]
-        | [door] @ held by [lock]""",
+        | [door] @ held by [lock] | [lock] @ blocking [door] | [door] @ still under lock | [lock] @ keeping [door] shut
+        | [lock] @ keeping us out | [lock] @ stopping us from opening [door] | [door] @ closed by [lock]
+        | [lock] @ still turned | [door] @ inaccessible because of [lock]""",
     "hint": """who locked [door] ? | we are locked out by [lock] | someone locked [door] and i need it free
         | no more lock on [door] | [lock] keeps me out | i hate that [lockn] on [door] | i forgot the key of [door]
         | get rid of the lock on [door] | i don't want [door] to be locked any more
@@ -174,7 +176,12 @@ DOOR_UNLOCK = {
         | [door] can't be opened until you turn [lock] | just the lock of [door], don't pull it open
         | play the locksmith at [door] | [lock] holds [door], change that | a burglar would begin with [lock]
         | locked doors make me nervous, turn [lock] | whoever turned the key of [door], turn it back
-        | be my key to [door]""",
+        | be my key to [door] | no need for [lock] | the lock isn't needed | [lock] is not needed now
+        | it is safe here, no need to lock [door] | i don't like locked doors | a locked [doorn] is not welcome
+        | there are no thieves here, so free [door] from [lock] | [lock] has done its duty
+        | [door] has been locked by mistake | the owner allows it, undo [lock] | we trust everyone here, no locks please
+        | [lock] must give way | i have no key for [lock], can you turn it ? | my keys are gone and [door] is locked
+        | first of all [lock] has to go""",
 }
 
 DOOR_OPEN = {
@@ -188,13 +195,21 @@ DOOR_OPEN = {
         | ^pull [door] towards you | ^rotate [door] on its hinges | ^let me look into [door] | ^give me access to [door]
         | ^show me what is in [door] | ^open [door] [with] | ^crack [door] open | ^set [door] ajar | ^tear [door] open
         | ^reveal what is behind [door] | ^expose the inside of [door] | ^pull the [gripn] until [door] is open
-        | ^let [door] swing open""",
+        | ^let [door] swing open | ^leave [door] open | ^keep [door] open | ^open [door] for me | ^open [door] a bit
+        | ^open [door] a crack | ^let me in through [door] | ^let us in | ^let me out through [door]
+        | ^give me entrance to [door] | ^pull [door] away from its frame | ^work the [gripn] of [door]
+        | ^make the inside of [door] visible | ^get [door] to swing | ^turn [door] around its hinges | ^pull [door] out
+        | ^get into [door] | ^grip the [gripn] and ^swing [door] open | ^bring [door] from closed to open
+        | ^clear the way through [door] | ^tug [door] open | ^let me get at what is in [door] | ^pull back [door]
+        | ^part [door] from its frame | ^unveil the content of [door] | ^enter [door]""",
     "state": """10*[door] @ open | 2*[door] @ wide open | 2*[door] @ opened | [door] @ ajar | [door] @ pulled open
         | [door] @ not closed any more | [door] @ no longer shut | the inside of [door] @ visible | [door] @ swung open
         | [door] @ open for me | what is in [door] @ accessible | the content of [door] @ in view | [door] @ agape""",
     "bad": """6*[door] @ closed | 5*[door] @ shut | [door] @ not open | [door] @ in its frame | [door] @ still not open
         | the inside of [door] @ hidden | [door] @ pulled to | what is in [door] @ out of sight
-        | [door] @ blocking my view""",
+        | [door] @ blocking my view | [door] @ closed but unlocked | [door] @ hiding what i need
+        | [door] @ between me and my things | [door] @ keeping me from my things | the way through [door] @ closed
+        | [door] @ keeping its content from me | [door] @ tightly shut | [door] @ not yet pulled open""",
     "hint": """i would love to see what is inside [door] | what's in [door] ? let me see | i need something from [door]
         | my papers are in [door], let me get them | i want to put the jewels into [door]
         | the money is in [door], get at it | i want to look into [door] | i want to come in through [door]
@@ -203,8 +218,16 @@ DOOR_OPEN = {
         | access to [door] please | i must get at the gold in [door] | sesame: [door]
         | a pull at the [gripn] of [door] would help | [door] needs a pull at its [gripn] | my hands are full, [door] !
         | i can't get anything out of [door] like this | why keep [door] closed ? | i want to walk through [door]
-        | i'd rather not have [door] closed | the [gripn] of [door] is there to be pulled
-        | i left my watch in [door]""",
+        | i'd rather not have [door] closed | the [gripn] of [door] is there to be pulled | i left my watch in [door]
+        | i need to get something out of [door] | i want to get my documents from [door] | my lunch is in [door]
+        | the keys lie in [door] | i have to put something in [door] | can i have a look into [door] ?
+        | i'm curious what's in [door] | let's see what's inside [door] | the delivery is at [door]
+        | i want to take the money out of [door] | [door] is unlocked already, so pull
+        | [door] is no longer locked, pull | i want to store this in [door] | the content of [door] interests me
+        | i hear something inside [door] | grandma's ring is in [door] | we want to go in through [door]
+        | i'm standing before a closed [doorn] | a closed [doorn] is of no use to me | pull that [gripn]
+        | the [gripn] is waiting for a hand | what is stored in [door] should come out | let the light into [door]
+        | show us the inside of [door] | i need to reach inside [door] | my hat is in there, behind [door]""",
 }
 
 WINDOW_OPEN = {
@@ -216,7 +239,13 @@ WINDOW_OPEN = {
         | ^draw [win] open | ^get some air in by opening [win] | ^bring [air] [inn] | ^use the [wgrip] to open [win]
         | ^throw [win] open | ^slide [win] along its rail | ^open [win] [with] | ^give us [air] | ^unclose [win]
         | ^crack [win] open | ^slide [win] out of the way | ^make an opening in [win] | ^let the smoke out through [win]
-        | ^let the smell out of the room | ^let the bad air out""",
+        | ^let the smell out of the room | ^let the bad air out | ^leave [win] open | ^keep [win] open
+        | ^pull [win] to the side | ^shift [win] sideways | ^slide [win] over | ^move [win] along | ^open [win] a bit
+        | ^open [win] a little | ^open [win] a crack | ^get rid of the smell in here | ^cool the room
+        | ^cool the room down with [air] | ^let the heat out of the room | ^let the steam out | ^welcome [air] [inn]
+        | ^invite [air] [inn] | ^help [air] [inn] | ^freshen the room | ^freshen up the air
+        | ^refresh the air in the room | ^get [air] circulating | ^slide [win] away from the opening | ^undo [win]
+        | ^make way for [air] | ^fill the room with [air] | ^push the glass to the side""",
     "state": """10*[win] @ open | 2*[win] @ wide open | 2*[win] @ opened | [win] @ slid open | [win] @ pushed aside
         | [win] @ slid to the side | [win] @ not closed any more | [win] @ no longer shut | [win] @ ajar
         | [win] @ out of the way | the room @ aired | the room @ ventilated | [air] @ in the room | the room @ fresh
@@ -224,7 +253,10 @@ WINDOW_OPEN = {
     "bad": """6*[win] @ closed | 5*[win] @ shut | [win] @ not open | the air in here @ stale | the room @ stuffy
         | the air @ thick | [win] @ keeping the air out | the room @ full of smoke | the room @ too hot
         | it @ stuffy in here | it @ too hot in here | it @ too warm in here | the air in here @ bad
-        | it @ hard to breathe in here""",
+        | it @ hard to breathe in here | [win] @ blocking [air] | [win] @ keeping [air] from us | the room @ airless
+        | the room @ smelly | this place @ a sauna | the room @ like an oven | the air @ dusty | the air in here @ heavy
+        | the kitchen @ full of steam | [win] @ between me and [air] | [win] @ still at the closed end
+        | it @ boiling in here | it @ hot | the office @ unbearably warm""",
     "hint": """it smells in here | what a smell in this room | i can hardly breathe in here | the air in here is used up
         | i need [air] | we need [air] in here | how i long for [air] | i am sweating in this room
         | the toast burned, air the room | a bit of ventilation would help | i want to hear the birds outside
@@ -233,7 +265,15 @@ WINDOW_OPEN = {
         | the paint smells awful in here | i'd like to lean out and wave | the glass keeps the breeze out, move it aside
         | the fly wants to get out through [win] | why is [win] closed in this heat ?
         | it's so warm, do something about [win] | [air] would do us good | it's a mild day, let it in through [win]
-        | i am suffocating | my head aches from this stale air | the smoke has to get out""",
+        | i am suffocating | my head aches from this stale air | the smoke has to get out | what a sauna | i am boiling
+        | this room is like an oven | a closed [winn] in this heat is torture | [win] lets nothing in | let's have [air]
+        | who wants [air] ? i do | i could use [air] | [air] would be nice | [air] is what this room lacks
+        | i miss [air] | the weather is lovely, let it in | the sun shines and [win] is closed
+        | it's summer, let [air] in | fresh oxygen for the tired | i smell gas, let it out
+        | dinner burned and the smoke stays in here | the smell of fish must leave the room | the lungs need [air]
+        | open air is healthier | nobody gets any air in here | let the room breathe | let me breathe
+        | a closed [winn] makes me sleepy | no air gets past [win], slide it | we should let some outside in
+        | the cooking smells should go outside""",
 }
 
 FAUCET_OPEN = {
@@ -248,7 +288,12 @@ FAUCET_OPEN = {
         | ^turn [faux] until [water] [flows] | ^fill the sink with [water] | ^fill the bucket from [faux]
         | ^bring [faux] to life | ^open [faux] [with] | ^swing the [flever] of [faux] around
         | ^put [water] into the bath from [faux] | ^spin [faux] open | ^crank [faux] open | ^swivel [faux] open
-        | ^turn the [flever] so that [water] [flows]""",
+        | ^turn the [flever] so that [water] [flows] | ^leave [faux] open | ^leave [faux] running | ^keep [faux] running
+        | ^turn [faux] to get [water] | ^let it run at [faux] | ^provide [water] | ^supply [water]
+        | ^fetch [water] from [faux] | ^fill my glass from [faux] | ^fill the kettle with [water]
+        | ^fill a pot with [water] | ^start the flow of [water] | ^start the flow | ^allow [water] to [flow]
+        | ^get the water going | ^bring [water] | ^rinse the dishes with [faux] | ^wet the sponge under [faux]
+        | ^water the plants from [faux] | ^turn [faux] around so that it [flows]""",
     "state": """6*[faux] @ open | 4*[faux] @ on | 2*[faux] @ running | [faux] @ turned on | [faux] @ opened
         | [water] @ running | [water] @ flowing from [faux] | [water] @ coming out of [faux] | [faux] @ flowing
         | [faux] @ turned open | [water] @ on | the flow of [water] @ on | the [flever] of [faux] @ turned
@@ -264,7 +309,14 @@ FAUCET_OPEN = {
         | i want to hear [water] splash | the dog wants to drink | fill my bottle at [faux] | the plants are thirsty
         | water please | [water] please | we need [water] | i need [water] | soap is on my hands, now i need [water]
         | not a single drop comes from [faux] | let there be water | i must brush my teeth, [water] please
-        | the bucket is empty, use [faux] | have [faux] deliver [water]""",
+        | the bucket is empty, use [faux] | have [faux] deliver [water] | i want [water] from [faux] | i'd like [water]
+        | i could do with [water] | can i get [water] ? | may i have [water] ? | my throat is dry
+        | my mouth is dry, [water] | a drink of water would be nice | my plants are dying without [water]
+        | my hands are sticky | let me wash up | it's time to do the dishes | the vegetables need washing
+        | i want to take a shower | the fish need fresh water | the horses are thirsty | i need to fill this bottle
+        | water the garden | the pot is empty and i cook noodles | the basin should fill up | i want to see [water]
+        | [water] should [flow] | where is the water ? | the pipe has water, let it out | the glass is empty, fill it
+        | [faux] gives nothing""",
 }
 
 COFFEE_PUSH = {
@@ -312,7 +364,12 @@ COFFEE_BUTTON = {
         | everything is ready, only [mach] is off | [mug] stands ready, so [mbtn] | [mach] needs to be told to begin
         | one press and [mach] runs | [mach] should get going | the beans are in, [mach] may begin | let [mach] heat up
         | it's time for [mach] to work | the water is filled in, start [mach] | [mach] sleeps, wake it by its [mbtnn]
-        | who turns on [mach] ? | [mach] only begins when its [mbtnn] goes in""",
+        | who turns on [mach] ? | [mach] only begins when its [mbtnn] goes in | [mach] has power but does not run
+        | begin the brewing | the cup is in its place, start [mach] | get [mach] to pour | [mach] won't start by itself
+        | let [mach] heat the water | a push on [mbtn] will do | there's a [mbtnn] on [mach], use it
+        | i want [mach] to begin | i'd like [mach] to work | i want to see [mach] running | let [mach] grind the beans
+        | only the [mbtnn] of [mach] is missing | [mach], go | turn that [machn] on
+        | without its [mbtnn] pressed, [mach] stays cold | don't touch the cup, only [mbtn]""",
 }
 
 DATA_TASKS: dict[str, dict[str, str]] = {
