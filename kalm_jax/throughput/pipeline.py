@@ -1,4 +1,4 @@
-"""Where the main job's time goes: seconds of each stage, and what is not a stage's own work; the speed of a second start.
+"""Where the main job's time goes: seconds of each stage, what is not a stage's own work, the gain of a second start.
 
 A run is a process of its own, on all cores, with a new folder and a compilation cache of its own. Overhead is all of
 its wall time but the stages' work and compiling: the interpreter's start and end, imports, files (data, models,

@@ -98,8 +98,8 @@ class Sampler(threading.Thread):
 
 
 def summarise(looks: list[Look], compiling: list[tuple[float, float]]) -> dict[str, dict[str, float]]:
-    """Place -> `MEASURES`: seconds of wall time of each kind and their sum `wall`, process CPU seconds, and of those the
-    ones that are neither compiling nor a stage's work, and `memory`, the most bytes seen.
+    """Place -> `MEASURES`: seconds of wall time of each kind and their sum `wall`, process CPU seconds `cpu` and those
+    of them that are neither compiling nor a stage's work, and `memory`, the most bytes seen.
 
     `compiling` are `resources.compile_spans`: what a look shares with them is compiling, whatever it saw.
     """
