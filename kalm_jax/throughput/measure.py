@@ -82,20 +82,21 @@ def measure(
     Returns:
       Dicts with group, name, unit, median, low, high (units per second: median, least and greatest block), wall (median
       units per second of wall time), first (seconds of `clock` for preparing and the first call, compilation
-      included), compile (seconds of wall time of that which were compiling), memory (bytes that it added at its peak,
-      see `Watch.memory`), repeats, and ratio, ratio_low, ratio_high: the first contestant's rate over this one's in one
+      included), first_wall (the same of wall time), compile (of first_wall, what was compiling), memory (bytes that it
+      added at its peak, see `Watch.memory`), repeats, and ratio, ratio_low, ratio_high: the first contestant's rate over this one's in one
       turn. Of a `Program` also flops and bytes per unit; with a roofline flops_share and bytes_share reached.
     """
     ready = []
     for contestant in contestants:
-        watch, start = Watch(), clock()
+        watch, start, wall = Watch(), clock(), time.perf_counter()
         try:
             run = contestant.prepare()
         except MissingError as error:
             say(f"{contestant.group}: no row for {contestant.name}: {error}")
             continue
         run(contestant.step)
-        first = {"first": clock() - start, "compile": watch.compiling(), "memory": watch.memory()}
+        first = {"first": clock() - start, "first_wall": time.perf_counter() - wall}
+        first |= {"compile": watch.compiling(), "memory": watch.memory()}
         ready.append((contestant, run, first, _block_size(run, contestant.step, seconds, clock)))
     rates = [[] for _ in ready]
     walls = [[] for _ in ready]
@@ -155,7 +156,7 @@ def line(row: dict) -> str:
     """A row as a line of text."""
     text = f"{row['group']} | {row['name']:<16} {row['median']:10.4g} {row['unit']}/s"
     text += f" ({row['low']:.4g} to {row['high']:.4g})  wall {row['wall']:.4g}/s  first call {row['first']:.1f} s"
-    text += f" (compiling {row['compile']:.1f} s)" if row["compile"] else ""
+    text += f" (wall {row['first_wall']:.1f} s, compiling {row['compile']:.1f} s)" if row["compile"] else ""
     text += f"  {row['memory'] / 1e6:.0f} MB" if row["memory"] is not None else ""
     if "flops_share" in row:
         text += f"  of the roofline {row['flops_share']:.1%} flops, {row['bytes_share']:.1%} bytes"
