@@ -83,8 +83,9 @@ def measure(
       Dicts with group, name, unit, median, low, high (units per second: median, least and greatest block), wall (median
       units per second of wall time), first (seconds of `clock` for preparing and the first call, compilation
       included), first_wall (the same of wall time), compile (of first_wall, what was compiling), memory (bytes that it
-      added at its peak, see `Watch.memory`), repeats, and ratio, ratio_low, ratio_high: the first contestant's rate over this one's in one
-      turn. Of a `Program` also flops and bytes per unit; with a roofline flops_share and bytes_share reached.
+      added at its peak, see `Watch.memory`), repeats, and ratio, ratio_low, ratio_high: the first contestant's rate
+      over this one's in one turn. Of a `Program` also flops and bytes per unit; with a roofline flops_share and
+      bytes_share reached.
     """
     ready = []
     for contestant in contestants:
