@@ -72,6 +72,16 @@ def test_a_regression_is_seen_and_noise_is_not():
     assert measure.compare(old[:1], old[1:])[0][-1] == "a | kalm_jax: not measured this time"
 
 
+def test_of_seconds_more_is_slower_and_a_few_more_are_noise():
+    old = [row("ground", "kalm_jax", 50, 50, 52), row("explain", "kalm_jax", 1, 1, 1)]
+    new = [row("ground", "kalm_jax", 60, 60, 60), row("explain", "kalm_jax", 1.5, 1.5, 1.5)]
+    for r in (*old, *new):
+        r["unit"] = measure.SECONDS
+    lines, slower = measure.compare(old, new)
+    assert slower == ["ground"] and "+20%)  SLOWER" in lines[0] and "SLOWER" not in lines[1]
+    assert measure.compare(new, old)[1] == []
+
+
 SMALL = offline_rl.Shape("small", 4, 3, 2, False)
 
 
@@ -134,7 +144,7 @@ def test_every_learner_is_measured_at_every_shape():
     groups = [group[0].group for group in offline_rl.groups()]
     assert len(groups) == len(set(groups)) == len(LEARNERS) * len(offline_rl.SHAPES)
     assert "td3bc, Meta-World: 91+768, 4 continuous, batch 256" in groups
-    assert set(SUITES) == {"offline_rl", "env", "llm_train", "llm_decode", "memory"}
+    assert set(SUITES) == {"offline_rl", "env", "llm_train", "llm_decode", "pipeline", "memory"}
 
 
 def test_mujoco_alone_makes_the_pushes_that_ours_makes(monkeypatch):

@@ -1,7 +1,10 @@
 """How fast the parts run, beside peers where they are installed. A suite is a module with `groups()`: see `measure`.
 
-One, `memory`, measures no time; it has `rows()`.
+Two have `rows()` instead: `memory`, which measures no time, and `pipeline`, whose work is whole runs.
 """
 
-SUITES = {name: f"kalm_jax.throughput.{name}" for name in ("offline_rl", "env", "llm_train", "llm_decode", "memory")}
+SUITES = {
+    name: f"kalm_jax.throughput.{name}"
+    for name in ("offline_rl", "env", "llm_train", "llm_decode", "pipeline", "memory")
+}
 """Name -> module. `groups()` yields lists of contestants that do the same work; each list is measured interleaved."""

@@ -1,8 +1,9 @@
-"""Numeric positions per second of imagined rollouts: with the key-value cache, and by reading everything again.
+"""Positions per second of decoding: imagined numbers with the key-value cache and without; words beside transformers.
 
-A position is a state or an action. Both contestants have 64 rows of a prompt of 40 words and a first state, with room
-for 50 actions and 50 states, and a model of 4 layers of 256. Without a cache each position costs one pass over all of
-the row, which has a fixed length, as in a compiled program it must.
+A numeric position is a state or an action. Contestants have 64 rows of a prompt of 40 words and a first state, with
+room for 50 actions and 50 states, and a model of 4 layers of 256. Without a cache each position costs one pass over all
+of the row, which has a fixed length, as in a compiled program it must. Words are the greedy continuation, one per pass,
+of a prompt of as many positions; torch generates them with its own cache.
 """
 
 from __future__ import annotations
@@ -14,22 +15,34 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kalm_jax.grounding.decode import generate_rollouts
+from kalm_jax.grounding.decode import generate_rollouts, generate_text, prefill
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
 from kalm_jax.grounding.rows import Rows, RowSequence, align_right
 from kalm_jax.llm.transformer import LlamaConfig, prefix_mask
-from kalm_jax.throughput.measure import OURS, Contestant
+from kalm_jax.throughput import peer_transformers
+from kalm_jax.throughput.measure import OURS, Contestant, Program
+from kalm_jax.throughput.roofline import Cost, cost_of
 
 BATCH, PROMPT, STEPS, STATE = 64, 40, 50, 39
+WORDS = 100
+NO_WORD = -1
+"""As the end of a text it never comes: every row is continued to its limit."""
 CONFIG = LlamaConfig(vocab_size=2048, width=256, layers=4, heads=4, kv_heads=4, head_dim=64, ffn_dim=640)
 
 
 def groups() -> Iterator[list[Contestant]]:
-    """One group: cached, then not."""
-    name = f"decoding, width {CONFIG.width}, {CONFIG.layers} layers, batch {BATCH}, {2 * STEPS} numbers"
+    """Numbers, cached and not; then words, ours and torch's."""
+    size = f"decoding, width {CONFIG.width}, {CONFIG.layers} layers, batch {BATCH}"
+    name = f"{size}, {2 * STEPS} numbers"
     yield [
         Contestant(name, OURS, cached, "positions", BATCH * 2 * STEPS),
         Contestant(name, "without a cache", uncached, "positions", BATCH),
+    ]
+    name = f"{size}, {WORDS} words"
+    torch = peer_transformers.generation(CONFIG, BATCH, PROMPT + 1, WORDS)
+    yield [
+        Contestant(name, OURS, words, "positions", BATCH * WORDS),
+        Contestant(name, peer_transformers.NAME, torch, "positions", BATCH * WORDS),
     ]
 
 
@@ -53,15 +66,44 @@ def cached():
     """What imagination does."""
     model, params, prompts, states = problem()
     zeros, keys = np.zeros((BATCH, 1), np.int32), jax.random.split(jax.random.key(1), BATCH)
+    arguments = (params, prompts, states, zeros[:, 0], zeros, keys, 0.0)
+    options = {"model": model, "stop": never, "horizon": STEPS}
 
     def run(n):
         for _ in range(n // (BATCH * 2 * STEPS)):
-            out = generate_rollouts(
-                *(params, prompts, states, zeros[:, 0], zeros, keys, 0.0), model=model, stop=never, horizon=STEPS
-            )
-            jax.block_until_ready(out)
+            jax.block_until_ready(generate_rollouts(*arguments, **options))
 
-    return run
+    def cost():
+        program = generate_rollouts.lower(*arguments, **options).compile()
+        return looped(program, model, params, prompts, 2 * STEPS, STEPS) * (1 / (BATCH * 2 * STEPS))
+
+    return Program(run, cost)
+
+
+def words():
+    """What answers and plans are written by."""
+    model, params, _, _ = problem()
+    ids = np.random.default_rng(1).integers(0, CONFIG.vocab_size, (BATCH, PROMPT + 1))
+    prompts = align_right([RowSequence(STATE).text(row) for row in ids], PROMPT + 1, STATE)
+    arguments = (params, prompts, jax.random.split(jax.random.key(1), BATCH), 0.0)
+    options = {"model": model, "limit": WORDS, "eos": NO_WORD}
+
+    def run(n):
+        for _ in range(n // (BATCH * WORDS)):
+            jax.block_until_ready(generate_text(*arguments, **options))
+
+    def cost():
+        program = generate_text.lower(*arguments, **options).compile()
+        return looped(program, model, params, prompts, WORDS, WORDS) * (1 / (BATCH * WORDS))
+
+    return Program(run, cost)
+
+
+def looped(program, model: GroundedModel, params, prompts: Rows, positions: int, times: int) -> Cost:
+    """Cost of a decoding program for `positions` more, whose loop runs `times`: XLA counts what is in it once."""
+    start = jax.jit(functools.partial(prefill, model, size=prompts.kind.shape[1] + positions))
+    before = cost_of(start.lower(params, prompts).compile())
+    return before + (cost_of(program) + before * -1) * times
 
 
 def uncached():

@@ -1,7 +1,8 @@
-"""Useful positions per second of grounding updates: sequences packed into rows, and a sequence per row, padded.
+"""Positions per second of grounding updates: packed rows beside padded ones, and rows of text beside `transformers`.
 
 A useful position is one that is not padding. The model is the built-in one, the data are rollouts in CLEVR-Robot, and a
-batch is that of the default run; only how it is filled differs.
+batch is that of the default run; only how it is filled differs. Text has a word at every position, and AdamW on both
+sides; ours computes the loss of states and actions besides, which torch's model has not.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import numpy as np
 from kalm_jax import parallel
 from kalm_jax.config import GroundConfig
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
-from kalm_jax.grounding.rows import Rows, pack
+from kalm_jax.grounding.rows import Rows, RowSequence, pack
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.train import TrainConfig, init_optimiser, train_step
 from kalm_jax.llm.folder import BUILTIN, load_model
-from kalm_jax.throughput.measure import OURS, Contestant
+from kalm_jax.llm.hf_config import read_config
+from kalm_jax.throughput import peer_transformers
+from kalm_jax.throughput.measure import OURS, Contestant, Program
+from kalm_jax.throughput.roofline import Cost, cost_of
 from kalm_jax.worlds import get_world
 
 ROLLOUTS, BATCHES = 64, 4
@@ -28,12 +32,19 @@ UNIT = 1000
 
 
 def groups() -> Iterator[list[Contestant]]:
-    """One group: packed rows, then padded ones."""
+    """Packed rows, then padded ones; text, ours and torch's."""
     ground = GroundConfig()
     name = f"grounding, built-in model, {ground.rows} rows of {ground.row_length}"
     yield [
         Contestant(name, OURS, lambda: prepare(packed), "useful positions", UNIT),
         Contestant(name, "padded", lambda: prepare(padded), "useful positions", UNIT),
+    ]
+    name = f"text, built-in model, {ground.rows} rows of {ground.row_length}"
+    config, step = read_config(BUILTIN), ground.rows * ground.row_length
+    torch = peer_transformers.training(config, ground.rows, ground.row_length)
+    yield [
+        Contestant(name, OURS, lambda: prepare(text, muon=0.0), "positions", step),
+        Contestant(name, peer_transformers.NAME, torch, "positions", step),
     ]
 
 
@@ -49,14 +60,22 @@ def padded(batches: Batches, step: int) -> Rows:
     return jax.tree.map(lambda *x: np.concatenate(x), *rows)
 
 
-def prepare(fill):
+def text(batches: Batches, step: int) -> Rows:
+    """A batch of as many rows, each one text of random words."""
+    length, vocabulary = GroundConfig().row_length, read_config(BUILTIN).vocab_size
+    words = np.random.default_rng(step).integers(0, vocabulary, (batches.rows, length))
+    rows = [pack([RowSequence(batches.width).text(w, 1.0)], 1, length, batches.width) for w in words]
+    return jax.tree.map(lambda *x: np.concatenate(x), *rows)
+
+
+def prepare(fill, muon: float = TrainConfig.muon):
     """Updates on batches that `fill` makes, made beforehand: what `Contestant.prepare` wants."""
     ground, world = GroundConfig(), get_world("clevr")
     rollouts, goals = world.collect(0, ROLLOUTS, "scripted", None)
     config, llm, tokenizer = load_model(BUILTIN)
     spec = numeric_spec(rollouts, world.num_actions)
     model = GroundedModel(config, spec)
-    settings = TrainConfig(ground.steps)
+    settings = TrainConfig(ground.steps, muon=muon)
     batches = Batches(rollouts, goals, tokenizer, ground.shares, world.words, spec, ground.rows, ground.row_length, 0)
     rows = [fill(batches, step) for step in range(BATCHES)]
     useful = [int((x.kind > 0).sum()) for x in rows]
@@ -76,4 +95,9 @@ def prepare(fill):
             owed[0] -= useful[i]
         jax.block_until_ready(state)
 
-    return run
+    def cost() -> Cost:
+        with jax.set_mesh(mesh):
+            program = train_step.lower(*state, rows[0], {}, model=model, config=settings).compile()
+        return cost_of(program) * (1 / np.mean(useful))
+
+    return Program(run, cost)

@@ -15,11 +15,30 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from kalm_jax.throughput.resources import Watch
+from kalm_jax.throughput.roofline import Cost, Roofline
+
 OURS = "kalm_jax"
 
 
 class MissingError(Exception):
     """A peer that is not installed, or has no counterpart; the message says which."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A `run` that is a compiled program of JAX, so that XLA can say what a unit of its work costs.
+
+    Attributes:
+      run: as `Contestant.prepare` wants it.
+      cost: answers the cost of one unit; asked after the measuring, as it may compile.
+    """
+
+    run: Callable[[int], None]
+    cost: Callable[[], Cost]
+
+    def __call__(self, n: int) -> None:
+        self.run(n)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +48,8 @@ class Contestant:
     Attributes:
       group: what is done, the same for all that are compared.
       name: who does it; the group's rates are compared with that of the first contestant, ours.
-      prepare: makes ready and answers run(n), which does n units of work and returns when they are done. Raises
-        `MissingError` where that cannot be.
+      prepare: makes ready and answers run(n), which does n units of work and returns when they are done, if it can a
+        `Program`. Raises `MissingError` where that cannot be.
       unit: what is counted.
       step: `run` is called with multiples of this.
     """
@@ -48,6 +67,7 @@ def measure(
     seconds: float = 2.0,
     clock: Callable[[], float] = time.process_time,
     say: Callable[[str], None] = print,
+    roofline: Roofline | None = None,
 ) -> list[dict]:
     """Rows of one group: its contestants take turns, block by block, so that all meet the same neighbours.
 
@@ -57,22 +77,27 @@ def measure(
       seconds: of a block, about.
       clock: seconds of work.
       say: takes a line of text.
+      roofline: limits of the hardware, counted by the same clock.
 
     Returns:
       Dicts with group, name, unit, median, low, high (units per second: median, least and greatest block), wall (median
       units per second of wall time), first (seconds of `clock` for preparing and the first call, compilation
-      included), repeats, and ratio, ratio_low, ratio_high: the first contestant's rate over this one's in one turn.
+      included), first_wall (the same of wall time), compile (of first_wall, what was compiling), memory (bytes that it
+      added at its peak, see `Watch.memory`), repeats, and ratio, ratio_low, ratio_high: the first contestant's rate
+      over this one's in one turn. Of a `Program` also flops and bytes per unit; with a roofline flops_share and
+      bytes_share reached.
     """
     ready = []
     for contestant in contestants:
-        start = clock()
+        watch, start, wall = Watch(), clock(), time.perf_counter()
         try:
             run = contestant.prepare()
         except MissingError as error:
             say(f"{contestant.group}: no row for {contestant.name}: {error}")
             continue
         run(contestant.step)
-        first = clock() - start
+        first = {"first": clock() - start, "first_wall": time.perf_counter() - wall}
+        first |= {"compile": watch.compiling(), "memory": watch.memory()}
         ready.append((contestant, run, first, _block_size(run, contestant.step, seconds, clock)))
     rates = [[] for _ in ready]
     walls = [[] for _ in ready]
@@ -85,27 +110,24 @@ def measure(
             rates[i].append(n / max(clock() - begun, 1e-9))
             walls[i].append(n / max(time.perf_counter() - wall, 1e-9))
     rows = []
-    for (contestant, _, first, _), found, wall in zip(ready, rates, walls):
+    for (contestant, run, first, _), found, wall in zip(ready, rates, walls):
         ratios = [ours / theirs for ours, theirs in zip(rates[0], found)]
-        rows.append(
-            {
-                "group": contestant.group,
-                "name": contestant.name,
-                "unit": contestant.unit,
-                "median": statistics.median(found),
-                "low": min(found),
-                "high": max(found),
-                "wall": statistics.median(wall),
-                "first": first,
-                "repeats": repeats,
-                "ratio": statistics.median(ratios),
-                "ratio_low": min(ratios),
-                "ratio_high": max(ratios),
-            }
-        )
+        row = {"group": contestant.group, "name": contestant.name, "unit": contestant.unit, **spread(found)}
+        row |= {"wall": statistics.median(wall), **first, "repeats": repeats, **spread(ratios, "ratio")}
+        if isinstance(run, Program):
+            cost = run.cost()
+            row |= {"flops": cost.flops, "bytes": cost.bytes}
+            row |= roofline.shares(cost, row["median"]) if roofline else {}
+        rows.append(row)
     del ready
     gc.collect()
     return rows
+
+
+def spread(values: Sequence[float], name: str = "") -> dict[str, float]:
+    """Median, least and greatest of some values: `median`, `low`, `high`, or `name`, `name_low`, `name_high`."""
+    names = (name, f"{name}_low", f"{name}_high") if name else ("median", "low", "high")
+    return dict(zip(names, (statistics.median(values), min(values), max(values))))
 
 
 def _block_size(run, step: int, seconds: float, clock) -> int:
@@ -135,16 +157,27 @@ def line(row: dict) -> str:
     """A row as a line of text."""
     text = f"{row['group']} | {row['name']:<16} {row['median']:10.4g} {row['unit']}/s"
     text += f" ({row['low']:.4g} to {row['high']:.4g})  wall {row['wall']:.4g}/s  first call {row['first']:.1f} s"
+    text += f" (wall {row['first_wall']:.1f} s, compiling {row['compile']:.1f} s)" if row["compile"] else ""
+    text += f"  {row['memory'] / 1e6:.0f} MB" if row["memory"] is not None else ""
+    if "flops_share" in row:
+        text += f"  of the roofline {row['flops_share']:.1%} flops, {row['bytes_share']:.1%} bytes"
     if row["name"] != OURS:
         text += f"  ours over it {row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
     return text
+
+
+SECONDS = "seconds"
+"""Unit of rows that are no rates: less is better."""
+LEAST_SECONDS = 1.0
+"""Such a row that is longer by less is never called slower: blocks are few, and small ones are noisy."""
 
 
 def compare(old: Sequence[dict], new: Sequence[dict], least: float = 0.9) -> tuple[list[str], list[str]]:
     """Lines that set our rows beside an earlier run's, and the groups that are slower.
 
     Slower is a median below `least` of the old one with no block as fast as the old slowest: noise alone rarely does
-    both. Rates of different machines cannot be compared, only the ratios to a peer.
+    both. Of `SECONDS` it is a median above 1 / `least` of the old one, and no block as short as the old longest.
+    Rates of different machines cannot be compared, only the ratios to a peer.
     """
     before = {(row["group"], row["name"]): row for row in old}
     lines, slower = [], []
@@ -153,8 +186,12 @@ def compare(old: Sequence[dict], new: Sequence[dict], least: float = 0.9) -> tup
         if was is None:
             lines.append(f"{row['group']} | {row['name']}: new")
             continue
-        change = row["median"] / was["median"]
-        worse = change < least and row["high"] < was["low"]
+        change = row["median"] / was["median"] if was["median"] else float("inf" if row["median"] else 1)
+        if row.get("unit") == SECONDS:
+            longer = row["median"] - was["median"] >= LEAST_SECONDS
+            worse = longer and change > 1 / least and row["low"] > was["high"]
+        else:
+            worse = change < least and row["high"] < was["low"]
         if worse and row["name"] == OURS:
             slower.append(row["group"])
         text = f"{was['median']:.4g} -> {row['median']:.4g} ({100 * (change - 1):+.0f}%)" + "  SLOWER" * worse
@@ -171,7 +208,7 @@ def machine() -> dict:
     import jax
 
     versions = {}
-    for package in ("jax", "jaxlib", "flax", "optax", "numpy", "mujoco", "torch", "d3rlpy"):
+    for package in ("jax", "jaxlib", "flax", "optax", "numpy", "mujoco", "transformers", "torch", "d3rlpy"):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -14,7 +14,8 @@ import numpy as np
 
 from kalm_jax.data import GoalTable, Rollouts, make_goal_table
 from kalm_jax.offline_rl import LEARNERS, make_buffer, make_learner
-from kalm_jax.throughput.measure import OURS, Contestant, MissingError
+from kalm_jax.throughput.measure import OURS, Contestant, MissingError, Program
+from kalm_jax.throughput.roofline import cost_of
 
 EPISODES, STEPS, GOALS = 400, 50, 200
 UPDATES_PER_CALL = 500
@@ -124,7 +125,12 @@ def ours(name: str, shape: Shape, settings: dict, seeds: int):
                 left -= count
             jax.block_until_ready(kept[0])
 
-        return run
+        def cost():
+            program = update_many.lower(kept[0], buffer, np.int32(1), learner=learner, batched=seeds > 1).compile()
+            # The loop over updates counts once, and so does that over seeds where they are not advanced together.
+            return cost_of(program) * (1 / seeds if seeds > 1 else 1)
+
+        return Program(run, cost)
 
     return prepare
 
