@@ -177,7 +177,7 @@ _METAWORLD = PipelineConfig(
     world="metaworld",
     collect=CollectConfig(rollouts=4000),
     # Experts have no memory, so a window of their steps says as much as the whole.
-    ground=GroundConfig(steps=6000, rows=24, row_length=96, learning_rate=2e-3, window=20),
+    ground=GroundConfig(steps=4000, rows=24, row_length=96, learning_rate=2e-3, window=20),
     imagine=ImagineConfig(
         rephrase=3000, unseen_easy=2400, unseen_hard=800, patience=20, explained=200, explanation_draws=0
     ),

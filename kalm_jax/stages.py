@@ -77,11 +77,12 @@ def file_mark(path: str) -> str:
 
 def run_ground(run: RunFolder, config: PipelineConfig) -> None:
     """The grounded language model in `model/`, its training curve in `curve.jsonl`."""
+    world = get_world(config.world)
 
     def work(folder: pathlib.Path):
         import jax
 
-        g, world = config.ground, get_world(config.world)
+        g = config.ground
         rollouts, goals = read_rollouts(run.path / "collect" / "rollouts.h5")
         lora = LoraConfig(g.lora_rank) if g.lora_rank else None
         # Frozen weights stay in the type of their file, half the size of float32; a large model wants stacked layers.
@@ -95,7 +96,7 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         model = GroundedModel(llm_config, spec)
         params = init_params(model, jax.random.key(config.seed), llm_params)
         size = (g.rows, g.row_length, config.seed, g.window, g.reading)
-        batches = Batches(rollouts, goals, tokenizer, g.shares, world.words, spec, *size)
+        batches = Batches(rollouts, goals, tokenizer, g.shares, world.words, spec, *size, world.augment)
         # A user's own by AdamW, as the authors do; Muon, which works on copies of all matrices, is untried there.
         options = {"muon": 0.0 if g.llm else TrainConfig.muon, "accumulate": g.accumulate, "compute": g.compute}
         train = TrainConfig(g.steps, g.learning_rate, g.warmup, lora=lora, **options)
@@ -113,6 +114,8 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         "seed": config.seed,
         "weights": _folder_mark(config.ground.llm or BUILTIN),
     }
+    if world.augment is not None:
+        settings["augment"] = world.augment.__name__
     run.stage("ground", settings, ["collect"], work, together=True)
 
 

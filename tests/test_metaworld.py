@@ -9,7 +9,7 @@ import pytest
 from kalm_jax.data import safe_pickle
 from kalm_jax.envs import metaworld_goals as goals
 from kalm_jax.envs.metaworld import TaskSimulator
-from kalm_jax.envs.metaworld_distractors import STARTS, Distractor, add_distractors
+from kalm_jax.envs.metaworld_distractors import STARTS, Distractor, add_distractors, one_more
 from kalm_jax.envs.metaworld_experts import make_expert
 from kalm_jax.envs.metaworld_recording import record
 from kalm_jax.envs.metaworld_rewards import dense_rewards, rewards
@@ -242,6 +242,22 @@ def test_the_authors_samples_have_our_slots_labels_and_rewards(simulators):
         found = rewards([NAMES.index(name)], goal, seen[None], actions[None], [length])[0]
         # The package's first reward of window-open is made with the window of another reset.
         np.testing.assert_allclose(found[1:], data["rewards"][i, 1:length, 0], atol=0.03)
+
+
+def test_one_more_entity_stands_still_and_changes_nothing_else(recordings):
+    states = recordings["push-wall"][0].observations[:20]
+    more = 0
+    for seed in range(40):
+        shown = one_more(np.random.default_rng(seed), states)
+        changed = np.flatnonzero((shown != states).any(0))
+        if not len(changed):
+            continue
+        more += 1
+        (entity,) = {e for e in ENTITIES if set(range(91)[entity_slot(e)]) & set(changed.tolist())}
+        slot = entity_slot(entity)
+        assert (states[0, slot] == 0).all() and (shown[:, slot] == shown[0, slot]).all()
+        assert set(changed.tolist()) <= set(range(91)[slot])
+    assert 10 < more < 30
 
 
 def test_a_distractor_is_an_absent_entity_at_a_plausible_place(recordings):

@@ -143,6 +143,7 @@ class Batches:
       window: most steps of a rollout that a sequence shows; 0 for all.
       reading: first steps in which only descriptions of states are drawn, where their share is positive: what a state
         shows is learned in some hundred steps when nothing else is in the batch, hardly in thousands beside the rest.
+      augment: (rng, states (T, D)) -> these states with something changed that no goal and no action depends on.
     """
 
     def __init__(
@@ -158,10 +159,12 @@ class Batches:
         seed: int,
         window: int = 0,
         reading: int = 0,
+        augment: Callable | None = None,
     ):
         self.tokenizer, self.words = tokenizer, words
         self.width, self.end = spec.width, spec.num_actions
         self.rows, self.length, self.seed, self.window = rows, length, seed, window
+        self.augment = augment
         p = shares.probabilities()
         for task, source in (("text", words.document), ("description", words.describe), ("plan", words.sample_plan)):
             if source is None:
@@ -220,6 +223,8 @@ class Batches:
         if self.window and n - start > self.window and task in ("generation", "explanation"):
             start, end = (n - self.window, n) if task == "explanation" else (start, start + self.window)
         states, actions = self.observations[i, start : end + 1], self.actions[i, start:end]
+        if self.augment is not None:
+            states = self.augment(rng, states)
         sentence = self.sentences[i][int(rng.integers(len(self.sentences[i])))]
         sequence = getattr(self, f"_{task}")(rng, states, actions, sentence)
         if task == "generation" and end == n and self.reached[i] and self.actions.ndim == 2:

@@ -127,6 +127,7 @@ WORLD = World(
         sample_plan=corpus.sample_plan,
     ),
     read_plan=corpus.read_plan,
+    augment=None,
     builtin_plans=True,
     goals_of_level=goals_of_level,
     collect=lambda seed, count, behaviour, progress: collect(seed, count, behaviour, progress=progress),

@@ -36,6 +36,7 @@ class World:
       horizon: most steps of an episode. early: the stricter limit that is reported beside it.
       words: what its language can say, for grounding. read_plan: text -> [(text, family, array), ...], [] where it is
         no plan; see `imagination.write_plans`.
+      augment: see `grounding.tasks.Batches`; None changes nothing.
       builtin_plans: whether the built-in language model learned from text to plan in this world.
       goals_of_level: every sentence of a level as a goal, without goal vectors.
       collect: (seed, number, behaviour, progress) -> successful real rollouts and their goals.
@@ -79,6 +80,7 @@ class World:
     early: int
     words: Words
     read_plan: Callable[[str], list[tuple]]
+    augment: Callable | None
     builtin_plans: bool
     goals_of_level: Callable[[str], GoalTable]
     collect: Callable[[int, int, str, Callable[[int, int], None]], tuple[Rollouts, GoalTable]]
