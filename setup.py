@@ -9,7 +9,8 @@ HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "kalm_jax" / "__init__.py").read_text()).group(1)
 
 MINARI = ["minari[hdf5]>=0.5.2"]
-TEST = ["pytest>=8", "pytest-xdist>=3.6", *MINARI]
+NOTEBOOK = ["ipykernel>=6", "nbclient>=0.10"]
+TEST = ["pytest>=8", "pytest-xdist>=3.6", *MINARI, *NOTEBOOK]
 
 setup(
     name="kalm_jax",
@@ -50,7 +51,7 @@ setup(
         "parity": ["torch>=2.6"],
         "huggingface": ["jinja2>=3.1", "sentencepiece>=0.2"],
         "minari": MINARI,
-        "notebook": ["ipykernel>=6", "nbclient>=0.10"],
+        "notebook": NOTEBOOK,
         "dev": [*TEST, "ruff>=0.12"],
     },
     classifiers=[

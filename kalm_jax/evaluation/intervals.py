@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 
@@ -121,4 +121,4 @@ def _counts(successes, episodes) -> tuple[np.ndarray, np.ndarray]:
 def _quantile(freedom: int | None = None) -> float:
     """Two-sided quantile of Student's t with `freedom` degrees of freedom, of the normal distribution for None."""
     at = (1 + CONFIDENCE) / 2
-    return float(stats.norm.ppf(at) if freedom is None else stats.t.ppf(at, freedom))
+    return float(special.ndtri(at) if freedom is None else special.stdtrit(freedom, at))

@@ -7,6 +7,7 @@ sides; ours computes the loss of states and actions besides, which torch's model
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 
@@ -68,21 +69,28 @@ def text(batches: Batches, step: int) -> Rows:
     return jax.tree.map(lambda *x: np.concatenate(x), *rows)
 
 
-def prepare(fill, muon: float = TrainConfig.muon):
-    """Updates on batches that `fill` makes, made beforehand: what `Contestant.prepare` wants."""
+def prepare(fill, rows: int | None = None, compute: str = "float32", muon: float = TrainConfig.muon):
+    """Updates on batches that `fill` makes, made beforehand: what `Contestant.prepare` wants.
+
+    Args:
+      fill: `packed`, `padded` or `text`.
+      rows: of a batch; None for those of the default run.
+      compute: type of the language model's passes, muon: see `TrainConfig`.
+    """
     ground, world = GroundConfig(), get_world("clevr")
+    ground = dataclasses.replace(ground, rows=rows or ground.rows)
     rollouts, goals = world.collect(0, ROLLOUTS, "scripted", None)
     config, llm, tokenizer = load_model(BUILTIN)
     spec = numeric_spec(rollouts, world.num_actions)
     model = GroundedModel(config, spec)
-    settings = TrainConfig(ground.steps, muon=muon)
+    settings = TrainConfig(ground.steps, compute=compute, muon=muon)
     batches = Batches(rollouts, goals, tokenizer, ground.shares, world.words, spec, ground.rows, ground.row_length, 0)
-    rows = [fill(batches, step) for step in range(BATCHES)]
-    useful = [int((x.kind > 0).sum()) for x in rows]
+    filled = [fill(batches, step) for step in range(BATCHES)]
+    useful = [int((x.kind > 0).sum()) for x in filled]
     mesh = parallel.make_mesh(ground.rows)
     params = parallel.shard(mesh, parallel.gather(init_params(model, jax.random.key(0), llm)))
     state = [params, init_optimiser(mesh, params, settings)]
-    rows = [parallel.split_batch(mesh, x) for x in rows]
+    filled = [parallel.split_batch(mesh, x) for x in filled]
 
     owed, order = [0], itertools.cycle(range(BATCHES))
 
@@ -91,7 +99,7 @@ def prepare(fill, muon: float = TrainConfig.muon):
         while owed[0] > 0:
             i = next(order)
             with jax.set_mesh(mesh):
-                state[0], state[1], _ = train_step(*state, rows[i], {}, model=model, config=settings)
+                state[0], state[1], _ = train_step(*state, filled[i], {}, model=model, config=settings)
             owed[0] -= useful[i]
         jax.block_until_ready(state)
 

@@ -93,19 +93,22 @@ def examples(
         taken.add(key)
         pairs = (("real", real, real_goals, same[0]), ("imagined", imagined, imagined_goals, i))
         for kind, rollouts, goals, j in pairs:
-            n = int(rollouts.length[j])
-            found.append(
-                {
-                    "instruction": goals.text[rollouts.goal[j]],
-                    "kind": kind,
-                    "observations": rollouts.observations[j, : n + 1],
-                    "actions": rollouts.actions[j, :n],
-                    "reached": bool(rollouts.terminated[j]),
-                }
-            )
+            found.append(example(kind, rollouts, goals, j))
         if len(taken) == count:
             break
     return found
+
+
+def example(kind: str, rollouts: Rollouts, goals: GoalTable, index: int) -> dict:
+    """One rollout as the report shows it, see `ReportData.examples`; `kind` is "real" or "imagined"."""
+    n = int(rollouts.length[index])
+    return {
+        "instruction": goals.text[rollouts.goal[index]],
+        "kind": kind,
+        "observations": rollouts.observations[index, : n + 1],
+        "actions": rollouts.actions[index, :n],
+        "reached": bool(rollouts.terminated[index]),
+    }
 
 
 WORLD = World(
