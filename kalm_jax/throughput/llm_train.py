@@ -84,7 +84,8 @@ def prepare(fill, rows: int | None = None, compute: str = "float32", muon: float
     spec = numeric_spec(rollouts, world.num_actions)
     model = GroundedModel(config, spec)
     settings = TrainConfig(ground.steps, compute=compute, muon=muon)
-    batches = Batches(rollouts, goals, tokenizer, ground.shares, world.words, spec, ground.rows, ground.row_length, 0)
+    size = (ground.rows, ground.row_length, 0, ground.window)
+    batches = Batches(rollouts, goals, tokenizer, ground.shares, world.words, spec, *size)
     filled = [fill(batches, step) for step in range(BATCHES)]
     useful = [int((x.kind > 0).sum()) for x in filled]
     mesh = parallel.make_mesh(ground.rows)
@@ -105,7 +106,7 @@ def prepare(fill, rows: int | None = None, compute: str = "float32", muon: float
 
     def cost() -> Cost:
         with jax.set_mesh(mesh):
-            program = train_step.lower(*state, rows[0], {}, model=model, config=settings).compile()
+            program = train_step.lower(*state, filled[0], {}, model=model, config=settings).compile()
         return cost_of(program) * (1 / np.mean(useful))
 
     return Program(run, cost)
