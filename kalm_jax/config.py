@@ -63,7 +63,8 @@ class ImagineConfig:
 
     Policies learn from the rollouts that reach their goal realistically (`quality.believable`), or with `keep_all` from
     every one, as in the paper. `explained` held-out rollouts are explained; for each, `candidates` explanations are
-    drawn, and the likeliest is judged beside the first.
+    drawn, and the likeliest is judged beside the first. `replayed` imagined rollouts of each level are played in the
+    simulator.
     """
 
     rephrase: int = 5600
@@ -75,6 +76,7 @@ class ImagineConfig:
     keep_all: bool = False
     explained: int = 320
     candidates: int = 8
+    replayed: int = 400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +154,7 @@ PRESETS = {
     "smoke": PipelineConfig(
         collect=CollectConfig(rollouts=320),
         ground=GroundConfig(steps=60, rows=16, reading=10),
-        imagine=ImagineConfig(rephrase=128, unseen_easy=128, unseen_hard=64, explained=32, candidates=2),
+        imagine=ImagineConfig(rephrase=128, unseen_easy=128, unseen_hard=64, explained=32, candidates=2, replayed=32),
         learn=LearnConfig(seeds=2, updates=500),
         evaluate=EvaluateConfig(episodes=24, ceiling_episodes=8),
     ),

@@ -20,7 +20,7 @@ from kalm_jax.evaluation import Episodes, evaluate, learner_policy, read_results
 from kalm_jax.policy_stages import action_choices, configured_learner, imagined_parts, load_policies
 from kalm_jax.report import ReportData, build_report
 from kalm_jax.run_folder import RunFolder, read_json, write_json
-from kalm_jax.stages import file_mark, imagine_from, plans_of, real_rollouts
+from kalm_jax.stages import NOVEL_LEVELS, file_mark, imagine_from, plans_of, real_rollouts
 from kalm_jax.worlds import get_world
 
 PROMPT_SAMPLES = 8
@@ -104,6 +104,7 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
     data = ReportData(
         results=results,
         imagination=[row for part in parts for row in read_json(run.path / "imagine" / part / "quality.json")],
+        replayed=[row for level in NOVEL_LEVELS for row in read_json(run.path / "replayed" / level / "replayed.json")],
         explanation=read_json(run.path / "explain" / "explanation.json"),
         grounding_curve=[json.loads(line) for line in curve],
         learning_curves=[

@@ -50,6 +50,7 @@ class ReportData:
         and the ceiling.
       imagination: rows of `imagination.quality.rollout_rows`: level, family, rollouts, matched, transitions, a count
         `<kind>_transitions` for each of `Terms.unrealistic` and, for single moves, actions_matched, states_matched.
+      replayed: rows of `evaluation.replayed.rows`: imagined rollouts played in the simulator, by level and family.
       explanation: rows of `imagination.quality.explanation_row`: prompt ("seen" or "unseen"), rollouts, correct, exact.
       grounding_curve: rows with step and any losses; `val_<name>` is <name> on held-out rollouts.
       learning_curves: rows with algorithm, arm, seed, update, metric, value.
@@ -69,6 +70,7 @@ class ReportData:
 
     results: Sequence[Mapping] = ()
     imagination: Sequence[Mapping] = ()
+    replayed: Sequence[Mapping] = ()
     explanation: Sequence[Mapping] = ()
     grounding_curve: Sequence[Mapping] = ()
     learning_curves: Sequence[Mapping] = ()

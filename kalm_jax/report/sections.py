@@ -122,6 +122,9 @@ def imagination(data: ReportData, pictures: Mapping[str, str]) -> str:
             tables.realism_html(data.imagination, terms),
             picture(pictures, "realism", terms),
         ]
+    if data.replayed:
+        replayed = words("replayed", terms).replace("{horizon}", f"{terms.horizon} {terms.steps}")
+        parts += [replayed, tables.replayed_html(data.replayed, terms)]
     if data.examples:
         parts += [
             "<h3>Recorded and imagined rollouts</h3>",
