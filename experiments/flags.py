@@ -98,6 +98,13 @@ flags.DEFINE_float(
 flags.DEFINE_list(
     "grounding_tasks", None, "Tasks that the language model is trained on, comma-separated. Default: all of them."
 )
+flags.DEFINE_integer(
+    "evaluate_every",
+    None,
+    "Grounding steps from one measurement to the next of match rate and explanation accuracy, on validation sentences "
+    "and held-out rollouts: ground/metrics.csv. 0 measures nothing. Default: the preset's.",
+    lower_bound=0,
+)
 flags.DEFINE_integer("grounding_rows", None, "Rows of a grounding batch. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer(
     "grounding_accumulation", 1, "Parts of such a batch, one after the other, to save memory.", lower_bound=1
@@ -181,6 +188,7 @@ def read_flags(presets, **fields):
             gaussian_states=FLAGS.state_head == "gaussian",
             hidden=0 if FLAGS.state_maps == "linear" else None,
         ),
+        metrics=change(config.metrics, every=FLAGS.evaluate_every),
         learn=change(
             config.learn,
             algorithms=tuple(dict.fromkeys(FLAGS.algo)),

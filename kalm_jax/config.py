@@ -55,6 +55,19 @@ class GroundConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class MetricsConfig:
+    """What is measured while the language model is grounded, every `every` steps and at the end; 0 measures nothing.
+
+    `rollouts` are imagined for validation sentences, and `explained` held-out rollouts are explained with each prompt.
+    Nothing is chosen by these numbers, and training is the same with and without them.
+    """
+
+    every: int = 0
+    rollouts: int = 128
+    explained: int = 64
+
+
+@dataclasses.dataclass(frozen=True)
 class ImagineConfig:
     """Imagined rollouts per novel level, and the temperature of imagined actions.
 
@@ -143,6 +156,7 @@ class PipelineConfig:
     world: str = "clevr"
     collect: CollectConfig = CollectConfig()
     ground: GroundConfig = GroundConfig()
+    metrics: MetricsConfig = MetricsConfig()
     imagine: ImagineConfig = ImagineConfig()
     learn: LearnConfig = LearnConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -154,6 +168,7 @@ PRESETS = {
     "smoke": PipelineConfig(
         collect=CollectConfig(rollouts=320),
         ground=GroundConfig(steps=60, rows=16, reading=10),
+        metrics=MetricsConfig(every=30, rollouts=16, explained=8),
         imagine=ImagineConfig(rephrase=128, unseen_easy=128, unseen_hard=64, explained=32, candidates=2, replayed=32),
         learn=LearnConfig(seeds=2, updates=500),
         evaluate=EvaluateConfig(episodes=24, ceiling_episodes=8),

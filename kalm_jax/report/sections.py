@@ -153,7 +153,8 @@ def explanation(data: ReportData) -> str:
 def training(pictures: Mapping[str, str], terms: Terms) -> str:
     """Loss and learning curves."""
     curves = _by_algorithm(pictures, "learning", terms)
-    return section("training", "Training", picture(pictures, "grounding", terms), *curves)
+    grounding = [picture(pictures, name, terms) for name in ("grounding", "metrics")]
+    return section("training", "Training", *grounding, *curves)
 
 
 def recorded(data: ReportData) -> str:
