@@ -20,8 +20,8 @@ flags.DEFINE_enum("world", "clevr", ["clevr", "metaworld"], "CLEVR-Robot, or Met
 flags.DEFINE_list(
     "grounding_tasks_sets",
     ["all", "all-explanation", "all-dynamics"],
-    "Sets of grounding tasks, comma-separated: all, all but some (all-explanation-plan), or some (generation+plan). The "
-    "others are compared with the first.",
+    "Sets of grounding tasks, comma-separated: all, all but some (all-explanation-plan), or some (generation+plan). "
+    "The others are compared with the first.",
 )
 POLICY_FLAGS = ("algo", "arms", "checkpoints", "dt_backbone", "seeds", "episodes", "updates", "draw", "relabel")
 UNUSED = (*POLICY_FLAGS, "settings", "compat", "grounding_tasks")

@@ -62,9 +62,9 @@ class MetricsConfig:
     Nothing is chosen by these numbers, and training is the same with and without them.
     """
 
-    every: int = 0
-    rollouts: int = 128
-    explained: int = 64
+    every: int = 440
+    rollouts: int = 200
+    explained: int = 160
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,6 +179,7 @@ PRESETS = {
     "paper": PipelineConfig(
         collect=CollectConfig(rollouts=100_000),
         ground=GroundConfig(steps=150_000),
+        metrics=MetricsConfig(every=15_000),
         imagine=ImagineConfig(rephrase=5600, unseen_easy=72_400, unseen_hard=1680, plan=False),
         learn=LearnConfig(seeds=3, updates=500_000, draw="transitions", discount=0.99, relabel=0.0, checkpoints=5),
         evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
@@ -190,7 +191,10 @@ _METAWORLD = PipelineConfig(
     collect=CollectConfig(rollouts=4000),
     # Experts have no memory, so a window of their steps says as much as the whole.
     ground=GroundConfig(steps=6000, rows=24, row_length=96, learning_rate=2e-3, window=20),
-    imagine=ImagineConfig(rephrase=3000, unseen_easy=2400, unseen_hard=800, patience=20, explained=200, candidates=1),
+    metrics=MetricsConfig(every=1000, rollouts=120),
+    imagine=ImagineConfig(
+        rephrase=3000, unseen_easy=2400, unseen_hard=800, patience=20, explained=200, candidates=1, replayed=120
+    ),
     learn=LearnConfig(updates=40000, discount=0.99, relabel=0.0),
     evaluate=EvaluateConfig(episodes=100, ceiling_episodes=100),
 )
@@ -200,7 +204,10 @@ METAWORLD_PRESETS = {
         _METAWORLD,
         collect=CollectConfig(rollouts=80),
         ground=dataclasses.replace(_METAWORLD.ground, steps=60, rows=16),
-        imagine=dataclasses.replace(_METAWORLD.imagine, rephrase=64, unseen_easy=64, unseen_hard=64, explained=16),
+        metrics=MetricsConfig(every=30, rollouts=16, explained=8),
+        imagine=dataclasses.replace(
+            _METAWORLD.imagine, rephrase=64, unseen_easy=64, unseen_hard=64, explained=16, replayed=16
+        ),
         learn=dataclasses.replace(_METAWORLD.learn, seeds=2, updates=400),
         evaluate=EvaluateConfig(episodes=24, ceiling_episodes=24),
     ),
@@ -211,6 +218,7 @@ METAWORLD_PRESETS = {
         _METAWORLD,
         collect=CollectConfig(rollouts=100_000),
         ground=dataclasses.replace(_METAWORLD.ground, steps=150_000, window=0),
+        metrics=MetricsConfig(every=15_000),
         imagine=ImagineConfig(rephrase=10_000, unseen_easy=8000, unseen_hard=4000, plan=False, candidates=1),
         learn=LearnConfig(updates=500_000, draw="transitions", discount=0.99, relabel=0.0, checkpoints=5),
         evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
