@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from kalm_jax import parallel
 from kalm_jax.config import PipelineConfig
 from kalm_jax.evaluation import difference_interval
-from kalm_jax.evaluation.metrics import COLUMNS, metric_rows
+from kalm_jax.evaluation.metrics import COLUMNS, STEP_TESTS, metric_rows
 from kalm_jax.llm.folder import BUILTIN, check_folder
 from kalm_jax.report.summary import LEVEL_NAMES, Share
 from kalm_jax.report.tables import MISSING, percent, points
@@ -112,14 +112,16 @@ def table(rows: Sequence[Mapping], kinds: Mapping[str, str], beside_paper: bool)
     """
     names = list(dict.fromkeys(row["tasks"] for row in rows))
     found = {(row["tasks"], row["level"], row["metric"]): row for row in rows}
-    header = ["level", "tasks", "match rate, %", f"minus {names[0]}, points", *(f"{x}, %" for x in kinds.values())]
+    shown = {name: name.replace("_", " ") for name in STEP_TESTS if any(row["metric"] == name for row in rows)}
+    shown |= {f"{kind}_transitions": name for kind, name in kinds.items()}
+    header = ["level", "tasks", "match rate, %", f"minus {names[0]}, points", *(f"{x}, %" for x in shown.values())]
     lines = _head(header + ["KALM paper: match rate, %"] * beside_paper)
     for level in dict.fromkeys(row["level"] for row in rows if row["level"]):
         first = found[names[0], level, "match_rate"]
         for name in names:
             match = found[name, level, "match_rate"]
             cells = [LEVEL_NAMES.get(level, level), name, percent(_share(match)), _beside(match, first)]
-            cells += [percent(_share(found.get((name, level, f"{kind}_transitions")))) for kind in kinds]
+            cells += [percent(_share(found.get((name, level, metric)))) for metric in shown]
             cells += [str(PAPER.get(name, {}).get(level, MISSING))] * beside_paper
             lines.append(_line(cells))
     prompts = list(dict.fromkeys(row["metric"] for row in rows if not row["level"]))

@@ -89,7 +89,7 @@ class ImagineConfig:
     keep_all: bool = False
     explained: int = 320
     candidates: int = 8
-    replayed: int = 400
+    replayed: int = 300
 
 
 @dataclasses.dataclass(frozen=True)

@@ -234,7 +234,9 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
     run.stage(f"imagine/{part}", settings | {"sentences": _text_mark(goals)}, ["ground"], work, together=True)
 
 
-def plans_of(run: RunFolder, config: PipelineConfig, goals: GoalTable, grounded=None) -> list[list[Step]]:
+def plans_of(
+    run: RunFolder, config: PipelineConfig, goals: GoalTable, grounded: tuple | None = None
+) -> list[list[Step]]:
     """How each goal is to be imagined: by the language model's own plan, or in the goal's own words.
 
     `grounded` (model, parameters, tokenizer) takes the place of the run's grounded model.
@@ -252,7 +254,7 @@ def plans_of(run: RunFolder, config: PipelineConfig, goals: GoalTable, grounded=
 
 
 def imagine_from(
-    run: RunFolder, config: PipelineConfig, goals, goal, states, plans, label: str, grounded=None
+    run: RunFolder, config: PipelineConfig, goals, goal, states, plans, label: str, grounded: tuple | None = None
 ) -> Rollouts:
     """Imagined rollouts for goals `goal` (N,) from first states (N, D), in that order; `grounded` as in `plans_of`."""
     world = get_world(config.world)

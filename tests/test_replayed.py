@@ -106,13 +106,14 @@ def test_plans_are_read_back_from_their_file(tmp_path):
 def test_metrics_are_counts_with_intervals_and_steps_that_come_again_replace_themselves(tmp_path):
     quality = [
         {"rollouts": 10, "matched": 4, "transitions": 50, "far_transitions": 5},
-        {"rollouts": 10, "matched": 5, "transitions": 50, "far_transitions": 0},
+        {"rollouts": 10, "matched": 5, "transitions": 50, "far_transitions": 0, "states_matched": 7},
     ]
     said = [{"prompt": "seen", "rollouts": 8, "correct": 6, "exact": 2}]
     found = {row["metric"]: row for row in metric_rows(40, quality, said, ["far"])}
     assert {name: (row["count"], row["total"]) for name, row in found.items()} == {
         "match_rate": (9, 20),
         "far_transitions": (5, 100),
+        "states_matched": (7, 10),
         "explanation_seen": (6, 8),
         "explanation_seen_exact": (2, 8),
     }

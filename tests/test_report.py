@@ -24,6 +24,7 @@ from kalm_jax.report import (
     terminal_table,
 )
 
+REPLAYED = {"closed": 150, "closed_in_time": 100, "random": 30, "random_in_time": 10}
 NASTY = "push </script><img src=x onerror=alert(1)> & \"the\" 'blue' one"
 
 
@@ -34,6 +35,8 @@ def data():
         results=make_results(),
         imagination=make_imagination(),
         explanation=[{"prompt": p, "rollouts": 50, "correct": 45, "exact": 20} for p in ("seen", "unseen")],
+        replayed=[{**row, "open": 90, "open_matched": 80, **REPLAYED} for row in make_imagination()],
+        grounding_metrics=[{"step": i, "metric": "match_rate", "rate": 0.5, "low": 0.4, "high": 0.6} for i in (10, 20)],
         grounding_curve=[{"step": i, "loss": 2.0 / (i + 1), "val_loss": 2.1 / (i + 1)} for i in range(5)],
         learning_curves=[
             {"algorithm": "bc", "arm": arm, "seed": s, "update": u, "metric": "loss", "value": 1.0 / (u + 1)}

@@ -13,14 +13,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from kalm_jax.evaluation.intervals import wilson_interval
 
 COLUMNS = ("step", "metric", "count", "total", "rate", "low", "high")
+STEP_TESTS = ("actions_matched", "states_matched")
+"""Of rollouts of one step, where a world has them: the action is the one asked for, the state moves as asked."""
 
 
-def metric_rows(step: int, quality: Sequence[Mapping], explanation: Sequence[Mapping], kinds: Iterable[str]) -> list:
+def metric_rows(
+    step: int, quality: Sequence[Mapping], explanation: Sequence[Mapping], kinds: Iterable[str]
+) -> list[dict]:
     """The metrics of a model at a step, rows with the columns `COLUMNS`.
 
     Args:
       quality: rows of `World.quality`, whose counts are added up: `match_rate`, and for each of `kinds` of unrealistic
-        transitions `<kind>_transitions`.
+        transitions `<kind>_transitions`; `STEP_TESTS` where there are such.
       explanation: rows of `World.explanation`: `explanation_<prompt>`, of which `explanation_<prompt>_exact`.
     """
     counts = {"match_rate": ("matched", "rollouts")}
@@ -29,6 +33,9 @@ def metric_rows(step: int, quality: Sequence[Mapping], explanation: Sequence[Map
         name: (sum(row[good] for row in quality), sum(row[total] for row in quality))
         for name, (good, total) in counts.items()
     }
+    for name in STEP_TESTS:
+        tested = [row for row in quality if name in row]
+        found[name] = sum(row[name] for row in tested), sum(row["rollouts"] for row in tested)
     for row in explanation:
         found[f"explanation_{row['prompt']}"] = row["correct"], row["rollouts"]
         found[f"explanation_{row['prompt']}_exact"] = row["exact"], row["rollouts"]
