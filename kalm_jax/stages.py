@@ -115,7 +115,9 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
                 write_metrics(folder / "metrics.csv", rows)
 
         with Progress("ground", g.steps) as progress:
-            params, _ = fit(model, params, batches, train, folder, progress.update, frozen, True, measure)
+            params, _ = fit(
+                model, params, batches, train, folder, progress.update, frozen, donate=True, measure=measure
+            )
         params = whole(params)
         if parallel.is_writer():
             save_grounded(folder / "model", model, params, tokenizer)
