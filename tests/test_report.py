@@ -208,7 +208,7 @@ def test_page_needs_no_other_file(page):
 def test_page_holds_the_very_pictures_of_the_figures_folder(run, page):
     inside = {base64.b64decode(v.split(",", 1)[1]) for tag, name, v in page.attributes if (tag, name) == ("img", "src")}
     files = {path.read_bytes() for path in (run / "figures").glob("*.png")}
-    assert inside == files and len(files) == 9
+    assert inside == files and len(files) == 10
     assert all(content.startswith(b"\x89PNG") for content in inside)
     assert not list(run.rglob("*.part"))
 

@@ -272,7 +272,8 @@ def metrics_figure(rows: Sequence[Mapping], terms: Terms = Terms()):
         if title != "unrealistic transitions":
             axes.set_ylim(0, 102)
         axes.set_ylim(bottom=0)
-        axes.legend(frameon=False, fontsize=7.5)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=7.5)
     grid[0, 0].set_ylabel("%")
     return figure
 
