@@ -105,6 +105,14 @@ flags.DEFINE_float(
 flags.DEFINE_list(
     "grounding_tasks", None, "Tasks that the language model is trained on, comma-separated. Default: all of them."
 )
+flags.DEFINE_integer(
+    "evaluate_every",
+    None,
+    "Grounding steps from one measurement to the next of match rate and explanation accuracy, on validation sentences "
+    "and held-out rollouts: ground/metrics.csv. 0 measures nothing. Default: the preset's; 0 with --llm, as a second "
+    "copy of the model must fit on the devices.",
+    lower_bound=0,
+)
 flags.DEFINE_integer("grounding_rows", None, "Rows of a grounding batch. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer(
     "grounding_accumulation", 1, "Parts of such a batch, one after the other, to save memory.", lower_bound=1
@@ -157,6 +165,11 @@ def learning_rate():
     return 2e-4 if FLAGS.lora_rank else 5e-5
 
 
+def evaluate_every():
+    """That of the flag; by itself nothing is measured of a model of the user's own, which may fill its devices."""
+    return 0 if FLAGS.evaluate_every is None and FLAGS.llm else FLAGS.evaluate_every
+
+
 def read_flags(presets, **fields):
     """The configuration that the flags describe.
 
@@ -188,6 +201,7 @@ def read_flags(presets, **fields):
             gaussian_states=FLAGS.state_head == "gaussian",
             hidden=0 if FLAGS.state_maps == "linear" else None,
         ),
+        metrics=change(config.metrics, every=evaluate_every()),
         learn=change(
             config.learn,
             algorithms=tuple(dict.fromkeys(FLAGS.algo)),

@@ -55,6 +55,19 @@ class GroundConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class MetricsConfig:
+    """What is measured while the language model is grounded, every `every` steps and at the end; 0 measures nothing.
+
+    `rollouts` are imagined for validation sentences, and `explained` held-out rollouts are explained with each prompt.
+    Nothing is chosen by these numbers, and training is the same with and without them.
+    """
+
+    every: int = 500
+    rollouts: int = 200
+    explained: int = 160
+
+
+@dataclasses.dataclass(frozen=True)
 class ImagineConfig:
     """Imagined rollouts per novel level, and the temperature of imagined actions.
 
@@ -63,7 +76,8 @@ class ImagineConfig:
 
     Policies learn from the rollouts that reach their goal realistically (`quality.believable`), or with `keep_all` from
     every one, as in the paper. `explained` held-out rollouts are explained, and where `explanation_draws` is not
-    0 also by the likeliest of so many gists (`grounding.explain.likeliest_gists`).
+    0 also by the likeliest of so many gists (`grounding.explain.likeliest_gists`). `replayed` imagined
+    rollouts of each level are played in the simulator.
     """
 
     rephrase: int = 5600
@@ -75,6 +89,7 @@ class ImagineConfig:
     keep_all: bool = False
     explained: int = 320
     explanation_draws: int = 32
+    replayed: int = 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +159,7 @@ class PipelineConfig:
     world: str = "clevr"
     collect: CollectConfig = CollectConfig()
     ground: GroundConfig = GroundConfig()
+    metrics: MetricsConfig = MetricsConfig()
     imagine: ImagineConfig = ImagineConfig()
     learn: LearnConfig = LearnConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -155,7 +171,10 @@ PRESETS = {
     "smoke": PipelineConfig(
         collect=CollectConfig(rollouts=320),
         ground=GroundConfig(steps=60, rows=16, reading=10),
-        imagine=ImagineConfig(rephrase=128, unseen_easy=128, unseen_hard=64, explained=32, explanation_draws=2),
+        metrics=MetricsConfig(every=30, rollouts=16, explained=8),
+        imagine=ImagineConfig(
+            rephrase=128, unseen_easy=128, unseen_hard=64, explained=32, explanation_draws=2, replayed=32
+        ),
         learn=LearnConfig(seeds=2, updates=500),
         evaluate=EvaluateConfig(episodes=24, ceiling_episodes=8),
     ),
@@ -165,6 +184,7 @@ PRESETS = {
     "paper": PipelineConfig(
         collect=CollectConfig(rollouts=100_000),
         ground=GroundConfig(steps=150_000, window=0),
+        metrics=MetricsConfig(every=15_000),
         imagine=ImagineConfig(rephrase=5600, unseen_easy=72_400, unseen_hard=1680, plan=False),
         learn=LearnConfig(
             seeds=3, updates=500_000, draw="transitions", discount=0.99, relabel=0.0, whitening=0.0, checkpoints=5
@@ -178,8 +198,15 @@ _METAWORLD = PipelineConfig(
     collect=CollectConfig(rollouts=4000),
     # Experts have no memory, so a window of their steps says as much as the whole.
     ground=GroundConfig(steps=4000, rows=24, row_length=96, learning_rate=2e-3, window=20),
+    metrics=MetricsConfig(every=1000, rollouts=120),
     imagine=ImagineConfig(
-        rephrase=3000, unseen_easy=2400, unseen_hard=800, patience=20, explained=200, explanation_draws=0
+        rephrase=3000,
+        unseen_easy=2400,
+        unseen_hard=800,
+        patience=20,
+        explained=200,
+        explanation_draws=0,
+        replayed=120,
     ),
     learn=LearnConfig(updates=40000, discount=0.99, relabel=0.0),
     evaluate=EvaluateConfig(episodes=100, ceiling_episodes=100),
@@ -190,7 +217,10 @@ METAWORLD_PRESETS = {
         _METAWORLD,
         collect=CollectConfig(rollouts=80),
         ground=dataclasses.replace(_METAWORLD.ground, steps=60, rows=16),
-        imagine=dataclasses.replace(_METAWORLD.imagine, rephrase=64, unseen_easy=64, unseen_hard=64, explained=16),
+        metrics=MetricsConfig(every=30, rollouts=16, explained=8),
+        imagine=dataclasses.replace(
+            _METAWORLD.imagine, rephrase=64, unseen_easy=64, unseen_hard=64, explained=16, replayed=16
+        ),
         learn=dataclasses.replace(_METAWORLD.learn, seeds=2, updates=400),
         evaluate=EvaluateConfig(episodes=24, ceiling_episodes=24),
     ),
@@ -201,6 +231,7 @@ METAWORLD_PRESETS = {
         _METAWORLD,
         collect=CollectConfig(rollouts=100_000),
         ground=dataclasses.replace(_METAWORLD.ground, steps=150_000, window=0),
+        metrics=MetricsConfig(every=15_000),
         imagine=ImagineConfig(rephrase=10_000, unseen_easy=8000, unseen_hard=4000, plan=False, explanation_draws=0),
         learn=LearnConfig(
             updates=500_000, draw="transitions", discount=0.99, relabel=0.0, whitening=0.0, checkpoints=5

@@ -17,10 +17,19 @@ from kalm_jax.config import LLM_POLICY, PipelineConfig
 from kalm_jax.data import LEVELS
 from kalm_jax.data.formats import read_rollouts
 from kalm_jax.evaluation import Episodes, evaluate, learner_policy, read_results_csv, write_results_csv
+from kalm_jax.evaluation.metrics import read_metrics
 from kalm_jax.policy_stages import action_choices, configured_learner, imagined_parts, load_policies
 from kalm_jax.report import ReportData, build_report
 from kalm_jax.run_folder import RunFolder, read_json, write_json
-from kalm_jax.stages import encoded_goals, encoding, file_mark, imagine_from, plans_of, real_rollouts
+from kalm_jax.stages import (
+    NOVEL_LEVELS,
+    encoded_goals,
+    encoding,
+    file_mark,
+    imagine_from,
+    plans_of,
+    real_rollouts,
+)
 from kalm_jax.worlds import get_world
 
 PROMPT_SAMPLES = 8
@@ -103,8 +112,10 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
     data = ReportData(
         results=results,
         imagination=[row for part in parts for row in read_json(run.path / "imagine" / part / "quality.json")],
+        replayed=[row for level in NOVEL_LEVELS for row in read_json(run.path / "replayed" / level / "replayed.json")],
         explanation=read_json(run.path / "explain" / "explanation.json"),
         grounding_curve=[json.loads(line) for line in curve],
+        grounding_metrics=read_metrics(run.path / "ground" / "metrics.csv"),
         learning_curves=[
             row for a, arm in learners for row in read_json(run.path / "learn" / f"{a}-{arm}" / "curve.json")
         ],

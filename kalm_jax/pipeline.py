@@ -11,6 +11,7 @@ from kalm_jax.data import LEVELS
 from kalm_jax.llm.folder import BUILTIN, check_folder
 from kalm_jax.outputs import run_prompts, write_report
 from kalm_jax.policy_stages import configured_learner, imagined_parts, run_baselines, run_evaluate, run_learn
+from kalm_jax.replay_stage import run_replayed
 from kalm_jax.report import terminal_table
 from kalm_jax.run_folder import RunFolder
 from kalm_jax.stages import NOVEL_LEVELS, run_collect, run_encode, run_explain, run_ground, run_imagine, run_whiten
@@ -43,6 +44,8 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
         run_whiten(run, config)
     for part in imagined_parts(config):
         run_imagine(run, config, part)
+    for level in NOVEL_LEVELS:
+        run_replayed(run, config, level)
     run_explain(run, config)
     for level in LEVELS:
         run_baselines(run, config, level)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from kalm_jax import parallel
 from kalm_jax.config import PipelineConfig
 from kalm_jax.data import LEVELS, GoalTable, Rollouts, concatenate, last_steps
 from kalm_jax.data.formats import read_rollouts, write_rollouts
+from kalm_jax.evaluation.metrics import metric_rows, write_metrics
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.decode import encode_goals
 from kalm_jax.grounding.explain import READING_WEIGHT, explain, likeliest_gists
@@ -27,6 +28,7 @@ from kalm_jax.imagination.generate import Step, direct, imagine, write_plans
 from kalm_jax.llm.folder import BUILTIN, load_model
 from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
+from kalm_jax.llm.transformer import unstack_layers
 from kalm_jax.llm.weights import weight_files
 from kalm_jax.offline_rl.whitening import Whitening, whitening
 from kalm_jax.progress import Progress
@@ -99,14 +101,28 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         batches = Batches(rollouts, goals, tokenizer, g.shares, world.words, spec, *size, world.augment)
         # A user's own by AdamW, as the authors do; Muon, which works on copies of all matrices, is untried there.
         options = {"muon": 0.0 if g.llm else TrainConfig.muon, "accumulate": g.accumulate, "compute": g.compute}
+        options |= {"measure_every": config.metrics.every}
         train = TrainConfig(g.steps, g.learning_rate, g.warmup, lora=lora, **options)
         if lora:
             params["llm"] = init_lora(jax.random.key(config.seed), llm_params, lora)
         frozen = llm_params if lora else None
+
+        def whole(params):
+            merged = merge(parallel.gather(frozen), params["llm"], lora, "float32") if lora else params["llm"]
+            return {**params, "llm": merged}
+
+        metrics = training_metrics(run, config, model, tokenizer, rollouts) if config.metrics.every else None
+
+        def measure(step, params):
+            rows = metrics(step, whole(params))
+            if parallel.is_writer():
+                write_metrics(folder / "metrics.csv", rows)
+
         with Progress("ground", g.steps) as progress:
-            params, _ = fit(model, params, batches, train, folder, progress.update, frozen, donate=True)
-        if lora:
-            params["llm"] = merge(parallel.gather(frozen), params["llm"], lora, "float32")
+            params, _ = fit(
+                model, params, batches, train, folder, progress.update, frozen, donate=True, measure=measure
+            )
+        params = whole(params)
         if parallel.is_writer():
             save_grounded(folder / "model", model, params, tokenizer)
 
@@ -117,6 +133,39 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
     if world.augment is not None:
         settings["augment"] = world.augment.__name__
     run.stage("ground", settings, ["collect"], work, together=True)
+
+
+def training_metrics(
+    run: RunFolder, config: PipelineConfig, model: GroundedModel, tokenizer, real: Rollouts
+) -> Callable[[int, dict], list[dict]]:
+    """(step, parameters on the host) -> rows of `evaluation.metrics` for a model that is being grounded.
+
+    Rollouts are imagined for validation sentences as `run_imagine` does for a level, and the last held-out rollouts are
+    explained, at the first answer. `real` are the rollouts of training, for what is realistic.
+    """
+    m, world = config.metrics, get_world(config.world)
+    rng = np.random.default_rng([config.seed, 4])
+    every = world.validation_goals()
+    used, goal = np.unique(balanced_goals(rng, every, m.rollouts), return_inverse=True)
+    goals = every.take(used)
+    states, _ = world.first_states(rng, goals, goal)
+    shown, shown_goals = read_rollouts(run.path / "collect" / "held_out.h5")
+    shown = last_steps(shown.take(slice(-m.explained, None)), config.ground.window)
+    prompts = {"seen": world.words.explanation_prompts[0], "unseen": world.words.unseen_prompt}
+    stacked = model.config.scan_layers
+    model = GroundedModel(dataclasses.replace(model.config, scan_layers=False), model.spec)
+
+    def measure(step: int, params: dict) -> list[dict]:
+        grounded = (model, {**params, "llm": unstack_layers(params["llm"])} if stacked else params, tokenizer)
+        plans = plans_of(run, config, goals, grounded)
+        rollouts = imagine_from(run, config, goals, goal, states, plans, f"metrics at {step}", grounded)
+        said = [
+            world.explanation(explain(*grounded, shown, prompt), shown, shown_goals, name)
+            for name, prompt in prompts.items()
+        ]
+        return metric_rows(step, world.quality(rollouts, goals, real), said, world.terms.unrealistic)
+
+    return measure
 
 
 def _folder_mark(folder) -> list[str]:
@@ -210,8 +259,12 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
     run.stage(f"imagine/{part}", settings | {"sentences": _text_mark(goals)}, ["ground"], work, together=True)
 
 
-def plans_of(run: RunFolder, config: PipelineConfig, goals: GoalTable) -> list[list[Step]]:
+def plans_of(
+    run: RunFolder, config: PipelineConfig, goals: GoalTable, grounded: tuple | None = None
+) -> list[list[Step]]:
     """How each goal is to be imagined: by the language model's own plan, or in the goal's own words.
+
+    `grounded` (model, parameters, tokenizer) takes the place of the run's grounded model.
 
     The built-in model plans as it was before grounding, which costs it some of the words that its text taught it. A
     user's own model plans after grounding, which alone taught it what a plan is.
@@ -219,16 +272,18 @@ def plans_of(run: RunFolder, config: PipelineConfig, goals: GoalTable) -> list[l
     world = get_world(config.world)
     if not config.imagine.plan:
         return direct(goals)
-    model, params, tokenizer = load_grounded(run.path / "ground" / "model")
+    model, params, tokenizer = grounded or load_grounded(run.path / "ground" / "model")
     if world.builtin_plans and not config.ground.llm:
         params = {**params, "llm": load_model(BUILTIN)[1]}
     return write_plans(model, params, tokenizer, goals, world.read_plan)
 
 
-def imagine_from(run: RunFolder, config: PipelineConfig, goals, goal, states, plans, label: str) -> Rollouts:
-    """Imagined rollouts for goals `goal` (N,) from first states (N, D), in that order."""
+def imagine_from(
+    run: RunFolder, config: PipelineConfig, goals, goal, states, plans, label: str, grounded: tuple | None = None
+) -> Rollouts:
+    """Imagined rollouts for goals `goal` (N,) from first states (N, D), in that order; `grounded` as in `plans_of`."""
     world = get_world(config.world)
-    model, params, tokenizer = load_grounded(run.path / "ground" / "model")
+    model, params, tokenizer = grounded or load_grounded(run.path / "ground" / "model")
     steps = world.imagined_steps(np.asarray(goals.family)[goal])
     parts, places = [], []
     with Progress(label, len(goal)) as progress:

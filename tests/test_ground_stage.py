@@ -11,6 +11,7 @@ from kalm_jax import config, stages
 from kalm_jax.data import make_goal_table
 from kalm_jax.envs import corpus, language
 from kalm_jax.envs.clevr_goals import FAMILIES
+from kalm_jax.evaluation.metrics import read_metrics
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
 from kalm_jax.grounding.tasks import TaskShares
@@ -46,10 +47,19 @@ def test_a_model_of_the_users_own_is_grounded_by_the_settings(tmp_path, lora_ran
         gaussian_states=True,
         hidden=0,
     )
-    settings = dataclasses.replace(config.PRESETS["smoke"], collect=config.CollectConfig(rollouts=12), ground=ground)
+    settings = dataclasses.replace(
+        config.PRESETS["smoke"],
+        collect=config.CollectConfig(rollouts=12),
+        ground=ground,
+        metrics=config.MetricsConfig(every=2 if lora_rank else 0, rollouts=8, explained=2),
+    )
     run = RunFolder(tmp_path / "run")
     stages.run_collect(run, settings)
     stages.run_ground(run, settings)
+    # Measured as it will be used: adapters merged, layers apart.
+    measured = read_metrics(run.path / "ground" / "metrics.csv")
+    assert {row["step"] for row in measured} == ({2, 3} if lora_rank else set())
+    assert {row["total"] for row in measured if row["metric"] in ("match_rate", "explanation_unseen")} <= {8, 1}
     model, trained, _ = load_grounded(run.path / "ground" / "model")
     assert model.config == shape
     spec = model.spec

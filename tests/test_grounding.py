@@ -293,10 +293,10 @@ def test_imagined_rollouts_equal_an_uncached_pass_and_do_not_depend_on_the_batch
     np.testing.assert_allclose(predicted[:, :-1][asked], whole.value[:, 1:][asked], atol=1e-4)
 
 
-def test_a_killed_training_ends_the_same(words, tmp_path):
+def test_a_killed_training_ends_the_same_measured_or_not(words, tmp_path):
     rollouts = toy_rollouts()
     model, params = make(words, rollouts)
-    config = TrainConfig(12, log_every=3, checkpoint_every=4)
+    config, seen = TrainConfig(12, log_every=3, checkpoint_every=4), []
     straight, curve = fit(model, params, batches(words, rollouts), config, tmp_path / "straight")
 
     class KilledError(Exception):
@@ -306,9 +306,17 @@ def test_a_killed_training_ends_the_same(words, tmp_path):
         if step >= 9:
             raise KilledError
 
+    def measure(step, now):
+        seen.append((step, np.array(now["llm"]["embedding"]["embedding"])))
+
+    config = dataclasses.replace(config, measure_every=5)
+    again = (model, params, batches(words, rollouts), config, tmp_path / "killed")
     with pytest.raises(KilledError):
-        fit(model, params, batches(words, rollouts), config, tmp_path / "killed", progress=die)
-    resumed, curve_again = fit(model, params, batches(words, rollouts), config, tmp_path / "killed")
+        fit(*again, progress=die, measure=measure)
+    resumed, curve_again = fit(*again, measure=measure)
+    assert [step for step, _ in seen] == [5, 10, 12]
+    assert not np.array_equal(seen[0][1], seen[1][1])
+    np.testing.assert_array_equal(seen[-1][1], straight["llm"]["embedding"]["embedding"])
     jax.tree.map(np.testing.assert_array_equal, resumed, straight)
     assert [row["step"] for row in curve_again] == [row["step"] for row in curve]
     assert curve_again[-1] == curve[-1]

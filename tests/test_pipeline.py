@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from kalm_jax import config, run_folder
+from kalm_jax.evaluation.metrics import read_metrics
 
 TINY = dataclasses.replace(
     config.PRESETS["smoke"],
     collect=config.CollectConfig(rollouts=80),
     ground=config.GroundConfig(steps=6, rows=8),
+    metrics=config.MetricsConfig(every=3, rollouts=8, explained=4),
     imagine=config.ImagineConfig(rephrase=64, unseen_easy=64, unseen_hard=64, explained=4),
     learn=config.LearnConfig(seeds=2, updates=40),
     evaluate=config.EvaluateConfig(episodes=8, ceiling_episodes=4),
@@ -24,6 +26,8 @@ CHECKED = (
     "collect/rollouts.h5",
     "ground/model/text/model.safetensors",
     "ground/model/numbers.safetensors",
+    "ground/metrics.csv",
+    "replayed/unseen_hard/replayed.json",
 )
 
 
@@ -66,6 +70,7 @@ def test_killed_in_every_stage_it_ends_with_the_same_results(tmp_path):
     assert child.exitcode == 0
     for name in CHECKED:
         assert (killed / name).read_bytes() == (straight / name).read_bytes(), name
+    assert [row["step"] for row in read_metrics(killed / "ground" / "metrics.csv")[::7]] == [3, 6]
     page = (killed / "report.html").read_text()
     assert "http://" not in page and "https://" not in page and len(page) > 50_000
 

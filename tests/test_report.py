@@ -24,6 +24,7 @@ from kalm_jax.report import (
     terminal_table,
 )
 
+REPLAYED = {"closed": 150, "closed_in_time": 100, "random": 30, "random_in_time": 10}
 NASTY = "push </script><img src=x onerror=alert(1)> & \"the\" 'blue' one"
 
 
@@ -34,6 +35,8 @@ def data():
         results=make_results(),
         imagination=make_imagination(),
         explanation=[{"prompt": p, "rollouts": 50, "correct": 45, "exact": 20} for p in ("seen", "unseen")],
+        replayed=[{**row, "open": 90, "open_matched": 80, **REPLAYED} for row in make_imagination()],
+        grounding_metrics=[{"step": i, "metric": "match_rate", "rate": 0.5, "low": 0.4, "high": 0.6} for i in (10, 20)],
         grounding_curve=[{"step": i, "loss": 2.0 / (i + 1), "val_loss": 2.1 / (i + 1)} for i in range(5)],
         learning_curves=[
             {"algorithm": "bc", "arm": arm, "seed": s, "update": u, "metric": "loss", "value": 1.0 / (u + 1)}
@@ -205,7 +208,7 @@ def test_page_needs_no_other_file(page):
 def test_page_holds_the_very_pictures_of_the_figures_folder(run, page):
     inside = {base64.b64decode(v.split(",", 1)[1]) for tag, name, v in page.attributes if (tag, name) == ("img", "src")}
     files = {path.read_bytes() for path in (run / "figures").glob("*.png")}
-    assert inside == files and len(files) == 9
+    assert inside == files and len(files) == 10
     assert all(content.startswith(b"\x89PNG") for content in inside)
     assert not list(run.rglob("*.part"))
 

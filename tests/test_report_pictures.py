@@ -73,6 +73,23 @@ def test_grounding_figure_pairs_training_and_held_out_curves():
         figures.grounding_figure([{"step": 1}])
 
 
+def test_metrics_figure_draws_rates_and_their_intervals():
+    names = ("match_rate", "explanation_seen", "explanation_unseen_exact", "off_bench_transitions")
+    rows = [{"step": s, "metric": m, "rate": s / 100, "low": s / 200, "high": s / 50} for s in (20, 10) for m in names]
+    figure = figures.metrics_figure(rows)
+    assert [[line.get_ydata().tolist() for line in axes.lines] for axes in figure.axes] == [
+        [[10, 20]],
+        [[10, 20], [10, 20]],
+        [[10, 20]],
+    ]
+    assert [line.get_label() for line in figure.axes[1].lines] == [
+        "seen prompt, right relation",
+        "unseen prompt, and right roles",
+    ]
+    band = figure.axes[0].collections[0].get_paths()[0].vertices
+    assert {(10, 5), (10, 20), (20, 10), (20, 40)} <= {tuple(v) for v in band}
+
+
 def test_learning_figure_draws_seeds_and_their_mean():
     rows = [
         {"algorithm": "bc", "arm": "kalm", "seed": s, "update": u, "metric": "loss", "value": s + u}

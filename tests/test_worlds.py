@@ -32,6 +32,9 @@ def test_a_record_fits_its_goals(name):
         assert 0 <= goals.family.min() and goals.family.max() < len(world.families)
         steps = world.imagined_steps(goals.family)
         assert steps.shape == goals.family.shape and 1 <= steps.min() and steps.max() <= world.horizon
+    validation = world.validation_goals()
+    assert not set(validation.text) & {text for level in LEVELS for text in world.goals_of_level(level).text}
+    assert set(validation.family) <= set(world.goals_of_level("offline").family)
     assert not set(world.words.explanation_prompts) & {world.words.unseen_prompt}
     with pytest.raises(ValueError, match="unknown world 'maze': use one of clevr, metaworld"):
         get_world("maze")

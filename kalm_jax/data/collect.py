@@ -7,7 +7,7 @@ satisfied at its start. Episodes that are shorter, or that have not succeeded by
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from kalm_jax.data.rollouts import LEVELS, GoalTable, Rollouts, make_goal_table,
 from kalm_jax.data.scripted import begin_habits, scripted_actions
 from kalm_jax.envs import clevr_goals
 from kalm_jax.envs.clevr import HORIZON, NUM_ACTIONS, OBSERVATION_DIM, ClevrSimulator, observation_of, sample_states
-from kalm_jax.envs.language import sentences
+from kalm_jax.envs.language import Sentence, sentences, validation_sentences
 from kalm_jax.envs.lookahead import lookahead_actions
 
 POLICIES = ("scripted", "lookahead")
@@ -29,7 +29,15 @@ _SLOTS = 400
 
 def goals_of_level(level: str) -> GoalTable:
     """Every sentence of a level (`LEVELS`) as a goal, without goal vectors; the offline level has 4,320."""
-    every = sentences(level)
+    return _goal_table(sentences(level), level)
+
+
+def validation_goals() -> GoalTable:
+    """Every validation sentence as a goal, without goal vectors; they count as rephrased ones."""
+    return _goal_table(validation_sentences(), "rephrase")
+
+
+def _goal_table(every: Sequence[Sentence], level: str) -> GoalTable:
     families = [clevr_goals.FAMILIES.index(s.family) for s in every]
     array = np.array([s.goal for s in every], np.int32)
     return make_goal_table([s.text for s in every], LEVELS.index(level), families, array)

@@ -8,13 +8,14 @@ T = 100 steps, D = 91, A = 4.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
 from kalm_jax.data.rollouts import LEVELS, GoalTable, Rollouts, make_goal_table, validate
 from kalm_jax.envs import metaworld_language as language
+from kalm_jax.envs.language import Sentence
 from kalm_jax.envs.metaworld_batch import default_processes
 from kalm_jax.envs.metaworld_distractors import MODES
 from kalm_jax.envs.metaworld_goals import FAMILIES, SUCCESS_REWARD
@@ -28,7 +29,15 @@ _CHUNK = 10
 
 def goals_of_level(level: str) -> GoalTable:
     """Every sentence of a level as a goal, without goal vectors; a goal's family is its task's index."""
-    every = language.sentences(level)
+    return _goal_table(language.sentences(level), level)
+
+
+def validation_goals() -> GoalTable:
+    """Every validation sentence as a goal, without goal vectors; they count as rephrased ones."""
+    return _goal_table(language.validation_sentences(), "rephrase")
+
+
+def _goal_table(every: Sequence[Sentence], level: str) -> GoalTable:
     families = [FAMILIES.index(s.family) for s in every]
     array = np.array([s.goal for s in every], np.float32)
     return make_goal_table([s.text for s in every], LEVELS.index(level), families, array)

@@ -62,7 +62,10 @@ class Simulator(Protocol):
 
 
 def evaluate(
-    policies: Sequence[Policy], episodes: Sequence[Episodes], simulator: Simulator, horizon: int | None = None
+    policies: Sequence[Policy],
+    episodes: Sequence[Episodes],
+    simulator: Simulator,
+    horizon: int | np.ndarray | None = None,
 ) -> list[EpisodeResults]:
     """Plays every policy on its episodes, in lock step.
 
@@ -70,7 +73,7 @@ def evaluate(
       policies: see `evaluation.policies`; one for each training seed, arm and action choice, say.
       episodes: those of each policy; the same object may stand there several times.
       simulator: starts and steps episodes.
-      horizon: steps allowed, at most; None for the world's own limit.
+      horizon: steps allowed, at most, in all episodes or in each (n,); None for the world's own limit.
 
     An episode ends at its first success. Results do not depend on which policies are played together.
     """
@@ -79,7 +82,7 @@ def evaluate(
     return [_play(policy, played, simulator, horizon) for policy, played in zip(policies, episodes)]
 
 
-def _play(policy: Policy, episodes: Episodes, simulator: Simulator, horizon: int | None) -> EpisodeResults:
+def _play(policy: Policy, episodes: Episodes, simulator: Simulator, horizon: int | np.ndarray | None) -> EpisodeResults:
     play = simulator.start(episodes)
     limit = play.horizon if horizon is None else np.minimum(play.horizon, horizon)
     success, steps = np.zeros(len(episodes), bool), np.zeros(len(episodes), np.int32)

@@ -45,7 +45,7 @@ class TrainConfig:
       compute: type of the language model's forward and backward pass, "float32" or "bfloat16"; parameters, gradients,
         optimiser, number parts and loss are float32 in any case.
       lora: `params["llm"]` holds adapters of a frozen model instead of its weights.
-      log_every, checkpoint_every: in steps.
+      log_every, checkpoint_every, measure_every: in steps; 0 measures nothing.
     """
 
     steps: int
@@ -61,6 +61,7 @@ class TrainConfig:
     lora: LoraConfig | None = None
     log_every: int = 20
     checkpoint_every: int = 250
+    measure_every: int = 0
 
     def __post_init__(self):
         if self.compute not in ("float32", "bfloat16"):
@@ -226,6 +227,7 @@ def fit(
     progress: Callable | None = None,
     frozen: dict | None = None,
     donate: bool = False,
+    measure: Callable[[int, dict], None] | None = None,
 ) -> tuple[dict, list[dict]]:
     """Trains and returns (parameters on the host, curve); continues from the last checkpoint in `folder`.
 
@@ -241,6 +243,8 @@ def fit(
       progress: called as progress(done, **metrics).
       frozen: with `config.lora`, the language model's weights, of which `params["llm"]` holds adapters (`lora.init`).
       donate: `params` are used up, where a second copy would not fit beside them.
+      measure: called as measure(step, parameters on the host) every `config.measure_every` steps and after the last,
+        before a checkpoint of the same step; of steps after the checkpoint that a run goes on from, again.
 
     Raises:
       ValueError: a batch cannot be cut into `config.accumulate` equal parts.
@@ -278,6 +282,8 @@ def fit(
                 sums, count = {}, 0
                 if progress is not None:
                     progress(step, **{k: row[k] for k in row if k != "step"})
+            if measure is not None and config.measure_every and (step % config.measure_every == 0 or last):
+                measure(step, parallel.gather(params))
             if manager is not None and (step % config.checkpoint_every == 0 or last):
                 if parallel.is_writer():
                     _write_curve(folder, curve)

@@ -50,8 +50,10 @@ class ReportData:
         and the ceiling.
       imagination: rows of `imagination.quality.rollout_rows`: level, family, rollouts, matched, transitions, a count
         `<kind>_transitions` for each of `Terms.unrealistic` and, for single moves, actions_matched, states_matched.
+      replayed: rows of `evaluation.replayed.rows`: imagined rollouts played in the simulator, by level and family.
       explanation: rows of `imagination.quality.explanation_row`: prompt ("seen" or "unseen"), rollouts, correct, exact.
       grounding_curve: rows with step and any losses; `val_<name>` is <name> on held-out rollouts.
+      grounding_metrics: rows of `evaluation.metrics`: the language model's metrics at steps of its grounding.
       learning_curves: rows with algorithm, arm, seed, update, metric, value.
       collection: statistics of the collected data, name to number (or to a mapping of such).
       stage_seconds: stage to seconds, in the order of the stages.
@@ -69,8 +71,10 @@ class ReportData:
 
     results: Sequence[Mapping] = ()
     imagination: Sequence[Mapping] = ()
+    replayed: Sequence[Mapping] = ()
     explanation: Sequence[Mapping] = ()
     grounding_curve: Sequence[Mapping] = ()
+    grounding_metrics: Sequence[Mapping] = ()
     learning_curves: Sequence[Mapping] = ()
     collection: Mapping = dataclasses.field(default_factory=dict)
     stage_seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)

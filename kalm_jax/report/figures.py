@@ -241,6 +241,47 @@ def grounding_figure(curve: Sequence[Mapping]):
     return figure
 
 
+def metrics_figure(rows: Sequence[Mapping], terms: Terms = Terms()):
+    """The language model's metrics against the steps of its grounding, with bands of their 95% intervals.
+
+    Three panels: match rate, explanations, unrealistic transitions. Rows have step, metric, rate, low and high.
+    """
+    panels = {
+        "match rate": {"match_rate": "validation sentences"},
+        "explanations": {
+            f"explanation_{prompt}{end}": f"{prompt} prompt, {what}"
+            for end, what in zip(("", "_exact"), terms.explained, strict=True)
+            for prompt in ("seen", "unseen")
+        },
+        "unrealistic transitions": {f"{kind}_transitions": name for kind, name in terms.unrealistic.items()},
+    }
+    figure, grid = _figure(9.6, 3.6, 1, len(panels))
+    for axes, (title, lines) in zip(grid.flat, panels.items()):
+        for (metric, label), (colour, style) in zip(lines.items(), _LINES):
+            mine = sorted((row for row in rows if row["metric"] == metric), key=lambda row: summary.number(row["step"]))
+            if not mine:
+                continue
+            columns = {k: np.array([summary.number(row[k]) for row in mine]) for k in ("step", "rate", "low", "high")}
+            axes.plot(columns["step"], 100 * columns["rate"], style, color=colour, marker=".", label=label)
+            axes.fill_between(
+                columns["step"], 100 * columns["low"], 100 * columns["high"], color=colour, alpha=0.15, linewidth=0
+            )
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("training step")
+        axes.xaxis.set_major_locator(_few_ticks())
+        if title != "unrealistic transitions":
+            axes.set_ylim(0, 102)
+        axes.set_ylim(bottom=0)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=7.5)
+    grid[0, 0].set_ylabel("%")
+    return figure
+
+
+_LINES = (("#0072B2", "-"), ("#D55E00", "--"), ("#56B4E9", ":"), ("#E69F00", "-."))
+"""Colour and style of the lines of one panel, which stay apart for colour-blind readers."""
+
+
 def _log_scale(axes) -> None:
     """A logarithmic y axis with plain numbers at 1, 2 and 5, not powers."""
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter

@@ -69,6 +69,8 @@ def make_figures(data: ReportData) -> dict[str, tuple[str, object]]:
         made["positions"] = ("maps of where balls lie", bench.position_figure(data.positions))
     if data.grounding_curve:
         made["grounding"] = ("losses of grounding", figures.grounding_figure(data.grounding_curve))
+    if data.grounding_metrics:
+        made["metrics"] = ("metrics over grounding", figures.metrics_figure(data.grounding_metrics, data.terms))
     for algorithm in sorted({str(row["algorithm"]) for row in data.learning_curves}):
         name = f"learning_{file_name(algorithm)}"
         made[name] = (f"training of {algorithm}", figures.learning_figure(data.learning_curves, algorithm))

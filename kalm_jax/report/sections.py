@@ -122,6 +122,9 @@ def imagination(data: ReportData, pictures: Mapping[str, str]) -> str:
             tables.realism_html(data.imagination, terms),
             picture(pictures, "realism", terms),
         ]
+    if data.replayed:
+        replayed = words("replayed", terms).replace("{horizon}", f"{terms.horizon} {terms.steps}")
+        parts += [replayed, tables.replayed_html(data.replayed, terms)]
     if data.examples:
         parts += [
             "<h3>Recorded and imagined rollouts</h3>",
@@ -150,7 +153,8 @@ def explanation(data: ReportData) -> str:
 def training(pictures: Mapping[str, str], terms: Terms) -> str:
     """Loss and learning curves."""
     curves = _by_algorithm(pictures, "learning", terms)
-    return section("training", "Training", picture(pictures, "grounding", terms), *curves)
+    grounding = [picture(pictures, name, terms) for name in ("grounding", "metrics")]
+    return section("training", "Training", *grounding, *curves)
 
 
 def recorded(data: ReportData) -> str:

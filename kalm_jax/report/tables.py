@@ -236,6 +236,30 @@ def realism_html(imagination: Sequence[Mapping], terms: Terms = Terms()) -> str:
     return html_table(header, rows)
 
 
+def replayed_html(replayed: Sequence[Mapping], terms: Terms = Terms()) -> str:
+    """What becomes of imagined rollouts in the simulator, by level and family, each share beside its random floor."""
+    rows, kinds = [], []
+    for level in summary.levels_of(replayed):
+        mine = [row for row in replayed if str(row["level"]) == level]
+        parts = sorted(summary.sum_rows(mine, "family"), key=lambda row: row["family"])
+        rows.append(_replayed_row(summary.LEVEL_NAMES.get(level, level), summary.sum_rows(mine, "level")[0]))
+        kinds.append("first")
+        if len(parts) > 1:
+            rows += [_replayed_row(f"· {part['family'].replace('_', ' ')}", part) for part in parts]
+            kinds += [""] * len(parts)
+    limit = f"{terms.horizon} {terms.steps}"
+    header = ("level", "rollouts", "as imagined, %", "open loop, %", "open loop, of those that match, %")
+    header += ("closed loop, as many, %", "random, as many, %", f"closed loop, {limit}, %", f"random, {limit}, %")
+    return html_table(header, rows, "", kinds)
+
+
+def _replayed_row(name: str, row: Mapping) -> tuple[str, ...]:
+    shares = [summary.rate(row, good, "rollouts") for good in ("matched", "open")]
+    shares.append(summary.rate(row, "open_matched", "matched"))
+    shares += [summary.rate(row, f"{who}{end}", "rollouts") for end in ("_in_time", "") for who in ("closed", "random")]
+    return name, f"{row['rollouts']:.0f}", *map(percent, shares)
+
+
 def explanation_html(explanation: Sequence[Mapping], terms: Terms = Terms()) -> str:
     """Explanation accuracy by prompt, beside the paper's."""
     rows = []

@@ -8,7 +8,7 @@ import numpy as np
 
 from kalm_jax.data import LEVELS, GoalTable, Rollouts
 from kalm_jax.data.authors import read_prompts, require_instructions
-from kalm_jax.data.collect import POLICIES, collect, collection_statistics, goals_of_level
+from kalm_jax.data.collect import POLICIES, collect, collection_statistics, goals_of_level, validation_goals
 from kalm_jax.data.formats import read_rollouts
 from kalm_jax.data.recover import recover_goals
 from kalm_jax.envs import clevr, clevr_goals, corpus, language
@@ -133,6 +133,7 @@ WORLD = World(
     augment=None,
     builtin_plans=True,
     goals_of_level=goals_of_level,
+    validation_goals=validation_goals,
     collect=lambda seed, count, behaviour, progress: collect(seed, count, behaviour, progress=progress),
     behaviours=POLICIES,
     statistics=collection_statistics,

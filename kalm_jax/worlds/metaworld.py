@@ -10,7 +10,7 @@ import numpy as np
 
 from kalm_jax.data import LEVELS, GoalTable, Rollouts
 from kalm_jax.data.authors import require_instructions
-from kalm_jax.data.collect_metaworld import collect, goals_of_level
+from kalm_jax.data.collect_metaworld import collect, goals_of_level, validation_goals
 from kalm_jax.data.formats import read_rollouts
 from kalm_jax.envs import metaworld_corpus as corpus
 from kalm_jax.envs import metaworld_goals, metaworld_rewards
@@ -190,6 +190,7 @@ WORLD = World(
     augment=one_more,
     builtin_plans=False,
     goals_of_level=goals_of_level,
+    validation_goals=validation_goals,
     collect=lambda seed, count, behaviour, progress: collect(seed, count, distractor=DISTRACTOR, progress=progress),
     behaviours=("scripted",),
     statistics=statistics,

@@ -39,6 +39,7 @@ class World:
       augment: see `grounding.tasks.Batches`; None changes nothing.
       builtin_plans: whether the built-in language model learned from text to plan in this world.
       goals_of_level: every sentence of a level as a goal, without goal vectors.
+      validation_goals: sentences of no level, rephrased goals of the data, for what is measured in training.
       collect: (seed, number, behaviour, progress) -> successful real rollouts and their goals.
       behaviours: names of the policies that can collect; the first is the default.
       statistics: (rollouts, goals) -> numbers that describe a collection.
@@ -83,6 +84,7 @@ class World:
     augment: Callable | None
     builtin_plans: bool
     goals_of_level: Callable[[str], GoalTable]
+    validation_goals: Callable[[], GoalTable]
     collect: Callable[[int, int, str, Callable[[int, int], None]], tuple[Rollouts, GoalTable]]
     behaviours: tuple[str, ...]
     statistics: Callable[[Rollouts, GoalTable], Mapping]

@@ -1,0 +1,72 @@
+"""The language model's own metrics as counts with intervals, such as they stand at a step of its grounding (KALM, 5.3).
+
+A row is one metric: `count` of `total` things, their `rate`, and its 95% interval (`low`, `high`).
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from kalm_jax.evaluation.intervals import wilson_interval
+
+COLUMNS = ("step", "metric", "count", "total", "rate", "low", "high")
+STEP_TESTS = ("actions_matched", "states_matched")
+"""Of rollouts of one step, where a world has them: the action is the one asked for, the state moves as asked."""
+
+
+def metric_rows(
+    step: int, quality: Sequence[Mapping], explanation: Sequence[Mapping], kinds: Iterable[str]
+) -> list[dict]:
+    """The metrics of a model at a step, rows with the columns `COLUMNS`.
+
+    Args:
+      quality: rows of `World.quality`, whose counts are added up: `match_rate`, and for each of `kinds` of unrealistic
+        transitions `<kind>_transitions`; `STEP_TESTS` where there are such.
+      explanation: rows of `World.explanation`: `explanation_<prompt>`, of which `explanation_<prompt>_exact`.
+    """
+    counts = {"match_rate": ("matched", "rollouts")}
+    counts |= {f"{kind}_transitions": (f"{kind}_transitions", "transitions") for kind in kinds}
+    found = {
+        name: (sum(row[good] for row in quality), sum(row[total] for row in quality))
+        for name, (good, total) in counts.items()
+    }
+    for name in STEP_TESTS:
+        tested = [row for row in quality if name in row]
+        found[name] = sum(row[name] for row in tested), sum(row["rollouts"] for row in tested)
+    for row in explanation:
+        found[f"explanation_{row['prompt']}"] = row["correct"], row["rollouts"]
+        found[f"explanation_{row['prompt']}_exact"] = row["exact"], row["rollouts"]
+    return [
+        dict(zip(COLUMNS, (step, name, good, total, good / total, *wilson_interval(good, total)), strict=True))
+        for name, (good, total) in found.items()
+        if total
+    ]
+
+
+def write_metrics(path: pathlib.Path, rows: Sequence[Mapping]) -> None:
+    """Puts the rows of one step behind those of earlier steps in a CSV file; rows of later ones fall away.
+
+    A training run that goes on from a checkpoint measures again what was measured after it.
+    """
+    before = [row for row in read_metrics(path) if row["step"] < rows[0]["step"]]
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows([*before, *rows])
+    os.replace(temporary, path)
+
+
+def read_metrics(path: pathlib.Path) -> list[dict]:
+    """The rows of `write_metrics`, numbers as numbers; [] where there is no file."""
+    if not path.exists():
+        return []
+    whole, parts = ("step", "count", "total"), ("rate", "low", "high")
+    with path.open(newline="") as file:
+        return [
+            {**row, **{k: int(row[k]) for k in whole}, **{k: float(row[k]) for k in parts}}
+            for row in csv.DictReader(file)
+        ]
