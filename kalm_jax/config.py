@@ -208,7 +208,7 @@ _METAWORLD = PipelineConfig(
         explanation_draws=0,
         replayed=120,
     ),
-    # Whitening costs the arm "offline" much of what it reaches on rephrased goals here, and the arm "kalm" gains nothing.
+    # Whitening costs the arm "offline" much of what it reaches on rephrased goals here, and "kalm" gains nothing.
     learn=LearnConfig(updates=40000, discount=0.99, relabel=0.0, whitening=0.0),
     evaluate=EvaluateConfig(episodes=100, ceiling_episodes=100),
 )
