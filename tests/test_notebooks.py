@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import pathlib
-import subprocess
 import types
 
 import nbformat
