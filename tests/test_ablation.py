@@ -24,7 +24,7 @@ def test_sets_of_tasks_share_the_rollouts_and_carry_on(tmp_path, capsys):
         collect=config.CollectConfig(rollouts=24),
         ground=config.GroundConfig(llm=str(tmp_path / "own"), steps=2, rows=4, hidden=8, reading=0),
         metrics=config.MetricsConfig(every=0),
-        imagine=config.ImagineConfig(unseen_easy=16, plan=False, explained=2, candidates=1),
+        imagine=config.ImagineConfig(unseen_easy=16, plan=False, explained=2, explanation_draws=0),
     )
     run = tmp_path / "ablation"
     rows = ablation.run(run, settings, SETS, ["unseen_easy"], "a command")

@@ -153,7 +153,7 @@ def explanation(data: ReportData) -> str:
 def training(pictures: Mapping[str, str], terms: Terms) -> str:
     """Loss and learning curves."""
     curves = _by_algorithm(pictures, "learning", terms)
-    grounding = [picture(pictures, name, terms) for name in ("grounding", "metrics")]
+    grounding = [picture(pictures, "grounding", terms), picture(pictures, "metrics", terms)]
     return section("training", "Training", *grounding, *curves)
 
 
