@@ -256,6 +256,8 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
 
     settings = {"count": count, "seed": config.seed}
     settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "patience")}
+    if get_world(config.world).project is not None:
+        settings["project"] = get_world(config.world).project.__name__
     run.stage(f"imagine/{part}", settings | {"sentences": _text_mark(goals)}, ["ground"], work, together=True)
 
 
@@ -294,6 +296,7 @@ def imagine_from(
                 stop=world.stop,
                 satisfied=world.satisfied,
                 label=world.label,
+                project=world.project,
                 show=world.show_stage,
                 horizon=horizon,
                 patience=config.imagine.patience if config.imagine.plan else config.ground.window or horizon,

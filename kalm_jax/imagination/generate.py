@@ -73,6 +73,7 @@ def imagine(
     stop: Stop,
     satisfied: Callable,
     label: Callable[[Rollouts, GoalTable], Rollouts],
+    project: Callable[[np.ndarray], np.ndarray] | None = None,
     show: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     horizon: int,
     patience: int,
@@ -93,6 +94,7 @@ def imagine(
       stop: (family, goal, state, action, next state) -> reached, jax arrays; see `generate_rollouts`.
       satisfied: (family, goal, state) -> bool, whether a step needs nothing more to be done.
       label: gives rollouts their rewards, by the environment's own function; see `label_rewards`.
+      project: (..., D) imagined states -> the nearest ones that can be, applied after each round; None leaves them.
       show: (family (M,), states (M, D)) -> the states after a round as the environment would show them, where it shows
         what no model of the data can know, such as the target of a task's next stage; None leaves them.
       horizon: most actions of a rollout. patience: most actions of a round.
@@ -124,7 +126,8 @@ def imagine(
         state = rollouts.observations[going, rollouts.length[going]]
         step = next_steps([writer.plans[i] for i in going], state, satisfied, rounds)
         for part, out in writer.run(going, step, state, (tests[0][going], tests[1][going]), keys, rounds):
-            for i, states, actions, length in zip(part, *out[:3]):
+            imagined = out[0] if project is None else project(out[0])
+            for i, states, actions, length in zip(part, imagined, *out[1:3]):
                 at = int(rollouts.length[i])
                 length = min(int(length), horizon - at)
                 rollouts.observations[i, at + 1 : at + 1 + length] = states[1 : 1 + length]

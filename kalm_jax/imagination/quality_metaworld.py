@@ -19,7 +19,7 @@ import numpy as np
 
 from kalm_jax.data import LEVELS, GoalTable, Rollouts
 from kalm_jax.envs.metaworld_goals import FINGERTIPS
-from kalm_jax.envs.metaworld_tasks import HAND, NAMES, OPENING, TASKS, entity_slot
+from kalm_jax.envs.metaworld_tasks import ENTITIES, HAND, NAMES, OPENING, TASKS, entity_slot
 
 KINDS = ("floating", "off_bench", "pose", "dynamics")
 MARGIN = 0.02
@@ -72,6 +72,20 @@ def _place(observations, thing: str) -> np.ndarray:
 
 def _rotation(observations, thing: str) -> np.ndarray:
     return observations[..., entity_slot(thing)][..., 3:]
+
+
+def unit_rotations(states: np.ndarray) -> np.ndarray:
+    """States (..., 91) with every entity's quaternion at length 1, as what a model predicts is nearly so.
+
+    Predicted changes add up along a chord of the sphere on which rotations lie: after some dozens of steps a quaternion
+    that turns is too short. Zeros, of absent entities and of windows, stay.
+    """
+    states = np.array(states, np.float32)
+    for entity in ENTITIES:
+        rotation = states[..., entity_slot(entity)][..., 3:]  # a view
+        length = np.linalg.norm(rotation, axis=-1, keepdims=True)
+        rotation /= np.where(length > 0.5, length, 1.0)
+    return states
 
 
 def _turn(before, after) -> np.ndarray:

@@ -144,6 +144,7 @@ WORLD = World(
     imagined_steps=imagined_steps,
     stop=clevr_goals.success,
     satisfied=clevr_goals.satisfied,
+    project=None,
     show_stage=None,
     label=functools.partial(label_rewards, reward=clevr_goals.reward),
     believable=believable,

@@ -75,6 +75,12 @@ def first_states(rng: np.random.Generator, goals: GoalTable, goal: np.ndarray) -
     return states, seeds
 
 
+def imagined_steps(family: np.ndarray) -> np.ndarray:
+    """(N,) most steps of an imagined rollout: those of an episode for every short goal of the task."""
+    stages = np.array([len(corpus.PLANS[name]) for name in metaworld_goals.FAMILIES])
+    return HORIZON * stages[np.asarray(family)]
+
+
 @functools.cache
 def _workers() -> MetaworldSimulator:
     """One simulator for the whole run: starting its processes and building their scenes takes seconds."""
@@ -198,9 +204,10 @@ WORLD = World(
     read_prompts=None,
     states_of=None,
     first_states=first_states,
-    imagined_steps=lambda family: np.full(len(family), HORIZON),
+    imagined_steps=imagined_steps,
     stop=metaworld_goals.success,
     satisfied=metaworld_goals.step_done,
+    project=quality.unit_rotations,
     show_stage=metaworld_goals.show_stage,
     label=label,
     believable=believable,

@@ -50,6 +50,7 @@ class World:
         starts (N, ...): what the simulator is given to be there.
       imagined_steps: family (N,) -> (N,) most steps of an imagined rollout.
       stop, satisfied: end imagined rollouts, and tell which steps of a plan are done; see `imagination.imagine`.
+      project: (..., D) imagined states -> the nearest ones that can be; None leaves them.
       show_stage: (family (N,), observations (N, D)) -> these with the target of the task's stage that they are in; None
         where goals have one stage.
       label: (rollouts, goals) -> the same rollouts with rewards by the environment's own reward function.
@@ -95,6 +96,7 @@ class World:
     imagined_steps: Callable[[np.ndarray], np.ndarray]
     stop: Stop
     satisfied: Callable
+    project: Callable[[np.ndarray], np.ndarray] | None
     show_stage: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
     label: Callable[[Rollouts, GoalTable], Rollouts]
     believable: Callable[[Rollouts, GoalTable, Rollouts], np.ndarray]
