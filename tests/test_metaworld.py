@@ -24,6 +24,7 @@ from kalm_jax.envs.metaworld_tasks import (
     entity_slot,
     task_of,
 )
+from kalm_jax.imagination import quality_metaworld as quality
 
 SAMPLE = pathlib.Path(__file__).parents[2] / "shared" / "data" / "meta_world_sample.npy"
 IN_PACKAGE = [task.name for task in TASKS if task.package]
@@ -304,3 +305,12 @@ def test_rollouts_get_distractors_after_the_fact(recordings):
     assert (absent_entities(found[0, : length[0] + 1]).sum(-1) == len(ENTITIES) - 2).all()
     np.testing.assert_array_equal(found[1, 5:], observations[1, 5:])
     np.testing.assert_array_equal(found, add_distractors(1, observations, length))
+
+
+def test_imagined_rotations_come_back_to_unit_length_and_nothing_else_changes(recordings):
+    states = recordings["locked-door-open"][0].observations[:30].astype(np.float32)
+    shrunk = states.copy()
+    shrunk[:, entity_slot("handle").start + 3 : entity_slot("handle").stop] *= 0.9
+    np.testing.assert_allclose(quality.unit_rotations(shrunk), states, atol=1e-3)
+    blank = np.zeros((2, 91), np.float32)
+    np.testing.assert_array_equal(quality.unit_rotations(blank), blank)
