@@ -23,19 +23,10 @@ flags.DEFINE_list(
     "Sets of grounding tasks, comma-separated: all, all but some (all-explanation-plan), or some (generation+plan). "
     "The others are compared with the first.",
 )
-POLICY_FLAGS = (
-    "algo",
-    "arms",
-    "checkpoints",
-    "dt_backbone",
-    "seeds",
-    "episodes",
-    "updates",
-    "draw",
-    "relabel",
-    "whitening",
+UNUSED = (
+    *("algo", "arms", "checkpoints", "dt_backbone", "seeds", "episodes", "updates", "draw", "relabel", "whitening"),
+    *("settings", "compat", "grounding_tasks"),
 )
-UNUSED = (*POLICY_FLAGS, "settings", "compat", "grounding_tasks")
 
 
 def tasks_of(name):

@@ -99,10 +99,9 @@ def _fulfilled_at_the_end(model, params, tokenizer, rollouts: Rollouts, place, q
     """(M,) log p(answer) of `questions` (M pairs) about the last state of rollouts `place` (M,), plus the least
     log (1 - p(answer)) of a state before."""
     lengths = np.asarray(rollouts.length)[place]
-    states = np.concatenate([rollouts.observations[i, : n + 1] for i, n in zip(place, lengths)] or [np.zeros((0, 1))])
-    said = state_answers(
-        model, params, tokenizer, states, [q for q, n in zip(questions, lengths) for _ in range(n + 1)]
-    )
+    states = np.concatenate([rollouts.observations[i, : n + 1] for i, n in zip(place, lengths)])
+    repeated = [question for question, n in zip(questions, lengths) for _ in range(n + 1)]
+    said = state_answers(model, params, tokenizer, states, repeated)
     parts = np.split(said, np.cumsum(lengths + 1)[:-1])
     return np.array([x[-1] + np.log1p(-np.exp(np.minimum(x[:-1], -1e-6))).min(initial=0.0) for x in parts])
 

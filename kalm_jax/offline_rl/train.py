@@ -79,26 +79,7 @@ def train(
         made with another learner, other seeds, another sweep or other data, or seeds that cannot be divided among
         devices.
     """
-    several = jax.process_count() > 1
-    way = way or ("vmap" if jax.default_backend() != "cpu" else "map" if several else "threads")
-    seeds = [int(seed) for seed in seeds]
-    if way not in WAYS:
-        raise ValueError(f"unknown way {way!r} to train several seeds: use one of {', '.join(WAYS)}")
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise ValueError(f"seeds are {seeds}, want at least one and no two alike")
-    if min(num_updates, updates_per_call, checkpoint_every) < 1:
-        raise ValueError("num_updates, updates_per_call and checkpoint_every must be at least 1")
-    first = getattr(learner.config, "dynamics_updates", 0)
-    if num_updates <= first:
-        raise ValueError(
-            f"{learner.name} trains its world in the first {first} updates and its policy after them, but num_updates "
-            f"is {num_updates}: lower dynamics_updates or train longer"
-        )
-    possible = way != "threads" and not isinstance(buffer, StreamBuffer)
-    if spread is None:
-        spread = possible and (several or jax.default_backend() != "cpu")
-    if (spread or several) and not possible:
-        raise ValueError("seeds are divided among devices or processes with map or vmap, and of a buffer in memory")
+    way, seeds, spread = _checked(learner, buffer, seeds, way, spread, num_updates, updates_per_call, checkpoint_every)
     sweep = [{k: float(v) for k, v in setting.items()} for setting in sweep or ()]
     if sweep:
         check_sweep(learner, sweep)
@@ -130,6 +111,31 @@ def train(
         if checkpoints is not None:
             checkpoints.close()
     return state if devices is None else jax.tree.map(lambda x: x.addressable_data(0), state), curve
+
+
+def _checked(learner, buffer, seeds, way, spread, num_updates, updates_per_call, checkpoint_every):
+    """`way`, `seeds` and `spread` of `train` with their defaults filled in, where all fits together."""
+    several = jax.process_count() > 1
+    way = way or ("vmap" if jax.default_backend() != "cpu" else "map" if several else "threads")
+    seeds = [int(seed) for seed in seeds]
+    if way not in WAYS:
+        raise ValueError(f"unknown way {way!r} to train several seeds: use one of {', '.join(WAYS)}")
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"seeds are {seeds}, want at least one and no two alike")
+    if min(num_updates, updates_per_call, checkpoint_every) < 1:
+        raise ValueError("num_updates, updates_per_call and checkpoint_every must be at least 1")
+    first = getattr(learner.config, "dynamics_updates", 0)
+    if num_updates <= first:
+        raise ValueError(
+            f"{learner.name} trains its world in the first {first} updates and its policy after them, but num_updates "
+            f"is {num_updates}: lower dynamics_updates or train longer"
+        )
+    possible = way != "threads" and not isinstance(buffer, StreamBuffer)
+    if spread is None:
+        spread = possible and (several or jax.default_backend() != "cpu")
+    if (spread or several) and not possible:
+        raise ValueError("seeds are divided among devices or processes with map or vmap, and of a buffer in memory")
+    return way, seeds, spread
 
 
 def init_states(learner: Learner, buffer: Buffer, seeds: Sequence[int]):
