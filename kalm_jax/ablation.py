@@ -6,9 +6,7 @@ collected rollouts. Shares of tasks that are left out go to the others, in propo
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +14,7 @@ from kalm_jax import parallel
 from kalm_jax.config import PipelineConfig
 from kalm_jax.evaluation import difference_interval
 from kalm_jax.evaluation.metrics import COLUMNS, STEP_TESTS, metric_rows
+from kalm_jax.evaluation.success import write_csv
 from kalm_jax.llm.folder import BUILTIN, check_folder
 from kalm_jax.report.summary import LEVEL_NAMES, Share
 from kalm_jax.report.tables import MISSING, percent, points
@@ -62,7 +61,7 @@ def run(
         rows += [{"tasks": name, **row} for row in _measure(folder / name, narrow, levels)]
     if not parallel.is_writer():
         return []
-    write_csv(folder / "ablation.csv", rows)
+    write_csv(folder / "ablation.csv", ("tasks", "level", *COLUMNS), rows)
     text = "\n".join(table(rows, get_world(config.world).terms.unrealistic, config.world == "clevr"))
     (folder / "ablation.md").write_text(f"# Which grounding tasks matter\n\n    {command}\n\n{text}\n")
     print(text)
@@ -91,16 +90,6 @@ def _measure(folder: pathlib.Path, config: PipelineConfig, levels: Sequence[str]
     run_explain(mine, config)
     said = read_json(folder / "explain" / "explanation.json")
     return rows + [{**row, "level": ""} for row in metric_rows(config.ground.steps, [], said, kinds)]
-
-
-def write_csv(path: pathlib.Path, rows: Sequence[Mapping]) -> None:
-    """Writes the rows to a temporary name and renames it."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ("tasks", "level", *COLUMNS))
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(temporary, path)
 
 
 def table(rows: Sequence[Mapping], kinds: Mapping[str, str], beside_paper: bool) -> list[str]:

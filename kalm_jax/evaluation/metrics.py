@@ -6,11 +6,11 @@ A row is one metric: `count` of `total` things, their `rate`, and its 95% interv
 from __future__ import annotations
 
 import csv
-import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from kalm_jax.evaluation.intervals import wilson_interval
+from kalm_jax.evaluation.success import write_csv
 
 COLUMNS = ("step", "metric", "count", "total", "rate", "low", "high")
 STEP_TESTS = ("actions_matched", "states_matched")
@@ -52,12 +52,7 @@ def write_metrics(path: pathlib.Path, rows: Sequence[Mapping]) -> None:
     A training run that goes on from a checkpoint measures again what was measured after it.
     """
     before = [row for row in read_metrics(path) if row["step"] < rows[0]["step"]]
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows([*before, *rows])
-    os.replace(temporary, path)
+    write_csv(path, COLUMNS, [*before, *rows])
 
 
 def read_metrics(path: pathlib.Path) -> list[dict]:

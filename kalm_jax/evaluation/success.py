@@ -124,14 +124,19 @@ def rows(
 
 
 def write_results_csv(path: str | os.PathLike, results: Iterable[Mapping]) -> None:
-    """Writes result rows to a temporary name and renames it."""
+    """Writes result rows, see `write_csv`."""
+    write_csv(path, COLUMNS, results)
+
+
+def write_csv(path: str | os.PathLike, columns: Sequence[str], found: Iterable[Mapping]) -> None:
+    """Writes rows with the given columns to a temporary name and renames it."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows(results)
+        writer.writerows(found)
     temporary.replace(path)
 
 
