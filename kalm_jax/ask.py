@@ -17,7 +17,7 @@ from kalm_jax.data import GoalTable, make_goal_table
 from kalm_jax.envs.clevr_goals import BALLS, DIRECTIONS, GOAL_SIZE, RELATION, THREE_RELATIONS, TWO_RELATIONS, make_goal
 from kalm_jax.imagination.generate import Step
 from kalm_jax.run_folder import RunFolder
-from kalm_jax.stages import imagine_from, plans_of
+from kalm_jax.stages import draws_of, imagine_from, plans_of
 from kalm_jax.worlds.clevr import example, unsolved_states
 
 
@@ -59,7 +59,7 @@ def imagine_sentence(
     goals, plan = goal_of(text, plan)
     goal = np.zeros(count, np.int32)
     states, _ = unsolved_states(np.random.default_rng(seed), goals, goal)
-    rollouts = imagine_from(run, config, goals, goal, states, [plan], "imagine")
+    rollouts = imagine_from(run, config, goals, goal, states, [plan], "imagine", draws=draws_of(config))
     return [step.text for step in plan], [example("imagined", rollouts, goals, i) for i in range(count)]
 
 

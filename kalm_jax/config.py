@@ -14,7 +14,7 @@ LLM_POLICY = "llm_policy"
 
 @dataclasses.dataclass(frozen=True)
 class CollectConfig:
-    """Real rollouts: how many, by which behaviour policy ("scripted" or "lookahead"), or from a file of the user's."""
+    """Real rollouts: how many, by which behaviour policy (`World.behaviours`), or from a file of the user's."""
 
     rollouts: int = 6400
     behaviour: str = "scripted"
@@ -74,6 +74,9 @@ class ImagineConfig:
     With `plan` the language model first writes what a goal's words come to, short goals that are imagined one after
     the other, each for at most `patience` actions at a time; without, a goal is imagined in its own words (paper).
 
+    For goals beyond single relations, each of those times, the model draws `draws` continuations and keeps the one after
+    which it reads most of the plan off the state that it imagined; single pushes are all tried (`imagination.reader`).
+
     Policies learn from the rollouts that reach their goal realistically (`quality.believable`), or with `keep_all` from
     every one, as in the paper. `explained` held-out rollouts are explained, and where `explanation_draws` is not
     0 also by the likeliest of so many gists (`grounding.explain.likeliest_gists`). `replayed` imagined
@@ -81,11 +84,12 @@ class ImagineConfig:
     """
 
     rephrase: int = 5600
-    unseen_easy: int = 5600
+    unseen_easy: int = 2800
     unseen_hard: int = 1680
     temperature: float = 1.0
     plan: bool = True
     patience: int = 10
+    draws: int = 8
     keep_all: bool = False
     explained: int = 320
     explanation_draws: int = 32
@@ -195,7 +199,7 @@ PRESETS = {
 
 _METAWORLD = PipelineConfig(
     world="metaworld",
-    collect=CollectConfig(rollouts=4000),
+    collect=CollectConfig(rollouts=4000, behaviour="straying"),
     # Experts have no memory, so a window of their steps says as much as the whole.
     ground=GroundConfig(steps=4000, rows=24, row_length=96, learning_rate=2e-3, window=20),
     metrics=MetricsConfig(every=1000, rollouts=120),
@@ -216,7 +220,7 @@ METAWORLD_PRESETS = {
     # Three minutes on two cores: shows that everything runs, not how well.
     "smoke": dataclasses.replace(
         _METAWORLD,
-        collect=CollectConfig(rollouts=80),
+        collect=CollectConfig(rollouts=80, behaviour="straying"),
         ground=dataclasses.replace(_METAWORLD.ground, steps=60, rows=16),
         metrics=MetricsConfig(every=30, rollouts=16, explained=8),
         imagine=dataclasses.replace(
@@ -230,7 +234,7 @@ METAWORLD_PRESETS = {
     # The authors' amounts of data, grounding and updates: for an accelerator.
     "paper": dataclasses.replace(
         _METAWORLD,
-        collect=CollectConfig(rollouts=100_000),
+        collect=CollectConfig(rollouts=100_000, behaviour="straying"),
         ground=dataclasses.replace(_METAWORLD.ground, steps=150_000, window=0),
         metrics=MetricsConfig(every=15_000),
         imagine=ImagineConfig(rephrase=10_000, unseen_easy=8000, unseen_hard=4000, plan=False, explanation_draws=0),

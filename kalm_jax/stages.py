@@ -24,7 +24,7 @@ from kalm_jax.grounding.explain import READING_WEIGHT, explain, likeliest_gists
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.train import TrainConfig, fit
-from kalm_jax.imagination.generate import Step, direct, imagine, write_plans
+from kalm_jax.imagination.generate import Step, direct, imagine, reader, write_plans
 from kalm_jax.llm.folder import BUILTIN, load_model
 from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
@@ -239,6 +239,7 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
     """Imagined rollouts for a novel level or the user's prompts in `rollouts.h5`, their quality in `quality.json`."""
     count = config.imagine.rephrase if part == "prompts" else getattr(config.imagine, part)
     goals = goals_of(run, config, part)
+    draws = 1 if part == "rephrase" else draws_of(config)
 
     def work(folder: pathlib.Path):
         world = get_world(config.world)
@@ -246,7 +247,7 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
         goal = balanced_goals(rng, goals, count)
         plans = plans_of(run, config, goals)
         states, starts = world.first_states(rng, goals, goal)
-        rollouts = imagine_from(run, config, goals, goal, states, plans, f"imagine {part}")
+        rollouts = imagine_from(run, config, goals, goal, states, plans, f"imagine {part}", draws=draws)
         if not parallel.is_writer():
             return
         np.save(folder / "starts.npy", starts)
@@ -256,6 +257,8 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
 
     settings = {"count": count, "seed": config.seed}
     settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "patience")}
+    if draws > 1:
+        settings["draws"] = draws
     if get_world(config.world).project is not None:
         settings["project"] = get_world(config.world).project.__name__
     run.stage(f"imagine/{part}", settings | {"sentences": _text_mark(goals)}, ["ground"], work, together=True)
@@ -280,12 +283,26 @@ def plans_of(
     return write_plans(model, params, tokenizer, goals, world.read_plan)
 
 
+def draws_of(config: PipelineConfig) -> int:
+    """Continuations that are drawn for goals beyond those of the data; one where a world's states cannot be read."""
+    return config.imagine.draws if config.imagine.plan and get_world(config.world).readings else 1
+
+
 def imagine_from(
-    run: RunFolder, config: PipelineConfig, goals, goal, states, plans, label: str, grounded: tuple | None = None
+    run: RunFolder,
+    config: PipelineConfig,
+    goals,
+    goal,
+    states,
+    plans,
+    label: str,
+    grounded: tuple | None = None,
+    draws: int = 1,
 ) -> Rollouts:
     """Imagined rollouts for goals `goal` (N,) from first states (N, D), in that order; `grounded` as in `plans_of`."""
     world = get_world(config.world)
     model, params, tokenizer = grounded or load_grounded(run.path / "ground" / "model")
+    judge = reader(model, params, tokenizer, world.readings) if draws > 1 else None
     steps = world.imagined_steps(np.asarray(goals.family)[goal])
     parts, places = [], []
     with Progress(label, len(goal)) as progress:
@@ -298,6 +315,8 @@ def imagine_from(
                 label=world.label,
                 project=world.project,
                 show=world.show_stage,
+                judge=judge,
+                draws=draws,
                 horizon=horizon,
                 patience=config.imagine.patience if config.imagine.plan else config.ground.window or horizon,
                 temperature=config.imagine.temperature,

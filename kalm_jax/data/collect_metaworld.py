@@ -49,6 +49,7 @@ def collect(
     level: str = "offline",
     noise: float = NOISE,
     distractor: str = "none",
+    stray: int = 0,
     processes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Rollouts, GoalTable]:
@@ -57,7 +58,8 @@ def collect(
     Args:
       seed: the same seed gives the same rollouts, whatever the number of processes.
       level: whose tasks and sentences; novel levels serve the upper bound that real data would give.
-      noise: see `metaworld_recording.record`. distractor: see `metaworld_distractors`; KALM's data have none.
+      noise, stray: see `metaworld_recording.record`.
+      distractor: see `metaworld_distractors`; KALM's data have none.
       processes: one for each core by default; with 1 everything happens in this process.
       progress: called as progress(done, total) when rollouts are finished.
 
@@ -69,15 +71,17 @@ def collect(
       ValueError: num_rollouts below 1, negative noise, an unknown level or distractor mode.
       RuntimeError: an expert failed 100 times in a row.
     """
-    if num_rollouts < 1 or noise < 0:
-        raise ValueError(f"num_rollouts is {num_rollouts} and noise {noise}: want at least 1 rollout and noise >= 0")
+    if num_rollouts < 1 or noise < 0 or stray < 0:
+        raise ValueError(
+            f"num_rollouts is {num_rollouts}, noise {noise} and stray {stray}: want at least 1 rollout, the rest >= 0"
+        )
     goals, rng = goals_of_level(level), np.random.default_rng(seed)
     tasks = LEVEL_TASKS[level]
     order = rng.permutation(len(tasks))[np.arange(num_rollouts) % len(tasks)]
     sentence = rng.random(num_rollouts)
     episodes: list[Recorded | None] = [None] * num_rollouts
     done = 0
-    for places, recorded in _record_all(tasks, order, seed, noise, distractor, False, processes):
+    for places, recorded in _record_all(tasks, order, seed, noise, distractor, stray, False, processes):
         for place, episode in zip(places, recorded, strict=True):
             episodes[place] = episode
         done += len(places)
@@ -93,13 +97,13 @@ def collect(
 def attempts(task: str, num: int, seed: int, noise: float = 0.0, processes: int | None = None) -> list[Recorded]:
     """`num` attempts of a task's expert, failures among them; the same for any number of processes."""
     found: list = [None] * num
-    for places, recorded in _record_all((task,), np.zeros(num, int), seed, noise, "none", True, processes):
+    for places, recorded in _record_all((task,), np.zeros(num, int), seed, noise, "none", 0, True, processes):
         for place, episode in zip(places, recorded, strict=True):
             found[place] = episode
     return found
 
 
-def _record_all(tasks, order, seed, noise, distractor, keep_failures, processes) -> Iterator[tuple[tuple, list]]:
+def _record_all(tasks, order, seed, noise, distractor, stray, keep_failures, processes) -> Iterator[tuple[tuple, list]]:
     """(places, episodes) of chunks of rollouts of one task each, as they are finished."""
     if distractor not in MODES:
         raise ValueError(f"unknown distractor mode {distractor!r}: use one of {', '.join(MODES)}")
@@ -107,7 +111,7 @@ def _record_all(tasks, order, seed, noise, distractor, keep_failures, processes)
     for index, task in enumerate(tasks):
         places = np.flatnonzero(order == index).tolist()
         chunks = (tuple(places[i : i + _CHUNK]) for i in range(0, len(places), _CHUNK))
-        jobs += [Job(task, chunk, seed, noise, distractor, keep_failures) for chunk in chunks]
+        jobs += [Job(task, chunk, seed, noise, distractor, stray, keep_failures) for chunk in chunks]
     processes = min(default_processes() if processes is None else processes, len(jobs))
     if processes <= 1:
         for job in jobs:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kalm_jax.envs import language_templates as templates
-from kalm_jax.envs.clevr_goals import BALLS, DIRECTIONS, FAMILIES, RELATION, make_goal, satisfied
+from kalm_jax.envs.clevr_goals import BALLS, DIRECTIONS, FAMILIES, MOVE, RELATION, STAYED, make_goal, satisfied
 
 COMBINATIONS_PER_PATTERN = 40
 """Sentences drawn for each of the six combination patterns, for two and for three relations alike."""
@@ -116,6 +116,36 @@ def gist(family: int, goal: np.ndarray) -> str:
     if source > reference:
         source, reference, direction = reference, source, (direction + 2) % len(DIRECTIONS)
     return f"{BALLS[source]} {BALLS[reference]} {DIRECTIONS[direction]}"
+
+
+def readings(
+    family: int, goal: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> list[tuple[np.ndarray, str, str]] | None:
+    """States (10,) to be read, each with a question and its answer in the words of `describe`: they tell together that
+    what led from `before` to `after` did what a short goal wants. None: it did not, or nothing can tell.
+
+    A relation is asked of the state after. No state shows a move, so it is asked of two that never were, in which the
+    ball lies beside itself: as it is after, with another ball's place taken by its old one, and as it was before, with
+    that place taken by its new one. The ball must lie on the wanted side in the first and on the opposite side in the
+    second. One that has hardly moved cannot be read so.
+    """
+    if family == RELATION:
+        question, answer = gist(family, goal).rsplit(" ", 1)
+        return [(after, question, answer)]
+    if family != MOVE:
+        return None
+    ball, _, direction = (int(x) for x in goal[:3])
+    other = (ball + 1) % len(BALLS)
+    old, new = (np.array(x, np.float32).reshape(len(BALLS), 2) for x in (before, after))
+    if np.linalg.norm(new[ball] - old[ball]) < STAYED:
+        return None
+    found = []
+    for state, place, side in ((new, old[ball], direction), (old, new[ball], (direction + 2) % len(DIRECTIONS))):
+        beside = state.copy()
+        beside[other] = place
+        question, answer = gist(RELATION, np.array([ball, other, side])).rsplit(" ", 1)
+        found.append((beside.reshape(-1), question, answer))
+    return found
 
 
 @functools.cache

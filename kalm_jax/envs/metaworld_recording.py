@@ -28,7 +28,7 @@ class Recorded(NamedTuple):
 class Job(NamedTuple):
     """What a process is to record: one task's rollouts, known by their places in the collection.
 
-    `noise` and `distractor` as in `record`. Unless `keep_failures`, an attempt that fails is drawn anew.
+    `noise`, `distractor` and `stray` as in `record`. Unless `keep_failures`, an attempt that fails is drawn anew.
     """
 
     task: str
@@ -36,6 +36,7 @@ class Job(NamedTuple):
     seed: int
     noise: float
     distractor: str
+    stray: int
     keep_failures: bool
 
 
@@ -52,21 +53,26 @@ def _simulator(task: str) -> TaskSimulator:
 def _record_one(job: Job, place: int) -> Recorded:
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([job.seed, NAMES.index(job.task), place, attempt])
-        episode = record(_simulator(job.task), rng, job.noise, job.distractor)
+        episode = record(_simulator(job.task), rng, job.noise, job.distractor, job.stray)
         if episode.success or job.keep_failures:
             return episode
     raise RuntimeError(f"{job.task}: the expert failed {ATTEMPTS} times in a row with noise {job.noise}; lower it")
 
 
-def record(simulator: TaskSimulator, rng: np.random.Generator, noise: float, distractor: str = "none") -> Recorded:
+def record(
+    simulator: TaskSimulator, rng: np.random.Generator, noise: float, distractor: str = "none", stray: int = 0
+) -> Recorded:
     """One attempt of the task's expert, at most 100 steps.
 
     Gaussian noise is added to its actions; its standard deviation is drawn for the attempt, between 0 and `noise`. The
-    expert does not see the distractor (`metaworld_distractors`) that the observations show.
+    expert does not see the distractor (`metaworld_distractors`) that the observations show. Half of the attempts begin
+    where up to `stray` steps in a random direction have led, which are not recorded.
     """
     expert, observation = make_expert(simulator.task.name), simulator.reset(rng)
     shown = Distractor(distractor, rng, observation)
     level = noise * rng.random()
+    if stray:
+        observation = _strayed(simulator, rng, observation, stray)
     observations, actions, native = [shown.show(observation)], [], []
     for _ in range(HORIZON):
         action = np.clip(expert(observation) + level * rng.normal(size=ACTION_DIM), -1.0, 1.0)
@@ -77,3 +83,11 @@ def record(simulator: TaskSimulator, rng: np.random.Generator, noise: float, dis
         if success:
             break
     return Recorded(*(np.array(x, np.float32) for x in (observations, actions, native)), success)
+
+
+def _strayed(simulator: TaskSimulator, rng: np.random.Generator, observation: np.ndarray, stray: int) -> np.ndarray:
+    """The observation after up to `stray` steps of one random action, half of the time; the first one otherwise."""
+    steps, action = int(rng.random() < 0.5) * rng.integers(1, stray + 1), rng.uniform(-1.0, 1.0, ACTION_DIM)
+    for _ in range(steps):
+        observation = simulator.step(action).observation
+    return observation

@@ -80,6 +80,7 @@ def generate_rollouts(
     keys,
     temperature,
     state_temperature=None,
+    first_action=None,
     *,
     model: GroundedModel,
     stop: Stop,
@@ -95,6 +96,7 @@ def generate_rollouts(
       keys: (B,) random keys, one per rollout: its result does not depend on the batch that it is in.
       temperature: of actions where the model says their distribution (discrete or Gaussian); 0 is greedy.
       state_temperature: of states, likewise; None is `temperature`.
+      first_action: (B,) the actions of the first step, which then are not drawn.
       stop: ends a rollout at its imagined success.
       horizon: most steps.
 
@@ -116,6 +118,8 @@ def generate_rollouts(
     def body(carry):
         t, hidden, state, states, actions, cache, valid, length, done, success = carry
         action = draw_action(model, apply, hidden, keys, t, temperature)
+        if first_action is not None:
+            action = jnp.where(t == 0, first_action, action)
         value = jnp.zeros((batch, model.spec.width)) if model.spec.num_actions else jnp.asarray(action)
         x = apply(action if model.spec.num_actions else jnp.zeros(batch, jnp.int32), value, method="embed_action")
         hidden, valid, cache = next_position(model, params, x, prompt + 2 * t, valid, cache)

@@ -18,6 +18,7 @@ import numpy as np
 from kalm_jax import parallel
 from kalm_jax.data import GoalTable, Rollouts
 from kalm_jax.grounding.decode import Spread, Stop, answer, generate_rollouts
+from kalm_jax.grounding.explain import state_answers
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt, plan_prompt
@@ -25,6 +26,12 @@ from kalm_jax.llm.tokenizer import Tokenizer
 
 Reward = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """(family, goal, state, action, next state), each with leading axis M -> (M,) float32 reward."""
+
+Judge = Callable[[Sequence[list["Step"]], np.ndarray, np.ndarray], np.ndarray]
+"""(plans of M continuations, states (M, D) before and after) -> (M,) how much of its plan each has reached."""
+
+UNREAD = -20.0
+"""Log-probability of what no state can show."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +68,33 @@ def write_plans(
     return [[Step(*s) for s in read(text)] or own for text, own in zip(said, direct(goals), strict=True)]
 
 
+def reader(model: GroundedModel, params: dict, tokenizer: Tokenizer, readings: Callable) -> Judge:
+    """A judge that believes what the model itself reads off imagined states, and knows no success test.
+
+    Args:
+      readings: (a step's text, state before, state after) -> [(state, question, answer), ...], None where nothing can
+        be read; see `World.readings`.
+
+    Returns:
+      The judge: sums over a plan's steps log p(their answers | states), `UNREAD` for what cannot be read.
+    """
+
+    def judge(plans, before, after):
+        scores, place, asked = np.zeros(len(plans)), [], []
+        for i, plan in enumerate(plans):
+            for step in plan:
+                found = readings(step.text, before[i], after[i])
+                scores[i] += UNREAD if found is None else 0.0
+                asked += found or []
+                place += [i] * len(found or [])
+        states = np.array([state for state, _, _ in asked], np.float32)
+        said = state_answers(model, params, tokenizer, states, [(question, answer) for _, question, answer in asked])
+        np.add.at(scores, np.array(place, int), np.maximum(said, UNREAD))
+        return scores
+
+    return judge
+
+
 def imagine(
     model: GroundedModel,
     params: dict,
@@ -75,6 +109,8 @@ def imagine(
     label: Callable[[Rollouts, GoalTable], Rollouts],
     project: Callable[[np.ndarray], np.ndarray] | None = None,
     show: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    judge: Judge | None = None,
+    draws: int = 1,
     horizon: int,
     patience: int,
     temperature: float = 1.0,
@@ -89,6 +125,9 @@ def imagine(
     that step or the goal is reached or `patience` actions are taken. A rollout depends on its plan, its first state,
     `seed` and its place in the list, not on the batch it is in.
 
+    With `draws` above 1 each round draws so many continuations and keeps the one that `judge` likes best; of rollouts
+    of a single discrete action it tries every action instead.
+
     Args:
       plans: of every goal in `goals`; see `direct` and `write_plans`.
       stop: (family, goal, state, action, next state) -> reached, jax arrays; see `generate_rollouts`.
@@ -97,6 +136,7 @@ def imagine(
       project: (..., D) imagined states -> the nearest ones that can be, applied after each round; None leaves them.
       show: (family (M,), states (M, D)) -> the states after a round as the environment would show them, where it shows
         what no model of the data can know, such as the target of a task's next stage; None leaves them.
+      judge: what weighs continuations; asked only where `draws` is above 1.
       horizon: most actions of a rollout. patience: most actions of a round.
       temperature, state_temperature: of actions and of states, see `generate_rollouts`.
     """
@@ -105,10 +145,13 @@ def imagine(
         raise ValueError(f"{count} goals but {len(first_states)} first states; give one state per goal")
     if len(plans) != len(goals):
         raise ValueError(f"{len(goals)} goals but {len(plans)} plans; give one plan per goal")
+    if draws < 1 or (draws > 1 and judge is None):
+        raise ValueError(f"draws is {draws}: want at least 1, and a judge to choose where there are more")
     patience, goal_index = min(patience, horizon), np.asarray(goal_index, np.int32)
-    writer = _Rounds(
-        model, params, tokenizer, plans, goal_index, stop, patience, (temperature, state_temperature), batch
-    )
+    every = draws > 1 and horizon == 1 and bool(model.spec.num_actions)
+    draws = model.spec.num_actions if every else draws
+    temperatures = temperature, state_temperature
+    writer = _Rounds(model, params, tokenizer, plans, goal_index, stop, patience, temperatures, batch, draws)
     action = ((), np.int32) if model.spec.num_actions else ((model.spec.action_dim,), np.float32)
     rollouts = Rollouts(
         observations=np.zeros((count, horizon + 1, model.spec.state_dim), np.float32),
@@ -125,13 +168,18 @@ def imagine(
     while len(going := np.flatnonzero(~rollouts.terminated & (rollouts.length < horizon))):
         state = rollouts.observations[going, rollouts.length[going]]
         step = next_steps([writer.plans[i] for i in going], state, satisfied, rounds)
-        for part, out in writer.run(going, step, state, (tests[0][going], tests[1][going]), keys, rounds):
+        for part, out in writer.run(going, step, state, tests, keys, rounds, every):
             imagined = out[0] if project is None else project(out[0])
-            for i, states, actions, length in zip(part, imagined, *out[1:3]):
+            actions, lengths = out[1:3]
+            if draws > 1:
+                liked = judge([writer.plans[i] for i in part], imagined[:, 0], imagined[np.arange(len(part)), lengths])
+                best = np.arange(0, len(part), draws) + liked.reshape(-1, draws).argmax(1)
+                imagined, actions, lengths, part = imagined[best], actions[best], lengths[best], part[best]
+            for i, states, taken, length in zip(part, imagined, actions, lengths):
                 at = int(rollouts.length[i])
                 length = min(int(length), horizon - at)
                 rollouts.observations[i, at + 1 : at + 1 + length] = states[1 : 1 + length]
-                rollouts.actions[i, at : at + length] = actions[:length]
+                rollouts.actions[i, at : at + length] = taken[:length]
                 rollouts.length[i] = at + length
             last = rollouts.length[part] - 1
             rollouts.terminated[part] = stop(
@@ -169,35 +217,42 @@ def next_steps(plans: Sequence[list[Step]], state: np.ndarray, satisfied: Callab
 class _Rounds:
     """The model's part of `imagine`: prompts of all steps, and one round of generation."""
 
-    def __init__(self, model, params, tokenizer, plans, goal_index, stop, patience, temperatures, batch):
+    def __init__(self, model, params, tokenizer, plans, goal_index, stop, patience, temperatures, batch, draws):
         self.model, self.stop, self.patience, self.temperatures = model, _either(stop), patience, temperatures
-        self.plans = [plans[g] for g in goal_index]
+        self.plans, self.draws = [plans[g] for g in goal_index], draws
         texts = sorted({step.text for plan in self.plans for step in plan})
         self.prompts = {text: goal_prompt(tokenizer, text) for text in texts}
         # A multiple of 8 keeps the number of compiled shapes small, and so do two sizes of batches.
         self.length = -(-(max(map(len, self.prompts.values()), default=0) + 1) // 8) * 8
-        full = min(batch, -(-len(goal_index) // 64) * 64)
+        full = max(draws, min(batch, -(-len(goal_index) * draws // 64) * 64))
         self.sizes = sorted({parallel.round_up(min(128, full)), parallel.round_up(full)})
         self.generate = Spread(generate_rollouts, params, self.sizes[0])
 
-    def run(self, going, step, state, goal, keys, rounds):
-        """Yields (rollouts of the batch, what `generate_rollouts` gives) batch by batch."""
-        for start in range(0, len(going), self.sizes[-1]):
-            left = len(going) - start
-            size = next(s for s in self.sizes if s >= min(left, self.sizes[-1]))
-            index = np.minimum(np.arange(start, start + size), len(going) - 1)
+    def run(self, going, step, state, goal, keys, rounds, every_action):
+        """Yields (rollouts of the batch, each `draws` times; what `generate_rollouts` gives) batch by batch."""
+        folded = jax.vmap(lambda key: jax.random.fold_in(key, rounds))(keys[going])
+        whole = self.sizes[-1] // self.draws * self.draws
+        place = np.repeat(np.arange(len(going)), self.draws)
+        for start in range(0, len(place), whole):
+            left = len(place) - start
+            size = next(s for s in self.sizes if s >= min(left, whole))
+            chosen = np.minimum(np.arange(start, start + size), len(place) - 1)
+            draw, index = chosen % self.draws, place[chosen]
             steps = [step[i] for i in index]
             rows = [
                 RowSequence(self.model.spec.width).text(self.prompts[s.text]).state(state[i])
                 for i, s in zip(index, steps)
             ]
-            family = np.stack([[s.family for s in steps], goal[0][index]], 1).astype(np.int32)
-            array = np.stack([np.array([s.array for s in steps]), goal[1][index]], 1)
-            folded = jax.vmap(lambda key: jax.random.fold_in(key, rounds))(keys[going[index]])
-            inputs = (align_right(rows, self.length, self.model.spec.width), state[index], family, array, folded)
-            out = self.generate(inputs, *self.temperatures, model=self.model, stop=self.stop, horizon=self.patience)
-            keep = min(left, size)
-            yield going[start : start + keep], [x[:keep] for x in out]
+            mine = going[index]
+            family = np.stack([[s.family for s in steps], goal[0][mine]], 1).astype(np.int32)
+            array = np.stack([np.array([s.array for s in steps]), goal[1][mine]], 1)
+            drawn = folded[index] if self.draws == 1 else jax.vmap(jax.random.fold_in)(folded[index], draw)
+            inputs = (align_right(rows, self.length, self.model.spec.width), state[index], family, array, drawn)
+            first = (draw,) if every_action else ()
+            fixed = {"model": self.model, "stop": self.stop, "horizon": self.patience}
+            out = self.generate(inputs, *self.temperatures, *first, **fixed)
+            keep = min(left, whole)
+            yield mine[:keep], [x[:keep] for x in out]
 
 
 @functools.cache

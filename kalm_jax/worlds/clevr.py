@@ -54,6 +54,12 @@ def imagined_steps(family: np.ndarray) -> np.ndarray:
     return np.where(np.asarray(family) == clevr_goals.MOVE, 1, clevr.HORIZON)
 
 
+def readings(text: str, before: np.ndarray, after: np.ndarray) -> list[tuple[np.ndarray, str, str]] | None:
+    """`language.readings` of a short goal that a plan holds; None for other texts, whose meaning nobody but we know."""
+    goals = corpus.read_plan(text)
+    return language.readings(*goals[0][1:], before, after) if len(goals) == 1 else None
+
+
 def believable(rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> np.ndarray:
     """(N,) bool: `quality.believable` by what a push does in the real rollouts."""
     return quality.believable(rollouts, quality.furthest_move(real))
@@ -142,6 +148,7 @@ WORLD = World(
     states_of=clevr.states_of,
     first_states=unsolved_states,
     imagined_steps=imagined_steps,
+    readings=readings,
     stop=clevr_goals.success,
     satisfied=clevr_goals.satisfied,
     project=None,

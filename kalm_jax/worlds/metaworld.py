@@ -27,6 +27,9 @@ from kalm_jax.imagination import quality_metaworld as quality
 from kalm_jax.report.contents import Terms
 from kalm_jax.worlds.world import World
 
+BEHAVIOURS = {"straying": 30, "scripted": 0}
+"""Ways to collect: steps that the arm may stray before the expert takes over. Data in which it always begins at the same
+place do not show how a task is done from where another one ended."""
 EARLY = 50
 """The stricter limit of steps; experts need 34 to 91."""
 DISTRACTOR = "episode"
@@ -197,14 +200,17 @@ WORLD = World(
     builtin_plans=False,
     goals_of_level=goals_of_level,
     validation_goals=validation_goals,
-    collect=lambda seed, count, behaviour, progress: collect(seed, count, distractor=DISTRACTOR, progress=progress),
-    behaviours=("scripted",),
+    collect=lambda seed, count, behaviour, progress: collect(
+        seed, count, distractor=DISTRACTOR, stray=BEHAVIOURS[behaviour], progress=progress
+    ),
+    behaviours=tuple(BEHAVIOURS),
     statistics=statistics,
     read_data=read_data,
     read_prompts=None,
     states_of=None,
     first_states=first_states,
     imagined_steps=imagined_steps,
+    readings=None,
     stop=metaworld_goals.success,
     satisfied=metaworld_goals.step_done,
     project=quality.unit_rotations,

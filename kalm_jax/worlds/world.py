@@ -49,6 +49,8 @@ class World:
       first_states: (rng, goals, goal (N,)) -> initial observations (N, D) in which goal n is not yet satisfied, and the
         starts (N, ...): what the simulator is given to be there.
       imagined_steps: family (N,) -> (N,) most steps of an imagined rollout.
+      readings: (text of a short goal, state (D,) before, after) -> what a model must read off states for it to be
+        reached, see `imagination.reader`; None where states cannot be asked about.
       stop, satisfied: end imagined rollouts, and tell which steps of a plan are done; see `imagination.imagine`.
       project: (..., D) imagined states -> the nearest ones that can be; None leaves them.
       show_stage: (family (N,), observations (N, D)) -> these with the target of the task's stage that they are in; None
@@ -94,6 +96,7 @@ class World:
     states_of: Callable[[np.ndarray], np.ndarray] | None
     first_states: Callable[[np.random.Generator, GoalTable, np.ndarray], tuple[np.ndarray, np.ndarray]]
     imagined_steps: Callable[[np.ndarray], np.ndarray]
+    readings: Callable | None
     stop: Stop
     satisfied: Callable
     project: Callable[[np.ndarray], np.ndarray] | None
