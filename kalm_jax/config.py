@@ -74,8 +74,8 @@ class ImagineConfig:
     With `plan` the language model first writes what a goal's words come to, short goals that are imagined one after
     the other, each for at most `patience` actions at a time; without, a goal is imagined in its own words (paper).
 
-    For goals beyond single relations, each of those times, the model draws `draws` continuations and keeps the one after
-    which it reads most of the plan off the state that it imagined; single pushes are all tried (`imagination.reader`).
+    For goals beyond single relations, each of those times, the model draws `draws` continuations and keeps the one
+    after which it reads most of the plan off the imagined state; single pushes are all tried (`generate.reader`).
 
     Policies learn from the rollouts that reach their goal realistically (`quality.believable`), or with `keep_all` from
     every one, as in the paper. `explained` held-out rollouts are explained, and where `explanation_draws` is not

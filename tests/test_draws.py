@@ -92,7 +92,7 @@ def test_of_rollouts_of_one_step_every_action_is_tried(grounded, batch):
 
 
 def test_draws_need_a_judge(grounded):
-    with pytest.raises(ValueError, match="draws is 3: .* a judge"):
+    with pytest.raises(ValueError, match="a judge to choose"):
         imagined(grounded, ["red left blue"], 4, None, 3)
     with pytest.raises(ValueError, match="draws is 0"):
         imagined(grounded, ["red left blue"], 4, None, 0)

@@ -28,8 +28,8 @@ from kalm_jax.report.contents import Terms
 from kalm_jax.worlds.world import World
 
 BEHAVIOURS = {"straying": 30, "scripted": 0}
-"""Ways to collect: steps that the arm may stray before the expert takes over. Data in which it always begins at the same
-place do not show how a task is done from where another one ended."""
+"""Ways to collect: steps that the arm may stray before the expert takes over. Data in which it always begins at the
+same place do not show how a task is done from where another one ended."""
 EARLY = 50
 """The stricter limit of steps; experts need 34 to 91."""
 DISTRACTOR = "episode"

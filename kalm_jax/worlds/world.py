@@ -50,7 +50,7 @@ class World:
         starts (N, ...): what the simulator is given to be there.
       imagined_steps: family (N,) -> (N,) most steps of an imagined rollout.
       readings: (text of a short goal, state (D,) before, after) -> what a model must read off states for it to be
-        reached, see `imagination.reader`; None where states cannot be asked about.
+        reached, see `generate.reader`; None where states cannot be asked about.
       stop, satisfied: end imagined rollouts, and tell which steps of a plan are done; see `imagination.imagine`.
       project: (..., D) imagined states -> the nearest ones that can be; None leaves them.
       show_stage: (family (N,), observations (N, D)) -> these with the target of the task's stage that they are in; None
