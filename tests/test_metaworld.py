@@ -9,7 +9,8 @@ import pytest
 from kalm_jax.data import safe_pickle
 from kalm_jax.envs import metaworld_goals as goals
 from kalm_jax.envs.metaworld import TaskSimulator
-from kalm_jax.envs.metaworld_distractors import STARTS, Distractor, add_distractors, one_more
+from kalm_jax.envs.metaworld_augment import SHIFT, elsewhere, one_more
+from kalm_jax.envs.metaworld_distractors import STARTS, Distractor, add_distractors
 from kalm_jax.envs.metaworld_experts import make_expert
 from kalm_jax.envs.metaworld_recording import record
 from kalm_jax.envs.metaworld_rewards import dense_rewards, rewards
@@ -22,6 +23,7 @@ from kalm_jax.envs.metaworld_tasks import (
     TASKS,
     absent_entities,
     entity_slot,
+    entity_start,
     task_of,
 )
 from kalm_jax.imagination import quality_metaworld as quality
@@ -259,6 +261,26 @@ def test_one_more_entity_stands_still_and_changes_nothing_else(recordings):
         assert (states[0, slot] == 0).all() and (shown[:, slot] == shown[0, slot]).all()
         assert set(changed.tolist()) <= set(range(91)[slot])
     assert 10 < more < 30
+
+
+def test_a_scene_that_is_moved_keeps_its_distances_and_its_success(recordings):
+    moved = 0
+    for task in ("push-wall", "door-open", "reach"):
+        states, goal = recordings[task][0].observations, goals.make_goal(task)
+        for seed in range(20):
+            shown = elsewhere(np.random.default_rng(seed), states)
+            if (shown == states).all():
+                continue
+            moved += 1
+            offset = (shown - states)[0, :3]
+            assert 0 < np.abs(offset).max() <= SHIFT
+            present = [entity_start(e) for e, out in zip(ENTITIES, absent_entities(states[0])) if not out]
+            places = np.concatenate([np.arange(k, k + 3) for k in (0, 4, *present)])
+            want = np.zeros(91)
+            want[places] = np.tile(offset, len(places) // 3)
+            np.testing.assert_allclose(shown - states, np.tile(want, (len(states), 1)), atol=1e-6)
+            np.testing.assert_allclose(goals.distance(goal, shown), goals.distance(goal, states), atol=1e-6)
+    assert 20 < moved < 40
 
 
 def test_a_distractor_is_an_absent_entity_at_a_plausible_place(recordings):

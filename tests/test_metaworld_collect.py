@@ -8,8 +8,10 @@ import pytest
 
 from experiments import metaworld_world
 from kalm_jax.data.collect_metaworld import attempts, collect
+from kalm_jax.envs.metaworld import TaskSimulator
 from kalm_jax.envs.metaworld_batch import MetaworldSimulator
 from kalm_jax.envs.metaworld_goals import FAMILIES, satisfied
+from kalm_jax.envs.metaworld_recording import record
 from kalm_jax.envs.metaworld_rewards import rewards
 from kalm_jax.envs.metaworld_tasks import HAND, LEVEL_TASKS, NAMES, TARGET, entity_slot
 from kalm_jax.evaluation import evaluate, rows
@@ -45,8 +47,21 @@ def test_the_number_of_processes_changes_nothing(collected):
     assert seen[-1] == (10, 10) and [d for d, _ in seen] == sorted(d for d, _ in seen)
 
 
+def test_half_of_the_attempts_begin_where_the_arm_has_strayed():
+    simulator = TaskSimulator("coffee-button")
+    straight = [record(simulator, np.random.default_rng(seed), 0.0) for seed in range(12)]
+    strayed = [record(simulator, np.random.default_rng(seed), 0.0, stray=30) for seed in range(12)]
+    simulator.close()
+    went = np.array([np.linalg.norm((a.observations - b.observations)[0, HAND]) for a, b in zip(straight, strayed)])
+    assert 3 <= (went > 0.01).sum() <= 9 and went.max() < 0.6
+    button = entity_slot("coffee-button")
+    for a, b, distance in zip(straight, strayed, went):
+        np.testing.assert_allclose(b.observations[0, button], a.observations[0, button], atol=0.05)
+        assert b.success and (distance > 0.01 or len(a.actions) == len(b.actions))
+
+
 def test_bad_settings_are_refused():
-    for wrong in ({"num_rollouts": 0}, {"noise": -1.0}, {"level": "easy"}, {"distractor": "often"}):
+    for wrong in ({"num_rollouts": 0}, {"noise": -1.0}, {"stray": -1}, {"level": "easy"}, {"distractor": "often"}):
         with pytest.raises(ValueError):
             collect(0, **{"num_rollouts": 1, "processes": 1} | wrong)
 

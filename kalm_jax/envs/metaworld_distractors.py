@@ -70,18 +70,6 @@ class Distractor:
         return observation
 
 
-def one_more(rng: np.random.Generator, observations: np.ndarray) -> np.ndarray:
-    """Observations (T, 91) of one episode, half of the time with one more entity that their first one lacks.
-
-    The scenes of unseen tasks have a wall beside things and a distractor: more entities than any that the data show.
-    """
-    if rng.random() < 0.5:
-        return observations
-    distractor, observations = Distractor("episode", rng, observations[0]), observations.copy()
-    observations[:, entity_slot(distractor.entity)] = distractor.show(observations[0])[entity_slot(distractor.entity)]
-    return observations
-
-
 def add_distractors(seed: int, observations: np.ndarray, length: np.ndarray, mode: str = "episode") -> np.ndarray:
     """Observations (N, T+1, 91) of rollouts without distractors, each rollout given one of its own.
 

@@ -17,8 +17,8 @@ from kalm_jax.envs import metaworld_goals, metaworld_rewards
 from kalm_jax.envs import metaworld_language as language
 from kalm_jax.envs.language import normalise
 from kalm_jax.envs.metaworld import TaskSimulator
+from kalm_jax.envs.metaworld_augment import varied
 from kalm_jax.envs.metaworld_batch import MetaworldSimulator
-from kalm_jax.envs.metaworld_distractors import one_more
 from kalm_jax.envs.metaworld_experts import make_expert
 from kalm_jax.envs.metaworld_tasks import ACTION_DIM, HORIZON, OBSERVATION_DIM
 from kalm_jax.evaluation.metaworld import expert_policy, make_episodes, random_policy
@@ -196,7 +196,7 @@ WORLD = World(
         unseen_prompt="a robot arm stands at a table with some things on it . explain briefly . trajectory :",
     ),
     read_plan=corpus.read_plan,
-    augment=one_more,
+    augment=varied,
     builtin_plans=False,
     goals_of_level=goals_of_level,
     validation_goals=validation_goals,
