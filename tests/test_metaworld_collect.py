@@ -52,7 +52,7 @@ def test_half_of_the_attempts_begin_where_the_arm_has_strayed():
     straight = [record(simulator, np.random.default_rng(seed), 0.0) for seed in range(12)]
     strayed = [record(simulator, np.random.default_rng(seed), 0.0, stray=30) for seed in range(12)]
     simulator.close()
-    went = np.array([np.linalg.norm((a.observations - b.observations)[0, HAND]) for a, b in zip(straight, strayed)])
+    went = np.array([np.linalg.norm((a.observations[0] - b.observations[0])[HAND]) for a, b in zip(straight, strayed)])
     assert 3 <= (went > 0.01).sum() <= 9 and went.max() < 0.6
     button = entity_slot("coffee-button")
     for a, b, distance in zip(straight, strayed, went):
