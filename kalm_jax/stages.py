@@ -20,7 +20,7 @@ from kalm_jax.data.formats import read_rollouts, write_rollouts
 from kalm_jax.evaluation.metrics import metric_rows, write_metrics
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.decode import encode_goals
-from kalm_jax.grounding.explain import READING_WEIGHT, explain, likeliest_gists
+from kalm_jax.grounding.explain import ACTING_WEIGHT, READING_WEIGHT, VIEWS, explain, likeliest_gists
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.train import TrainConfig, fit
@@ -367,5 +367,5 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
         if parallel.is_writer():
             write_json(folder / "explanation.json", rows)
 
-    settings = {"rollouts": config.imagine.explained, "draws": draws, "reading_weight": READING_WEIGHT}
+    settings = {"rollouts": config.imagine.explained, "draws": draws, "weights": [ACTING_WEIGHT, READING_WEIGHT, VIEWS]}
     run.stage("explain", settings, ["ground"], work, together=True)

@@ -219,6 +219,26 @@ def test_training_learns_the_toy_world_and_imagines_it(words, continuous, tmp_pa
     _check_likeliest_gists(model, params, words, toy_rollouts(64, seed=1))
 
 
+@dataclasses.dataclass(frozen=True)
+class UpsideDown:
+    """A renaming (`Words.renamings`) of the toy world: up is down; gists are exchanged, or left as they are."""
+
+    exchange: bool = True
+
+    @property
+    def inverse(self):
+        return self
+
+    def observations(self, observations):
+        return -observations
+
+    def actions(self, actions):
+        return 2 - actions
+
+    def gist(self, text):
+        return {"red": "blu", "blu": "red"}.get(text, text) if self.exchange else text
+
+
 def _check_likeliest_gists(model, params, words, rollouts):
     """They name the goal; of gists drawn blindly, what the model would itself do for them alone decides."""
     asked = (model, params, words, rollouts, "start :")
@@ -226,11 +246,14 @@ def _check_likeliest_gists(model, params, words, rollouts):
     turned = dict(zip(meaning, reversed(meaning.values())))
     right = np.array([short(0, GOALS.array[g]) for g in rollouts.goal])
 
-    def share(goals, draws=16, question=None):
-        said = likeliest_gists(*asked, Words(short_goal=goals.get, question=question), draws)
+    def share(goals, draws=16, **known):
+        said = likeliest_gists(*asked, Words(short_goal=goals.get, **known), draws)
         return np.mean(np.array(said) == right)
 
     assert share(meaning, 8) > 0.95
+    # The world turned upside down is the same world with the goals' names exchanged; other names would be wrong.
+    assert share(meaning, 8, renamings=lambda count: [UpsideDown(), UpsideDown()]) > 0.95
+    assert share(meaning, 8, renamings=lambda count: [UpsideDown(exchange=False)]) < 0.2
     assert likeliest_gists(*asked, Words(short_goal={}.get, question={}.get), 1) == [""] * len(rollouts)
     rng = np.random.default_rng(0)
     with pytest.MonkeyPatch.context() as patch:

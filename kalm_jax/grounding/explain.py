@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -21,8 +22,11 @@ from kalm_jax.llm.tokenizer import Tokenizer
 
 GIST_LIMIT = 12
 """Most tokens of a gist."""
-READING_WEIGHT = 2.0
-"""Power of what states show among what gists are weighed by; 2 was better than 1 on rollouts of a seed of its own."""
+ACTING_WEIGHT, READING_WEIGHT = 0.25, 2.0
+"""Powers of what the model would itself do and of what states show among what gists are weighed by, beside their shares
+of the draws. Chosen on rollouts of a seed of its own: a rollout's likelihood multiplies errors of many steps."""
+VIEWS = 8
+"""Ways in which a rollout is shown, where a world has several (`Words.renamings`)."""
 
 
 def explain(
@@ -59,51 +63,80 @@ def likeliest_gists(
 
       p(gist | rollout), its share of the draws;
       p(rollout | gist), what the model would itself do for it, see `rollout_likelihood` (reranking by the reverse
-        direction: Li et al., NAACL 2016, there for dialogue);
+        direction: Li et al., NAACL 2016, there for dialogue), to the power of `ACTING_WEIGHT`;
       p(a state fulfils it) at the end and its complement before, by what the model says that each state shows, where
         the world has questions about states, to the power of `READING_WEIGHT`: a rollout ends as soon as its goal is
         reached.
 
+    Where things can be given other names without changing anything, the model is asked about a rollout under several
+    of their names, and all that it says is averaged.
+
     Args:
-      words: `short_goal` tells gists from other texts and for what rollouts are imagined, `question` may be None.
-      draws: gists drawn per rollout.
+      words: `short_goal` tells gists from other texts and for what rollouts are imagined; `question` and `renamings`
+        may be None.
+      draws: gists drawn per rollout, over all names.
       progress: called with the number of draws done.
 
     Returns:
       A gist per rollout, "" where no draw was one.
     """
     end = tokenizer.encode(f"x {GIST_END}")[-1]  # as it is after a word
+    renamings = words.renamings(min(VIEWS, draws)) if words.renamings else [None]
+    views = [_renamed(rollouts, renaming) for renaming in renamings]
     counts = [collections.Counter() for _ in range(len(rollouts))]
     for k in range(draws):
-        asked = _asked(model, tokenizer, rollouts, prompt)
+        renaming = renamings[k % len(views)]
+        asked = _asked(model, tokenizer, views[k % len(views)], prompt)
         said = answer(model, params, tokenizer, asked, temperature=1.0, seed=seed + k, limit=GIST_LIMIT, end=end)
         for count, gist in zip(counts, said, strict=True):
-            count[gist] += 1
+            count[renaming.inverse.gist(gist) if renaming else gist] += 1
         if progress is not None:
             progress(k + 1)
     known = [(i, gist) for i, count in enumerate(counts) for gist in count if words.short_goal(gist)]
+    if not known:
+        return [""] * len(rollouts)
     place = np.array([i for i, _ in known], int)
-    scores = np.array([math.log(counts[i][gist]) for i, gist in known])
-    prompts = [goal_prompt(tokenizer, words.short_goal(gist)) for _, gist in known]
-    scores = scores + rollout_likelihood(model, params, prompts, rollouts.take(place))
-    if words.question is not None and known:
-        questions = [words.question(gist) for _, gist in known]
-        scores = scores + READING_WEIGHT * _fulfilled_at_the_end(model, params, tokenizer, rollouts, place, questions)
+    scores, acting, reading = np.array([math.log(counts[i][gist]) for i, gist in known]), 0.0, []
+    for renaming, view in zip(renamings, views, strict=True):
+        gists = [renaming.gist(gist) if renaming else gist for _, gist in known]
+        prompts = [goal_prompt(tokenizer, words.short_goal(gist)) for gist in gists]
+        acting = acting + rollout_likelihood(model, params, prompts, view.take(place)) / len(views)
+        if words.question is not None:
+            questions = [words.question(gist) for gist in gists]
+            reading.append(_step_answers(model, params, tokenizer, view, place, questions))
+    scores = scores + ACTING_WEIGHT * acting
+    if reading:
+        ends = np.cumsum(np.asarray(rollouts.length)[place] + 1)
+        scores = scores + READING_WEIGHT * _fulfilled_at_the_end(np.mean(reading, 0), ends)
     best: dict[int, tuple[float, str]] = {}
     for (i, gist), score in zip(known, scores, strict=True):
         best[i] = max(best.get(i, (-math.inf, "")), (float(score), gist))
     return [best[i][1] if i in best else "" for i in range(len(rollouts))]
 
 
-def _fulfilled_at_the_end(model, params, tokenizer, rollouts: Rollouts, place, questions) -> np.ndarray:
-    """(M,) log p(answer) of `questions` (M pairs) about the last state of rollouts `place` (M,), plus the least
-    log (1 - p(answer)) of a state before."""
+def _renamed(rollouts: Rollouts, renaming) -> Rollouts:
+    if renaming is None:
+        return rollouts
+    observations = renaming.observations(rollouts.observations)
+    return dataclasses.replace(rollouts, observations=observations, actions=renaming.actions(rollouts.actions))
+
+
+def _step_answers(model, params, tokenizer, rollouts: Rollouts, place, questions) -> np.ndarray:
+    """p(answer) of `questions` (M pairs) about every state of rollouts `place` (M,), one after the other."""
     lengths = np.asarray(rollouts.length)[place]
     states = np.concatenate([rollouts.observations[i, : n + 1] for i, n in zip(place, lengths)])
     repeated = [question for question, n in zip(questions, lengths) for _ in range(n + 1)]
-    said = state_answers(model, params, tokenizer, states, repeated)
-    parts = np.split(said, np.cumsum(lengths + 1)[:-1])
-    return np.array([x[-1] + np.log1p(-np.exp(np.minimum(x[:-1], -1e-6))).min(initial=0.0) for x in parts])
+    return np.exp(state_answers(model, params, tokenizer, states, repeated))
+
+
+def _fulfilled_at_the_end(p: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """(M,) log p of the last of each rollout's states, plus the least log (1 - p) of a state before.
+
+    Args:
+      p: of all states of M rollouts, one after the other. ends: (M,) where each rollout's states end.
+    """
+    parts = np.split(np.clip(p, 1e-6, 1 - 1e-6), ends[:-1])
+    return np.array([np.log(x[-1]) + np.log1p(-x[:-1]).min(initial=0.0) for x in parts])
 
 
 def state_answers(

@@ -11,7 +11,7 @@ from kalm_jax.data.authors import read_prompts, require_instructions
 from kalm_jax.data.collect import POLICIES, collect, collection_statistics, goals_of_level, validation_goals
 from kalm_jax.data.formats import read_rollouts
 from kalm_jax.data.recover import recover_goals
-from kalm_jax.envs import clevr, clevr_goals, corpus, language
+from kalm_jax.envs import clevr, clevr_goals, clevr_renaming, corpus, language
 from kalm_jax.evaluation import lookahead_policy, make_episodes, random_policy
 from kalm_jax.evaluation.policies import behaviour_policy
 from kalm_jax.grounding.tasks import Words
@@ -132,6 +132,7 @@ WORLD = World(
         gist=language.gist,
         short_goal=corpus.plan_of_gist,
         question=lambda gist: tuple(gist.rsplit(" ", 1)),
+        renamings=clevr_renaming.renamings,
         plan=lambda family, goal: corpus.plan(clevr_goals.FAMILIES[family], goal),
         sample_plan=corpus.sample_plan,
     ),
