@@ -20,7 +20,7 @@ from kalm_jax.data.formats import read_rollouts, write_rollouts
 from kalm_jax.evaluation.metrics import metric_rows, write_metrics
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.decode import encode_goals
-from kalm_jax.grounding.explain import ACTING_WEIGHT, READING_WEIGHT, VIEWS, explain, likeliest_gists
+from kalm_jax.grounding.explain import ACTING_WEIGHT, READING_WEIGHT, SAYINGS, VIEWS, explain, likeliest_gists, tell
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.train import TrainConfig, fit
@@ -361,11 +361,12 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
                         *(*asked, world.words, draws, config.seed),
                         progress=lambda k, done=done: progress.update(done + k),
                     )
-                    texts = explain(*asked, gists)
+                    texts = tell(*asked, gists, world.words, config.seed)
                     rows.append(world.explanation(texts, rollouts, goals, f"{name}, likeliest of {draws}"))
                 progress.update(done + 1 + draws)
         if parallel.is_writer():
             write_json(folder / "explanation.json", rows)
 
-    settings = {"rollouts": config.imagine.explained, "draws": draws, "weights": [ACTING_WEIGHT, READING_WEIGHT, VIEWS]}
+    settings = {"rollouts": config.imagine.explained, "draws": draws}
+    settings["weighing"] = [ACTING_WEIGHT, READING_WEIGHT, VIEWS, SAYINGS]
     run.stage("explain", settings, ["ground"], work, together=True)

@@ -36,6 +36,10 @@ class Renaming:
         ball, push = np.divmod(actions, len(PUSHES))
         return (np.array(self.order)[ball] * len(PUSHES) + push).astype(actions.dtype)
 
+    def text(self, text: str) -> str:
+        """A sentence with the balls' other names."""
+        return " ".join(BALLS[self.order[BALLS.index(word)]] if word in BALLS else word for word in text.split(" "))
+
     def gist(self, text: str) -> str:
         """A `language.gist` of the renamed balls; other texts as they are."""
         words = text.split()

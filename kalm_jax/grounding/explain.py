@@ -17,7 +17,7 @@ from kalm_jax.data import Rollouts
 from kalm_jax.grounding.decode import Spread, answer, chunks
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import ACTION, Rows, RowSequence, align_right
-from kalm_jax.grounding.tasks import ANSWER_PROMPT, GIST_END, STATE_PROMPT, Words, goal_prompt
+from kalm_jax.grounding.tasks import ANSWER_PROMPT, GIST_END, STATE_PROMPT, Words, goal_prompt, plan_prompt
 from kalm_jax.llm.tokenizer import Tokenizer
 
 GIST_LIMIT = 12
@@ -25,25 +25,77 @@ GIST_LIMIT = 12
 ACTING_WEIGHT, READING_WEIGHT = 0.25, 2.0
 """Powers of what the model would itself do and of what states show among what gists are weighed by, beside their shares
 of the draws. Chosen on rollouts of a seed of its own: a rollout's likelihood multiplies errors of many steps."""
+SAYINGS, LISTENINGS = 5, 3
+"""Sentences that are tried for one gist, and how often one is listened to."""
 VIEWS = 8
 """Ways in which a rollout is shown, where a world has several (`Words.renamings`)."""
 
 
-def explain(
-    model: GroundedModel, params, tokenizer: Tokenizer, rollouts: Rollouts, prompt: str, gists: Sequence[str] = ()
-) -> list[str]:
+def explain(model: GroundedModel, params, tokenizer: Tokenizer, rollouts: Rollouts, prompt: str) -> list[str]:
     """One sentence per rollout, the model's first answer: what it says that the rollout was for.
 
     Args:
       prompt: stands before the rollout.
-      gists: of every rollout, which the sentences then tell, such as `likeliest_gists`; without, or where one is "",
-        the model begins with its own.
     """
-    rows = _asked(model, tokenizer, rollouts, prompt)
-    for row, gist in zip(rows, gists):
-        if gist:
-            row.text(tokenizer.encode(f"{gist} {GIST_END}"))
-    return [text.rsplit(f"{GIST_END} ", 1)[-1] for text in answer(model, params, tokenizer, rows)]
+    return _say(model, params, tokenizer, _asked(model, tokenizer, rollouts, prompt), 0.0, 0)
+
+
+def tell(
+    model: GroundedModel,
+    params,
+    tokenizer: Tokenizer,
+    rollouts: Rollouts,
+    prompt: str,
+    gists: Sequence[str],
+    words: Words,
+    seed: int = 0,
+) -> list[str]:
+    """One sentence per rollout that tells its gist, such as one of `likeliest_gists`.
+
+    The model listens to itself: a sentence whose plan, which it writes too, has another gist is said anew, in other
+    names where the world has such, otherwise drawn; at most `SAYINGS` are tried. The first sentence stays where none is
+    understood as it was meant.
+
+    Args:
+      prompt: stands before the rollout.
+      gists: of every rollout; where one is "", the model begins with its own and is not listened to.
+      words: `gist_of_plan` says what is understood; None takes every sentence as it comes. `renamings` may be None.
+    """
+    renamings = words.renamings(SAYINGS) if words.renamings else [None]
+    told, open_ = [""] * len(rollouts), list(range(len(rollouts)))
+    for k in range(SAYINGS if words.gist_of_plan else 1):
+        renaming = renamings[k % len(renamings)]
+        rows = _asked(model, tokenizer, _renamed(rollouts.take(np.array(open_, int)), renaming), prompt)
+        for row, i in zip(rows, open_, strict=True):
+            gist = renaming.gist(gists[i]) if renaming else gists[i]
+            row.text(tokenizer.encode(f"{gist} {GIST_END}") if gist else [])
+        said = _say(model, params, tokenizer, rows, float(k >= len(renamings)), seed + k)
+        said = [renaming.inverse.text(text) for text in said] if renaming else said
+        clear = _understood(model, params, tokenizer, said, [gists[i] for i in open_], words, renamings)
+        for i, text, good in zip(open_, said, clear, strict=True):
+            told[i] = text if good or not k else told[i]
+        open_ = [i for i, good in zip(open_, clear, strict=True) if not good and gists[i]]
+    return told
+
+
+def _understood(model, params, tokenizer, said: list[str], gists: list[str], words: Words, renamings) -> list[bool]:
+    """Whether sentences have their gists, as most of the times that the model reads them, each time in other names."""
+    if words.gist_of_plan is None:
+        return [True] * len(said)
+    votes = np.zeros(len(said), int)
+    for renaming in renamings[:LISTENINGS]:
+        heard = [renaming.text(text) for text in said] if renaming else said
+        plans = answer(model, params, tokenizer, [plan_prompt(tokenizer, text) for text in heard])
+        found = [words.gist_of_plan(plan) for plan in plans]
+        found = [renaming.inverse.gist(gist) for gist in found] if renaming else found
+        votes += np.array([a == b for a, b in zip(found, gists, strict=True)], int)
+    return (2 * votes > min(LISTENINGS, len(renamings))).tolist()
+
+
+def _say(model, params, tokenizer, rows: list[RowSequence], temperature: float, seed: int) -> list[str]:
+    """What follows the gist of each row's answer."""
+    said = answer(model, params, tokenizer, rows, temperature=temperature, seed=seed)
+    return [text.rsplit(f"{GIST_END} ", 1)[-1] for text in said]
 
 
 def likeliest_gists(

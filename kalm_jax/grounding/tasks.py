@@ -112,6 +112,7 @@ class Words:
       plan: (family code, goal array) -> the short goals that it comes to, joined by " and ".
       sample_plan: rng -> (a wording of a random goal, its plan), from text alone.
       short_goal: gist -> the same goal in the words of `plan`, None for any other text.
+      gist_of_plan: a plan -> the gist of its short goal, "" for other texts and where there are several.
       renamings: count -> so many renamings of the world's things (`clevr_renaming.Renaming`) under which nothing else
         changes, the first of which keeps all names.
       question: gist -> (question, answer) of `describe` that say whether a state fulfils it.
@@ -127,6 +128,7 @@ class Words:
     sample_plan: Callable | None = None
     short_goal: Callable | None = None
     question: Callable | None = None
+    gist_of_plan: Callable | None = None
     renamings: Callable | None = None
     explanation_prompts: tuple[str, ...] = EXPLANATION_PROMPTS
     unseen_prompt: str = UNSEEN_EXPLANATION_PROMPT

@@ -60,6 +60,12 @@ def readings(text: str, before: np.ndarray, after: np.ndarray) -> list[tuple[np.
     return language.readings(*goals[0][1:], before, after) if len(goals) == 1 else None
 
 
+def gist_of_plan(text: str) -> str:
+    """The `language.gist` of a plan of a single relation, "" for other texts."""
+    goals = corpus.read_plan(text)
+    return language.gist(*goals[0][1:]) if len(goals) == 1 else ""
+
+
 def believable(rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> np.ndarray:
     """(N,) bool: `quality.believable` by what a push does in the real rollouts."""
     return quality.believable(rollouts, quality.furthest_move(real))
@@ -132,6 +138,7 @@ WORLD = World(
         gist=language.gist,
         short_goal=corpus.plan_of_gist,
         question=lambda gist: tuple(gist.rsplit(" ", 1)),
+        gist_of_plan=gist_of_plan,
         renamings=clevr_renaming.renamings,
         plan=lambda family, goal: corpus.plan(clevr_goals.FAMILIES[family], goal),
         sample_plan=corpus.sample_plan,
