@@ -11,7 +11,7 @@ from kalm_jax.data import Rollouts, make_goal_table
 from kalm_jax.grounding import decode, rows
 from kalm_jax.grounding import explain as explanations
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
-from kalm_jax.grounding.explain import explain, likeliest_gists, rollout_likelihood
+from kalm_jax.grounding.explain import explain, likeliest_gists, rollout_likelihood, tell
 from kalm_jax.grounding.loss import LossWeights, loss
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.rows import ACTION, STATE, TEXT, RowSequence, pack
@@ -56,8 +56,9 @@ def make(words, rollouts, width=32):
 
 def batches(words, rollouts, shares=TaskShares(), seed=0):
     text = lambda rng: TEXTS[int(rng.integers(4))]  # noqa: E731
+    wording = lambda rng: (t := text(rng), t[9:12])  # noqa: E731
     spec = numeric_spec(rollouts, 3, hidden=32)
-    said = Words(text, describe, short, short, lambda rng: (text(rng), "go"))
+    said = Words(text, describe, short, short, wording)
     return Batches(rollouts, GOALS, words, shares, said, spec, 8, 64, seed)
 
 
@@ -217,6 +218,23 @@ def test_training_learns_the_toy_world_and_imagines_it(words, continuous, tmp_pa
     )
     assert (right > wrong).mean() > 0.9
     _check_likeliest_gists(model, params, words, toy_rollouts(64, seed=1))
+    _check_what_is_told(model, params, words, toy_rollouts(64, seed=2))
+
+
+def _check_what_is_told(model, params, words, rollouts):
+    """Sentences tell their gists, whatever the rollout shows; where the model is never understood the first ones stay."""
+    asked = (model, params, words, rollouts, "start :")
+    gists = np.array(["red", "blu"])[rollouts.goal]
+
+    def told(gists, **known):
+        return np.array([text[9:12] for text in tell(*asked, gists, Words(**known))])
+
+    heard = {"gist_of_plan": lambda plan: plan}
+    assert (told(gists, **heard) == gists).all()
+    assert (told(gists, renamings=lambda count: [UpsideDown()], **heard) == gists).all()
+    assert (told([""] * 64) == gists).mean() > 0.9  # the model's own
+    # Never understood: the first sentences stay.
+    assert (told(gists, gist_of_plan=lambda plan: "") == told(gists)).all()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,6 +255,9 @@ class UpsideDown:
 
     def gist(self, text):
         return {"red": "blu", "blu": "red"}.get(text, text) if self.exchange else text
+
+    def text(self, text):
+        return " ".join({"red": "blue", "blue": "red"}.get(word, word) for word in text.split(" "))
 
 
 def _check_likeliest_gists(model, params, words, rollouts):
