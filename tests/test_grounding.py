@@ -222,7 +222,7 @@ def test_training_learns_the_toy_world_and_imagines_it(words, continuous, tmp_pa
 
 
 def _check_what_is_told(model, params, words, rollouts):
-    """Sentences tell their gists, whatever the rollout shows; where the model is never understood the first ones stay."""
+    """Sentences tell their gists, whatever the rollout shows; where none is understood the first ones stay."""
     asked = (model, params, words, rollouts, "start :")
     gists = np.array(["red", "blu"])[rollouts.goal]
 
