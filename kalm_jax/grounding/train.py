@@ -192,7 +192,6 @@ def _stacked(path) -> int:
 def forward_variables(params: dict, frozen: dict, config: TrainConfig) -> dict:
     """What the model computes with: its parameters, the language model's in the compute type, and LoRA's adapters."""
 
-
     def computed(llm):
         return jax.tree.map(lambda x: x.astype(config.compute), llm)
 
