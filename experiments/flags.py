@@ -132,7 +132,7 @@ flags.DEFINE_enum("state_maps", "mlp", ["mlp", "linear"], "How states enter and 
 flags.DEFINE_bool(
     "two_models",
     False,
-    "Two language models, both grown from --llm: one for words and actions, one for states (the paper's outlook).",
+    "Two language models that both begin as --llm: one for words and actions, one for states (the paper's outlook).",
 )
 
 

@@ -40,7 +40,8 @@ def save_grounded(folder: str | pathlib.Path, model: GroundedModel, params: dict
         save_model(folder / _STATES, config, params["states"]["llm"], tokenizer)
     else:
         del spec["two_models"]  # a file of one model is as it was before there were two
-        shutil.rmtree(folder / _STATES, ignore_errors=True)
+        if (folder / _STATES).exists():
+            shutil.rmtree(folder / _STATES)
     (folder / _SPEC).write_text(json.dumps(spec, indent=2) + "\n")
 
 
