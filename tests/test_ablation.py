@@ -27,24 +27,24 @@ def test_sets_of_tasks_share_the_rollouts_and_carry_on(tmp_path, capsys):
         imagine=config.ImagineConfig(unseen_easy=16, plan=False, explained=2, explanation_draws=0),
     )
     run = tmp_path / "ablation"
-    rows = ablation.run(run, settings, SETS, ["unseen_easy"], "a command", ["linear", "two_models"])
+    rows = ablation.run(run, settings, SETS, ["unseen_easy"], "a command", ["two_models"])
     assert (run / "all-explanation" / "collect" / "rollouts.h5").samefile(run / "collect" / "rollouts.h5")
-    names = [*SETS, "linear", "two_models"]
+    names = [*SETS, "two_models"]
     trained = [(run / name / "ground" / "model" / "numbers.safetensors").read_bytes() for name in names]
-    assert len(set(trained)) == 4
+    assert len(set(trained)) == 3
     assert (run / "two_models" / "ground" / "model" / "states").is_dir()
     text = (run / "ablation.md").read_text()
     assert "a command" in text and "| unseen easy | all-explanation |" in text and "| 39 |" in text
-    assert "| unseen easy | linear |" in text and "| unseen easy | two_models |" in text
+    assert "| unseen easy | two_models |" in text
     with (run / "ablation.csv").open(newline="") as file:
         assert [(r["tasks"], r["metric"], int(r["total"])) for r in csv.DictReader(file)] == [
             (r["tasks"], r["metric"], r["total"]) for r in rows
         ]
     assert {r["metric"] for r in rows} >= {"match_rate", "off_bench_transitions", "explanation_unseen"}
     capsys.readouterr()
-    assert ablation.run(run, settings, SETS, ["unseen_easy"], interfaces=["linear", "two_models"]) == rows
+    assert ablation.run(run, settings, SETS, ["unseen_easy"], interfaces=["two_models"]) == rows
     said = capsys.readouterr().out
-    assert said.count("ground: done before") == 4 and "starting it anew" not in said and "carrying on" not in said
+    assert said.count("ground: done before") == 3 and "starting it anew" not in said and "carrying on" not in said
 
 
 @pytest.mark.parametrize("name, own, message", [("mlp", {}, "unknown"), ("linear", {"hidden": 0}, "'linear' is what")])

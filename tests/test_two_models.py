@@ -13,7 +13,6 @@ from test_numbers import WORDS, imagine, make, random_rollouts, uncached
 
 from kalm_jax import config, parallel, stages
 from kalm_jax.data import make_goal_table
-from kalm_jax.evaluation.metrics import read_metrics
 from kalm_jax.grounding import act, decode, explain, rows
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.loss import LossWeights, loss
@@ -24,7 +23,7 @@ from kalm_jax.grounding.train import TrainConfig, forward_variables, optimiser
 from kalm_jax.llm import lora
 from kalm_jax.llm.folder import load_model
 from kalm_jax.llm.lora import LoraConfig
-from kalm_jax.llm.transformer import LlamaConfig
+from kalm_jax.llm.transformer import LlamaConfig, stack_layers, unstack_layers
 from kalm_jax.run_folder import RunFolder, read_json
 
 TEXT = "push the red ball left"
@@ -153,6 +152,8 @@ def test_adapters_of_both_do_what_merged_models_do():
     small, frozen = change_llms(params, adapters), params["llm"]
     merged = change_llms(small, lambda a: lora.merge(frozen, a, adapt))
     assert "head" in merged["llm"] and "head" not in merged["states"]["llm"]
+    stacked = change_llms(merged, stack_layers)  # in training; measured apart
+    jax.tree.map(np.testing.assert_array_equal, change_llms(stacked, unstack_layers), merged)
     assert jax.tree.structure(merged) == jax.tree.structure(params)
     apart = forward_variables(small, frozen, TrainConfig(1, lora=adapt))
     batch = batches(random_rollouts(3, 0), spec)(0)
@@ -209,7 +210,7 @@ def test_a_folder_of_two_models_comes_back_whole_or_says_what_is_wrong(tmp_path)
         load_grounded(tmp_path / "good")
 
 
-def test_the_stage_adapts_two_models_from_one_and_measures_them(tmp_path):
+def test_the_stage_adapts_two_models_that_begin_as_one(tmp_path):
     """Untied, its layers stacked in training; full fine-tuning and imagination are in test_ablation.py."""
     _, params = save_own(tmp_path / "own")
     settings = dataclasses.replace(
@@ -218,13 +219,11 @@ def test_the_stage_adapts_two_models_from_one_and_measures_them(tmp_path):
         ground=config.GroundConfig(
             llm=str(tmp_path / "own"), steps=2, rows=4, hidden=8, reading=0, lora_rank=2, two_models=True
         ),
-        metrics=config.MetricsConfig(every=2, rollouts=8, explained=2),
-        imagine=config.ImagineConfig(plan=False),
+        metrics=config.MetricsConfig(every=0),
     )
     run = RunFolder(tmp_path / "run")
     stages.run_collect(run, settings)
     stages.run_ground(run, settings)
-    assert {row["total"] for row in read_metrics(run.path / "ground" / "metrics.csv")} >= {1, 8}
     assert read_json(run.path / "ground" / "begun.json")["settings"]["two_models"] is True
     model, trained, _ = load_grounded(run.path / "ground" / "model")
     assert model.spec.two_models
