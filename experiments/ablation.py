@@ -1,4 +1,4 @@
-r"""Which grounding tasks matter: the paper's ablation (KALM, tables 1 and 5) in one command.
+r"""Which grounding tasks matter, and which numeric interface: the paper's ablation (KALM, tables 1 and 5) and ours.
 
     python -m experiments.ablation --preset=smoke --grounding_tasks_sets=all,all-explanation,all-dynamics
 
@@ -6,6 +6,11 @@ collects rollouts once and, for every set of tasks, grounds the language model w
 rollouts of the novel levels and explains held-out ones. ablation.md and ablation.csv in --output have match rate,
 unrealistic transitions and explanation accuracy with intervals. No policy is trained. Killed, the same command carries
 on. With the default preset a set takes about as long as grounding does, ten minutes on two cores.
+
+    python -m experiments.ablation --grounding_tasks_sets=all --numeric_interfaces=state,gaussian,linear,two_models
+
+compares ways in which numbers enter and leave the model instead, each by the first set of tasks (two models take twice
+as long).
 """
 
 import sys
@@ -22,6 +27,13 @@ flags.DEFINE_list(
     ["all", "all-explanation", "all-dynamics"],
     "Sets of grounding tasks, comma-separated: all, all but some (all-explanation-plan), or some (generation+plan). "
     "The others are compared with the first.",
+)
+INTERFACES = ("state", "gaussian", "linear", "two_models")
+flags.DEFINE_list(
+    "numeric_interfaces",
+    [],
+    "Other numeric interfaces to compare with the first set, comma-separated: state (instead of the change of state), "
+    "gaussian (a distribution over next states instead of a point), linear (maps instead of MLPs), two_models.",
 )
 UNUSED = (
     *("algo", "arms", "checkpoints", "dt_backbone", "seeds", "episodes", "updates", "draw", "relabel", "whitening"),
@@ -43,6 +55,11 @@ shared.check(
     lambda v: v and len(set(v)) == len(v) and all(map(tasks_of, v)),
     "give different sets such as all,all-explanation,generation+plan, of the tasks " + ", ".join(shared.TASKS),
 )
+shared.check(
+    "numeric_interfaces",
+    lambda v: len(set(v)) == len(v) and set(v) <= set(INTERFACES),
+    f"choose different ones from {', '.join(INTERFACES)}, comma-separated",
+)
 
 
 def main(argv):
@@ -61,8 +78,9 @@ def main(argv):
     config = shared.read_flags(PRESETS if FLAGS.world == "clevr" else METAWORLD_PRESETS)
     output = FLAGS.output or f"runs/ablation-{FLAGS.world}-{FLAGS.preset}"
     sets = {name: tasks_of(name) for name in FLAGS.grounding_tasks_sets}
+    command = " ".join(["python -m experiments.ablation", *sys.argv[1:]])
     try:
-        ablation.run(output, config, sets, command=" ".join(["python -m experiments.ablation", *sys.argv[1:]]))
+        ablation.run(output, config, sets, command=command, interfaces=FLAGS.numeric_interfaces)
     except (ValueError, FileNotFoundError, FloatingPointError) as error:
         sys.exit(f"error: {error}")
     print(f"tables: {output}/ablation.md")

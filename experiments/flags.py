@@ -129,6 +129,11 @@ flags.DEFINE_enum(
     "state_head", "point", ["point", "gaussian"], "A next state, or a distribution that imagination draws from."
 )
 flags.DEFINE_enum("state_maps", "mlp", ["mlp", "linear"], "How states enter and leave (authors' code: linear).")
+flags.DEFINE_bool(
+    "two_models",
+    False,
+    "Two language models that both begin as --llm: one for words and actions, one for states (the paper's outlook).",
+)
 
 
 flags.DEFINE_string(
@@ -200,6 +205,7 @@ def read_flags(presets, **fields):
             predict_change=FLAGS.state_target == "change",
             gaussian_states=FLAGS.state_head == "gaussian",
             hidden=0 if FLAGS.state_maps == "linear" else None,
+            two_models=FLAGS.two_models,
         ),
         metrics=change(config.metrics, every=evaluate_every()),
         learn=change(

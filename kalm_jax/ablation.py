@@ -1,7 +1,8 @@
 """The paper's ablation: the language model grounded by some of the tasks only (KALM, tables 1 and 5).
 
 Every set of tasks has a run of its own in the folder, with the same seeds, settings and steps, and all share the
-collected rollouts. Shares of tasks that are left out go to the others, in proportion.
+collected rollouts. Shares of tasks that are left out go to the others, in proportion. Beside them, by all tasks of the
+first set, stand other ways in which numbers enter and leave the model (`INTERFACES`).
 """
 
 from __future__ import annotations
@@ -30,14 +31,26 @@ PAPER = {
 """Match rates in percent (KALM, table 1, Llama-2-7B on CLEVR-Robot), by name of the set."""
 
 
+INTERFACES = {
+    "state": {"predict_change": False},
+    "gaussian": {"gaussian_states": True},
+    "linear": {"hidden": 0},
+    "two_models": {"two_models": True},
+}
+"""Name of another numeric interface -> what it changes of `GroundConfig`, whose docstring says what that is."""
+
+
 def run(
     folder: str | pathlib.Path,
     config: PipelineConfig,
     sets: Mapping[str, Sequence[str]],
     levels: Sequence[str] = NOVEL_LEVELS,
     command: str = "",
+    interfaces: Sequence[str] = (),
 ) -> list[dict]:
     """Grounds, imagines and explains once for every set of tasks; writes and prints the tables, returns their rows.
+
+    Then likewise for every other numeric interface, named in the same column.
 
     Killed, the same call carries on. Of several processes (`parallel.start`) the first writes and prints.
 
@@ -46,24 +59,29 @@ def run(
       config: of every run; its task shares are narrowed to each set.
       sets: name of a set -> its tasks; the others are compared with the first.
       levels: whose sentences are imagined.
+      interfaces: names of `INTERFACES`, each grounded by the first set.
 
     Raises:
-      ValueError: unknown tasks, tasks that the configuration draws none of, or a model that cannot be read.
+      ValueError: unknown tasks, tasks that the configuration draws none of, an interface that is unknown or the
+        configuration's own, or a model that cannot be read.
     """
     check_folder(config.ground.llm or BUILTIN)
     configs = {name: _narrowed(config, tasks) for name, tasks in sets.items()}
+    first = next(iter(sets))
+    configs |= {name: _with_interface(configs[first], name) for name in interfaces}
     folder = pathlib.Path(folder)
     run_collect(RunFolder(folder), config)
     rows = []
     for name, narrow in configs.items():
         if parallel.is_writer():
-            print(f"--- {name}: {', '.join(sets[name])}")
+            print(f"--- {name}: {', '.join(sets.get(name, (first,)))}")
         rows += [{"tasks": name, **row} for row in _measure(folder / name, narrow, levels)]
     if not parallel.is_writer():
         return []
     write_csv(folder / "ablation.csv", ("tasks", "level", *COLUMNS), rows)
     text = "\n".join(table(rows, get_world(config.world).terms.unrealistic, config.world == "clevr"))
-    (folder / "ablation.md").write_text(f"# Which grounding tasks matter\n\n    {command}\n\n{text}\n")
+    title = "Which grounding tasks matter" + ", and which numeric interface" * bool(interfaces)
+    (folder / "ablation.md").write_text(f"# {title}\n\n    {command}\n\n{text}\n")
     print(text)
     return rows
 
@@ -74,8 +92,17 @@ def _narrowed(config: PipelineConfig, tasks: Sequence[str]) -> PipelineConfig:
     return dataclasses.replace(config, ground=dataclasses.replace(config.ground, shares=shares))
 
 
+def _with_interface(config: PipelineConfig, name: str) -> PipelineConfig:
+    if name not in INTERFACES:
+        raise ValueError(f"unknown numeric interface {name!r}; there are {', '.join(INTERFACES)}")
+    ground = dataclasses.replace(config.ground, **INTERFACES[name])
+    if ground == config.ground:
+        raise ValueError(f"the numeric interface {name!r} is what every model here has; leave one of the two out")
+    return dataclasses.replace(config, ground=ground)
+
+
 def _measure(folder: pathlib.Path, config: PipelineConfig, levels: Sequence[str]) -> list[dict]:
-    """Rows of `metric_rows` by level for one set of tasks; those of explanations belong to no level."""
+    """Rows of `metric_rows` by level for one model; those of explanations belong to no level."""
     folder.mkdir(exist_ok=True)
     if parallel.is_writer() and not (folder / "collect").is_symlink():
         (folder / "collect").symlink_to(pathlib.Path("..", "collect"), target_is_directory=True)

@@ -31,7 +31,8 @@ class GroundConfig:
 
     `accumulate` parts of a batch pass one after the other, `compute` is the type of the language model's passes,
     `lora_rank` 0 trains all of its weights; see `TrainConfig`. `predict_change`, `gaussian_states`, `gaussian_actions`
-    (not read where actions are discrete) and `hidden` say how numbers enter and leave; see `NumericSpec`. `window` is
+    (not read where actions are discrete), `hidden` and `two_models` say how numbers enter and leave, and whether states
+    have a language model of their own, which takes twice the time and memory; see `NumericSpec`. `window` is
     the most steps of a rollout that a sequence shows, 0 for all, and in the first `reading` steps the model learns only
     what states show; see `Batches`.
     """
@@ -52,6 +53,7 @@ class GroundConfig:
     hidden: int = 512
     window: int = 16
     reading: int = 500
+    two_models: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,7 +208,7 @@ _METAWORLD = PipelineConfig(
     imagine=ImagineConfig(
         rephrase=3000,
         unseen_easy=2400,
-        unseen_hard=3200,
+        unseen_hard=800,
         patience=20,
         explained=200,
         explanation_draws=0,

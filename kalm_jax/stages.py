@@ -21,7 +21,7 @@ from kalm_jax.evaluation.metrics import metric_rows, write_metrics
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.decode import encode_goals
 from kalm_jax.grounding.explain import ACTING_WEIGHT, READING_WEIGHT, SAYINGS, VIEWS, explain, likeliest_gists, tell
-from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
+from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, numeric_spec
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.train import TrainConfig, fit
 from kalm_jax.imagination.generate import Step, direct, imagine, reader, write_plans
@@ -92,7 +92,7 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         mesh = parallel.make_mesh(g.rows // g.accumulate)
         sharding = parallel.weight_sharding(mesh)
         llm_config, llm_params, tokenizer = load_model(g.llm or BUILTIN, dtype, sharding, scan_layers=bool(g.llm))
-        options = {"predict_change": g.predict_change, "gaussian_states": g.gaussian_states, "hidden": g.hidden}
+        options = {n: getattr(g, n) for n in ("predict_change", "gaussian_states", "hidden", "two_models")}
         options |= {} if world.num_actions else {"gaussian_actions": g.gaussian_actions}
         spec = numeric_spec(rollouts, world.num_actions, **options)
         model = GroundedModel(llm_config, spec)
@@ -104,12 +104,16 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         options |= {"measure_every": config.metrics.every}
         train = TrainConfig(g.steps, g.learning_rate, g.warmup, lora=lora, **options)
         if lora:
-            params["llm"] = init_lora(jax.random.key(config.seed), llm_params, lora)
+            params = change_llms(params, lambda llm: init_lora(jax.random.key(config.seed), llm, lora))
+        elif g.two_models:  # what is used up once (`donate`) cannot be both
+            params["states"] = jax.tree.map(jax.numpy.copy, params["states"])
         frozen = llm_params if lora else None
 
         def whole(params):
-            merged = merge(parallel.gather(frozen), params["llm"], lora, "float32") if lora else params["llm"]
-            return {**params, "llm": merged}
+            if not lora:
+                return params
+            base = parallel.gather(frozen)
+            return change_llms(params, lambda adapters: merge(base, adapters, lora, "float32"))
 
         metrics = training_metrics(run, config, model, tokenizer, rollouts) if config.metrics.every else None
 
@@ -130,6 +134,8 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         "seed": config.seed,
         "weights": _folder_mark(config.ground.llm or BUILTIN),
     }
+    if not config.ground.two_models:
+        del settings["two_models"]  # runs from before there was a choice stay done
     if world.augment is not None:
         settings["augment"] = world.augment.__name__
     run.stage("ground", settings, ["collect"], work, together=True)
@@ -156,7 +162,7 @@ def training_metrics(
     model = GroundedModel(dataclasses.replace(model.config, scan_layers=False), model.spec)
 
     def measure(step: int, params: dict) -> list[dict]:
-        grounded = (model, {**params, "llm": unstack_layers(params["llm"])} if stacked else params, tokenizer)
+        grounded = (model, change_llms(params, unstack_layers) if stacked else params, tokenizer)
         plans = plans_of(run, config, goals, grounded)
         rollouts = imagine_from(run, config, goals, goal, states, plans, f"metrics at {step}", grounded)
         said = [

@@ -27,21 +27,32 @@ def test_sets_of_tasks_share_the_rollouts_and_carry_on(tmp_path, capsys):
         imagine=config.ImagineConfig(unseen_easy=16, plan=False, explained=2, explanation_draws=0),
     )
     run = tmp_path / "ablation"
-    rows = ablation.run(run, settings, SETS, ["unseen_easy"], "a command")
+    rows = ablation.run(run, settings, SETS, ["unseen_easy"], "a command", ["two_models"])
     assert (run / "all-explanation" / "collect" / "rollouts.h5").samefile(run / "collect" / "rollouts.h5")
-    trained = [(run / name / "ground" / "model" / "numbers.safetensors").read_bytes() for name in SETS]
-    assert trained[0] != trained[1]
+    names = [*SETS, "two_models"]
+    trained = [(run / name / "ground" / "model" / "numbers.safetensors").read_bytes() for name in names]
+    assert len(set(trained)) == 3
+    assert (run / "two_models" / "ground" / "model" / "states").is_dir()
     text = (run / "ablation.md").read_text()
     assert "a command" in text and "| unseen easy | all-explanation |" in text and "| 39 |" in text
+    assert "| unseen easy | two_models |" in text
     with (run / "ablation.csv").open(newline="") as file:
         assert [(r["tasks"], r["metric"], int(r["total"])) for r in csv.DictReader(file)] == [
             (r["tasks"], r["metric"], r["total"]) for r in rows
         ]
     assert {r["metric"] for r in rows} >= {"match_rate", "off_bench_transitions", "explanation_unseen"}
     capsys.readouterr()
-    assert ablation.run(run, settings, SETS, ["unseen_easy"]) == rows
+    assert ablation.run(run, settings, SETS, ["unseen_easy"], interfaces=["two_models"]) == rows
     said = capsys.readouterr().out
-    assert said.count("ground: done before") == 2 and "starting it anew" not in said and "carrying on" not in said
+    assert said.count("ground: done before") == 3 and "starting it anew" not in said and "carrying on" not in said
+
+
+@pytest.mark.parametrize("name, own, message", [("mlp", {}, "unknown"), ("linear", {"hidden": 0}, "'linear' is what")])
+def test_an_interface_that_changes_nothing_is_refused_before_any_work(name, own, message, tmp_path):
+    settings = dataclasses.replace(config.PRESETS["smoke"], ground=config.GroundConfig(**own))
+    with pytest.raises(ValueError, match=message):
+        ablation.run(tmp_path / "ablation", settings, SETS, interfaces=[name])
+    assert not (tmp_path / "ablation").exists()
 
 
 def test_the_table_has_differences_to_the_first_set():
@@ -66,6 +77,7 @@ def test_the_table_has_differences_to_the_first_set():
         ("--grounding_tasks_sets=all,all-explanations", "give different sets"),
         ("--grounding_tasks_sets=generation-plan", "give different sets"),
         ("--algo=bc", "no policy is trained"),
+        ("--numeric_interfaces=state,mlp", "choose different ones"),
     ],
 )
 def test_wrong_flags_fail_at_once(flag, mend, tmp_path):
@@ -77,7 +89,8 @@ def test_wrong_flags_fail_at_once(flag, mend, tmp_path):
 def test_names_of_sets_are_read():
     """In a process of its own, like every program: two of them may have a flag of the same name."""
     code = (
-        "from experiments.ablation import tasks_of, shared;"
+        "from experiments.ablation import INTERFACES, tasks_of, shared; from kalm_jax import ablation;"
+        "assert INTERFACES == tuple(ablation.INTERFACES);"
         "assert tasks_of('all') == shared.TASKS and tasks_of('plan+generation') == ('generation', 'plan');"
         "assert set(shared.TASKS) - set(tasks_of('all-plan-text')) == {'plan', 'text'};"
         "assert tasks_of('al') == tasks_of('') == tasks_of('generation+') == ()"

@@ -18,7 +18,7 @@ from kalm_jax.grounding.tasks import TaskShares
 from kalm_jax.llm.folder import BUILTIN, load_model, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
-from kalm_jax.run_folder import RunFolder
+from kalm_jax.run_folder import RunFolder, read_json
 
 WORDS = load_tokenizer(BUILTIN)
 
@@ -64,6 +64,8 @@ def test_a_model_of_the_users_own_is_grounded_by_the_settings(tmp_path, lora_ran
     assert model.config == shape
     spec = model.spec
     assert (spec.predict_change, spec.gaussian_states, spec.hidden) == (False, True, 0)
+    # Runs from before there could be two models stay done.
+    assert "two_models" not in read_json(run.path / "ground" / "begun.json")["settings"]
     # The text part opens as a model of its own; LoRA leaves words alone, full fine-tuning does not.
     _, text, _ = load_model(run.path / "ground" / "model" / "text")
     jax.tree.map(np.testing.assert_array_equal, text, trained["llm"])

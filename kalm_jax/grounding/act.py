@@ -39,13 +39,14 @@ class Reading:
 def read(params, rows: Rows, *, model: GroundedModel, steps: int) -> Reading:
     """Reads right-aligned rows that end in a state, with room in the cache for `steps` more steps."""
     length = rows.kind.shape[1]
-    hidden, cache, valid = prefill(model, params, rows, length + 2 * steps)
+    hidden, cache, valid = prefill(model.speaker, params, rows, length + 2 * steps)
     return Reading(hidden, cache, valid, jnp.int32(length))
 
 
 @functools.partial(jax.jit, static_argnames="model")
 def draw(params, keys, reading: Reading, step, temperature, *, model: GroundedModel):
     """Actions (B,) int32 or (B, A); `keys` (B,), one per episode, `temperature` 0 is greedy."""
+    model = model.speaker
     apply = functools.partial(model.apply, {"params": params})
     return draw_action(model, apply, reading.hidden, keys, step, temperature)
 
@@ -53,7 +54,8 @@ def draw(params, keys, reading: Reading, step, temperature, *, model: GroundedMo
 @functools.partial(jax.jit, static_argnames="model", donate_argnames="reading")
 def read_on(params, action, state, reading: Reading, *, model: GroundedModel) -> Reading:
     """Reads actions (B,) or (B, A) and the raw states (B, D) that they led to."""
-    apply, batch = functools.partial(model.apply, {"params": params}), state.shape[0]
+    model, batch = model.speaker, state.shape[0]
+    apply = functools.partial(model.apply, {"params": params})
     discrete = bool(model.spec.num_actions)
     value = jnp.zeros((batch, model.spec.width)) if discrete else action
     x = apply(action if discrete else jnp.zeros(batch, jnp.int32), value, method="embed_action")

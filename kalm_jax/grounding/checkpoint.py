@@ -1,10 +1,14 @@
-"""A grounded model as a folder: its text part as the Hugging Face folder `text/`, its number parts beside that."""
+"""A grounded model as a folder: its text part as the Hugging Face folder `text/`, its number parts beside that.
+
+Of two models the one for states is the folder `states/`, like `text/` but without a word head of its own.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import pathlib
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -12,21 +16,33 @@ import numpy as np
 from flax import traverse_util
 
 from kalm_jax import parallel
-from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
+from kalm_jax.grounding.model import GroundedModel, NumericSpec, change_llms, init_params
 from kalm_jax.llm.folder import load_model, save_model
 from kalm_jax.llm.tokenizer import Tokenizer
+from kalm_jax.llm.transformer import LlamaConfig
 
-_TEXT, _NUMBERS, _SPEC = "text", "numbers.safetensors", "numbers.json"
+_TEXT, _STATES, _NUMBERS, _SPEC = "text", "states", "numbers.safetensors", "numbers.json"
 
 
 def save_grounded(folder: str | pathlib.Path, model: GroundedModel, params: dict, tokenizer: Tokenizer) -> None:
-    """Writes `text/` (a folder that `load_model` and `transformers` open), numbers.safetensors and numbers.json."""
+    """Writes `text/` (a folder that `load_model` and `transformers` open), numbers.safetensors and numbers.json.
+
+    Of two models, `states/` too; of one, a `states/` that is there of another model is removed.
+    """
     from safetensors.numpy import save_file
 
     folder = pathlib.Path(folder)
     save_model(folder / _TEXT, model.config, params["llm"], tokenizer)
     save_file({k: np.ascontiguousarray(v) for k, v in _flat_numbers(params).items()}, folder / _NUMBERS)
-    (folder / _SPEC).write_text(json.dumps(dataclasses.asdict(model.spec), indent=2) + "\n")
+    spec = dataclasses.asdict(model.spec)
+    if model.spec.two_models:
+        config = dataclasses.replace(model.config, tie_embeddings=True)
+        save_model(folder / _STATES, config, params["states"]["llm"], tokenizer)
+    else:
+        del spec["two_models"]  # a file of one model is as it was before there were two
+        if (folder / _STATES).exists():
+            shutil.rmtree(folder / _STATES)
+    (folder / _SPEC).write_text(json.dumps(spec, indent=2) + "\n")
 
 
 def load_grounded(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[GroundedModel, dict, Tokenizer]:
@@ -47,6 +63,7 @@ def load_grounded(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[Ground
     spec = NumericSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
     config, llm, tokenizer = load_model(folder / _TEXT, dtype, parallel.resting_sharding())
     model = GroundedModel(config, spec)
+    states = _load_states(folder / _STATES, config, dtype) if spec.two_models else None
     try:
         numbers = {k: jnp.asarray(v) for k, v in load_file(folder / _NUMBERS).items()}
     except SafetensorError as error:
@@ -56,9 +73,20 @@ def load_grounded(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[Ground
     wrong = sorted(k for k in want.keys() | numbers.keys() if want.get(k) != getattr(numbers.get(k), "shape", None))
     if wrong:
         raise ValueError(f"{folder / _NUMBERS}: missing, of another shape, or not of {_SPEC}: {wrong[:5]}")
-    return model, {"llm": llm, **traverse_util.unflatten_dict(numbers, sep="/")}, tokenizer
+    params = {"llm": llm, **traverse_util.unflatten_dict(numbers, sep="/")}
+    if spec.two_models:
+        params["states"]["llm"] = states
+    return model, params, tokenizer
+
+
+def _load_states(folder: pathlib.Path, config: LlamaConfig, dtype) -> dict:
+    """The weights of the states' language model beside that of `config`."""
+    got, llm, _ = load_model(folder, dtype, parallel.resting_sharding())
+    if got != dataclasses.replace(config, tie_embeddings=True):
+        raise ValueError(f"{folder} is of another shape than {_TEXT}/ beside it; copy or ground the whole model again")
+    return llm
 
 
 def _flat_numbers(params: dict) -> dict:
     """The parameters beside the language model's, by path."""
-    return traverse_util.flatten_dict({k: v for k, v in params.items() if k != "llm"}, sep="/")
+    return traverse_util.flatten_dict(change_llms(params, lambda llm: {}), sep="/")

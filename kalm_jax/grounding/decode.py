@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kalm_jax import parallel
-from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.grounding.model import GroundedModel, Vectors
 from kalm_jax.grounding.rows import Rows, RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.llm.tokenizer import Tokenizer, left_pad
@@ -31,21 +31,26 @@ def prefill(model, params, rows: Rows, size: int):
     """Hidden state (B, width) of the last position of right-aligned rows, and a cache for `size` positions."""
     valid = rows.segment > 0
     x = model.apply({"params": params}, rows, method="embed")
-    cache = jax.tree.map(parallel.constrain, empty_cache(model.config, x.shape[0], size, x.dtype))
+    cache = jax.tree.map(lambda y: empty_cache(model.config, y.shape[0], size, y.dtype), x)  # of two models a pair
+    cache = jax.tree.map(parallel.constrain, cache)
     hidden, cache = model.apply(
         {"params": params}, x, rows.position, prefix_mask(valid, size), cache, 0, method="backbone"
     )
-    return hidden[:, -1], cache, jnp.pad(valid, ((0, 0), (0, size - valid.shape[1])))
+    return _at(hidden, -1), cache, jnp.pad(valid, ((0, 0), (0, size - valid.shape[1])))
 
 
-def next_position(model, params, x, slot, valid, cache):
+def _at(hidden: Vectors, position: int) -> Vectors:
+    """Hidden states (B, T, width) at one position."""
+    return jax.tree.map(lambda h: h[:, position], hidden)
+
+
+def next_position(model, params, x: Vectors, slot, valid, cache):
     """One more position x (B, width) at cache slot `slot`; returns hidden (B, width), validity and cache."""
     position = jnp.sum(valid, axis=1, keepdims=True)
     valid = valid.at[:, slot].set(True)
-    hidden, cache = model.apply(
-        {"params": params}, x[:, None], position, valid[:, None], cache, slot, method="backbone"
-    )
-    return hidden[:, 0], valid, cache
+    x = jax.tree.map(lambda y: y[:, None], x)
+    hidden, cache = model.apply({"params": params}, x, position, valid[:, None], cache, slot, method="backbone")
+    return _at(hidden, 0), valid, cache
 
 
 def draw_action(model, apply, hidden, keys, t, temperature):
@@ -157,7 +162,7 @@ def generate_text(params, prompts: Rows, keys, temperature, *, model: GroundedMo
 
     `keys` (B,) are random keys, `temperature` is that of the words; 0 is greedy.
     """
-    batch, prompt = prompts.kind.shape
+    model, (batch, prompt) = model.speaker, prompts.kind.shape
     hidden, cache, valid = prefill(model, params, prompts, prompt + limit)
 
     def going(carry):
@@ -186,7 +191,7 @@ def _goal_hidden(params, tokens, valid, *, model: GroundedModel):
     def encode(m):
         return m.backbone(m.llm.embed(tokens), position, prefix_mask(valid, valid.shape[1]))[0]
 
-    hidden = model.apply({"params": params}, method=encode)
+    hidden = model.speaker.apply({"params": params}, method=encode)
     weight = valid[..., None].astype(hidden.dtype)
     mean = jnp.sum(hidden * weight, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1.0)
     return hidden[:, -1] + 2.0 * mean  # a mean varies about half as much

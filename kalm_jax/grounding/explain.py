@@ -210,6 +210,7 @@ def _asked(model: GroundedModel, tokenizer: Tokenizer, rollouts: Rollouts, promp
 
 @functools.partial(jax.jit, static_argnames=("model",))
 def _action_likelihood(params, rows: Rows, *, model: GroundedModel):
+    model = model.speaker
     hidden = model.apply({"params": params}, rows, method="hidden")[:, :-1]
     is_action = rows.kind[:, 1:] == ACTION
     out = model.apply({"params": params}, hidden, method="action_head")
@@ -223,6 +224,7 @@ def _action_likelihood(params, rows: Rows, *, model: GroundedModel):
 
 @functools.partial(jax.jit, static_argnames=("model",))
 def _text_likelihood(params, rows: Rows, *, model: GroundedModel):
+    model = model.speaker
     hidden = model.apply({"params": params}, rows, method="hidden")[:, :-1]
     logits = model.apply({"params": params}, hidden, method="text_logits")
     error = optax.softmax_cross_entropy_with_integer_labels(logits, rows.token[:, 1:])

@@ -45,7 +45,7 @@ def loss(
     that the losses of the parts add up to the loss of the whole. `variables` are {"params": ...}, with adapters "lora"
     too. Returns (loss, metrics).
     """
-    hidden = model.apply(variables, rows, method="hidden")[:, :-1]
+    hidden = jax.tree.map(lambda h: h[:, :-1], model.apply(variables, rows, method="hidden"))
     next_kind = rows.kind[:, 1:]
     token, value, base = rows.token[:, 1:], rows.value[:, 1:], rows.base[:, :-1]
     d = model.spec.state_dim

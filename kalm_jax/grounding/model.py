@@ -3,11 +3,17 @@
 States enter and leave through small MLPs (paper) or linear maps (authors' code), discrete actions through an embedding
 and a softmax head, continuous ones through linear maps. Normalisation statistics are part of the model's description,
 so they travel with it.
+
+With `NumericSpec.two_models` there are two such models (KALM's first outlook: one alone must learn both how the world
+moves and how to act in it): one for words and actions, and under `states` one for states, each with maps of its own.
+Words stay with actions because explaining and planning are part of knowing what to do, while the next state follows
+from state and action. Both read every position, and no weight is shared, so neither loss reaches the other's model.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import chex
 import flax.linen as nn
@@ -19,6 +25,10 @@ from kalm_jax.data import Rollouts
 from kalm_jax.grounding import heads
 from kalm_jax.grounding.rows import ACTION, STATE, TEXT, Rows
 from kalm_jax.llm.transformer import Cache, Llama, LlamaConfig, packed_mask
+
+Vectors = jax.Array | tuple[jax.Array, jax.Array]
+"""What goes into and comes out of the language model, (..., width); with two models a pair, the second of states. A
+cache is a pair then too."""
 
 STILL = 1e-3
 """Scale of the changes of a number that never changes in the data: the state head's small errors must not move it."""
@@ -40,6 +50,7 @@ class NumericSpec:
       action_low, action_high: `action_dim` values each, smallest and largest action of the data; decoding stays within.
       gaussian_states: the state head says a distribution (see `heads`) instead of a point.
       gaussian_actions: so does the head of continuous actions.
+      two_models: states have a language model of their own; see the module's first lines.
     """
 
     state_dim: int
@@ -56,6 +67,7 @@ class NumericSpec:
     action_high: tuple[float, ...] = ()
     gaussian_states: bool = False
     gaussian_actions: bool = False
+    two_models: bool = False
 
     def __post_init__(self):
         if bool(self.num_actions) == bool(self.action_dim):
@@ -84,7 +96,7 @@ def numeric_spec(rollouts: Rollouts, num_actions: int = 0, **options) -> Numeric
       rollouts: with discrete or continuous actions.
       num_actions: of discrete actions; not read for continuous ones.
       **options: fields of `NumericSpec` that are choices: `predict_change`, `hidden`, `gaussian_states`,
-        `gaussian_actions`.
+        `gaussian_actions`, `two_models`.
     """
     obs, step = np.asarray(rollouts.observations), rollouts.valid()
     seen = np.arange(obs.shape[1])[None] <= np.asarray(rollouts.length)[:, None]
@@ -135,7 +147,10 @@ def _map(hidden: int, out: int) -> nn.Module:
 
 
 class GroundedModel(nn.Module):
-    """See the module's first lines. All methods are pure; parameters are {"llm": ..., "state_in": ..., ...}."""
+    """See the module's first lines. All methods are pure; parameters are {"llm": ..., "state_in": ..., ...}.
+
+    With two models they are {"llm": ..., "action_out": ..., "states": {"llm": ..., "state_out": ..., ...}, ...}.
+    """
 
     config: LlamaConfig
     spec: NumericSpec
@@ -151,47 +166,75 @@ class GroundedModel(nn.Module):
         else:
             self.action_in = nn.Dense(c.width)
             self.action_out = nn.Dense(heads.width(s.action_dim, s.gaussian_actions))
+        if s.two_models:  # it says no words, so it has no head for them
+            own = dataclasses.replace(s, two_models=False)
+            self.states = GroundedModel(dataclasses.replace(c, tie_embeddings=True), own)
 
-    def embed_state(self, state: jax.Array) -> jax.Array:
+    @property
+    def speaker(self) -> GroundedModel:
+        """The model of words and actions by itself, with the same parameters: half the work where no state is asked."""
+        if not self.spec.two_models:
+            return self
+        return GroundedModel(self.config, dataclasses.replace(self.spec, two_models=False))
+
+    def _each(self, of: Callable[[GroundedModel], jax.Array]) -> Vectors:
+        """`of` this model, or of both."""
+        return (of(self), of(self.states)) if self.spec.two_models else of(self)
+
+    def embed_state(self, state: jax.Array) -> Vectors:
         """(..., D) raw states -> (..., width)."""
+        return self._each(lambda m: m._embed_state(state))
+
+    def embed_action(self, token: jax.Array, value: jax.Array) -> Vectors:
+        """Action ids (...) or raw continuous actions (..., A) -> (..., width)."""
+        return self._each(lambda m: m._embed_action(token, value))
+
+    def embed(self, rows: Rows) -> Vectors:
+        """(R, T, width): each position embedded by its kind."""
+        return self._each(lambda m: m._embed(rows))
+
+    def _embed_state(self, state: jax.Array) -> jax.Array:
         chex.assert_axis_dimension(state, -1, self.spec.state_dim)
         return self.state_in((state - jnp.asarray(self.spec.mean)) / jnp.asarray(self.spec.std))
 
-    def embed_action(self, token: jax.Array, value: jax.Array) -> jax.Array:
-        """Action ids (...) or raw continuous actions (..., A) -> (..., width)."""
+    def _embed_action(self, token: jax.Array, value: jax.Array) -> jax.Array:
         s = self.spec
         if s.num_actions:
             return self.action_in(token)
         return self.action_in((value[..., : s.action_dim] - jnp.asarray(s.action_mean)) / jnp.asarray(s.action_std))
 
-    def embed(self, rows: Rows) -> jax.Array:
-        """(R, T, width): each position embedded by its kind."""
+    def _embed(self, rows: Rows) -> jax.Array:
         kind = rows.kind[..., None]
         text = self.llm.embed(jnp.where(rows.kind == TEXT, rows.token, 0))
-        state = self.embed_state(rows.value[..., : self.spec.state_dim])
-        action = self.embed_action(jnp.where(rows.kind == ACTION, rows.token, 0), rows.value)
+        state = self._embed_state(rows.value[..., : self.spec.state_dim])
+        action = self._embed_action(jnp.where(rows.kind == ACTION, rows.token, 0), rows.value)
         x = jnp.where(kind == TEXT, text, jnp.where(kind == STATE, state, jnp.where(kind == ACTION, action, 0.0)))
         return x.astype(text.dtype)
 
-    def backbone(self, x, positions, mask, cache: Cache | None = None, index=None):
+    def backbone(self, x: Vectors, positions, mask, cache: Cache | tuple[Cache, Cache] | None = None, index=None):
         """The transformer's hidden states and cache; see `Llama.backbone`."""
-        return self.llm.backbone(x, positions, mask, cache, index)
+        if not self.spec.two_models:
+            return self.llm.backbone(x, positions, mask, cache, index)
+        own, others = cache or (None, None)
+        hidden, own = self.llm.backbone(x[0], positions, mask, own, index)
+        seen, others = self.states.backbone(x[1], positions, mask, others, index)
+        return (hidden, seen), (own, others)
 
-    def hidden(self, rows: Rows) -> jax.Array:
+    def hidden(self, rows: Rows) -> Vectors:
         """(R, T, width) hidden states of packed rows."""
         return self.backbone(self.embed(rows), rows.position, packed_mask(rows.segment))[0]
 
-    def text_logits(self, hidden: jax.Array) -> jax.Array:
+    def text_logits(self, hidden: Vectors) -> jax.Array:
         """(..., V)."""
-        return self.llm.logits(hidden)
+        return self.llm.logits(hidden[0] if self.spec.two_models else hidden)
 
-    def action_head(self, hidden: jax.Array) -> jax.Array:
+    def action_head(self, hidden: Vectors) -> jax.Array:
         """(..., num_actions + 1) logits, the last of "the goal is reached", or of continuous actions see `heads`."""
-        return self.action_out(hidden)
+        return self.action_out(hidden[0] if self.spec.two_models else hidden)
 
-    def state_head(self, hidden: jax.Array) -> jax.Array:
+    def state_head(self, hidden: Vectors) -> jax.Array:
         """(..., D) of the change, or of the state (`spec.predict_change`); with `spec.gaussian_states` see `heads`."""
-        return self.state_out(hidden)
+        return self.states.state_head(hidden[1]) if self.spec.two_models else self.state_out(hidden)
 
     def action_error(self, out: jax.Array, action: jax.Array) -> jax.Array:
         """(...) how far `action_head`'s output is from raw continuous actions (..., A)."""
@@ -199,14 +242,14 @@ class GroundedModel(nn.Module):
         target = (action - jnp.asarray(s.action_mean)) / jnp.asarray(s.action_std)
         return heads.error(out, target, s.gaussian_actions)
 
-    def continuous_action(self, hidden: jax.Array, noise: jax.Array | None = None) -> jax.Array:
+    def continuous_action(self, hidden: Vectors, noise: jax.Array | None = None) -> jax.Array:
         """(..., A) the action in raw units, within the data's bounds; for `noise` (..., A) see `heads.value`."""
         s = self.spec
         out = heads.value(self.action_head(hidden), s.gaussian_actions, noise)
         raw = out * jnp.asarray(s.action_std) + jnp.asarray(s.action_mean)
         return jnp.clip(raw, jnp.asarray(s.action_low), jnp.asarray(s.action_high))
 
-    def next_state(self, hidden: jax.Array, base: jax.Array, noise: jax.Array | None = None) -> jax.Array:
+    def next_state(self, hidden: Vectors, base: jax.Array, noise: jax.Array | None = None) -> jax.Array:
         """(..., D) the predicted next state in raw units; `base` (..., D) is the latest state.
 
         With `spec.gaussian_states` it is the mean, or with `noise` (..., D) a draw; see `heads.value`.
@@ -231,7 +274,10 @@ class GroundedModel(nn.Module):
 
 
 def init_params(model: GroundedModel, key: jax.Array, llm_params: dict | None = None) -> dict:
-    """Fresh parameters; with `llm_params` only the number parts are, beside that language model (not copied)."""
+    """Fresh parameters; with `llm_params` only the number parts are, beside that language model (not copied).
+
+    Two models both begin as `llm_params`: as the same arrays.
+    """
     from kalm_jax.grounding.rows import empty_rows
 
     rows = empty_rows(1, 4, model.spec.width)
@@ -241,6 +287,15 @@ def init_params(model: GroundedModel, key: jax.Array, llm_params: dict | None = 
 
     # Of a large model, a second one of random weights would not fit beside: what is not returned is not computed.
     def numbers(key):
-        return {name: x for name, x in model.init(key, rows)["params"].items() if name != "llm"}
+        return change_llms(model.init(key, rows)["params"], lambda llm: {})
 
-    return {**jax.jit(numbers)(key), "llm": llm_params}
+    return change_llms(jax.jit(numbers)(key), lambda nothing: llm_params)
+
+
+def change_llms(params: dict, change: Callable[[dict], dict]) -> dict:
+    """Parameters of a `GroundedModel` with another `llm`, and with two models both; a word head is the first's only."""
+    out = {**params, "llm": change(params["llm"])}
+    if "states" in params:
+        llm = {name: x for name, x in change(params["states"]["llm"]).items() if name != "head"}
+        out["states"] = {**params["states"], "llm": llm}
+    return out

@@ -22,7 +22,7 @@ import optax.contrib
 
 from kalm_jax import parallel
 from kalm_jax.grounding.loss import LossWeights, loss, totals
-from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.grounding.model import GroundedModel, change_llms
 from kalm_jax.grounding.rows import Rows
 from kalm_jax.llm import lora
 from kalm_jax.llm.lora import LoraConfig
@@ -38,13 +38,13 @@ class TrainConfig:
       warmup: share of the steps.
       muon: factor on the learning rate of the matrices that Muon updates; 0 updates everything by AdamW instead.
       weight_decay: of those matrices.
-      clip: largest global gradient norm.
+      clip: largest global gradient norm; of two models each by itself.
       beta2: second moment decay of Adam.
       weights: of the loss terms.
       accumulate: parts in which a batch passes, one after the other, for less memory; the update is the same.
       compute: type of the language model's forward and backward pass, "float32" or "bfloat16"; parameters, gradients,
         optimiser, number parts and loss are float32 in any case.
-      lora: `params["llm"]` holds adapters of a frozen model instead of its weights.
+      lora: `params["llm"]` holds adapters of a frozen model instead of its weights; with two models both do, of one.
       log_every, checkpoint_every, measure_every: in steps; 0 measures nothing.
     """
 
@@ -87,7 +87,7 @@ def optimiser(config: TrainConfig) -> optax.GradientTransformation:
     if config.muon == 0:
         decayed = functools.partial(jax.tree_util.tree_map_with_path, lambda path, x: x.ndim - _stacked(path) > 1)
         adam = optax.adamw(schedule, b2=config.beta2, weight_decay=config.weight_decay, mask=decayed)
-        return optax.chain(optax.clip_by_global_norm(config.clip), adam)
+        return optax.chain(_clip(config.clip), adam)
     muon = optax.contrib.muon(
         lambda step: config.muon * schedule(step),
         weight_decay=config.weight_decay,
@@ -96,7 +96,20 @@ def optimiser(config: TrainConfig) -> optax.GradientTransformation:
         adam_learning_rate=schedule,
         muon_weight_dimension_numbers=_stack_dimensions,
     )
-    return optax.chain(optax.clip_by_global_norm(config.clip), _on_stacks(muon))
+    return optax.chain(_clip(config.clip), _on_stacks(muon))
+
+
+def _clip(norm: float) -> optax.GradientTransformation:
+    """`optax.clip_by_global_norm`; two models' gradients each by themselves, so that each learns as it would alone."""
+    one = optax.clip_by_global_norm(norm)
+
+    def update(grads, state, params=None):
+        if "states" not in grads:
+            return one.update(grads, state)
+        first, _ = one.update({name: x for name, x in grads.items() if name != "states"}, state)
+        return {**first, "states": one.update(grads["states"], state)[0]}, state
+
+    return optax.GradientTransformation(one.init, update)
 
 
 def _on_stacks(inner: optax.GradientTransformation) -> optax.GradientTransformation:
@@ -178,9 +191,16 @@ def _stacked(path) -> int:
 
 def forward_variables(params: dict, frozen: dict, config: TrainConfig) -> dict:
     """What the model computes with: its parameters, the language model's in the compute type, and LoRA's adapters."""
-    llm = params["llm"] if config.lora is None else frozen
-    variables = {"params": {**params, "llm": jax.tree.map(lambda x: x.astype(config.compute), llm)}}
-    return variables if config.lora is None else {**variables, "lora": {"llm": lora.scaled(params["llm"], config.lora)}}
+
+    def computed(llm):
+        return jax.tree.map(lambda x: x.astype(config.compute), llm)
+
+    if config.lora is None:
+        return {"params": change_llms(params, computed)}
+    base, adapters = computed(frozen), {"llm": lora.scaled(params["llm"], config.lora)}
+    if "states" in params:
+        adapters["states"] = {"llm": lora.scaled(params["states"]["llm"], config.lora)}
+    return {"params": change_llms(params, lambda llm: base), "lora": adapters}
 
 
 def gradient(params: dict, frozen: dict, rows: Rows, model: GroundedModel, config: TrainConfig) -> tuple[dict, dict]:
