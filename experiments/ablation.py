@@ -1,4 +1,4 @@
-r"""Which grounding tasks matter, and which numeric interface: the paper's ablation (KALM, tables 1 and 5) and ours.
+r"""Which grounding tasks matter, and what else: the paper's ablation (KALM, tables 1 and 5) and ours.
 
     python -m experiments.ablation --preset=smoke --grounding_tasks_sets=all,all-explanation,all-dynamics
 
@@ -7,10 +7,11 @@ rollouts of the novel levels and explains held-out ones. ablation.md and ablatio
 unrealistic transitions and explanation accuracy with intervals. No policy is trained. Killed, the same command carries
 on. With the default preset a set takes about as long as grounding does, ten minutes on two cores.
 
-    python -m experiments.ablation --grounding_tasks_sets=all --numeric_interfaces=state,gaussian,linear,two_models
+    python -m experiments.ablation --grounding_tasks_sets=all --variants=direct,single_draws
 
-compares ways in which numbers enter and leave the model instead, each by the first set of tasks (two models take twice
-as long).
+compares ways to imagine instead, which share a grounded model: goals in their own words, as in the paper, and by plans
+without a choice among draws. --variants=state,gaussian,linear,two_models are other ways in which numbers enter and
+leave the model, each grounded anew by the first set of tasks (two models take twice as long).
 """
 
 import sys
@@ -28,12 +29,13 @@ flags.DEFINE_list(
     "Sets of grounding tasks, comma-separated: all, all but some (all-explanation-plan), or some (generation+plan). "
     "The others are compared with the first.",
 )
-INTERFACES = ("state", "gaussian", "linear", "two_models")
+VARIANTS = ("state", "gaussian", "linear", "two_models", "direct", "single_draws")
 flags.DEFINE_list(
-    "numeric_interfaces",
+    "variants",
     [],
-    "Other numeric interfaces to compare with the first set, comma-separated: state (instead of the change of state), "
-    "gaussian (a distribution over next states instead of a point), linear (maps instead of MLPs), two_models.",
+    "Variants to compare with the first set, comma-separated: state (instead of the change of state), gaussian (a "
+    "distribution over next states instead of a point), linear (maps instead of MLPs), two_models; direct (goals are "
+    "imagined in their own words), single_draws (no choice among draws).",
 )
 UNUSED = (
     *("algo", "arms", "checkpoints", "dt_backbone", "seeds", "episodes", "updates", "draw", "relabel", "whitening"),
@@ -56,9 +58,9 @@ shared.check(
     "give different sets such as all,all-explanation,generation+plan, of the tasks " + ", ".join(shared.TASKS),
 )
 shared.check(
-    "numeric_interfaces",
-    lambda v: len(set(v)) == len(v) and set(v) <= set(INTERFACES),
-    f"choose different ones from {', '.join(INTERFACES)}, comma-separated",
+    "variants",
+    lambda v: len(set(v)) == len(v) and set(v) <= set(VARIANTS),
+    f"choose different ones from {', '.join(VARIANTS)}, comma-separated",
 )
 
 
@@ -80,7 +82,7 @@ def main(argv):
     sets = {name: tasks_of(name) for name in FLAGS.grounding_tasks_sets}
     command = " ".join(["python -m experiments.ablation", *sys.argv[1:]])
     try:
-        ablation.run(output, config, sets, command=command, interfaces=FLAGS.numeric_interfaces)
+        ablation.run(output, config, sets, command=command, variants=FLAGS.variants)
     except (ValueError, FileNotFoundError, FloatingPointError) as error:
         sys.exit(f"error: {error}")
     print(f"tables: {output}/ablation.md")

@@ -2,7 +2,7 @@
 
 Every set of tasks has a run of its own in the folder, with the same seeds, settings and steps, and all share the
 collected rollouts. Shares of tasks that are left out go to the others, in proportion. Beside them, by all tasks of the
-first set, stand other ways in which numbers enter and leave the model (`INTERFACES`).
+first set, stand other ways in which numbers enter and leave the model, and in which it imagines (`VARIANTS`).
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ PAPER = {
 }
 """Match rates in percent (KALM, table 1, Llama-2-7B on CLEVR-Robot), by name of the set."""
 
-
-INTERFACES = {
-    "state": {"predict_change": False},
-    "gaussian": {"gaussian_states": True},
-    "linear": {"hidden": 0},
-    "two_models": {"two_models": True},
+VARIANTS = {
+    "state": ("ground", {"predict_change": False}),
+    "gaussian": ("ground", {"gaussian_states": True}),
+    "linear": ("ground", {"hidden": 0}),
+    "two_models": ("ground", {"two_models": True}),
+    "direct": ("imagine", {"plan": False}),
+    "single_draws": ("imagine", {"draws": 1}),
 }
-"""Name of another numeric interface -> what it changes of `GroundConfig`, whose docstring says what that is."""
+"""Name of a variant -> which part of `PipelineConfig` it changes, and how; the docstring of that part says what it is.
+Those that change imagination alone share the grounded model of the first set."""
 
 
 def run(
@@ -46,11 +48,11 @@ def run(
     sets: Mapping[str, Sequence[str]],
     levels: Sequence[str] = NOVEL_LEVELS,
     command: str = "",
-    interfaces: Sequence[str] = (),
+    variants: Sequence[str] = (),
 ) -> list[dict]:
     """Grounds, imagines and explains once for every set of tasks; writes and prints the tables, returns their rows.
 
-    Then likewise for every other numeric interface, named in the same column.
+    Then likewise for every variant, named in the same column.
 
     Killed, the same call carries on. Of several processes (`parallel.start`) the first writes and prints.
 
@@ -59,28 +61,30 @@ def run(
       config: of every run; its task shares are narrowed to each set.
       sets: name of a set -> its tasks; the others are compared with the first.
       levels: whose sentences are imagined.
-      interfaces: names of `INTERFACES`, each grounded by the first set.
+      variants: names of `VARIANTS`, each with the tasks of the first set.
 
     Raises:
-      ValueError: unknown tasks, tasks that the configuration draws none of, an interface that is unknown or the
+      ValueError: unknown tasks, tasks that the configuration draws none of, a variant that is unknown or the
         configuration's own, or a model that cannot be read.
     """
     check_folder(config.ground.llm or BUILTIN)
     configs = {name: _narrowed(config, tasks) for name, tasks in sets.items()}
     first = next(iter(sets))
-    configs |= {name: _with_interface(configs[first], name) for name in interfaces}
+    configs |= {name: _varied(configs[first], name) for name in variants}
     folder = pathlib.Path(folder)
     run_collect(RunFolder(folder), config)
     rows = []
     for name, narrow in configs.items():
         if parallel.is_writer():
             print(f"--- {name}: {', '.join(sets.get(name, (first,)))}")
-        rows += [{"tasks": name, **row} for row in _measure(folder / name, narrow, levels)]
+        grounded = name in variants and narrow.ground == configs[first].ground
+        shared = {"collect": "../collect"} | ({"ground": f"../{first}/ground"} if grounded else {})
+        rows += [{"tasks": name, **row} for row in _measure(folder / name, narrow, levels, shared)]
     if not parallel.is_writer():
         return []
     write_csv(folder / "ablation.csv", ("tasks", "level", *COLUMNS), rows)
     text = "\n".join(table(rows, get_world(config.world).terms.unrealistic, config.world == "clevr"))
-    title = "Which grounding tasks matter" + ", and which numeric interface" * bool(interfaces)
+    title = "Which grounding tasks matter" + ", and what else" * bool(variants)
     (folder / "ablation.md").write_text(f"# {title}\n\n    {command}\n\n{text}\n")
     print(text)
     return rows
@@ -92,20 +96,27 @@ def _narrowed(config: PipelineConfig, tasks: Sequence[str]) -> PipelineConfig:
     return dataclasses.replace(config, ground=dataclasses.replace(config.ground, shares=shares))
 
 
-def _with_interface(config: PipelineConfig, name: str) -> PipelineConfig:
-    if name not in INTERFACES:
-        raise ValueError(f"unknown numeric interface {name!r}; there are {', '.join(INTERFACES)}")
-    ground = dataclasses.replace(config.ground, **INTERFACES[name])
-    if ground == config.ground:
-        raise ValueError(f"the numeric interface {name!r} is what every model here has; leave one of the two out")
-    return dataclasses.replace(config, ground=ground)
+def _varied(config: PipelineConfig, name: str) -> PipelineConfig:
+    if name not in VARIANTS:
+        raise ValueError(f"unknown variant {name!r}; there are {', '.join(VARIANTS)}")
+    part, changes = VARIANTS[name]
+    varied = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **changes)})
+    if varied == config:
+        raise ValueError(f"the variant {name!r} is what everything here is; leave one of the two out")
+    return varied
 
 
-def _measure(folder: pathlib.Path, config: PipelineConfig, levels: Sequence[str]) -> list[dict]:
-    """Rows of `metric_rows` by level for one model; those of explanations belong to no level."""
+def _measure(
+    folder: pathlib.Path, config: PipelineConfig, levels: Sequence[str], shared: Mapping[str, str]
+) -> list[dict]:
+    """Rows of `metric_rows` by level for one model; those of explanations belong to no level.
+
+    `shared` are stages that another run has done, and where they are from `folder`.
+    """
     folder.mkdir(exist_ok=True)
-    if parallel.is_writer() and not (folder / "collect").is_symlink():
-        (folder / "collect").symlink_to(pathlib.Path("..", "collect"), target_is_directory=True)
+    for stage, place in shared.items():
+        if parallel.is_writer() and not (folder / stage).is_symlink():
+            (folder / stage).symlink_to(place, target_is_directory=True)
     mine, kinds = RunFolder(folder), get_world(config.world).terms.unrealistic
     run_collect(mine, config)
     run_ground(mine, config)

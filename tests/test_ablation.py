@@ -14,6 +14,7 @@ from kalm_jax.evaluation.metrics import metric_rows
 from kalm_jax.grounding.tasks import TASKS
 from kalm_jax.worlds import get_world
 
+VARIANTS = ["two_models", "direct", "single_draws"]
 SETS = {"all": TASKS, "all-explanation": tuple(t for t in TASKS if t != "explanation")}
 
 
@@ -24,12 +25,16 @@ def test_sets_of_tasks_share_the_rollouts_and_carry_on(tmp_path, capsys):
         collect=config.CollectConfig(rollouts=24),
         ground=config.GroundConfig(llm=str(tmp_path / "own"), steps=2, rows=4, hidden=8, reading=0),
         metrics=config.MetricsConfig(every=0),
-        imagine=config.ImagineConfig(unseen_easy=16, plan=False, explained=2, explanation_draws=0),
+        imagine=config.ImagineConfig(unseen_easy=16, draws=2, explained=2, explanation_draws=0),
     )
     run = tmp_path / "ablation"
-    rows = ablation.run(run, settings, SETS, ["unseen_easy"], "a command", ["two_models"])
+    rows = ablation.run(run, settings, SETS, ["unseen_easy"], "a command", VARIANTS)
     assert (run / "all-explanation" / "collect" / "rollouts.h5").samefile(run / "collect" / "rollouts.h5")
     names = [*SETS, "two_models"]
+    for name in ("direct", "single_draws"):
+        assert (run / name / "ground" / "done.json").samefile(run / "all" / "ground" / "done.json")
+        imagined = [(run / one / "imagine" / "unseen_easy" / "rollouts.h5").read_bytes() for one in ("all", name)]
+        assert imagined[0] != imagined[1]
     trained = [(run / name / "ground" / "model" / "numbers.safetensors").read_bytes() for name in names]
     assert len(set(trained)) == 3
     assert (run / "two_models" / "ground" / "model" / "states").is_dir()
@@ -42,16 +47,16 @@ def test_sets_of_tasks_share_the_rollouts_and_carry_on(tmp_path, capsys):
         ]
     assert {r["metric"] for r in rows} >= {"match_rate", "off_bench_transitions", "explanation_unseen"}
     capsys.readouterr()
-    assert ablation.run(run, settings, SETS, ["unseen_easy"], interfaces=["two_models"]) == rows
+    assert ablation.run(run, settings, SETS, ["unseen_easy"], variants=VARIANTS) == rows
     said = capsys.readouterr().out
-    assert said.count("ground: done before") == 3 and "starting it anew" not in said and "carrying on" not in said
+    assert said.count("ground: done before") == 5 and "starting it anew" not in said and "carrying on" not in said
 
 
 @pytest.mark.parametrize("name, own, message", [("mlp", {}, "unknown"), ("linear", {"hidden": 0}, "'linear' is what")])
-def test_an_interface_that_changes_nothing_is_refused_before_any_work(name, own, message, tmp_path):
+def test_a_variant_that_changes_nothing_is_refused_before_any_work(name, own, message, tmp_path):
     settings = dataclasses.replace(config.PRESETS["smoke"], ground=config.GroundConfig(**own))
     with pytest.raises(ValueError, match=message):
-        ablation.run(tmp_path / "ablation", settings, SETS, interfaces=[name])
+        ablation.run(tmp_path / "ablation", settings, SETS, variants=[name])
     assert not (tmp_path / "ablation").exists()
 
 
@@ -77,7 +82,7 @@ def test_the_table_has_differences_to_the_first_set():
         ("--grounding_tasks_sets=all,all-explanations", "give different sets"),
         ("--grounding_tasks_sets=generation-plan", "give different sets"),
         ("--algo=bc", "no policy is trained"),
-        ("--numeric_interfaces=state,mlp", "choose different ones"),
+        ("--variants=state,mlp", "choose different ones"),
     ],
 )
 def test_wrong_flags_fail_at_once(flag, mend, tmp_path):
@@ -89,8 +94,8 @@ def test_wrong_flags_fail_at_once(flag, mend, tmp_path):
 def test_names_of_sets_are_read():
     """In a process of its own, like every program: two of them may have a flag of the same name."""
     code = (
-        "from experiments.ablation import INTERFACES, tasks_of, shared; from kalm_jax import ablation;"
-        "assert INTERFACES == tuple(ablation.INTERFACES);"
+        "from experiments.ablation import VARIANTS, tasks_of, shared; from kalm_jax import ablation;"
+        "assert VARIANTS == tuple(ablation.VARIANTS);"
         "assert tasks_of('all') == shared.TASKS and tasks_of('plan+generation') == ('generation', 'plan');"
         "assert set(shared.TASKS) - set(tasks_of('all-plan-text')) == {'plan', 'text'};"
         "assert tasks_of('al') == tasks_of('') == tasks_of('generation+') == ()"
