@@ -15,6 +15,7 @@ from kalm_jax.config import PipelineConfig
 from kalm_jax.evaluation import difference_interval
 from kalm_jax.evaluation.metrics import COLUMNS, STEP_TESTS, metric_rows
 from kalm_jax.evaluation.success import write_csv
+from kalm_jax.llm import attention
 from kalm_jax.llm.folder import BUILTIN, check_folder
 from kalm_jax.report.summary import LEVEL_NAMES, Share
 from kalm_jax.report.tables import MISSING, percent, points
@@ -51,6 +52,7 @@ def run(
       ValueError: unknown tasks, tasks that the configuration draws none of, or a model that cannot be read.
     """
     check_folder(config.ground.llm or BUILTIN)
+    attention.check(config.ground.attention, config.ground.compute)
     configs = {name: _narrowed(config, tasks) for name, tasks in sets.items()}
     folder = pathlib.Path(folder)
     run_collect(RunFolder(folder), config)

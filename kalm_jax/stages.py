@@ -95,7 +95,7 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         options = {"predict_change": g.predict_change, "gaussian_states": g.gaussian_states, "hidden": g.hidden}
         options |= {} if world.num_actions else {"gaussian_actions": g.gaussian_actions}
         spec = numeric_spec(rollouts, world.num_actions, **options)
-        model = GroundedModel(llm_config, spec)
+        model = GroundedModel(dataclasses.replace(llm_config, attention=g.attention), spec)
         params = init_params(model, jax.random.key(config.seed), llm_params)
         size = (g.rows, g.row_length, config.seed, g.window, g.reading)
         batches = Batches(rollouts, goals, tokenizer, g.shares, world.words, spec, *size, world.augment)
@@ -130,6 +130,7 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         "seed": config.seed,
         "weights": _folder_mark(config.ground.llm or BUILTIN),
     }
+    del settings["attention"]  # As with another mesh: another order of the same sums.
     if world.augment is not None:
         settings["augment"] = world.augment.__name__
     run.stage("ground", settings, ["collect"], work, together=True)
@@ -153,7 +154,7 @@ def training_metrics(
     shown = last_steps(shown.take(slice(-m.explained, None)), config.ground.window)
     prompts = {"seen": world.words.explanation_prompts[0], "unseen": world.words.unseen_prompt}
     stacked = model.config.scan_layers
-    model = GroundedModel(dataclasses.replace(model.config, scan_layers=False), model.spec)
+    model = GroundedModel(dataclasses.replace(model.config, scan_layers=False, attention="auto"), model.spec)
 
     def measure(step: int, params: dict) -> list[dict]:
         grounded = (model, {**params, "llm": unstack_layers(params["llm"])} if stacked else params, tokenizer)

@@ -14,7 +14,7 @@ from kalm_jax import parallel
 from kalm_jax.data import Rollouts, make_goal_table
 from kalm_jax.evaluation.episodes import Episodes
 from kalm_jax.evaluation.language_policy import PlanPolicy, WordsPolicy
-from kalm_jax.grounding import decode, train
+from kalm_jax.grounding import decode, loss, train
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.rows import RowSequence, align_right
 from kalm_jax.grounding.tasks import Batches, TaskShares, Words
@@ -170,6 +170,12 @@ def main(output, devices, mesh, parts, hosts=""):
         found |= {f"{name}{k}": v for k, v in flat(params).items()}
         found[f"{name}-loss"] = np.array([row["loss"] for row in curve])
     found["share"], found["compiled"] = np.array(seen), np.array(step._cache_size())
+    if "words" in parts:
+        loss.LOGITS = 5 * load_tokenizer(BUILTIN).vocab_size  # five positions, or ten of half of the words
+        jax.clear_caches()
+        params, curve = ground(None)
+        found |= {f"words{k}": v for k, v in flat(params).items()}
+        found["words-loss"] = np.array([row["loss"] for row in curve])
     if "decode" in parts:
         found |= decoded()
     if "act" in parts:

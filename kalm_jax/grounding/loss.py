@@ -9,9 +9,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from kalm_jax import parallel
 from kalm_jax.grounding import heads
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import ACTION, STATE, TEXT, Rows
+
+LOGITS = 1 << 26
+"""Word logits that a device holds at a time, numbers in float32 (256 MiB); see `word_errors`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +39,45 @@ def totals(rows: Rows) -> dict[str, jax.Array]:
     return {name: jnp.maximum(jnp.sum(weight), 1e-6) for name, weight in term_weights(rows).items()}
 
 
+def word_errors(model: GroundedModel, variables: dict, hidden: jax.Array, token: jax.Array) -> jax.Array:
+    """(R, T) cross-entropy of the words `token` (R, T) said from `hidden` (R, T, width).
+
+    The logits of all positions can be the largest activation of a model with many words. Where a device would have more
+    than `LOGITS` of them they are computed for a part of each row's positions after the other, and again in the
+    backward pass; the errors are the same. The gradients of a trained head's weights add up in float32 (with LoRA,
+    "lora" in `variables`, it is frozen).
+    """
+    rows, positions = token.shape
+    size = positions_at_a_time(rows, positions, model.config.vocab_size)
+    llm = variables["params"]["llm"]
+    head = {name: llm[name] for name in (["embedding"] if model.config.tie_embeddings else ["head"])}
+
+    def errors(head, hidden, token):
+        logits = model.apply({"params": {"llm": head}}, hidden, method="text_logits")
+        return optax.softmax_cross_entropy_with_integer_labels(logits, token)
+
+    if size == positions:
+        return errors(head, hidden, token)
+    kept = head if "lora" in variables else jax.tree.map(lambda x: x.astype(jnp.float32), head)
+
+    @jax.checkpoint
+    def part(hidden, token):
+        return errors(jax.tree.map(lambda x, like: x.astype(like.dtype), kept, head), hidden, token)
+
+    def cut(x):  # [parts, R, size, ...]
+        x = jnp.pad(x, ((0, 0), (0, -positions % size), *((0, 0),) * (x.ndim - 2)))
+        return parallel.constrain(x.reshape(rows, -1, size, *x.shape[2:]).swapaxes(0, 1), None, parallel.BATCH)
+
+    out = jax.lax.map(lambda x: part(*x), (cut(hidden), cut(token)))
+    return out.swapaxes(0, 1).reshape(rows, -1)[:, :positions]
+
+
+def positions_at_a_time(rows: int, positions: int, words: int) -> int:
+    """Positions of each row whose logits a device computes at once: all, or as few as `LOGITS` says, evenly."""
+    fit = max(1, LOGITS * parallel.parts(rows, words) // (rows * words))
+    return -(-positions // -(-positions // fit))
+
+
 def loss(
     model: GroundedModel, variables: dict, rows: Rows, weights: LossWeights, divisors: dict | None = None
 ) -> tuple[jax.Array, dict]:
@@ -50,8 +93,7 @@ def loss(
     token, value, base = rows.token[:, 1:], rows.value[:, 1:], rows.base[:, :-1]
     d = model.spec.state_dim
 
-    logits = model.apply(variables, hidden, method="text_logits")
-    text = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(next_kind == TEXT, token, 0))
+    text = word_errors(model, variables, hidden, jnp.where(next_kind == TEXT, token, 0))
 
     out = model.apply(variables, hidden, method="action_head")
     if model.spec.num_actions:

@@ -18,7 +18,7 @@ import numpy as np
 from kalm_jax.data import Rollouts
 from kalm_jax.grounding import heads
 from kalm_jax.grounding.rows import ACTION, STATE, TEXT, Rows
-from kalm_jax.llm.transformer import Cache, Llama, LlamaConfig, packed_mask
+from kalm_jax.llm.transformer import Cache, Llama, LlamaConfig
 
 STILL = 1e-3
 """Scale of the changes of a number that never changes in the data: the state head's small errors must not move it."""
@@ -179,7 +179,7 @@ class GroundedModel(nn.Module):
 
     def hidden(self, rows: Rows) -> jax.Array:
         """(R, T, width) hidden states of packed rows."""
-        return self.backbone(self.embed(rows), rows.position, packed_mask(rows.segment))[0]
+        return self.backbone(self.embed(rows), rows.position, rows.segment)[0]
 
     def text_logits(self, hidden: jax.Array) -> jax.Array:
         """(..., V)."""
