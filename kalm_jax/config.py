@@ -30,10 +30,11 @@ class GroundConfig:
     other tasks came in.
 
     `accumulate` parts of a batch pass one after the other, `compute` is the type of the language model's passes,
-    `lora_rank` 0 trains all of its weights; see `TrainConfig`. `attention` is `LlamaConfig.attention`, and no part of a
-    run's fingerprint. `predict_change`, `gaussian_states`, `gaussian_actions` (not read where actions are discrete) and
-    `hidden` say how numbers enter and leave; see `NumericSpec`. `window` is the most steps of a rollout that a sequence
-    shows, 0 for all, and in the first `reading` steps the model learns only what states show; see `Batches`.
+    `lora_rank` 0 trains all of its weights; see `TrainConfig`. `attention` and `recompute` are `LlamaConfig`'s, and
+    no part of a run's fingerprint. `predict_change`, `gaussian_states`, `gaussian_actions` (not read where actions are
+    discrete) and `hidden` say how numbers enter and leave; see `NumericSpec`. `window` is the most steps of a rollout
+    that a sequence shows, 0 for all, and in the first `reading` steps the model learns only what states show; see
+    `Batches`.
     """
 
     llm: str = ""
@@ -46,6 +47,7 @@ class GroundConfig:
     accumulate: int = 1
     compute: str = "float32"
     attention: str = "auto"
+    recompute: str = "all"
     lora_rank: int = 0
     predict_change: bool = True
     gaussian_states: bool = False

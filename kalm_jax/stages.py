@@ -95,7 +95,8 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         options = {"predict_change": g.predict_change, "gaussian_states": g.gaussian_states, "hidden": g.hidden}
         options |= {} if world.num_actions else {"gaussian_actions": g.gaussian_actions}
         spec = numeric_spec(rollouts, world.num_actions, **options)
-        model = GroundedModel(dataclasses.replace(llm_config, attention=g.attention), spec)
+        llm_config = dataclasses.replace(llm_config, attention=g.attention, recompute=g.recompute)
+        model = GroundedModel(llm_config, spec)
         params = init_params(model, jax.random.key(config.seed), llm_params)
         size = (g.rows, g.row_length, config.seed, g.window, g.reading)
         batches = Batches(rollouts, goals, tokenizer, g.shares, world.words, spec, *size, world.augment)
@@ -130,7 +131,8 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         "seed": config.seed,
         "weights": _folder_mark(config.ground.llm or BUILTIN),
     }
-    del settings["attention"]  # As with another mesh: another order of the same sums.
+    for name in ("attention", "recompute"):  # as with another mesh: other orders of the same sums
+        del settings[name]
     if world.augment is not None:
         settings["augment"] = world.augment.__name__
     run.stage("ground", settings, ["collect"], work, together=True)

@@ -25,6 +25,9 @@ Cache = list[dict[str, jax.Array]] | dict[str, jax.Array]
 """One {"k", "v"} per layer, each (B, K, S, H): heads first, which decodes several times faster than (B, S, K, H).
 With scanned layers a single {"k", "v"} of (layers, B, K, S, H)."""
 
+RECOMPUTE = {"all": None, "cheap": jax.checkpoint_policies.dots_with_no_batch_dims_saveable}
+"""What `LlamaConfig.recompute` may say: JAX's policies."""
+
 
 @dataclasses.dataclass(frozen=True)
 class RopeScaling:
@@ -72,7 +75,10 @@ class LlamaConfig:
       scan_layers: no property of the model but of its program: one compiled layer, applied in a loop to stacked
         parameters (`stack_layers`) and recomputed in the backward pass. It trains large models in little memory;
         decoding is several times faster without.
-      attention: nor is this: one of `attention.ATTENTION`, see `attention.choose`.
+      recompute: with `scan_layers`, what the backward pass computes again: "all" of a layer, or "cheap", all but its
+        products with weights, which are kept. Those are nearly all of the work (a step then has three passes of
+        products in the place of four) and most of the memory.
+      attention: how it is computed, one of `attention.ATTENTION`, see `attention.choose`.
     """
 
     vocab_size: int
@@ -91,9 +97,12 @@ class LlamaConfig:
     max_positions: int = 4096
     rope_scaling: RopeScaling | None = None
     scan_layers: bool = False
+    recompute: str = "all"
     attention: str = "auto"
 
     def __post_init__(self):
+        if self.recompute not in RECOMPUTE:
+            raise ValueError(f"recompute {self.recompute!r} is not one of {', '.join(RECOMPUTE)}")
         if self.attention not in ATTENTION:
             raise ValueError(f"attention {self.attention!r} is not one of {', '.join(ATTENTION)}")
         if self.heads % self.kv_heads:
@@ -218,7 +227,7 @@ class Layer(nn.Module):
 def _scanned(config: LlamaConfig) -> nn.Module:
     """All layers as one, over parameters and caches with a leading layer axis."""
     return nn.scan(
-        nn.remat(Layer, prevent_cse=False),
+        nn.remat(Layer, prevent_cse=False, policy=RECOMPUTE[config.recompute]),
         variable_axes={"params": 0, "lora": 0},
         split_rngs={"params": True},
         in_axes=(nn.broadcast, nn.broadcast, nn.broadcast, 0, nn.broadcast),

@@ -41,6 +41,7 @@ class Case:
       rows: of a batch, in `accumulate` parts.
       limit: bytes per device that BUILD.md promises.
       rank: of LoRA, whose frozen weights are bfloat16; 0 is full fine-tuning with float32 weights and Adam.
+      recompute: see `LlamaConfig`.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Case:
     limit: float
     rank: int = 0
     accumulate: int = 1
+    recompute: str = "all"
 
     def train_config(self) -> TrainConfig:
         """Settings of the step."""
@@ -64,6 +66,9 @@ CASES = (
     Case("full, 4 devices", parallel.Layout(1, 4), 32, 40 * GB),
     Case("full, 8 devices", parallel.Layout(1, 8), 32, 24 * GB),
     Case("full, 256 devices", parallel.Layout(32, 8), 512, 24 * GB),
+    Case("full, 1 device, products kept", parallel.Layout(1), 16, 141 * GB, recompute="cheap"),
+    Case("full, 8 devices, products kept", parallel.Layout(1, 8), 32, 24 * GB, recompute="cheap"),
+    Case("LoRA 16, 1 device, products kept", parallel.Layout(1), 32, 24 * GB, 16, 8, "cheap"),
 )
 
 
@@ -114,7 +119,7 @@ def compiled(case: Case, config: LlamaConfig):
     """The compiled training step of a case."""
     zeros = (0.0,) * 10
     spec = NumericSpec(10, num_actions=40, mean=zeros, std=zeros, change_std=zeros)
-    model, settings = GroundedModel(config, spec), case.train_config()
+    model, settings = GroundedModel(dataclasses.replace(config, recompute=case.recompute), spec), case.train_config()
     mesh = parallel.make_mesh(case.rows // case.accumulate, case.layout)
     params = jax.eval_shape(lambda: init_params(model, jax.random.key(0)))
     frozen = {}
