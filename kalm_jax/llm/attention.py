@@ -136,7 +136,8 @@ def cudnn(
     """Attention by `jax.nn.dot_product_attention`; see `attend`.
 
     That the mask is `causal` is said besides, so that the kernel leaves out what lies above the diagonal. Any other
-    `implementation` of JAX's computes the same, for comparison.
+    `implementation` of JAX's computes the same, for comparison. JAX hands the mask to cuDNN as a bias; some versions
+    refuse a bias' gradient for several rows (jax-ml/jax#30593; 0.7.2 then asks for none, which is what is needed here).
     """
     q, k, v = (x.transpose(0, 2, 1, 3) for x in (q, k, v))  # [B, T, heads, H]
     y = jax.nn.dot_product_attention(q, k, v, mask=mask[:, None], is_causal=causal, implementation=implementation)
