@@ -17,6 +17,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec as P
 
 from kalm_jax import parallel
 
@@ -184,7 +185,6 @@ def _on_each_device(kernel, q, k, v, segments):
     mesh = _mesh()
     if mesh is None:
         return kernel(q, k, v, segments)
-    P = jax.sharding.PartitionSpec
     heads, rows = P(parallel.BATCH, "tensor"), P(parallel.BATCH)
     specs = (heads, heads, heads, rows)
     return jax.shard_map(kernel, mesh=mesh, in_specs=specs, out_specs=heads, check_vma=False)(q, k, v, segments)
