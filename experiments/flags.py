@@ -123,6 +123,20 @@ flags.DEFINE_enum(
     ["float32", "bfloat16"],
     "Type that the language model computes in; its weights stay in float32, unless --lora_rank freezes them.",
 )
+flags.DEFINE_enum(
+    "grounding_attention",
+    "auto",
+    ["auto", "plain", "cudnn", "splash"],
+    "Kernel of attention while the language model is grounded: cuDNN's on a GPU, splash (Pallas) on a TPU, both in "
+    "bfloat16 only. auto: that of the device, for rows of 256 positions and more; plain anywhere else.",
+)
+flags.DEFINE_enum(
+    "grounding_recompute",
+    "all",
+    ["all", "cheap"],
+    "What the backward pass through a model of your own (--llm) computes again: all of a layer, or (cheap) all but its "
+    "products with weights, a quarter of a step's work for more memory (BUILD.md).",
+)
 flags.DEFINE_integer("lora_rank", 0, "Rank of LoRA adapters; 0 trains all weights.", lower_bound=0)
 flags.DEFINE_enum("state_target", "change", ["change", "state"], "What the state head predicts (paper: state).")
 flags.DEFINE_enum(
@@ -201,6 +215,8 @@ def read_flags(presets, **fields):
             shares=config.ground.shares.only(FLAGS.grounding_tasks) if FLAGS.grounding_tasks else None,
             accumulate=FLAGS.grounding_accumulation,
             compute=FLAGS.grounding_precision,
+            attention=FLAGS.grounding_attention,
+            recompute=FLAGS.grounding_recompute,
             lora_rank=FLAGS.lora_rank,
             predict_change=FLAGS.state_target == "change",
             gaussian_states=FLAGS.state_head == "gaussian",

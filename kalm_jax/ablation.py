@@ -16,6 +16,7 @@ from kalm_jax.config import PipelineConfig
 from kalm_jax.evaluation import difference_interval
 from kalm_jax.evaluation.metrics import COLUMNS, STEP_TESTS, metric_rows
 from kalm_jax.evaluation.success import write_csv
+from kalm_jax.llm import attention
 from kalm_jax.llm.folder import BUILTIN, check_folder
 from kalm_jax.report.summary import LEVEL_NAMES, Share
 from kalm_jax.report.tables import MISSING, percent, points
@@ -68,6 +69,7 @@ def run(
         configuration's own, or a model that cannot be read.
     """
     check_folder(config.ground.llm or BUILTIN)
+    attention.check(config.ground.attention, config.ground.compute)
     configs = {name: _narrowed(config, tasks) for name, tasks in sets.items()}
     first = next(iter(sets))
     configs |= {name: _varied(configs[first], name) for name in variants}

@@ -30,11 +30,11 @@ class GroundConfig:
     other tasks came in.
 
     `accumulate` parts of a batch pass one after the other, `compute` is the type of the language model's passes,
-    `lora_rank` 0 trains all of its weights; see `TrainConfig`. `predict_change`, `gaussian_states`, `gaussian_actions`
-    (not read where actions are discrete), `hidden` and `two_models` say how numbers enter and leave, and whether states
-    have a language model of their own, which takes twice the time and memory; see `NumericSpec`. `window` is
-    the most steps of a rollout that a sequence shows, 0 for all, and in the first `reading` steps the model learns only
-    what states show; see `Batches`.
+    `lora_rank` 0 trains all of its weights; see `TrainConfig`. `attention` and `recompute` are `LlamaConfig`'s, and
+    no part of a run's fingerprint. `predict_change`, `gaussian_states`, `gaussian_actions` (not read where actions are
+    discrete), `hidden` and `two_models` say how numbers enter and leave, and whether states have a language model of
+    their own, which takes twice the time and memory; see `NumericSpec`. `window` is the most steps of a rollout that a
+    sequence shows, 0 for all, and in the first `reading` steps the model learns only what states show; see `Batches`.
     """
 
     llm: str = ""
@@ -46,6 +46,8 @@ class GroundConfig:
     shares: TaskShares = TaskShares()
     accumulate: int = 1
     compute: str = "float32"
+    attention: str = "auto"
+    recompute: str = "all"
     lora_rank: int = 0
     predict_change: bool = True
     gaussian_states: bool = False

@@ -271,6 +271,15 @@ def constrain(x: jax.Array, *axes: str | tuple[str, ...] | None) -> jax.Array:
     return jax.lax.with_sharding_constraint(x, P(*fits))
 
 
+def parts(rows: int, words: int = 1) -> int:
+    """Into how many parts the mesh in use cuts an array of a batch's `rows`, and of `words` along "tensor"."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.axis_names != AXES:
+        return 1
+    devices, tensor = math.prod(mesh.shape[axis] for axis in BATCH), mesh.shape["tensor"]
+    return (devices if rows % devices == 0 else 1) * (tensor if words % tensor == 0 else 1)
+
+
 def pin(tree):
     """Says inside a jitted function that a tree of parameters, gradients or optimiser state lies by `RULES`."""
     mesh = _divided()

@@ -8,6 +8,7 @@ from kalm_jax import parallel
 from kalm_jax.arm_stages import run_llm_policy, run_oracle
 from kalm_jax.config import ARMS, LLM_POLICY, PipelineConfig
 from kalm_jax.data import LEVELS
+from kalm_jax.llm import attention
 from kalm_jax.llm.folder import BUILTIN, check_folder
 from kalm_jax.outputs import run_prompts, write_report
 from kalm_jax.policy_stages import configured_learner, imagined_parts, run_baselines, run_evaluate, run_learn
@@ -28,6 +29,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
         raise ValueError(f"unknown arms {unknown}; there are {', '.join(ARMS)}")
     # What cannot be read fails now, not after an hour.
     check_folder(config.ground.llm or BUILTIN)
+    attention.check(config.ground.attention, config.ground.compute)
     if config.prompts:
         read_prompts = get_world(config.world).read_prompts
         if read_prompts is None:

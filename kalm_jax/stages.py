@@ -95,6 +95,7 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         options = {n: getattr(g, n) for n in ("predict_change", "gaussian_states", "hidden", "two_models")}
         options |= {} if world.num_actions else {"gaussian_actions": g.gaussian_actions}
         spec = numeric_spec(rollouts, world.num_actions, **options)
+        llm_config = dataclasses.replace(llm_config, attention=g.attention, recompute=g.recompute)
         model = GroundedModel(llm_config, spec)
         params = init_params(model, jax.random.key(config.seed), llm_params)
         size = (g.rows, g.row_length, config.seed, g.window, g.reading)
@@ -134,6 +135,8 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         "seed": config.seed,
         "weights": _folder_mark(config.ground.llm or BUILTIN),
     }
+    for name in ("attention", "recompute"):  # as with another mesh: other orders of the same sums
+        del settings[name]
     if not config.ground.two_models:
         del settings["two_models"]  # runs from before there was a choice stay done
     if world.augment is not None:
@@ -159,7 +162,7 @@ def training_metrics(
     shown = last_steps(shown.take(slice(-m.explained, None)), config.ground.window)
     prompts = {"seen": world.words.explanation_prompts[0], "unseen": world.words.unseen_prompt}
     stacked = model.config.scan_layers
-    model = GroundedModel(dataclasses.replace(model.config, scan_layers=False), model.spec)
+    model = GroundedModel(dataclasses.replace(model.config, scan_layers=False, attention="auto"), model.spec)
 
     def measure(step: int, params: dict) -> list[dict]:
         grounded = (model, change_llms(params, unstack_layers) if stacked else params, tokenizer)

@@ -52,14 +52,17 @@ def problem():
     return model, parallel.gather(init_params(model, jax.random.key(0))), batches
 
 
-def settings(with_lora: bool) -> train.TrainConfig:
-    """Full fine-tuning with Muon in two parts per batch, or LoRA with Adam; a checkpoint at STOP."""
+def settings(with_lora: bool, **options) -> train.TrainConfig:
+    """Full fine-tuning with Muon in two parts per batch, or LoRA with Adam; a checkpoint at STOP. Any `options` too."""
     kind = {"lora": LORA, "muon": 0.0} if with_lora else {"accumulate": 2}
-    return train.TrainConfig(STEPS, log_every=1, checkpoint_every=STOP, **kind)
+    return train.TrainConfig(STEPS, log_every=1, checkpoint_every=STOP, **kind, **options)
 
 
-def ground(folder, with_lora=False, stop=False):
-    """Trained parameters and losses; continues what is in `folder`, or with `stop` ends after the checkpoint."""
+def ground(folder, with_lora=False, stop=False, **options):
+    """Trained parameters and losses; continues what is in `folder`, or with `stop` ends after the checkpoint.
+
+    `options` are of `TrainConfig`.
+    """
     model, params, batches = problem()
     frozen = params["llm"] if with_lora else None
     if with_lora:
@@ -70,7 +73,7 @@ def ground(folder, with_lora=False, stop=False):
             raise InterruptedError
 
     try:
-        return train.fit(model, params, batches, settings(with_lora), folder, die, frozen)
+        return train.fit(model, params, batches, settings(with_lora, **options), folder, die, frozen)
     except InterruptedError:
         return None
 
@@ -170,6 +173,11 @@ def main(output, devices, mesh, parts, hosts=""):
         found |= {f"{name}{k}": v for k, v in flat(params).items()}
         found[f"{name}-loss"] = np.array([row["loss"] for row in curve])
     found["share"], found["compiled"] = np.array(seen), np.array(step._cache_size())
+    if "words" in parts:
+        # Five positions at a time, or ten of half of the words.
+        params, curve = ground(None, logits=5 * load_tokenizer(BUILTIN).vocab_size)
+        found |= {f"words{k}": v for k, v in flat(params).items()}
+        found["words-loss"] = np.array([row["loss"] for row in curve])
     if "decode" in parts:
         found |= decoded()
     if "act" in parts:

@@ -214,3 +214,19 @@ def test_the_built_in_model_knows_opposites():
     assert logprob(plain, "red left blue") > logprob(plain, "red right blue") + 1
     dislike = "i hate that the red ball is to the left of the blue ball =>"
     assert logprob(dislike, "red right blue") > logprob(dislike, "red left blue") + 1
+
+
+def test_recomputing_less_in_the_backward_pass_changes_no_gradient():
+    products, slopes = [], []
+    for recompute in ("all", "cheap"):
+        config = LlamaConfig(50, 16, 2, 4, 2, 8, 32, scan_layers=True, recompute=recompute)
+        model, tokens = Llama(config), jnp.arange(12)[None]
+        params = jax.jit(model.init)(jax.random.key(0), tokens, tokens, jnp.ones((1, 12), int))
+        slope = jax.grad(lambda p: jnp.sum(jnp.sin(model.apply(p, tokens, tokens, jnp.ones((1, 12), int)))))  # noqa: B023
+        products.append(str(jax.make_jaxpr(slope)(params)).count("dot_general"))
+        slopes.append(jax.jit(slope)(params))
+    # Of a layer: 7 products with weights, recomputed or not; 2 of attention are recomputed in any case.
+    assert products[0] - products[1] >= 6
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6), *slopes)
+    with pytest.raises(ValueError, match="recompute 'some' is not one of all, cheap"):
+        LlamaConfig(50, recompute="some")

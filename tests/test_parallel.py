@@ -32,7 +32,7 @@ def run_job(*args):
 def eight(tmp_path_factory):
     """What the job says on eight devices, and its folder with the checkpoints."""
     folder = tmp_path_factory.mktemp("eight")
-    assert run_job(folder / "out.npz", 8, MESH, "full,lora,decode").wait() == 0
+    assert run_job(folder / "out.npz", 8, MESH, "full,lora,words,decode").wait() == 0
     return dict(np.load(folder / "out.npz")), folder
 
 
@@ -50,6 +50,10 @@ def agrees(found, name, params, curve):
 @pytest.mark.parametrize("name", ["full", "lora"])
 def test_training_on_eight_devices_is_training_on_one(eight, one_device, name):
     agrees(eight[0], name, *parallel_job.ground(None, name == "lora"))
+
+
+def test_words_in_parts_on_eight_devices_are_words_at_once_on_one(eight, one_device):
+    agrees(eight[0], "words", *parallel_job.ground(None))
 
 
 def test_the_state_of_training_lies_in_parts_from_step_to_step(eight):

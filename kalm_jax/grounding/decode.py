@@ -189,7 +189,7 @@ def _goal_hidden(params, tokens, valid, *, model: GroundedModel):
     position = jnp.maximum(jnp.cumsum(valid, axis=1) - 1, 0)
 
     def encode(m):
-        return m.backbone(m.llm.embed(tokens), position, prefix_mask(valid, valid.shape[1]))[0]
+        return m.backbone(m.llm.embed(tokens), position, valid.astype(jnp.int32))[0]
 
     hidden = model.speaker.apply({"params": params}, method=encode)
     weight = valid[..., None].astype(hidden.dtype)

@@ -24,7 +24,7 @@ import numpy as np
 from kalm_jax.data import Rollouts
 from kalm_jax.grounding import heads
 from kalm_jax.grounding.rows import ACTION, STATE, TEXT, Rows
-from kalm_jax.llm.transformer import Cache, Llama, LlamaConfig, packed_mask
+from kalm_jax.llm.transformer import Cache, Llama, LlamaConfig
 
 Vectors = jax.Array | tuple[jax.Array, jax.Array]
 """What goes into and comes out of the language model, (..., width); with two models a pair, the second of states. A
@@ -222,7 +222,7 @@ class GroundedModel(nn.Module):
 
     def hidden(self, rows: Rows) -> Vectors:
         """(R, T, width) hidden states of packed rows."""
-        return self.backbone(self.embed(rows), rows.position, packed_mask(rows.segment))[0]
+        return self.backbone(self.embed(rows), rows.position, rows.segment)[0]
 
     def text_logits(self, hidden: Vectors) -> jax.Array:
         """(..., V)."""

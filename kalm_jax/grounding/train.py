@@ -21,7 +21,7 @@ import optax
 import optax.contrib
 
 from kalm_jax import parallel
-from kalm_jax.grounding.loss import LossWeights, loss, totals
+from kalm_jax.grounding.loss import LOGITS, LossWeights, loss, totals
 from kalm_jax.grounding.model import GroundedModel, change_llms
 from kalm_jax.grounding.rows import Rows
 from kalm_jax.llm import lora
@@ -44,6 +44,7 @@ class TrainConfig:
       accumulate: parts in which a batch passes, one after the other, for less memory; the update is the same.
       compute: type of the language model's forward and backward pass, "float32" or "bfloat16"; parameters, gradients,
         optimiser, number parts and loss are float32 in any case.
+      logits: word logits that a device holds at a time; the loss is the same. See `loss.word_errors`.
       lora: `params["llm"]` holds adapters of a frozen model instead of its weights; with two models both do, of one.
       log_every, checkpoint_every, measure_every: in steps; 0 measures nothing.
     """
@@ -58,6 +59,7 @@ class TrainConfig:
     weights: LossWeights = LossWeights()
     accumulate: int = 1
     compute: str = "float32"
+    logits: int = LOGITS
     lora: LoraConfig | None = None
     log_every: int = 20
     checkpoint_every: int = 250
@@ -68,6 +70,8 @@ class TrainConfig:
             raise ValueError(f"compute={self.compute!r} is not one of float32, bfloat16")
         if self.accumulate < 1:
             raise ValueError(f"accumulate={self.accumulate} must be at least 1")
+        if self.logits < 1:
+            raise ValueError(f"logits={self.logits} must be at least 1")
 
 
 def optimiser(config: TrainConfig) -> optax.GradientTransformation:
@@ -208,7 +212,7 @@ def gradient(params: dict, frozen: dict, rows: Rows, model: GroundedModel, confi
 
     def of(part, divisors=None):
         def total(p):
-            return loss(model, forward_variables(p, frozen, config), part, config.weights, divisors)
+            return loss(model, forward_variables(p, frozen, config), part, config.weights, divisors, config.logits)
 
         return jax.grad(total, has_aux=True)(params)
 

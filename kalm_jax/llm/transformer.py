@@ -19,10 +19,14 @@ import jax
 import jax.numpy as jnp
 
 from kalm_jax import parallel
+from kalm_jax.llm.attention import ATTENTION, attend
 
 Cache = list[dict[str, jax.Array]] | dict[str, jax.Array]
 """One {"k", "v"} per layer, each (B, K, S, H): heads first, which decodes several times faster than (B, S, K, H).
 With scanned layers a single {"k", "v"} of (layers, B, K, S, H)."""
+
+RECOMPUTE = {"all": None, "cheap": jax.checkpoint_policies.dots_with_no_batch_dims_saveable}
+"""What `LlamaConfig.recompute` may say: JAX's policies."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +75,10 @@ class LlamaConfig:
       scan_layers: no property of the model but of its program: one compiled layer, applied in a loop to stacked
         parameters (`stack_layers`) and recomputed in the backward pass. It trains large models in little memory;
         decoding is several times faster without.
+      recompute: with `scan_layers`, what the backward pass computes again: "all" of a layer, or "cheap", all but its
+        products with weights, which are kept. Those are nearly all of the work (a step then has three passes of
+        products in the place of four) and most of the memory.
+      attention: how it is computed, one of `attention.ATTENTION`, see `attention.choose`.
     """
 
     vocab_size: int
@@ -89,8 +97,14 @@ class LlamaConfig:
     max_positions: int = 4096
     rope_scaling: RopeScaling | None = None
     scan_layers: bool = False
+    recompute: str = "all"
+    attention: str = "auto"
 
     def __post_init__(self):
+        if self.recompute not in RECOMPUTE:
+            raise ValueError(f"recompute {self.recompute!r} is not one of {', '.join(RECOMPUTE)}")
+        if self.attention not in ATTENTION:
+            raise ValueError(f"attention {self.attention!r} is not one of {', '.join(ATTENTION)}")
         if self.heads % self.kv_heads:
             raise ValueError(f"heads={self.heads} is not a multiple of kv_heads={self.kv_heads}")
         if self.head_dim % 2:
@@ -150,7 +164,10 @@ def adapted(module: nn.Module, name: str, x: jax.Array, y: jax.Array) -> jax.Arr
 
 
 class Attention(nn.Module):
-    """Causal self-attention with grouped key/value heads and an optional cache."""
+    """Causal self-attention with grouped key/value heads and an optional cache.
+
+    `mask` is a pair: (B, T, S) bool, and the (B, T) segments that describe it, or None; see `attention.attend`.
+    """
 
     config: LlamaConfig
 
@@ -171,13 +188,7 @@ class Attention(nn.Module):
             k = jax.lax.dynamic_update_slice(cache["k"], k.astype(cache["k"].dtype), (0, 0, index, 0))
             v = jax.lax.dynamic_update_slice(cache["v"], v.astype(cache["v"].dtype), (0, 0, index, 0))
             cache = {"k": k, "v": v}
-        b, n, t, h = q.shape
-        # The queries of one key/value head are laid one after the other: grouped attention is plain attention.
-        q = q.reshape(b, c.kv_heads, n // c.kv_heads * t, h) / math.sqrt(h)
-        scores = jnp.einsum("bkth,bksh->bkts", q, k).astype(jnp.float32)  # [B, K, N/K * T, S]
-        scores = jnp.where(jnp.tile(mask, (1, n // c.kv_heads, 1))[:, None], scores, -1e30)
-        weights = jax.nn.softmax(scores, axis=-1).astype(x.dtype)
-        y = jnp.einsum("bkts,bksh->bkth", weights, v).reshape(b, n, t, h).transpose(0, 2, 1, 3)
+        y = attend(c.attention, q, k, v, *mask, c.sliding_window).transpose(0, 2, 1, 3)  # [B, T, N, H]
         out = nn.DenseGeneral(c.width, axis=(-2, -1), use_bias=False, dtype=x.dtype, name="o")(y)
         return adapted(self, "o", y, out), cache
 
@@ -216,7 +227,7 @@ class Layer(nn.Module):
 def _scanned(config: LlamaConfig) -> nn.Module:
     """All layers as one, over parameters and caches with a leading layer axis."""
     return nn.scan(
-        nn.remat(Layer, prevent_cse=False),
+        nn.remat(Layer, prevent_cse=False, policy=RECOMPUTE[config.recompute]),
         variable_axes={"params": 0, "lora": 0},
         split_rngs={"params": True},
         in_axes=(nn.broadcast, nn.broadcast, nn.broadcast, 0, nn.broadcast),
@@ -251,16 +262,22 @@ class Llama(nn.Module):
         Args:
           x: (B, T, D) vectors.
           positions: (B, T) int, rotary positions.
-          mask: (B, T, S) bool, True where query t may look at key s; S = T without a cache. A sliding window, where
-            the model has one, is laid over it: neighbours in a row or cache are neighbours in position.
+          mask: (B, T, S) bool, True where query t may look at key s; S = T without a cache. Or (B, T) int, segments
+            of which `packed_mask` makes that (left-padded rows without a cache are one segment each): more kernels
+            can use them, see `attention.choose`. A sliding window, where the model has one, is laid over the mask:
+            neighbours in a row or cache are neighbours in position.
           cache: keys and values of earlier positions, or None.
           index: scalar int, where in the cache these T positions are written (left-padded rows share it).
         """
-        chex.assert_rank([x, positions, mask], [3, 2, 3])
+        chex.assert_rank([x, positions, mask], [3, 2, {2, 3}])
         c, x = self.config, x.astype(self.embedding.embedding.dtype)
         cos, sin = rotary_tables(positions, c)
+        segments = mask if mask.ndim == 2 else None
+        if segments is not None:
+            mask = packed_mask(segments)
         if c.sliding_window:
             mask &= _window(mask.shape[1:], 0 if index is None else index, c.sliding_window)
+        mask = (mask, segments)
         if c.scan_layers:
             x, cache = self.layers(x, cos, sin, mask, cache, index)
             return self.norm(x), cache

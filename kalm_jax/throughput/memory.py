@@ -1,4 +1,5 @@
 """Bytes per device of a training step of a 7B model, without such a device: the step is compiled for simulated ones.
+Beside them a small model with many words, whose logits would be most of it; and what recomputing less costs.
 
 Nothing is allocated: parameters, optimiser and batch are shapes that lie by the mesh's rules (`parallel.RULES`). What
 XLA says of the compiled program is exact for what lies there from step to step. What a step needs besides (gradients,
@@ -19,6 +20,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from kalm_jax import parallel
+from kalm_jax.grounding.loss import LOGITS
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
 from kalm_jax.grounding.rows import empty_rows
 from kalm_jax.grounding.train import TrainConfig, optimiser, train_step
@@ -28,6 +30,8 @@ from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.throughput.measure import OURS
 
 LLAMA_2_7B = LlamaConfig(32000, 4096, 32, 32, 32, 128, 11008, tie_embeddings=False, scan_layers=True)
+QWEN_0_5B = LlamaConfig(151936, 896, 24, 14, 2, 64, 4864, qkv_bias=True, scan_layers=True)
+"""Qwen2.5-0.5B: many words, small layers."""
 ROW_LENGTH = 128
 
 
@@ -41,6 +45,10 @@ class Case:
       rows: of a batch, in `accumulate` parts.
       limit: bytes per device that BUILD.md promises.
       rank: of LoRA, whose frozen weights are bfloat16; 0 is full fine-tuning with float32 weights and Adam.
+      accumulate: see `TrainConfig`.
+      recompute: see `LlamaConfig`.
+      logits: see `TrainConfig`.
+      config: of the model.
     """
 
     name: str
@@ -49,12 +57,17 @@ class Case:
     limit: float
     rank: int = 0
     accumulate: int = 1
+    recompute: str = "all"
+    logits: int = LOGITS
+    config: LlamaConfig = LLAMA_2_7B
 
     def train_config(self) -> TrainConfig:
         """Settings of the step."""
         adapters = LoraConfig(self.rank) if self.rank else None
         compute = "float32" if self.rank else "bfloat16"
-        return TrainConfig(1000, muon=0.0, accumulate=self.accumulate, compute=compute, lora=adapters)
+        return TrainConfig(
+            1000, muon=0.0, accumulate=self.accumulate, compute=compute, lora=adapters, logits=self.logits
+        )
 
 
 GB = 1e9
@@ -64,6 +77,11 @@ CASES = (
     Case("full, 4 devices", parallel.Layout(1, 4), 32, 40 * GB),
     Case("full, 8 devices", parallel.Layout(1, 8), 32, 24 * GB),
     Case("full, 256 devices", parallel.Layout(32, 8), 512, 24 * GB),
+    Case("full, 1 device, products kept", parallel.Layout(1), 16, 141 * GB, recompute="cheap"),
+    Case("full, 8 devices, products kept", parallel.Layout(1, 8), 32, 24 * GB, recompute="cheap"),
+    Case("LoRA 16, 1 device, products kept", parallel.Layout(1), 32, 24 * GB, 16, 8, "cheap"),
+    Case("0.5B of 151,936 words, full, 1 device", parallel.Layout(1), 32, 14 * GB, config=QWEN_0_5B),
+    Case("the same, all words at once", parallel.Layout(1), 32, 24 * GB, logits=1 << 60, config=QWEN_0_5B),
 )
 
 
@@ -88,18 +106,17 @@ def line(row: dict) -> str:
     return f"{row['group']}: {parts} = {row['median'] / GB:.1f} GB per device of {row['limit'] / GB:.0f}"
 
 
-def measure_case(case: Case, config: LlamaConfig = LLAMA_2_7B) -> dict:
+def measure_case(case: Case) -> dict:
     """The row of one case, compiled for the first devices of this process."""
-
     begun = time.perf_counter()
-    memory = compiled(case, config).memory_analysis()
+    memory = compiled(case).memory_analysis()
     state = memory.argument_size_in_bytes
     if case.rank:
-        state -= 2 * parameters(config) // case.layout.fsdp // case.layout.tensor
+        state -= 2 * parameters(case.config) // case.layout.fsdp // case.layout.tensor
     # Outputs that are not written over an input (donated parameters and optimiser are) come on top.
     temporary = memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     return {
-        "group": f"7B, {case.name}, {case.rows} rows of {ROW_LENGTH}",
+        "group": f"{'7B, ' if case.config is LLAMA_2_7B else ''}{case.name}, {case.rows} rows of {ROW_LENGTH}",
         "name": OURS,
         "unit": "bytes per device",
         "state": state,
@@ -110,11 +127,14 @@ def measure_case(case: Case, config: LlamaConfig = LLAMA_2_7B) -> dict:
     }
 
 
-def compiled(case: Case, config: LlamaConfig):
+def compiled(case: Case):
     """The compiled training step of a case."""
     zeros = (0.0,) * 10
     spec = NumericSpec(10, num_actions=40, mean=zeros, std=zeros, change_std=zeros)
-    model, settings = GroundedModel(config, spec), case.train_config()
+    model, settings = (
+        GroundedModel(dataclasses.replace(case.config, recompute=case.recompute), spec),
+        case.train_config(),
+    )
     mesh = parallel.make_mesh(case.rows // case.accumulate, case.layout)
     params = jax.eval_shape(lambda: init_params(model, jax.random.key(0)))
     frozen = {}
