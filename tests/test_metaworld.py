@@ -247,6 +247,19 @@ def test_the_authors_samples_have_our_slots_labels_and_rewards(simulators):
         np.testing.assert_allclose(found[1:], data["rewards"][i, 1:length, 0], atol=0.03)
 
 
+@pytest.mark.parametrize("name", ["pick-place", "push", "coffee-push"])
+def test_touching_is_what_the_package_says(name, simulators):
+    simulator, expert = simulators[name], make_expert(name)
+    env, rng = simulator._env, np.random.default_rng(2)
+    seen, said = simulator.reset(rng), []
+    for _ in range(70):
+        seen = simulator.step(np.clip(expert(seen) + 0.2 * rng.normal(size=4), -1.0, 1.0)).observation
+        geoms = range(env.model.ngeom)
+        said.append([env.touching_object(geom) for geom in geoms])
+        assert said[-1] == [type(env).touching_object(env, geom) for geom in geoms]
+    assert any(any(row) for row in said)
+
+
 def test_one_more_entity_stands_still_and_changes_nothing_else(recordings):
     states = recordings["push-wall"][0].observations[:20]
     more = 0

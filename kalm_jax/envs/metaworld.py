@@ -13,6 +13,7 @@ MuJoCo is imported when a simulator is constructed, not with this module.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from typing import NamedTuple
@@ -26,6 +27,7 @@ _HELD = ("body_pos", "site_pos")
 """Arrays of the model that a reset of the package writes to."""
 _TOUCHING = ("door-lock", "door-unlock", "locked-door-open")
 """Tasks in which the hand, on its way to its start, touches the safe where this episode has it."""
+_PADS = ("leftpad_geom", "rightpad_geom")
 _FOREIGN = ("model", "data", "mujoco_renderer", "_np_random", "np_random")
 """Attributes of the package's environment that are no part of an episode."""
 _MOVING = ("_prev_obs", "_last_stable_obs", "_target_pos", "second_stage", "curr_path_length")
@@ -66,6 +68,7 @@ class TaskSimulator:
         self._built = tuple(getattr(env.model, field).copy() for field in _HELD)
         self._settle()
         env._reset_hand = self._put_hand
+        env.touching_object = functools.partial(touching, env.data, [env.data.geom(pad).id for pad in _PADS])
 
     def _settle(self) -> None:
         """Moves the hand to its start in the package's way and keeps where that leads."""
@@ -115,7 +118,7 @@ class TaskSimulator:
         action = np.asarray(action, np.float64)
         if action.shape != (ACTION_DIM,) or not np.isfinite(action).all():
             raise ValueError(f"action {action.tolist()}: want {ACTION_DIM} finite numbers in [-1, 1]")
-        _, reward, _, _, info = self._env.step(np.clip(action, -1.0, 1.0))
+        _, reward, _, _, info = self._env.step(np.minimum(np.maximum(action, -1.0), 1.0))
         return StepResult(self._compose(self._env._prev_obs), float(reward), bool(info["success"]))
 
     def observation(self) -> np.ndarray:
@@ -166,6 +169,17 @@ class TaskSimulator:
         if self._camera is not None:
             self._camera.close()
             self._camera = None
+
+
+def touching(data, pads, geom: int) -> bool:
+    """Whether both of two geoms, the fingers' pads, press on a third one: the package's test without its loops.
+
+    Args:
+      data: of MuJoCo. pads, geom: numbers of geoms.
+    """
+    pairs, rows = data.contact.geom, data.contact.efc_address
+    touched = (pairs == geom).any(1)
+    return all(0 < data.efc_force[rows[touched & (pairs == pad).any(1)]].sum() for pad in pads)
 
 
 def _environment_class(name: str):

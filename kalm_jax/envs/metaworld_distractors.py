@@ -57,14 +57,14 @@ class Distractor:
         self.mode, self._rng = mode, rng
         if mode != "none":
             self.entity = ENTITIES[rng.choice(np.flatnonzero(absent_entities(first_observation)))]
-            self._pose = draw_pose(rng, self.entity)
+            self._pose, self._slot = draw_pose(rng, self.entity), entity_slot(self.entity)
 
     def show(self, observation: np.ndarray) -> np.ndarray:
         """The observation (91,) with the distractor in its slot; with mode "step" in a new pose at each call."""
         if self.mode == "none":
             return observation
         observation = observation.copy()
-        observation[entity_slot(self.entity)] = self._pose
+        observation[self._slot] = self._pose
         if self.mode == "step":
             self._pose = draw_pose(self._rng, self.entity)
         return observation

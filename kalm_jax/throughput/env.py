@@ -1,4 +1,8 @@
-"""Pushes per second in CLEVR-Robot: ours against the limit, which is MuJoCo's own batch stepper on the same states."""
+"""Steps per second of the worlds: ours against the limit, which is the bare simulator doing the same.
+
+For CLEVR-Robot that is MuJoCo's own batch stepper on the same states, for Meta-world the package's environments, one
+after the other in one process, as our collection and evaluation step them in each of theirs.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,14 @@ from kalm_jax.envs import clevr
 from kalm_jax.throughput.measure import OURS, Contestant
 
 BATCHES = (1, 64, 512)
+METAWORLD_TASK, EPISODES = "push", 16
 
 
 def groups() -> Iterator[list[Contestant]]:
-    """For every size of batch: the simulator, MuJoCo alone, and the Gymnasium vector environment."""
+    """For every size of batch of CLEVR-Robot: the simulator, MuJoCo alone, and the Gymnasium vector environment.
+
+    For Meta-world: evaluation's steps of random actions, and collection's rollouts of the scripted expert.
+    """
     for n in BATCHES:
         group = f"CLEVR-Robot, {n} tables"
         yield [
@@ -21,6 +29,16 @@ def groups() -> Iterator[list[Contestant]]:
             Contestant(group, "mujoco.rollout", _mujoco(n), "pushes", n),
             Contestant(group, "kalm_jax vector env", _environment(n), "pushes", n),
         ]
+    group = f"Meta-world, {METAWORLD_TASK}: {EPISODES} episodes"
+    yield [
+        Contestant(group, OURS, _episodes, "steps", EPISODES),
+        Contestant(group, "metaworld alone", _package_steps, "steps", EPISODES),
+    ]
+    group = f"Meta-world, {METAWORLD_TASK}: the expert's rollouts"
+    yield [
+        Contestant(group, OURS, _recording, "rollouts"),
+        Contestant(group, "metaworld alone", _package_rollouts, "rollouts"),
+    ]
 
 
 def _problem(n: int):
@@ -87,3 +105,70 @@ def _environment(n: int):
         return run
 
     return prepare
+
+
+def _episodes():
+    """What evaluation does in a process, with episodes of one task that take turns in one scene."""
+    from kalm_jax.envs.metaworld_batch import MetaworldSimulator
+    from kalm_jax.envs.metaworld_tasks import NAMES
+
+    simulator = MetaworldSimulator(processes=1)
+    play = simulator.begin(np.full(EPISODES, NAMES.index(METAWORLD_TASK)), np.arange(EPISODES))
+    actions, active = np.random.default_rng(0).uniform(-1, 1, (100, EPISODES, 4)), np.ones(EPISODES, bool)
+
+    def run(steps):
+        for t in range(steps // EPISODES):
+            play.step(active, actions[t % 100])
+
+    return run
+
+
+def _package():
+    from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+
+    env = ALL_V3_ENVIRONMENTS[f"{METAWORLD_TASK}-v3"]()
+    env._set_task_called, env._freeze_rand_vec, env.seeded_rand_vec = True, False, True
+    env.max_path_length = np.iinfo(np.int64).max
+    env.reset(seed=0)
+    return env
+
+
+def _package_steps():
+    """One environment of the package and the same actions; nothing is done with what comes out."""
+    env, actions = _package(), np.random.default_rng(0).uniform(-1, 1, (100, EPISODES, 4))
+
+    def run(steps):
+        for t in range(steps):
+            env.step(actions[t // EPISODES % 100, t % EPISODES])
+
+    return run
+
+
+def _recording():
+    from kalm_jax.envs.metaworld import TaskSimulator
+    from kalm_jax.envs.metaworld_recording import record
+
+    simulator, rng = TaskSimulator(METAWORLD_TASK), np.random.default_rng(0)
+
+    def run(rollouts):
+        for _ in range(rollouts):
+            record(simulator, rng, 0.0, "episode")
+
+    return run
+
+
+def _package_rollouts():
+    """The package's environment and its scripted policy, until success or for 100 steps."""
+    from metaworld.policies import ENV_POLICY_MAP
+
+    env, policy = _package(), ENV_POLICY_MAP[f"{METAWORLD_TASK}-v3"]()
+
+    def run(rollouts):
+        for _ in range(rollouts):
+            seen, _ = env.reset()
+            for _ in range(100):
+                seen, _, _, _, info = env.step(np.clip(policy.get_action(seen), -1.0, 1.0))
+                if info["success"]:
+                    break
+
+    return run
