@@ -91,6 +91,20 @@ def test_of_rollouts_of_one_step_every_action_is_tried(grounded, batch):
     assert sum(tried) == 15 * clevr.NUM_ACTIONS and (found.actions == 17).all() and (found.length == 1).all()
 
 
+def test_the_judge_sees_nothing_beyond_the_last_step(grounded):
+    seen = []
+
+    def judge(plans, before, after):
+        seen.append((before.copy(), after.copy()))
+        return np.zeros(len(before))
+
+    found = imagined(grounded, ["red left blue"], 16, judge, 2, horizon=4, patience=3)
+    long = found.length == 4
+    assert long.any()
+    last = found.observations[np.arange(16), found.length][long]
+    assert all((np.abs(np.concatenate([a for _, a in seen]) - x).max(1) < 1e-6).any() for x in last)
+
+
 def test_draws_need_a_judge(grounded):
     with pytest.raises(ValueError, match="a judge to choose"):
         imagined(grounded, ["red left blue"], 4, None, 3)

@@ -19,7 +19,7 @@ from kalm_jax import parallel
 from kalm_jax.data import GoalTable, Rollouts
 from kalm_jax.grounding.decode import Spread, Stop, answer, generate_rollouts
 from kalm_jax.grounding.explain import state_answers
-from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.grounding.model import GroundedModel, NumericSpec
 from kalm_jax.grounding.rows import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt, plan_prompt
 from kalm_jax.llm.tokenizer import Tokenizer
@@ -152,17 +152,7 @@ def imagine(
     draws = model.spec.num_actions if every else draws
     temperatures = temperature, state_temperature
     writer = _Rounds(model, params, tokenizer, plans, goal_index, stop, patience, temperatures, batch, draws)
-    action = ((), np.int32) if model.spec.num_actions else ((model.spec.action_dim,), np.float32)
-    rollouts = Rollouts(
-        observations=np.zeros((count, horizon + 1, model.spec.state_dim), np.float32),
-        actions=np.zeros((count, horizon, *action[0]), action[1]),
-        rewards=np.zeros((count, horizon), np.float32),
-        length=np.zeros(count, np.int32),
-        terminated=np.zeros(count, bool),
-        goal=goal_index,
-        imagined=np.ones(count, bool),
-    )
-    rollouts.observations[:, 0] = first_states
+    rollouts = _begun(model.spec, goal_index, np.asarray(first_states), horizon)
     keys, rounds = jax.random.split(jax.random.key(seed), count), 0
     tests = np.asarray(goals.family)[goal_index], np.asarray(goals.array)[goal_index]
     while len(going := np.flatnonzero(~rollouts.terminated & (rollouts.length < horizon))):
@@ -170,14 +160,13 @@ def imagine(
         step = next_steps([writer.plans[i] for i in going], state, satisfied, rounds)
         for part, out in writer.run(going, step, state, tests, keys, rounds, every):
             imagined = out[0] if project is None else project(out[0])
-            actions, lengths = out[1:3]
+            actions, lengths = out[1], np.minimum(out[2], horizon - rollouts.length[part])
             if draws > 1:
                 liked = judge([writer.plans[i] for i in part], imagined[:, 0], imagined[np.arange(len(part)), lengths])
                 best = np.arange(0, len(part), draws) + liked.reshape(-1, draws).argmax(1)
                 imagined, actions, lengths, part = imagined[best], actions[best], lengths[best], part[best]
             for i, states, taken, length in zip(part, imagined, actions, lengths):
                 at = int(rollouts.length[i])
-                length = min(int(length), horizon - at)
                 rollouts.observations[i, at + 1 : at + 1 + length] = states[1 : 1 + length]
                 rollouts.actions[i, at : at + length] = taken[:length]
                 rollouts.length[i] = at + length
@@ -198,6 +187,22 @@ def imagine(
                 progress(int(over.sum()), matched=float(rollouts.terminated.sum() / max(1, over.sum())))
         rounds += 1
     return label(rollouts, goals)
+
+
+def _begun(spec: NumericSpec, goal: np.ndarray, first_states: np.ndarray, horizon: int) -> Rollouts:
+    """Imagined rollouts of no step yet."""
+    count, action = len(goal), ((), np.int32) if spec.num_actions else ((spec.action_dim,), np.float32)
+    rollouts = Rollouts(
+        observations=np.zeros((count, horizon + 1, spec.state_dim), np.float32),
+        actions=np.zeros((count, horizon, *action[0]), action[1]),
+        rewards=np.zeros((count, horizon), np.float32),
+        length=np.zeros(count, np.int32),
+        terminated=np.zeros(count, bool),
+        goal=goal,
+        imagined=np.ones(count, bool),
+    )
+    rollouts.observations[:, 0] = first_states
+    return rollouts
 
 
 def next_steps(plans: Sequence[list[Step]], state: np.ndarray, satisfied: Callable, rounds: int) -> list[Step]:
