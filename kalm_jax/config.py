@@ -186,7 +186,7 @@ PRESETS = {
         learn=LearnConfig(seeds=2, updates=500),
         evaluate=EvaluateConfig(episodes=24, ceiling_episodes=8),
     ),
-    # About 18 minutes on two cores; the table in the README is its result (with bc beside td3bc).
+    # About 20 minutes on two cores; the table in the README is its result (with bc beside td3bc).
     "default": PipelineConfig(),
     # The authors' amounts of data, grounding and updates: for an accelerator.
     "paper": PipelineConfig(
