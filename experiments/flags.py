@@ -125,10 +125,10 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_enum(
     "grounding_attention",
-    "auto",
-    ["auto", "plain", "cudnn", "splash"],
-    "Kernel of attention while the language model is grounded: cuDNN's on a GPU, splash (Pallas) on a TPU, both in "
-    "bfloat16 only. auto: that of the device, for rows of 256 positions and more; plain anywhere else.",
+    "plain",
+    ["plain", "cudnn", "splash"],
+    "Attention while the language model is grounded: plain, or by cuDNN's kernel on a GPU or splash (Pallas) on a TPU, "
+    "both in bfloat16 only and not yet tried on hardware (BUILD.md).",
 )
 flags.DEFINE_enum(
     "grounding_recompute",

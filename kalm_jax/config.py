@@ -46,7 +46,7 @@ class GroundConfig:
     shares: TaskShares = TaskShares()
     accumulate: int = 1
     compute: str = "float32"
-    attention: str = "auto"
+    attention: str = "plain"
     recompute: str = "all"
     lora_rank: int = 0
     predict_change: bool = True

@@ -4,10 +4,12 @@ Dimension letters are those of `transformer.py`: B batch, T positions, S keys (T
 key/value heads, H head width. Arrays are heads-first: queries (B, N, T, H), keys and values (B, K, S, H).
 
 The kernels are JAX's own (`jax.nn.dot_product_attention`, `jax.experimental.pallas.ops.tpu.splash_attention`); they
-never hold the (T, S) weights of a head in the device's main memory. They are used where they apply and pay, see
-`choose`; everywhere else, and always on a CPU, attention is `plain`. Neither has been run on its hardware: there was
-none. What the tests show is that the programs lower for `cuda` and for `tpu`, that JAX's plain implementation of what
-cuDNN is asked for agrees with ours, and that the splash kernel, interpreted on a CPU, does.
+never hold the (T, S) weights of a head in the device's main memory. By arithmetic that begins to matter at some 200
+positions: plain attention keeps for each position 10 N S bytes (a score in float32, its exponential, the weight in
+bfloat16), a feed-forward layer 6 F in bfloat16, and in a Llama of 7B (N 32, F 11008) the first is the larger one from
+S = 206 on. Neither has been run on its hardware, for there was none, so they are used only where they are asked for and
+apply, see `choose`. What the tests show is that the programs lower for `cuda` and for `tpu`, that JAX's plain
+implementation of what cuDNN is asked for agrees with ours, and that the splash kernel, interpreted on a CPU, does.
 """
 
 from __future__ import annotations
@@ -21,12 +23,8 @@ from jax.sharding import PartitionSpec as P
 
 from kalm_jax import parallel
 
-ATTENTION = ("auto", "plain", "cudnn", "splash")
+ATTENTION = ("plain", "cudnn", "splash")
 """What `LlamaConfig.attention` may say."""
-PAYS_FROM = 256
-"""Positions from which "auto" takes a kernel. By arithmetic, not by a clock: plain attention keeps for each position
-10 N S bytes (a score in float32, its exponential, the weight in bfloat16), a feed-forward layer 6 F in bfloat16. In a
-Llama of 7B (N 32, F 11008) the first is the larger one from S = 206 on; below that a kernel has little to save."""
 _LANES = 128
 """The splash kernel's blocks are multiples of this many positions, and its heads of this many numbers."""
 _BLOCK = 512
@@ -65,19 +63,18 @@ def check(setting: str, compute: str) -> None:
     wanted = _PLATFORMS.get(setting)
     if wanted and platform() != wanted:
         what = "an NVIDIA GPU (Ampere or later)" if wanted == "cuda" else "a TPU"
-        raise ValueError(f"attention={setting} wants {what}, and this process computes on {platform()}; leave it auto")
+        raise ValueError(f"attention={setting} wants {what}, and this process computes on {platform()}; leave it plain")
     if wanted and compute != "bfloat16":
         raise ValueError(f"attention={setting} computes in bfloat16, not in {compute}; set the precision to bfloat16")
 
 
 def choose(setting: str, q: jax.Array, k: jax.Array, segments: jax.Array | None, window: int) -> str:
-    """Which of "plain", "cudnn" and "splash" computes attention of these arrays.
+    """Which of "plain", "cudnn" and "splash" computes attention of these arrays: the one asked for where it applies.
 
-    "auto" takes the kernel of the platform from `PAYS_FROM` positions on. A kernel named by the setting is taken for
-    any number of them. Both kernels apply only to whole sequences (as many keys as queries, so never to a cache) in
-    bfloat16 or float16; cuDNN's to an even number of positions and heads of a multiple of 8 numbers, up to 128; the
-    splash kernel to bfloat16, multiples of 128 positions, heads of a multiple of 128 numbers, and masks that segments
-    describe. Where the mesh in use divides batch or heads unevenly, attention is plain.
+    Both kernels apply only to whole sequences (as many keys as queries, so never to a cache) in bfloat16 or float16;
+    cuDNN's to an even number of positions and heads of a multiple of 8 numbers, up to 128; the splash kernel to
+    bfloat16, multiples of 128 positions, heads of a multiple of 128 numbers, and masks that segments describe. Where
+    the mesh in use divides batch or heads unevenly, attention is plain.
 
     Args:
       setting: one of `ATTENTION`.
@@ -86,17 +83,13 @@ def choose(setting: str, q: jax.Array, k: jax.Array, segments: jax.Array | None,
       window: of a sliding window, 0 is none.
     """
     (b, _, t, h), (heads, s) = q.shape, k.shape[1:3]
-    if setting == "auto":
-        kernel = {"cuda": "cudnn", "tpu": "splash"}.get(platform(), "plain") if t >= PAYS_FROM else "plain"
-    else:
-        kernel = setting
-    if kernel == "plain" or t != s or not _divides(b, heads):
+    if setting == "plain" or t != s or not _divides(b, heads):
         return "plain"
-    if kernel == "cudnn":
+    if setting == "cudnn":
         fits = q.dtype in (jnp.bfloat16, jnp.float16) and t % 2 == 0 and h % 8 == 0 and h <= 128
     else:
         fits = q.dtype == jnp.bfloat16 and t % _LANES == 0 and h % _LANES == 0 and segments is not None
-    return kernel if fits else "plain"
+    return setting if fits else "plain"
 
 
 def attend(

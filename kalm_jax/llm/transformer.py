@@ -98,7 +98,7 @@ class LlamaConfig:
     rope_scaling: RopeScaling | None = None
     scan_layers: bool = False
     recompute: str = "all"
-    attention: str = "auto"
+    attention: str = "plain"
 
     def __post_init__(self):
         if self.recompute not in RECOMPUTE:
