@@ -81,6 +81,14 @@ flags.DEFINE_bool(
     "Whether the language model writes what a goal's words come to, short goals, and imagines those one after the "
     "other; --noplan imagines for the words as they are (the paper). Default: the preset's.",
 )
+flags.DEFINE_integer(
+    "draws",
+    None,
+    "Continuations of imagined rollouts of the unseen levels that the language model chooses among by what it reads off "
+    "them; 1 takes what comes (the paper). Not with --noplan, nor in Meta-world, whose states are not read. Default: "
+    "the preset's.",
+    lower_bound=1,
+)
 flags.DEFINE_enum(
     "settings",
     "ours",
@@ -238,7 +246,7 @@ def read_flags(presets, **fields):
             settings=FLAGS.settings,
             compat=FLAGS.compat,
         ),
-        imagine=change(config.imagine, plan=FLAGS.plan),
+        imagine=change(config.imagine, plan=FLAGS.plan, draws=FLAGS.draws),
         evaluate=change(config.evaluate, episodes=FLAGS.episodes),
     )
 

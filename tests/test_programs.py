@@ -25,6 +25,7 @@ def run(*args):
         ("--seeds=0", "seeds"),
         ("--alog=bc", "alog"),
         ("--compat=yes", "kalm"),
+        ("--draws=0", "draws"),
     ],
 )
 def test_a_wrong_flag_names_itself_and_the_mend(flag, mend, tmp_path):
