@@ -84,9 +84,9 @@ flags.DEFINE_bool(
 flags.DEFINE_integer(
     "draws",
     None,
-    "Continuations of imagined rollouts of the unseen levels that the language model chooses among by what it reads off "
-    "them; 1 takes what comes (the paper). Not with --noplan, nor in Meta-world, whose states are not read. Default: "
-    "the preset's.",
+    "Continuations of imagined rollouts of the unseen levels among which the language model chooses by what it reads "
+    "off them; 1 takes what comes (the paper). Not with --noplan, nor in Meta-world, whose states are not read. "
+    "Default: the preset's.",
     lower_bound=1,
 )
 flags.DEFINE_enum(
