@@ -212,6 +212,7 @@ _METAWORLD = PipelineConfig(
         unseen_easy=2400,
         unseen_hard=800,
         patience=20,
+        draws=1,  # its states are not read
         explained=200,
         explanation_draws=0,
         replayed=120,

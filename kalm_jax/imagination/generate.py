@@ -165,11 +165,7 @@ def imagine(
                 liked = judge([writer.plans[i] for i in part], imagined[:, 0], imagined[np.arange(len(part)), lengths])
                 best = np.arange(0, len(part), draws) + liked.reshape(-1, draws).argmax(1)
                 imagined, actions, lengths, part = imagined[best], actions[best], lengths[best], part[best]
-            for i, states, taken, length in zip(part, imagined, actions, lengths):
-                at = int(rollouts.length[i])
-                rollouts.observations[i, at + 1 : at + 1 + length] = states[1 : 1 + length]
-                rollouts.actions[i, at : at + length] = taken[:length]
-                rollouts.length[i] = at + length
+            _go_on(rollouts, part, imagined, actions, lengths)
             last = rollouts.length[part] - 1
             rollouts.terminated[part] = stop(
                 *(x[part] for x in tests),
@@ -203,6 +199,15 @@ def _begun(spec: NumericSpec, goal: np.ndarray, first_states: np.ndarray, horizo
     )
     rollouts.observations[:, 0] = first_states
     return rollouts
+
+
+def _go_on(rollouts: Rollouts, part: np.ndarray, states: np.ndarray, actions: np.ndarray, lengths: np.ndarray) -> None:
+    """Appends continuations (M, T+1, D), (M, T[, A]) of `lengths` (M,) to rollouts `part` (M,), in place."""
+    for i, seen, taken, length in zip(part, states, actions, lengths, strict=True):
+        at = int(rollouts.length[i])
+        rollouts.observations[i, at + 1 : at + 1 + length] = seen[1 : 1 + length]
+        rollouts.actions[i, at : at + length] = taken[:length]
+        rollouts.length[i] = at + length
 
 
 def next_steps(plans: Sequence[list[Step]], state: np.ndarray, satisfied: Callable, rounds: int) -> list[Step]:
