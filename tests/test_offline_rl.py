@@ -310,6 +310,11 @@ def test_a_loop_of_n_equals_n_single_updates(name):
     assert_same(looped, single)
 
 
+def assert_close(a, b):
+    """Equal but for rounding, which Adam magnifies where a gradient is nearly 0: its steps have the learning rate."""
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=3e-4), raw(a), raw(b))
+
+
 @pytest.mark.parametrize("name", sorted(LEARNERS))
 def test_seeds_together_equal_seeds_alone(name):
     learner, buffer = make_learner(name, **SMALL[name]), random_buffer()
@@ -320,9 +325,7 @@ def test_seeds_together_equal_seeds_alone(name):
             assert_same(state_of(together, i), state)
     batched, _ = train(learner, buffer, [5, 6, 7], 11, way="vmap")
     for i, state in enumerate(alone):
-        jax.tree.map(
-            lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-4), raw(state_of(batched, i)), raw(state)
-        )
+        assert_close(state_of(batched, i), state)
     assert differs(alone[0], alone[1])
 
 
@@ -335,10 +338,9 @@ def test_seeds_on_several_devices_are_those_of_one(way, tmp_path):
     spread, curve = train(
         learner, buffer, [5, 6, 7], 8, updates_per_call=4, way=way, spread=True, checkpoint_dir=tmp_path
     )
-    close = lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-4)  # noqa: E731
-    jax.tree.map(close, raw(spread), raw(on_one))
+    assert_close(spread, on_one)
     assert [row["seed"] for row in curve] == [row["seed"] for row in want]
-    close([row["value"] for row in curve], [row["value"] for row in want])
+    np.testing.assert_allclose([row["value"] for row in curve], [row["value"] for row in want], rtol=1e-3, atol=1e-4)
     alone, _ = train(learner, buffer, [5, 6, 7], 8, updates_per_call=4, checkpoint_dir=tmp_path)
     assert_same(alone, spread)
     with pytest.raises(ValueError, match="map or vmap"):

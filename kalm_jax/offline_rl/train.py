@@ -140,12 +140,14 @@ def _checked(learner, buffer, seeds, way, spread, num_updates, updates_per_call,
 
 def init_states(learner: Learner, buffer: Buffer, seeds: Sequence[int]):
     """States before the first update, stacked over seeds."""
-    return _init(jnp.stack([jax.random.key(seed) for seed in seeds]), learner.spec(buffer), learner=learner)
+    # One program for each seed, whatever their number: XLA may round another otherwise.
+    states = [_init(jax.random.key(seed), learner.spec(buffer), learner=learner) for seed in seeds]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
 
 @functools.partial(jax.jit, static_argnames="learner")
-def _init(keys, spec, *, learner):
-    return jax.lax.map(lambda key: learner.init(key, spec), keys)
+def _init(key, spec, *, learner):
+    return learner.init(key, spec)
 
 
 def state_of(state, index: int):
