@@ -205,7 +205,9 @@ _METAWORLD = PipelineConfig(
     world="metaworld",
     collect=CollectConfig(rollouts=4000, behaviour="straying"),
     # Experts have no memory, so a window of their steps says as much as the whole.
-    ground=GroundConfig(steps=4000, rows=24, row_length=96, learning_rate=2e-3, window=20),
+    ground=GroundConfig(
+        steps=5000, rows=24, row_length=96, learning_rate=2e-3, window=20, shares=TaskShares(text=0.04, plan=0.12)
+    ),
     metrics=MetricsConfig(every=1000, rollouts=120),
     imagine=ImagineConfig(
         rephrase=3000,

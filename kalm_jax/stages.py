@@ -22,7 +22,7 @@ from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.decode import encode_goals
 from kalm_jax.grounding.explain import ACTING_WEIGHT, READING_WEIGHT, SAYINGS, VIEWS, explain, likeliest_gists, tell
 from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, numeric_spec
-from kalm_jax.grounding.tasks import Batches
+from kalm_jax.grounding.tasks import Batches, augmented
 from kalm_jax.grounding.train import TrainConfig, fit
 from kalm_jax.imagination.generate import Step, direct, imagine, reader, write_plans
 from kalm_jax.llm.folder import BUILTIN, load_model
@@ -94,7 +94,8 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         llm_config, llm_params, tokenizer = load_model(g.llm or BUILTIN, dtype, sharding, scan_layers=bool(g.llm))
         options = {n: getattr(g, n) for n in ("predict_change", "gaussian_states", "hidden", "two_models")}
         options |= {} if world.num_actions else {"gaussian_actions": g.gaussian_actions}
-        spec = numeric_spec(rollouts, world.num_actions, **options)
+        shown = augmented(rollouts, goals, world.augment, config.seed) if world.augment else rollouts
+        spec = numeric_spec(shown, world.num_actions, world.differences, **options)
         llm_config = dataclasses.replace(llm_config, attention=g.attention, recompute=g.recompute)
         model = GroundedModel(llm_config, spec)
         params = init_params(model, jax.random.key(config.seed), llm_params)
@@ -139,8 +140,11 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         del settings[name]
     if not config.ground.two_models:
         del settings["two_models"]  # runs from before there was a choice stay done
+    if world.differences:
+        settings["differences"] = world.differences
     if world.augment is not None:
         settings["augment"] = world.augment.__name__
+        settings["short_goals"] = sorted(filter(None, map(world.words.plan, range(len(world.families)))))
     run.stage("ground", settings, ["collect"], work, together=True)
 
 

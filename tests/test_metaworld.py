@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from kalm_jax.data import safe_pickle
+from kalm_jax.envs import metaworld_corpus as corpus
 from kalm_jax.envs import metaworld_goals as goals
 from kalm_jax.envs.metaworld import TaskSimulator
-from kalm_jax.envs.metaworld_augment import SHIFT, elsewhere, one_more
-from kalm_jax.envs.metaworld_distractors import STARTS, Distractor, add_distractors
+from kalm_jax.envs.metaworld_augment import SHIFT, elsewhere, exchanged, mirrored, one_more, varied
+from kalm_jax.envs.metaworld_distractors import STARTS, Distractor, add_distractors, draw_pose
 from kalm_jax.envs.metaworld_experts import make_expert
 from kalm_jax.envs.metaworld_recording import record
 from kalm_jax.envs.metaworld_rewards import dense_rewards, rewards
@@ -286,7 +287,7 @@ def test_a_scene_that_is_moved_keeps_its_distances_and_its_success(recordings):
                 continue
             moved += 1
             offset = (shown - states)[0, :3]
-            assert 0 < np.abs(offset).max() <= SHIFT
+            assert 0 < np.abs(offset).max() and (np.abs(offset) <= SHIFT + 1e-6).all()
             present = [entity_start(e) for e, out in zip(ENTITIES, absent_entities(states[0])) if not out]
             places = np.concatenate([np.arange(k, k + 3) for k in (0, 4, *present)])
             want = np.zeros(91)
@@ -294,6 +295,92 @@ def test_a_scene_that_is_moved_keeps_its_distances_and_its_success(recordings):
             np.testing.assert_allclose(shown - states, np.tile(want, (len(states), 1)), atol=1e-6)
             np.testing.assert_allclose(goals.distance(goal, shown), goals.distance(goal, states), atol=1e-6)
     assert 20 < moved < 40
+
+
+def near_far_and_left_right(states):
+    """Distance of hand, things and target from each other, which no mirror changes: (T, P, P) metres."""
+    present = [entity_start(e) for e, out in zip(ENTITIES, absent_entities(states[0])) if not out]
+    places = np.stack([states[:, k : k + 3] for k in (0, TARGET.start, *present)], 1)
+    return np.linalg.norm(places[:, :, None] - places[:, None], axis=-1)
+
+
+@pytest.mark.parametrize("axes", [(True, False), (False, True), (True, True)])
+def test_a_mirrored_scene_keeps_distances_and_mirrored_twice_is_itself(recordings, axes):
+    for task in ("push-wall", "door-open", "reach"):
+        episode, goal = recordings[task][0], goals.make_goal(task)
+        shown, actions = mirrored(episode.observations, episode.actions, axes)
+        np.testing.assert_allclose(
+            near_far_and_left_right(shown), near_far_and_left_right(episode.observations), atol=1e-5
+        )
+        flipped = np.append(np.array(axes), (False, False))
+        np.testing.assert_array_equal(actions, np.where(flipped, -episode.actions, episode.actions))
+        move, before = np.diff(shown[:, :2], axis=0), np.diff(episode.observations[:, :2], axis=0)
+        np.testing.assert_allclose(move, np.where(axes, -before, before), atol=1e-6)
+        assert (absent_entities(shown[0]) == absent_entities(episode.observations[0])).all()
+        if not any(goal[4:7]):
+            success = goals.satisfied(0, goal, episode.observations)
+            np.testing.assert_array_equal(goals.satisfied(0, goal, shown), success)
+        again, actions = mirrored(shown, actions, axes)
+        np.testing.assert_allclose(again, episode.observations, atol=1e-6)
+        np.testing.assert_array_equal(actions, episode.actions)
+
+
+def test_a_mirrored_rotation_is_that_of_the_mirrored_thing(recordings):
+    from scipy.spatial.transform import Rotation
+
+    # The mug's quaternion is (x, y, z, w), the hammer's (w, x, y, z).
+    for entity, order in (("coffee", [0, 1, 2, 3]), ("hammer", [1, 2, 3, 0])):
+        states = np.zeros((1, OBSERVATION_DIM), np.float32)
+        turned = Rotation.from_euler("xyz", [0.2, 0.3, 0.5])
+        states[0, entity_slot(entity)] = np.r_[0.1, 0.6, 0.1, np.roll(turned.as_quat(), 0 if order[0] == 0 else 1)]
+        for axes in ((True, False), (False, True), (True, True)):
+            shown, _ = mirrored(states, np.zeros((0, 4), np.float32), axes)
+            mirror = np.diag([-1.0 if flip else 1.0 for flip in (*axes, False)])
+            got = Rotation.from_quat(shown[0, entity_slot(entity)][3:][order]).as_matrix()
+            np.testing.assert_allclose(got, mirror @ turned.as_matrix() @ mirror, atol=1e-6)
+
+
+def test_opening_a_window_in_the_mirror_is_what_closing_one_looks_like(recordings, simulators):
+    shown, _ = mirrored(recordings["window-open"][0].observations, recordings["window-open"][0].actions, (True, False))
+    real = simulators["window-close"].reset(np.random.default_rng(0))
+    slot = entity_slot("window")
+    way, want = (x[TARGET][:2] - x[slot][:2] for x in (shown[0], real))
+    assert np.linalg.norm(way - want) < 0.05 and way[0] < -0.15
+    assert goals.satisfied(0, goals.make_goal("window-close"), shown)[-1]
+
+
+def test_a_thing_in_anothers_place_does_what_that_did(recordings):
+    states = recordings["push-wall"][0].observations
+    shown = exchanged(states, "target_object", "soccer")
+    ball, puck = entity_slot("soccer"), entity_slot("target_object")
+    np.testing.assert_array_equal(shown[:, ball][:, :3], states[:, puck][:, :3])
+    assert (shown[:, puck] == 0).all() and (shown[:, ball][:, 3:] == STARTS["soccer"][0][2]).all()
+    rest = np.setdiff1d(np.arange(OBSERVATION_DIM), np.r_[ball, puck])
+    np.testing.assert_array_equal(shown[:, rest], states[:, rest])
+    assert goals.satisfied(0, goals.make_goal("soccer"), shown)[-1]
+    # What stood in the scene already changes places.
+    both = states.copy()
+    both[:, ball] = draw_pose(np.random.default_rng(0), "soccer")
+    shown = exchanged(both, "target_object", "soccer")
+    np.testing.assert_array_equal(shown[:, puck][:, :3], both[:, ball][:, :3])
+
+
+def test_what_is_changed_is_described_by_short_goals_alone(recordings):
+    said = set()
+    for seed in range(200):
+        episode = recordings["window-open"][0]
+        states, actions, text = varied(
+            np.random.default_rng(seed), episode.observations, episode.actions, NAMES.index("window-open")
+        )
+        assert states.shape == episode.observations.shape and actions.shape == episode.actions.shape
+        moved = [e for e in ENTITIES if np.abs(states[-1] - states[0])[entity_slot(e)][:3].max() > 0.1]
+        if text is None:
+            np.testing.assert_array_equal(actions, episode.actions)
+            assert moved == ["window"]
+        else:
+            assert moved and text.split()[-3] == corpus.THINGS[moved[0]]
+        said.add(text)
+    assert said == {None, "window to target", "nail to target"}
 
 
 def test_a_distractor_is_an_absent_entity_at_a_plausible_place(recordings):

@@ -194,6 +194,27 @@ def test_statistics_are_those_of_the_data():
     assert spec.num_actions == 0 and spec.action_dim == 2 and spec.width == 3
 
 
+def test_differences_are_read_beside_the_numbers_themselves(tmp_path):
+    rollouts = random_rollouts(3, 2)
+    obs = np.asarray(rollouts.observations).copy()
+    obs[:2, :, 2] = 0  # an object that two rollouts do not have: its difference has no scale there
+    rollouts = dataclasses.replace(rollouts, observations=obs)
+    model, params = make(rollouts, differences=((2, 0), (0, 1)))
+    spec = model.spec
+    there = obs[2:].reshape(-1, 3)
+    every = obs.reshape(-1, 3)
+    want = [(there[:, 2] - there[:, 0]).std(), (every[:, 0] - every[:, 1]).std()]
+    np.testing.assert_allclose(spec.difference_std, want, rtol=1e-4)
+    state = np.array([[0.3, -1.0, 2.0], [0.0, 0.5, 0.0]], np.float32)
+    read = [(state - spec.mean) / spec.std, np.stack([state[:, 2] - state[:, 0], state[:, 0] - state[:, 1]], 1) / want]
+    layers = params["state_in"]
+    hidden = np.maximum(np.concatenate(read, 1) @ layers["hidden"]["kernel"] + layers["hidden"]["bias"], 0)
+    got = model.apply({"params": params}, state, method="embed_state")
+    np.testing.assert_allclose(got, hidden @ layers["out"]["kernel"] + layers["out"]["bias"], rtol=1e-4, atol=1e-5)
+    save_grounded(tmp_path, model, params, WORDS)
+    assert load_grounded(tmp_path)[0] == model
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -201,6 +222,7 @@ def test_statistics_are_those_of_the_data():
         ({"action_dim": 2}, "exactly one"),
         ({"gaussian_actions": True}, "continuous actions"),
         ({"mean": (0.0,)}, "mean has 1 numbers, but there are 2"),
+        ({"differences": ((0, 1),)}, "difference_std has 0 numbers, but there are 1"),
         ({"action_low": (0.0,)}, "action_low has 1 numbers, but there are 0"),
     ],
 )

@@ -58,8 +58,11 @@ def test_plans_are_read_back_as_the_tasks_that_they_name():
         steps = corpus.read_plan(corpus.plan(i))
         assert [words for words, _, _ in steps] == list(corpus.PLANS[task])
         assert all(len(goal) == 12 for _, _, goal in steps)
-    assert [NAMES[f] for _, f, _ in corpus.read_plan("push mug and start machine")] == ["coffee-push", "coffee-button"]
-    assert NAMES[corpus.read_plan("push puck")[0][1]] == "push"
+    assert [NAMES[f] for _, f, _ in corpus.read_plan("mug to target and machine to target")] == [
+        "coffee-push",
+        "coffee-button",
+    ]
+    assert NAMES[corpus.read_plan("puck to target")[0][1]] == "push"
     assert corpus.read_plan("open the faucet") == []
     wording, plan = corpus.sample_plan(np.random.default_rng(3))
     assert wording and corpus.read_plan(plan)

@@ -1,19 +1,100 @@
-"""What grounding changes in Meta-world rollouts: things that no goal and no action depends on."""
+"""What grounding changes in Meta-world rollouts: what no action depends on, and what it depends on in a known way.
+
+A scene that is moved or mirrored, arm and all, is one in which the same, or the mirrored, actions do the same, and a
+thing may be any other that stands in its place. Where a change makes another thing of a rollout than what its sentences
+say, its short goal alone describes it ("window to target"), and no sentence does.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from kalm_jax.envs.metaworld_distractors import Distractor
-from kalm_jax.envs.metaworld_tasks import ENTITIES, HAND, TARGET, absent_entities, entity_slot, entity_start
+from kalm_jax.envs.metaworld_corpus import short_goal
+from kalm_jax.envs.metaworld_distractors import STARTS, Distractor
+from kalm_jax.envs.metaworld_goals import JUDGED
+from kalm_jax.envs.metaworld_tasks import (
+    ENTITIES,
+    HAND,
+    NAMES,
+    TARGET,
+    absent_entities,
+    entity_slot,
+    entity_start,
+)
 
-SHIFT = 0.08
-"""Metres by which a scene is moved at most, in each direction."""
+SHIFT = np.array([0.25, 0.12, 0.08], np.float32)
+"""Metres by which a scene is moved at most along x, y and z: unseen tasks have things where none of the data's are."""
+MIRRORED, EXCHANGED = 0.5, 0.2
+"""Shares of rollouts that are mirrored, and that have another thing in the place of theirs."""
+CENTRE = (0.0, 0.6)
+"""x and y of the planes of the mirrors, through where the hand begins."""
+ALIKE = {
+    **dict.fromkeys(("target_object", "coffee"), "soccer"),
+    **dict.fromkeys(("button", "lock", "handle", "window", "faucet", "coffee-button"), "nail"),
+}
+"""Things that the data move -> one that they only show standing about: a loose one for loose ones, else a fixed one."""
+_SCALAR_FIRST = ("button", "lock", "faucet", "wall", "coffee-button", "hammer", "nail")
+"""Entities whose quaternion is (w, x, y, z); the others' is (x, y, z, w)."""
 
 
-def varied(rng: np.random.Generator, observations: np.ndarray) -> np.ndarray:
-    """Observations (T, 91) of one episode, sometimes with `one_more` entity, sometimes moved `elsewhere`."""
-    return elsewhere(rng, one_more(rng, observations))
+def varied(
+    rng: np.random.Generator, observations: np.ndarray, actions: np.ndarray, family: int
+) -> tuple[np.ndarray, np.ndarray, str | None]:
+    """A part of a rollout of task number `family`, sometimes changed by all functions below.
+
+    Args:
+      observations: (T+1, 91). actions: (T, 4).
+
+    Returns:
+      Observations, actions, and the short goal that describes the rollout now; None where its sentences still do.
+    """
+    task = NAMES[family]
+    thing = JUDGED.get(task)
+    said = None
+    if rng.random() < MIRRORED:
+        observations, actions = mirrored(
+            observations, actions, ((True, False), (False, True), (True, True))[rng.integers(3)]
+        )
+        said = short_goal(task)
+    if thing in ALIKE and rng.random() < EXCHANGED:
+        other = ALIKE[thing]
+        observations, said = exchanged(observations, thing, other), short_goal(task, other)
+    return elsewhere(rng, one_more(rng, observations)), actions, said
+
+
+def mirrored(observations: np.ndarray, actions: np.ndarray, axes: tuple[bool, bool]) -> tuple[np.ndarray, np.ndarray]:
+    """Observations (T+1, 91) and actions (T, 4) with left and right, or near and far, or both, exchanged.
+
+    Args:
+      axes: whether x and whether y are mirrored, in planes through `CENTRE`.
+    """
+    observations, actions = observations.copy(), actions.copy()
+    present = [e for e, absent in zip(ENTITIES, absent_entities(observations[0])) if not absent]
+    for axis in np.flatnonzero(axes):
+        for start in (HAND.start, TARGET.start, *map(entity_start, present)):
+            observations[:, start + axis] = 2 * CENTRE[axis] - observations[:, start + axis]
+        for entity in present:
+            first = entity_start(entity) + 3 + (entity in _SCALAR_FIRST)
+            # A rotation seen in a mirror turns the other way about the axes that lie in it.
+            observations[:, [first + k for k in range(3) if k != axis]] *= -1
+        actions[:, axis] *= -1
+    return observations, actions
+
+
+def exchanged(observations: np.ndarray, thing: str, other: str) -> np.ndarray:
+    """Observations (T+1, 91) in which entity `other` does what `thing` did, upright; `thing` itself is gone.
+
+    If `other` stood in the scene too, `thing` stands in its place.
+    """
+    out = observations.copy()
+    there = ~absent_entities(observations[0])[ENTITIES.index(other)]
+    for entity, source, shown in ((other, thing, True), (thing, other, there)):
+        slot, place = entity_slot(entity), entity_start(source)
+        out[:, slot] = 0
+        if shown:
+            out[:, slot.start : slot.start + 3] = observations[:, place : place + 3]
+            out[:, slot.start + 3 : slot.stop] = STARTS[entity][0][2]
+    return out
 
 
 def one_more(rng: np.random.Generator, observations: np.ndarray) -> np.ndarray:
@@ -36,7 +117,7 @@ def elsewhere(rng: np.random.Generator, observations: np.ndarray) -> np.ndarray:
     """
     if rng.random() < 0.5:
         return observations
-    offset, observations = rng.uniform(-SHIFT, SHIFT, 3).astype(np.float32), observations.copy()
+    offset, observations = (rng.random() * rng.uniform(-SHIFT, SHIFT)).astype(np.float32), observations.copy()
     starts = [HAND.start, TARGET.start]
     starts += [entity_start(e) for e, absent in zip(ENTITIES, absent_entities(observations[0])) if not absent]
     for start in starts:

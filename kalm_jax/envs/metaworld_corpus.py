@@ -8,10 +8,9 @@ document is a line in one of these shapes:
     {wording} means {plain offline wording} .          {wording} same as {another wording} .
     {wording} => {short goals}                         {fact} .
 
-A short goal says in two or three words what is to be done ("open faucet"). Those of the data's tasks have rollouts; the
-unseen tasks come to them where they can ("push the puck past the wall" -> "push puck"), else to one of their own. The
-grammar is in `metaworld_corpus_words`, `metaworld_corpus_tasks`, `metaworld_corpus_unseen` and
-`metaworld_corpus_frames`.
+A short goal says in a few words which thing is to be at the target location, whichever way that is: "open the tap" and
+"shut the tap" both come to "faucet to target". The grammar is in `metaworld_corpus_words`, `metaworld_corpus_tasks`,
+`metaworld_corpus_unseen` and `metaworld_corpus_frames`.
 """
 
 from __future__ import annotations
@@ -28,39 +27,43 @@ from kalm_jax.envs.corpus_grammar import Numbers, compile_rules, say
 from kalm_jax.envs.corpus_wordings import adorned, tidy, worn
 from kalm_jax.envs.metaworld_corpus_tasks import DATA_TASKS
 from kalm_jax.envs.metaworld_corpus_unseen import UNSEEN_TASKS
-from kalm_jax.envs.metaworld_goals import FAMILIES, make_goal
-from kalm_jax.envs.metaworld_tasks import LEVEL_TASKS
+from kalm_jax.envs.metaworld_goals import FAMILIES, JUDGED, make_goal
 
 ALLOWED_SPLITS = (None, "offline")
 """What `metaworld_language.split_of` may say of a written sentence."""
 MAX_TRIES = 200
 
+THINGS = {
+    **{"target_object": "puck", "button": "button", "lock": "lock", "handle": "door", "window": "window"},
+    **{"faucet": "faucet", "coffee": "mug", "coffee-button": "machine", "nail": "nail", "soccer": "ball"},
+}
+"""Entity -> what short goals call it."""
+_TWO_STEPS = {"make-coffee": ("coffee-push", "coffee-button"), "locked-door-open": ("door-unlock", "door-open")}
+
+
+def short_goal(task: str, entity: str | None = None) -> str:
+    """What is to be done in a task of one step, in a few words: "faucet to target" is to open it and to close it.
+
+    With `entity` it is asked of that one, whichever the task's own is.
+    """
+    entity = entity or JUDGED.get(task)
+    return f"{'lift ' if task.startswith('pick') else ''}{THINGS[entity] if entity else 'hand'} to target"
+
+
 PLANS: dict[str, tuple[str, ...]] = {
-    "reach": ("reach target",),
-    "push": ("push puck",),
-    "pick-place": ("lift puck",),
-    "button-press": ("press button",),
-    "door-unlock": ("unlock door",),
-    "door-open": ("open door",),
-    "window-open": ("open window",),
-    "faucet-open": ("open faucet",),
-    "coffee-push": ("push mug",),
-    "coffee-button": ("start machine",),
-    "reach-wall": ("reach target",),
-    "push-wall": ("push puck",),
-    "pick-place-wall": ("lift puck",),
-    "button-press-wall": ("press button",),
-    "door-lock": ("lock door",),
-    "door-close": ("close door",),
-    "window-close": ("close window",),
-    "faucet-close": ("close faucet",),
-    "make-coffee": ("push mug", "start machine"),
-    "locked-door-open": ("unlock door", "open door"),
-    "hammer": ("hammer nail",),
-    "soccer": ("push ball",),
+    task: tuple(short_goal(step) for step in _TWO_STEPS.get(task, (task,))) for task in FAMILIES
 }
 """Task -> the short goals that it comes to, one after the other."""
-_STEPS = {steps[0]: task for task, steps in PLANS.items() if len(steps) == 1 and not task.endswith("-wall")}
+_STEPS: dict[str, str] = {}
+for _task, _steps in PLANS.items():
+    if len(_steps) == 1:
+        _STEPS.setdefault(_steps[0], _task)  # the data's come first
+TASK_WORDS = {
+    **{"reach": "reach target", "push": "push puck", "pick-place": "lift puck", "button-press": "press button"},
+    **{"door-unlock": "unlock door", "door-open": "open door", "window-open": "open window"},
+    **{"faucet-open": "open faucet", "coffee-push": "push mug", "coffee-button": "start machine"},
+}
+"""Task of the data -> the words that a sentence which asks for it should have."""
 
 _WALL = {
     "reach-wall": "reach",
@@ -107,12 +110,12 @@ def read_plan(text: str) -> list[tuple[str, int, tuple[float, ...]]]:
 
 
 def task_of_words(text: str) -> str | None:
-    """The one task of the data whose short goal's words all stand in a text, whichever words fill it; None if several.
+    """The one task of the data whose `TASK_WORDS` all stand in a text, whichever words fill it; None if several.
 
     "please shut the tap" has none, "open the faucet please" is "faucet-open".
     """
     said = set(text.lower().split())
-    found = [task for task in LEVEL_TASKS["offline"] if set(" ".join(PLANS[task]).split()) <= said]
+    found = [task for task, words in TASK_WORDS.items() if set(words.split()) <= said]
     return found[0] if len(found) == 1 else None
 
 

@@ -42,7 +42,7 @@ RADIUS = {
 HANDLE_TARGET = {"door-open": (-0.3, -0.45, 0.0), "locked-door-open": (-0.3, -0.45, 0.0)}
 """Where the opened door's handle should be, in metres from the safe's middle."""
 
-_JUDGED = {
+JUDGED = {
     **dict.fromkeys(("push", "pick-place", "push-wall", "pick-place-wall"), "target_object"),
     **dict.fromkeys(("button-press", "button-press-wall"), "button"),
     **dict.fromkeys(("door-unlock", "door-lock"), "lock"),
@@ -87,7 +87,7 @@ def make_goal(name: str) -> np.ndarray:
     """The goal array (12,) float32 of a task; ValueError for an unknown one."""
     if name not in FAMILIES:
         raise ValueError(f"unknown Meta-world task {name!r}: use one of {', '.join(FAMILIES)}")
-    start = entity_start(_JUDGED[name]) if name in _JUDGED else 0
+    start = entity_start(JUDGED[name]) if name in JUDGED else 0
     stage = _STAGE.get(name, (0.0, 0.0, 0.0, 0.0))
     goal = (start, *_AXES.get(name, (1, 1, 1)), *_OFFSET.get(name, (0, 0, 0)), RADIUS[name], *stage)
     return np.array(goal, np.float32)

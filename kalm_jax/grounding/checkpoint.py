@@ -35,6 +35,8 @@ def save_grounded(folder: str | pathlib.Path, model: GroundedModel, params: dict
     save_model(folder / _TEXT, model.config, params["llm"], tokenizer)
     save_file({k: np.ascontiguousarray(v) for k, v in _flat_numbers(params).items()}, folder / _NUMBERS)
     spec = dataclasses.asdict(model.spec)
+    if not model.spec.differences:
+        del spec["differences"], spec["difference_std"]  # a file without them is as it was before there were any
     if model.spec.two_models:
         config = dataclasses.replace(model.config, tie_embeddings=True)
         save_model(folder / _STATES, config, params["states"]["llm"], tokenizer)
@@ -43,6 +45,10 @@ def save_grounded(folder: str | pathlib.Path, model: GroundedModel, params: dict
         if (folder / _STATES).exists():
             shutil.rmtree(folder / _STATES)
     (folder / _SPEC).write_text(json.dumps(spec, indent=2) + "\n")
+
+
+def _tuples(x):
+    return tuple(map(_tuples, x)) if isinstance(x, list) else x
 
 
 def load_grounded(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[GroundedModel, dict, Tokenizer]:
@@ -60,7 +66,7 @@ def load_grounded(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[Ground
             f"{folder} has no {_SPEC}: it is no grounded model; ground it first (experiments.clevr)"
         )
     raw = json.loads((folder / _SPEC).read_text())
-    spec = NumericSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+    spec = NumericSpec(**{k: _tuples(v) for k, v in raw.items()})
     config, llm, tokenizer = load_model(folder / _TEXT, dtype, parallel.resting_sharding())
     model = GroundedModel(config, spec)
     states = _load_states(folder / _STATES, config, dtype) if spec.two_models else None

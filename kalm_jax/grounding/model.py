@@ -44,6 +44,9 @@ class NumericSpec:
       action_dim: width of a continuous action, or 0.
       mean, std: D values each, statistics of single states.
       change_std: D values, standard deviation of s_{t+1} - s_t.
+      differences: pairs of a state's numbers whose difference the encoder reads too, such as places along one axis.
+        What things do to each other hangs on these, and finding them out takes most of the training.
+      difference_std: their standard deviations, where the first number of the pair is not 0.
       predict_change: the state head predicts the change of state (ours) instead of the state (paper).
       hidden: width of the encoder's and the head's hidden layer; 0 makes both linear maps.
       action_mean, action_std: `action_dim` values each, statistics of continuous actions.
@@ -68,6 +71,8 @@ class NumericSpec:
     gaussian_states: bool = False
     gaussian_actions: bool = False
     two_models: bool = False
+    differences: tuple[tuple[int, int], ...] = ()
+    difference_std: tuple[float, ...] = ()
 
     def __post_init__(self):
         if bool(self.num_actions) == bool(self.action_dim):
@@ -79,6 +84,7 @@ class NumericSpec:
             raise ValueError("gaussian_actions is for continuous actions; discrete ones have a distribution already")
         sizes = {"mean": self.state_dim, "std": self.state_dim, "change_std": self.state_dim}
         sizes |= {f"action_{k}": self.action_dim for k in ("mean", "std", "low", "high")}
+        sizes["difference_std"] = len(self.differences)
         for name, size in sizes.items():
             if len(getattr(self, name)) != size:
                 raise ValueError(f"{name} has {len(getattr(self, name))} numbers, but there are {size}")
@@ -89,12 +95,15 @@ class NumericSpec:
         return max(self.state_dim, self.action_dim)
 
 
-def numeric_spec(rollouts: Rollouts, num_actions: int = 0, **options) -> NumericSpec:
+def numeric_spec(
+    rollouts: Rollouts, num_actions: int = 0, differences: tuple[tuple[int, int], ...] = (), **options
+) -> NumericSpec:
     """The specification with statistics measured on (training) rollouts.
 
     Args:
       rollouts: with discrete or continuous actions.
       num_actions: of discrete actions; not read for continuous ones.
+      differences: see `NumericSpec`.
       **options: fields of `NumericSpec` that are choices: `predict_change`, `hidden`, `gaussian_states`,
         `gaussian_actions`, `two_models`.
     """
@@ -106,6 +115,8 @@ def numeric_spec(rollouts: Rollouts, num_actions: int = 0, **options) -> Numeric
         "mean": _floats(obs[seen].mean(0)),
         "std": _floats(_scale(obs[seen])),
         "change_std": _floats(_scale(change, STILL)),
+        "differences": differences,
+        "difference_std": tuple(_difference_std(obs[seen], i, j) for i, j in differences),
     }
     if rollouts.actions.ndim == 2:
         return NumericSpec(num_actions=num_actions, **statistics, **options)
@@ -125,6 +136,11 @@ def _scale(x: np.ndarray, constant: float = 1.0) -> np.ndarray:
     """Standard deviations; a constant number (an absent object's slot) has no scale, and 1 keeps it as it is."""
     std = x.std(0)
     return np.where(std > 1e-6, std, constant)
+
+
+def _difference_std(states: np.ndarray, i: int, j: int) -> float:
+    there = states[states[:, i] != 0]
+    return _floats(_scale((there[:, i] - there[:, j])[:, None]))[0] if len(there) else 1.0
 
 
 def _floats(x: np.ndarray) -> tuple[float, ...]:
@@ -194,8 +210,14 @@ class GroundedModel(nn.Module):
         return self._each(lambda m: m._embed(rows))
 
     def _embed_state(self, state: jax.Array) -> jax.Array:
-        chex.assert_axis_dimension(state, -1, self.spec.state_dim)
-        return self.state_in((state - jnp.asarray(self.spec.mean)) / jnp.asarray(self.spec.std))
+        s = self.spec
+        chex.assert_axis_dimension(state, -1, s.state_dim)
+        read = (state - jnp.asarray(s.mean)) / jnp.asarray(s.std)
+        if s.differences:
+            one, other = np.array(s.differences).T
+            apart = (state[..., one] - state[..., other]) / jnp.asarray(s.difference_std)
+            read = jnp.concatenate([read, apart], -1)
+        return self.state_in(read)
 
     def _embed_action(self, token: jax.Array, value: jax.Array) -> jax.Array:
         s = self.spec

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -134,6 +135,25 @@ class Words:
     unseen_prompt: str = UNSEEN_EXPLANATION_PROMPT
 
 
+class _Said(NamedTuple):
+    """Token ids of the ways to say a rollout's goal; `sentence` is empty where no sentence says it."""
+
+    prompt: Sequence[int]
+    short_prompt: Sequence[int]
+    gist: Sequence[int]
+    sentence: Sequence[int]
+
+
+def augmented(rollouts: Rollouts, goals: GoalTable, augment: Callable, seed: int) -> Rollouts:
+    """Every rollout changed once by `augment` (see `Batches`): what statistics of training data are taken from."""
+    observations, actions = np.array(rollouts.observations), np.array(rollouts.actions)
+    family = np.asarray(goals.family)[np.asarray(rollouts.goal)]
+    for i, n in enumerate(np.asarray(rollouts.length)):
+        rng, shown = np.random.default_rng([seed, i]), (observations[i, : n + 1], actions[i, :n])
+        observations[i, : n + 1], actions[i, :n], _ = augment(rng, *shown, int(family[i]))
+    return dataclasses.replace(rollouts, observations=observations, actions=actions)
+
+
 class Batches:
     """step -> Rows, a pure function of (seed, step), for `fit`.
 
@@ -148,7 +168,8 @@ class Batches:
       window: most steps of a rollout that a sequence shows; 0 for all.
       reading: first steps in which only descriptions of states are drawn, where their share is positive: what a state
         shows is learned in some hundred steps when nothing else is in the batch, hardly in thousands beside the rest.
-      augment: (rng, states (T, D)) -> these states with something changed that no goal and no action depends on.
+      augment: (rng, states (T+1, D), actions (T[, A]), family code) -> states, actions, and None where the rollout's
+        sentences still describe it, else the short goal that does.
     """
 
     def __init__(
@@ -196,18 +217,27 @@ class Batches:
         for i, key in enumerate(keys):
             groups.setdefault(key, []).append(i)
         self.sentences = [groups[keys[g]] for g in np.asarray(rollouts.goal)]
-        self.ids = self.tokenizer.encode_all(goals.text)
-        say = self.words.gist or (lambda family, array: "")
-        gists = [say(int(f), a) for f, a in zip(goals.family, goals.array)]
-        self.gists = self.tokenizer.encode_all([f"{g} {GIST_END}" if g else "" for g in gists])
-        self.prompts = self.tokenizer.encode_all([GOAL_PROMPT.format(t) for t in goals.text])
-        if self.words.plan:
-            short = [self.words.plan(int(f), a) for f, a in zip(goals.family, goals.array)]
-            self.short_prompts = self.tokenizer.encode_all([GOAL_PROMPT.format(t) for t in short])
+        self.family = np.asarray(goals.family)[np.asarray(rollouts.goal)]
+        gists, short = (
+            [say(int(f), a) if say else "" for f, a in zip(goals.family, goals.array)]
+            for say in (self.words.gist, self.words.plan)
+        )
+        columns = (
+            [GOAL_PROMPT.format(text) for text in goals.text],
+            [GOAL_PROMPT.format(text) if text else "" for text in short],
+            [f"{text} {GIST_END}" if text else "" for text in gists],
+            goals.text,
+        )
+        self.said = [_Said(*ids) for ids in zip(*map(self.tokenizer.encode_all, columns))]
+
+    def _short(self, text: str) -> _Said:
+        prompt = self.encode(GOAL_PROMPT.format(text))
+        return _Said(prompt, prompt, self.encode(f"{text} {GIST_END}"), [])
 
     def _longest(self) -> int:
         """Positions of the longest sequence that any task can make of these rollouts and sentences."""
-        words = max(len(ids) for ids in self.prompts) + max(map(len, self.gists)) + len(self.answer) + 2
+        words = sum(max(len(getattr(said, part)) for said in self.said) for part in ("prompt", "gist"))
+        words += len(self.answer) + 2
         steps = int(self.lengths.max())
         steps = min(steps, self.window) if self.window else steps
         return words + 2 * steps + 2 + max(len(ids) for ids in self.explanation_prompts)
@@ -228,10 +258,12 @@ class Batches:
         if self.window and n - start > self.window and task in ("generation", "explanation"):
             start, end = (n - self.window, n) if task == "explanation" else (start, start + self.window)
         states, actions = self.observations[i, start : end + 1], self.actions[i, start:end]
+        short = None
         if self.augment is not None:
-            states = self.augment(rng, states)
-        sentence = self.sentences[i][int(rng.integers(len(self.sentences[i])))]
-        sequence = getattr(self, f"_{task}")(rng, states, actions, sentence)
+            states, actions, short = self.augment(rng, states, actions, int(self.family[i]))
+        said = self.said[self.sentences[i][int(rng.integers(len(self.sentences[i])))]]
+        said = said if short is None else self._short(short)
+        sequence = getattr(self, f"_{task}")(rng, states, actions, said)
         if task == "generation" and end == n and self.reached[i] and self.actions.ndim == 2:
             sequence.action(self.end, 1.0)
         return sequence
@@ -244,24 +276,24 @@ class Batches:
             return max(0, n - int(rng.integers(1, 4)))
         return int(rng.integers(n)) if draw > 0.5 else 0
 
-    def _generation(self, rng, states, actions, sentence):
+    def _generation(self, rng, states, actions, said):
         short = self.words.plan is not None and rng.random() < SHORT_GOAL_SHARE
-        prompt = [self.tokenizer.bos_id, *(self.short_prompts if short else self.prompts)[sentence]]
+        prompt = [self.tokenizer.bos_id, *(said.short_prompt if short else said.prompt)]
         return RowSequence(self.width).text(prompt).rollout(states, actions, 1.0, 1.0)
 
-    def _explanation(self, rng, states, actions, sentence):
-        gist, said = self.gists[sentence], [*self.ids[sentence], self.tokenizer.eos_id]
-        if gist and rng.random() < TOLD_SHARE:
-            return RowSequence(self.width).text([self.tokenizer.bos_id, *self.answer, *gist]).text(said, 1.0)
+    def _explanation(self, rng, states, actions, said):
+        gist, sentence = said.gist, [*said.sentence, self.tokenizer.eos_id]
+        if gist and said.sentence and rng.random() < TOLD_SHARE:
+            return RowSequence(self.width).text([self.tokenizer.bos_id, *self.answer, *gist]).text(sentence, 1.0)
         prompt = self.explanation_prompts[int(rng.integers(len(self.explanation_prompts)))]
         out = RowSequence(self.width).text(prompt).rollout(states, actions, 1.0, 0.0)
         out = out.text(self.answer).text(gist, FACT_WEIGHT)
-        return out if gist and rng.random() < GIST_ONLY_SHARE else out.text(said, 1.0)
+        return out if gist and (not said.sentence or rng.random() < GIST_ONLY_SHARE) else out.text(sentence, 1.0)
 
-    def _reading(self, rng, states, actions, sentence):
-        return self._description(rng, states, actions, sentence, news=False)
+    def _reading(self, rng, states, actions, said):
+        return self._description(rng, states, actions, said, news=False)
 
-    def _description(self, rng, states, actions, sentence, news=True):
+    def _description(self, rng, states, actions, said, news=True):
         # Sometimes after the steps that led there, as explanations see states; the questions are about the last one.
         t = int(rng.integers(len(states)))
         start = max(0, t - int(rng.integers(1, 4))) if rng.random() < 0.5 else t
@@ -271,15 +303,15 @@ class Batches:
             out = out.text(self.encode(question)).text(self.encode(answer), FACT_WEIGHT)
         return out
 
-    def _dynamics(self, rng, states, actions, sentence):
+    def _dynamics(self, rng, states, actions, said):
         t = int(rng.integers(len(actions)))
         out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode(STATE_PROMPT)]).state(states[t])
         return out.action(actions[t]).text(self.encode("then")).state(states[t + 1], 1.0)
 
-    def _consequence(self, rng, states, actions, sentence):
+    def _consequence(self, rng, states, actions, said):
         # A whole rollout moves balls much further than a step, and only partly predictably: a tenth of the weight.
         out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode("start")]).state(states[0])
-        out = out.text(self.answer).text(self.ids[sentence])
+        out = out.text(self.answer).text(said.sentence or said.gist)
         return out.text(self.encode("end :")).state(states[-1], 0.1)
 
     def __call__(self, step: int) -> Rows:

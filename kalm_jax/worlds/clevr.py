@@ -145,6 +145,7 @@ WORLD = World(
     ),
     read_plan=corpus.read_plan,
     augment=None,
+    differences=(),
     builtin_plans=True,
     goals_of_level=goals_of_level,
     validation_goals=validation_goals,

@@ -20,7 +20,15 @@ from kalm_jax.envs.metaworld import TaskSimulator
 from kalm_jax.envs.metaworld_augment import varied
 from kalm_jax.envs.metaworld_batch import MetaworldSimulator
 from kalm_jax.envs.metaworld_experts import make_expert
-from kalm_jax.envs.metaworld_tasks import ACTION_DIM, HORIZON, OBSERVATION_DIM
+from kalm_jax.envs.metaworld_tasks import (
+    ACTION_DIM,
+    ENTITIES,
+    HAND,
+    HORIZON,
+    OBSERVATION_DIM,
+    TARGET,
+    entity_start,
+)
 from kalm_jax.evaluation.metaworld import expert_policy, make_episodes, random_policy
 from kalm_jax.grounding.tasks import Words
 from kalm_jax.imagination import quality_metaworld as quality
@@ -35,6 +43,16 @@ EARLY = 50
 DISTRACTOR = "episode"
 """Every episode shows an entity that its task does not have, in collection, in imagination and in evaluation alike: a
 policy that never saw the slots of absent entities filled would take them for numbers hundreds of deviations off."""
+
+_PLACES = (TARGET.start, *map(entity_start, ENTITIES))
+DIFFERENCES = tuple(
+    (place + axis, origin + axis)
+    for origin in (HAND.start, TARGET.start)
+    for place in _PLACES
+    if place != origin
+    for axis in range(3)
+)
+"""Places of all things and of the target as seen from the hand, and of all things as seen from the target."""
 
 PAIRS, FILM_SIZE, FRAME_STEPS = 2, 160, 5
 """Pairs of films in a report, pixels of their pictures, and steps from one picture to the next."""
@@ -197,6 +215,7 @@ WORLD = World(
     ),
     read_plan=corpus.read_plan,
     augment=varied,
+    differences=DIFFERENCES,
     builtin_plans=False,
     goals_of_level=goals_of_level,
     validation_goals=validation_goals,
