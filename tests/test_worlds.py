@@ -11,8 +11,8 @@ from kalm_jax.envs import metaworld_corpus as corpus
 from kalm_jax.envs import metaworld_language as language
 from kalm_jax.envs.metaworld_tasks import NAMES
 from kalm_jax.grounding.model import numeric_spec
-from kalm_jax.grounding.rows import STATE
-from kalm_jax.grounding.tasks import Batches, TaskShares, Words
+from kalm_jax.grounding.rows import STATE, TEXT
+from kalm_jax.grounding.tasks import Batches, TaskShares, Words, augmented
 from kalm_jax.llm.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.policy_stages import _believed
@@ -106,6 +106,36 @@ def test_the_last_steps_of_rollouts():
     np.testing.assert_array_equal(cut.rewards, [[3, 4, 5], [0, 1, 0], [1, 2, 3]])
     np.testing.assert_array_equal(cut.actions[2], whole.actions[2, 1:4])
     assert last_steps(whole, 0) is whole and last_steps(whole, 6) is whole
+
+
+def test_what_is_changed_is_said_by_a_short_goal_and_no_sentence():
+    rollouts, tokenizer = arm_rollouts(2, 6), load_tokenizer(BUILTIN)
+    goals = make_goal_table(["push the puck to the left"], 0, 0, np.zeros((1, 1)))
+    said = Words(gist=lambda family, array: "puck to target", plan=lambda family, array: "puck to target")
+    spec, sentence = numeric_spec(rollouts), tokenizer.encode("left")
+
+    def turned(rng, states, actions, family):
+        assert family == 0
+        return -states, -actions, "ball to target"
+
+    def texts(shares, augment):
+        batches = Batches(rollouts, goals, tokenizer, shares, said, spec, 8, 64, 0, augment=augment)
+        sequences = [s for s, _ in zip(batches.sequences(0), range(40))]
+        for sequence in sequences:
+            kind, _, value, _, _ = sequence.arrays()
+            states = value[kind == STATE][:, 0]
+            assert len(states) == 0 or ((states <= 0).all() if augment else (states >= 0).all())
+        return [[int(t) for t in np.concatenate(s.token)[np.concatenate(s.kind) == TEXT]] for s in sequences]
+
+    for shares in (TaskShares(1, 0, 0, 0, 0, 0, 0), TaskShares(0, 1, 0, 0, 0, 0, 0), TaskShares(0, 0, 0, 1, 0, 0, 0)):
+        assert any(sentence[0] in ids for ids in texts(shares, None))
+        for ids in texts(shares, turned):
+            assert "ball to target" in tokenizer.decode(ids) and not set(sentence) & set(ids)
+    shown = augmented(rollouts, goals, turned, seed=0)
+    step = rollouts.valid()
+    np.testing.assert_array_equal(shown.actions[step], -rollouts.actions[step])
+    np.testing.assert_array_equal(shown.observations[:, 0], -rollouts.observations[:, 0])
+    assert (rollouts.observations >= 0).all()  # the data stay as they are
 
 
 def test_long_rollouts_are_shown_in_windows():

@@ -24,15 +24,13 @@ from kalm_jax.envs.metaworld_tasks import (
 
 SHIFT = np.array([0.25, 0.12, 0.08], np.float32)
 """Metres by which a scene is moved at most along x, y and z: unseen tasks have things where none of the data's are."""
-MIRRORED, EXCHANGED = 0.5, 0.2
-"""Shares of rollouts that are mirrored, and that have another thing in the place of theirs."""
+MIRRORED, EXCHANGED = 0.5, 0.3
+"""Shares of rollouts that are mirrored, and, of those with a thing in `ALIKE`, that show the other in its place."""
 CENTRE = (0.0, 0.6)
 """x and y of the planes of the mirrors, through where the hand begins."""
-ALIKE = {
-    **dict.fromkeys(("target_object", "coffee"), "soccer"),
-    **dict.fromkeys(("button", "lock", "handle", "window", "faucet", "coffee-button"), "nail"),
-}
-"""Things that the data move -> one that they only show standing about: a loose one for loose ones, else a fixed one."""
+ALIKE = {"target_object": "soccer", "coffee": "soccer", "button": "nail", "coffee-button": "nail"}
+"""Things that the data move -> one that they only show standing about and that goes the same way: rolled or pushed over
+the table, or pressed in."""
 _SCALAR_FIRST = ("button", "lock", "faucet", "wall", "coffee-button", "hammer", "nail")
 """Entities whose quaternion is (w, x, y, z); the others' is (x, y, z, w)."""
 
