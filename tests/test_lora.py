@@ -158,7 +158,7 @@ def test_accumulated_parts_are_one_batch(with_lora):
     ]
     # Rows differ in what they hold, so a mean of the parts' means would be something else.
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5 * max(1.0, np.abs(b).max()), rtol=1e-4), *results
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4 * max(1.0, np.abs(b).max()), rtol=1e-4), *results
     )
     assert {float((rows.kind[i] == 3).sum()) for i in range(8)} != {float((rows.kind[0] == 3).sum())}
 
