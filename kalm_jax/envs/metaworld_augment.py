@@ -28,6 +28,7 @@ MIRRORED, EXCHANGED = 0.5, 0.3
 """Shares of rollouts that are mirrored, and, of those with a thing in `ALIKE`, that show the other in its place."""
 CENTRE = (0.0, 0.6)
 """x and y of the planes of the mirrors, through where the hand begins."""
+_MIRRORS = ((True, False), (False, True), (True, True))
 ALIKE = {"target_object": "soccer", "coffee": "soccer", "button": "nail", "coffee-button": "nail"}
 """Things that the data move -> one that they only show standing about and that goes the same way: rolled or pushed over
 the table, or pressed in."""
@@ -46,13 +47,10 @@ def varied(
     Returns:
       Observations, actions, and the short goal that describes the rollout now; None where its sentences still do.
     """
-    task = NAMES[family]
+    task, said = NAMES[family], None
     thing = JUDGED.get(task)
-    said = None
     if rng.random() < MIRRORED:
-        observations, actions = mirrored(
-            observations, actions, ((True, False), (False, True), (True, True))[rng.integers(3)]
-        )
+        observations, actions = mirrored(observations, actions, _MIRRORS[rng.integers(len(_MIRRORS))])
         said = short_goal(task)
     if thing in ALIKE and rng.random() < EXCHANGED:
         other = ALIKE[thing]
