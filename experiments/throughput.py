@@ -1,9 +1,9 @@
 r"""How fast the parts run: `python -m experiments.throughput --suite=offline_rl`.
 
 Suites: offline_rl, updates of every learner at KALM's shapes, beside d3rlpy where that is installed; env, pushes in
-CLEVR-Robot beside MuJoCo alone, and Meta-world beside the bare package;
-llm_train, grounding with packed rows beside padded ones, and text beside transformers
-on torch where that is installed; llm_decode, imagined numbers with a cache beside none, and words beside transformers;
+CLEVR-Robot beside MuJoCo alone, and Meta-world beside the bare package; llm_train, grounding with packed rows beside
+padded ones, and text beside transformers on torch where that is installed; llm_decode, imagined numbers with a cache
+beside none, and words beside transformers;
 pipeline, where the time of the main job goes (--preset), and how fast its second start is; memory, bytes per device of
 a 7B model's training step, compiled for simulated devices (exits with 1 where more is needed than BUILD.md promises).
 

@@ -65,9 +65,9 @@ def mirrored(observations: np.ndarray, actions: np.ndarray, axes: tuple[bool, bo
       axes: whether x and whether y are mirrored, in planes through `CENTRE`.
     """
     observations, actions = observations.copy(), actions.copy()
-    present = [e for e, absent in zip(ENTITIES, absent_entities(observations[0])) if not absent]
+    present = _present(observations)
     for axis in np.flatnonzero(axes):
-        for start in (HAND.start, TARGET.start, *map(entity_start, present)):
+        for start in _places(present):
             observations[:, start + axis] = 2 * CENTRE[axis] - observations[:, start + axis]
         for entity in present:
             first = entity_start(entity) + 3 + (entity in _SCALAR_FIRST)
@@ -77,13 +77,23 @@ def mirrored(observations: np.ndarray, actions: np.ndarray, axes: tuple[bool, bo
     return observations, actions
 
 
+def _present(observations: np.ndarray) -> list[str]:
+    """The entities that the first of observations (T, 91) shows."""
+    return [e for e, absent in zip(ENTITIES, absent_entities(observations[0])) if not absent]
+
+
+def _places(entities: list[str]) -> list[int]:
+    """Where in an observation the x of the hand, of the target and of entities is."""
+    return [HAND.start, TARGET.start, *map(entity_start, entities)]
+
+
 def exchanged(observations: np.ndarray, thing: str, other: str) -> np.ndarray:
     """Observations (T+1, 91) in which entity `other` does what `thing` did, upright; `thing` itself is gone.
 
     If `other` stood in the scene too, `thing` stands in its place.
     """
     out = observations.copy()
-    there = ~absent_entities(observations[0])[ENTITIES.index(other)]
+    there = other in _present(observations)
     for entity, source, shown in ((other, thing, True), (thing, other, there)):
         slot, place = entity_slot(entity), entity_start(source)
         out[:, slot] = 0
@@ -114,8 +124,6 @@ def elsewhere(rng: np.random.Generator, observations: np.ndarray) -> np.ndarray:
     if rng.random() < 0.5:
         return observations
     offset, observations = (rng.random() * rng.uniform(-SHIFT, SHIFT)).astype(np.float32), observations.copy()
-    starts = [HAND.start, TARGET.start]
-    starts += [entity_start(e) for e, absent in zip(ENTITIES, absent_entities(observations[0])) if not absent]
-    for start in starts:
+    for start in _places(_present(observations)):
         observations[:, start : start + 3] += offset
     return observations

@@ -27,7 +27,7 @@ from kalm_jax.envs.corpus_grammar import Numbers, compile_rules, say
 from kalm_jax.envs.corpus_wordings import adorned, tidy, worn
 from kalm_jax.envs.metaworld_corpus_tasks import DATA_TASKS
 from kalm_jax.envs.metaworld_corpus_unseen import UNSEEN_TASKS
-from kalm_jax.envs.metaworld_goals import FAMILIES, JUDGED, make_goal
+from kalm_jax.envs.metaworld_goals import FAMILIES, FIRST_STAGE, JUDGED, make_goal
 
 ALLOWED_SPLITS = (None, "offline")
 """What `metaworld_language.split_of` may say of a written sentence."""
@@ -38,11 +38,10 @@ THINGS = {
     **{"faucet": "faucet", "coffee": "mug", "coffee-button": "machine", "nail": "nail", "soccer": "ball"},
 }
 """Entity -> what short goals call it."""
-_TWO_STEPS = {"make-coffee": ("coffee-push", "coffee-button"), "locked-door-open": ("door-unlock", "door-open")}
 
 
 def short_goal(task: str, entity: str | None = None) -> str:
-    """What is to be done in a task of one step, in a few words: "faucet to target" is to open it and to close it.
+    """What is to be done in a task (in the last stage of two), in a few words: "faucet to target", open or close it.
 
     With `entity` it is asked of that one, whichever the task's own is.
     """
@@ -51,7 +50,7 @@ def short_goal(task: str, entity: str | None = None) -> str:
 
 
 PLANS: dict[str, tuple[str, ...]] = {
-    task: tuple(short_goal(step) for step in _TWO_STEPS.get(task, (task,))) for task in FAMILIES
+    task: tuple(short_goal(stage) for stage in (FIRST_STAGE.get(task), task) if stage) for task in FAMILIES
 }
 """Task -> the short goals that it comes to, one after the other."""
 _STEPS: dict[str, str] = {}

@@ -45,7 +45,7 @@ class NumericSpec:
       mean, std: D values each, statistics of single states.
       change_std: D values, standard deviation of s_{t+1} - s_t.
       differences: pairs of a state's numbers whose difference the encoder reads too, such as places along one axis.
-        What things do to each other hangs on these, and finding them out takes most of the training.
+        What things do to each other hangs on these.
       difference_std: their standard deviations, where the first number of the pair is not 0.
       predict_change: the state head predicts the change of state (ours) instead of the state (paper).
       hidden: width of the encoder's and the head's hidden layer; 0 makes both linear maps.
@@ -109,14 +109,14 @@ def numeric_spec(
     """
     obs, step = np.asarray(rollouts.observations), rollouts.valid()
     seen = np.arange(obs.shape[1])[None] <= np.asarray(rollouts.length)[:, None]
-    change = (obs[:, 1:] - obs[:, :-1])[step]
+    change, states = (obs[:, 1:] - obs[:, :-1])[step], obs[seen]
     statistics = {
         "state_dim": obs.shape[2],
-        "mean": _floats(obs[seen].mean(0)),
-        "std": _floats(_scale(obs[seen])),
+        "mean": _floats(states.mean(0)),
+        "std": _floats(_scale(states)),
         "change_std": _floats(_scale(change, STILL)),
         "differences": differences,
-        "difference_std": tuple(_difference_std(obs[seen], i, j) for i, j in differences),
+        "difference_std": tuple(_difference_std(states, i, j) for i, j in differences),
     }
     if rollouts.actions.ndim == 2:
         return NumericSpec(num_actions=num_actions, **statistics, **options)
