@@ -50,12 +50,13 @@ SETTINGS = {
     "combo": {"batch_size": 256, "dynamics_updates": 0},
 }
 """The authors' batch sizes (offline_rl.md, section 0), and the plain networks that peers have."""
-CQL_BATCH = {True: 32, False: 256}
+CQL = {True: {"batch_size": 32, "target_period": 8000}, False: {"batch_size": 256}}
+"""The same for CQL with discrete actions, whose target is copied as d3rlpy and KALM copy it, and continuous ones."""
 
 
 def settings_of(name: str, discrete: bool) -> dict:
     """What the learner called `name` is measured with: changes of its own configuration."""
-    wanted = {"batch_size": CQL_BATCH[discrete]} if name == "cql" else SETTINGS.get(name, {})
+    wanted = CQL[discrete] if name == "cql" else SETTINGS.get(name, {})
     known = {field.name for field in dataclasses.fields(LEARNERS[name][1])}
     return {k: v for k, v in wanted.items() if k in known}
 
