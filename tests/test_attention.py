@@ -39,7 +39,7 @@ def value_and_gradients(function, q, k, v, segments):
     return [y, *gradients]
 
 
-def same(function, segments, window):
+def assert_same(function, segments, window):
     """Whether `function` is plain attention within the segments, in float32: an older CPU knows no other products."""
     q, k, v = arrays()
     mask = masked(segments, window)
@@ -59,12 +59,12 @@ def masked(segments, window):
 @pytest.mark.parametrize("window", [0, 20])
 def test_what_cudnn_is_asked_for_is_plain_attention(segments, window):
     asked = lambda q, k, v, mask: attention.cudnn(q, k, v, mask, True, implementation="xla")  # noqa: E731
-    same(asked, segments, window)
+    assert_same(asked, segments, window)
 
 
 @pytest.mark.parametrize(("segments", "window"), [(PACKED, 0), (LEFT, 20)], ids=["packed", "left padded, window"])
 def test_the_splash_kernel_is_plain_attention(segments, window):
-    same(
+    assert_same(
         lambda q, k, v, mask: attention.splash(q, k, v, jnp.asarray(segments), window, interpret=True), segments, window
     )
 

@@ -41,7 +41,7 @@ def one_device(monkeypatch):
     monkeypatch.setattr(parallel, "_layout", parallel.Layout(data=1))
 
 
-def agrees(found, name, params, curve):
+def assert_agrees(found, name, params, curve):
     np.testing.assert_allclose(found[f"{name}-loss"], [row["loss"] for row in curve], rtol=1e-4)
     for key, value in parallel_job.flat(params).items():
         np.testing.assert_allclose(found[name + key], value, atol=2e-4, err_msg=key)
@@ -49,11 +49,11 @@ def agrees(found, name, params, curve):
 
 @pytest.mark.parametrize("name", ["full", "lora"])
 def test_training_on_eight_devices_is_training_on_one(eight, one_device, name):
-    agrees(eight[0], name, *parallel_job.ground(None, name == "lora"))
+    assert_agrees(eight[0], name, *parallel_job.ground(None, name == "lora"))
 
 
 def test_words_in_parts_on_eight_devices_are_words_at_once_on_one(eight, one_device):
-    agrees(eight[0], "words", *parallel_job.ground(None))
+    assert_agrees(eight[0], "words", *parallel_job.ground(None))
 
 
 def test_the_state_of_training_lies_in_parts_from_step_to_step(eight):
@@ -70,7 +70,7 @@ def test_a_checkpoint_of_eight_devices_is_continued_on_fewer(eight, monkeypatch,
     shutil.copytree(eight[1] / "full-stopped", tmp_path / "stopped")
     params, curve = parallel_job.ground(tmp_path / "stopped")
     assert [row["step"] for row in curve] == list(range(1, parallel_job.STEPS + 1))
-    agrees(eight[0], "full", params, curve)
+    assert_agrees(eight[0], "full", params, curve)
 
 
 def test_decoding_on_eight_devices_is_decoding_on_one(eight, one_device):
@@ -95,7 +95,7 @@ def two_processes(tmp_path_factory):
 
 
 def test_grounding_in_two_processes_is_grounding_in_one(two_processes, one_device):
-    agrees(two_processes[0], "full", *parallel_job.ground(None))
+    assert_agrees(two_processes[0], "full", *parallel_job.ground(None))
 
 
 def test_acting_in_two_processes_is_acting_in_one(two_processes, one_device):
