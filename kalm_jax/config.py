@@ -177,14 +177,14 @@ class PipelineConfig:
 PRESETS = {
     # Three minutes on two cores: shows that everything runs, not how well.
     "smoke": PipelineConfig(
-        collect=CollectConfig(rollouts=320),
-        ground=GroundConfig(steps=60, rows=16, reading=10),
-        metrics=MetricsConfig(every=30, rollouts=16, explained=8),
+        collect=CollectConfig(rollouts=160),
+        ground=GroundConfig(steps=20, rows=8, reading=5),
+        metrics=MetricsConfig(every=10, rollouts=16, explained=8),
         imagine=ImagineConfig(
-            rephrase=128, unseen_easy=128, unseen_hard=64, explained=32, explanation_draws=2, replayed=32
+            rephrase=32, unseen_easy=32, unseen_hard=32, draws=2, explained=8, explanation_draws=2, replayed=16
         ),
-        learn=LearnConfig(seeds=2, updates=500),
-        evaluate=EvaluateConfig(episodes=24, ceiling_episodes=8),
+        learn=LearnConfig(seeds=2, updates=100),
+        evaluate=EvaluateConfig(episodes=8, ceiling_episodes=4),
     ),
     # About 20 minutes on two cores; the table in the README is its result (with bc beside td3bc).
     "default": PipelineConfig(),

@@ -104,7 +104,7 @@ def start(cpu_devices: int | None = None, cache: str | None = None, mesh: str = 
         jax.config.update("jax_num_cpu_devices", min(cpu_devices or cores, 8))
     folder = pathlib.Path(cache or os.environ.get("JAX_COMPILATION_CACHE_DIR") or "~/.cache/kalm_jax/compilation")
     jax.config.update("jax_compilation_cache_dir", str(folder.expanduser()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
     join(hosts or os.environ.get("KALM_JAX_HOSTS", ""))
 
 

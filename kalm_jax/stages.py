@@ -198,16 +198,21 @@ def goals_of(run: RunFolder, config: PipelineConfig, part: str) -> GoalTable:
 
 
 def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
-    """Goal vectors of a part's sentences in `vectors.npy`."""
+    """Goal vectors of a part's sentences in `vectors.npy`; level "offline" takes those of the same sentences in data."""
     goals = goals_of(run, config, part)
+    known = part == "offline" and list(goals.text) == list(goals_of(run, config, "data").text)
 
     def work(folder: pathlib.Path):
-        model, params, tokenizer = load_grounded(run.path / "ground" / "model")
-        vectors = encode_goals(model, params, tokenizer, goals.text)
+        if known:
+            vectors = np.load(run.path / "encode" / "data" / "vectors.npy")
+        else:
+            model, params, tokenizer = load_grounded(run.path / "ground" / "model")
+            vectors = encode_goals(model, params, tokenizer, goals.text)
         if parallel.is_writer():
             np.save(folder / "vectors.npy", vectors)
 
-    run.stage(f"encode/{part}", {"sentences": _text_mark(goals)}, ["ground"], work, together=True)
+    needs = ["ground", "encode/data"] if known else ["ground"]
+    run.stage(f"encode/{part}", {"sentences": _text_mark(goals)}, needs, work, together=True)
 
 
 def run_whiten(run: RunFolder, config: PipelineConfig) -> None:

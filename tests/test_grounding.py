@@ -374,3 +374,16 @@ def test_goal_vectors_and_explanations(words):
     np.testing.assert_allclose(decode.encode_goals(model, params, words, TEXTS[:1]), vectors[:1], atol=1e-5)
     said = explain(model, params, words, rollouts.take(slice(0, 3)), "rollout :")
     assert len(said) == 3 and all(isinstance(s, str) for s in said)
+
+
+def test_few_rows_take_a_smaller_batch_and_say_the_same(words):
+    rollouts = toy_rollouts()
+    model, params = make(words, rollouts)
+    assert [decode.fitting(128, n) for n in (0, 16, 17, 500)] == [16, 16, 128, 128]
+    assert decode.fitting(4, 1) == 4
+    prompts = [decode.goal_prompt(words, text) for text in TEXTS]
+    several = decode.answer(model, params, words, prompts * 5, temperature=1.0, seed=3, batch=40)
+    assert several[:4] == decode.answer(model, params, words, prompts, temperature=1.0, seed=3, batch=40)
+    few = rollout_likelihood(model, params, prompts, rollouts.take(slice(0, 4)), batch=32)
+    many = rollout_likelihood(model, params, prompts, rollouts.take(slice(0, 4)), batch=31)
+    np.testing.assert_allclose(few, many, rtol=1e-5)

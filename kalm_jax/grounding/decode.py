@@ -255,12 +255,17 @@ def answer(
     empty = RowSequence(model.spec.width)
     rows = [p if isinstance(p, RowSequence) else RowSequence(model.spec.width).text(p) for p in prompts]
     width = -(-max((row.length for row in rows), default=1) // 8) * 8
-    out, run = [], Spread(generate_text, params, batch)
+    out, run = [], Spread(generate_text, params, fitting(batch, len(rows)))
     keys = jax.random.split(jax.random.key(seed), -(-max(len(rows), 1) // run.batch) * run.batch)
     for i, chunk in enumerate(chunks(rows, run.batch, fill=empty.text([tokenizer.bos_id]))):
         inputs = (align_right(chunk, width, model.spec.width), keys[i * run.batch : (i + 1) * run.batch])
         out.extend(run(inputs, temperature, model=model, limit=limit, eos=end))
     return [tokenizer.decode(w[: _first(w, end)]).strip() for w in out[: len(rows)]]
+
+
+def fitting(batch: int, rows: int) -> int:
+    """`batch`, or an eighth of it where that holds all rows: the work of a few rows at the price of a second program."""
+    return batch // 8 if max(rows, 1) <= batch // 8 else batch
 
 
 def _first(words, eos) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from kalm_jax.data import Rollouts
-from kalm_jax.grounding.decode import Spread, answer, chunks
+from kalm_jax.grounding.decode import Spread, answer, chunks, fitting
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import ACTION, Rows, RowSequence, align_right
 from kalm_jax.grounding.tasks import ANSWER_PROMPT, GIST_END, STATE_PROMPT, Words, goal_prompt, plan_prompt
@@ -258,7 +258,7 @@ def rollout_likelihood(
 def _over_rows(function: Callable, model: GroundedModel, params, rows: list[RowSequence], batch: int, step: int):
     """(N,) `function` of N rows, filled up to a multiple of `step` positions."""
     width = -(-max((row.length for row in rows), default=1) // step) * step
-    out, run = [], Spread(function, params, batch)
+    out, run = [], Spread(function, params, fitting(batch, len(rows)))
     for chunk in chunks(rows, run.batch, fill=RowSequence(model.spec.width).text([0])):
         out.append(run((align_right(chunk, width, model.spec.width),), model=model))
     return np.concatenate(out)[: len(rows)] if out else np.zeros(0, np.float32)
