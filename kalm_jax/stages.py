@@ -198,7 +198,7 @@ def goals_of(run: RunFolder, config: PipelineConfig, part: str) -> GoalTable:
 
 
 def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
-    """Goal vectors of a part's sentences in `vectors.npy`; level "offline" takes those of the same sentences in data."""
+    """Goal vectors of a part's sentences in `vectors.npy`; those of the data serve its own level too."""
     goals = goals_of(run, config, part)
     known = part == "offline" and list(goals.text) == list(goals_of(run, config, "data").text)
 

@@ -71,7 +71,8 @@ def test_killed_in_every_stage_it_ends_with_the_same_results(tmp_path):
     for name in CHECKED:
         assert (killed / name).read_bytes() == (straight / name).read_bytes(), name
     assert [row["step"] for row in read_metrics(killed / "ground" / "metrics.csv")[::7]] == [3, 6]
-    np.testing.assert_array_equal(*(np.load(straight / "encode" / part / "vectors.npy") for part in ("data", "offline")))
+    data, level = (np.load(straight / "encode" / part / "vectors.npy") for part in ("data", "offline"))
+    np.testing.assert_array_equal(data, level)
     page = (killed / "report.html").read_text()
     assert "http://" not in page and "https://" not in page and len(page) > 50_000
 

@@ -264,7 +264,7 @@ def answer(
 
 
 def fitting(batch: int, rows: int) -> int:
-    """`batch`, or an eighth of it where that holds all rows: the work of a few rows at the price of a second program."""
+    """`batch`, or an eighth of it where that holds all rows: few rows then cost little."""
     return batch // 8 if max(rows, 1) <= batch // 8 else batch
 
 
