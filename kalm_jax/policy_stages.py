@@ -31,6 +31,7 @@ from kalm_jax.offline_rl import (
 from kalm_jax.offline_rl.buffer import Relabel
 from kalm_jax.offline_rl.decision_transformer import with_backbone
 from kalm_jax.offline_rl.learner import plain_config
+from kalm_jax.offline_rl.networks import View
 from kalm_jax.progress import Progress
 from kalm_jax.run_folder import RunFolder, write_json
 from kalm_jax.stages import NOVEL_LEVELS, encoded_goals, encoding, real_rollouts
@@ -107,6 +108,8 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
     }
     if config.learn.checkpoints > 1:
         settings["checkpoints"] = config.learn.checkpoints
+    if world.view != View():
+        settings["view"] = dataclasses.asdict(world.view)
     needs = ["collect", *encoding(config, ["data", *parts]), *parts.values()]
     run.stage(f"learn/{algorithm}-{arm}", settings, needs, work, together=True)
 
@@ -128,7 +131,7 @@ def learning_data(run: RunFolder, config: PipelineConfig, parts: dict[str, str],
         real, novel = every_end_terminal(real), [every_end_terminal(r) for r in novel]
     sources = one_to_one(real, novel, shares)
     other_goals = Relabel(relabel, world.judge) if relabel else None
-    return make_buffer(sources, goals, world.num_actions or None, config.learn.draw, other_goals)
+    return make_buffer(sources, goals, world.num_actions or None, config.learn.draw, other_goals, world.view)
 
 
 def checkpoints(config: PipelineConfig, algorithm: str) -> dict[str, int]:
@@ -281,7 +284,13 @@ def load_policies(
     sizes = (np.zeros(world.observation_dim), np.ones(world.observation_dim), np.zeros(width), np.ones(width))
     actions = world.num_actions or world.action_dim
     learner = configured_learner(config, algorithm)
-    spec = Spec(*(jax.numpy.asarray(x, jax.numpy.float32) for x in sizes), actions, bool(world.num_actions))
+    spec = Spec(
+        *(jax.numpy.asarray(x, jax.numpy.float32) for x in sizes),
+        actions,
+        bool(world.num_actions),
+        difference_std=jax.numpy.ones(len(world.view.differences)) if world.view.differences else None,
+        view=world.view,
+    )
     if learner.remembers:
         spec = dataclasses.replace(spec, returns=jax.numpy.zeros(3))
     like = jax.eval_shape(learner.init, jax.random.key(0), spec)

@@ -14,10 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from kalm_jax.data.rollouts import GoalTable, Rollouts, validate
-from kalm_jax.offline_rl.networks import Batch, Spec
+from kalm_jax.offline_rl.networks import Batch, Spec, View
 
-STD_OFFSET = 1e-3
-"""Added to standard deviations of observations (TD3+BC, equation 5)."""
 DRAWS = ("transitions", "rollouts")
 """What can have equal chance of being drawn within a source."""
 GOAL_STD_FLOOR = 0.01
@@ -69,6 +67,7 @@ class Buffer:
         rollout's end. What learns from windows needs them (`windows.py`); None in a `StreamBuffer`.
       num_actions: number of discrete actions, 0 for continuous ones.
       relabel: how goals are exchanged, or None.
+      view: how networks see the observations.
     """
 
     observations: jax.Array
@@ -92,6 +91,7 @@ class Buffer:
     to_go: jax.Array | None
     num_actions: int = dataclasses.field(metadata={"static": True})
     relabel: Relabel | None = dataclasses.field(metadata={"static": True})
+    view: View = dataclasses.field(default=View(), metadata={"static": True}, kw_only=True)
 
     def __len__(self) -> int:
         return int(self.row.shape[0])
@@ -99,16 +99,20 @@ class Buffer:
     def spec(self) -> Spec:
         """Sizes and normalisation statistics; constant entries of observations and goal vectors are guarded."""
         observations = np.asarray(self.observations, np.float64)
-        return self._spec(observations.mean(0), observations.std(0))
+        spec = self._spec(observations.mean(0), observations.std(0))
+        if not self.view.differences:
+            return spec
+        return dataclasses.replace(spec, difference_std=jnp.asarray(self.view.scale(observations), jnp.float32))
 
     def _spec(self, mean, std) -> Spec:
         """The spec with mean and standard deviation (D,) float64 of the observations."""
         vectors = np.asarray(self.goal_vectors, np.float64)
         goal_std = vectors.std(0)
         floor = max(GOAL_STD_FLOOR * goal_std.max(initial=0.0), 1e-6)
-        statistics = (mean, std + STD_OFFSET, vectors.mean(0), np.maximum(goal_std, floor))
+        statistics = (mean, std + self.view.offset, vectors.mean(0), np.maximum(goal_std, floor))
         action_dim = self.num_actions or int(self.action.shape[1])
-        return Spec(*(jnp.asarray(x, jnp.float32) for x in statistics), action_dim, bool(self.num_actions))
+        arrays = (jnp.asarray(x, jnp.float32) for x in statistics)
+        return Spec(*arrays, action_dim, bool(self.num_actions), view=self.view)
 
     def sums(self) -> list[float]:
         """Sums of observations, rewards and goal vectors, by which a checkpoint knows its data."""
@@ -129,6 +133,7 @@ def make_buffer(
     num_actions: int | None = None,
     draw: str = "transitions",
     relabel: Relabel | None = None,
+    view: View = View(),
 ) -> Buffer:
     """Puts the transitions of the sources on the default device.
 
@@ -139,6 +144,7 @@ def make_buffer(
         times as much as one of 4; with "rollouts" they count alike, so that long, stuck ones do not rule the data.
       num_actions: of a discrete action space; None takes the largest recorded action + 1, or a continuous space.
       relabel: exchanges goals as batches are drawn; all goals must then be of known family.
+      view: how networks see the observations.
 
     Raises:
       ValueError: an empty source, a share that is not positive, goals without vectors, malformed rollouts.
@@ -172,7 +178,7 @@ def make_buffer(
         array=np.asarray(goals.array),
     )
     actions = (num_actions or int(flat["action"].max()) + 1) if discrete else 0
-    return Buffer(**{k: jnp.asarray(v) for k, v in arrays.items()}, num_actions=actions, relabel=relabel)
+    return Buffer(**{k: jnp.asarray(v) for k, v in arrays.items()}, num_actions=actions, relabel=relabel, view=view)
 
 
 def checked_shares(sources, goals: GoalTable, draw: str) -> np.ndarray:

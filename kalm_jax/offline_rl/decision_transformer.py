@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from kalm_jax.offline_rl.networks import Spec
+from kalm_jax.offline_rl.networks import Spec, seen
 from kalm_jax.offline_rl.windows import Windows, sample_windows, windows_spec
 
 
@@ -160,7 +160,8 @@ def init(config: DecisionTransformerConfig, key, spec: Spec) -> DecisionTransfor
     own, network = jax.random.split(key)
     history = begin(config, spec, jnp.zeros((1, spec.observation_mean.shape[0])))
     goal, time = jnp.zeros((1, spec.goal_mean.shape[0])), jnp.zeros((1, config.context), jnp.int32)
-    policy = _network(config, spec).init(network, history.observation, goal, history.action, history.to_go, time)
+    observation = seen(spec, history.observation)
+    policy = _network(config, spec).init(network, observation, goal, history.action, history.to_go, time)
     return DecisionTransformerState(policy, _adamw(config, 0).init(policy), spec, jnp.zeros((), jnp.int32), own)
 
 
@@ -210,7 +211,7 @@ def policy_loss(config: DecisionTransformerConfig, policy, spec: Spec, windows: 
 
 def outputs_of(config, policy, spec: Spec, observation, goal, action, to_go, time, key=None):
     """What the network says of each step (B, K, A); arguments as in `Windows`; with a `key` some units drop out."""
-    observation = (observation - spec.observation_mean) / spec.observation_std
+    observation = seen(spec, observation)
     goal = (goal - spec.goal_mean) / spec.goal_std
     to_go = (to_go - spec.returns[0]) / spec.returns[1]
     rngs = None if key is None else {"dropout": key}

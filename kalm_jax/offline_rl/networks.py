@@ -1,6 +1,7 @@
 """What the algorithms share: their networks, the spec of a data set, normalised inputs, actions as vectors.
 
-Letters: B batch, D observation, E goal vector, A action (40 for a discrete CLEVR-Robot policy in one-hot space).
+Letters: B batch, D observation, P pairs of its numbers, E goal vector, A action (40 for a discrete CLEVR-Robot policy
+in one-hot space).
 """
 
 from __future__ import annotations
@@ -11,9 +12,42 @@ import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 HIDDEN = (256, 256)
 """Widths of the hidden layers of every network (KALM appendix, and the default of the algorithms' papers)."""
+
+
+STD_OFFSET = 1e-3
+"""Added to standard deviations of observations (TD3+BC, equation 5)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """How networks see observations, beside their normalisation; by default as in the algorithms' papers.
+
+    Attributes:
+      differences: pairs (i, j) of an observation's numbers whose difference x_i - x_j is seen too, such as a thing's
+        place as seen from a hand. Where x_i is 0 nothing is there: such rows have no say in the difference's scale.
+      offset: added to standard deviations of observations and differences, in their own units.
+      limit: normalised numbers are cut off at this distance from 0; None leaves them. What never moved in the data is a
+        hundred deviations away as soon as it does, and a network answers anything to that.
+    """
+
+    differences: tuple[tuple[int, int], ...] = ()
+    offset: float = STD_OFFSET
+    limit: float | None = None
+
+    def apart(self, observation):
+        """x_i - x_j (..., P) of the pairs in observations (..., D), arrays of numpy or of JAX."""
+        one, other = np.array(self.differences, np.int32).reshape(-1, 2).T
+        return observation[..., one] - observation[..., other]
+
+    def scale(self, observations: np.ndarray) -> np.ndarray:
+        """(P,) what divides the differences, measured on observations (M, D)."""
+        seen = np.asarray(observations)[:, [i for i, _ in self.differences]] != 0
+        apart = np.where(seen, self.apart(np.asarray(observations, np.float64)), np.nan)
+        return np.array([np.nanstd(x) if there.any() else 1.0 for x, there in zip(apart.T, seen.T)]) + self.offset
 
 
 @jax.tree_util.register_dataclass
@@ -28,6 +62,8 @@ class Spec:
       discrete: whether actions are indices.
       returns: (3,) float32, mean and standard deviation of the rewards to go over the steps of the data set, and the
         largest return of a rollout; None where the learner asks for no return.
+      difference_std: (P,) float32, what divides the view's differences; None where it has none.
+      view: how observations are seen.
     """
 
     observation_mean: jax.Array
@@ -37,11 +73,13 @@ class Spec:
     action_dim: int = dataclasses.field(metadata={"static": True})
     discrete: bool = dataclasses.field(metadata={"static": True})
     returns: jax.Array | None = None
+    difference_std: jax.Array | None = None
+    view: View = dataclasses.field(default=View(), metadata={"static": True})
 
     @property
     def input_dim(self) -> int:
-        """Size D + E of a policy's input."""
-        return self.observation_mean.shape[0] + self.goal_mean.shape[0]
+        """Size D + P + E of a policy's input."""
+        return self.observation_mean.shape[0] + len(self.view.differences) + self.goal_mean.shape[0]
 
 
 @jax.tree_util.register_dataclass
@@ -106,11 +144,19 @@ class TwinCritic(nn.Module):
         return self.q1(jnp.concatenate([inputs, action], axis=-1))[:, 0]
 
 
+def seen(spec: Spec, observation):
+    """(..., D+P): observations (..., D) as networks see them (`View`), normalised by the data set's statistics."""
+    out = (observation - spec.observation_mean) / spec.observation_std
+    if spec.view.differences:
+        out = jnp.concatenate([out, spec.view.apart(observation) / spec.difference_std], axis=-1)
+    limit = spec.view.limit
+    return out if limit is None else jnp.clip(out, -limit, limit)
+
+
 def policy_input(spec: Spec, observation, goal):
-    """(B, D+E): observation (B, D) and goal vector (B, E), each normalised with the statistics of the data set."""
+    """(B, D+P+E): observation (B, D) as `seen` and goal vector (B, E), normalised by the statistics of the data set."""
     chex.assert_equal_shape_prefix([observation, goal], 1)
-    observation = (observation - spec.observation_mean) / spec.observation_std
-    return jnp.concatenate([observation, (goal - spec.goal_mean) / spec.goal_std], axis=-1)
+    return jnp.concatenate([seen(spec, observation), (goal - spec.goal_mean) / spec.goal_std], axis=-1)
 
 
 def own_mean(own, x):

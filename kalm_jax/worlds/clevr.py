@@ -17,6 +17,7 @@ from kalm_jax.evaluation.policies import behaviour_policy
 from kalm_jax.grounding.tasks import Words
 from kalm_jax.imagination import quality
 from kalm_jax.imagination.generate import label_rewards
+from kalm_jax.offline_rl.networks import View
 from kalm_jax.report.contents import Terms
 from kalm_jax.worlds.world import World
 
@@ -146,6 +147,7 @@ WORLD = World(
     read_plan=corpus.read_plan,
     augment=None,
     differences=(),
+    view=View(),
     builtin_plans=True,
     goals_of_level=goals_of_level,
     validation_goals=validation_goals,

@@ -32,6 +32,7 @@ from kalm_jax.envs.metaworld_tasks import (
 from kalm_jax.evaluation.metaworld import expert_policy, make_episodes, random_policy
 from kalm_jax.grounding.tasks import Words
 from kalm_jax.imagination import quality_metaworld as quality
+from kalm_jax.offline_rl.networks import View
 from kalm_jax.report.contents import Terms
 from kalm_jax.worlds.world import World
 
@@ -53,6 +54,11 @@ DIFFERENCES = tuple(
     for axis in range(3)
 )
 """Places of all things and of the target as seen from the hand, and of all things as seen from the target."""
+
+VIEW = View(DIFFERENCES, offset=0.02, limit=5.0)
+"""Policies see things from the hand and from the target as well, and nothing further off than five deviations: a hammer
+that is nudged in the simulator lies as no hammer of the data lay, and no imagined one.
+"""
 
 PAIRS, FILM_SIZE, FRAME_STEPS = 2, 160, 5
 """Pairs of films in a report, pixels of their pictures, and steps from one picture to the next."""
@@ -216,6 +222,7 @@ WORLD = World(
     read_plan=corpus.read_plan,
     augment=varied,
     differences=DIFFERENCES,
+    view=VIEW,
     builtin_plans=False,
     goals_of_level=goals_of_level,
     validation_goals=validation_goals,

@@ -18,6 +18,7 @@ from kalm_jax.evaluation import Episodes, Policy
 from kalm_jax.evaluation.success import Simulator
 from kalm_jax.grounding.decode import Stop
 from kalm_jax.grounding.tasks import Words
+from kalm_jax.offline_rl.networks import View
 from kalm_jax.report.contents import Terms
 
 WORLDS = ("clevr", "metaworld")
@@ -37,6 +38,7 @@ class World:
       words: what its language can say, for grounding. read_plan: text -> [(text, family, array), ...], [] where it is
         no plan; see `imagination.write_plans`.
       augment: see `grounding.tasks.Batches`; None changes nothing. differences: see `grounding.model.NumericSpec`.
+      view: how policies see observations.
       builtin_plans: whether the built-in language model learned from text to plan in this world.
       goals_of_level: every sentence of a level as a goal, without goal vectors.
       validation_goals: sentences of no level, rephrased goals of the data, for what is measured in training.
@@ -86,6 +88,7 @@ class World:
     read_plan: Callable[[str], list[tuple]]
     augment: Callable | None
     differences: tuple[tuple[int, int], ...]
+    view: View
     builtin_plans: bool
     goals_of_level: Callable[[str], GoalTable]
     validation_goals: Callable[[], GoalTable]
