@@ -108,8 +108,8 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
     }
     if config.learn.checkpoints > 1:
         settings["checkpoints"] = config.learn.checkpoints
-    if world.view != View():
-        settings["view"] = dataclasses.asdict(world.view)
+    if (view := view_of(config)) != View():
+        settings["view"] = dataclasses.asdict(view)
     needs = ["collect", *encoding(config, ["data", *parts]), *parts.values()]
     run.stage(f"learn/{algorithm}-{arm}", settings, needs, work, together=True)
 
@@ -131,7 +131,7 @@ def learning_data(run: RunFolder, config: PipelineConfig, parts: dict[str, str],
         real, novel = every_end_terminal(real), [every_end_terminal(r) for r in novel]
     sources = one_to_one(real, novel, shares)
     other_goals = Relabel(relabel, world.judge) if relabel else None
-    return make_buffer(sources, goals, world.num_actions or None, config.learn.draw, other_goals, world.view)
+    return make_buffer(sources, goals, world.num_actions or None, config.learn.draw, other_goals, view_of(config))
 
 
 def checkpoints(config: PipelineConfig, algorithm: str) -> dict[str, int]:
@@ -167,6 +167,11 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
             llm = read_config(config.ground.llm or BUILTIN)
             special |= {"backbone": Llama(llm), "width": llm.width}
     return make_learner(algorithm, **{k: v for k, v in settings.items() if k in known}, **special)
+
+
+def view_of(config: PipelineConfig) -> View:
+    """How policies see observations: as suits the world, or with the authors' settings plainly."""
+    return get_world(config.world).view if config.learn.settings == "ours" else View()
 
 
 def relabel_share(config: PipelineConfig, algorithm: str) -> float:
@@ -284,13 +289,10 @@ def load_policies(
     sizes = (np.zeros(world.observation_dim), np.ones(world.observation_dim), np.zeros(width), np.ones(width))
     actions = world.num_actions or world.action_dim
     learner = configured_learner(config, algorithm)
-    spec = Spec(
-        *(jax.numpy.asarray(x, jax.numpy.float32) for x in sizes),
-        actions,
-        bool(world.num_actions),
-        difference_std=jax.numpy.ones(len(world.view.differences)) if world.view.differences else None,
-        view=world.view,
-    )
+    spec = Spec(*(jax.numpy.asarray(x, jax.numpy.float32) for x in sizes), actions, bool(world.num_actions))
+    if (view := view_of(config)).differences:
+        spec = dataclasses.replace(spec, difference_std=jax.numpy.ones(len(view.differences)))
+    spec = dataclasses.replace(spec, view=view)
     if learner.remembers:
         spec = dataclasses.replace(spec, returns=jax.numpy.zeros(3))
     like = jax.eval_shape(learner.init, jax.random.key(0), spec)
