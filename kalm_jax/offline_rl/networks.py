@@ -16,8 +16,6 @@ import numpy as np
 
 HIDDEN = (256, 256)
 """Widths of the hidden layers of every network (KALM appendix, and the default of the algorithms' papers)."""
-
-
 STD_OFFSET = 1e-3
 """Added to standard deviations of observations (TD3+BC, equation 5)."""
 
@@ -45,9 +43,11 @@ class View:
 
     def scale(self, observations: np.ndarray) -> np.ndarray:
         """(P,) what divides the differences, measured on observations (M, D)."""
-        seen = np.asarray(observations)[:, [i for i, _ in self.differences]] != 0
-        apart = np.where(seen, self.apart(np.asarray(observations, np.float64)), np.nan)
-        return np.array([np.nanstd(x) if there.any() else 1.0 for x, there in zip(apart.T, seen.T)]) + self.offset
+        x, out = np.asarray(observations, np.float64), []
+        for i, j in self.differences:
+            there = x[:, i] != 0
+            out.append((x[there, i] - x[there, j]).std() if there.any() else 1.0)
+        return np.array(out) + self.offset
 
 
 @jax.tree_util.register_dataclass
