@@ -40,7 +40,7 @@ flags.DEFINE_enum(
     "preset",
     "default",
     ["smoke", "default", "paper"],
-    "smoke: 3 minutes on two cores, shows that everything runs; default: the program's full run on two cores; paper: "
+    "smoke: minutes on two cores, shows that everything runs; default: the program's full run on two cores; paper: "
     "the authors' amounts of data and updates, for a GPU.",
 )
 flags.DEFINE_string("output", None, "Folder of the run. Default: runs/WORLD-PRESET.")

@@ -175,7 +175,7 @@ class PipelineConfig:
 
 
 PRESETS = {
-    # Three minutes on two cores: shows that everything runs, not how well.
+    # One to two minutes on two cores: shows that everything runs, not how well.
     "smoke": PipelineConfig(
         collect=CollectConfig(rollouts=160),
         ground=GroundConfig(steps=20, rows=8, reading=5),
@@ -186,7 +186,7 @@ PRESETS = {
         learn=LearnConfig(seeds=2, updates=100),
         evaluate=EvaluateConfig(episodes=8, ceiling_episodes=4),
     ),
-    # About 20 minutes on two cores; the table in the README is its result (with bc beside td3bc).
+    # 20 to 36 minutes on two cores; the table in the README is its result (with bc beside td3bc).
     "default": PipelineConfig(),
     # The authors' amounts of data, grounding and updates: for an accelerator.
     "paper": PipelineConfig(
@@ -225,7 +225,7 @@ _METAWORLD = PipelineConfig(
     evaluate=EvaluateConfig(episodes=100, ceiling_episodes=100),
 )
 METAWORLD_PRESETS = {
-    # Three minutes on two cores: shows that everything runs, not how well.
+    # One to two minutes on two cores: shows that everything runs, not how well.
     "smoke": dataclasses.replace(
         _METAWORLD,
         collect=CollectConfig(rollouts=80, behaviour="straying"),
