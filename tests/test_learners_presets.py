@@ -48,3 +48,16 @@ def test_a_run_takes_the_settings_and_the_semantics_that_it_was_told():
     assert discount_and_batch(settings="kalm", compat="kalm") == (1.0, 32)
     with pytest.raises(ValueError, match="no settings of iql"):
         discount_and_batch("iql", settings="kalm")
+
+
+def test_the_authors_settings_see_observations_plainly():
+    from kalm_jax.config import LearnConfig, PipelineConfig
+    from kalm_jax.offline_rl.networks import View
+    from kalm_jax.policy_stages import view_of
+
+    def view(world, **settings):
+        return view_of(PipelineConfig(world=world, learn=LearnConfig(**settings)))
+
+    assert view("clevr") == view("metaworld", settings="kalm") == View()
+    ours = view("metaworld", compat="kalm")
+    assert ours == view("metaworld") and ours.limit and all(i != j for i, j in ours.differences)
