@@ -289,10 +289,9 @@ def load_policies(
     sizes = (np.zeros(world.observation_dim), np.ones(world.observation_dim), np.zeros(width), np.ones(width))
     actions = world.num_actions or world.action_dim
     learner = configured_learner(config, algorithm)
-    spec = Spec(*(jax.numpy.asarray(x, jax.numpy.float32) for x in sizes), actions, bool(world.num_actions))
-    if (view := view_of(config)).differences:
-        spec = dataclasses.replace(spec, difference_std=jax.numpy.ones(len(view.differences)))
-    spec = dataclasses.replace(spec, view=view)
+    arrays, view = (jax.numpy.asarray(x, jax.numpy.float32) for x in sizes), view_of(config)
+    apart = jax.numpy.ones(len(view.differences)) if view.differences else None
+    spec = Spec(*arrays, actions, bool(world.num_actions), difference_std=apart, view=view)
     if learner.remembers:
         spec = dataclasses.replace(spec, returns=jax.numpy.zeros(3))
     like = jax.eval_shape(learner.init, jax.random.key(0), spec)

@@ -32,7 +32,7 @@ from kalm_jax.llm.transformer import unstack_layers
 from kalm_jax.llm.weights import weight_files
 from kalm_jax.offline_rl.whitening import Whitening, whitening
 from kalm_jax.progress import Progress
-from kalm_jax.run_folder import RunFolder, write_json
+from kalm_jax.run_folder import RunFolder, read_json, write_json
 from kalm_jax.worlds import get_world
 
 NOVEL_LEVELS = LEVELS[1:]
@@ -198,9 +198,10 @@ def goals_of(run: RunFolder, config: PipelineConfig, part: str) -> GoalTable:
 
 
 def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
-    """Goal vectors of a part's sentences in `vectors.npy`; those of the data serve its own level too."""
+    """Goal vectors of a part's sentences in `vectors.npy`; those of the data, encoded before, serve its level too."""
     goals = goals_of(run, config, part)
-    known = part == "offline" and list(goals.text) == list(goals_of(run, config, "data").text)
+    settings = {"sentences": _text_mark(goals)}
+    known = part != "data" and read_json(run.path / "encode" / "data" / "done.json")["settings"] == settings
 
     def work(folder: pathlib.Path):
         if known:
@@ -212,7 +213,7 @@ def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
             np.save(folder / "vectors.npy", vectors)
 
     needs = ["ground", "encode/data"] if known else ["ground"]
-    run.stage(f"encode/{part}", {"sentences": _text_mark(goals)}, needs, work, together=True)
+    run.stage(f"encode/{part}", settings, needs, work, together=True)
 
 
 def run_whiten(run: RunFolder, config: PipelineConfig) -> None:
