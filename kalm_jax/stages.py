@@ -95,7 +95,7 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         options = {n: getattr(g, n) for n in ("predict_change", "gaussian_states", "hidden", "two_models")}
         options |= {} if world.num_actions else {"gaussian_actions": g.gaussian_actions}
         shown = augmented(rollouts, goals, world.augment, config.seed) if world.augment else rollouts
-        spec = numeric_spec(shown, world.num_actions, world.differences, **options)
+        spec = numeric_spec(shown, world.num_actions, **world.numbers, **options)
         llm_config = dataclasses.replace(llm_config, attention=g.attention, recompute=g.recompute)
         model = GroundedModel(llm_config, spec)
         params = init_params(model, jax.random.key(config.seed), llm_params)
@@ -140,8 +140,7 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         del settings[name]
     if not config.ground.two_models:
         del settings["two_models"]  # runs from before there was a choice stay done
-    if world.differences:
-        settings["differences"] = world.differences
+    settings |= world.numbers
     if world.augment is not None:
         settings["augment"] = world.augment.__name__
         settings["short_goals"] = sorted(filter(None, map(world.words.plan, range(len(world.families)))))

@@ -215,9 +215,30 @@ def test_differences_are_read_beside_the_numbers_themselves(tmp_path):
     assert load_grounded(tmp_path)[0] == model
 
 
+def test_beyond_its_limit_the_encoder_reads_the_limit(tmp_path):
+    rollouts = random_rollouts(3, 2)
+    free, params = make(rollouts, differences=((2, 0),))
+    model = GroundedModel(free.config, dataclasses.replace(free.spec, limit=3.0))
+    mean, std = (np.array(x, np.float32) for x in (free.spec.mean, free.spec.std))
+
+    def read(of, deviations):
+        return np.asarray(of.apply({"params": params}, mean + std * np.float32(deviations), method="embed_state"))
+
+    within = np.array([[0.5, -1.0, 0.8], [0.0, 2.0, 0.0]])
+    np.testing.assert_allclose(read(model, within), read(free, within), rtol=1e-5, atol=1e-6)
+    far = read(model, [0.0, 40.0, 0.0])
+    np.testing.assert_allclose(far, read(model, [0.0, 3.0, 0.0]), rtol=1e-4, atol=1e-5)
+    assert np.abs(far - read(free, [0.0, 40.0, 0.0])).max() > 0.1
+    apart = [0.0, 0.0, 40.0]  # the difference is cut off too, else it would tell them apart
+    np.testing.assert_allclose(read(model, apart), read(model, [0.0, 0.0, 90.0]), rtol=1e-4, atol=1e-5)
+    save_grounded(tmp_path, model, params, WORDS)
+    assert load_grounded(tmp_path)[0] == model
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
+        ({"limit": 0.0}, "limit=0.0: nothing would be read"),
         ({"num_actions": 0}, "exactly one"),
         ({"action_dim": 2}, "exactly one"),
         ({"gaussian_actions": True}, "continuous actions"),

@@ -37,6 +37,8 @@ def save_grounded(folder: str | pathlib.Path, model: GroundedModel, params: dict
     spec = dataclasses.asdict(model.spec)
     if not model.spec.differences:
         del spec["differences"], spec["difference_std"]  # a file without them is as it was before there were any
+    if model.spec.limit is None:
+        del spec["limit"]  # as before
     if model.spec.two_models:
         config = dataclasses.replace(model.config, tie_embeddings=True)
         save_model(folder / _STATES, config, params["states"]["llm"], tokenizer)

@@ -47,6 +47,8 @@ class NumericSpec:
       differences: pairs of a state's numbers whose difference the encoder reads too, such as places along one axis.
         What things do to each other hangs on these.
       difference_std: their standard deviations, where the first number of the pair is not 0.
+      limit: the encoder reads normalised states and differences cut off at this distance from 0; None leaves them. A
+        number that never moves in the data is a hundred deviations off as soon as it does.
       predict_change: the state head predicts the change of state (ours) instead of the state (paper).
       hidden: width of the encoder's and the head's hidden layer; 0 makes both linear maps.
       action_mean, action_std: `action_dim` values each, statistics of continuous actions.
@@ -73,6 +75,7 @@ class NumericSpec:
     two_models: bool = False
     differences: tuple[tuple[int, int], ...] = ()
     difference_std: tuple[float, ...] = ()
+    limit: float | None = None
 
     def __post_init__(self):
         if bool(self.num_actions) == bool(self.action_dim):
@@ -82,6 +85,8 @@ class NumericSpec:
             )
         if self.gaussian_actions and self.num_actions:
             raise ValueError("gaussian_actions is for continuous actions; discrete ones have a distribution already")
+        if self.limit is not None and self.limit <= 0:
+            raise ValueError(f"limit={self.limit}: nothing would be read; use a positive one, or None")
         sizes = {"mean": self.state_dim, "std": self.state_dim, "change_std": self.state_dim}
         sizes |= {f"action_{k}": self.action_dim for k in ("mean", "std", "low", "high")}
         sizes["difference_std"] = len(self.differences)
@@ -105,7 +110,7 @@ def numeric_spec(
       num_actions: of discrete actions; not read for continuous ones.
       differences: see `NumericSpec`.
       **options: fields of `NumericSpec` that are choices: `predict_change`, `hidden`, `gaussian_states`,
-        `gaussian_actions`, `two_models`.
+        `gaussian_actions`, `two_models`, `limit`.
     """
     obs, step = np.asarray(rollouts.observations), rollouts.valid()
     seen = np.arange(obs.shape[1])[None] <= np.asarray(rollouts.length)[:, None]
@@ -217,7 +222,7 @@ class GroundedModel(nn.Module):
             one, other = np.array(s.differences).T
             apart = (state[..., one] - state[..., other]) / jnp.asarray(s.difference_std)
             read = jnp.concatenate([read, apart], -1)
-        return self.state_in(read)
+        return self.state_in(read if s.limit is None else jnp.clip(read, -s.limit, s.limit))
 
     def _embed_action(self, token: jax.Array, value: jax.Array) -> jax.Array:
         s = self.spec

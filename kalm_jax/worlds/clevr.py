@@ -146,7 +146,7 @@ WORLD = World(
     ),
     read_plan=corpus.read_plan,
     augment=None,
-    differences=(),
+    numbers={},
     view=View(),
     builtin_plans=True,
     goals_of_level=goals_of_level,

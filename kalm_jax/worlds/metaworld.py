@@ -55,6 +55,9 @@ DIFFERENCES = tuple(
 )
 """Places of all things and of the target as seen from the hand, and of all things as seen from the target."""
 
+READING_LIMIT = 8.0
+"""Deviations beyond which the language model does not read either, see `NumericSpec.limit`. Above all of the data's."""
+
 VIEW = View(DIFFERENCES, offset=0.02, limit=5.0)
 """Policies see things from the hand and from the target as well, and nothing further off than five deviations: a hammer
 that is nudged in the simulator lies as no hammer of the data lay, and no imagined one.
@@ -221,7 +224,7 @@ WORLD = World(
     ),
     read_plan=corpus.read_plan,
     augment=varied,
-    differences=DIFFERENCES,
+    numbers={"differences": DIFFERENCES, "limit": READING_LIMIT},
     view=VIEW,
     builtin_plans=False,
     goals_of_level=goals_of_level,

@@ -37,8 +37,8 @@ class World:
       horizon: most steps of an episode. early: the stricter limit that is reported beside it.
       words: what its language can say, for grounding. read_plan: text -> [(text, family, array), ...], [] where it is
         no plan; see `imagination.write_plans`.
-      augment: see `grounding.tasks.Batches`; None changes nothing. differences: see `grounding.model.NumericSpec`.
-      view: how policies see observations.
+      augment: see `grounding.tasks.Batches`; None changes nothing.
+      numbers: how the language model reads states, fields of `grounding.model.NumericSpec`. view: how policies do.
       builtin_plans: whether the built-in language model learned from text to plan in this world.
       goals_of_level: every sentence of a level as a goal, without goal vectors.
       validation_goals: sentences of no level, rephrased goals of the data, for what is measured in training.
@@ -87,7 +87,7 @@ class World:
     words: Words
     read_plan: Callable[[str], list[tuple]]
     augment: Callable | None
-    differences: tuple[tuple[int, int], ...]
+    numbers: Mapping[str, object]
     view: View
     builtin_plans: bool
     goals_of_level: Callable[[str], GoalTable]
