@@ -107,9 +107,11 @@ def measure_rates(suite, old: list[dict] | None) -> None:
     """A suite of contestants."""
     import jax
 
+    from kalm_jax import parallel
     from kalm_jax.throughput import measure
     from kalm_jax.throughput.roofline import measure_roofline
 
+    parallel.keep_memory()  # as all programs of ours do; peers in this process have it too
     jax.config.update("jax_enable_compilation_cache", False)  # the first call shall show what compiling costs
     on_cpu = jax.default_backend() == "cpu"
     groups = suite.groups()

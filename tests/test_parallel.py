@@ -2,12 +2,15 @@
 
 import os
 import pathlib
+import platform
+import resource
 import shutil
 import socket
 import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import parallel_job
 import pytest
@@ -166,3 +169,18 @@ def test_meshes_fit_devices_and_batches_or_say_so():
 def test_hosts_that_cannot_be_read_are_refused(hosts):
     with pytest.raises(ValueError, match="ADDRESS:PORT,COUNT,INDEX"):
         parallel.join(hosts)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
+def test_the_memory_of_one_call_serves_the_next():
+    thin = jnp.ones((4096, 2))
+    program = jax.jit(lambda x: (x @ x.T) @ x)  # 64 MB in between
+
+    def pages(calls: int) -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(calls):
+            jax.block_until_ready(program(thin))
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    pages(16)  # memory grows to what the calls need
+    assert pages(4) < 1000  # taken anew, 4 calls were 64,000 pages
