@@ -181,10 +181,10 @@ PRESETS = {
         ground=GroundConfig(steps=20, rows=8, reading=5),
         metrics=MetricsConfig(every=10, rollouts=16, explained=8),
         imagine=ImagineConfig(
-            rephrase=32, unseen_easy=32, unseen_hard=32, draws=2, explained=8, explanation_draws=2, replayed=16
+            rephrase=32, unseen_easy=32, unseen_hard=32, draws=2, explained=8, explanation_draws=2, replayed=8
         ),
         learn=LearnConfig(seeds=2, updates=100),
-        evaluate=EvaluateConfig(episodes=8, ceiling_episodes=4),
+        evaluate=EvaluateConfig(episodes=4, ceiling_episodes=2),
     ),
     # 20 to 36 minutes on two cores; the table in the README is its result (with bc beside td3bc).
     "default": PipelineConfig(),

@@ -17,9 +17,7 @@ TINY = dataclasses.replace(
     collect=config.CollectConfig(rollouts=80),
     ground=config.GroundConfig(steps=6, rows=8),
     metrics=config.MetricsConfig(every=3, rollouts=8, explained=4),
-    imagine=config.ImagineConfig(rephrase=64, unseen_easy=64, unseen_hard=64, explained=4),
     learn=config.LearnConfig(seeds=2, updates=40),
-    evaluate=config.EvaluateConfig(episodes=8, ceiling_episodes=4),
 )
 CHECKED = (
     "results.csv",
