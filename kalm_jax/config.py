@@ -175,7 +175,7 @@ class PipelineConfig:
 
 
 PRESETS = {
-    # One to two minutes on two cores: shows that everything runs, not how well.
+    # One to four minutes on two cores: shows that everything runs, not how well.
     "smoke": PipelineConfig(
         collect=CollectConfig(rollouts=160),
         ground=GroundConfig(steps=20, rows=8, reading=5),
@@ -225,7 +225,7 @@ _METAWORLD = PipelineConfig(
     evaluate=EvaluateConfig(episodes=100, ceiling_episodes=100),
 )
 METAWORLD_PRESETS = {
-    # One to two minutes on two cores: shows that everything runs, not how well.
+    # One to four minutes on two cores: shows that everything runs, not how well.
     "smoke": dataclasses.replace(
         _METAWORLD,
         collect=CollectConfig(rollouts=80, behaviour="straying"),

@@ -115,7 +115,7 @@ def keep_memory() -> None:
     """Lets freed memory stay with this process, up to blocks of 1 GiB; `start` does it.
 
     XLA takes the memory of a program's intermediate results anew for every call. glibc hands such large blocks back to
-    the system each time, and up to a third of the CPU time of small models goes into getting their pages again. One
+    the system each time, and much of the CPU time of small models goes into getting their pages again. One
     arena is shared by all threads, since those of the others cannot hold such blocks. Without glibc, and where
     `$MALLOC_ARENA_MAX` or `$GLIBC_TUNABLES` say how memory is to be had, nothing is changed.
     """

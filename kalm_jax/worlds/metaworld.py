@@ -56,8 +56,8 @@ DIFFERENCES = tuple(
 """Places of all things and of the target as seen from the hand, and of all things as seen from the target."""
 
 READING_LIMIT = 8.0
-"""Deviations beyond which the language model does not read either, see `NumericSpec.limit`. Of the data's states 3%
-have a number or a difference that is further off."""
+"""Deviations beyond which the language model does not read either, see `NumericSpec.limit`. Few of the data's
+states have a number that is further off."""
 
 VIEW = View(DIFFERENCES, offset=0.02, limit=5.0)
 """Policies see things from the hand and from the target as well, and nothing further off than five deviations: a hammer
