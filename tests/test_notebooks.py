@@ -15,9 +15,12 @@ from nbclient import NotebookClient
 
 ROOT = pathlib.Path(__file__).parents[1]
 NAMES = ("colab_tpu", "colab_gpu")
-TINY = 'PRESET = "smoke"\nFLAGS = "--algo=bc --seeds=1 --updates=40 --episodes=8 --grounding_steps=6"'
+TINY = """PRESET = "smoke"
+FLAGS = "--algo=bc --seeds=1 --updates=40 --episodes=2 --grounding_steps=6"
+OUTPUT = "runs/tiny"
+"""
 """Put behind the cell of parameters: less than the smoke run, every stage of it all the same."""
-SMALL = {"colab_tpu": "", "colab_gpu": "\nROWS, SECONDS = (8,), 0.1"}
+SMALL = {"colab_tpu": "", "colab_gpu": "ROWS, SECONDS = (8,), 0.1"}
 
 
 def read(name):
@@ -61,13 +64,19 @@ def test_what_the_notebooks_share_is_the_same():
         assert sources[0][name] == sources[1][name], name
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Where both notebooks run: the second finds the job of the first done, if it takes the same precision."""
+    return tmp_path_factory.mktemp("notebooks")
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_runs_from_top_to_bottom(name, tmp_path):
+def test_a_notebook_runs_from_top_to_bottom(name, shared):
     notebook = read(name)
     at = notebook.cells.index(cell(notebook, "parameters"))
     notebook.cells.insert(at + 1, nbformat.v4.new_code_cell(TINY + SMALL[name]))
-    run(notebook, tmp_path, KALM_JAX_NOTEBOOK_DEVICE="cpu")
-    folder = tmp_path / "runs" / name.replace("_", "-")
+    run(notebook, shared, KALM_JAX_NOTEBOOK_DEVICE="cpu")
+    folder = shared / "runs" / "tiny"
     assert (folder / "report.html").stat().st_size > 50_000
     assert "lookahead" in text_of(cell(notebook, "table"))
     assert "image/png" in pictures_in(cell(notebook, "environment"))

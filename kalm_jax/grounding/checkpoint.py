@@ -6,9 +6,12 @@ Of two models the one for states is the folder `states/`, like `text/` but witho
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import pathlib
 import shutil
+import types
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -76,8 +79,7 @@ def load_grounded(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[Ground
         numbers = {k: jnp.asarray(v) for k, v in load_file(folder / _NUMBERS).items()}
     except SafetensorError as error:
         raise ValueError(f"{folder / _NUMBERS} cannot be read ({error}); copy or ground it again") from error
-    shapes = jax.eval_shape(lambda: init_params(model, jax.random.key(0)))
-    want = _flat_numbers(jax.tree.map(lambda x: x.shape, shapes, is_leaf=lambda x: hasattr(x, "shape")))
+    want = _number_shapes(model)
     wrong = sorted(k for k in want.keys() | numbers.keys() if want.get(k) != getattr(numbers.get(k), "shape", None))
     if wrong:
         raise ValueError(f"{folder / _NUMBERS}: missing, of another shape, or not of {_SPEC}: {wrong[:5]}")
@@ -93,6 +95,13 @@ def _load_states(folder: pathlib.Path, config: LlamaConfig, dtype) -> dict:
     if got != dataclasses.replace(config, tie_embeddings=True):
         raise ValueError(f"{folder} is of another shape than {_TEXT}/ beside it; copy or ground the whole model again")
     return llm
+
+
+@functools.cache  # as `parameter_shapes`
+def _number_shapes(model: GroundedModel) -> Mapping[str, tuple[int, ...]]:
+    """Path -> shape of every parameter beside the language model's."""
+    params = jax.eval_shape(lambda: init_params(model, jax.random.key(0)))
+    return types.MappingProxyType({path: x.shape for path, x in _flat_numbers(params).items()})
 
 
 def _flat_numbers(params: dict) -> dict:

@@ -7,11 +7,13 @@ never holds more than one parameter (or one file) beside the model.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import pathlib
 import re
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -107,11 +109,13 @@ def check_weights(folder: str | pathlib.Path, files: list[pathlib.Path], config:
         _check_names(folder, _open(stack, files), config, parameter_shapes(config))
 
 
-def parameter_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
+@functools.cache  # every stage loads a model, and tracing it takes longer than reading a small one
+def parameter_shapes(config: LlamaConfig) -> Mapping[str, tuple[int, ...]]:
     """Path -> shape of every parameter of a model."""
     tokens = jnp.zeros((1, 2), jnp.int32)
     init = jax.eval_shape(Llama(config).init, jax.random.key(0), tokens, tokens, jnp.ones((1, 2, 2), bool))
-    return {path: x.shape for path, x in traverse_util.flatten_dict(init["params"], sep="/").items()}
+    shapes = {path: x.shape for path, x in traverse_util.flatten_dict(init["params"], sep="/").items()}
+    return types.MappingProxyType(shapes)
 
 
 def _open(stack: contextlib.ExitStack, files: list[pathlib.Path]) -> dict:
