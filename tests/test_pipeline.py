@@ -15,8 +15,8 @@ from kalm_jax.evaluation.metrics import read_metrics
 TINY = dataclasses.replace(
     config.PRESETS["smoke"],
     collect=config.CollectConfig(rollouts=80),
-    ground=config.GroundConfig(steps=6, rows=8),
-    metrics=config.MetricsConfig(every=3, rollouts=8, explained=4),
+    ground=config.GroundConfig(steps=4, rows=8),
+    metrics=config.MetricsConfig(every=2, rollouts=8, explained=4),
     learn=config.LearnConfig(seeds=2, updates=40),
 )
 CHECKED = (
@@ -68,7 +68,7 @@ def test_killed_in_every_stage_it_ends_with_the_same_results(tmp_path):
     assert child.exitcode == 0
     for name in CHECKED:
         assert (killed / name).read_bytes() == (straight / name).read_bytes(), name
-    assert [row["step"] for row in read_metrics(killed / "ground" / "metrics.csv")[::7]] == [3, 6]
+    assert [row["step"] for row in read_metrics(killed / "ground" / "metrics.csv")[::7]] == [2, 4]
     data, level = (np.load(straight / "encode" / part / "vectors.npy") for part in ("data", "offline"))
     np.testing.assert_array_equal(data, level)
     page = (killed / "report.html").read_text()
