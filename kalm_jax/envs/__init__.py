@@ -11,7 +11,7 @@ from __future__ import annotations
 
 
 def register_environments() -> None:
-    """Makes `kalm/ClevrRobot-v0` and `kalm/Metaworld-v0` known to Gymnasium; calling it again changes nothing."""
+    """Makes the `kalm/` environments known to Gymnasium; calling it again changes nothing."""
     from gymnasium.envs.registration import register, registry
 
     if "kalm/ClevrRobot-v0" not in registry:
@@ -32,7 +32,8 @@ def register_environments() -> None:
             id="kalm/MetaworldReach-v0",
             entry_point="kalm_jax.envs.metaworld_env:MetaworldEnv",
             max_episode_steps=100,
-            kwargs={"task": "reach"},
+            # By itself the task has nothing to do with things that are not there, as Meta-world's own has not.
+            kwargs={"task": "reach", "distractor": "none"},
         )
 
 
