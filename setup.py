@@ -10,7 +10,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "kalm_jax" / "__init__.py")
 
 MINARI = ["minari[hdf5]>=0.5.2"]
 NOTEBOOK = ["ipykernel>=6", "nbclient>=0.10"]
-TEST = ["pytest>=8", "pytest-xdist>=3.6", *MINARI, *NOTEBOOK]
+TEST = ["pytest>=8", "pytest-xdist>=3.7", *MINARI, *NOTEBOOK]
 
 setup(
     name="kalm_jax",

@@ -179,12 +179,12 @@ PRESETS = {
     "smoke": PipelineConfig(
         collect=CollectConfig(rollouts=160),
         ground=GroundConfig(steps=20, rows=8, reading=5),
-        metrics=MetricsConfig(every=10, rollouts=16, explained=8),
+        metrics=MetricsConfig(every=20, rollouts=16, explained=8),
         imagine=ImagineConfig(
-            rephrase=32, unseen_easy=32, unseen_hard=32, draws=2, explained=8, explanation_draws=2, replayed=8
+            rephrase=32, unseen_easy=32, unseen_hard=32, draws=2, explained=4, explanation_draws=2, replayed=4
         ),
-        learn=LearnConfig(seeds=2, updates=100),
-        evaluate=EvaluateConfig(episodes=4, ceiling_episodes=2),
+        learn=LearnConfig(seeds=2, updates=40),
+        evaluate=EvaluateConfig(episodes=2, ceiling_episodes=2),
     ),
     # 20 to 36 minutes on two cores; the table in the README is its result (with bc beside td3bc).
     "default": PipelineConfig(),
@@ -229,13 +229,13 @@ METAWORLD_PRESETS = {
     "smoke": dataclasses.replace(
         _METAWORLD,
         collect=CollectConfig(rollouts=80, behaviour="straying"),
-        ground=dataclasses.replace(_METAWORLD.ground, steps=60, rows=16),
-        metrics=MetricsConfig(every=30, rollouts=16, explained=8),
+        ground=dataclasses.replace(_METAWORLD.ground, steps=20, rows=16),
+        metrics=MetricsConfig(every=20, rollouts=16, explained=8),
         imagine=dataclasses.replace(
-            _METAWORLD.imagine, rephrase=64, unseen_easy=64, unseen_hard=64, explained=16, replayed=16
+            _METAWORLD.imagine, rephrase=32, unseen_easy=32, unseen_hard=32, explained=16, replayed=8
         ),
-        learn=dataclasses.replace(_METAWORLD.learn, seeds=2, updates=400),
-        evaluate=EvaluateConfig(episodes=24, ceiling_episodes=24),
+        learn=dataclasses.replace(_METAWORLD.learn, seeds=2, updates=40),
+        evaluate=EvaluateConfig(episodes=8, ceiling_episodes=8),
     ),
     # About half an hour on two cores; the table in the README is its result.
     "default": _METAWORLD,

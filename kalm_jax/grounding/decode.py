@@ -221,7 +221,7 @@ class Spread:
 
 
 def encode_goals(
-    model: GroundedModel, params, tokenizer: Tokenizer, texts: Sequence[str], batch: int = 512
+    model: GroundedModel, params, tokenizer: Tokenizer, texts: Sequence[str], batch: int = 128
 ) -> np.ndarray:
     """Goal vectors (K, width): the language model's last hidden states as it has read what it is to imagine.
 
@@ -229,7 +229,7 @@ def encode_goals(
     alike in different wordings; the mean over the prompt keeps the wordings apart.
     """
     rows = [goal_prompt(tokenizer, text) for text in texts]
-    width = -(-max((len(r) for r in rows), default=1) // 16) * 16
+    width = -(-max((len(r) for r in rows), default=1) // 8) * 8
     out, run = [], Spread(_goal_hidden, params, batch)
     for chunk in chunks(rows, run.batch, fill=[tokenizer.bos_id]):
         out.append(run(left_pad(chunk, tokenizer.pad_id, width), model=model))
