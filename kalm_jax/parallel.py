@@ -116,7 +116,8 @@ def keep_memory() -> None:
 
     XLA takes the memory of a program's intermediate results anew for every call. glibc hands such large blocks back to
     the system each time, and much of the CPU time of small models goes into getting their pages again. One
-    arena is shared by all threads, since those of the others cannot hold such blocks. Without glibc, and where
+    arena is shared by all threads, since those of the others cannot hold such blocks; arenas from before (of a
+    notebook's threads) stay, and blocks that fall to them come anew as ever. Without glibc, and where
     `$MALLOC_ARENA_MAX` or `$GLIBC_TUNABLES` say how memory is to be had, nothing is changed.
     """
     if platform.libc_ver()[0] != "glibc" or {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"} & os.environ.keys():
