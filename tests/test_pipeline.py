@@ -6,17 +6,22 @@ import os
 import signal
 import time
 
+import jax
 import numpy as np
 import pytest
 
 from kalm_jax import config, run_folder
 from kalm_jax.evaluation.metrics import read_metrics
+from kalm_jax.llm.folder import BUILTIN, save_model
+from kalm_jax.llm.tokenizer import load_tokenizer
+from kalm_jax.llm.transformer import Llama, LlamaConfig
 
 TINY = dataclasses.replace(
     config.PRESETS["smoke"],
     collect=config.CollectConfig(rollouts=80),
     ground=config.GroundConfig(steps=4, rows=8),
     metrics=config.MetricsConfig(every=2, rollouts=8, explained=4),
+    imagine=dataclasses.replace(config.PRESETS["smoke"].imagine, rephrase=16, unseen_easy=16, unseen_hard=16),
     learn=config.LearnConfig(seeds=2, updates=40),
 )
 CHECKED = (
@@ -29,22 +34,32 @@ CHECKED = (
 )
 
 
-def run_job(folder):
+def run_job(folder, llm):
     from kalm_jax import parallel, pipeline
 
     parallel.start(cpu_devices=2)
-    pipeline.run(folder, TINY)
+    pipeline.run(folder, dataclasses.replace(TINY, ground=dataclasses.replace(TINY.ground, llm=llm)))
 
 
-def start(folder):
-    child = multiprocessing.get_context("spawn").Process(target=run_job, args=(str(folder),))
+def start(folder, llm):
+    child = multiprocessing.get_context("spawn").Process(target=run_job, args=(str(folder), llm))
     child.start()
     return child
 
 
-def kill_in(folder, stage):
+def small_llm(folder):
+    """A language model of the user's own, random weights with the built-in one's tokenizer; returns its folder."""
+    tokenizer = load_tokenizer(BUILTIN)
+    llm = LlamaConfig(tokenizer.vocab_size, 16, 1, 2, 2, 8, 32)
+    tokens = np.zeros((1, 2), np.int32)
+    params = Llama(llm).init(jax.random.key(0), tokens, tokens, np.ones((1, 2, 2), bool))["params"]
+    save_model(folder, llm, params, tokenizer)
+    return str(folder)
+
+
+def kill_in(folder, llm, stage):
     """Starts the job and kills it as soon as the stage has begun; returns whether it was still running."""
-    child = start(folder)
+    child = start(folder, llm)
     while child.is_alive() and not (folder / stage / "begun.json").exists():
         time.sleep(0.01)
     running = child.is_alive()
@@ -55,15 +70,15 @@ def kill_in(folder, stage):
 
 
 def test_killed_in_every_stage_it_ends_with_the_same_results(tmp_path):
-    straight, killed = tmp_path / "straight", tmp_path / "killed"
-    child = start(straight)
+    straight, killed, llm = tmp_path / "straight", tmp_path / "killed", small_llm(tmp_path / "llm")
+    child = start(straight, llm)
     child.join()
     assert child.exitcode == 0
     stages = ("collect", "ground", "imagine/rephrase", "learn/td3bc-offline", "evaluate/td3bc-kalm-rephrase")
     for stage in stages:
-        assert kill_in(killed, stage), stage
+        assert kill_in(killed, llm, stage), stage
         assert not (killed / stage / "done.json").exists()
-    child = start(killed)
+    child = start(killed, llm)
     child.join()
     assert child.exitcode == 0
     for name in CHECKED:
