@@ -4,6 +4,10 @@ import sys
 
 from absl import flags
 
+from kalm_jax.memory import keep_memory
+
+keep_memory()  # now: NumPy and JAX, imported later, begin threads that may take arenas of their own
+
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
     "mesh",

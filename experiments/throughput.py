@@ -107,11 +107,9 @@ def measure_rates(suite, old: list[dict] | None) -> None:
     """A suite of contestants."""
     import jax
 
-    from kalm_jax import parallel
     from kalm_jax.throughput import measure
     from kalm_jax.throughput.roofline import measure_roofline
 
-    parallel.keep_memory()  # as all programs of ours do; peers in this process have it too
     jax.config.update("jax_enable_compilation_cache", False)  # the first call shall show what compiling costs
     on_cpu = jax.default_backend() == "cpu"
     groups = suite.groups()
@@ -147,8 +145,9 @@ def main(argv):
         pin(FLAGS.core)
     import importlib
 
-    from kalm_jax import throughput
+    from kalm_jax import memory, throughput
 
+    memory.keep_memory()  # as all programs of ours do; peers in this process have it too
     suite = importlib.import_module(throughput.SUITES[FLAGS.suite])
     if FLAGS.suite == "memory":
         measure_memory(suite)

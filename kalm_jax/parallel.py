@@ -13,12 +13,10 @@ them, `is_writer`, into a folder that all of them see.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import math
 import os
 import pathlib
-import platform
 import re
 
 import jax
@@ -28,6 +26,7 @@ from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from kalm_jax import progress
+from kalm_jax.memory import keep_memory
 
 AXES = ("data", "fsdp", "tensor")
 BATCH = ("data", "fsdp")
@@ -109,24 +108,6 @@ def start(cpu_devices: int | None = None, cache: str | None = None, mesh: str = 
     jax.config.update("jax_compilation_cache_dir", str(folder.expanduser()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
     join(hosts or os.environ.get("KALM_JAX_HOSTS", ""))
-
-
-def keep_memory() -> None:
-    """Lets freed memory stay with this process, up to blocks of 1 GiB; `start` does it.
-
-    XLA takes the memory of a program's intermediate results anew for every call. glibc hands such large blocks back to
-    the system each time, and much of the CPU time of small models goes into getting their pages again. One
-    arena is shared by all threads, since those of the others cannot hold such blocks; arenas from before (of a
-    notebook's threads) stay, and blocks that fall to them come anew as ever. Without glibc, and where
-    `$MALLOC_ARENA_MAX` or `$GLIBC_TUNABLES` say how memory is to be had, nothing is changed.
-    """
-    if platform.libc_ver()[0] != "glibc" or {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"} & os.environ.keys():
-        return
-    arena_max, mmap_threshold, trim_threshold, top_pad = -8, -3, -1, -2  # malloc.h
-    options = {arena_max: 1, mmap_threshold: 2**30, trim_threshold: 2**31 - 1, top_pad: 2**28}
-    libc = ctypes.CDLL(None)
-    for option, value in options.items():
-        libc.mallopt(option, value)
 
 
 def join(hosts: str) -> None:

@@ -51,7 +51,7 @@ def written_plans(folder: pathlib.Path, goals: GoalTable, read) -> list[list[Ste
     """The plans by which `folder` was imagined: those of its `plans.json`, as `read` reads them."""
     texts = read_json(folder / "plans.json")
     own = direct(goals)
-    said = [[] if texts[text] == [text] else read(" and ".join(texts[text])) for text in goals.text]
+    said = [[] if texts.get(text, [text]) == [text] else read(" and ".join(texts[text])) for text in goals.text]
     return [[Step(*s) for s in plan] or alone for plan, alone in zip(said, own, strict=True)]
 
 

@@ -263,13 +263,15 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
         world = get_world(config.world)
         rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
         goal = balanced_goals(rng, goals, count)
-        plans = plans_of(run, config, goals)
+        plans, used = direct(goals), np.unique(goal)
+        for g, plan in zip(used, plans_of(run, config, goals.take(used)), strict=True):
+            plans[g] = plan
         states, starts = world.first_states(rng, goals, goal)
         rollouts = imagine_from(run, config, goals, goal, states, plans, f"imagine {part}", draws=draws)
         if not parallel.is_writer():
             return
         np.save(folder / "starts.npy", starts)
-        write_json(folder / "plans.json", {t: [s.text for s in plan] for t, plan in zip(goals.text, plans)})
+        write_json(folder / "plans.json", {goals.text[g]: [s.text for s in plans[g]] for g in used.tolist()})
         write_rollouts(folder / "rollouts.h5", rollouts, goals)
         write_json(folder / "quality.json", world.quality(rollouts, goals, read_rollouts(real_rollouts(run))[0]))
 

@@ -171,6 +171,7 @@ def test_hosts_that_cannot_be_read_are_refused(hosts):
 
 CALLS = """
 import resource
+from experiments import device_flags  # keeps memory, before all other imports
 from kalm_jax import parallel
 parallel.start()
 import jax, jax.numpy as jnp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 from kalm_jax import parallel
 from kalm_jax.evaluation.episodes import Episodes
 from kalm_jax.grounding.act import draw, read, read_on
-from kalm_jax.grounding.decode import Spread
+from kalm_jax.grounding.decode import Spread, fitting
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.rows import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
@@ -18,7 +19,8 @@ from kalm_jax.imagination.generate import Step, next_steps
 from kalm_jax.llm.tokenizer import Tokenizer
 
 BATCH = 128
-"""Episodes per call of the model, or a few more so that the devices divide them; the last call is filled up."""
+"""Episodes per call of the model, or an eighth of it for few, or a few more so that the devices divide them; the last
+call is filled up."""
 
 
 class WordsPolicy:
@@ -33,7 +35,7 @@ class WordsPolicy:
     ):
         """`grounded`: see `load_grounded`; `temperature` 0 is greedy; `observe`: see `evaluation.learner_policy`."""
         (self.model, params, self.tokenizer), self.temperature = grounded, temperature
-        self._read, self._draw, self._read_on = _spread(params)
+        self._spread = _spread(params)
         self.key, self.window, self.observe = jax.random.key(seed), window, observe
         self._readings, self._actions = [], None
 
@@ -45,18 +47,19 @@ class WordsPolicy:
             self._prompts = [goal_prompt(self.tokenizer, text) for text in texts]
             self._length = -(-(max(map(len, self._prompts)) + 1) // 8) * 8
             self._keys = jax.random.split(self.key, len(texts))
-        places = _places(len(states), self._read.batch)
+        read_first, draw_action, read_next = self._spread(len(states))
+        places = _places(len(states), read_first.batch)
         for i, place in enumerate(places):
             if step % self.window == 0:
                 rows = [RowSequence(self.model.spec.width).text(self._prompts[j]).state(observation[j]) for j in place]
                 rows = align_right(rows, self._length, self.model.spec.width)
-                reading = self._read.on_devices((rows,), model=self.model, steps=self.window - 1)
+                reading = read_first.on_devices((rows,), model=self.model, steps=self.window - 1)
                 self._readings = [*self._readings[:i], reading]
             else:
                 led = (self._actions[place], observation[place])
-                self._readings[i] = self._read_on.on_devices(led, self._readings[i], model=self.model)
+                self._readings[i] = read_next.on_devices(led, self._readings[i], model=self.model)
         drawn = [
-            self._draw((self._keys[place],), reading, step, self.temperature, model=self.model)
+            draw_action((self._keys[place],), reading, step, self.temperature, model=self.model)
             for reading, place in zip(self._readings, places, strict=True)
         ]
         self._actions = np.concatenate(drawn)[: len(states)]
@@ -82,7 +85,7 @@ class PlanPolicy:
     ):
         """`plans`: of every goal of the episodes, see `write_plans`; `satisfied`: see `imagine`; others as above."""
         (self.model, params, self.tokenizer), self.temperature = grounded, temperature
-        self._read, self._draw, _ = _spread(params)
+        self._spread = _spread(params)
         self.plans, self.satisfied, self.patience, self.observe = plans, satisfied, patience, observe
         self.key = jax.random.key(seed)
         longest = max(len(goal_prompt(self.tokenizer, text)) for text in {s.text for plan in plans for s in plan})
@@ -110,10 +113,13 @@ class PlanPolicy:
             actions = np.array([self._done[t][i] for t in past]).reshape(len(past), *self._shape)
             rows.append(row.rollout(states_, actions, 0.0, 0.0))
         out = np.zeros((n, *self._shape), np.float32 if self._shape else np.int32)
-        for place in _places(len(here), self._read.batch):
+        read_first, draw_action, _ = self._spread(len(here))
+        for place in _places(len(here), read_first.batch):
             aligned = align_right([rows[j] for j in place], self._length, self.model.spec.width)
-            reading = self._read.on_devices((aligned,), model=self.model, steps=0)
-            out[here[place]] = self._draw((self._keys[here[place]],), reading, step, self.temperature, model=self.model)
+            reading = read_first.on_devices((aligned,), model=self.model, steps=0)
+            out[here[place]] = draw_action(
+                (self._keys[here[place]],), reading, step, self.temperature, model=self.model
+            )
         self._done.append(out)
         return out
 
@@ -123,10 +129,15 @@ class PlanPolicy:
         return () if self.model.spec.num_actions else (self.model.spec.action_dim,)
 
 
-def _spread(params) -> tuple[Spread, Spread, Spread]:
-    """`read`, `draw` and `read_on` on the mesh, with the same parameters there."""
-    params = parallel.shard(parallel.make_mesh(parallel.round_up(BATCH)), params)
-    return Spread(read, params, BATCH), Spread(draw, params, BATCH), Spread(read_on, params, BATCH)
+def _spread(params) -> Callable[[int], tuple[Spread, Spread, Spread]]:
+    """Of how many rows there are: `read`, `draw` and `read_on` on the mesh, with the same parameters there."""
+
+    @functools.cache
+    def of_batch(batch: int):
+        placed = parallel.shard(parallel.make_mesh(parallel.round_up(batch)), params)
+        return Spread(read, placed, batch), Spread(draw, placed, batch), Spread(read_on, placed, batch)
+
+    return lambda rows: of_batch(fitting(BATCH, rows))
 
 
 def _places(count: int, size: int) -> list[np.ndarray]:

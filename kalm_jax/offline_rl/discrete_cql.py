@@ -11,7 +11,7 @@ import optax
 
 from kalm_jax.offline_rl.cql import CQLConfig, joined
 from kalm_jax.offline_rl.critics import adam_step
-from kalm_jax.offline_rl.networks import MLP, Batch, Spec, copy, policy_input, soft_update
+from kalm_jax.offline_rl.networks import MLP, Batch, Spec, copy, moved_product, policy_input, soft_update
 
 
 @jax.tree_util.register_dataclass
@@ -66,7 +66,7 @@ def learn(config: CQLConfig, state: DiscreteCQLState, batch: Batch, imagined: Ba
     spec, both = state.spec, joined(batch, imagined)
     inputs = policy_input(spec, both.observation, both.goal)
     next_inputs = policy_input(spec, both.next_observation, both.goal)
-    target = critic_target(config, state, next_inputs, both.reward, both.terminal)
+    target = critic_target(config, state, inputs, next_inputs, both.reward, both.terminal)
     data_size = batch.reward.shape[0]
     (_, metrics), grads = jax.value_and_grad(critic_loss, argnums=1, has_aux=True)(
         config, state.critic, spec, inputs, both.action, target, data_size
@@ -76,10 +76,11 @@ def learn(config: CQLConfig, state: DiscreteCQLState, batch: Batch, imagined: Ba
     return dataclasses.replace(state, target_critic=_next_target(config, state)), metrics
 
 
-def critic_target(config: CQLConfig, state: DiscreteCQLState, next_inputs, reward, terminal):
+def critic_target(config: CQLConfig, state: DiscreteCQLState, inputs, next_inputs, reward, terminal):
     """y = r + gamma (1 - terminal) Q'(s', argmax_a Q(s', a)), (B,) (van Hasselt et al., AAAI 2016)."""
-    critic = _critic(config, state.spec)
-    best = jnp.argmax(critic.apply(state.critic, next_inputs), axis=-1)
+    critic, moving = _critic(config, state.spec), state.spec.input_dim - state.spec.goal_mean.shape[0]
+    first = moved_product(state.critic, inputs, next_inputs, moving)
+    best = jnp.argmax(critic.apply(state.critic, next_inputs, first), axis=-1)
     value = jnp.take_along_axis(critic.apply(state.target_critic, next_inputs), best[:, None], axis=-1)[:, 0]
     chex.assert_equal_shape([value, reward, terminal])
     return jax.lax.stop_gradient(config.reward_scale * reward + config.discount * (1.0 - terminal) * value)

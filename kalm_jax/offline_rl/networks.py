@@ -109,6 +109,8 @@ class Batch:
 class MLP(nn.Module):
     """ReLU layers of widths `hidden` and a linear head: (B, inputs) -> (B, outputs).
 
+    With `first` (B, width) the first layer's product is known and not computed again, see `moved_product`.
+
     `norm` puts a LayerNorm before each ReLU, which bounds what a critic can say of actions that the data never show
     (Ball et al., ICML 2023).
     """
@@ -118,11 +120,22 @@ class MLP(nn.Module):
     norm: bool = False
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x, first=None):
         for width in self.hidden:
-            x = nn.Dense(width)(x)
+            dense = nn.Dense(width)
+            x, first = dense(x) if first is None else first, None
             x = nn.relu(nn.LayerNorm()(x) if self.norm else x)
         return nn.Dense(self.outputs)(x)
+
+
+def moved_product(params, inputs, next_inputs, moving: int):
+    """(B, width): what an `MLP`'s first layer makes of next_inputs, in which only the first `moving` numbers differ.
+
+    A step leaves the goal vector as it was, most of the input, so most of the product is that of `inputs` (B, D+P+E),
+    which XLA computes once where the network is asked for their outputs as well.
+    """
+    kernel, bias = params["params"]["Dense_0"]["kernel"], params["params"]["Dense_0"]["bias"]
+    return inputs @ kernel + bias + (next_inputs - inputs)[:, :moving] @ kernel[:moving]
 
 
 class TwinCritic(nn.Module):

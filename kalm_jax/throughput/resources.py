@@ -90,7 +90,7 @@ class Watch:
 
 
 def _give_back_freed() -> None:
-    """Freed memory that this process keeps (`parallel.keep_memory`) is not in use, and would hide what is new."""
+    """Freed memory that this process keeps (`memory.keep_memory`) is not in use, and would hide what is new."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
 
