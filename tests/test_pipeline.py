@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from kalm_jax import config, run_folder
+from kalm_jax.data.formats import read_rollouts
 from kalm_jax.evaluation.metrics import read_metrics
 from kalm_jax.llm.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
@@ -86,6 +87,9 @@ def test_killed_in_every_stage_it_ends_with_the_same_results(tmp_path):
     assert [row["step"] for row in read_metrics(killed / "ground" / "metrics.csv")[::7]] == [2, 4]
     data, level = (np.load(straight / "encode" / part / "vectors.npy") for part in ("data", "offline"))
     np.testing.assert_array_equal(data, level)
+    rollouts, goals = read_rollouts(killed / "imagine" / "rephrase" / "rollouts.h5")
+    planned = run_folder.read_json(killed / "imagine" / "rephrase" / "plans.json")
+    assert set(planned) == {goals.text[g] for g in rollouts.goal}
     page = (killed / "report.html").read_text()
     assert "http://" not in page and "https://" not in page and len(page) > 50_000
 
