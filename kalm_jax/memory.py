@@ -14,10 +14,20 @@ def keep_memory() -> None:
     notebook's threads) stay, and blocks that fall to them come anew as ever. Without glibc, and where
     `$MALLOC_ARENA_MAX` or `$GLIBC_TUNABLES` say how memory is to be had, nothing is changed.
     """
-    if platform.libc_ver()[0] != "glibc" or {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"} & os.environ.keys():
+    if not _glibc() or {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"} & os.environ.keys():
         return
     arena_max, mmap_threshold, trim_threshold, top_pad = -8, -3, -1, -2  # malloc.h
     options = {arena_max: 1, mmap_threshold: 2**30, trim_threshold: 2**31 - 1, top_pad: 2**28}
     libc = ctypes.CDLL(None)
     for option, value in options.items():
         libc.mallopt(option, value)
+
+
+def give_back() -> None:
+    """Freed memory goes back to the system, where glibc is asked for memory; what `keep_memory` set stays."""
+    if _glibc():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _glibc() -> bool:
+    return platform.libc_ver()[0] == "glibc"

@@ -187,7 +187,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
 def test_the_memory_of_one_call_serves_the_next():
-    """In processes of their own, the best of three: threads that imports begin may hold arenas from before."""
+    """In processes of their own, the best of three: beside other load a call may find its place taken."""
     env = {k: v for k, v in os.environ.items() if k not in ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")}
     env["PYTHONPATH"] = str(ROOT)
     ask = [sys.executable, "-c", CALLS]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-import ctypes
 import pathlib
-import platform
 import sys
 import time
 from collections.abc import Iterable
+
+from kalm_jax import memory
 
 _COMPILING = "/jax/core/compile/"
 _SELF = pathlib.Path("/proc/self")
@@ -73,7 +73,7 @@ class Watch:
     def __init__(self):
         listen()
         self._begun = time.perf_counter()
-        _give_back_freed()
+        memory.give_back()  # what `memory.keep_memory` keeps is not in use, and would hide what is new
         self._fresh = forget_peak()
         self._before, self._peak = memory_now(), memory_peak()
 
@@ -87,12 +87,6 @@ class Watch:
         if peak is None or self._peak is None or not (self._fresh or peak > self._peak):
             return None
         return max(0, peak - (self._peak if self._before is None else self._before))
-
-
-def _give_back_freed() -> None:
-    """Freed memory that this process keeps (`memory.keep_memory`) is not in use, and would hide what is new."""
-    if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def memory_now() -> int | None:
