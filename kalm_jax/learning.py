@@ -1,8 +1,9 @@
 """The job of experiments.learning: every learner on the same scripted data, beside BC and, where installed, d3rlpy.
 
 For each environment: rollouts by a behaviour policy, `offline.run` on them, and the same number of updates of d3rlpy's
-algorithm of the same name, with the same batch size, discount and scale of inputs and rewards, evaluated at the same
-points in the same episodes. All of it resumes; a d3rlpy algorithm that was killed begins again.
+algorithm of the same name, with the same batch size, discount and scale of inputs and rewards and with what `settings`
+change of ours where it has the same, evaluated at the same points in the same episodes. All of it resumes; a d3rlpy
+algorithm that was killed begins again.
 """
 
 from __future__ import annotations
@@ -19,14 +20,37 @@ from kalm_jax.data.controllers import CONTROLLERS, collect_episodes
 from kalm_jax.data.formats import write_rollouts
 from kalm_jax.evaluation.intervals import mean_interval
 from kalm_jax.evaluation.returns import Evaluator
-from kalm_jax.offline import LAST, OfflineConfig, configured_learner, evaluation_points, load_data
+from kalm_jax.offline import LAST, OfflineConfig, chosen_settings, configured_learner, evaluation_points, load_data
 from kalm_jax.offline import run as run_offline
+from kalm_jax.offline_rl import Learner
 from kalm_jax.progress import Progress
 from kalm_jax.run_folder import RunFolder, read_json, write_json
 from kalm_jax.throughput.peer_d3rlpy import CONFIGS
 
 ENVIRONMENTS = ("Pendulum-v1", "Reacher-v5", "kalm/MetaworldReach-v0")
 PEER = "d3rlpy"
+PEER_NAMES = {
+    "batch_size": ("batch_size",),
+    "discount": ("gamma",),
+    "tau": ("tau",),
+    "policy_learning_rate": ("actor_learning_rate",),
+    "temperature_learning_rate": ("temp_learning_rate",),
+    "multiplier_learning_rate": ("alpha_learning_rate",),
+    "conservative_weight": ("conservative_weight", "alpha"),  # the second of discrete CQL
+    "action_samples": ("n_action_samples",),
+    "soft_backup": ("soft_q_backup",),
+    "target_period": ("target_update_interval",),
+    "alpha": ("alpha",),
+    "policy_noise": ("target_smoothing_sigma",),
+    "noise_clip": ("target_smoothing_clip",),
+    "policy_delay": ("update_actor_interval",),
+    "expectile": ("expectile",),
+    "beta": ("weight_temp",),
+    "temperature": ("lam",),
+    "max_weight": ("max_weight",),
+    "logit_penalty": ("beta",),
+}
+"""Our settings, and what d3rlpy calls each where the algorithm has it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +148,7 @@ def _interval(low: float, high: float) -> str:
 def peers(place: pathlib.Path, config: OfflineConfig) -> dict[str, list[float]]:
     """Returns of d3rlpy's algorithms of the same names, one for each seed; {} where d3rlpy is not installed."""
     try:
-        import d3rlpy  # noqa: F401 (only whether it is there)
+        import d3rlpy
     except ImportError as error:
         print(f"no rows of {PEER}: not installed ({error})")
         return {}
@@ -136,7 +160,11 @@ def peers(place: pathlib.Path, config: OfflineConfig) -> dict[str, list[float]]:
             if (name, bool(spaces.num_actions)) not in CONFIGS:
                 continue
             learner = configured_learner(config, name)
-            points, settings = evaluation_points(config, learner), _peer_settings(learner.config)
+            points, changed = evaluation_points(config, learner), set(chosen_settings(config, name))
+            algorithm = getattr(d3rlpy.algos, CONFIGS[name, bool(spaces.num_actions)])
+            settings, missing = peer_settings(learner, changed, {field.name for field in dataclasses.fields(algorithm)})
+            if missing:
+                print(f"{PEER} {name}: has no {', '.join(missing)} and keeps its own")
 
             def work(into: pathlib.Path, name=name, points=points, settings=settings):
                 algorithms = [_peer(name, rollouts, bool(spaces.num_actions), settings, seed) for seed in seeds]
@@ -156,10 +184,30 @@ def peers(place: pathlib.Path, config: OfflineConfig) -> dict[str, list[float]]:
     return found
 
 
-def _peer_settings(config) -> dict:
-    """What d3rlpy is told of a learner's configuration; the rest is its own, the papers'."""
-    names = {"batch_size": "batch_size", "discount": "gamma", "reward_scale": "reward_scale"}
-    return {theirs: getattr(config, ours) for ours, theirs in names.items() if hasattr(config, ours)}
+def peer_settings(learner: Learner, changed: set[str], known: set[str]) -> tuple[dict, list[str]]:
+    """What d3rlpy is told of a learner's configuration (the rest is its own, the papers'), and what it has no name for.
+
+    Args:
+      learner: ours.
+      changed: fields of its configuration that the run sets.
+      known: fields of the configuration of d3rlpy's algorithm.
+    """
+    fields = {field.name for field in dataclasses.fields(learner.config)}
+    settings, missing = {}, []
+    for field in sorted({"batch_size", "discount", "reward_scale"} & fields | changed):
+        value = getattr(learner.config, field)
+        if field == "hidden":
+            names, value = {name for name in known if name.endswith("encoder_factory")}, list(value)
+        elif field == "reward_scale":
+            names = {"reward_scaler"}
+        elif field == "learning_rate":
+            both = () if "policy_learning_rate" in fields else ("actor_learning_rate",)
+            names = {"learning_rate", "critic_learning_rate", *both}
+        else:
+            names = set(PEER_NAMES.get(field, ()))
+        settings |= dict.fromkeys(sorted(names & known), value)
+        missing += [] if names & known else [field]
+    return settings, missing
 
 
 def _peer(name: str, rollouts: Rollouts, discrete: bool, settings: dict, seed: int):
@@ -169,8 +217,11 @@ def _peer(name: str, rollouts: Rollouts, discrete: bool, settings: dict, seed: i
 
     torch.set_num_threads(1)
     d3rlpy.seed(seed)
-    settings = dict(settings)
-    scale = d3rlpy.preprocessing.MultiplyRewardScaler(settings.pop("reward_scale", 1.0))
+    made = {"reward_scaler": d3rlpy.preprocessing.MultiplyRewardScaler}
+    for key in settings:
+        if key.endswith("encoder_factory"):
+            made[key] = d3rlpy.models.VectorEncoderFactory
+    settings = {key: made[key](value) if key in made else value for key, value in settings.items()}
     standard = d3rlpy.preprocessing.StandardObservationScaler()
     make = getattr(d3rlpy.algos, CONFIGS[name, discrete])
     valid, time = rollouts.valid(), np.arange(rollouts.horizon)
@@ -184,7 +235,7 @@ def _peer(name: str, rollouts: Rollouts, discrete: bool, settings: dict, seed: i
         ends[valid].astype(np.float32),
         (last & ~ends)[valid].astype(np.float32),
     )
-    algorithm = make(observation_scaler=standard, reward_scaler=scale, **settings).create(device="cpu:0")
+    algorithm = make(observation_scaler=standard, **settings).create(device="cpu:0")
     algorithm.build_with_dataset(data)
     standard.fit_with_transition_picker(data.episodes, data.transition_picker)
     return algorithm, data

@@ -118,8 +118,13 @@ def configured_learner(config: OfflineConfig, name: str) -> Learner:
         if not any(field in fields for a, fields in known.items() if algorithm in ("", a)):
             fields = known[algorithm] if algorithm else sorted({f for fields in known.values() for f in fields})
             raise ValueError(f"no setting {field!r}; there are {', '.join(fields)}")
-    chosen = {f: v for a, f, v in config.settings if a == name or (not a and f in known[name])}
-    return make_learner(name, **chosen)
+    return make_learner(name, **chosen_settings(config, name))
+
+
+def chosen_settings(config: OfflineConfig, name: str) -> dict[str, object]:
+    """Which of the run's settings are of the learner called `name`."""
+    known = [field.name for field in dataclasses.fields(make_learner(name).config)]
+    return {f: v for a, f, v in config.settings if a == name or (not a and f in known)}
 
 
 def load_data(config: OfflineConfig) -> tuple[Rollouts, GoalTable, Spaces]:

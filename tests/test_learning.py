@@ -9,6 +9,7 @@ import pytest
 from kalm_jax import learning, offline
 from kalm_jax.data.controllers import CONTROLLERS
 from kalm_jax.data.gym_rollouts import Player
+from kalm_jax.offline_rl import LEARNERS, make_learner
 
 SMALL = (("bc", "hidden", (8,)), ("td3bc", "hidden", (8,)), ("", "batch_size", 4))
 
@@ -44,6 +45,26 @@ def test_the_table_judges_against_the_interval_of_the_peer():
     assert td3bc.endswith("| yes |") and "| +7 [7, 7] |" in td3bc
     assert iql.endswith("| no |") and "| 30.5 |" in iql
     assert bc.endswith("|  |  |  |  |")
+
+
+def test_the_peer_is_told_what_the_run_sets_and_what_it_has_no_name_for():
+    known = {"batch_size", "gamma", "reward_scaler", "critic_learning_rate", "actor_learning_rate", "weight_temp"}
+    iql = make_learner("iql", hidden=(8,), beta=5.0, learning_rate=0.1, critic_norm=True)
+    told, missing = learning.peer_settings(iql, {"hidden", "beta", "learning_rate", "critic_norm"}, known)
+    rates = {"critic_learning_rate": 0.1, "actor_learning_rate": 0.1}
+    assert told == {"batch_size": 256, "gamma": 0.99, "reward_scaler": 0.1, "weight_temp": 5.0, **rates}
+    assert missing == ["critic_norm", "hidden"]
+    told, missing = learning.peer_settings(iql, {"hidden"}, {*known, "actor_encoder_factory", "critic_encoder_factory"})
+    assert told["actor_encoder_factory"] == told["critic_encoder_factory"] == [8] and not missing
+    assert "weight_temp" not in told  # what the run leaves alone is the peer's own
+    # CQL's policy has a rate of its own.
+    told, _ = learning.peer_settings(make_learner("cql", learning_rate=0.1), {"learning_rate"}, known)
+    assert told["critic_learning_rate"] == 0.1 and "actor_learning_rate" not in told
+
+
+def test_every_setting_that_the_peer_knows_is_one_of_ours():
+    ours = {field.name for _, config in LEARNERS.values() for field in dataclasses.fields(config)}
+    assert set(learning.PEER_NAMES) <= ours
 
 
 def test_the_expert_of_reach_collects():
