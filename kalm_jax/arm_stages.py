@@ -71,15 +71,16 @@ def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
         choices = {"greedy": 0.0}
         if spec.num_actions or spec.gaussian_actions:
             choices["sampled"] = config.imagine.temperature
-        plans = plans_of(run, config, goals) if config.imagine.plan else None
         seeds = [config.seed + i for i in range(config.learn.seeds)]
+        tests = {seed: world.make_episodes(level, e.episodes, seed) for seed in seeds}
+        asked = np.concatenate([episodes.goal for episodes in tests.values()])
+        plans = plans_of(run, config, goals, asked) if config.imagine.plan else None
         found, played = [], 0
         with (
             world.simulator() as simulator,
             Progress(f"{LLM_POLICY} {level}", len(seeds) * len(choices) * (2 if plans else 1)) as progress,
         ):
-            for seed in seeds:
-                episodes = world.make_episodes(level, e.episodes, seed)
+            for seed, episodes in tests.items():
                 for choice, heat in choices.items():
                     arms = {"words": WordsPolicy(grounded, seed, heat, window, world.observe)}
                     if plans:

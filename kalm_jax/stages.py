@@ -169,7 +169,7 @@ def training_metrics(
 
     def measure(step: int, params: dict) -> list[dict]:
         grounded = (model, change_llms(params, unstack_layers) if stacked else params, tokenizer)
-        plans = plans_of(run, config, goals, grounded)
+        plans = plans_of(run, config, goals, grounded=grounded)
         rollouts = imagine_from(run, config, goals, goal, states, plans, f"metrics at {step}", grounded)
         said = [
             world.explanation(explain(*grounded, shown, prompt), shown, shown_goals, name)
@@ -263,15 +263,13 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
         world = get_world(config.world)
         rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
         goal = balanced_goals(rng, goals, count)
-        plans, used = direct(goals), np.unique(goal)
-        for g, plan in zip(used, plans_of(run, config, goals.take(used)), strict=True):
-            plans[g] = plan
+        plans = plans_of(run, config, goals, goal)
         states, starts = world.first_states(rng, goals, goal)
         rollouts = imagine_from(run, config, goals, goal, states, plans, f"imagine {part}", draws=draws)
         if not parallel.is_writer():
             return
         np.save(folder / "starts.npy", starts)
-        write_json(folder / "plans.json", {goals.text[g]: [s.text for s in plans[g]] for g in used.tolist()})
+        write_json(folder / "plans.json", {goals.text[g]: [s.text for s in plans[g]] for g in np.unique(goal).tolist()})
         write_rollouts(folder / "rollouts.h5", rollouts, goals)
         write_json(folder / "quality.json", world.quality(rollouts, goals, read_rollouts(real_rollouts(run))[0]))
 
@@ -285,22 +283,34 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
 
 
 def plans_of(
-    run: RunFolder, config: PipelineConfig, goals: GoalTable, grounded: tuple | None = None
+    run: RunFolder,
+    config: PipelineConfig,
+    goals: GoalTable,
+    asked: Sequence[int] | np.ndarray | None = None,
+    grounded: tuple | None = None,
 ) -> list[list[Step]]:
     """How each goal is to be imagined: by the language model's own plan, or in the goal's own words.
 
-    `grounded` (model, parameters, tokenizer) takes the place of the run's grounded model.
+    Args:
+      run, config: of the run.
+      goals: all goals.
+      asked: indices of goals, repeated or not, that a plan is written for, the others keep their own words; None: all.
+      grounded: (model, parameters, tokenizer) in the place of the run's grounded model.
 
     The built-in model plans as it was before grounding, which costs it some of the words that its text taught it. A
     user's own model plans after grounding, which alone taught it what a plan is.
     """
-    world = get_world(config.world)
+    world, plans = get_world(config.world), direct(goals)
     if not config.imagine.plan:
-        return direct(goals)
+        return plans
     model, params, tokenizer = grounded or load_grounded(run.path / "ground" / "model")
     if world.builtin_plans and not config.ground.llm:
         params = {**params, "llm": load_model(BUILTIN)[1]}
-    return write_plans(model, params, tokenizer, goals, world.read_plan)
+    asked = np.arange(len(goals)) if asked is None else np.unique(asked)
+    written = write_plans(model, params, tokenizer, goals.take(asked), world.read_plan)
+    for goal, plan in zip(asked, written, strict=True):
+        plans[goal] = plan
+    return plans
 
 
 def draws_of(config: PipelineConfig) -> int:

@@ -15,6 +15,7 @@ from kalm_jax.evaluation.metrics import read_metrics
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
 from kalm_jax.grounding.tasks import TaskShares
+from kalm_jax.imagination.generate import direct
 from kalm_jax.llm.folder import BUILTIN, load_model, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
@@ -85,11 +86,15 @@ def test_the_builtin_model_plans_as_it_was_before_grounding(tmp_path):
     goals = make_goal_table([s.text for s in told], 1, families, [s.goal for s in told])
     want = [corpus.plan(s.family, np.array(s.goal)) for s in told]
 
-    def share(settings):
-        plans = stages.plans_of(run, settings, goals)
+    def share(plans):
         return np.mean([" and ".join(step.text for step in plan) == text for plan, text in zip(plans, want)])
 
     settings = config.PRESETS["smoke"]
-    assert share(settings) >= 0.9
+    plans = stages.plans_of(run, settings, goals)
+    assert share(plans) >= 0.9
+    # Goals that are not asked for keep their own words.
+    few = stages.plans_of(run, settings, goals, asked=[3, 1, 3])
+    assert few == [plan if i in (1, 3) else alone for i, (plan, alone) in enumerate(zip(plans, direct(goals)))]
     # A model of the user's own has only what grounding taught it, here nothing.
-    assert share(dataclasses.replace(settings, ground=config.GroundConfig(llm="own"))) == 0.0
+    own = dataclasses.replace(settings, ground=config.GroundConfig(llm="own"))
+    assert share(stages.plans_of(run, own, goals)) == 0.0
