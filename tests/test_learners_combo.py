@@ -130,10 +130,12 @@ def test_rollouts_come_at_their_time_and_replace_the_oldest():
 def test_the_best_way_through_a_grid():
     spec, batch, q_star = grid()
     size = len(batch.reward)
-    settings = {"batch_size": size, "conservative_weight": 0.02, "dynamics_updates": 300, "model_learning_rate": 1e-2}
+    # What the world has wrong decides between ways of like length: of 12 seeds all found the best one with these, ten
+    # with a world trained half as long and three times as fast, and half of the transitions imagined.
+    settings = {"batch_size": size, "conservative_weight": 0.02, "dynamics_updates": 600, "model_learning_rate": 3e-3}
     settings |= {"models": 2, "model_hidden": (32,), "horizon": 2, "rollout_every": 20, "memory": 4}
-    learner = make_learner("combo", **FAST | settings)
-    state = fit(learner, spec, batch, 1000)
+    learner = make_learner("combo", imagined_share=0.2, **FAST | settings)
+    state = fit(learner, spec, batch, 1200)
     best = np.asarray(learner.act(state, batch.observation[::4], batch.goal[::4], jax.random.key(0), True))
     assert (q_star[np.arange(len(best)), best] > q_star.max(1) - 1e-6).all()
     agent = dataclasses.replace(learner, name="cql")
