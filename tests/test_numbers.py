@@ -133,7 +133,8 @@ def test_draws_have_the_distribution_that_the_head_says():
     again = imagine(model, params, first, 1, 1.0, seed=1)[0]
     assert np.abs(again[:, 1] - imagine(model, params, first, 1, 1.0)[0][:, 1]).min() > 0
     still = imagine(model, params, first, 1, 0.0)
-    np.testing.assert_array_equal(still[0][0::3], np.broadcast_to(still[0][0], still[0][0::3].shape))
+    # The same but for rounding, which a row's place in the batch may change.
+    np.testing.assert_allclose(still[0][0::3], np.broadcast_to(still[0][0], still[0][0::3].shape), rtol=1e-5, atol=1e-7)
 
 
 def test_errors_are_squares_and_negative_log_likelihoods():
