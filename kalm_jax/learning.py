@@ -31,6 +31,9 @@ ENVIRONMENTS = ("Pendulum-v1", "Reacher-v5", "kalm/MetaworldReach-v0")
 PEER = "d3rlpy"
 PEER_NAMES = {
     "batch_size": ("batch_size",),
+    "reward_scale": ("reward_scaler",),
+    "hidden": ("encoder_factory", "actor_encoder_factory", "critic_encoder_factory", "value_encoder_factory"),
+    "learning_rate": ("learning_rate", "critic_learning_rate", "actor_learning_rate"),
     "discount": ("gamma",),
     "tau": ("tau",),
     "policy_learning_rate": ("actor_learning_rate",),
@@ -161,13 +164,13 @@ def peers(place: pathlib.Path, config: OfflineConfig) -> dict[str, list[float]]:
                 continue
             learner = configured_learner(config, name)
             points, changed = evaluation_points(config, learner), set(chosen_settings(config, name))
-            algorithm = getattr(d3rlpy.algos, CONFIGS[name, bool(spaces.num_actions)])
-            settings, missing = peer_settings(learner, changed, {field.name for field in dataclasses.fields(algorithm)})
+            make = getattr(d3rlpy.algos, CONFIGS[name, bool(spaces.num_actions)])
+            settings, missing = peer_settings(learner, changed, {field.name for field in dataclasses.fields(make)})
             if missing:
                 print(f"{PEER} {name}: has no {', '.join(missing)} and keeps its own")
 
-            def work(into: pathlib.Path, name=name, points=points, settings=settings):
-                algorithms = [_peer(name, rollouts, bool(spaces.num_actions), settings, seed) for seed in seeds]
+            def work(into: pathlib.Path, name=name, make=make, points=points, settings=settings):
+                algorithms = [_peer(make, rollouts, bool(spaces.num_actions), settings, seed) for seed in seeds]
                 rows, before = [], 0
                 with Progress(f"{PEER} {name}", points[-1] * len(seeds)) as progress:
                     for point in points:
@@ -196,34 +199,25 @@ def peer_settings(learner: Learner, changed: set[str], known: set[str]) -> tuple
     settings, missing = {}, []
     for field in sorted({"batch_size", "discount", "reward_scale"} & fields | changed):
         value = getattr(learner.config, field)
-        if field == "hidden":
-            names, value = {name for name in known if name.endswith("encoder_factory")}, list(value)
-        elif field == "reward_scale":
-            names = {"reward_scaler"}
-        elif field == "learning_rate":
-            both = () if "policy_learning_rate" in fields else ("actor_learning_rate",)
-            names = {"learning_rate", "critic_learning_rate", *both}
-        else:
-            names = set(PEER_NAMES.get(field, ()))
-        settings |= dict.fromkeys(sorted(names & known), value)
-        missing += [] if names & known else [field]
+        names = [name for name in PEER_NAMES.get(field, ()) if name in known]
+        if field == "learning_rate" and "policy_learning_rate" in fields:  # then it is the critics' alone
+            names = [name for name in names if name != "actor_learning_rate"]
+        settings |= dict.fromkeys(names, list(value) if isinstance(value, tuple) else value)
+        missing += [] if names else [field]
     return settings, missing
 
 
-def _peer(name: str, rollouts: Rollouts, discrete: bool, settings: dict, seed: int):
-    """(algorithm, data) of d3rlpy with a seed of its own, before its first update."""
+def _peer(make: type, rollouts: Rollouts, discrete: bool, settings: dict, seed: int):
+    """(algorithm, data) of d3rlpy with a seed of its own, before its first update; `make` is its configuration."""
     import d3rlpy
     import torch
 
     torch.set_num_threads(1)
     d3rlpy.seed(seed)
-    made = {"reward_scaler": d3rlpy.preprocessing.MultiplyRewardScaler}
-    for key in settings:
-        if key.endswith("encoder_factory"):
-            made[key] = d3rlpy.models.VectorEncoderFactory
-    settings = {key: made[key](value) if key in made else value for key, value in settings.items()}
+    wrapped = dict.fromkeys(PEER_NAMES["reward_scale"], d3rlpy.preprocessing.MultiplyRewardScaler)
+    wrapped |= dict.fromkeys(PEER_NAMES["hidden"], d3rlpy.models.VectorEncoderFactory)
+    settings = {key: wrapped[key](value) if key in wrapped else value for key, value in settings.items()}
     standard = d3rlpy.preprocessing.StandardObservationScaler()
-    make = getattr(d3rlpy.algos, CONFIGS[name, discrete])
     valid, time = rollouts.valid(), np.arange(rollouts.horizon)
     last = time == np.asarray(rollouts.length)[:, None] - 1
     ends = last & np.asarray(rollouts.terminated)[:, None]

@@ -60,6 +60,8 @@ def test_the_peer_is_told_what_the_run_sets_and_what_it_has_no_name_for():
     # CQL's policy has a rate of its own.
     told, _ = learning.peer_settings(make_learner("cql", learning_rate=0.1), {"learning_rate"}, known)
     assert told["critic_learning_rate"] == 0.1 and "actor_learning_rate" not in told
+    discrete = learning.peer_settings(make_learner("cql", learning_rate=0.1), {"learning_rate"}, {"learning_rate"})
+    assert discrete == ({"learning_rate": 0.1}, ["batch_size", "discount", "reward_scale"])
 
 
 def test_every_setting_that_the_peer_knows_is_one_of_ours():
