@@ -137,6 +137,34 @@ def test_batches_are_a_function_of_seed_and_step(words):
     assert not np.array_equal(a.token, c.token)
 
 
+def test_half_of_the_explained_rollouts_follow_any_text(words):
+    rollouts, document = toy_rollouts(20), " ".join(TEXTS)
+    only = TaskShares(**{f.name: float(f.name == "explanation") for f in dataclasses.fields(TaskShares)})
+
+    def explained(said):
+        make_batches = Batches(rollouts, GOALS, words, only, said, numeric_spec(rollouts, 3), 8, 64, 0)
+        sequences = [s for _, s in zip(range(1000), make_batches.sequences(0))]
+        assert max(s.length for s in sequences) <= make_batches.length
+        return make_batches, [s for s in sequences if STATE in np.concatenate(s.kind)]
+
+    ids = words.encode(document)
+    pieces = {tuple(ids[i : i + n]) for n in range(len(ids) + 1) for i in range(len(ids))}
+    for said, share in ((Words(), 0), (Words(document=lambda rng: document), 0.5)):
+        make_batches, sequences = explained(said)
+        known = {tuple(prompt[1:]) for prompt in make_batches.explanation_prompts}
+        other, answers = [], set()
+        for s in sequences:
+            kind, token = np.concatenate(s.kind), np.concatenate(s.token)
+            first, last = np.flatnonzero(kind != TEXT)[[0, -1]]
+            assert token[0] == words.bos_id and not np.concatenate(s.weight)[: first - 1].any()
+            prompt = tuple(token[1:first].tolist())
+            other += [prompt] if prompt not in known else []
+            answers.add(words.decode(token[last + 1 :].tolist()))
+        assert set(other) <= pieces and abs(len(other) / len(sequences) - share) < 0.05
+        assert len(set(other)) > 50 or not share
+        assert answers == {f"goal : {text}" for text in TEXTS}
+
+
 def test_reading_comes_first(words):
     rollouts = toy_rollouts(20)
     spec = numeric_spec(rollouts, 3, hidden=32)

@@ -59,6 +59,10 @@ which are short. And share of those with a rollout that end after their gist: th
 SHORT_GOAL_SHARE = 0.5
 """Share of generated rollouts that are for a short goal instead of a sentence."""
 
+ANY_PROMPT_SHARE, ANY_PROMPT_TOKENS = 0.5, 32
+"""Share of explained rollouts before which any piece of plain text stands, of at most so many tokens, in the place of
+one of the world's prompts: those are too few to learn from them that the wording of a prompt does not matter."""
+
 
 TEXT_WEIGHT, FACT_WEIGHT = 0.5, 3.0
 """Weights of a word of plain text and of a bare fact (an answer about a state, the gist of an explanation). A word of
@@ -117,8 +121,8 @@ class Words:
       renamings: count -> so many renamings of the world's things (`clevr_renaming.Renaming`) under which nothing else
         changes, the first of which keeps all names.
       question: gist -> (question, answer) of `describe` that say whether a state fulfils it.
-      explanation_prompts: before a rollout that is to be explained; one is drawn per training sequence, and the answer
-        follows ANSWER_PROMPT.
+      explanation_prompts: before a rollout that is to be explained; one is drawn per training sequence, or a piece of a
+        `document`, and the answer follows ANSWER_PROMPT.
       unseen_prompt: never trained on: tests whether explaining depends on the prompt's wording (KALM, figure 7).
     """
 
@@ -209,7 +213,9 @@ class Batches:
             self.actions, self.lengths = np.asarray(rollouts.actions), np.asarray(rollouts.length)
             self.reached = np.asarray(rollouts.terminated)
             self._index_sentences(rollouts, goals)
-            self.length = max(length, -(-self._longest() // 16) * 16)
+            longest, prompt = self._longest(), max(map(len, self.explanation_prompts))
+            self.length = max(length, -(-longest // 16) * 16)
+            self.any_prompt = min(ANY_PROMPT_TOKENS, self.length - longest + prompt - 1)
 
     def _index_sentences(self, rollouts, goals):
         keys = [(int(f), *map(float, a)) for f, a in zip(goals.family, goals.array)]
@@ -285,10 +291,17 @@ class Batches:
         gist, sentence = said.gist, [*said.sentence, self.tokenizer.eos_id]
         if gist and said.sentence and rng.random() < TOLD_SHARE:
             return RowSequence(self.width).text([self.tokenizer.bos_id, *self.answer, *gist]).text(sentence, 1.0)
-        prompt = self.explanation_prompts[int(rng.integers(len(self.explanation_prompts)))]
-        out = RowSequence(self.width).text(prompt).rollout(states, actions, 1.0, 0.0)
+        out = RowSequence(self.width).text(self._explanation_prompt(rng)).rollout(states, actions, 1.0, 0.0)
         out = out.text(self.answer).text(gist, FACT_WEIGHT)
         return out if gist and (not said.sentence or rng.random() < GIST_ONLY_SHARE) else out.text(sentence, 1.0)
+
+    def _explanation_prompt(self, rng) -> list[int]:
+        if self.words.document is None or rng.random() > ANY_PROMPT_SHARE:
+            return self.explanation_prompts[int(rng.integers(len(self.explanation_prompts)))]
+        text = self.tokenizer.encode(self.words.document(rng))
+        tokens = int(rng.integers(self.any_prompt + 1))
+        start = int(rng.integers(max(1, len(text) - tokens)))
+        return [self.tokenizer.bos_id, *text[start : start + tokens]]
 
     def _reading(self, rng, states, actions, said):
         return self._description(rng, states, actions, said, news=False)
