@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import optax
 
-from kalm_jax.offline_rl.networks import HIDDEN, MLP, Spec
+from kalm_jax.offline_rl.networks import HIDDEN, MLP, Spec, dense, fan_in_uniform
 
 
 class JointMLP(nn.Module):
@@ -26,14 +26,15 @@ class JointMLP(nn.Module):
     @nn.compact
     def __call__(self, x, y):
         widths = (*self.hidden, 1)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (x.shape[-1] + y.shape[-1], widths[0]))
-        bias = self.param("bias", nn.initializers.zeros, (widths[0],))
+        inputs = x.shape[-1] + y.shape[-1]
+        kernel = self.param("kernel", fan_in_uniform(inputs), (inputs, widths[0]))
+        bias = self.param("bias", fan_in_uniform(inputs), (widths[0],))
         of_x = x @ kernel[: x.shape[-1]] + bias
         of_y = y.reshape(-1, y.shape[-1]) @ kernel[x.shape[-1] :]
         # Rows of (state, action) pairs: XLA multiplies two axes a quarter faster than three on a CPU.
         h = (of_x[:, None] + of_y.reshape(*y.shape[:2], -1)).reshape(-1, widths[0])
         for width in widths[1:]:
-            h = nn.Dense(width)(nn.relu(nn.LayerNorm()(h) if self.norm else h))
+            h = dense(width, h.shape[-1])(nn.relu(nn.LayerNorm()(h) if self.norm else h))
         return h.reshape(y.shape[:2])
 
 
