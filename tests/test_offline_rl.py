@@ -21,6 +21,7 @@ from offline_rl_data import (
 
 from kalm_jax.data import Rollouts
 from kalm_jax.offline_rl import LEARNERS, Batch, make_buffer, make_learner, sample, state_of, td3bc, train
+from kalm_jax.offline_rl.critics import JointMLP
 from kalm_jax.offline_rl.networks import MLP
 from kalm_jax.offline_rl.seed_devices import SeedDevices
 from kalm_jax.offline_rl.train import init_states, update_many
@@ -157,6 +158,18 @@ def test_order_of_the_batch_is_irrelevant_and_rewards_are_not(td3):
     np.testing.assert_allclose(loss["critic_loss"], same_loss["critic_loss"], rtol=1e-5)
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-5), raw(after).policy, raw(same).policy)
     assert abs(float(loss["critic_loss"] - other_loss["critic_loss"])) > 1e-3
+
+
+def test_layers_begin_uniform_between_the_roots_of_their_inputs():
+    """torch's `nn.Linear`: weights and biases uniform in +-1/sqrt(inputs), of variance 1/(3 inputs)."""
+    plain = MLP(3, (400, 100)).init(jax.random.key(0), jnp.zeros((1, 250)))["params"]
+    joint = JointMLP((400, 100)).init(jax.random.key(0), jnp.zeros((1, 240)), jnp.zeros((1, 1, 10)))["params"]
+    joint = {"own": {"kernel": joint["kernel"], "bias": joint["bias"]}, "Dense_0": joint["Dense_0"]}
+    for layer, inputs in zip([*plain.values(), *joint.values()], (250, 400, 100, 250, 400), strict=True):
+        bound, (kernel, bias) = inputs**-0.5, (layer["kernel"], layer["bias"])
+        assert kernel.shape[0] == inputs and 0.95 * bound < np.abs(kernel).max() <= bound
+        assert np.isclose(np.std(kernel), bound / 3**0.5, rtol=0.05) and abs(np.mean(kernel)) < 0.1 * bound
+        assert np.abs(bias).max() <= bound and len(np.unique(bias)) == bias.size
 
 
 def test_layer_norm_stands_before_each_relu_and_bounds_the_output():
