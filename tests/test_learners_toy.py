@@ -33,10 +33,10 @@ def make_batch(observation, action, reward, next_observation=None, terminal=1.0)
     return Batch(*map(jnp.asarray, (observation, np.zeros((n, 1), np.float32), action, reward, after, terminal)))
 
 
-@functools.partial(jax.jit, static_argnames=("learner", "steps"))
-def fit(learner, spec, batch, steps):
-    """The state after `steps` updates, each on the whole of the data."""
-    state = learner.init(jax.random.key(0), spec)
+@functools.partial(jax.jit, static_argnames=("learner", "steps", "change"))
+def fit(learner, spec, batch, steps, change=lambda state: state):
+    """The state after `steps` updates, each on the whole of the data; the first begins at what `change` makes of it."""
+    state = change(learner.init(jax.random.key(0), spec))
     return jax.lax.fori_loop(
         0, steps, lambda i, s: learner.update(s, batch, jax.random.fold_in(jax.random.key(1), i))[0], state
     )
@@ -118,12 +118,18 @@ def test_awac_and_iql_policies_of_a_continuous_bandit():
     mean = (weight * action).sum(0) / weight.sum()
     std = np.sqrt((weight * (action - mean) ** 2).sum(0) / weight.sum())
     settings = FAST | {"learning_rate": 1e-2}
+
+    def begin_wide(state):
+        """AWAC's own first spread, 0.05, makes gradients that Adam remembers for thousands of updates."""
+        policy = state.policy["params"] | {"log_std": jnp.ones(2, jnp.float32)}
+        return dataclasses.replace(state, policy={"params": policy})
+
     for learner in (
         make_learner("awac", **settings, temperature=0.5, action_samples=32),
         make_learner("iql", **settings, beta=2.0),
     ):
-        state = fit(learner, spec, batch, 1000)
-        policy = policies.make_policy(learner.config, spec)
+        state = fit(learner, spec, batch, 1000, begin_wide)
+        policy = {"awac": awac, "iql": iql}[learner.name]._policy(learner.config, spec)
         got_mean, got_log_std = policy.apply(state.policy, inputs_of(spec, np.ones((1, 1))))
         np.testing.assert_allclose(got_mean[0], mean, atol=0.03)
         np.testing.assert_allclose(np.exp(got_log_std[0]), std, atol=0.03)
@@ -303,7 +309,7 @@ def test_awac_weights_are_the_softmax_of_advantages():
     state = jax.jit(learner.init)(jax.random.key(0), spec)
     inputs = inputs_of(spec, observation)
     q = np.asarray(make_critics(learner.config, spec).apply(state.critic, inputs), np.float64).min(0)
-    logits = np.asarray(policies.make_policy(learner.config, spec).apply(state.policy, inputs), np.float64)
+    logits = np.asarray(awac._policy(learner.config, spec).apply(state.policy, inputs), np.float64)
     pi = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     advantage = q[np.arange(6), action] - (pi * q).sum(1)
     want = np.exp(advantage / 0.3)

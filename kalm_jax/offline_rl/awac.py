@@ -11,9 +11,11 @@ import optax
 
 from kalm_jax.offline_rl.critics import adam_step, init_critics, make_critics, squared_error, value_of
 from kalm_jax.offline_rl.networks import HIDDEN, Batch, Spec, copy, policy_input, soft_update
-from kalm_jax.offline_rl.policies import chosen, drawn, log_prob, make_policy
+from kalm_jax.offline_rl.policies import Policy, chosen, drawn, log_prob
 
 WEIGHTS = ("softmax", "exp")
+LOG_STD_RANGE = (-6.0, 0.0)
+"""Of the log standard deviation of a continuous policy, as in the paper's code."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +79,7 @@ class AWACState:
 def init(config: AWACConfig, key, spec: Spec) -> AWACState:
     """The state before the first update."""
     own, policy_key, critic_key = jax.random.split(key, 3)
-    policy = make_policy(config, spec).init(policy_key, jnp.zeros((1, spec.input_dim)))
+    policy = _policy(config, spec).init(policy_key, jnp.zeros((1, spec.input_dim)))
     critic = init_critics(make_critics(config, spec), critic_key, spec)
     adam = optax.adam(config.learning_rate)
     return AWACState(
@@ -95,7 +97,7 @@ def update(config: AWACConfig, state: AWACState, batch: Batch, key) -> tuple[AWA
 
 def act(config: AWACConfig, state: AWACState, observation, goal_vector, key, greedy: bool):
     """Actions (B,) int32 or (B, A): the likeliest, or drawn."""
-    policy = make_policy(config, state.spec)
+    policy = _policy(config, state.spec)
     return chosen(policy, policy.apply(state.policy, policy_input(state.spec, observation, goal_vector)), key, greedy)
 
 
@@ -153,7 +155,7 @@ def critic_loss(config: AWACConfig, critic, spec: Spec, inputs, action, target):
 
 def policy_value(config: AWACConfig, policy, critic, spec: Spec, inputs, noise):
     """E_{a ~ pi(s)} min_i Q_i(s, a), (B,): the mean over N drawn actions, noise (B, N, A), or exact if discrete."""
-    critics, outputs = make_critics(config, spec), make_policy(config, spec).apply(policy, inputs)
+    critics, outputs = make_critics(config, spec), _policy(config, spec).apply(policy, inputs)
     if spec.discrete:
         return jnp.sum(jax.nn.softmax(outputs) * critics.apply(critic, inputs).min(0), axis=-1)
     return critics.apply(critic, inputs, drawn(outputs, noise)).min(0).mean(-1)
@@ -172,7 +174,11 @@ def advantage_weight(config: AWACConfig, policy, critic, spec: Spec, inputs, act
 
 def policy_loss(config: AWACConfig, policy, spec: Spec, inputs, action, weight):
     """-mean_B w log pi(a | s)."""
-    head = make_policy(config, spec)
+    head = _policy(config, spec)
     log_probs = log_prob(head, head.apply(policy, inputs), action)
     chex.assert_equal_shape([log_probs, weight])
     return -jnp.mean(weight * log_probs)
+
+
+def _policy(config: AWACConfig, spec: Spec) -> Policy:
+    return Policy(spec.action_dim, spec.discrete, config.hidden, LOG_STD_RANGE)

@@ -11,7 +11,7 @@ import optax
 
 from kalm_jax.offline_rl.critics import adam_step, init_critics, make_critics, squared_error, value_of
 from kalm_jax.offline_rl.networks import HIDDEN, MLP, Batch, Spec, copy, policy_input, soft_update
-from kalm_jax.offline_rl.policies import chosen, log_prob, make_policy
+from kalm_jax.offline_rl.policies import Policy, chosen, log_prob
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ def init(config: IQLConfig, key, spec: Spec) -> IQLState:
     """The state before the first update."""
     own, policy_key, critic_key, value_key = jax.random.split(key, 4)
     inputs, adam = jnp.zeros((1, spec.input_dim)), optax.adam(config.learning_rate)
-    policy = make_policy(config, spec).init(policy_key, inputs)
+    policy = _policy(config, spec).init(policy_key, inputs)
     critic = init_critics(make_critics(config, spec), critic_key, spec)
     value = _value(config).init(value_key, inputs)
     return IQLState(
@@ -123,7 +123,7 @@ def update(config: IQLConfig, state: IQLState, batch: Batch, key) -> tuple[IQLSt
 
 def act(config: IQLConfig, state: IQLState, observation, goal_vector, key, greedy: bool):
     """Actions (B,) int32 or (B, A): the likeliest, or drawn."""
-    policy = make_policy(config, state.spec)
+    policy = _policy(config, state.spec)
     return chosen(policy, policy.apply(state.policy, policy_input(state.spec, observation, goal_vector)), key, greedy)
 
 
@@ -157,7 +157,7 @@ def advantage_weight(config: IQLConfig, value, inputs, q):
 
 def policy_loss(config: IQLConfig, policy, spec: Spec, inputs, action, weight):
     """-mean_B w log pi(a | s)."""
-    head = make_policy(config, spec)
+    head = _policy(config, spec)
     log_probs = log_prob(head, head.apply(policy, inputs), action)
     chex.assert_equal_shape([log_probs, weight])
     return -jnp.mean(weight * log_probs)
@@ -165,3 +165,7 @@ def policy_loss(config: IQLConfig, policy, spec: Spec, inputs, action, weight):
 
 def _value(config: IQLConfig) -> MLP:
     return MLP(1, config.hidden)
+
+
+def _policy(config: IQLConfig, spec: Spec) -> Policy:
+    return Policy(spec.action_dim, spec.discrete, config.hidden)

@@ -12,10 +12,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from kalm_jax.offline_rl.networks import HIDDEN, MLP, Spec
+from kalm_jax.offline_rl.networks import HIDDEN, MLP
 
 LOG_STD = (-5.0, 2.0)
-"""Bounds of the log standard deviation of `Policy` (IQL's code)."""
+"""Bounds of the log standard deviation of a `Policy` without `log_std_range` (IQL's code)."""
 SQUASHED_LOG_STD = (-20.0, 2.0)
 """Bounds of the log standard deviation under a tanh (SAC's and CQL's code)."""
 
@@ -24,12 +24,14 @@ class Policy(nn.Module):
     """pi(a | s, g) for learners that weigh the log-probability of recorded actions.
 
     Discrete: inputs (B, D) -> logits (B, A). Continuous: a Gaussian whose mean is a tanh and whose spread does not
-    depend on the state (AWAC's and IQL's code): (mean (B, A), log standard deviation (B, A)).
+    depend on the state (AWAC's and IQL's code): (mean (B, A), log standard deviation (B, A)). The latter is a parameter
+    kept in LOG_STD, from 0 on, or with `log_std_range` a sigmoid of it between two numbers, from their middle on.
     """
 
     action_dim: int
     discrete: bool
     hidden: tuple[int, ...] = HIDDEN
+    log_std_range: tuple[float, float] | None = None
 
     @nn.compact
     def __call__(self, inputs):
@@ -37,12 +39,12 @@ class Policy(nn.Module):
         if self.discrete:
             return out
         log_std = self.param("log_std", nn.initializers.zeros, (self.action_dim,))
-        return jnp.tanh(out), jnp.broadcast_to(jnp.clip(log_std, *LOG_STD), out.shape)
-
-
-def make_policy(config, spec: Spec) -> Policy:
-    """The policy that a configuration with `hidden` asks for."""
-    return Policy(spec.action_dim, spec.discrete, config.hidden)
+        if self.log_std_range is None:
+            log_std = jnp.clip(log_std, *LOG_STD)
+        else:
+            low, high = self.log_std_range
+            log_std = low + (high - low) * jax.nn.sigmoid(log_std)
+        return jnp.tanh(out), jnp.broadcast_to(log_std, out.shape)
 
 
 def log_prob(policy: Policy, outputs, action):

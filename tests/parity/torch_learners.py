@@ -269,7 +269,11 @@ class Cloner(Learner):
         out = self.nets["policy"](x)
         if self.discrete:
             return -F.cross_entropy(out, action, reduction="none")
-        return Normal(torch.tanh(out), self.log_std.clamp(-5, 2).exp(), validate_args=False).log_prob(action).sum(1)
+        return Normal(torch.tanh(out), self.std(), validate_args=False).log_prob(action).sum(1)
+
+    def std(self):
+        """(A,): IQL's; AWAC has its own."""
+        return self.log_std.clamp(-5, 2).exp()
 
     def clone(self, x, action, weight):
         loss = -(weight * self.log_prob(x, action)).mean()
@@ -281,14 +285,17 @@ class Cloner(Learner):
 
 
 class AWAC(Cloner):
-    """Nair et al. (2020), equations 12 and 13."""
+    """Nair et al. (2020), equations 12 and 13; the log standard deviation is between -6 and 0, as in their code."""
+
+    def std(self):
+        return (-6 * torch.sigmoid(-self.log_std)).exp()
 
     def state_value(self, nets, x, noise):
         """E_pi min_i Q_i, (B,)."""
         out = self.nets["policy"](x)
         if self.discrete:
             return (torch.softmax(out, dim=1) * torch.minimum(*(net(x) for net in nets))).sum(1)
-        actions = (torch.tanh(out)[:, None] + self.log_std.clamp(-5, 2).exp() * noise).clamp(-1, 1)
+        actions = (torch.tanh(out)[:, None] + self.std() * noise).clamp(-1, 1)
         return torch.minimum(*(self.q_many(net, x, actions) for net in nets)).mean(1)
 
     def learn(self, x, action, reward, x2, terminal, noise):
