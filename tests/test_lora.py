@@ -93,7 +93,7 @@ def test_layers_add_what_a_merged_model_computes(options):
     apart = forward_variables(params, frozen, config)
     without = {"params": {**params, "llm": frozen}}
     got, want, plain = (jax.jit(lambda v: model.apply(v, rows))(v)[0] for v in (apart, merged, without))
-    np.testing.assert_allclose(got, want, atol=2e-5)
+    np.testing.assert_allclose(got, want, atol=1e-4)
     assert np.abs(got - plain).max() > 0.01
 
 
