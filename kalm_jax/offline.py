@@ -35,11 +35,6 @@ LAST = 5
 """Evaluations whose mean is an algorithm's result, as in KALM's paper: the last alone hangs on luck."""
 
 
-OWN = {"cql": {"reward_scale": 1.0}, "combo": {"reward_scale": 1.0}}
-"""Settings of this job where the learners' own, made for CLEVR-Robot's rewards of up to 100, are not the papers' and
-cost much: with a tenth of the rewards, CQL's penalty outweighs them (BENCHMARKS.md, Pendulum)."""
-
-
 @dataclasses.dataclass(frozen=True)
 class OfflineConfig:
     """What a run depends on.
@@ -123,7 +118,7 @@ def configured_learner(config: OfflineConfig, name: str) -> Learner:
         if not any(field in fields for a, fields in known.items() if algorithm in ("", a)):
             fields = known[algorithm] if algorithm else sorted({f for fields in known.values() for f in fields})
             raise ValueError(f"no setting {field!r}; there are {', '.join(fields)}")
-    return make_learner(name, **OWN.get(name, {}) | chosen_settings(config, name))
+    return make_learner(name, **chosen_settings(config, name))
 
 
 def chosen_settings(config: OfflineConfig, name: str) -> dict[str, object]:

@@ -166,7 +166,7 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
         if config.learn.dt_backbone == "llm":
             llm = read_config(config.ground.llm or BUILTIN)
             special |= {"backbone": Llama(llm), "width": llm.width}
-    return make_learner(algorithm, **{k: v for k, v in settings.items() if k in known}, **special)
+    return make_learner(algorithm, **{k: v for k, v in settings.items() if k in known} | special)
 
 
 def view_of(config: PipelineConfig) -> View:

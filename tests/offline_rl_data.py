@@ -20,7 +20,7 @@ SMALL = {
     "cql": {"hidden": (8,), "batch_size": 8, "action_samples": 2},
     "decision_transformer": {"batch_size": 8, "context": 3, "width": 8, "layers": 1, "warmup": 2},
     "iql": {"hidden": (8,), "batch_size": 8},
-    "td3bc": {"hidden": (16, 16), "batch_size": 8},
+    "td3bc": {"hidden": (16, 16), "batch_size": 8, "critic_norm": True},
 }
 """Settings of every learner that compile and run fast."""
 

@@ -52,7 +52,7 @@ def test_the_peer_is_told_what_the_run_sets_and_what_it_has_no_name_for():
     iql = make_learner("iql", hidden=(8,), beta=5.0, learning_rate=0.1, critic_norm=True)
     told, missing = learning.peer_settings(iql, {"hidden", "beta", "learning_rate", "critic_norm"}, known)
     rates = {"critic_learning_rate": 0.1, "actor_learning_rate": 0.1}
-    assert told == {"batch_size": 256, "gamma": 0.99, "reward_scaler": 0.1, "weight_temp": 5.0, **rates}
+    assert told == {"batch_size": 256, "gamma": 0.99, "reward_scaler": 1.0, "weight_temp": 5.0, **rates}
     assert missing == ["critic_norm", "hidden"]
     told, missing = learning.peer_settings(iql, {"hidden"}, {*known, "actor_encoder_factory", "critic_encoder_factory"})
     assert told["actor_encoder_factory"] == told["critic_encoder_factory"] == [8] and not missing

@@ -15,7 +15,7 @@ from kalm_jax.data.controllers import BEHAVIOURS, CONTROLLERS, collect_episodes,
 from kalm_jax.data.formats import read_attributes, read_rollouts, write_rollouts
 from kalm_jax.data.gym_rollouts import Player, spaces_of
 from kalm_jax.evaluation import mean_interval, returns
-from kalm_jax.offline_rl import decision_transformer, make_learner
+from kalm_jax.offline_rl import decision_transformer
 
 
 def alone(environment, act, seed):
@@ -305,12 +305,9 @@ def test_settings_reach_the_learner_and_wrong_ones_are_named(files):
     config = tiny(files, settings=(("td3bc", "alpha", 1.5), ("", "learning_rate", 0.01)))
     assert offline.configured_learner(config, "td3bc").config.alpha == 1.5
     assert offline.configured_learner(config, "bc").config.learning_rate == 0.01
-    # CQL's penalty is weighed against rewards as they are, unless a run says otherwise.
-    config = tiny(files, algorithms=("cql", "td3bc"), settings=())
-    scales = [offline.configured_learner(config, name).config.reward_scale for name in config.algorithms]
-    assert scales == [1.0, make_learner("td3bc").config.reward_scale]
-    tenth = tiny(files, algorithms=("cql",), settings=(("cql", "reward_scale", 0.1),))
-    assert offline.configured_learner(tenth, "cql").config.reward_scale == 0.1
+    # Without a word about it a learner is the paper's, with rewards as they are.
+    plain = offline.configured_learner(tiny(files, algorithms=("td3bc",), settings=()), "td3bc").config
+    assert (plain.reward_scale, plain.critic_norm, plain.batch_size, plain.learning_rate) == (1.0, False, 256, 3e-4)
     for wrong in (("", "alhpa", 1), ("iqlx", "alpha", 1), ("bc", "alpha", 1)):
         with pytest.raises(ValueError, match=wrong[1]):
             offline.configured_learner(tiny(files, settings=(wrong,)), "td3bc")

@@ -87,12 +87,12 @@ def test_td3bc_critic_and_policy_of_a_bandit():
     actions = np.repeat([0, 1, 2], [70, 20, 10])
     rewards = np.array([0.0, 5.0, 10.0])[actions]
     buffer = make_buffer([(one_step_rollouts(actions, rewards), 1.0)], goal_table(1))
-    learner = make_learner("td3bc", **PLAIN, hidden=(32,), batch_size=64, learning_rate=3e-3, alpha=20.0)
+    learner = make_learner("td3bc", hidden=(32,), batch_size=64, learning_rate=3e-3, alpha=20.0)
     state = state_of(train(learner, buffer, [0], 1000)[0], 0)
     np.testing.assert_allclose(q_values(learner, state, buffer, [0.0, 0.0], [0, 1, 2]), [0, 0.5, 1.0], atol=0.03)
     one = (jnp.zeros((1, 2)), buffer.goal_vectors[:1], jax.random.key(0), True)
     assert learner.act(state, *one)[0] == 2
-    cloned = make_learner("td3bc", **PLAIN, hidden=(32,), batch_size=64, learning_rate=3e-3, alpha=0.0)
+    cloned = make_learner("td3bc", hidden=(32,), batch_size=64, learning_rate=3e-3, alpha=0.0)
     assert cloned.act(state_of(train(cloned, buffer, [0], 500)[0], 0), *one)[0] == 0
 
 
@@ -128,7 +128,7 @@ def test_td3bc_critic_of_a_chain():
 @pytest.fixture(scope="module")
 def td3():
     """A learner without noise on target actions, a state away from the start and before a delayed step, a batch."""
-    learner, buffer = make_learner("td3bc", **SMALL["td3bc"], **PLAIN, policy_noise=0.0), random_buffer()
+    learner, buffer = make_learner("td3bc", **SMALL["td3bc"] | PLAIN, policy_noise=0.0), random_buffer()
     state = state_of(init_states(learner, buffer, [0]), 0)
     for i in range(3):
         state, _ = update(learner, state, sample(buffer, jax.random.key(i), 8), jax.random.key(100 + i))

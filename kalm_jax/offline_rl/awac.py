@@ -43,7 +43,7 @@ class AWACConfig:
     weights: str = "softmax"
     max_weight: float = 100.0
     action_samples: int = 1
-    reward_scale: float = 0.1
+    reward_scale: float = 1.0
     hidden: tuple[int, ...] = HIDDEN
     critic_norm: bool = False
 

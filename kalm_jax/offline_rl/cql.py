@@ -49,7 +49,7 @@ class CQLConfig:
     discount: float = 0.99
     tau: float = 0.005
     conservative_weight: float = 5.0
-    reward_scale: float = 0.1
+    reward_scale: float = 1.0
     hidden: tuple[int, ...] = HIDDEN
     critic_norm: bool = False
     policy_learning_rate: float = 1e-4

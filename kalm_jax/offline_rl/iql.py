@@ -37,7 +37,7 @@ class IQLConfig:
     expectile: float = 0.7
     beta: float = 3.0
     max_weight: float = 100.0
-    reward_scale: float = 0.1
+    reward_scale: float = 1.0
     hidden: tuple[int, ...] = HIDDEN
     critic_norm: bool = False
 

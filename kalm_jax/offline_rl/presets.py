@@ -15,24 +15,18 @@ import numpy as np
 from kalm_jax.data.rollouts import Rollouts
 from kalm_jax.offline_rl.learner import LEARNERS, Learner, make_learner
 
-_PLAIN = {"reward_scale": 1.0, "critic_norm": False}
-
 KALM_SETTINGS = {
     ("bc", True): {"learning_rate": 1e-3, "batch_size": 100, "logit_penalty": 0.5},
     ("bc", False): {"learning_rate": 1e-3, "batch_size": 100},
-    ("td3bc", True): {"learning_rate": 3e-4, "batch_size": 256, "alpha": 2.5} | _PLAIN,
-    ("td3bc", False): {"learning_rate": 3e-4, "batch_size": 256, "alpha": 2.5} | _PLAIN,
-    ("cql", True): {
-        **{"learning_rate": 6.25e-5, "batch_size": 32, "conservative_weight": 10.0, "target_period": 8000},
-        **_PLAIN,
-    },
+    ("td3bc", True): {"learning_rate": 3e-4, "batch_size": 256, "alpha": 2.5},
+    ("td3bc", False): {"learning_rate": 3e-4, "batch_size": 256, "alpha": 2.5},
+    ("cql", True): {"learning_rate": 6.25e-5, "batch_size": 32, "conservative_weight": 10.0, "target_period": 8000},
     ("cql", False): {
         **{"learning_rate": 3e-4, "policy_learning_rate": 1e-4, "temperature_learning_rate": 1e-4, "batch_size": 256},
         **{"conservative_weight": 5.0, "threshold": 10.0, "multiplier_learning_rate": 1e-4, "action_samples": 10},
-        **_PLAIN,
     },
-    ("awac", True): {"learning_rate": 3e-4, "batch_size": 1024, "temperature": 1.0, "action_samples": 1} | _PLAIN,
-    ("awac", False): {"learning_rate": 3e-4, "batch_size": 1024, "temperature": 1.0, "action_samples": 1} | _PLAIN,
+    ("awac", True): {"learning_rate": 3e-4, "batch_size": 1024, "temperature": 1.0, "action_samples": 1},
+    ("awac", False): {"learning_rate": 3e-4, "batch_size": 1024, "temperature": 1.0, "action_samples": 1},
 }
 """(learner, whether actions are discrete) -> settings of KALM's code, all for 500,000 updates and layers of 256.
 

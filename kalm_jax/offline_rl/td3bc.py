@@ -23,30 +23,30 @@ class TD3BCConfig:
     """Settings of TD3+BC; those without a remark are the paper's and the authors'.
 
     Attributes:
-      learning_rate: of Adam, policy and critics (authors: 3e-4, with 25 times the updates).
-      batch_size: transitions per update (authors: 256; the same time buys twice the updates with half of it).
+      learning_rate: of Adam, policy and critics.
+      batch_size: transitions per update.
       discount: of future reward (the authors' library uses 1 by mistake where it says 0.99).
       tau: share by which targets follow, at each delayed step.
       policy_noise, noise_clip: standard deviation and bound of the noise on target actions (on logits, if discrete).
       policy_delay: critic updates for one policy update.
       alpha: weight of the action value against the data (KALM's paper 0.5, its code 2.5).
-      reward_scale: factor on rewards. The rewards of CLEVR-Robot reach 100; a critic that starts at 0 learns values
-        near 10 sooner, and the policy does not notice, as its loss divides by the mean |Q|.
+      reward_scale: factor on rewards. A critic that starts at 0 learns values near 10 sooner than values near 100, and
+        the policy does not notice, as its loss divides by the mean |Q|.
       hidden: widths of the layers.
       critic_norm: LayerNorm in the critics (not in the paper).
     """
 
-    learning_rate: float = 1e-3
-    batch_size: int = 128
+    learning_rate: float = 3e-4
+    batch_size: int = 256
     discount: float = 0.99
     tau: float = 0.005
     policy_noise: float = 0.2
     noise_clip: float = 0.5
     policy_delay: int = 2
     alpha: float = 2.5
-    reward_scale: float = 0.1
+    reward_scale: float = 1.0
     hidden: tuple[int, ...] = HIDDEN
-    critic_norm: bool = True
+    critic_norm: bool = False
 
 
 @jax.tree_util.register_dataclass

@@ -44,12 +44,12 @@ SHAPES = (
 )
 SETTINGS = {
     "bc": {"batch_size": 100},
-    "td3bc": {"batch_size": 256, "critic_norm": False},
+    "td3bc": {"batch_size": 256},
     "awac": {"batch_size": 1024},
     "iql": {"batch_size": 256},
     "combo": {"batch_size": 256, "dynamics_updates": 0},
 }
-"""The authors' batch sizes (offline_rl.md, section 0), and the plain networks that peers have."""
+"""The authors' batch sizes (offline_rl.md, section 0)."""
 CQL = {True: {"batch_size": 32, "target_period": 8000}, False: {"batch_size": 256}}
 """The same for CQL with discrete actions, whose target is copied as d3rlpy and KALM copy it, and continuous ones."""
 

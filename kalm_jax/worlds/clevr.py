@@ -19,7 +19,7 @@ from kalm_jax.imagination import quality
 from kalm_jax.imagination.generate import label_rewards
 from kalm_jax.offline_rl.networks import View
 from kalm_jax.report.contents import Terms
-from kalm_jax.worlds.world import World
+from kalm_jax.worlds.world import LEARNER_SETTINGS, World
 
 
 def read_data(path: str) -> tuple[Rollouts, GoalTable]:
@@ -169,7 +169,7 @@ WORLD = World(
     quality=quality_rows,
     explanation=quality.explanation_row,
     judge=clevr_goals.judge,
-    settings={},
+    settings=LEARNER_SETTINGS,
     # Rephrased goals are the most, and take many pushes each.
     shares={"rephrase": 0.6, "unseen_easy": 0.2, "unseen_hard": 0.2, "prompts": 0.6},
     # TD3+BC answers with a point of the simplex, CQL and COMBO with softmax Q.

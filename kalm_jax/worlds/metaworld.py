@@ -34,7 +34,7 @@ from kalm_jax.grounding.tasks import Words
 from kalm_jax.imagination import quality_metaworld as quality
 from kalm_jax.offline_rl.networks import View
 from kalm_jax.report.contents import Terms
-from kalm_jax.worlds.world import World
+from kalm_jax.worlds.world import LEARNER_SETTINGS, World
 
 BEHAVIOURS = {"straying": 30, "scripted": 0}
 """Ways to collect: steps that the arm may stray before the expert takes over. Data in which it always begins at the
@@ -252,7 +252,7 @@ WORLD = World(
     judge=None,  # a reward needs the state before the step, and a success test of the step's own goal
     # The paper's alpha, not its code's 2.5: on offline episodes of other seeds and on validation sentences the kalm arm
     # has 63 and 47% (8,000 updates, one seed); with 2.5 it had 31% of the test's offline episodes, where BC had 77.
-    settings={"td3bc": {"alpha": 0.5}},
+    settings={**LEARNER_SETTINGS, "td3bc": LEARNER_SETTINGS["td3bc"] | {"alpha": 0.5}},
     shares={"rephrase": 0.45, "unseen_easy": 0.35, "unseen_hard": 0.2},
     samples=(),
     simulator=lambda: contextlib.nullcontext(_workers()),
