@@ -87,12 +87,13 @@ def test_td3bc_critic_and_policy_of_a_bandit():
     actions = np.repeat([0, 1, 2], [70, 20, 10])
     rewards = np.array([0.0, 5.0, 10.0])[actions]
     buffer = make_buffer([(one_step_rollouts(actions, rewards), 1.0)], goal_table(1))
-    learner = make_learner("td3bc", hidden=(32,), batch_size=64, learning_rate=3e-3, alpha=20.0)
+    bandit = {"hidden": (32,), "batch_size": 64, "learning_rate": 3e-3, "reward_scale": 0.1}
+    learner = make_learner("td3bc", **bandit, alpha=20.0)
     state = state_of(train(learner, buffer, [0], 1000)[0], 0)
     np.testing.assert_allclose(q_values(learner, state, buffer, [0.0, 0.0], [0, 1, 2]), [0, 0.5, 1.0], atol=0.03)
     one = (jnp.zeros((1, 2)), buffer.goal_vectors[:1], jax.random.key(0), True)
     assert learner.act(state, *one)[0] == 2
-    cloned = make_learner("td3bc", hidden=(32,), batch_size=64, learning_rate=3e-3, alpha=0.0)
+    cloned = make_learner("td3bc", **bandit, alpha=0.0)
     assert cloned.act(state_of(train(cloned, buffer, [0], 500)[0], 0), *one)[0] == 0
 
 
@@ -111,7 +112,7 @@ def test_td3bc_critic_of_a_chain():
     buffer = make_buffer([(chain, 1.0)], goal_table(1))
     learner = make_learner(
         "td3bc",
-        **PLAIN,
+        reward_scale=0.1,
         hidden=(32, 32),
         batch_size=32,
         learning_rate=1e-3,
