@@ -1,4 +1,4 @@
-"""The flags and the body that experiments.clevr and experiments.metaworld share. Imported by these programs only."""
+"""The flags and the body that the programs of the main job share. Imported by these programs only."""
 
 import dataclasses
 import pathlib
@@ -13,8 +13,8 @@ flags.adopt_module_key_flags(device_flags)
 flags.DEFINE_list(
     "algo",
     ["td3bc"],
-    "Offline RL learners, comma-separated: td3bc, bc, cql, awac, iql, combo, decision_transformer; llm_policy is the "
-    "grounded language model acting itself.",
+    "Offline RL learners, comma-separated: td3bc, bc, cql, awac, iql, combo, decision_transformer, or one of your own "
+    "as my_package.my_module (BUILD.md); llm_policy is the grounded language model acting itself.",
 )
 flags.DEFINE_list(
     "arms",
@@ -174,7 +174,11 @@ def check(name, good, mend):
     flags.register_validator(name, good, message=mend)
 
 
-check("algo", lambda v: v and set(v) <= set(ALGORITHMS), f"choose from {', '.join(ALGORITHMS)}, comma-separated")
+check(
+    "algo",
+    lambda v: v and all(name in ALGORITHMS or "." in name for name in v),
+    f"choose from {', '.join(ALGORITHMS)}, comma-separated, or import paths of your own",
+)
 check("arms", lambda v: v is None or (v and set(v) <= set(ARMS)), f"choose from {', '.join(ARMS)}, comma-separated")
 check("grounding_tasks", lambda v: not v or set(v) <= set(TASKS), f"choose from {', '.join(TASKS)}, comma-separated")
 check("offline_data", lambda v: not v or pathlib.Path(v).is_file(), "no such file")
@@ -251,20 +255,21 @@ def read_flags(presets, **fields):
     )
 
 
-def run(argv, world, config):
+def run(argv, world, config, program=None):
     """The program's body: the pipeline into --output, errors that a user can mend in one line.
 
-    `config` is called after the flags are known, so that a wrong one fails before anything heavy is imported.
+    `config` is called after JAX is prepared: a world of the user's own may touch devices when it is imported. `world`
+    names the default output, `program` the program, which is called like its world if nothing is said.
     """
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
     logging.set_verbosity(logging.WARNING)
-    config = config()
+    device_flags.start()
     from kalm_jax import pipeline
 
-    device_flags.start()
     output = FLAGS.output or f"runs/{world}-{FLAGS.preset}"
+    command = " ".join([f"python -m experiments.{program or world}", *sys.argv[1:]])
     try:
-        pipeline.run(output, config, command=" ".join([f"python -m experiments.{world}", *sys.argv[1:]]))
+        pipeline.run(output, config(), command=command)
     except (ValueError, FileNotFoundError, FloatingPointError) as error:
         sys.exit(f"error: {error}")

@@ -161,7 +161,7 @@ class EvaluateConfig:
 
 @dataclasses.dataclass(frozen=True)
 class PipelineConfig:
-    """Everything that a run depends on; `seed` is the root of all others, `world` one of `kalm_jax.worlds`."""
+    """Everything that a run depends on; `seed` is the root of all others, `world` a name for `worlds.get_world`."""
 
     seed: int = 0
     world: str = "clevr"
@@ -252,3 +252,19 @@ METAWORLD_PRESETS = {
         evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
     ),
 }
+
+
+def own_presets(world: str, plan: bool) -> dict[str, PipelineConfig]:
+    """The presets for a world of the user's own, a module's import path: Meta-world's amounts of everything.
+
+    `plan` says whether its goals can be said as short goals; otherwise they are imagined in their own words.
+    """
+    return {
+        name: dataclasses.replace(
+            config,
+            world=world,
+            collect=dataclasses.replace(config.collect, behaviour="expert"),
+            imagine=dataclasses.replace(config.imagine, plan=plan),
+        )
+        for name, config in METAWORLD_PRESETS.items()
+    }

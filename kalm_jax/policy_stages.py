@@ -16,7 +16,6 @@ from kalm_jax.llm.folder import BUILTIN
 from kalm_jax.llm.hf_config import read_config
 from kalm_jax.llm.transformer import Llama
 from kalm_jax.offline_rl import (
-    LEARNERS,
     Buffer,
     Learner,
     Spec,
@@ -30,7 +29,7 @@ from kalm_jax.offline_rl import (
 )
 from kalm_jax.offline_rl.buffer import Relabel
 from kalm_jax.offline_rl.decision_transformer import with_backbone
-from kalm_jax.offline_rl.learner import plain_config
+from kalm_jax.offline_rl.learner import find_algorithm, plain_config
 from kalm_jax.offline_rl.networks import View
 from kalm_jax.progress import Progress
 from kalm_jax.run_folder import RunFolder, write_json
@@ -159,7 +158,7 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
         "discount": 1.0 if compat else config.learn.discount,
         "dynamics_updates": config.learn.updates_of(algorithm) // DYNAMICS_SHARE,
     }
-    known = {field.name for field in dataclasses.fields(LEARNERS[algorithm][1])}
+    known = {field.name for field in dataclasses.fields(find_algorithm(algorithm)[1])}
     special = RELABELLED[algorithm] if relabel_share(config, algorithm) else {}
     if algorithm == "decision_transformer":
         special = {"context": DT_CONTEXT}

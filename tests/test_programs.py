@@ -17,6 +17,7 @@ def run(*args):
     "flag, mend",
     [
         ("--algo=td3bcc", "choose from td3bc, bc"),
+        ("--algo=tests.no_learner", "error: offline-RL algorithm 'tests.no_learner' cannot be imported"),
         ("--offline_data=missing.npy", "no such file"),
         ("--eval_prompts=missing.npy", "no such file"),
         ("--grounding_tasks=generation,guessing", "choose from generation, explanation"),
@@ -41,6 +42,12 @@ def test_the_arm_has_the_shared_flags_and_no_others(flag, mend, tmp_path):
     done = run("-m", "experiments.metaworld", flag, f"--output={tmp_path / 'run'}")
     assert done.returncode != 0 and mend in done.stderr + done.stdout
     assert not (tmp_path / "run").exists()
+
+
+def test_a_world_that_is_not_there_is_named(tmp_path):
+    done = run("-m", "experiments.world", "--world=tests.no_world", f"--output={tmp_path / 'run'}")
+    assert done.returncode == 1 and "error: unknown world 'tests.no_world'" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "run").exists()
 
 
 def test_a_damaged_file_fails_before_any_work(tmp_path):

@@ -45,7 +45,7 @@ class Spaces:
         return np.clip(self.low + (np.asarray(actions) + 1) / 2 * (self.high - self.low), self.low, self.high)
 
 
-def make_environment(environment: str, max_steps: int | None = None):
+def make_environment(environment: str, max_steps: int | None = None, render_mode: str | None = None):
     """The Gymnasium environment of an id (`module:Id-v0` imports the module first), observations flattened.
 
     Raises:
@@ -60,7 +60,8 @@ def make_environment(environment: str, max_steps: int | None = None):
         if module:
             importlib.import_module(module)
         spec = gymnasium.spec(name)
-        env = gymnasium.make(name, max_episode_steps=max_steps or spec.max_episode_steps or MAX_STEPS)
+        limit = max_steps or spec.max_episode_steps or MAX_STEPS
+        env = gymnasium.make(name, max_episode_steps=limit, **({"render_mode": render_mode} if render_mode else {}))
     except (gymnasium.error.Error, ImportError) as error:
         raise ValueError(f"environment {environment!r} cannot be made: {error}") from error
     if not env.observation_space.is_np_flattenable:

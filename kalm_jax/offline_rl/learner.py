@@ -1,9 +1,15 @@
-"""A learner: three pure functions and the configuration they share. The registry of algorithms is here."""
+"""A learner: three pure functions and the configuration they share. The registry of algorithms is here.
+
+One of the user's own needs no entry: `make_learner("my_package.my_module")` takes a module with `init`, `update` and
+`act` as in `bc.py`, and its configuration, a frozen dataclass with a `batch_size`, under the name `Config`.
+"""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
+import importlib
 import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -35,7 +41,7 @@ class Learner:
     """An algorithm with its configuration; two equal ones share their compiled functions.
 
     Attributes:
-      name: key of `LEARNERS`.
+      name: key of `LEARNERS`, or the import path of a module of the user's own.
       config: the algorithm's frozen configuration.
     """
 
@@ -70,38 +76,60 @@ class Learner:
     @property
     def remembers(self) -> bool:
         """Whether actions hang on the episode so far: then play with `begin`, `choose` and `extend`, not with `act`."""
-        return hasattr(LEARNERS[self.name][0], "begin")
+        return hasattr(find_algorithm(self.name)[0], "begin")
 
     def begin(self, state, observation):
         """The memory of episodes that begin with observations (B, D)."""
-        return LEARNERS[self.name][0].begin(self.config, state.spec, observation)
+        return find_algorithm(self.name)[0].begin(self.config, state.spec, observation)
 
     def choose(self, state, memory, goal_vector, key, greedy: bool):
         """Actions for the newest step of B episodes under goal vectors (B, E)."""
-        return LEARNERS[self.name][0].choose(self.config, state, memory, goal_vector, key, greedy)
+        return find_algorithm(self.name)[0].choose(self.config, state, memory, goal_vector, key, greedy)
 
     def extend(self, memory, action, reward, observation):
         """The memory after actions, the rewards (B,) they gave and the observations (B, D) they led to."""
-        return LEARNERS[self.name][0].extend(memory, action, reward, observation)
+        return find_algorithm(self.name)[0].extend(memory, action, reward, observation)
 
     def _own(self, function: str, default):
         """The learner's own function of that name, or the one that the others share."""
-        return getattr(LEARNERS[self.name][0], function, default)
+        return getattr(find_algorithm(self.name)[0], function, default)
 
     def _module(self, spec: Spec):
-        module = LEARNERS[self.name][0]
+        module = find_algorithm(self.name)[0]
         return DISCRETE.get(self.name, module) if spec.discrete else module
+
+
+@functools.cache
+def find_algorithm(name: str) -> tuple[Any, type]:
+    """(module, configuration class) of a key of `LEARNERS`, or of the module of the user's own that `name` imports.
+
+    Raises:
+      ValueError: neither, or the module lacks something.
+    """
+    if name in LEARNERS:
+        return LEARNERS[name]
+    known = f"use one of {', '.join(sorted(LEARNERS))}, or the import path of a module of your own, with a dot"
+    if "." not in name:
+        raise ValueError(f"unknown offline-RL algorithm {name!r}: {known}")
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise ValueError(f"offline-RL algorithm {name!r} cannot be imported ({error}): {known}") from error
+    missing = [part for part in ("Config", "init", "update", "act") if not hasattr(module, part)]
+    if missing:
+        raise ValueError(f"offline-RL algorithm {name!r}: its module has no {', '.join(missing)}")
+    if not dataclasses.is_dataclass(module.Config):
+        raise ValueError(f"offline-RL algorithm {name!r}: its Config is no dataclass")
+    return module, module.Config
 
 
 def make_learner(name: str, **overrides) -> Learner:
     """The learner called `name` with its default configuration, changed by `overrides`.
 
     Raises:
-      ValueError: unknown name or unknown setting; the message lists the known ones.
+      ValueError: unknown name (see `find_algorithm`) or unknown setting; the message lists the known ones.
     """
-    if name not in LEARNERS:
-        raise ValueError(f"unknown offline-RL algorithm {name!r}: use one of {', '.join(sorted(LEARNERS))}")
-    config = LEARNERS[name][1]
+    config = find_algorithm(name)[1]
     known = [field.name for field in dataclasses.fields(config)]
     unknown = sorted(set(overrides) - set(known))
     if unknown:

@@ -22,7 +22,7 @@ from kalm_jax.offline_rl.networks import View
 from kalm_jax.report.contents import Terms
 
 WORLDS = ("clevr", "metaworld")
-"""Modules of this package, each with its record `WORLD`; also the column "environment" of results."""
+"""Modules of this package, each with its record `WORLD`."""
 
 LEARNER_SETTINGS: Mapping[str, Mapping] = {
     # The same time buys twice the updates with half the paper's batch, and there is time for few.
@@ -38,7 +38,7 @@ class World:
     """Everything that the stages ask of an environment.
 
     Attributes:
-      name: one of `WORLDS`. title: heading of its reports.
+      name: its own, in results. title: heading of its reports.
       families: names of the success tests, by a goal's family code.
       observation_dim: D. num_actions: of discrete actions, 0 for continuous ones in [-1, 1]. action_dim: A of
         continuous actions, 0 for discrete ones.
@@ -134,7 +134,18 @@ class World:
 
 @functools.cache
 def get_world(name: str) -> World:
-    """The record of a world; ValueError for an unknown name."""
-    if name not in WORLDS:
-        raise ValueError(f"unknown world {name!r}: use one of {', '.join(WORLDS)}")
-    return importlib.import_module(f"kalm_jax.worlds.{name}").WORLD
+    """The record of one of `WORLDS`, or the `WORLD` of the user's own module that `name` imports (`worlds/own.py`).
+
+    Raises:
+      ValueError: there is no such module, or no record in it.
+    """
+    if name in WORLDS:
+        return importlib.import_module(f"kalm_jax.worlds.{name}").WORLD
+    known = f"use one of {', '.join(WORLDS)}, or the import path of a module of your own with a WORLD"
+    try:
+        world = getattr(importlib.import_module(name), "WORLD", None)
+    except ImportError as error:
+        raise ValueError(f"unknown world {name!r} ({error}): {known}") from error
+    if not isinstance(world, World):
+        raise ValueError(f"{name} has no WORLD that is a kalm_jax.worlds.World: {known}")
+    return world
