@@ -36,6 +36,7 @@ PUSH_START = 0.15
 
 _COLOURS = ((0.85, 0.16, 0.16), (0.16, 0.34, 0.85), (0.12, 0.62, 0.20), (0.53, 0.18, 0.72), (0.12, 0.75, 0.78))
 _XY = np.arange(len(BALLS))[:, None] * 7 + np.arange(2)  # (5, 2) indices of the balls' x, y in qpos
+_BALL, _DIRECTION = np.arange(NUM_ACTIONS) // len(PUSHES), np.tile(PUSHES, (len(BALLS), 1)).astype(np.float64)
 _CHUNK = 1024
 """States per call of mujoco.rollout, which writes every substep: 1024 x 40 x 70 doubles are 23 MB."""
 
@@ -147,7 +148,7 @@ def sample_states(rng: np.random.Generator, n: int) -> np.ndarray:
 def push_direction(actions) -> tuple[np.ndarray, np.ndarray]:
     """Ball index (N,) and push direction (N, 2), not normalised, of actions (N,) in 0..39."""
     actions = np.asarray(actions)
-    return actions // len(PUSHES), PUSHES.astype(np.float64)[actions % len(PUSHES)]
+    return _BALL[actions], _DIRECTION[actions]
 
 
 class ClevrSimulator:
@@ -192,13 +193,12 @@ class ClevrSimulator:
         ball, direction = push_direction(actions)
         start = np.zeros((len(states), 1 + STATE_DIM))  # time, qpos, qvel
         start[:, 1:] = states
-        at = np.take_along_axis(states, _XY[ball], axis=1)
+        at = states[np.arange(len(states))[:, None], _XY[ball]]
         start[:, NUM_QPOS - 1 : NUM_QPOS + 1] = at - PUSH_START * direction
         start[:, -2:] = 0.0
-        after = np.empty_like(states)
-        for i in range(0, len(states), _CHUNK):
-            after[i : i + _CHUNK] = self._roll(start[i : i + _CHUNK], direction[i : i + _CHUNK])
-        return after
+        chunks = range(0, len(states), _CHUNK)
+        parts = [self._roll(start[i : i + _CHUNK], direction[i : i + _CHUNK]) for i in chunks]
+        return parts[0] if len(parts) == 1 else np.concatenate([states[:0], *parts])
 
     def start(self, episodes) -> ClevrPlay:
         """Begins evaluation episodes (`evaluation.Episodes`), which are stepped together; see `evaluation.evaluate`."""
@@ -209,7 +209,7 @@ class ClevrSimulator:
         n = len(start)
         if len(self._out) < n:
             self._out = np.empty((n, SUBSTEPS, start.shape[1]))
-        control = np.broadcast_to(force[:, None], (n, SUBSTEPS, 2)).copy()
+        control = np.repeat(force[:, None], SUBSTEPS, axis=1)
         # Without initial_warmstart each rollout starts its solver cold, as after the authors' reset of the simulator.
         self._pool.rollout(self.model, self._data, start, control, state=self._out[:n])
         return self._out[:n, -1, 1:].copy()
