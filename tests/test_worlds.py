@@ -15,6 +15,7 @@ from kalm_jax.grounding.rows import STATE, TEXT
 from kalm_jax.grounding.tasks import Batches, TaskShares, Words, augmented
 from kalm_jax.llm.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
+from kalm_jax.offline_rl import make_learner
 from kalm_jax.policy_stages import _believed
 from kalm_jax.report import films
 from kalm_jax.worlds import WORLDS, get_world
@@ -32,6 +33,8 @@ def test_a_record_fits_its_goals(name):
         assert 0 <= goals.family.min() and goals.family.max() < len(world.families)
         steps = world.imagined_steps(goals.family)
         assert steps.shape == goals.family.shape and 1 <= steps.min() and steps.max() <= 2 * world.horizon  # two stages
+    for algorithm, settings in world.settings.items():
+        assert make_learner(algorithm, **settings) != make_learner(algorithm)
     validation = world.validation_goals()
     assert not set(validation.text) & {text for level in LEVELS for text in world.goals_of_level(level).text}
     assert set(validation.family) <= set(world.goals_of_level("offline").family)
