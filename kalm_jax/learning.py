@@ -22,12 +22,21 @@ from kalm_jax.evaluation.intervals import mean_interval
 from kalm_jax.evaluation.returns import Evaluator
 from kalm_jax.offline import LAST, OfflineConfig, chosen_settings, configured_learner, evaluation_points, load_data
 from kalm_jax.offline import run as run_offline
-from kalm_jax.offline_rl import Learner
+from kalm_jax.offline_rl import Learner, make_learner
 from kalm_jax.progress import Progress
 from kalm_jax.run_folder import RunFolder, read_json, write_json
 from kalm_jax.throughput.peer_d3rlpy import CONFIGS
 
 ENVIRONMENTS = ("Pendulum-v1", "Reacher-v5", "kalm/MetaworldReach-v0")
+SMALL = (
+    *(("", "hidden", (64, 64)), ("", "batch_size", 64)),
+    *(("", name, 1e-3) for name in ("learning_rate", "policy_learning_rate", "temperature_learning_rate")),
+    *(("", "conservative_weight", 1.0), ("combo", "dynamics_updates", 2000)),
+    *(("decision_transformer", name, value) for name, value in (("width", 64), ("batch_size", 16), ("context", 10))),
+    ("decision_transformer", "learning_rate", 3e-4),
+)
+"""Settings (as in `OfflineConfig`) with which every learner, d3rlpy's too, is done in minutes on one core: CQL with its
+paper's rates is still at random's level in Meta-world's reach after 5,000 updates."""
 PEER = "d3rlpy"
 PEER_NAMES = {
     "batch_size": ("batch_size",),
@@ -70,6 +79,12 @@ class LearningConfig:
     behaviour: str = "mixed"
     data_episodes: int = 150
     offline: OfflineConfig = OfflineConfig("", "", algorithms=("bc",), seeds=5)
+
+
+def small_settings(algorithms: tuple[str, ...]) -> tuple[tuple[str, str, object], ...]:
+    """Those of `SMALL` that one of these learners has."""
+    fields = {name: {field.name for field in dataclasses.fields(make_learner(name).config)} for name in algorithms}
+    return tuple(s for s in SMALL if any(s[0] in ("", name) and s[1] in known for name, known in fields.items()))
 
 
 def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") -> str:

@@ -19,6 +19,18 @@ def tiny(**changes):
     return learning.LearningConfig(("CartPole-v1",), "mixed", 4, dataclasses.replace(trained, **changes))
 
 
+def test_small_settings_are_those_of_the_learners_and_give_way_to_others():
+    for name in LEARNERS:
+        config = offline.OfflineConfig("", "", (name,), settings=learning.small_settings((name,)))
+        offline.configured_learner(config, name)
+    both = ("cql", "decision_transformer")
+    settings = (*learning.small_settings(both), ("", "batch_size", 3))
+    config = offline.OfflineConfig("", "", both, settings=settings)
+    cql, transformer = (offline.configured_learner(config, name).config for name in both)
+    assert (cql.hidden, cql.policy_learning_rate, cql.conservative_weight, cql.batch_size) == ((64, 64), 1e-3, 1.0, 3)
+    assert (transformer.width, transformer.learning_rate, transformer.batch_size) == (64, 3e-4, 3)
+
+
 def test_a_comparison_says_what_its_rows_say_and_finds_them_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "d3rlpy", None)  # as if it were not installed
     text = learning.run(tmp_path, tiny(max_steps=20), "the command")
