@@ -70,8 +70,8 @@ def gymnasium_world(
       validation: sentences of no level for the data's goals, for what is measured in training; their level is rephrase.
       families: names of the kinds of goals; a goal's family is an index into them.
       reached: (family (M,), goal (M, G), state (M, D), action (M,) or (M, A), next state (M, D)) -> (M,) bool, whether
-        that step reaches the goal, for NumPy and JAX arrays alike. A state that is left as it is by action 0 counts as
-        reached before any step.
+        that step reaches the goal, for NumPy and JAX arrays alike. A state counts as satisfying a goal where a step of
+        action 0 that changes nothing would reach it; pass `satisfied` where that is not so.
       reward: the same arguments, NumPy arrays -> (M,) the environment's reward.
       expert: (rng, observations (n, D), family (n,), goal (n, G)) -> actions (n,) or (n, A) in [-1, 1]; records the
         data, some noise included, and is the ceiling.
