@@ -122,9 +122,10 @@ def configured_learner(config: OfflineConfig, name: str) -> Learner:
 
 
 def chosen_settings(config: OfflineConfig, name: str) -> dict[str, object]:
-    """Which of the run's settings are of the learner called `name`."""
-    known = [field.name for field in dataclasses.fields(make_learner(name).config)]
-    return {f: v for a, f, v in config.settings if a == name or (not a and f in known)}
+    """Which of the run's settings are of the learner called `name`; 1 for a real number is 1.0."""
+    types = {field.name: field.type for field in dataclasses.fields(make_learner(name).config)}
+    chosen = {f: v for a, f, v in config.settings if a == name or (not a and f in types)}
+    return {f: float(v) if types.get(f) == "float" and type(v) is int else v for f, v in chosen.items()}
 
 
 def load_data(config: OfflineConfig) -> tuple[Rollouts, GoalTable, Spaces]:

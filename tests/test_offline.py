@@ -304,6 +304,8 @@ def test_settings_reach_the_learner_and_wrong_ones_are_named(files):
         read_setting("alpha")
     config = tiny(files, settings=(("td3bc", "alpha", 1.5), ("", "learning_rate", 0.01)))
     assert offline.configured_learner(config, "td3bc").config.alpha == 1.5
+    whole = offline.configured_learner(tiny(files, settings=(("td3bc", "alpha", 2),)), "td3bc").config
+    assert type(whole.alpha) is float and type(whole.batch_size) is int  # 2 and 2.0 are one run
     assert offline.configured_learner(config, "bc").config.learning_rate == 0.01
     # Without a word about it a learner is the paper's, with rewards as they are.
     plain = offline.configured_learner(tiny(files, algorithms=("td3bc",), settings=()), "td3bc").config
