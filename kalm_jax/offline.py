@@ -26,7 +26,7 @@ from kalm_jax.data.gym_rollouts import Spaces, spaces_of
 from kalm_jax.evaluation.intervals import mean_interval
 from kalm_jax.evaluation.returns import Evaluator, GreedyPolicy
 from kalm_jax.offline_rl import Learner, make_buffer, make_learner, train, write_stream
-from kalm_jax.offline_rl.learner import plain_config
+from kalm_jax.offline_rl.learner import plain_config, real_settings
 from kalm_jax.progress import Progress
 from kalm_jax.report.returns import return_figure
 from kalm_jax.run_folder import RunFolder, read_json, write_json
@@ -123,9 +123,10 @@ def configured_learner(config: OfflineConfig, name: str) -> Learner:
 
 def chosen_settings(config: OfflineConfig, name: str) -> dict[str, object]:
     """Which of the run's settings are of the learner called `name`; 1 for a real number is 1.0."""
-    types = {field.name: field.type for field in dataclasses.fields(make_learner(name).config)}
-    chosen = {f: v for a, f, v in config.settings if a == name or (not a and f in types)}
-    return {f: float(v) if types.get(f) == "float" and type(v) is int else v for f, v in chosen.items()}
+    learner = make_learner(name)
+    known, real = [field.name for field in dataclasses.fields(learner.config)], real_settings(learner)
+    chosen = {f: v for a, f, v in config.settings if a == name or (not a and f in known)}
+    return {f: float(v) if f in real and type(v) is int else v for f, v in chosen.items()}
 
 
 def load_data(config: OfflineConfig) -> tuple[Rollouts, GoalTable, Spaces]:

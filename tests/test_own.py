@@ -10,7 +10,7 @@ from kalm_jax import config, pipeline
 from kalm_jax.data import LEVELS, make_goal_table
 from kalm_jax.data.formats import write_rollouts
 from kalm_jax.evaluation import evaluate
-from kalm_jax.offline_rl import bc, make_buffer, make_learner, state_of, train
+from kalm_jax.offline_rl import bc, make_buffer, make_learner, state_of, sweepable, train
 from kalm_jax.worlds import get_world, gymnasium_world
 from tests import field_world
 from tests.offline_rl_data import goal_table, one_step_rollouts, random_buffer
@@ -114,6 +114,7 @@ def test_a_learner_of_ones_own():
     )
     states = [state_of(train(learner, random_buffer(), [3], 5)[0], 0) for learner in (own, cloned)]
     np.testing.assert_allclose(*(state.policy["params"]["Dense_0"]["kernel"] for state in states), rtol=1e-6)
+    assert {"weight", "learning_rate"} <= set(sweepable(own))
     # The rarer action is the rewarded one: 20 x (1 + 10) against 80.
     actions = np.repeat([0, 1], [80, 20])
     buffer = make_buffer([(one_step_rollouts(actions, actions.astype(float)), 1.0)], goal_table(1))

@@ -140,7 +140,12 @@ def make_learner(name: str, **overrides) -> Learner:
 def sweepable(learner: Learner) -> list[str]:
     """Names of the settings that can differ between runs which are trained together: real numbers, no sizes."""
     fixed = SIZES.get(learner.name, ())
-    return [f.name for f in dataclasses.fields(learner.config) if f.type == "float" and f.name not in fixed]
+    return [name for name in real_settings(learner) if name not in fixed]
+
+
+def real_settings(learner: Learner) -> list[str]:
+    """Names of the settings that are real numbers."""
+    return [f.name for f in dataclasses.fields(learner.config) if f.type in ("float", float)]
 
 
 def grid(**values: Iterable[float]) -> list[dict[str, float]]:
