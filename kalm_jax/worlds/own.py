@@ -36,6 +36,8 @@ TOGETHER = 64
 """Episodes that are collected side by side."""
 TRIES = 20
 """Times that so many episodes may all fail before collecting gives up."""
+SLACK = 0.1
+"""Share of a number's range in real rollouts by which imagined ones may go beyond it, or beyond its largest step."""
 PAIRS, FRAMES = 2, 10
 """Pairs of films in a report, and pictures of an episode that takes all its time."""
 WORDS = Words(
@@ -318,14 +320,15 @@ def read_data(path: str, goals: GoalTable, spaces) -> tuple[Rollouts, GoalTable]
 
 
 def unrealistic(rollouts: Rollouts, real: Rollouts) -> dict[str, np.ndarray]:
-    """(N, T) bool each, of steps: "outside" ends where a number is further out than in any real rollout, by more than
-    a tenth of its range there; "dynamics" changes a number by more than any real step did, and a tenth."""
+    """(N, T) bool each, of steps: "outside" ends where a number is further out than in any real rollout, "dynamics"
+    changes a number by more than any real step did; both by more than a tenth of its range there, as imagined numbers
+    are never quite still."""
     step, known = rollouts.valid(), real.valid()
     seen = np.concatenate([real.observations[:, 0], real.observations[:, 1:][known]])
     low, high = seen.min(0), seen.max(0)
-    room = 0.1 * (high - low) + 1e-6
+    room = SLACK * (high - low) + 1e-6
     after, change = rollouts.observations[:, 1:], np.abs(np.diff(rollouts.observations, axis=1))
-    largest = 1.1 * np.abs(np.diff(real.observations, axis=1))[known].max(0) + 1e-6
+    largest = np.abs(np.diff(real.observations, axis=1))[known].max(0) + room
     marks = {"outside": (after < low - room) | (after > high + room), "dynamics": change > largest}
     return {kind: mark.any(-1) & step for kind, mark in marks.items()}
 
