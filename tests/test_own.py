@@ -3,13 +3,15 @@
 import csv
 import dataclasses
 
+import gymnasium
 import numpy as np
 import pytest
 
 from kalm_jax import config, pipeline
 from kalm_jax.data import LEVELS, make_goal_table
 from kalm_jax.data.formats import write_rollouts
-from kalm_jax.evaluation import evaluate
+from kalm_jax.evaluation import Episodes, evaluate
+from kalm_jax.evaluation.gym_simulator import GymnasiumSimulator
 from kalm_jax.offline_rl import bc, make_buffer, make_learner, state_of, sweepable, train
 from kalm_jax.worlds import get_world, gymnasium_world
 from tests import field_world
@@ -108,6 +110,22 @@ def test_wrong_worlds_are_named(data, tmp_path):
     write_rollouts(tmp_path / "novel.h5", rollouts, field_world.GOALS)
     with pytest.raises(ValueError, match=r"novel.h5 holds .* sentences of evaluation levels"):
         world.read_data(tmp_path / "novel.h5")
+
+
+def test_discrete_actions_reach_the_environment_as_they_are():
+    goals = get_world("clevr").goals_of_level("offline").take([3, 40])
+    episodes = Episodes(np.array([7, 8]), np.array([0, 1]), goals)
+    with GymnasiumSimulator("kalm/ClevrRobot-v0", 5) as simulator:
+        play = simulator.start(episodes)
+        alone = gymnasium.make("kalm/ClevrRobot-v0")
+        for i in range(2):
+            seen, _ = alone.reset(seed=7 + i, options={"instruction": goals.text[i]})
+            np.testing.assert_allclose(play.states[i], seen, atol=1e-6)
+        reached = play.step(np.array([False, True]), np.array([3, 21]))
+        after, _, _, _, info = alone.step(21)
+        np.testing.assert_allclose(play.states[1], after, atol=1e-6)
+        assert not reached[0] and reached[1] == info["is_success"] and (play.horizon == 5).all()
+        play.close()
 
 
 def test_a_learner_of_ones_own():
