@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kalm_jax.data.gym_rollouts import make_environment, spaces_of
+from kalm_jax.data.gym_rollouts import Spaces, make_environment, spaces_of
 from kalm_jax.evaluation.episodes import Episodes
 
 
@@ -79,19 +79,24 @@ class GymnasiumPlay:
 
         An episode that the environment itself has ended stays where it is.
         """
-        spaces, reached = self._simulator.spaces, np.zeros(len(self._copies), bool)
+        reached = np.zeros(len(self._copies), bool)
         for i in np.flatnonzero(active & ~self._over):
-            action = int(actions[i]) + spaces.start if spaces.num_actions else spaces.from_unit(actions[i])
-            seen, _, ended, truncated, info = self._copies[i].step(action)
-            self.states[i], self._over[i] = seen, ended or truncated
-            if not info.keys() & {"is_success", "success"}:
-                raise ValueError(f"{self._simulator.environment}: a step's info has neither is_success nor success")
-            reached[i] = bool(info.get("is_success", info.get("success")))
+            step = take_step(self._copies[i], self._simulator.spaces, actions[i])
+            self.states[i], reached[i], self._over[i] = step
         return reached
 
     def close(self) -> None:
         """Gives the environments back."""
         self._simulator.give_back(self._copies)
+
+
+def take_step(copy, spaces: Spaces, action) -> tuple[np.ndarray, bool, bool]:
+    """(observation, success, whether the episode is over) after an action: an index from 0, or (A,) in [-1, 1]."""
+    action = int(action) + spaces.start if spaces.num_actions else spaces.from_unit(action)
+    seen, _, ended, truncated, info = copy.step(action)
+    if not info.keys() & {"is_success", "success"}:
+        raise ValueError(f"{copy.unwrapped}: a step's info has neither is_success nor success")
+    return seen, bool(info.get("is_success", info.get("success"))), bool(ended or truncated)
 
 
 def _reset(copy, text: str, seed) -> np.ndarray:

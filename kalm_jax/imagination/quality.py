@@ -12,6 +12,7 @@ import numpy as np
 
 from kalm_jax.data import LEVELS, GoalTable, Rollouts
 from kalm_jax.envs import clevr_goals, language
+from kalm_jax.imagination.counts import count_rows, sound
 
 BENCH_LOW, BENCH_HIGH = np.array([-0.6, -0.3]), np.array([0.6, 0.7])
 """The walls: a ball's centre beyond them has left the bench (metres)."""
@@ -39,8 +40,7 @@ def unrealistic(rollouts: Rollouts, limit: float) -> tuple[np.ndarray, np.ndarra
 
 def believable(rollouts: Rollouts, limit: float) -> np.ndarray:
     """(N,) bool: rollouts that reach their goal without an unrealistic transition."""
-    off, far = unrealistic(rollouts, limit)
-    return np.asarray(rollouts.terminated) & ~(off | far).any(1)
+    return sound(rollouts, unrealistic(rollouts, limit))
 
 
 def rollout_rows(rollouts: Rollouts, goals: GoalTable, limit: float) -> list[dict]:
@@ -49,29 +49,16 @@ def rollout_rows(rollouts: Rollouts, goals: GoalTable, limit: float) -> list[dic
     A rollout matches when it ends in its goal. For single moves the test of the imagined action and the test of the
     imagined state are counted apart. Unrealistic transitions: see `unrealistic`.
     """
-    level = np.asarray(goals.level)[rollouts.goal]
-    family = np.asarray(goals.family)[rollouts.goal]
-    step = rollouts.valid()
     off, far = unrealistic(rollouts, limit)
-    kept = believable(rollouts, limit)
-    rows = []
-    for lv, f in sorted({(int(a), int(b)) for a, b in zip(level, family)}):
-        mine = (level == lv) & (family == f)
-        row = {
-            "level": LEVELS[lv],
-            "family": clevr_goals.FAMILIES[f],
-            "rollouts": int(mine.sum()),
-            "matched": int(rollouts.terminated[mine].sum()),
-            "kept": int(kept[mine].sum()),
-            "transitions": int(step[mine].sum()),
-            "off_bench_transitions": int(off[mine].sum()),
-            "beyond_dynamics_transitions": int(far[mine].sum()),
-        }
-        if f == clevr_goals.MOVE:
+    marks = {"off_bench": off, "beyond_dynamics": far}
+    rows = count_rows(rollouts, goals, marks, clevr_goals.FAMILIES)
+    level, family = (np.asarray(x)[rollouts.goal] for x in (goals.level, goals.family))
+    for row in rows:
+        if row["family"] == clevr_goals.FAMILIES[clevr_goals.MOVE]:
+            mine = (level == LEVELS.index(row["level"])) & (family == clevr_goals.MOVE)
             goal, obs = np.asarray(goals.array)[rollouts.goal[mine]], rollouts.observations[mine]
             row["actions_matched"] = int(clevr_goals.move_by_action(goal, rollouts.actions[mine][:, 0]).sum())
             row["states_matched"] = int(clevr_goals.move_by_state(goal, obs[:, 0], obs[:, 1]).sum())
-        rows.append(row)
     return rows
 
 

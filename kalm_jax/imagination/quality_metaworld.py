@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kalm_jax.data import LEVELS, GoalTable, Rollouts
+from kalm_jax.data import GoalTable, Rollouts
 from kalm_jax.envs.metaworld_goals import FINGERTIPS
 from kalm_jax.envs.metaworld_tasks import ENTITIES, HAND, NAMES, OPENING, TASKS, entity_slot
+from kalm_jax.imagination.counts import count_rows, sound
 
 KINDS = ("floating", "off_bench", "pose", "dynamics")
 MARGIN = 0.02
@@ -167,27 +168,9 @@ def _judge(thing: str, before, after) -> dict[str, np.ndarray]:
 
 def believable(rollouts: Rollouts, family: np.ndarray) -> np.ndarray:
     """(N,) bool: rollouts that reach their goal without an unrealistic transition."""
-    wrong = np.logical_or.reduce(list(unrealistic(rollouts, family).values()))
-    return np.asarray(rollouts.terminated) & ~wrong.any(1)
+    return sound(rollouts, unrealistic(rollouts, family).values())
 
 
 def rollout_rows(rollouts: Rollouts, goals: GoalTable) -> list[dict]:
     """One row per (level, task) with counts of rollouts, matches and unrealistic transitions of each kind."""
-    level, family = (np.asarray(x)[rollouts.goal] for x in (goals.level, goals.family))
-    marks, kept, step = unrealistic(rollouts, family), believable(rollouts, family), rollouts.valid()
-    rows = []
-    for lv, f in sorted({(int(a), int(b)) for a, b in zip(level, family)}):
-        mine = (level == lv) & (family == f)
-        counts = {f"{kind}_transitions": int(mark[mine].sum()) for kind, mark in marks.items()}
-        rows.append(
-            {
-                "level": LEVELS[lv],
-                "family": NAMES[f],
-                "rollouts": int(mine.sum()),
-                "matched": int(np.asarray(rollouts.terminated)[mine].sum()),
-                "kept": int(kept[mine].sum()),
-                "transitions": int(step[mine].sum()),
-                **counts,
-            }
-        )
-    return rows
+    return count_rows(rollouts, goals, unrealistic(rollouts, np.asarray(goals.family)[rollouts.goal]), NAMES)

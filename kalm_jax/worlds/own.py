@@ -22,9 +22,10 @@ from kalm_jax.data.gym_rollouts import make_environment, spaces_of
 from kalm_jax.envs.language import normalise
 from kalm_jax.evaluation import Episodes, Policy
 from kalm_jax.evaluation.episodes import spread
-from kalm_jax.evaluation.gym_simulator import GymnasiumSimulator
+from kalm_jax.evaluation.gym_simulator import GymnasiumSimulator, take_step
 from kalm_jax.evaluation.record import record
 from kalm_jax.grounding.tasks import Words
+from kalm_jax.imagination.counts import count_rows, sound
 from kalm_jax.imagination.generate import Reward, label_rewards
 from kalm_jax.offline_rl.networks import View
 from kalm_jax.report.contents import Terms
@@ -137,14 +138,6 @@ def gymnasium_world(
         rng, table = np.random.default_rng([seed, LEVELS.index(level)]), goals_of_level(level)
         return Episodes(_seeds(rng, num), _spread_goals(rng, table, num), table)
 
-    def explanation(texts, rollouts: Rollouts, table: GoalTable, prompt: str) -> dict:
-        meant = _meanings(goals)
-        keys = [(int(table.family[g]), *map(float, table.array[g])) for g in rollouts.goal]
-        said = [meant.get(normalise(text), (None, None)) for text in texts]
-        correct = [key == goal for key, (goal, _) in zip(keys, said, strict=True)]
-        exact = [right and level == 0 for right, (_, level) in zip(correct, said, strict=True)]
-        return {"prompt": prompt, "rollouts": len(texts), "correct": sum(correct), "exact": sum(exact)}
-
     world = World(
         name=name,
         title=f"KALM on {name}",
@@ -178,7 +171,7 @@ def gymnasium_world(
         label=functools.partial(label_rewards, reward=reward),
         believable=believable,
         quality=functools.partial(quality_rows, families=tuple(families)),
-        explanation=explanation,
+        explanation=functools.partial(explanation_row, meanings=_meanings(goals)),
         judge=None,
         settings={},
         shares=dict.fromkeys(LEVELS[1:], 1.0),
@@ -227,11 +220,8 @@ def films(environment: str, horizon: int, expert: Callable, rollouts: Rollouts, 
         seen, _ = env.reset(seed=seed, options={"instruction": text})
         frames, times, reached, over, step = [env.render()], [0], False, False, 0
         while step < steps and not over:
-            action = act(step, seen)
-            action = int(action) + spaces.start if spaces.num_actions else spaces.from_unit(action)
-            seen, _, ended, truncated, info = env.step(action)
-            reached, step = bool(info.get("is_success", info.get("success"))), step + 1
-            over = reached or ended or truncated
+            seen, reached, over = take_step(env, spaces, act(step, seen))
+            over, step = over or reached, step + 1
             if step % stride == 0 or over:
                 frames.append(env.render())
                 times.append(step)
@@ -290,6 +280,15 @@ def _meanings(goals: GoalTable) -> dict:
     return {normalise(text): ((int(f), *map(float, array)), int(level)) for text, f, array, level in rows}
 
 
+def explanation_row(texts, rollouts: Rollouts, goals: GoalTable, prompt: str, meanings: dict) -> dict:
+    """Counts of explanations that are a sentence of the rollout's goal: `correct` of any level, `exact` the data's."""
+    keys = [(int(goals.family[g]), *map(float, goals.array[g])) for g in rollouts.goal]
+    said = [meanings.get(normalise(text), (None, None)) for text in texts]
+    correct = [key == goal for key, (goal, _) in zip(keys, said, strict=True)]
+    exact = [right and level == 0 for right, (_, level) in zip(correct, said, strict=True)]
+    return {"prompt": prompt, "rollouts": len(texts), "correct": sum(correct), "exact": sum(exact)}
+
+
 def statistics(rollouts: Rollouts, goals: GoalTable) -> dict:
     """What a collection looks like: rollouts, sentences, lengths, return."""
     length = np.asarray(rollouts.length)
@@ -336,26 +335,9 @@ def unrealistic(rollouts: Rollouts, real: Rollouts) -> dict[str, np.ndarray]:
 def believable(rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> np.ndarray:
     """(N,) bool: rollouts that reach their goal without an `unrealistic` step."""
     del goals
-    wrong = np.logical_or.reduce(list(unrealistic(rollouts, real).values()))
-    return np.asarray(rollouts.terminated) & ~wrong.any(1)
+    return sound(rollouts, unrealistic(rollouts, real).values())
 
 
 def quality_rows(rollouts: Rollouts, goals: GoalTable, real: Rollouts, families: Sequence[str]) -> list[dict]:
     """Rows by level and family, see `World.quality`."""
-    level, family = (np.asarray(x)[rollouts.goal] for x in (goals.level, goals.family))
-    marks, kept, step = unrealistic(rollouts, real), believable(rollouts, goals, real), rollouts.valid()
-    rows = []
-    for lv, f in sorted({(int(a), int(b)) for a, b in zip(level, family, strict=True)}):
-        mine = (level == lv) & (family == f)
-        rows.append(
-            {
-                "level": LEVELS[lv],
-                "family": families[f],
-                "rollouts": int(mine.sum()),
-                "matched": int(np.asarray(rollouts.terminated)[mine].sum()),
-                "kept": int(kept[mine].sum()),
-                "transitions": int(step[mine].sum()),
-                **{f"{kind}_transitions": int(mark[mine].sum()) for kind, mark in marks.items()},
-            }
-        )
-    return rows
+    return count_rows(rollouts, goals, unrealistic(rollouts, real), families)
