@@ -9,7 +9,7 @@ import numpy as np
 
 from kalm_jax import parallel
 from kalm_jax.config import PipelineConfig
-from kalm_jax.data import GoalTable, Rollouts, concatenate_goals
+from kalm_jax.data import GoalTable, Rollouts, concatenate_goals, unnamed_goal
 from kalm_jax.data.formats import read_rollouts
 from kalm_jax.evaluation import evaluate, learner_policy, rows, write_results_csv
 from kalm_jax.llm.folder import BUILTIN
@@ -18,7 +18,6 @@ from kalm_jax.llm.transformer import Llama
 from kalm_jax.offline_rl import (
     Buffer,
     Learner,
-    Spec,
     every_end_terminal,
     kalm_learner,
     make_buffer,
@@ -285,15 +284,15 @@ def load_policies(
     leaves = serialization.msgpack_restore((run.path / "learn" / f"{algorithm}-{arm}" / name).read_bytes())
     width = np.load(run.path / "encode" / "data" / "vectors.npy").shape[1]
     world = get_world(config.world)
-    sizes = (np.zeros(world.observation_dim), np.ones(world.observation_dim), np.zeros(width), np.ones(width))
-    actions = world.num_actions or world.action_dim
     learner = configured_learner(config, algorithm)
-    arrays, view = (jax.numpy.asarray(x, jax.numpy.float32) for x in sizes), view_of(config)
-    apart = jax.numpy.ones(len(view.differences)) if view.differences else None
-    spec = Spec(*arrays, actions, bool(world.num_actions), difference_std=apart, view=view)
-    if learner.remembers:
-        spec = dataclasses.replace(spec, returns=jax.numpy.zeros(3))
-    like = jax.eval_shape(learner.init, jax.random.key(0), spec)
+    # States are of the same shape whatever the data hold: here a single step of nothing.
+    action = np.zeros((1, 1), np.int32) if world.num_actions else np.zeros((1, 1, world.action_dim), np.float32)
+    one, none = np.ones(1, np.int32), np.zeros(1, bool)
+    step = Rollouts(
+        np.zeros((1, 2, world.observation_dim), np.float32), action, np.zeros((1, 1)), one, none, 0 * one, none
+    )
+    data = make_buffer([(step, 1.0)], unnamed_goal(np.zeros(width)), world.num_actions or None, view=view_of(config))
+    like = jax.eval_shape(learner.init, jax.random.key(0), learner.spec(data))
     tree = jax.tree.structure(like)
     values = [leaves[str(i)] for i in range(len(leaves))]
     restored = [

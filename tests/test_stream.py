@@ -10,6 +10,7 @@ import pytest
 from kalm_jax.data import Rollouts, make_goal_table, unnamed_goal
 from kalm_jax.data.formats import read_pieces, write_rollouts
 from kalm_jax.offline_rl import make_buffer, make_learner, open_stream, sample, stream, train, write_stream
+from kalm_jax.offline_rl.dynamics_model import world_spec
 from kalm_jax.offline_rl.train import init_states, update_many
 
 
@@ -65,7 +66,7 @@ def test_files_hold_what_the_device_would(tmp_path, draw, continuous):
     for name in {field.name for field in dataclasses.fields(whole)} - {"time", "to_go"}:
         np.testing.assert_array_equal(getattr(streamed, name), getattr(whole, name), name)
     assert isinstance(streamed.observations, np.memmap) and len(streamed) == len(whole)
-    for a, b in zip(jax.tree.leaves(streamed.spec()), jax.tree.leaves(whole.spec())):
+    for a, b in zip(jax.tree.leaves(world_spec(streamed)), jax.tree.leaves(world_spec(whole)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
     np.testing.assert_allclose(streamed.sums(), whole.sums(), rtol=1e-9)
     again = open_stream(tmp_path)

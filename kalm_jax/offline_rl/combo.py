@@ -17,10 +17,19 @@ import jax.numpy as jnp
 import optax
 
 from kalm_jax.offline_rl import cql, discrete_cql
+from kalm_jax.offline_rl.buffer import Buffer
 from kalm_jax.offline_rl.cql import CQLConfig, CQLState
 from kalm_jax.offline_rl.critics import adam_step
 from kalm_jax.offline_rl.discrete_cql import DiscreteCQLState
-from kalm_jax.offline_rl.dynamics_model import Imagined, empty_memory, init_models, model_loss, rollout, sample_memory
+from kalm_jax.offline_rl.dynamics_model import (
+    Imagined,
+    empty_memory,
+    init_models,
+    model_loss,
+    rollout,
+    sample_memory,
+    world_spec,
+)
 from kalm_jax.offline_rl.networks import Batch, Spec
 
 
@@ -33,6 +42,7 @@ class COMBOConfig(CQLConfig):
       dynamics_updates: updates of the world, before any of the policy. They count as updates of the run.
       models: members of the ensemble (paper: 7, of which the best 5 on held-out data are used).
       model_hidden, model_learning_rate: widths of a member's layers (paper: four of 200), Adam's learning rate.
+      model_beta: see `dynamics_model.model_loss`; 0 is the likelihood of the paper.
       horizon: steps of a rollout (paper 1 to 25).
       rollout_every: updates from one call of rollouts, one per transition of the batch, to the next.
       memory: calls whose rollouts are remembered.
@@ -46,6 +56,7 @@ class COMBOConfig(CQLConfig):
     models: int = 5
     model_hidden: tuple[int, ...] = (200, 200)
     model_learning_rate: float = 1e-3
+    model_beta: float = 0.5
     horizon: int = 5
     rollout_every: int = 50
     memory: int = 20
@@ -89,6 +100,11 @@ class DiscreteCOMBOState(DiscreteCQLState):
     """Everything that a resume needs, with discrete actions: that of CQL, and `world`."""
 
     world: World
+
+
+def spec_of(config: COMBOConfig, buffer: Buffer) -> Spec:
+    """What `init` must know of the data."""
+    return world_spec(buffer)
 
 
 def init(config: COMBOConfig, key, spec: Spec) -> COMBOState | DiscreteCOMBOState:
@@ -140,7 +156,7 @@ def _learn_world(config: COMBOConfig, world: World, spec: Spec, batch: Batch, le
 
     def step(models, optimiser):
         loss, grads = jax.value_and_grad(model_loss, argnums=1)(
-            config.model_hidden, models, spec, batch, config.reward_scale
+            config.model_hidden, models, spec, batch, config.model_beta
         )
         return *adam_step(config.model_learning_rate, grads, optimiser, models), loss
 
@@ -167,7 +183,6 @@ def _remember(config: COMBOConfig, state, world: World, batch: Batch, key, due, 
             *(config.model_hidden, world.models, state.spec, batch.observation, batch.goal, key),
             policy=policy,
             horizon=config.horizon,
-            reward_scale=config.reward_scale,
             terminal=config.terminal,
         )
 

@@ -63,6 +63,8 @@ class Spec:
       returns: (3,) float32, mean and standard deviation of the rewards to go over the steps of the data set, and the
         largest return of a rollout; None where the learner asks for no return.
       difference_std: (P,) float32, what divides the view's differences; None where it has none.
+      change: (2, D + 1) float32, mean and standard deviation of what a step changes in an observation, and of its
+        reward; None where the learner learns no world.
       view: how observations are seen.
     """
 
@@ -74,6 +76,7 @@ class Spec:
     discrete: bool = dataclasses.field(metadata={"static": True})
     returns: jax.Array | None = None
     difference_std: jax.Array | None = None
+    change: jax.Array | None = None
     view: View = dataclasses.field(default=View(), metadata={"static": True})
 
     @property
