@@ -128,7 +128,7 @@ class LearnConfig:
     algorithms: tuple[str, ...] = ("td3bc",)
     arms: tuple[str, ...] = ("offline", "kalm")
     seeds: int = 3
-    updates: int = 20000
+    updates: int = 40000
     draw: str = "rollouts"
     discount: float = 0.9
     relabel: float = 0.5
