@@ -186,7 +186,7 @@ PRESETS = {
         learn=LearnConfig(seeds=2, updates=40),
         evaluate=EvaluateConfig(episodes=2, ceiling_episodes=2),
     ),
-    # 20 to 36 minutes on two cores; the table in the README is its result (with bc beside td3bc).
+    # Half an hour or more on two cores; the table in the README is its result (with bc beside td3bc).
     "default": PipelineConfig(),
     # The authors' amounts of data, grounding and updates: for an accelerator.
     "paper": PipelineConfig(
