@@ -429,10 +429,14 @@ def test_rollouts_get_distractors_after_the_fact(recordings):
     np.testing.assert_array_equal(found, add_distractors(1, observations, length))
 
 
-def test_imagined_rotations_come_back_to_unit_length_and_nothing_else_changes(recordings):
+def test_imagined_states_become_possible_and_those_that_are_stay(recordings):
     states = recordings["locked-door-open"][0].observations[:30].astype(np.float32)
-    shrunk = states.copy()
-    shrunk[:, entity_slot("handle").start + 3 : entity_slot("handle").stop] *= 0.9
-    np.testing.assert_allclose(quality.unit_rotations(shrunk), states, atol=1e-3)
-    blank = np.zeros((2, 91), np.float32)
-    np.testing.assert_array_equal(quality.unit_rotations(blank), blank)
+    np.testing.assert_allclose(quality.possible_states(states), states, atol=1e-6)
+    wrong = states.copy()
+    wrong[:, entity_slot("handle").start + 3 : entity_slot("handle").stop] *= 0.9
+    np.testing.assert_allclose(quality.possible_states(wrong), states, atol=1e-3)
+    wrong[7, :3] = (0.1, 0.3, 0.9)
+    mended = quality.possible_states(wrong)
+    np.testing.assert_allclose(mended[7, :3], (0.1, 0.386, 0.478), atol=1e-6)
+    np.testing.assert_allclose(np.delete(mended, 7, 0), np.delete(states, 7, 0), atol=1e-3)
+    assert np.isfinite(quality.possible_states(np.zeros((2, 91)))).all()  # nothing is there

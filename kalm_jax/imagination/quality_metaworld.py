@@ -75,15 +75,18 @@ def _rotation(observations, thing: str) -> np.ndarray:
     return observations[..., entity_slot(thing)][..., 3:]
 
 
-def unit_rotations(states: np.ndarray) -> np.ndarray:
-    """States (..., 91) with every entity's quaternion at length 1, as what a model predicts is nearly so.
+def possible_states(states: np.ndarray) -> np.ndarray:
+    """The nearest states to (..., 91) whose hand is within the arm's reach and whose quaternions have length 1.
 
-    Predicted changes add up along a chord of the sphere on which rotations lie: after some dozens of steps a quaternion
-    that turns is too short. Zeros, of absent entities and of windows, stay.
+    Predicted changes add up. The arm stops where its reach ends, and a hand that goes on is soon where no real one is,
+    though what it does may be right. A quaternion that turns is too short after some dozens of steps, as changes add up
+    along a chord of the sphere on which rotations lie; zeros, of absent entities and of windows, stay.
     """
-    states = np.array(states, np.float32)
+    states, limit = np.array(states, np.float32), LIMITS["hand"]
+    hand = states[..., HAND]  # a view, as those below
+    np.clip(hand, np.array(limit.low, np.float32), np.array(limit.high, np.float32), out=hand)
     for entity in ENTITIES:
-        rotation = states[..., entity_slot(entity)][..., 3:]  # a view
+        rotation = states[..., entity_slot(entity)][..., 3:]
         length = np.linalg.norm(rotation, axis=-1, keepdims=True)
         rotation /= np.where(length > 0.5, length, 1.0)
     return states
