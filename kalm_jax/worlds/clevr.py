@@ -170,7 +170,7 @@ WORLD = World(
     explanation=quality.explanation_row,
     judge=clevr_goals.judge,
     settings=LEARNER_SETTINGS,
-    # Hard goals take many pushes of several balls, single moves one; the shares of rephrased goals and prompts are alike.
+    # Hard goals take many pushes of several balls, single moves one.
     shares={"rephrase": 0.4, "unseen_easy": 0.1, "unseen_hard": 0.5, "prompts": 0.4},
     # TD3+BC answers with a point of the simplex, CQL and COMBO with softmax Q.
     samples=("bc", "td3bc", "cql", "awac", "iql", "combo", "decision_transformer"),
