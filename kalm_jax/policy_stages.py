@@ -286,11 +286,10 @@ def load_policies(
     world = get_world(config.world)
     learner = configured_learner(config, algorithm)
     # States are of the same shape whatever the data hold: here a single step of nothing.
+    seen = np.zeros((1, 2, world.observation_dim), np.float32)
     action = np.zeros((1, 1), np.int32) if world.num_actions else np.zeros((1, 1, world.action_dim), np.float32)
-    one, none = np.ones(1, np.int32), np.zeros(1, bool)
-    step = Rollouts(
-        np.zeros((1, 2, world.observation_dim), np.float32), action, np.zeros((1, 1)), one, none, 0 * one, none
-    )
+    length, goal, no = np.ones(1, np.int32), np.zeros(1, np.int32), np.zeros(1, bool)
+    step = Rollouts(seen, action, np.zeros((1, 1), np.float32), length, no, goal, no)
     data = make_buffer([(step, 1.0)], unnamed_goal(np.zeros(width)), world.num_actions or None, view=view_of(config))
     like = jax.eval_shape(learner.init, jax.random.key(0), learner.spec(data))
     tree = jax.tree.structure(like)
