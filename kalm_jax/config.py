@@ -186,7 +186,7 @@ PRESETS = {
         learn=LearnConfig(seeds=2, updates=40),
         evaluate=EvaluateConfig(episodes=2, ceiling_episodes=2),
     ),
-    # Half an hour or more on two cores; the table in the README is its result (with bc beside td3bc).
+    # 80 minutes on one core; the table in the README is its result (with bc beside td3bc).
     "default": PipelineConfig(),
     # The authors' amounts of data, grounding and updates: for an accelerator.
     "paper": PipelineConfig(
@@ -237,7 +237,7 @@ METAWORLD_PRESETS = {
         learn=dataclasses.replace(_METAWORLD.learn, seeds=2, updates=40),
         evaluate=EvaluateConfig(episodes=8, ceiling_episodes=8),
     ),
-    # About half an hour on two cores; the table in the README is its result.
+    # An hour and a half on one core; the table in the README is its result.
     "default": _METAWORLD,
     # The authors' amounts of data, grounding and updates: for an accelerator.
     "paper": dataclasses.replace(

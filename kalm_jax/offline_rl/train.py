@@ -140,8 +140,9 @@ def _checked(learner, buffer, seeds, way, spread, num_updates, updates_per_call,
 
 def init_states(learner: Learner, buffer: Buffer, seeds: Sequence[int]):
     """States before the first update, stacked over seeds."""
+    spec = learner.spec(buffer)
     # One program for each seed, whatever their number: XLA may round another otherwise.
-    states = [_init(jax.random.key(seed), learner.spec(buffer), learner=learner) for seed in seeds]
+    states = [_init(jax.random.key(seed), spec, learner=learner) for seed in seeds]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
 
