@@ -78,9 +78,10 @@ def _rotation(observations, thing: str) -> np.ndarray:
 def possible_states(states: np.ndarray) -> np.ndarray:
     """The nearest states to (..., 91) whose hand is within the arm's reach and whose quaternions have length 1.
 
-    The reach is that of `LIMITS`, so that a hand's place is no test of what is imagined any more. Predicted changes add up. The arm stops where its reach ends, and a hand that goes on is soon where no real one is,
-    though what it does may be right. A quaternion that turns is too short after some dozens of steps, as changes add up
-    along a chord of the sphere on which rotations lie; zeros, of absent entities and of windows, stay.
+    Predicted changes add up. The arm stops where its reach ends, and a hand that goes on is soon where no real one is,
+    though what it does may be right; the reach is that of `LIMITS`, so a hand's place tests nothing any more. A
+    quaternion that turns is too short after some dozens of steps, as changes add up along a chord of the sphere on
+    which rotations lie; zeros, of absent entities and of windows, stay.
     """
     states, limit = np.array(states, np.float32), LIMITS["hand"]
     hand = states[..., HAND]  # a view, as those below
