@@ -20,7 +20,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["kalm_jax", "kalm_jax.*", "experiments", "experiments.*"]),
+    packages=find_packages(
+        include=["kalm_jax", "kalm_jax.*", "experiments", "experiments.*", "benchmarks", "benchmarks.*"]
+    ),
     package_data={
         "kalm_jax.llm": ["builtin/*.json", "builtin/*.safetensors"],
         "kalm_jax.report": ["assets/*"],

@@ -3,7 +3,7 @@
 import jax
 import pytest
 
-from kalm_jax import parallel
+from kalm_jax import sharding as parallel
 
 parallel.start(cpu_devices=2)
 

@@ -10,23 +10,24 @@ import sys
 import jax
 import numpy as np
 
-from kalm_jax import parallel
-from kalm_jax.data import Rollouts, make_goal_table
+from kalm_jax import sharding as parallel
 from kalm_jax.evaluation.episodes import Episodes
 from kalm_jax.evaluation.language_policy import PlanPolicy, WordsPolicy
-from kalm_jax.grounding import decode, train
+from kalm_jax.grounding import decoding as decode
+from kalm_jax.grounding import trainer as train
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
-from kalm_jax.grounding.rows import RowSequence, align_right
+from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import Batches, TaskShares, Words
-from kalm_jax.imagination.generate import Step
+from kalm_jax.imagination.rollouts import Step
 from kalm_jax.llm import lora
-from kalm_jax.llm.folder import BUILTIN
+from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.lora import LoraConfig
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig, unstack_layers
 from kalm_jax.offline_rl import grid, make_buffer, make_learner
-from kalm_jax.offline_rl import train as learn
-from kalm_jax.run_folder import RunFolder
+from kalm_jax.offline_rl import trainer as learn
+from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.types import Rollouts, make_goal_table
 
 STEPS, STOP = 5, 3
 TEXTS = ["push the red ball left", "push the blue ball right"]

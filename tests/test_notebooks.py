@@ -5,7 +5,6 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import pathlib
 import types
 
 import nbformat
@@ -13,7 +12,8 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.paths import ROOT
+
 NAMES = ("colab_tpu", "colab_gpu")
 TINY = """PRESET = "smoke"
 FLAGS = "--algo=bc --seeds=1 --updates=40 --episodes=2 --grounding_steps=6"

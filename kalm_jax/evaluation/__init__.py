@@ -1,22 +1,15 @@
 """Evaluation: policies in the simulator, success by level with intervals, the floor and the ceiling."""
 
 from kalm_jax.evaluation.episodes import Episodes, make_episodes
-from kalm_jax.evaluation.intervals import (
+from kalm_jax.evaluation.policies import Policy, learner_policy, lookahead_policy, random_policy
+from kalm_jax.evaluation.statistics import (
     difference_interval,
     mean_interval,
     paired_difference_interval,
     pooled_interval,
     wilson_interval,
 )
-from kalm_jax.evaluation.policies import Policy, learner_policy, lookahead_policy, random_policy
-from kalm_jax.evaluation.success import (
-    EpisodeResults,
-    evaluate,
-    read_results_csv,
-    rows,
-    summarise,
-    write_results_csv,
-)
+from kalm_jax.evaluation.success import EpisodeResults, evaluate, read_results_csv, rows, summarise, write_results_csv
 
 __all__ = [
     "EpisodeResults",

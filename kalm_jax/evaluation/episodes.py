@@ -6,10 +6,11 @@ import dataclasses
 
 import numpy as np
 
-from kalm_jax.data.collect import goals_of_level
-from kalm_jax.data.rollouts import LEVELS, GoalTable
-from kalm_jax.envs import clevr_goals, language
-from kalm_jax.envs.clevr import observation_of, sample_states
+from kalm_jax.types.rollouts import LEVELS, GoalTable
+from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import instructions as language
+from kalm_jax.worlds.clevr.collect import goals_of_level
+from kalm_jax.worlds.clevr.simulator import observation_of, sample_states
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from kalm_jax import parallel
+from kalm_jax import sharding as parallel
 from kalm_jax.evaluation.episodes import Episodes
-from kalm_jax.grounding.act import draw, read, read_on
-from kalm_jax.grounding.decode import Spread, fitting
+from kalm_jax.grounding.acting import draw, read, read_on
+from kalm_jax.grounding.decoding import Spread, fitting
 from kalm_jax.grounding.model import GroundedModel
-from kalm_jax.grounding.rows import RowSequence, align_right
+from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
-from kalm_jax.imagination.generate import Step, next_steps
+from kalm_jax.imagination.rollouts import Step, next_steps
 from kalm_jax.llm.tokenizer import Tokenizer
 
 BATCH = 128

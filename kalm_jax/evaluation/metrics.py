@@ -9,7 +9,7 @@ import csv
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from kalm_jax.evaluation.intervals import wilson_interval
+from kalm_jax.evaluation.statistics import wilson_interval
 from kalm_jax.evaluation.success import write_csv
 
 COLUMNS = ("step", "metric", "count", "total", "rate", "low", "high")

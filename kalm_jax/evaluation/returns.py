@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from kalm_jax.data.gym_rollouts import Player, Spaces
-from kalm_jax.data.rollouts import GoalTable
-from kalm_jax.offline_rl.learner import Learner
+from kalm_jax.evaluation.gymnasium_rollouts import Player, Spaces
+from kalm_jax.offline_rl.registry import Learner
+from kalm_jax.types.rollouts import GoalTable
 
 COPIES = 32
 """Copies of the environment that are stepped together, about."""

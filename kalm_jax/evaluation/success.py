@@ -11,11 +11,11 @@ from typing import Protocol
 
 import numpy as np
 
-from kalm_jax.data.rollouts import LEVELS
-from kalm_jax.envs import clevr_goals
 from kalm_jax.evaluation.episodes import Episodes
-from kalm_jax.evaluation.intervals import pooled_interval
 from kalm_jax.evaluation.policies import Policy
+from kalm_jax.evaluation.statistics import pooled_interval
+from kalm_jax.types.rollouts import LEVELS
+from kalm_jax.worlds.clevr import goals as clevr_goals
 
 EARLY = 10
 """The stricter limit of steps that is reported beside the horizon, in CLEVR-Robot; other worlds have their own."""

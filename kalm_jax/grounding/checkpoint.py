@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from kalm_jax import parallel
+from kalm_jax import sharding as parallel
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, change_llms, init_params
-from kalm_jax.llm.folder import load_model, save_model
+from kalm_jax.llm.hf.folder import load_model, save_model
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 

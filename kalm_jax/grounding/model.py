@@ -21,10 +21,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kalm_jax.data import Rollouts
 from kalm_jax.grounding import heads
-from kalm_jax.grounding.rows import ACTION, STATE, TEXT, Rows
+from kalm_jax.grounding.sequences import ACTION, STATE, TEXT, Rows
 from kalm_jax.llm.transformer import Cache, Llama, LlamaConfig
+from kalm_jax.types import Rollouts
 
 Vectors = jax.Array | tuple[jax.Array, jax.Array]
 """What goes into and comes out of the language model, (..., width); with two models a pair, the second of states. A
@@ -305,7 +305,7 @@ def init_params(model: GroundedModel, key: jax.Array, llm_params: dict | None = 
 
     Two models both begin as `llm_params`: as the same arrays.
     """
-    from kalm_jax.grounding.rows import empty_rows
+    from kalm_jax.grounding.sequences import empty_rows
 
     rows = empty_rows(1, 4, model.spec.width)
     if llm_params is None:

@@ -24,10 +24,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kalm_jax.data import GoalTable, Rollouts
 from kalm_jax.grounding.model import NumericSpec
-from kalm_jax.grounding.rows import Rows, RowSequence, pack
+from kalm_jax.grounding.sequences import Rows, RowSequence, pack
 from kalm_jax.llm.tokenizer import Tokenizer
+from kalm_jax.types import GoalTable, Rollouts
 
 TASKS = ("generation", "explanation", "dynamics", "consequence", "description", "text", "plan")
 

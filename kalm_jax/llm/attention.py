@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec as P
 
-from kalm_jax import parallel
+from kalm_jax import sharding as parallel
 
 ATTENTION = ("plain", "cudnn", "splash")
 """What `LlamaConfig.attention` may say."""

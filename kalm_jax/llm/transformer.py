@@ -18,7 +18,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from kalm_jax import parallel
+from kalm_jax import sharding as parallel
 from kalm_jax.llm.attention import ATTENTION, attend
 
 Cache = list[dict[str, jax.Array]] | dict[str, jax.Array]

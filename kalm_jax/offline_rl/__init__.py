@@ -1,18 +1,18 @@
 """Offline RL: one short file per algorithm, shared networks, one training loop. It sees goal vectors, never text."""
 
-from kalm_jax.offline_rl.awac import AWACConfig
-from kalm_jax.offline_rl.bc import BCConfig
+from kalm_jax.offline_rl.algorithms.awac import AWACConfig
+from kalm_jax.offline_rl.algorithms.bc import BCConfig
+from kalm_jax.offline_rl.algorithms.combo import COMBOConfig
+from kalm_jax.offline_rl.algorithms.cql import CQLConfig
+from kalm_jax.offline_rl.algorithms.decision_transformer import DecisionTransformerConfig
+from kalm_jax.offline_rl.algorithms.iql import IQLConfig
+from kalm_jax.offline_rl.algorithms.td3bc import TD3BCConfig
 from kalm_jax.offline_rl.buffer import Buffer, make_buffer, one_to_one, sample
-from kalm_jax.offline_rl.combo import COMBOConfig
-from kalm_jax.offline_rl.cql import CQLConfig
-from kalm_jax.offline_rl.decision_transformer import DecisionTransformerConfig
-from kalm_jax.offline_rl.iql import IQLConfig
-from kalm_jax.offline_rl.learner import LEARNERS, Learner, grid, make_learner, sweepable
 from kalm_jax.offline_rl.networks import Batch, Spec
 from kalm_jax.offline_rl.presets import KALM_SETTINGS, every_end_terminal, kalm_learner
+from kalm_jax.offline_rl.registry import LEARNERS, Learner, grid, make_learner, sweepable
 from kalm_jax.offline_rl.stream import StreamBuffer, open_stream, write_stream
-from kalm_jax.offline_rl.td3bc import TD3BCConfig
-from kalm_jax.offline_rl.train import state_of, train
+from kalm_jax.offline_rl.trainer import state_of, train
 from kalm_jax.offline_rl.windows import Windows, sample_windows
 
 __all__ = [

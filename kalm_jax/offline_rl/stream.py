@@ -20,7 +20,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kalm_jax.data.rollouts import GoalTable, Rollouts, validate
 from kalm_jax.offline_rl.buffer import (
     Buffer,
     check_unit,
@@ -30,8 +29,9 @@ from kalm_jax.offline_rl.buffer import (
     source_of_place,
     wordings,
 )
-from kalm_jax.offline_rl.learner import Learner
 from kalm_jax.offline_rl.networks import Batch, Spec
+from kalm_jax.offline_rl.registry import Learner
+from kalm_jax.types.rollouts import GoalTable, Rollouts, validate
 
 CHUNK_BYTES = 64 * 2**20
 """Batches handed to the device at a time, about; two such chunks are in memory."""

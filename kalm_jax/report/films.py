@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kalm_jax.report.bench import INK, key_frames
+from kalm_jax.worlds.clevr.figures import INK, key_frames
 
 
 def filmstrip_figure(films: Sequence[Mapping], frames: int = 6):

@@ -9,8 +9,10 @@ import os
 import pathlib
 import re
 
-from kalm_jax.report import animation, bench, figures, films, sections, summary
+from kalm_jax.report import figures, films, sections, summary
 from kalm_jax.report.contents import ReportData
+from kalm_jax.worlds.clevr import animation
+from kalm_jax.worlds.clevr import figures as bench
 
 DPI = 144
 

@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from kalm_jax.progress import format_seconds
-from kalm_jax.report import animation, summary, tables
+from kalm_jax.report import summary, tables
 from kalm_jax.report.contents import ReportData, Terms
 from kalm_jax.report.summary import Success
+from kalm_jax.worlds.clevr import animation
 
 
 def words(name: str, terms: Terms) -> str:

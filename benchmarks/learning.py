@@ -1,0 +1,266 @@
+"""The job of experiments.learning: every learner on the same scripted data, beside BC and, where installed, d3rlpy.
+
+For each environment: rollouts by a behaviour policy, `offline.run` on them, and the same number of updates of d3rlpy's
+algorithm of the same name, with the same batch size, discount and scale of inputs and rewards and with what `settings`
+change of ours where it has the same, evaluated at the same points in the same episodes. All of it resumes; a d3rlpy
+algorithm that was killed begins again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+
+import numpy as np
+
+from benchmarks.controllers import CONTROLLERS, collect_episodes
+from benchmarks.throughput.peer_d3rlpy import CONFIGS
+from kalm_jax import sharding as parallel
+from kalm_jax.datasets.formats import write_rollouts
+from kalm_jax.evaluation.returns import Evaluator
+from kalm_jax.evaluation.statistics import mean_interval
+from kalm_jax.offline_rl import Learner, make_learner
+from kalm_jax.pipeline.offline import (
+    LAST,
+    OfflineConfig,
+    chosen_settings,
+    configured_learner,
+    evaluation_points,
+    load_data,
+)
+from kalm_jax.pipeline.offline import run as run_offline
+from kalm_jax.pipeline.run_folder import RunFolder, read_json, write_json
+from kalm_jax.progress import Progress
+from kalm_jax.types import Rollouts
+
+ENVIRONMENTS = ("Pendulum-v1", "Reacher-v5", "kalm/MetaworldReach-v0")
+SMALL = (
+    *(("", "hidden", (64, 64)), ("", "batch_size", 64)),
+    *(("", name, 1e-3) for name in ("learning_rate", "policy_learning_rate", "temperature_learning_rate")),
+    *(("", "conservative_weight", 1.0), ("combo", "dynamics_updates", 2000)),
+    *(("decision_transformer", name, value) for name, value in (("width", 64), ("batch_size", 16), ("context", 10))),
+    ("decision_transformer", "learning_rate", 3e-4),
+)
+"""Settings (as in `OfflineConfig`) with which every learner, d3rlpy's too, is done in minutes on one core: CQL with its
+paper's rates is still at random's level in Meta-world's reach after 5,000 updates."""
+PEER = "d3rlpy"
+PEER_NAMES = {
+    "batch_size": ("batch_size",),
+    "reward_scale": ("reward_scaler",),
+    "hidden": ("encoder_factory", "actor_encoder_factory", "critic_encoder_factory", "value_encoder_factory"),
+    "learning_rate": ("learning_rate", "critic_learning_rate", "actor_learning_rate"),
+    "discount": ("gamma",),
+    "tau": ("tau",),
+    "policy_learning_rate": ("actor_learning_rate",),
+    "temperature_learning_rate": ("temp_learning_rate",),
+    "multiplier_learning_rate": ("alpha_learning_rate",),
+    "conservative_weight": ("conservative_weight", "alpha"),  # the second of discrete CQL
+    "action_samples": ("n_action_samples",),
+    "soft_backup": ("soft_q_backup",),
+    "target_period": ("target_update_interval",),
+    "alpha": ("alpha",),
+    "policy_noise": ("target_smoothing_sigma",),
+    "noise_clip": ("target_smoothing_clip",),
+    "policy_delay": ("update_actor_interval",),
+    "expectile": ("expectile",),
+    "beta": ("weight_temp",),
+    "temperature": ("lam",),
+    "max_weight": ("max_weight",),
+    "logit_penalty": ("beta",),
+}
+"""Our settings, and what d3rlpy calls each where the algorithm has it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LearningConfig:
+    """What a comparison depends on.
+
+    Attributes:
+      environments: Gymnasium ids with a controller, see `data.controllers`.
+      behaviour, data_episodes: who records how many rollouts.
+      offline: what every environment is trained with; its `environment` and `data` are not read.
+    """
+
+    environments: tuple[str, ...] = ENVIRONMENTS
+    behaviour: str = "mixed"
+    data_episodes: int = 150
+    offline: OfflineConfig = OfflineConfig("", "", algorithms=("bc",), seeds=5)
+
+
+def small_settings(algorithms: tuple[str, ...]) -> tuple[tuple[str, str, object], ...]:
+    """Those of `SMALL` that one of these learners has."""
+    fields = {name: {field.name for field in dataclasses.fields(make_learner(name).config)} for name in algorithms}
+    return tuple(s for s in SMALL if any(s[0] in ("", name) and s[1] in known for name, known in fields.items()))
+
+
+def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") -> str:
+    """Trains and evaluates what is not done yet; writes `learning.md` and returns it.
+
+    Raises:
+      ValueError: an environment without a controller, or what `offline.run` raises.
+    """
+    unknown = sorted(set(config.environments) - set(CONTROLLERS))
+    if unknown:
+        raise ValueError(f"no controller collects in {', '.join(unknown)}: choose from {', '.join(CONTROLLERS)}")
+    folder, lines = pathlib.Path(folder), []
+    for environment in config.environments:
+        place = folder / environment.replace("/", "-")
+        run = RunFolder(place / "data")
+        settings = {"behaviour": config.behaviour, "episodes": config.data_episodes, "seed": config.offline.seed}
+
+        def collect(into: pathlib.Path, environment=environment):
+            collected = collect_episodes(environment, config.behaviour, config.data_episodes, config.offline.seed)
+            write_rollouts(into / "rollouts.h5", *collected)
+
+        data = run.stage("rollouts", settings, [], collect) / "rollouts.h5"
+        mine = dataclasses.replace(config.offline, environment=environment, data=str(data))
+        results = run_offline(place, mine, command)
+        for row in results:
+            row["values"] = last_returns(place, row["policy"])
+        lines += ["", f"## {environment}", "", *table_lines(results, peers(place, mine))]
+    text = "\n".join([f"`{command}`", *lines]) + "\n"
+    if parallel.is_writer():
+        (folder / "learning.md").write_text(text)
+        print(text)
+    return text
+
+
+def last_returns(place: pathlib.Path, policy: str) -> list[float]:
+    """Of each seed the mean return of its last `LAST` evaluations; [] of what is no learner."""
+    return _last(read_json(place / "learn" / policy / "rows.json") or [])
+
+
+def _last(rows: list[dict]) -> list[float]:
+    points = sorted({row["update"] for row in rows})[-LAST:]
+    kept = [row for row in rows if row["update"] in points]
+    seeds = sorted({row["seed"] for row in rows})
+    return [float(np.mean([row["return_mean"] for row in kept if row["seed"] == seed])) for seed in seeds]
+
+
+def table_lines(results: list[dict], others: dict[str, list[float]]) -> list[str]:
+    """The table of an environment in Markdown.
+
+    Args:
+      results: rows of `offline.summarise` with `values`, a return for each seed.
+      others: returns of d3rlpy's algorithms, a return for each seed, by the learner's name.
+    """
+    clone = next((row["values"] for row in results if row["policy"] == "bc"), [])
+    lines = [
+        f"| policy | return | 95% over seeds | minus BC | {PEER} | 95% over seeds | within {PEER}'s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in results:
+        name, values = row["policy"], row["values"]
+        beside, peer, inside = "", ("", ""), ""
+        if values and clone and name != "bc":
+            mean, low, high = mean_interval(np.array(values) - np.array(clone))  # the same episodes for each seed
+            beside = f"{mean:+.4g} [{low:.4g}, {high:.4g}]" if np.isfinite(low) else f"{mean:+.4g}"
+        if name in others:
+            mean, low, high = mean_interval(others[name])
+            peer = (f"{mean:.4g}", _interval(low, high))
+            inside = "yes" if low <= row["return"] <= high else ("above" if row["return"] > high else "no")
+            inside = inside if np.isfinite(low) else ""
+        interval = _interval(row["return_low"], row["return_high"])
+        lines.append(f"| {name} | {row['return']:.4g} | {interval} | {beside} | {peer[0]} | {peer[1]} | {inside} |")
+    return lines
+
+
+def _interval(low: float, high: float) -> str:
+    return f"{low:.4g} to {high:.4g}" if np.isfinite(low) else "-"
+
+
+def peers(place: pathlib.Path, config: OfflineConfig) -> dict[str, list[float]]:
+    """Returns of d3rlpy's algorithms of the same names, one for each seed; {} where d3rlpy is not installed."""
+    try:
+        import d3rlpy
+    except ImportError as error:
+        print(f"no rows of {PEER}: not installed ({error})")
+        return {}
+    rollouts, _, spaces = load_data(config)
+    seeds, run = list(range(config.seed, config.seed + config.seeds)), RunFolder(place)
+    found = {}
+    with Evaluator(config.environment, spaces, seeds, config.episodes, config.max_steps) as evaluator:
+        for name in config.algorithms:
+            if (name, bool(spaces.num_actions)) not in CONFIGS:
+                continue
+            learner = configured_learner(config, name)
+            points, changed = evaluation_points(config, learner), set(chosen_settings(config, name))
+            make = getattr(d3rlpy.algos, CONFIGS[name, bool(spaces.num_actions)])
+            settings, missing = peer_settings(learner, changed, {field.name for field in dataclasses.fields(make)})
+            if missing:
+                print(f"{PEER} {name}: has no {', '.join(missing)} and keeps its own")
+
+            def work(into: pathlib.Path, name=name, make=make, points=points, settings=settings):
+                algorithms = [_peer(make, rollouts, bool(spaces.num_actions), settings, seed) for seed in seeds]
+                rows, before = [], 0
+                with Progress(f"{PEER} {name}", points[-1] * len(seeds)) as progress:
+                    for point in points:
+                        for i, (algorithm, data) in enumerate(algorithms):
+                            for _ in range(point - before):
+                                algorithm.update(data.sample_transition_batch(algorithm.batch_size))
+                            progress.update(before * len(seeds) + (i + 1) * (point - before))
+                        before = point
+                        rows += [{"update": point, **row} for row in evaluator.play(_peer_policy(algorithms))]
+                write_json(into / "rows.json", rows)
+
+            about = {"settings": settings, "points": points, "seeds": seeds, "episodes": config.episodes}
+            found[name] = _last(read_json(run.stage(f"{PEER}/{name}", about, [], work) / "rows.json"))
+    return found
+
+
+def peer_settings(learner: Learner, changed: set[str], known: set[str]) -> tuple[dict, list[str]]:
+    """What d3rlpy is told of a learner's configuration (the rest is its own, the papers'), and what it has no name for.
+
+    Args:
+      learner: ours.
+      changed: fields of its configuration that the run sets.
+      known: fields of the configuration of d3rlpy's algorithm.
+    """
+    fields = {field.name for field in dataclasses.fields(learner.config)}
+    settings, missing = {}, []
+    for field in sorted({"batch_size", "discount", "reward_scale"} & fields | changed):
+        value = getattr(learner.config, field)
+        names = [name for name in PEER_NAMES.get(field, ()) if name in known]
+        if field == "learning_rate" and "policy_learning_rate" in fields:  # then it is the critics' alone
+            names = [name for name in names if name != "actor_learning_rate"]
+        settings |= dict.fromkeys(names, list(value) if isinstance(value, tuple) else value)
+        missing += [] if names else [field]
+    return settings, missing
+
+
+def _peer(make: type, rollouts: Rollouts, discrete: bool, settings: dict, seed: int):
+    """(algorithm, data) of d3rlpy with a seed of its own, before its first update; `make` is its configuration."""
+    import d3rlpy
+    import torch
+
+    torch.set_num_threads(1)
+    d3rlpy.seed(seed)
+    wrapped = dict.fromkeys(PEER_NAMES["reward_scale"], d3rlpy.preprocessing.MultiplyRewardScaler)
+    wrapped |= dict.fromkeys(PEER_NAMES["hidden"], d3rlpy.models.VectorEncoderFactory)
+    settings = {key: wrapped[key](value) if key in wrapped else value for key, value in settings.items()}
+    standard = d3rlpy.preprocessing.StandardObservationScaler()
+    valid, time = rollouts.valid(), np.arange(rollouts.horizon)
+    last = time == np.asarray(rollouts.length)[:, None] - 1
+    ends = last & np.asarray(rollouts.terminated)[:, None]
+    actions = rollouts.actions[valid]
+    data = d3rlpy.dataset.MDPDataset(
+        rollouts.observations[:, :-1][valid],
+        actions[:, None] if discrete else actions,
+        rollouts.rewards[valid],
+        ends[valid].astype(np.float32),
+        (last & ~ends)[valid].astype(np.float32),
+    )
+    algorithm = make(observation_scaler=standard, **settings).create(device="cpu:0")
+    algorithm.build_with_dataset(data)
+    standard.fit_with_transition_picker(data.episodes, data.transition_picker)
+    return algorithm, data
+
+
+def _peer_policy(algorithms: list):
+    """What `Evaluator.play` wants, of an algorithm for each seed."""
+
+    def act(observations, step):
+        return np.stack([a.predict(x.astype(np.float32)) for (a, _), x in zip(algorithms, observations, strict=True)])
+
+    return act

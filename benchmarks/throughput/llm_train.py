@@ -1,0 +1,112 @@
+"""Positions per second of grounding updates: packed rows beside padded ones, and rows of text beside `transformers`.
+
+A useful position is one that is not padding. The model is the built-in one, the data are rollouts in CLEVR-Robot, and a
+batch is that of the default run; only how it is filled differs. Text has a word at every position, and AdamW on both
+sides; ours computes the loss of states and actions besides, which torch's model has not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+
+from benchmarks.throughput import peer_transformers
+from benchmarks.throughput.measure import OURS, Contestant, Program
+from benchmarks.throughput.roofline import Cost, cost_of
+from kalm_jax import sharding as parallel
+from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
+from kalm_jax.grounding.sequences import Rows, RowSequence, pack
+from kalm_jax.grounding.tasks import Batches
+from kalm_jax.grounding.trainer import TrainConfig, init_optimiser, train_step
+from kalm_jax.llm.hf.config import read_config
+from kalm_jax.llm.hf.folder import BUILTIN, load_model
+from kalm_jax.pipeline.config import GroundConfig
+from kalm_jax.worlds.base import get_world
+
+ROLLOUTS, BATCHES = 64, 4
+UNIT = 1000
+"""Contestants are asked for multiples of so many positions."""
+
+
+def groups() -> Iterator[list[Contestant]]:
+    """Packed rows, then padded ones; text, ours and torch's."""
+    ground = GroundConfig()
+    name = f"grounding, built-in model, {ground.rows} rows of {ground.row_length}"
+    yield [
+        Contestant(name, OURS, lambda: prepare(packed), "useful positions", UNIT),
+        Contestant(name, "padded", lambda: prepare(padded), "useful positions", UNIT),
+    ]
+    name = f"text, built-in model, {ground.rows} rows of {ground.row_length}"
+    config, step = read_config(BUILTIN), ground.rows * ground.row_length
+    torch = peer_transformers.training(config, ground.rows, ground.row_length)
+    yield [
+        Contestant(name, OURS, lambda: prepare(text, muon=0.0), "positions", step),
+        Contestant(name, peer_transformers.NAME, torch, "positions", step),
+    ]
+
+
+def packed(batches: Batches, step: int) -> Rows:
+    """A batch as `fit` gets it."""
+    return batches(step)
+
+
+def padded(batches: Batches, step: int) -> Rows:
+    """A batch of as many rows with one sequence in each."""
+    sequences = itertools.islice(batches.sequences(step), batches.rows)
+    rows = [pack([sequence], 1, batches.length, batches.width) for sequence in sequences]
+    return jax.tree.map(lambda *x: np.concatenate(x), *rows)
+
+
+def text(batches: Batches, step: int) -> Rows:
+    """A batch of as many rows, each one text of random words."""
+    length, vocabulary = GroundConfig().row_length, read_config(BUILTIN).vocab_size
+    words = np.random.default_rng(step).integers(0, vocabulary, (batches.rows, length))
+    rows = [pack([RowSequence(batches.width).text(w, 1.0)], 1, length, batches.width) for w in words]
+    return jax.tree.map(lambda *x: np.concatenate(x), *rows)
+
+
+def prepare(fill, rows: int | None = None, compute: str = "float32", muon: float = TrainConfig.muon):
+    """Updates on batches that `fill` makes, made beforehand: what `Contestant.prepare` wants.
+
+    Args:
+      fill: `packed`, `padded` or `text`.
+      rows: of a batch; None for those of the default run.
+      compute: type of the language model's passes, muon: see `TrainConfig`.
+    """
+    ground, world = GroundConfig(), get_world("clevr")
+    ground = dataclasses.replace(ground, rows=rows or ground.rows)
+    rollouts, goals = world.collect(0, ROLLOUTS, "scripted", None)
+    config, llm, tokenizer = load_model(BUILTIN)
+    spec = numeric_spec(rollouts, world.num_actions)
+    model = GroundedModel(config, spec)
+    settings = TrainConfig(ground.steps, compute=compute, muon=muon)
+    size = (ground.rows, ground.row_length, 0, ground.window)
+    batches = Batches(rollouts, goals, tokenizer, ground.shares, world.words, spec, *size)
+    filled = [fill(batches, step) for step in range(BATCHES)]
+    useful = [int((x.kind > 0).sum()) for x in filled]
+    mesh = parallel.make_mesh(ground.rows)
+    params = parallel.shard(mesh, parallel.gather(init_params(model, jax.random.key(0), llm)))
+    state = [params, init_optimiser(mesh, params, settings)]
+    filled = [parallel.split_batch(mesh, x) for x in filled]
+
+    owed, order = [0], itertools.cycle(range(BATCHES))
+
+    def run(n):
+        owed[0] += n  # batches are whole: what one call does too much the next one has in hand
+        while owed[0] > 0:
+            i = next(order)
+            with jax.set_mesh(mesh):
+                state[0], state[1], _ = train_step(*state, filled[i], {}, model=model, config=settings)
+            owed[0] -= useful[i]
+        jax.block_until_ready(state)
+
+    def cost() -> Cost:
+        with jax.set_mesh(mesh):
+            program = train_step.lower(*state, filled[0], {}, model=model, config=settings).compile()
+        return cost_of(program) * (1 / np.mean(useful))
+
+    return Program(run, cost)

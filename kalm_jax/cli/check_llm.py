@@ -1,0 +1,90 @@
+r"""Does a Hugging Face folder compute here what it computes in `transformers`?
+
+    python -m experiments.check_llm --llm=FOLDER
+
+prints the largest difference between our logits and those of transformers' torch model, in float32, on left-padded
+prompts of different lengths: in one pass and with a cache, with layers one by one and stacked. Exits with 1 beyond
+--tolerance. It needs torch (pip install ".[parity]") and memory for one copy of the model in float32.
+"""
+
+import pathlib
+import sys
+
+from absl import app, flags, logging
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("llm", None, "Hugging Face folder. Default: the built-in model.")
+flags.DEFINE_float(
+    "tolerance",
+    1e-3,
+    "Largest difference allowed. float32 rounds differently in any two programs: tiny models differ by 1e-6 to 1e-4, "
+    "and the logits of large ones by more.",
+    lower_bound=0.0,
+)
+flags.DEFINE_integer("length", 64, "Tokens of the longest prompt.", lower_bound=8)
+flags.DEFINE_integer("seed", 0, "Seed of the prompts.")
+
+
+def prompts(tokenizer, words: int, length: int, seed: int):
+    """Left-padded ids (6, length) and validity: three documents of the corpus and three rows of any ids."""
+    import numpy as np
+
+    from kalm_jax.llm.tokenizer import left_pad
+    from kalm_jax.worlds.clevr.text import corpus
+
+    rng = np.random.default_rng(seed)
+    rows = [[tokenizer.bos_id, *tokenizer.encode(corpus.sample_document(rng))][:length] for _ in range(3)]
+    rows += [rng.integers(words, size=n).tolist() for n in (length, length // 2, length // 5)]
+    return left_pad(rows, tokenizer.pad_id, length)
+
+
+def differences(folder: pathlib.Path, length: int, seed: int):
+    """Yields a heading, then (what was computed, largest difference, share of positions with the same best word)."""
+    import numpy as np
+
+    from kalm_jax.llm.hf import parity
+    from kalm_jax.llm.hf.config import read_config
+    from kalm_jax.llm.hf.folder import check_folder, load_model
+    from kalm_jax.llm.tokenizer import load_tokenizer
+
+    check_folder(folder)
+    config = read_config(folder)
+    ids, valid = prompts(load_tokenizer(folder), config.vocab_size, length, seed)
+    theirs = parity.torch_logits(folder, ids, valid)
+    yield (
+        f"{folder}: {config.layers} layers, {config.width} wide, {config.vocab_size} words; {len(ids)} prompts of "
+        f"{valid.sum(1).min()} to {valid.sum(1).max()} tokens; logits up to {np.abs(theirs[valid]).max():.1f}"
+    )
+    for scan, layers in ((False, "layers one by one"), (True, "stacked layers")):
+        config, params, _ = load_model(folder, scan_layers=scan)
+        for name, logits in (("one pass", parity.full_logits), ("with a cache", parity.cached_logits)):
+            ours = logits(config, params, ids, valid)
+            same = float((ours.argmax(-1) == theirs.argmax(-1))[valid].mean())
+            yield f"{name}, {layers}", parity.largest_difference(ours, theirs, valid), same
+        del params
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
+    logging.set_verbosity(logging.WARNING)
+    from kalm_jax import sharding as parallel
+    from kalm_jax.llm.hf.folder import BUILTIN
+
+    parallel.start()
+    try:
+        found = differences(pathlib.Path(FLAGS.llm or BUILTIN), FLAGS.length, FLAGS.seed)
+        print(next(found))
+        worst = 0.0
+        for name, difference, same in found:
+            print(f"{name:32} largest difference {difference:.2e}, same best word {same:.1%}")
+            worst = max(worst, difference) if difference == difference else float("inf")
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        sys.exit(f"error: {error}")
+    if worst > FLAGS.tolerance:
+        sys.exit(f"error: {worst:.2e} is beyond the tolerance of {FLAGS.tolerance:g}")
+    print(f"agrees with transformers within {FLAGS.tolerance:g}")
+
+
+if __name__ == "__main__":
+    app.run(main)

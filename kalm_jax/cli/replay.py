@@ -1,0 +1,150 @@
+"""Checks the simulator against recorded rollouts: `python -m experiments.replay FILE [--tolerance=1e-5]`.
+
+FILE is in the KALM authors' format, a dictionary pickled into an .npy file (read without running anything in it). Every
+recorded full state is stepped once and compared with what was recorded. Exits with 0 if the worst coordinate error is
+within the tolerance, with 1 if it is not, with 2 if the file cannot be read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import numpy as np
+from absl import app, flags
+
+from kalm_jax.datasets import safe_pickle
+from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, OBSERVATION_DIM, STATE_DIM, ClevrSimulator, observation_of
+
+_TOLERANCE = flags.DEFINE_float("tolerance", 1e-5, "Largest coordinate error in metres that passes.", lower_bound=0.0)
+
+_QUANTILES = {"median": 0.5, "95%": 0.95, "99%": 0.99, "max": 1.0}
+_WIDTHS = {"states": STATE_DIM, "observations": OBSERVATION_DIM, "next_observations": OBSERVATION_DIM}
+_FLAT = ("actions", "masks", "rewards", "terminals")
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayResult:
+    """What a replay measured.
+
+    Attributes:
+      num_transitions: recorded steps that were replayed.
+      error: (num_transitions,) worst coordinate error of each in metres.
+      reward_agreement, termination_agreement: shares of the recorded steps, 0..1; rewards agree within 1e-3.
+    """
+
+    num_transitions: int
+    error: np.ndarray
+    reward_agreement: float
+    termination_agreement: float
+
+    def report(self) -> str:
+        """The result as lines of text."""
+        quantiles = ", ".join(f"{name} {np.quantile(self.error, q):.2e}" for name, q in _QUANTILES.items())
+        return (
+            f"{self.num_transitions} transitions\n"
+            f"worst coordinate error in metres: {quantiles}\n"
+            f"rewards that agree: {self.reward_agreement:.2%}\n"
+            f"terminations that agree: {self.termination_agreement:.2%}"
+        )
+
+
+def load_recorded(path: str) -> dict[str, np.ndarray]:
+    """The fields that a replay needs, checked, with leading axes (N, T); also "family" (N,) and "goal" (N, 9).
+
+    Raises OSError where the file cannot be opened and ValueError where a field is missing, misshapen or not finite.
+    """
+    data = safe_pickle.load(path)
+    if not isinstance(data, dict):
+        raise ValueError(f"{path} holds a {type(data).__name__}, want the authors' dictionary of arrays")
+    missing = [key for key in (*_WIDTHS, *_FLAT, "goals") if key not in data]
+    if missing:
+        raise ValueError(f"{path} has no {', '.join(missing)}; it has {', '.join(map(str, data))}")
+    fields = {key: np.asarray(data[key]) for key in (*_WIDTHS, *_FLAT, "goals")}
+    for key, value in fields.items():
+        if value.dtype.kind not in "biuf":
+            raise ValueError(f"{path}: {key} has type {value.dtype}, want numbers")
+    n, t = fields["states"].shape[:2] if fields["states"].ndim == 3 else (-1, -1)
+    for key, width in _WIDTHS.items():
+        if n < 1 or fields[key].shape != (n, t, width):
+            raise ValueError(f"{path}: {key} has shape {fields[key].shape}, want (rollouts, steps, {width})")
+    for key in _FLAT:
+        if fields[key].shape not in ((n, t), (n, t, 1)):
+            raise ValueError(f"{path}: {key} has shape {fields[key].shape}, want ({n}, {t}) or ({n}, {t}, 1)")
+        fields[key] = fields[key].reshape(n, t)
+    if fields["goals"].ndim != 3 or fields["goals"].shape[:2] != (n, t):
+        raise ValueError(f"{path}: goals have shape {fields['goals'].shape}, want ({n}, {t}, goal entries)")
+    valid = fields["masks"].astype(bool)
+    if not valid.any():
+        raise ValueError(f"{path}: masks mark no step as recorded, so there is nothing to replay")
+    for key, value in fields.items():
+        bad = valid & ~np.isfinite(value.reshape(n, t, -1)).all(-1)
+        if bad.any():
+            raise ValueError(f"{path}: {key}{np.argwhere(bad)[0].tolist()} (rollout, step) is not finite")
+    actions = fields["actions"]
+    bad = valid & ((actions < 0) | (actions >= NUM_ACTIONS) | (actions != np.floor(actions)))
+    if bad.any():
+        at = tuple(np.argwhere(bad)[0])
+        raise ValueError(f"{path}: actions{[int(i) for i in at]} is {actions[at]}, want 0..{NUM_ACTIONS - 1}")
+    return fields | _read_goals(path, fields["goals"][:, 0])
+
+
+def _read_goals(path: str, vectors) -> dict[str, np.ndarray]:
+    """Family (N,) and goal array (N, 9) of the authors' goal vectors, one for each rollout."""
+    families, goals = [], []
+    for rollout, vector in enumerate(vectors):
+        try:
+            family, goal = clevr_goals.from_authors(vector)
+        except ValueError as error:
+            raise ValueError(f"{path}: goals[{rollout}]: {error}") from error
+        families.append(family)
+        goals.append(goal)
+    return {"family": np.array(families), "goal": np.stack(goals)}
+
+
+def replay(fields: dict[str, np.ndarray], simulator: ClevrSimulator) -> ReplayResult:
+    """Steps the simulator once from every recorded state of `load_recorded`'s fields and compares."""
+    valid = fields["masks"].astype(bool)
+    rollout = np.nonzero(valid)[0]
+    family, goal = fields["family"][rollout], fields["goal"][rollout]
+    observation, following = fields["observations"][valid], fields["next_observations"][valid]
+    actions = fields["actions"][valid].astype(np.int64)
+    after = observation_of(simulator.push(fields["states"][valid], actions))
+    judged = (family, goal, observation, actions, following)
+    reward_error = np.abs(clevr_goals.reward(*judged) - fields["rewards"][valid])
+    same_end = clevr_goals.success(*judged) == fields["terminals"][valid].astype(bool)
+    return ReplayResult(
+        num_transitions=len(after),
+        error=np.abs(after - following).max(-1),
+        reward_agreement=float((reward_error < 1e-3).mean()),
+        termination_agreement=float(same_end.mean()),
+    )
+
+
+def run(path: str, tolerance: float) -> int:
+    """Replays a file, prints the result, and returns the exit status (module docstring)."""
+    try:
+        fields = load_recorded(path)
+        with ClevrSimulator() as simulator:
+            result = replay(fields, simulator)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(result.report())
+    worst = float(result.error.max())
+    if worst > tolerance:
+        print(f"error: the worst error {worst:.2e} m is beyond the tolerance {tolerance:.2e} m", file=sys.stderr)
+        return 1
+    print(f"within the tolerance of {tolerance:.2e} m")
+    return 0
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) != 2:
+        raise app.UsageError("want one file: python -m experiments.replay FILE [--tolerance=1e-5]")
+    sys.exit(run(argv[1], _TOLERANCE.value))
+
+
+if __name__ == "__main__":
+    app.run(main)

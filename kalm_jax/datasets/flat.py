@@ -1,0 +1,125 @@
+"""The flat layout of D4RL: one array per field over all transitions, episodes one after the other.
+
+`observations` (M, D), `actions` (M, A) or (M,) whole numbers, `rewards` (M,), `terminals` (M,), and where they are
+there `timeouts` (M,) and `next_observations` (M, D). Letters: M transitions, N rollouts, T padded steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kalm_jax.types.rollouts import GoalTable, Rollouts, unnamed_goal, validate
+
+FIELDS = ("observations", "actions", "rewards", "terminals")
+
+
+def read_layout(name, data: Mapping) -> tuple[Rollouts, GoalTable]:
+    """Rollouts of one unnamed goal from flat arrays (or open HDF5 data sets).
+
+    An episode ends at a terminal, at a timeout, at the end of the data, and, where `next_observations` but no
+    `timeouts` are there, where the next observation is not the observation that follows. Without `next_observations`
+    the state after an episode's last step is not known: at a terminal the last observation stands in for it, as no
+    value is bootstrapped there; at a timeout the last transition is left out (an episode of one step altogether).
+
+    Raises:
+      ValueError: a field is missing, has a wrong shape, or holds something impossible; the message names it.
+    """
+    missing = [field for field in FIELDS if np.ndim(data.get(field)) == 0]
+    if missing:
+        raise ValueError(f"{name}: lacks {', '.join(missing)}; want {', '.join(FIELDS)}")
+    arrays = {k: np.asarray(data[k]) for k in (*FIELDS, "timeouts", "next_observations") if np.ndim(data.get(k)) > 0}
+    m = len(arrays["observations"])
+    _check(name, arrays, m)
+    terminal = arrays["terminals"].reshape(m).astype(bool)
+    ends = terminal.copy()
+    if "timeouts" in arrays:
+        ends |= arrays["timeouts"].reshape(m).astype(bool)
+    elif "next_observations" in arrays:
+        ends[:-1] |= (arrays["next_observations"][:-1] != arrays["observations"][1:]).any(-1)
+    ends[-1] = True
+    last = np.flatnonzero(ends)
+    first = np.append(0, last[:-1] + 1)
+    length = (last - first + 1).astype(np.int32)
+    if "next_observations" not in arrays:
+        length = length - ~terminal[last]
+        kept = length > 0
+        first, last, length = first[kept], last[kept], length[kept]
+    if not len(length):
+        raise ValueError(f"{name}: no episode of two observations: terminals and timeouts end every one at once")
+    return _padded(name, arrays, terminal, first, last, length), unnamed_goal()
+
+
+def write_layout(name, file, rollouts: Rollouts, goals: GoalTable) -> None:
+    """Puts rollouts into `file` (a dictionary or an open HDF5 file) in the flat layout, `next_observations` included.
+
+    The layout has no place for goals, nor for which rollouts are imagined.
+
+    Raises:
+      ValueError: more than one goal.
+    """
+    if len(goals) > 1:
+        raise ValueError(f"{name}: the flat layout has no place for {len(goals)} goals; write ours or ImagineBench's")
+    step = rollouts.valid()
+    last = np.arange(rollouts.horizon) == np.asarray(rollouts.length)[:, None] - 1
+    terminated = np.asarray(rollouts.terminated)[:, None]
+    observations = np.asarray(rollouts.observations)
+    fields = {
+        "observations": observations[:, :-1],
+        "next_observations": observations[:, 1:],
+        "actions": np.asarray(rollouts.actions),
+        "rewards": np.asarray(rollouts.rewards),
+        "terminals": last & terminated,
+        "timeouts": last & ~terminated,
+    }
+    for field, value in fields.items():
+        file[field] = value[step]
+
+
+def _check(name, arrays, m) -> None:
+    observations, actions = arrays["observations"], arrays["actions"]
+    if observations.ndim != 2 or not m:
+        raise ValueError(f"{name}: observations has shape {observations.shape}, want (M, D) with M at least 1")
+    for field, x in arrays.items():
+        wanted = {"actions": x.shape[1:] if x.ndim == 2 else ()}.get(field, ())
+        wanted = observations.shape[1:] if field.endswith("observations") else wanted
+        if x.shape not in ((m, *wanted), *(() if wanted else ((m, 1),))):
+            raise ValueError(f"{name}: {field} has shape {x.shape}, want {(m, *wanted)}")
+        if x.dtype.kind not in "biuf":
+            raise ValueError(f"{name}: {field} has type {x.dtype}, want numbers")
+        if x.dtype.kind == "f" and not np.isfinite(x).all():
+            i = np.argwhere(~np.isfinite(x))[0]
+            raise ValueError(f"{name}: {field}{i.tolist()} is {x[tuple(i)]}; repair or drop that transition")
+    if actions.dtype.kind == "f" and actions.ndim == 1 and (actions != np.round(actions)).any():
+        i = int(np.argmax(actions != np.round(actions)))
+        raise ValueError(f"{name}: actions[{i}] is {actions[i]}; want whole numbers, or continuous actions (M, A)")
+
+
+def _padded(name, arrays, terminal, first, last, length) -> Rollouts:
+    n, t = len(length), int(length.max())
+    time = np.arange(t)
+    step = time < length[:, None]
+    index = np.where(step, first[:, None] + time, 0)
+    observations = np.zeros((n, t + 1, arrays["observations"].shape[1]), np.float32)
+    observations[:, :-1] = arrays["observations"][index] * step[..., None]
+    rows = np.arange(n)
+    if "next_observations" in arrays:
+        final = arrays["next_observations"][last]
+    else:  # at a terminal the last observation again, at a timeout the one of the transition left out
+        final = arrays["observations"][last]
+    observations[rows, length] = final
+    actions = arrays["actions"]
+    discrete = actions.ndim == 1 or (actions.shape[1] == 1 and actions.dtype.kind in "iu")
+    actions = actions.reshape(-1) if discrete else actions
+    mask = step.reshape(n, t, *[1] * (actions.ndim - 1))
+    rollouts = Rollouts(
+        observations=observations,
+        actions=np.where(mask, actions[index], 0).astype(np.int32 if discrete else np.float32),
+        rewards=np.where(step, arrays["rewards"].reshape(-1)[index], 0).astype(np.float32),
+        length=length.astype(np.int32),
+        terminated=terminal[last],
+        goal=np.zeros(n, np.int32),
+        imagined=np.zeros(n, bool),
+    )
+    return validate(rollouts, 1, name=str(name))

@@ -1,0 +1,189 @@
+"""Episodes of any Gymnasium environment as `Rollouts`: its spaces as learners see them, and copies stepped together.
+
+Observations are flattened to one vector (`gymnasium.wrappers.FlattenObservation`), discrete actions count from 0.
+Letters: n copies, N episodes, T padded steps, D observation, A action.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from kalm_jax.types.rollouts import Rollouts
+
+MAX_STEPS = 1000
+"""Steps after which an episode is ended where the environment itself has no limit."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Spaces:
+    """What a learner must know of an environment.
+
+    Attributes:
+      observation_dim: D, flattened.
+      num_actions: of a discrete action space, 0 for a continuous one.
+      start: number that the environment gives its first discrete action.
+      low, high: (A,) float32 bounds of continuous actions; empty for discrete ones.
+    """
+
+    observation_dim: int
+    num_actions: int
+    start: int
+    low: np.ndarray
+    high: np.ndarray
+
+    def to_unit(self, actions) -> np.ndarray:
+        """Continuous actions (..., A) within the bounds, scaled to [-1, 1]."""
+        return np.clip(2 * (np.asarray(actions) - self.low) / (self.high - self.low) - 1, -1, 1).astype(np.float32)
+
+    def from_unit(self, actions) -> np.ndarray:
+        """Actions (..., A) in [-1, 1] scaled to the bounds."""
+        return np.clip(self.low + (np.asarray(actions) + 1) / 2 * (self.high - self.low), self.low, self.high)
+
+
+def make_environment(environment: str, max_steps: int | None = None, render_mode: str | None = None):
+    """The Gymnasium environment of an id (`module:Id-v0` imports the module first), observations flattened.
+
+    Raises:
+      ValueError: no such environment, or one whose package is missing.
+    """
+    import gymnasium
+
+    from kalm_jax.worlds.registration import register_environments
+
+    register_environments()
+
+    module, _, name = environment.rpartition(":")
+    try:
+        if module:
+            importlib.import_module(module)
+        spec = gymnasium.spec(name)
+        limit = max_steps or spec.max_episode_steps or MAX_STEPS
+        env = gymnasium.make(name, max_episode_steps=limit, **({"render_mode": render_mode} if render_mode else {}))
+    except (gymnasium.error.Error, ImportError) as error:
+        raise ValueError(f"environment {environment!r} cannot be made: {error}") from error
+    if not env.observation_space.is_np_flattenable:
+        raise ValueError(f"{environment}: observation space {env.observation_space} cannot be made one vector")
+    return gymnasium.wrappers.FlattenObservation(env)
+
+
+def spaces_of(environment: str) -> Spaces:
+    """The spaces of an environment.
+
+    Raises:
+      ValueError: no such environment, actions that are neither Discrete nor a Box of one axis, or without bounds.
+    """
+    from gymnasium import spaces
+
+    env = make_environment(environment)
+    actions, (dim,) = env.action_space, env.observation_space.shape
+    env.close()
+    if isinstance(actions, spaces.Discrete):
+        return Spaces(dim, int(actions.n), int(actions.start), *np.zeros((2, 0), np.float32))
+    if not isinstance(actions, spaces.Box) or len(actions.shape) != 1:
+        raise ValueError(f"{environment}: action space {actions}; learners want Discrete, or a Box of one axis")
+    low, high = actions.low.astype(np.float32), actions.high.astype(np.float32)
+    if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
+        raise ValueError(
+            f"{environment}: action bounds {low.tolist()} to {high.tolist()}; want finite ones, low < high"
+        )
+    return Spaces(dim, 0, 0, low, high)
+
+
+class Player:
+    """Copies of one environment, stepped together; use as a context manager.
+
+    Attributes:
+      spaces: what `spaces_of` says of the environment.
+      copies: how many there are.
+    """
+
+    def __init__(self, environment: str, copies: int, max_steps: int | None = None):
+        """As `make_environment`; `max_steps` takes the place of the environment's own limit."""
+        import gymnasium
+
+        self.spaces, self.copies = spaces_of(environment), copies
+        make = functools.partial(make_environment, environment, max_steps)
+        self._envs = gymnasium.vector.SyncVectorEnv([make] * copies)
+
+    def play(
+        self, act: Callable, seeds: Sequence[int], progress: Callable | None = None, told: Callable | None = None
+    ) -> tuple[Rollouts, np.ndarray | None]:
+        """One episode for each seed, `copies` of them at a time.
+
+        Args:
+          act: called as act(observations (n, D) float32, seeds (n,), step); answers (n,) indices counted from 0, or
+            (n, A) actions within the bounds. Answers for episodes that are over are ignored.
+          seeds: of the episodes' resets.
+          progress: called as progress(episodes done) after each round.
+          told: called as told(rewards (n,)) after each step, for what hangs on the rewards of the episode so far.
+
+        Returns:
+          The episodes in the order of `seeds`, of one unnamed goal, and success (N,) bool, or None where the
+          environment's info has neither `is_success` nor `success`.
+        """
+        parts, success = [], []
+        for i in range(0, len(seeds), self.copies):
+            wanted = np.asarray(seeds[i : i + self.copies])
+            episodes, reached = self._round(act, np.resize(wanted, self.copies), told)
+            parts += [episode for episode in episodes[: len(wanted)]]
+            success += reached[: len(wanted)]
+            if progress is not None:
+                progress(len(parts))
+        return _stack(parts, self.spaces), None if None in success else np.array(success)
+
+    def _round(self, act, seeds, told):
+        """Episodes as (observations, actions, rewards, terminated), and whether each succeeded (None: not told)."""
+        observation, _ = self._envs.reset(seed=[int(seed) for seed in seeds])
+        seen, taken, rewards = [observation.astype(np.float32)], [], []
+        length, terminated = np.zeros(self.copies, int), np.zeros(self.copies, bool)
+        success = [None] * self.copies
+        while (length == 0).any():
+            step = len(taken)
+            actions = np.asarray(act(seen[-1], seeds, step))
+            given = actions + self.spaces.start if self.spaces.num_actions else actions.astype(np.float32)
+            observation, reward, ended, truncated, info = self._envs.step(given)
+            seen.append(observation.astype(np.float32))
+            taken.append(actions)
+            rewards.append(reward)
+            if told is not None:
+                told(reward)
+            for name in ("is_success", "success"):
+                for i in np.flatnonzero((length == 0) & np.asarray(info.get(f"_{name}", False))):
+                    success[i] = bool(success[i]) or bool(info[name][i])
+            over = (length == 0) & (ended | truncated)
+            length[over], terminated[over] = step + 1, ended[over]
+        seen, taken, rewards = (np.stack(x, 1) for x in (seen, taken, rewards))
+        episodes = [(seen[i, : n + 1], taken[i, :n], rewards[i, :n], terminated[i]) for i, n in enumerate(length)]
+        return episodes, success
+
+    def close(self) -> None:
+        """Closes the copies."""
+        self._envs.close()
+
+    def __enter__(self) -> Player:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def _stack(episodes, spaces: Spaces) -> Rollouts:
+    n, t = len(episodes), max(len(reward) for _, _, reward, _ in episodes)
+    observations, rewards = np.zeros((n, t + 1, spaces.observation_dim), np.float32), np.zeros((n, t), np.float32)
+    actions = np.zeros((n, t), np.int32) if spaces.num_actions else np.zeros((n, t, len(spaces.low)), np.float32)
+    for i, (seen, taken, reward, _) in enumerate(episodes):
+        observations[i, : len(seen)], actions[i, : len(taken)], rewards[i, : len(reward)] = seen, taken, reward
+    return Rollouts(
+        observations=observations,
+        actions=actions,
+        rewards=rewards,
+        length=np.array([len(reward) for _, _, reward, _ in episodes], np.int32),
+        terminated=np.array([ended for _, _, _, ended in episodes]),
+        goal=np.zeros(n, np.int32),
+        imagined=np.zeros(n, bool),
+    )

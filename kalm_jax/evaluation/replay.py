@@ -1,0 +1,77 @@
+"""Imagined rollouts against the simulator: do their actions reach the goal there, and does the model once it looks?
+
+Open loop: the imagined actions from the rollout's own first state, whatever the simulator makes of them. Closed loop:
+after every step the rest is imagined anew from the simulator's state, and its first action is taken. As only that
+action counts, the rest is not drawn to its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from kalm_jax.evaluation.episodes import Episodes
+from kalm_jax.evaluation.language_policy import PlanPolicy
+from kalm_jax.evaluation.policies import Policy
+from kalm_jax.evaluation.success import EpisodeResults, Simulator, evaluate
+from kalm_jax.imagination.rollouts import Step
+from kalm_jax.types import LEVELS, Rollouts
+
+
+def actions_policy(rollouts: Rollouts) -> Policy:
+    """Acts as rollout i did in episode i, whatever the states are."""
+    actions = np.asarray(rollouts.actions)
+
+    def act(episodes, states, active, step):
+        return actions[:, step]
+
+    return act
+
+
+def replay(
+    rollouts: Rollouts,
+    episodes: Episodes,
+    simulator: Simulator,
+    grounded: tuple,
+    plans: Sequence[list[Step]],
+    satisfied: Callable,
+    random_policy: Policy,
+    observe: Callable,
+    temperature: float,
+    seed: int,
+) -> dict[str, EpisodeResults]:
+    """What becomes of imagined rollouts in the simulator, each played from its own first state: the names of `rows`.
+
+    Args:
+      rollouts: (N) imagined ones. episodes: (N) their starts and goals.
+      simulator, observe, random_policy: of the world. satisfied, plans: with which they were imagined.
+      grounded: model, parameters, tokenizer. temperature, seed: of its actions in the closed loop.
+    """
+    closed = PlanPolicy(grounded, plans, satisfied, seed, temperature, 1, observe)
+    (opened,) = evaluate([actions_policy(rollouts)], [episodes], simulator, np.asarray(rollouts.length))
+    looked, chance = evaluate([closed, random_policy], [episodes] * 2, simulator)
+    return {"open": opened, "closed": looked, "random": chance}
+
+
+def rows(
+    results: dict[str, EpisodeResults], rollouts: Rollouts, episodes: Episodes, families: Sequence[str]
+) -> list[dict]:
+    """A row of counts for every (level, family) of the episodes; `families` are the world's names.
+
+    Columns: level, family, rollouts; matched, that reach their goal as imagined; open, whose actions reach it in the
+    simulator, and open_matched, of the matched ones; closed and random, within the world's limit of steps by imagining
+    anew and by acting at random; closed_in_time and random_in_time, in no more steps than were imagined.
+    """
+    level, family = np.asarray(episodes.goals.level)[episodes.goal], episodes.family
+    matched, length = np.asarray(rollouts.terminated), np.asarray(rollouts.length)
+    marks = {"matched": matched, "open": results["open"].success, "open_matched": results["open"].success & matched}
+    for name in ("closed", "random"):
+        marks[name] = results[name].success
+        marks[f"{name}_in_time"] = results[name].success & (results[name].steps <= length)
+    found = []
+    for lv, f in sorted({(int(a), int(b)) for a, b in zip(level, family)}):
+        mine = (level == lv) & (family == f)
+        counts = {name: int(mark[mine].sum()) for name, mark in marks.items()}
+        found.append({"level": LEVELS[lv], "family": families[f], "rollouts": int(mine.sum()), **counts})
+    return found

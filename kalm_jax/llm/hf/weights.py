@@ -1,0 +1,219 @@
+"""The *.safetensors files of a Hugging Face folder: found, read and written.
+
+Weights are read tensor by tensor, each straight to where it belongs on the devices, and written file by file: the host
+never holds more than one parameter (or one file) beside the model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import math
+import pathlib
+import re
+import types
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+from kalm_jax.llm.hf.tensors import Place, may_be_ignored, places, shape_there, to_ours, to_theirs
+from kalm_jax.llm.transformer import Llama, LlamaConfig
+
+_INDEX = "model.safetensors.index.json"
+
+Sharding = Callable[[str, tuple[int, ...]], jax.sharding.Sharding]
+"""(path of a parameter such as "layer_0/ffn/up/kernel", its shape) -> how it lies on the devices."""
+
+
+def weight_files(folder: str | pathlib.Path) -> list[pathlib.Path]:
+    """The *.safetensors files that hold the model: model.safetensors, else those of the index, else all.
+
+    Raises:
+      FileNotFoundError: there is none, or one of them is missing.
+      ValueError: the index cannot be read.
+    """
+    folder = pathlib.Path(folder)
+    if (folder / "model.safetensors").exists():
+        return [folder / "model.safetensors"]
+    found = {file.name for file in folder.glob("*.safetensors")}
+    if (folder / _INDEX).exists():
+        try:
+            wanted = set(json.loads((folder / _INDEX).read_text())["weight_map"].values())
+        except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
+            raise ValueError(f"{folder / _INDEX} cannot be read ({error!r}); download it again") from error
+    else:
+        wanted = set(found)
+        for name in found:
+            if part := re.fullmatch(r"(.+)-(\d{5})-of-(\d{5})\.safetensors", name):
+                stem, total = part[1], part[3]
+                wanted |= {f"{stem}-{i:05d}-of-{total}.safetensors" for i in range(1, int(total) + 1)}
+    missing = sorted(wanted - found)
+    if wanted and missing:
+        raise FileNotFoundError(
+            f"{folder} lacks {len(missing)} of its {len(wanted)} files of weights: {', '.join(missing[:5])}; fetch them"
+        )
+    if not wanted:
+        raise FileNotFoundError(_no_weights(folder))
+    return [folder / name for name in sorted(wanted)]
+
+
+def _no_weights(folder: pathlib.Path) -> str:
+    pickled = sorted(
+        f.name for end in ("bin", "pth", "pt") for f in folder.glob(f"*.{end}") if f.stem != "training_args"
+    )
+    if pickled:
+        return (
+            f"{folder} holds its weights only as pickles ({', '.join(pickled[:3])}), which run code when opened and "
+            "are not read here; take the *.safetensors of the same model, or save it anew with transformers: "
+            "AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)"
+        )
+    return f"{folder} holds no *.safetensors file; download the weights or point --llm elsewhere"
+
+
+def load_weights(
+    folder: str | pathlib.Path,
+    files: list[pathlib.Path],
+    config: LlamaConfig,
+    dtype=jnp.float32,
+    sharding: Sharding | None = None,
+) -> dict:
+    """The parameters of `config` from `files`; see `load_model`.
+
+    Every tensor of the files must be used and every parameter filled, or the error names which is not.
+    """
+    table, shapes = places(config), parameter_shapes(config)
+    leaves: dict[str, list[tuple[str, Place]]] = {}
+    for name, place in table.items():
+        leaves.setdefault(place.path, []).append((name, place))
+    with contextlib.ExitStack() as stack:
+        source = _open(stack, files)
+        _check_names(folder, source, config, shapes)
+        flat = {}
+        for path, tensors in leaves.items():
+            host = _read(source, tensors, shapes[path], dtype, config)
+            if not np.isfinite(host).all():
+                raise ValueError(
+                    f"{folder}: weights that are not finite in {path}; the file is damaged, fetch it again"
+                )
+            flat[path] = _put(host, None if sharding is None else sharding(path, host.shape))
+    return traverse_util.unflatten_dict(flat, sep="/")
+
+
+def check_weights(folder: str | pathlib.Path, files: list[pathlib.Path], config: LlamaConfig) -> None:
+    """What `load_weights` refuses by names and shapes, without reading a weight."""
+    with contextlib.ExitStack() as stack:
+        _check_names(folder, _open(stack, files), config, parameter_shapes(config))
+
+
+@functools.cache  # every stage loads a model, and tracing it takes longer than reading a small one
+def parameter_shapes(config: LlamaConfig) -> Mapping[str, tuple[int, ...]]:
+    """Path -> shape of every parameter of a model."""
+    tokens = jnp.zeros((1, 2), jnp.int32)
+    init = jax.eval_shape(Llama(config).init, jax.random.key(0), tokens, tokens, jnp.ones((1, 2, 2), bool))
+    shapes = {path: x.shape for path, x in traverse_util.flatten_dict(init["params"], sep="/").items()}
+    return types.MappingProxyType(shapes)
+
+
+def _open(stack: contextlib.ExitStack, files: list[pathlib.Path]) -> dict:
+    """Tensor name -> the opened file that holds it."""
+    from safetensors import SafetensorError, safe_open
+
+    source = {}
+    for file in files:
+        try:
+            opened = stack.enter_context(safe_open(file, framework="np"))
+        except SafetensorError as error:
+            raise ValueError(f"{file} cannot be read ({error}); {_cause(file)}; fetch it again") from error
+        for name in opened.keys():
+            if name in source:
+                raise ValueError(f"{file.parent}: two of its files hold {name}; remove those that are of another model")
+            source[name] = opened
+    return source
+
+
+def _cause(file: pathlib.Path) -> str:
+    with file.open("rb") as f:
+        is_pointer = f.read(40).startswith(b"version https://git-lfs")
+    return "it is only the pointer that git leaves without git-lfs" if is_pointer else "a half download?"
+
+
+def _check_names(folder, source: dict, config: LlamaConfig, shapes: dict) -> None:
+    table = places(config)
+    missing = [name for name in table if name not in source]
+    unused = [name for name in source if name not in table and not may_be_ignored(name, config)]
+    if missing or unused:
+        raise ValueError(
+            f"{folder}: tensors missing {missing[:5]}, tensors that the model has no place for {unused[:5]} "
+            f"({len(missing)} and {len(unused)} in all)"
+        )
+    for name, place in table.items():
+        ours = shapes[place.path] if place.layer is None else shapes[place.path][1:]
+        want, got = shape_there(place.how, ours), tuple(source[name].get_slice(name).get_shape())
+        if want != got:
+            raise ValueError(f"{folder}: {name} has shape {got}, but by its config.json it should have {want}")
+
+
+def _read(source: dict, tensors: list, shape: tuple[int, ...], dtype, config: LlamaConfig) -> np.ndarray:
+    """One parameter on the host: of one tensor, or of one per layer."""
+    first, place = tensors[0]
+    got = to_ours(source[first].get_tensor(first), place.how, config.head_dim)
+    dtype = got.dtype if dtype is None else dtype
+    if place.layer is None:
+        return got.astype(dtype)
+    host = np.empty(shape, dtype)
+    for name, place in tensors:
+        host[place.layer] = to_ours(source[name].get_tensor(name), place.how, config.head_dim)
+    return host
+
+
+def _put(host: np.ndarray, sharding: jax.sharding.Sharding | None) -> jax.Array:
+    if sharding is None:
+        return jnp.asarray(host)
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+
+def save_weights(folder: pathlib.Path, config: LlamaConfig, params: dict, dtype: np.dtype, shard_bytes: int) -> None:
+    """Writes model.safetensors, or above `shard_bytes` several files with their index; removes those of before."""
+    from safetensors.numpy import save_file
+
+    for old in [*folder.glob("model*.safetensors"), folder / _INDEX]:
+        old.unlink(missing_ok=True)
+    flat, table = traverse_util.flatten_dict(params, sep="/"), places(config)
+    sizes = {name: _values(flat, place) * dtype.itemsize for name, place in table.items()}
+    shards = _shards(sizes, shard_bytes)
+    files = [f"model-{i + 1:05d}-of-{len(shards):05d}.safetensors" for i in range(len(shards))]
+    files = files if len(shards) > 1 else ["model.safetensors"]
+    for file, shard in zip(files, shards, strict=True):
+        tensors = {name: _tensor(flat, table[name], dtype) for name in shard}
+        save_file(tensors, folder / file, metadata={"format": "pt"})
+    if len(shards) > 1:
+        where = {name: file for file, shard in zip(files, shards, strict=True) for name in shard}
+        index = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": where}
+        (folder / _INDEX).write_text(json.dumps(index, indent=2) + "\n")
+
+
+def _values(flat: dict, place: Place) -> int:
+    shape = flat[place.path].shape
+    return math.prod(shape if place.layer is None else shape[1:])
+
+
+def _tensor(flat: dict, place: Place, dtype: np.dtype) -> np.ndarray:
+    """A parameter as a Hugging Face tensor on the host."""
+    x = flat[place.path] if place.layer is None else flat[place.path][place.layer]
+    return np.ascontiguousarray(to_theirs(np.asarray(x, dtype), place.how))
+
+
+def _shards(sizes: dict[str, int], limit: int) -> list[list[str]]:
+    """Names in order, cut into files of at most `limit` bytes (a larger tensor has a file of its own)."""
+    out, used = [[]], 0
+    for name, size in sizes.items():
+        if out[-1] and used + size > limit:
+            out.append([])
+            used = 0
+        out[-1].append(name)
+        used += size
+    return out

@@ -1,0 +1,178 @@
+"""The paper's ablation: the language model grounded by some of the tasks only (KALM, tables 1 and 5).
+
+Every set of tasks has a run of its own in the folder, with the same seeds, settings and steps, and all share the
+collected rollouts. Shares of tasks that are left out go to the others, in proportion. Beside them, by all tasks of the
+first set, stand other ways in which numbers enter and leave the model, and in which it imagines (`VARIANTS`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from kalm_jax import sharding as parallel
+from kalm_jax.evaluation import difference_interval
+from kalm_jax.evaluation.metrics import COLUMNS, STEP_TESTS, metric_rows
+from kalm_jax.evaluation.success import write_csv
+from kalm_jax.llm import attention
+from kalm_jax.llm.hf.folder import BUILTIN, check_folder
+from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.run_folder import RunFolder, read_json
+from kalm_jax.pipeline.stages.first import NOVEL_LEVELS, run_collect, run_explain, run_ground, run_imagine
+from kalm_jax.report.summary import LEVEL_NAMES, Share
+from kalm_jax.report.tables import MISSING, percent, points
+from kalm_jax.worlds.base import get_world
+
+PAPER = {
+    "all": {"rephrase": 85, "unseen_easy": 36, "unseen_hard": 28},
+    "all-explanation": {"rephrase": 83, "unseen_easy": 39, "unseen_hard": 8},
+    "all-dynamics": {"rephrase": 83, "unseen_easy": 42, "unseen_hard": 15},
+}
+"""Match rates in percent (KALM, table 1, Llama-2-7B on CLEVR-Robot), by name of the set."""
+
+VARIANTS = {
+    "state": ("ground", {"predict_change": False}),
+    "gaussian": ("ground", {"gaussian_states": True}),
+    "linear": ("ground", {"hidden": 0}),
+    "two_models": ("ground", {"two_models": True}),
+    "direct": ("imagine", {"plan": False}),
+    "single_draws": ("imagine", {"draws": 1}),
+}
+"""Name of a variant -> which part of `PipelineConfig` it changes, and how; the docstring of that part says what it is.
+Those that change imagination alone share the grounded model of the first set."""
+
+
+def run(
+    folder: str | pathlib.Path,
+    config: PipelineConfig,
+    sets: Mapping[str, Sequence[str]],
+    levels: Sequence[str] = NOVEL_LEVELS,
+    command: str = "",
+    variants: Sequence[str] = (),
+) -> list[dict]:
+    """Grounds, imagines and explains once for every set of tasks; writes and prints the tables, returns their rows.
+
+    Then likewise for every variant, named in the same column.
+
+    Killed, the same call carries on. Of several processes (`parallel.start`) the first writes and prints.
+
+    Args:
+      folder: of the comparison: `collect/`, a folder for each set, `ablation.csv` and `ablation.md`.
+      config: of every run; its task shares are narrowed to each set.
+      sets: name of a set -> its tasks; the others are compared with the first.
+      levels: whose sentences are imagined.
+      variants: names of `VARIANTS`, each with the tasks of the first set.
+
+    Raises:
+      ValueError: unknown tasks, tasks that the configuration draws none of, a variant that is unknown or the
+        configuration's own, or a model that cannot be read.
+    """
+    check_folder(config.ground.llm or BUILTIN)
+    attention.check(config.ground.attention, config.ground.compute)
+    configs = {name: _narrowed(config, tasks) for name, tasks in sets.items()}
+    first = next(iter(sets))
+    configs |= {name: _varied(configs[first], name) for name in variants}
+    folder = pathlib.Path(folder)
+    run_collect(RunFolder(folder), config)
+    rows = []
+    for name, narrow in configs.items():
+        if parallel.is_writer():
+            print(f"--- {name}: {', '.join(sets.get(name, (first,)))}")
+        grounded = name in variants and narrow.ground == configs[first].ground
+        shared = {"collect": "../collect"} | ({"ground": f"../{first}/ground"} if grounded else {})
+        rows += [{"tasks": name, **row} for row in _measure(folder / name, narrow, levels, shared)]
+    if not parallel.is_writer():
+        return []
+    write_csv(folder / "ablation.csv", ("tasks", "level", *COLUMNS), rows)
+    text = "\n".join(table(rows, get_world(config.world).terms.unrealistic, config.world == "clevr"))
+    title = "Which grounding tasks matter" + ", and what else" * bool(variants)
+    (folder / "ablation.md").write_text(f"# {title}\n\n    {command}\n\n{text}\n")
+    print(text)
+    return rows
+
+
+def _narrowed(config: PipelineConfig, tasks: Sequence[str]) -> PipelineConfig:
+    shares = config.ground.shares.only(tasks)
+    shares.probabilities()  # refuses a set that nothing is drawn of, before any work
+    return dataclasses.replace(config, ground=dataclasses.replace(config.ground, shares=shares))
+
+
+def _varied(config: PipelineConfig, name: str) -> PipelineConfig:
+    if name not in VARIANTS:
+        raise ValueError(f"unknown variant {name!r}; there are {', '.join(VARIANTS)}")
+    part, changes = VARIANTS[name]
+    varied = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **changes)})
+    if varied == config:
+        raise ValueError(f"the variant {name!r} is what everything here is; leave one of the two out")
+    return varied
+
+
+def _measure(
+    folder: pathlib.Path, config: PipelineConfig, levels: Sequence[str], shared: Mapping[str, str]
+) -> list[dict]:
+    """Rows of `metric_rows` by level for one model; those of explanations belong to no level.
+
+    `shared` are stages that another run has done, and where they are from `folder`.
+    """
+    folder.mkdir(exist_ok=True)
+    for stage, place in shared.items():
+        if parallel.is_writer() and not (folder / stage).is_symlink():
+            (folder / stage).symlink_to(place, target_is_directory=True)
+    mine, kinds = RunFolder(folder), get_world(config.world).terms.unrealistic
+    run_collect(mine, config)
+    run_ground(mine, config)
+    rows = []
+    for level in levels:
+        run_imagine(mine, config, level)
+        quality = read_json(folder / "imagine" / level / "quality.json")
+        rows += [{**row, "level": level} for row in metric_rows(config.ground.steps, quality, [], kinds)]
+    run_explain(mine, config)
+    said = read_json(folder / "explain" / "explanation.json")
+    return rows + [{**row, "level": ""} for row in metric_rows(config.ground.steps, [], said, kinds)]
+
+
+def table(rows: Sequence[Mapping], kinds: Mapping[str, str], beside_paper: bool) -> list[str]:
+    """Lines of Markdown: match rate and unrealistic transitions by level, then explanations, all with 95% intervals.
+
+    Args:
+      rows: as `run` returns them. kinds: of unrealistic transitions, and what they are called.
+      beside_paper: whether the paper's match rates stand beside ours.
+    """
+    names = list(dict.fromkeys(row["tasks"] for row in rows))
+    found = {(row["tasks"], row["level"], row["metric"]): row for row in rows}
+    shown = {name: name.replace("_", " ") for name in STEP_TESTS if any(row["metric"] == name for row in rows)}
+    shown |= {f"{kind}_transitions": name for kind, name in kinds.items()}
+    header = ["level", "tasks", "match rate, %", f"minus {names[0]}, points", *(f"{x}, %" for x in shown.values())]
+    lines = _head(header + ["KALM paper: match rate, %"] * beside_paper)
+    for level in dict.fromkeys(row["level"] for row in rows if row["level"]):
+        first = found[names[0], level, "match_rate"]
+        for name in names:
+            match = found[name, level, "match_rate"]
+            cells = [LEVEL_NAMES.get(level, level), name, percent(_share(match)), _beside(match, first)]
+            cells += [percent(_share(found.get((name, level, metric)))) for metric in shown]
+            cells += [str(PAPER.get(name, {}).get(level, MISSING))] * beside_paper
+            lines.append(_line(cells))
+    prompts = list(dict.fromkeys(row["metric"] for row in rows if not row["level"]))
+    lines += ["", *_head(["tasks", *(f"{prompt.replace('_', ' ')}, %" for prompt in prompts)])]
+    lines += [_line([name, *(percent(_share(found.get((name, "", prompt)))) for prompt in prompts)]) for name in names]
+    return lines
+
+
+def _share(row: Mapping | None) -> Share | None:
+    return None if row is None else Share(row["rate"], row["low"], row["high"])
+
+
+def _beside(row: Mapping, first: Mapping) -> str:
+    if row is first:
+        return MISSING
+    low, high = difference_interval([row["count"]], [row["total"]], [first["count"]], [first["total"]])
+    return points(Share(row["rate"] - first["rate"], low, high))
+
+
+def _head(names: Sequence[str]) -> list[str]:
+    return [_line(names), _line(["---"] * len(names))]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

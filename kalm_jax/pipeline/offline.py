@@ -1,0 +1,340 @@
+"""The job of `experiments.offline`: any learner on any Gymnasium environment from a file of rollouts.
+
+Stages as in the main job (`run_folder.py`): `floor`, the random policy, and `learn/ALGO`, training with an evaluation
+in the simulator after each `updates / evaluations` updates. Killed, the same command carries on.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import dataclasses
+import importlib.metadata
+import os
+import pathlib
+import platform
+
+import jax
+import numpy as np
+
+import kalm_jax
+from benchmarks.controllers import random_actions
+from kalm_jax import sharding as parallel
+from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.evaluation.gymnasium_rollouts import Spaces, spaces_of
+from kalm_jax.evaluation.returns import Evaluator, GreedyPolicy
+from kalm_jax.evaluation.statistics import mean_interval
+from kalm_jax.offline_rl import Learner, make_buffer, make_learner, write_stream
+from kalm_jax.offline_rl import trainer as train
+from kalm_jax.offline_rl.registry import plain_config, real_settings
+from kalm_jax.pipeline.run_folder import RunFolder, read_json, write_json
+from kalm_jax.progress import Progress
+from kalm_jax.report.returns import return_figure
+from kalm_jax.types import GoalTable, Rollouts, validate
+
+LAST = 5
+"""Evaluations whose mean is an algorithm's result, as in KALM's paper: the last alone hangs on luck."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OfflineConfig:
+    """What a run depends on.
+
+    Attributes:
+      environment: Gymnasium id. data: file or data set, see `read_rollouts`.
+      algorithms: names of learners.
+      seeds: training runs of each. seed: the first of them, and the root of the evaluation episodes.
+      updates, evaluations: of each training run; evaluations are evenly spaced and the last is at the end.
+      episodes: per evaluation and seed; the same for every algorithm and every update.
+      draw: see `offline_rl.make_buffer`.
+      max_steps: of an evaluation episode; 0 takes the environment's own limit.
+      stream: keep the transitions in files instead of the device's memory, see `offline_rl.stream`.
+      settings: (algorithm or "", field, value) changes of learners' configurations; "" is every one that has it.
+    """
+
+    environment: str
+    data: str
+    algorithms: tuple[str, ...] = ("td3bc",)
+    seeds: int = 3
+    seed: int = 0
+    updates: int = 20_000
+    evaluations: int = 20
+    episodes: int = 10
+    draw: str = "transitions"
+    max_steps: int = 0
+    stream: bool = False
+    settings: tuple[tuple[str, str, object], ...] = ()
+
+
+def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> list[dict]:
+    """Trains and evaluates what is not done yet; writes `results.csv`, `table.md`, `figures/`; returns the table.
+
+    Raises:
+      ValueError: unknown learner or setting, data that do not fit the environment, a file that cannot be read.
+      FloatingPointError: a loss is not finite.
+    """
+    learners = [configured_learner(config, name) for name in config.algorithms]
+    remembering = [learner.name for learner in learners if learner.remembers]
+    if config.stream and remembering:
+        raise ValueError(
+            f"{', '.join(remembering)} reads windows of rollouts, which no stream holds: leave --stream out"
+        )
+    if config.stream and jax.process_count() > 1:
+        raise ValueError("transitions in files are for one process; leave --stream or the other processes out")
+    if not 1 <= config.evaluations <= config.updates:
+        raise ValueError(f"{config.evaluations} evaluations in {config.updates} updates: want 1 to {config.updates}")
+    rollouts, goals, spaces = load_data(config)
+    run = RunFolder(folder)
+    seeds = range(config.seed, config.seed + config.seeds)
+    with Evaluator(config.environment, spaces, seeds, config.episodes, config.max_steps) as evaluator:
+        rows = _floor(run, config, evaluator)
+        for learner in learners:
+            rows += _learn(run, config, learner, evaluator, rollouts, goals)
+    return _report(run, config, command, rows, rollouts) if parallel.is_writer() else []
+
+
+def read_setting(text: str) -> tuple[str, str, object]:
+    """(learner or "", field, value) of "[LEARNER.]FIELD=VALUE", the form of `--set`; ValueError for another."""
+    name, equals, value = text.partition("=")
+    algorithm, _, field = name.rpartition(".")
+    try:
+        parsed = ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        parsed = value
+    if not equals or not field.isidentifier():
+        raise ValueError(f"--set={text}: want [LEARNER.]FIELD=VALUE, such as --set=td3bc.alpha=1")
+    return algorithm, field, tuple(parsed) if isinstance(parsed, list) else parsed
+
+
+def configured_learner(config: OfflineConfig, name: str) -> Learner:
+    """The learner called `name` with the run's settings.
+
+    Raises:
+      ValueError: unknown name, or a setting that no learner of the run has.
+    """
+    known = {a: [field.name for field in dataclasses.fields(make_learner(a).config)] for a in config.algorithms}
+    for algorithm, field, _ in config.settings:
+        if algorithm and algorithm not in known:
+            raise ValueError(f"setting {algorithm}.{field}: this run trains {', '.join(known)}")
+        if not any(field in fields for a, fields in known.items() if algorithm in ("", a)):
+            fields = known[algorithm] if algorithm else sorted({f for fields in known.values() for f in fields})
+            raise ValueError(f"no setting {field!r}; there are {', '.join(fields)}")
+    return make_learner(name, **chosen_settings(config, name))
+
+
+def chosen_settings(config: OfflineConfig, name: str) -> dict[str, object]:
+    """Which of the run's settings are of the learner called `name`; 1 for a real number is 1.0."""
+    learner = make_learner(name)
+    known, real = [field.name for field in dataclasses.fields(learner.config)], real_settings(learner)
+    chosen = {f: v for a, f, v in config.settings if a == name or (not a and f in known)}
+    return {f: float(v) if f in real and type(v) is int else v for f, v in chosen.items()}
+
+
+def load_data(config: OfflineConfig) -> tuple[Rollouts, GoalTable, Spaces]:
+    """The rollouts with continuous actions scaled to [-1, 1], their goal, and the environment's spaces.
+
+    Raises:
+      ValueError: sizes, kinds or ranges of observations or actions are not the environment's, or several goals.
+    """
+    spaces, name = spaces_of(config.environment), config.data
+    bounds = None if spaces.num_actions else (spaces.low, spaces.high)
+    rollouts, goals = read_rollouts(name)
+    dim, discrete = rollouts.observations.shape[2], rollouts.actions.ndim == 2
+    if dim != spaces.observation_dim:
+        raise ValueError(
+            f"{name}: observations have {dim} numbers, those of {config.environment} have {spaces.observation_dim}"
+        )
+    if discrete != bool(spaces.num_actions) or (not discrete and rollouts.actions.shape[2:] != spaces.low.shape):
+        kinds = {True: "discrete actions", False: f"continuous actions {rollouts.actions.shape[2:]}"}
+        wanted = f"{spaces.num_actions} discrete ones" if spaces.num_actions else f"continuous ones {spaces.low.shape}"
+        raise ValueError(f"{name}: has {kinds[discrete]}, {config.environment} takes {wanted}")
+    if len(goals) > 1:
+        raise ValueError(
+            f"{name}: its rollouts are for {len(goals)} goals, and a Gymnasium environment does not say which goal it "
+            "wants; put goals into the observations, or train on CLEVR-Robot with experiments.clevr --offline_data"
+        )
+    validate(rollouts, len(goals), spaces.num_actions or None, name, bounds)
+    if not discrete:
+        actions = spaces.to_unit(rollouts.actions) * rollouts.valid()[..., None]
+        rollouts = dataclasses.replace(rollouts, actions=actions.astype(np.float32))
+    return rollouts, goals, spaces
+
+
+def _settings(config: OfflineConfig) -> dict:
+    """What every stage depends on."""
+    return {k: getattr(config, k) for k in ("environment", "seeds", "seed", "episodes", "max_steps")}
+
+
+def _floor(run: RunFolder, config: OfflineConfig, evaluator: Evaluator) -> list[dict]:
+    """The random policy's rows."""
+
+    def work(folder: pathlib.Path):
+        s = config.seeds
+
+        def act(observations, step):
+            drawn = random_actions(
+                np.random.default_rng([config.seed, step]), evaluator.spaces, observations[..., 0].size
+            )
+            drawn = drawn if evaluator.spaces.num_actions else evaluator.spaces.to_unit(drawn)
+            return drawn.reshape(s, -1, *drawn.shape[1:])
+
+        with Progress("floor", config.episodes * s) as progress:
+            rows = evaluator.play(act, lambda done: progress.update(min(done, config.episodes * s)))
+        write_json(folder / "rows.json", [{"algorithm": "random", "update": 0, **row} for row in rows])
+
+    folder = run.stage("floor", _settings(config), [], work)
+    return read_json(folder / "rows.json")
+
+
+def _learn(
+    run: RunFolder, config: OfflineConfig, learner: Learner, evaluator: Evaluator, rollouts, goals
+) -> list[dict]:
+    """Trains one learner, evaluating on the way; its rows."""
+    points = evaluation_points(config, learner)
+    seeds = evaluator.seeds
+
+    def work(folder: pathlib.Path):
+        rows = read_json(folder / "rows.json") or []
+        evaluated = {row["update"] for row in rows}
+        about = (goals, evaluator.spaces.num_actions or None, config.draw)
+        if config.stream:
+            buffer = write_stream(folder / "stream", [([rollouts], 1.0)], *about)
+        else:
+            buffer = make_buffer([(rollouts, 1.0)], *about)
+        first = max(evaluated, default=0) * len(seeds)
+        with Progress(f"learn {learner.name}", config.updates * len(seeds), initial=first) as progress:
+
+            def report(done, total, **metrics):
+                progress.update(done, **metrics)
+
+            for point in points:
+                if point in evaluated:
+                    continue
+                states, curve = train(
+                    learner,
+                    buffer,
+                    seeds,
+                    point,
+                    updates_per_call=min(500, max(1, config.updates // config.evaluations)),
+                    checkpoint_dir=folder / "checkpoints",
+                    checkpoint_every=config.updates,
+                    progress=report,
+                )
+                found = evaluator.play(GreedyPolicy(learner, states, goals))
+                rows += [{"algorithm": learner.name, "update": point, **row} for row in found]
+                # The rows last: a run killed before them trains nothing again and evaluates this point once more.
+                if parallel.is_writer():
+                    write_json(folder / "curve.json", curve)
+                    write_json(folder / "rows.json", rows)
+
+    settings = _settings(config) | {
+        "learner": plain_config(learner.config),
+        "points": points,
+        "draw": config.draw,
+        "stream": config.stream,
+        "data": data_mark(config.data),
+    }
+    folder = run.stage(f"learn/{learner.name}", settings, [], work, together=True)
+    return read_json(folder / "rows.json")
+
+
+def evaluation_points(config: OfflineConfig, learner: Learner) -> list[int]:
+    """Updates after which policies are evaluated: evenly spaced, the last at the end.
+
+    A learner that trains something else first (`dynamics_updates` of a model-based one) has its points after that.
+    """
+    first = min(getattr(learner.config, "dynamics_updates", 0), config.updates - 1)
+    count = min(config.evaluations, config.updates - first)
+    return [first + round((config.updates - first) * (i + 1) / count) for i in range(count)]
+
+
+def data_mark(path: str) -> str:
+    """What identifies a file by size and time, so that another one trains anew; a data set's name otherwise."""
+    file = pathlib.Path(path)
+    if not file.exists():
+        return path
+    files = sorted(file.rglob("*")) if file.is_dir() else [file]
+    return "-".join(f"{f.stat().st_size}-{f.stat().st_mtime_ns}" for f in files if f.is_file())
+
+
+def summarise(rows: list[dict], data_returns: np.ndarray) -> list[dict]:
+    """The table: a row for the random policy, one for the data, one per algorithm.
+
+    `return` is the mean over seeds of the mean of each seed's last `LAST` evaluations, with Student's interval (95%)
+    over seeds, `return_low` to `return_high` (of the data: over its episodes); `normalised` is 0 for the random policy
+    and 100 for the data's mean.
+    """
+    table = []
+    for name in dict.fromkeys(row["algorithm"] for row in rows):
+        mine = [row for row in rows if row["algorithm"] == name]
+        last = sorted({row["update"] for row in mine})[-LAST:]
+        seeds = sorted({row["seed"] for row in mine})
+
+        def per_seed(column, mine=mine, last=last, seeds=seeds):
+            kept = [r for r in mine if r["update"] in last and r[column] != ""]
+            values = [[r[column] for r in kept if r["seed"] == seed] for seed in seeds]
+            return [float(np.mean(v)) for v in values if v]
+
+        mean, low, high = mean_interval(per_seed("return_mean"))
+        success = per_seed("success")
+        table.append(
+            {
+                "policy": name,
+                "seeds": len(seeds),
+                "evaluations": len(last),
+                "return": mean,
+                "return_low": low,
+                "return_high": high,
+                "length": float(np.mean(per_seed("length_mean"))),
+                "success": float(np.mean(success)) if success else "",
+            }
+        )
+    mean, low, high = mean_interval(data_returns)
+    data = {"policy": "data", "seeds": "", "evaluations": "", "return": mean, "return_low": low, "return_high": high}
+    table.insert(1, {**data, "length": "", "success": ""})
+    floor = table[0]["return"]
+    for row in table:
+        gain = mean - floor
+        row["normalised"] = 100 * (row["return"] - floor) / gain if abs(gain) > 1e-6 * max(1, abs(mean)) else ""
+    return table
+
+
+def table_text(table: list[dict]) -> str:
+    """The table in Markdown."""
+    lines = ["| policy | return | 95% interval over seeds | random 0, data 100 | success |", "|---|---|---|---|---|"]
+    for row in table:
+        interval = f"{row['return_low']:.4g} to {row['return_high']:.4g}" if np.isfinite(row["return_low"]) else "-"
+        normalised = f"{row['normalised']:.0f}" if row["normalised"] != "" else "-"
+        success = f"{100 * row['success']:.0f}%" if row["success"] != "" else "-"
+        lines.append(f"| {row['policy']} | {row['return']:.4g} | {interval} | {normalised} | {success} |")
+    return "\n".join(lines)
+
+
+def _report(run: RunFolder, config: OfflineConfig, command: str, rows: list[dict], rollouts) -> list[dict]:
+    returns = np.asarray(rollouts.rewards, np.float64).sum(1)
+    table = summarise(rows, returns)
+    columns = ["environment", *rows[0]]
+    temporary = run.path / "results.csv.tmp"
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows({"environment": config.environment, **row} for row in rows)
+    os.replace(temporary, run.path / "results.csv")
+    (run.path / "figures").mkdir(exist_ok=True)
+    figure = return_figure(rows, table[0]["return"], table[1]["return"], config.environment)
+    figure.savefig(run.path / "figures" / "returns.png", dpi=150)
+    text = table_text(table)
+    (run.path / "table.md").write_text(text + "\n")
+    packages = ("jax", "jaxlib", "flax", "optax", "gymnasium", "numpy")
+    write_json(
+        run.path / "manifest.json",
+        {
+            "command": command,
+            "configuration": dataclasses.asdict(config),
+            "versions": {"kalm_jax": kalm_jax.__version__, "python": platform.python_version()}
+            | {p: importlib.metadata.version(p) for p in packages},
+            "table": table,
+        },
+    )
+    print(text)
+    return table

@@ -1,0 +1,80 @@
+"""The main job: every stage in order (`stages.py`, `arm_stages.py`, `policy_stages.py`), then `outputs.py`."""
+
+from __future__ import annotations
+
+import pathlib
+
+from kalm_jax import sharding as parallel
+from kalm_jax.llm import attention
+from kalm_jax.llm.hf.folder import BUILTIN, check_folder
+from kalm_jax.pipeline.config import ARMS, LLM_POLICY, PipelineConfig
+from kalm_jax.pipeline.outputs import run_prompts, write_report
+from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.stages.conditions import run_llm_policy, run_oracle
+from kalm_jax.pipeline.stages.first import (
+    NOVEL_LEVELS,
+    run_collect,
+    run_encode,
+    run_explain,
+    run_ground,
+    run_imagine,
+    run_whiten,
+)
+from kalm_jax.pipeline.stages.policies import configured_learner, imagined_parts, run_baselines, run_evaluate, run_learn
+from kalm_jax.pipeline.stages.replay import run_replayed
+from kalm_jax.report import terminal_table
+from kalm_jax.types import LEVELS
+from kalm_jax.worlds.base import get_world
+
+
+def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -> list[dict]:
+    """Runs every stage that is not done yet and prints the table of results; returns its rows.
+
+    Several processes (`parallel.start`) call this together, with a folder that all of them see; the first prints.
+    """
+    unknown = sorted(set(config.learn.arms) - set(ARMS))
+    if unknown:
+        raise ValueError(f"unknown arms {unknown}; there are {', '.join(ARMS)}")
+    # What cannot be read fails now, not after an hour.
+    check_folder(config.ground.llm or BUILTIN)
+    attention.check(config.ground.attention, config.ground.compute)
+    if config.prompts:
+        read_prompts = get_world(config.world).read_prompts
+        if read_prompts is None:
+            raise ValueError(f"the world {config.world} reads no prompt files; leave {config.prompts} out")
+        read_prompts(config.prompts)
+    for algorithm in config.learn.learners:
+        configured_learner(config, algorithm)
+    run = RunFolder(folder)
+    run_collect(run, config)
+    run_ground(run, config)
+    for part in ("data", "offline", *imagined_parts(config)):
+        run_encode(run, config, part)
+    if config.learn.whitening:
+        run_whiten(run, config)
+    for part in imagined_parts(config):
+        run_imagine(run, config, part)
+    for level in NOVEL_LEVELS:
+        run_replayed(run, config, level)
+    run_explain(run, config)
+    for level in LEVELS:
+        run_baselines(run, config, level)
+    if LLM_POLICY in config.learn.algorithms:
+        for level in LEVELS:
+            run_llm_policy(run, config, level)
+    if "oracle" in config.learn.arms and config.learn.learners:
+        for level in NOVEL_LEVELS:
+            run_oracle(run, config, level)
+    for algorithm in config.learn.learners:
+        for arm in config.learn.arms:
+            run_learn(run, config, algorithm, arm)
+            for level in LEVELS:
+                run_evaluate(run, config, algorithm, arm, level)
+    if config.prompts:
+        run_prompts(run, config)
+    if not parallel.is_writer():
+        return []
+    results = write_report(run, config, command)
+    print(terminal_table(results, get_world(config.world).terms))
+    print(f"report: {run.path / 'report.html'}")
+    return results

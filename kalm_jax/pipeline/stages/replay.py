@@ -1,0 +1,62 @@
+"""The stage that plays imagined rollouts in the simulator, see `evaluation/replayed.py`."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+
+from kalm_jax import sharding as parallel
+from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.evaluation import Episodes
+from kalm_jax.evaluation.replay import replay, rows
+from kalm_jax.grounding.checkpoint import load_grounded
+from kalm_jax.imagination.rollouts import Step, direct
+from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.run_folder import RunFolder, read_json, write_json
+from kalm_jax.types import GoalTable
+from kalm_jax.worlds.base import get_world
+
+
+def run_replayed(run: RunFolder, config: PipelineConfig, level: str) -> None:
+    """What becomes of a level's imagined rollouts in the simulator, by family, in `replayed.json`."""
+    count = config.imagine.replayed
+
+    def work(folder: pathlib.Path):
+        world, imagined = get_world(config.world), run.path / "imagine" / level
+        rollouts, goals = read_rollouts(imagined / "rollouts.h5")
+        plans = written_plans(imagined, goals, world.read_plan)
+        chosen = first_of_each(np.asarray(goals.family)[rollouts.goal], count)
+        starts = np.load(imagined / "starts.npy")[chosen]
+        rollouts = rollouts.take(chosen)
+        episodes = Episodes(starts, np.asarray(rollouts.goal), goals)
+        grounded = load_grounded(run.path / "ground" / "model")
+        with world.simulator() as simulator:
+            results = replay(
+                *(rollouts, episodes, simulator, grounded, plans),
+                satisfied=world.satisfied,
+                random_policy=world.random_policy(config.seed),
+                observe=world.observe,
+                temperature=config.imagine.temperature,
+                seed=config.seed,
+            )
+        if parallel.is_writer():
+            write_json(folder / "replayed.json", rows(results, rollouts, episodes, world.families))
+
+    settings = {"count": count, "seed": config.seed, "temperature": config.imagine.temperature}
+    run.stage(f"replayed/{level}", settings, ["ground", f"imagine/{level}"], work, together=True)
+
+
+def written_plans(folder: pathlib.Path, goals: GoalTable, read) -> list[list[Step]]:
+    """The plans by which `folder` was imagined: those of its `plans.json`, as `read` reads them."""
+    texts = read_json(folder / "plans.json")
+    own = direct(goals)
+    said = [[] if texts.get(text, [text]) == [text] else read(" and ".join(texts[text])) for text in goals.text]
+    return [[Step(*s) for s in plan] or alone for plan, alone in zip(said, own, strict=True)]
+
+
+def first_of_each(family: np.ndarray, count: int) -> np.ndarray:
+    """Sorted indices of `count` rollouts, the first ones of each family in equal numbers, or all of it if fewer."""
+    families = np.unique(family)
+    sizes = count // len(families) + (np.arange(len(families)) < count % len(families))
+    return np.sort(np.concatenate([np.flatnonzero(family == f)[:n] for f, n in zip(families, sizes)]))

@@ -1,0 +1,221 @@
+"""Collects CLEVR-Robot rollouts of the offline goals in the simulator, and describes a collection in numbers.
+
+What KALM's authors recorded: 80 target configurations equally often, every rollout successful, 2 to 49 pushes long, not
+satisfied at its start. Episodes that are shorter, or that have not succeeded by then, are thrown away and drawn anew
+(all but the last are cheap). Letters: N rollouts, S slots simulated at once, T = 50 steps, K goals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from kalm_jax.types.rollouts import LEVELS, GoalTable, Rollouts, make_goal_table, validate
+from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr.behaviors import begin_habits, scripted_actions
+from kalm_jax.worlds.clevr.instructions import Sentence, sentences, validation_sentences
+from kalm_jax.worlds.clevr.lookahead import lookahead_actions
+from kalm_jax.worlds.clevr.simulator import (
+    HORIZON,
+    NUM_ACTIONS,
+    OBSERVATION_DIM,
+    ClevrSimulator,
+    observation_of,
+    sample_states,
+)
+
+POLICIES = ("scripted", "lookahead")
+MIN_LENGTH, MAX_LENGTH = 2, HORIZON - 1
+"""Pushes in the shortest and the longest rollout of the authors' data."""
+LOOKAHEAD_EPSILON = 0.3
+"""Share of random pushes in the lookahead policy: without them its rollouts have three pushes and little variety."""
+_SLOTS = 400
+"""Episodes simulated at once; part of what a seed means, hence the same on every machine."""
+
+
+def goals_of_level(level: str) -> GoalTable:
+    """Every sentence of a level (`LEVELS`) as a goal, without goal vectors; the offline level has 4,320."""
+    return _goal_table(sentences(level), level)
+
+
+def validation_goals() -> GoalTable:
+    """Every validation sentence as a goal, without goal vectors; they count as rephrased ones."""
+    return _goal_table(validation_sentences(), "rephrase")
+
+
+def _goal_table(every: Sequence[Sentence], level: str) -> GoalTable:
+    families = [clevr_goals.FAMILIES.index(s.family) for s in every]
+    array = np.array([s.goal for s in every], np.int32)
+    return make_goal_table([s.text for s in every], LEVELS.index(level), families, array)
+
+
+def collect(
+    seed: int,
+    num_rollouts: int = 6400,
+    policy: str = "scripted",
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Rollouts, GoalTable]:
+    """Successful rollouts for the 80 offline configurations, each equally often (to within one rollout).
+
+    Args:
+      seed: the same seed gives the same rollouts, whatever the number of threads.
+      num_rollouts: how many; the paper's offline RL set has 6,400.
+      policy: "scripted", resembling the authors' data (`behaviors.py`), or "lookahead", the best of all
+        pushes tried in the simulator with 30% random ones: shorter rollouts at about eight times the cost.
+      threads: of the simulator; default all cores.
+      progress: called as progress(done, total) when rollouts are finished.
+
+    Returns:
+      Rollouts with T = 50, and the goals: all 4,320 offline sentences. A rollout's `goal` is one of the 54 sentences
+      of its configuration, at random; rewards are `clevr_goals.reward`.
+
+    Raises:
+      ValueError: unknown policy or num_rollouts below 1.
+    """
+    if policy not in POLICIES:
+        raise ValueError(f"unknown behaviour policy {policy!r}: use one of {', '.join(POLICIES)}")
+    if num_rollouts < 1:
+        raise ValueError(f"num_rollouts is {num_rollouts}, want at least 1")
+    rng = np.random.default_rng(seed)
+    goals = goals_of_level("offline")
+    configurations, member = np.unique(goals.array, axis=0, return_inverse=True)
+    member = member.reshape(-1)
+    order = rng.permutation(len(configurations))[np.arange(num_rollouts) % len(configurations)]
+    with ClevrSimulator(threads) as simulator:
+        observations, actions, length = _record(simulator, rng, configurations[order], policy, progress)
+    by_configuration = np.argsort(member, kind="stable").reshape(len(configurations), -1)  # (80, 54)
+    goal = by_configuration[order, rng.integers(by_configuration.shape[1], size=num_rollouts)]
+    step = np.arange(HORIZON) < length[:, None]
+    reward = clevr_goals.reward(
+        clevr_goals.RELATION, configurations[order][:, None], observations[:, :-1], actions, observations[:, 1:]
+    )
+    rollouts = Rollouts(
+        observations=observations,
+        actions=actions,
+        rewards=np.where(step, reward, 0).astype(np.float32),
+        length=length,
+        terminated=np.ones(num_rollouts, bool),
+        goal=goal.astype(np.int32),
+        imagined=np.zeros(num_rollouts, bool),
+    )
+    return validate(rollouts, len(goals), NUM_ACTIONS, name="collected rollouts"), goals
+
+
+def _sample_unsatisfied(rng, goal) -> np.ndarray:
+    """Initial states (S, 69) in which the relations `goal` (S, 9) do not hold yet."""
+    states = sample_states(rng, len(goal))
+    while (holds := clevr_goals.satisfied(clevr_goals.RELATION, goal, observation_of(states))).any():
+        states[holds] = sample_states(rng, int(holds.sum()))
+    return states
+
+
+def _record(simulator, rng, goal, policy, progress):
+    """Observations (N, T+1, 10), actions (N, T) and lengths (N,) of one accepted episode for each goal (N, 9).
+
+    A fixed number of slots is simulated in lock step. A slot whose episode was accepted takes the next goal at once,
+    one whose episode was not tries its goal again, so that the batch stays full until the goals run out.
+    """
+    n = len(goal)
+    observations = np.zeros((n, HORIZON + 1, OBSERVATION_DIM), np.float32)
+    actions, length = np.zeros((n, HORIZON), np.int32), np.zeros(n, np.int32)
+    slots = min(_SLOTS, n)
+    job = np.arange(slots)  # which rollout a slot works at
+    states, step = _sample_unsatisfied(rng, goal[job]), np.zeros(slots, np.int64)
+    habits = begin_habits(rng, slots)
+    observations[job, 0] = observation_of(states)
+    begun, done = slots, 0
+    while len(job):
+        before = observations[job, step]
+        if policy == "scripted":
+            action = scripted_actions(rng, before, goal[job], habits, step)
+        else:
+            action = lookahead_actions(simulator, states, clevr_goals.RELATION, goal[job], rng, LOOKAHEAD_EPSILON)
+        states = simulator.push(states, action)
+        actions[job, step] = action
+        step += 1
+        observations[job, step] = observation_of(states)
+        reached = clevr_goals.satisfied(clevr_goals.RELATION, goal[job], observations[job, step])
+        accepted = reached & (step >= MIN_LENGTH)
+        length[job[accepted]] = step[accepted]
+        restart = (reached & ~accepted) | (~reached & (step == MAX_LENGTH))
+        done += int(accepted.sum())
+        if progress is not None and accepted.any():
+            progress(done, n)
+        # Accepted slots take the goals that are left, in order; slots beyond those are given up.
+        taking = np.flatnonzero(accepted)
+        fresh = taking[: n - begun]
+        job[fresh] = np.arange(begun, begun + len(fresh))
+        begun += len(fresh)
+        again = np.flatnonzero(restart)
+        observations[job[again]], actions[job[again]] = 0, 0
+        new = np.concatenate([fresh, again])
+        if len(new):
+            states[new], step[new] = _sample_unsatisfied(rng, goal[job[new]]), 0
+            observations[job[new], 0] = observation_of(states[new])
+            for name, drawn in begin_habits(rng, len(new)).items():
+                habits[name][new] = drawn
+        if len(fresh) < len(taking):
+            keep = np.ones(len(job), bool)
+            keep[taking[len(fresh) :]] = False
+            job, states, step = job[keep], states[keep], step[keep]
+            habits = {name: values[keep] for name, values in habits.items()}
+    return observations, actions, length
+
+
+def collection_statistics(rollouts: Rollouts, goals: GoalTable) -> dict[str, float]:
+    """What a collection of relation rollouts looks like, as plain numbers; the report and the tests compare them.
+
+    Lengths are in pushes, shares between 0 and 1. `nearer` is the share of pushes that brought the source ball nearer
+    to the reward's point; `blocked` the share that moved the pushed ball less than 3 cm; `repeated_first` the share of
+    rollouts whose second push is the first one again. For a name that no push falls under the value is NaN.
+
+    Raises:
+      ValueError: a rollout's goal is not of the family `relation`.
+    """
+    family = np.asarray(goals.family)[rollouts.goal]
+    if (family != clevr_goals.RELATION).any():
+        wrong = int(np.flatnonzero(family != clevr_goals.RELATION)[0])
+        raise ValueError(f"rollout {wrong} has a goal of family {family[wrong]}; statistics are of relations (0) alone")
+    length, valid = np.asarray(rollouts.length), rollouts.valid()
+    row, step = np.nonzero(valid)
+    goal = np.asarray(goals.array)[rollouts.goal][row]
+    before, after = rollouts.observations[row, step], rollouts.observations[row, step + 1]
+    ball = rollouts.actions[row, step] // len(clevr_goals.PUSHES)
+    named = (ball == goal[:, 0]) | (ball == goal[:, 1])
+    progress = _point_distance(goal, before) - _point_distance(goal, after)
+    moved = (after - before).reshape(-1, len(clevr_goals.BALLS), 2)[np.arange(len(ball)), ball]
+    short, several = length[row] <= 5, length >= 2
+    numbers = {
+        "rollouts": len(length),
+        "length_mean": length.mean(),
+        "length_min": length.min(),
+        "length_max": length.max(),
+        **{f"length_quantile_{q}": np.quantile(length, q / 100) for q in (25, 50, 75, 90)},
+        "length_at_most_10": (length <= 10).mean(),
+        "length_above_40": (length > 40).mean(),
+        "pushes_on_reference": (ball == goal[:, 1]).mean(),
+        "pushes_on_source": (ball == goal[:, 0]).mean(),
+        "pushes_on_others": (~named).mean(),
+        "repeated_first": _mean((rollouts.actions[:, 0] == rollouts.actions[:, 1])[several])
+        if valid.shape[1] > 1
+        else np.nan,
+        "nearer": (progress > 0).mean(),
+        "nearer_first": (progress > 0)[step == 0].mean(),
+        "nearer_in_short": _mean((progress > 0)[short]),
+        "blocked": (np.linalg.norm(moved, axis=-1) < 0.03).mean(),
+        "terminated": np.asarray(rollouts.terminated).mean(),
+    }
+    return {name: float(value) for name, value in numbers.items()}
+
+
+def _mean(values) -> float:
+    return values.mean() if len(values) else np.nan
+
+
+def _point_distance(goal, observation) -> np.ndarray:
+    """Distance (N,) of the source ball to the reward's point, also where the relation holds already."""
+    positions, rows = observation.reshape(-1, len(clevr_goals.BALLS), 2), np.arange(len(goal))
+    offset = positions[rows, goal[:, 0]] - positions[rows, goal[:, 1]]
+    return np.linalg.norm(offset - clevr_goals.REWARD_POINT * clevr_goals.UNIT[goal[:, 2]], axis=-1)

@@ -1,0 +1,273 @@
+"""What says which goal: the instructions of CLEVR-Robot, by level, each with the goal that it means.
+
+The levels are those of KALM (section 5.1): `offline`, the 18 sentence patterns of the real data in 3 phrasings of the
+direction for each of the 80 target configurations; `rephrase`, other words for the same configurations, some of them
+a wish or a dislike; `unseen_easy`, one ball moves in a direction; `unseen_hard`, two or three relations at once, the
+line, the circle. Which level a sentence belongs to is data: `split_of` looks it up. `validation_sentences` are a fifth
+list, for tuning, which no result may be reported on.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import random
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from kalm_jax.worlds.clevr import instruction_templates as templates
+from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, MOVE, RELATION, STAYED, make_goal, satisfied
+
+COMBINATIONS_PER_PATTERN = 40
+"""Sentences drawn for each of the six combination patterns, for two and for three relations alike."""
+
+_COMBINATION_SEED = 2404_09248
+
+
+class Sentence(NamedTuple):
+    """An instruction and its meaning.
+
+    Attributes:
+      text: lower case, single spaces, no final punctuation.
+      family: name of the success test, one of `clevr_goals.FAMILIES`.
+      goal: 9 ints, three triples (source ball, reference ball, direction), unused entries -1.
+      template: what it was made from, "level/direction-or-family/number"; a dislike has "dislike-" before its number.
+    """
+
+    text: str
+    family: str
+    goal: tuple[int, ...]
+    template: str
+
+
+class _Relation(NamedTuple):
+    source: int
+    reference: int
+    direction: int
+
+
+def sentences(level: str) -> list[Sentence]:
+    """Every sentence of a level, in a fixed order, as a new list of shared entries.
+
+    Raises:
+      ValueError: `level` is none of "offline", "rephrase", "unseen_easy", "unseen_hard".
+    """
+    if level not in _BUILDERS:
+        raise ValueError(f"unknown level {level!r} of instructions: use one of {', '.join(_BUILDERS)}")
+    return list(_cached(level))
+
+
+def validation_sentences() -> list[Sentence]:
+    """Rephrased relations for the developers' own tuning: disjoint from every level, never part of an evaluation."""
+    return list(_cached_validation())
+
+
+def split_of(text: str) -> str | None:
+    """The level that `text` belongs to, "validation" for a validation sentence, None for any other text.
+
+    Case, spacing and final punctuation are ignored, as in `normalise`.
+    """
+    return _levels_by_text().get(normalise(text))
+
+
+def describe(
+    rng: np.random.Generator, observation: np.ndarray, before: np.ndarray | None = None
+) -> list[tuple[str, str]]:
+    """What a state shows, in short questions and answers: ("red blue", "left") says red is close to blue, on its left.
+
+    Every pair of balls that are close to each other is asked for once, and one other pair, whose answer is "far"; in
+    random order, but each pair always in that of `BALLS`. With the state `before`, what is new comes first, if
+    anything is: ("new", "red blue left and green cyan behind").
+
+    Args:
+      rng: draws orders. observation, before: (10,) metres.
+    """
+    close = _close_pairs(observation)
+    far = [pair for pair in itertools.combinations(range(len(BALLS)), 2) if pair not in close]
+    asked = [*close, *(far[i] for i in rng.integers(len(far), size=min(len(far), 1)))]
+    facts = [
+        (f"{BALLS[a]} {BALLS[b]}", close.get((a, b), "far")) for a, b in (asked[i] for i in rng.permutation(len(asked)))
+    ]
+    if before is not None:
+        known = _close_pairs(before)
+        new = [pair for pair in close if known.get(pair) != close[pair]]
+        if new:
+            facts.insert(0, ("new", " and ".join(f"{BALLS[a]} {BALLS[b]} {close[a, b]}" for a, b in new)))
+    return facts
+
+
+def _close_pairs(observation: np.ndarray) -> dict[tuple[int, int], str]:
+    """(source, reference) -> direction of every relation that holds in a state (10,), source before reference."""
+    goals = _relation_goals()
+    holds = goals[satisfied(RELATION, goals, np.broadcast_to(observation, (len(goals), len(observation))))]
+    return {(int(a), int(b)): DIRECTIONS[d] for a, b, d in holds[:, :3]}
+
+
+def gist(family: int, goal: np.ndarray) -> str:
+    """A relation in the words of `describe`, such as "red blue left"; "" for other families. `goal` (9,) int.
+
+    A relation and its mirror image ("blue right of red") hold in the same states, so both have one gist.
+    """
+    if family != RELATION:
+        return ""
+    source, reference, direction = (int(x) for x in goal[:3])
+    if source > reference:
+        source, reference, direction = reference, source, (direction + 2) % len(DIRECTIONS)
+    return f"{BALLS[source]} {BALLS[reference]} {DIRECTIONS[direction]}"
+
+
+def readings(
+    family: int, goal: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> list[tuple[np.ndarray, str, str]] | None:
+    """States (10,) to be read, each with a question and its answer in the words of `describe`: they tell together that
+    what led from `before` to `after` did what a short goal wants. None: it did not, or nothing can tell.
+
+    A relation is asked of the state after. No state shows a move, so it is asked of two that never were, in which the
+    ball lies beside itself: as it is after, with another ball's place taken by its old one, and as it was before, with
+    that place taken by its new one. The ball must lie on the wanted side in the first and on the opposite side in the
+    second. One that has hardly moved cannot be read so.
+    """
+    if family == RELATION:
+        question, answer = gist(family, goal).rsplit(" ", 1)
+        return [(after, question, answer)]
+    if family != MOVE:
+        return None
+    ball, _, direction = (int(x) for x in goal[:3])
+    other = (ball + 1) % len(BALLS)
+    old, new = (np.array(x, np.float32).reshape(len(BALLS), 2) for x in (before, after))
+    if np.linalg.norm(new[ball] - old[ball]) < STAYED:
+        return None
+    found = []
+    for state, place, side in ((new, old[ball], direction), (old, new[ball], (direction + 2) % len(DIRECTIONS))):
+        beside = state.copy()
+        beside[other] = place
+        question, answer = gist(RELATION, np.array([ball, other, side])).rsplit(" ", 1)
+        found.append((beside.reshape(-1), question, answer))
+    return found
+
+
+@functools.cache
+def _relation_goals() -> np.ndarray:
+    pairs = itertools.combinations(range(len(BALLS)), 2)
+    return np.array([_goal("relation", (a, b, d)) for a, b in pairs for d in range(len(DIRECTIONS))])
+
+
+def normalise(text: str) -> str:
+    """`text` in lower case with single spaces, without final punctuation: the form in which sentences are compared."""
+    return " ".join(text.lower().split()).rstrip(".!?,;: ")
+
+
+@functools.cache
+def _cached(level: str) -> tuple[Sentence, ...]:
+    return tuple(_BUILDERS[level]())
+
+
+@functools.cache
+def _cached_validation() -> tuple[Sentence, ...]:
+    parts = _directed("validation", templates.VALIDATION, templates.VALIDATION_DISLIKE)
+    return tuple(_fill_pairs(parts))
+
+
+@functools.cache
+def _levels_by_text() -> dict[str, str]:
+    found = {sentence.text: "validation" for sentence in _cached_validation()}
+    found.update((sentence.text, level) for level in _BUILDERS for sentence in _cached(level))
+    return found
+
+
+def _offline() -> Iterator[Sentence]:
+    for code, direction in enumerate(DIRECTIONS):
+        wordings = itertools.product(templates.OFFLINE_PATTERNS, templates.OFFLINE_PHRASES[direction])
+        for number, (pattern, phrase) in enumerate(wordings):
+            template = pattern.replace("{d}", phrase)
+            yield from _fill_pairs([(code, template, f"offline/{direction}/{number:02d}")])
+
+
+def _rephrase() -> Iterator[Sentence]:
+    return _fill_pairs(_directed("rephrase", templates.REPHRASE, templates.REPHRASE_DISLIKE))
+
+
+def _unseen_easy() -> Iterator[Sentence]:
+    parts = _directed("unseen_easy", templates.UNSEEN_EASY, templates.UNSEEN_EASY_DISLIKE)
+    for code, template, name in parts:
+        for ball, colour in enumerate(BALLS):
+            yield Sentence(template.format(a=colour), "move", _goal("move", (ball, -1, code)), name)
+
+
+def _unseen_hard() -> Iterator[Sentence]:
+    rng = random.Random(_COMBINATION_SEED)
+    for family, count in (("two_relations", 2), ("three_relations", 3)):
+        for pattern in templates.COMBINATION_PREFIXES:
+            yield from _combinations(rng, family, count, pattern)
+    for family, paraphrases in (("line", templates.LINE), ("gather", templates.GATHER)):
+        for number, text in enumerate(paraphrases):
+            yield Sentence(text, family, _goal(family), f"unseen_hard/{family}/{number:02d}")
+
+
+def _directed(level: str, wanted: dict, disliked: dict) -> Iterator[tuple[int, str, str]]:
+    """(direction code of the goal, template, name) of a level; a disliked direction asks for the opposite one."""
+    for code, direction in enumerate(DIRECTIONS):
+        # The codes go round the compass, so the opposite side is two further (half of the four).
+        opposite = DIRECTIONS[(code + 2) % 4]
+        for number, template in enumerate(wanted[direction]):
+            yield code, template, f"{level}/{direction}/{number:02d}"
+        for number, template in enumerate(disliked[opposite]):
+            yield code, template, f"{level}/{direction}/dislike-{number:02d}"
+
+
+def _fill_pairs(parts: Iterable[tuple[int, str, str]]) -> Iterator[Sentence]:
+    """Every template with every ordered pair of different balls."""
+    for code, template, name in parts:
+        for source, reference in itertools.permutations(range(len(BALLS)), 2):
+            text = template.format(a=BALLS[source], b=BALLS[reference])
+            yield Sentence(text, "relation", _goal("relation", (source, reference, code)), name)
+
+
+def _combinations(rng: random.Random, family: str, count: int, pattern: str) -> Iterator[Sentence]:
+    """`COMBINATIONS_PER_PATTERN` different sentences that join `count` relations by "and"."""
+    first, later = templates.COMBINATION_PREFIXES[pattern]
+    seen = set()
+    while len(seen) < COMBINATIONS_PER_PATTERN:
+        relations = [_draw_relation(rng) for _ in range(count)]
+        if not _feasible(relations) or frozenset(relations) in seen:
+            continue
+        seen.add(frozenset(relations))
+        verbs = [first] + [later] * (count - 1)
+        text = " and ".join(f"{verb} {_words(rng, relation)}" for verb, relation in zip(verbs, relations))
+        yield Sentence(text, family, _goal(family, *relations), f"unseen_hard/{family}/{pattern}")
+
+
+def _draw(rng: random.Random, size: int) -> int:
+    # Only `Random.random` is promised to be the same in every Python version; the sentences must not change with it.
+    return int(rng.random() * size)
+
+
+def _draw_relation(rng: random.Random) -> _Relation:
+    source, step = _draw(rng, len(BALLS)), 1 + _draw(rng, len(BALLS) - 1)
+    return _Relation(source, (source + step) % len(BALLS), _draw(rng, len(DIRECTIONS)))
+
+
+def _feasible(relations: list[_Relation]) -> bool:
+    """Whether the related balls form a forest: without a cycle every ball can be set down beside its neighbour."""
+    group = list(range(len(BALLS)))
+    for source, reference, _ in relations:
+        joined, kept = group[source], group[reference]
+        if joined == kept:
+            return False
+        group = [kept if g == joined else g for g in group]
+    return True
+
+
+def _words(rng: random.Random, relation: _Relation) -> str:
+    phrases = templates.OFFLINE_PHRASES[DIRECTIONS[relation.direction]]
+    phrase = phrases[_draw(rng, len(phrases))]
+    return f"the {BALLS[relation.source]} ball {phrase} the {BALLS[relation.reference]} ball"
+
+
+def _goal(family: str, *triples: tuple[int, int, int]) -> tuple[int, ...]:
+    return tuple(make_goal(FAMILIES.index(family), *triples).tolist())
+
+
+_BUILDERS = {"offline": _offline, "rephrase": _rephrase, "unseen_easy": _unseen_easy, "unseen_hard": _unseen_hard}

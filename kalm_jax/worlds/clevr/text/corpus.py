@@ -1,0 +1,342 @@
+"""Text for pretraining the built-in language model: wordings of CLEVR goals beside their meaning, plans, facts.
+
+No rollout, state or action is in it, and no sentence of an evaluation level (or its validation sentences): whatever
+`instructions.split_of` assigns to one is thrown away. A document is one line in one of these shapes:
+
+    {wording} means {plain offline wording} .
+    {plain offline wording} can be said as {wording} .
+    {wording} same as {another wording of the same goal} .
+    {wording} => {plan}          ("red left blue", "move red left", "red left blue and green behind cyan")
+    {wording} which ball moves ? red . which side ? left . which is the reference ? blue .
+    to {wording} : first {plain} , then {plain} .
+    {fact about words or space} .
+
+The grammar's alternatives are in `corpus_words`, `corpus_frames`, `corpus_dislikes`, `corpus_asides`, `corpus_several`
+and `corpus_tasks`; `corpus_wordings` puts them together. Goals are the (9,) int32 arrays of
+`kalm_jax.worlds.clevr.goals`: three triples (source ball, reference ball, direction), unused entries -1.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, make_goal
+from kalm_jax.worlds.clevr.text.grammar import OPPOSITE, RULES, SLOT, Numbers, goal_context, literal, say
+from kalm_jax.worlds.clevr.text.wordings import adorned, contexts_of, core_sentence, fill_layout, joined, tidy, worn
+
+ALLOWED_SPLITS = (None, "offline")
+"""What `language.split_of` may say of a written sentence: plain offline wording, or none of the library's own."""
+
+MAX_TRIES = 200
+"""Attempts at a wording that is no evaluation sentence, before the grammar is declared too narrow for the goal."""
+
+
+def sample_goal(rng: np.random.Generator, family: str) -> np.ndarray:
+    """A random goal of `family` as (9,) int32; conjunctions never contradict themselves.
+
+    The relations of a conjunction hold between different pairs of balls that close no cycle: some layout satisfies all.
+    """
+    return _sample_goal(Numbers(rng), _known(family))
+
+
+def _known(family: str) -> str:
+    if family not in FAMILIES:
+        raise ValueError(f"unknown goal family {family!r}; use one of {FAMILIES}")
+    return family
+
+
+def _sample_goal(numbers: Numbers, family: str) -> np.ndarray:
+    goal = np.full(9, -1, np.int32)
+    if family == "move":
+        goal[0], goal[2] = numbers.below(5), numbers.below(4)
+    count = {"relation": 1, "two_relations": 2, "three_relations": 3}.get(family, 0)
+    if count > 1 and numbers.below(5) < 2:
+        goal[: 3 * count] = _sharing_triples(numbers, count)
+        return goal
+    group = list(range(5))  # balls connected by relations so far share a number
+    for k in range(count):
+        a = b = 0
+        while group[a] == group[b]:
+            a, b = numbers.below(5), numbers.below(5)
+        group = [group[a] if g == group[b] else g for g in group]
+        goal[3 * k : 3 * k + 3] = a, b, numbers.below(4)
+    return goal
+
+
+def _sharing_triples(numbers: Numbers, count: int) -> np.ndarray:
+    """Triples with one reference, or one reference and side, or one moving ball, or in a chain; flat (3 * count,)."""
+    balls: list[int] = []
+    while len(balls) <= count:
+        ball = numbers.below(5)
+        if ball not in balls:
+            balls.append(ball)
+    first, rest = balls[0], balls[1:]
+    side = numbers.below(4)
+    sides = [(side + k * (1 + numbers.below(3))) % 4 for k in range(count)]
+    kind = numbers.below(4)
+    if kind == 0:
+        triples = [(ball, first, d) for ball, d in zip(rest, sides)]
+    elif kind == 1:
+        triples = [(ball, first, side) for ball in rest]
+    elif kind == 2:
+        triples = [(first, ball, d) for ball, d in zip(rest, sides)]
+    else:
+        triples = [(a, b, d) for (a, b), d in zip(itertools.pairwise(balls), sides)]
+    return np.array(triples, np.int32).reshape(-1)
+
+
+def canonical(family: str, goal: np.ndarray) -> str:
+    """The short form of a goal: "red left blue", "move red left", relations joined by "and", "line" or "gather"."""
+    if _known(family) in ("line", "gather"):
+        return family
+    triples = [goal[i : i + 3] for i in (0, 3, 6) if goal[i] >= 0]
+    if family == "move":
+        return f"move {BALLS[triples[0][0]]} {DIRECTIONS[triples[0][2]]}"
+    return " and ".join(f"{BALLS[a]} {DIRECTIONS[d]} {BALLS[b]}" for a, b, d in triples)
+
+
+def plan(family: str, goal: np.ndarray) -> str:
+    """A goal as short goals to be reached one after the other: "red left blue and green behind cyan".
+
+    That is `canonical`, with the line and the gathering spelled out as relations.
+    """
+    if _known(family) not in ("line", "gather"):
+        return canonical(family, goal)
+    return " and ".join(f"{BALLS[a]} {DIRECTIONS[d]} {BALLS[b]}" for a, b, d in _layout_steps(family))
+
+
+def plan_of_gist(text: str) -> str | None:
+    """The plan of the relation that a `language.gist` tells ("red blue left" -> "red left blue"); None otherwise."""
+    words_ = text.split()
+    if len(words_) != 3 or words_[0] == words_[1]:
+        return None
+    short = f"{words_[0]} {words_[2]} {words_[1]}"
+    return short if short in _short_goals() else None
+
+
+def _layout_steps(family: str, turn: int = 0, from_left: bool = True) -> list[tuple[int, int, int]]:
+    """Relations that make up the line, from its left or its right end, or the gathering, turned by quarters."""
+    red, blue, green, purple, cyan = range(5)
+    behind, left, front, right = range(4)
+    if family == "gather":
+        sides = ((red, left), (blue, right), (purple, behind), (cyan, front))
+        return [(ball, green, (side + turn) % 4) for ball, side in sides]
+    order = [red, blue, green, purple, cyan]
+    steps = [(second, first, right) for first, second in itertools.pairwise(order)]
+    return steps if from_left else [(first, second, left) for second, first, _ in steps[::-1]]
+
+
+def sample_plan(rng: np.random.Generator) -> tuple[str, str]:
+    """A random wording of a random goal, and its `plan`: what the words mean, for the language model to learn."""
+    numbers = Numbers(rng)
+    family = _PLANNED[numbers.below(len(_PLANNED))]
+    goal = _sample_goal(numbers, family)
+    return _asked(numbers, family, goal), plan(family, goal)
+
+
+def _asked(numbers: Numbers, family: str, goal: np.ndarray) -> str:
+    """A wording of a goal as it may come from a keyboard: mostly a paraphrase, at times plain, at times mistyped."""
+    if numbers.below(12) == 0:
+        return _plain(numbers, family, goal)
+    text = _paraphrase(numbers, family, goal)
+    mistyped = worn(text, numbers)
+    return (mistyped if _allowed(mistyped) else text).rstrip(".!")
+
+
+def read_plan(text: str) -> list[tuple[str, int, tuple[int, ...]]]:
+    """The short goals of a plan: (words, family code, the goal's 9 numbers) each; [] where the text is no plan."""
+    steps = []
+    for words_ in text.split(" and "):
+        known = _short_goals().get(words_.strip())
+        if known is None:
+            return []
+        steps.append((words_.strip(), *known))
+    return steps
+
+
+@functools.cache
+def _short_goals() -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Every relation and single move by its short form."""
+    pairs = [("relation", (a, b, d)) for a, b in itertools.permutations(range(5), 2) for d in range(4)]
+    moves = [("move", (a, -1, d)) for a in range(5) for d in range(4)]
+    goals = [(family, FAMILIES.index(family), make_goal(FAMILIES.index(family), t)) for family, t in pairs + moves]
+    return {canonical(name, goal): (code, tuple(goal.tolist())) for name, code, goal in goals}
+
+
+_PLANNED = (
+    ("relation",) * 22 + ("move",) * 5 + ("two_relations",) * 8 + ("three_relations",) * 6 + ("line", "gather") * 2
+)
+
+
+def _allowed(text: str) -> bool:
+    """Whether `text` may be read by the language model: it is no evaluation or validation sentence."""
+    from kalm_jax.worlds.clevr.instructions import (
+        split_of,  # late, for this grammar is written independently of those sentences
+    )
+
+    return split_of(text) in ALLOWED_SPLITS
+
+
+def _paraphrase(numbers: Numbers, family: str, goal: np.ndarray) -> str:
+    for _ in range(MAX_TRIES):
+        core = core_sentence(family, goal, numbers)
+        text = adorned(core, numbers)
+        if _allowed(core) and _allowed(text):
+            return text
+    raise RuntimeError(
+        f"{MAX_TRIES} wordings of {canonical(family, goal)!r} were evaluation sentences; widen the grammar"
+    )
+
+
+_HELP = ("", "", "can you ", "can you help me ")
+
+
+def _plain(numbers: Numbers, family: str, goal: np.ndarray) -> str:
+    contexts = contexts_of(goal)
+    for _ in range(MAX_TRIES):
+        if family == "line":
+            text = "line up the balls from left to right : red , blue , green , purple , cyan"
+        elif family == "gather":
+            text = "gather the balls around the green ball"
+        elif family == "move":
+            text = say(contexts[0][SLOT["plainmove"]], contexts[0], numbers)
+        else:
+            rules = [
+                RULES["plain" if len(contexts) == 1 else "plainrequest"],
+                RULES["plainrequest"],
+                RULES["plainrequest"],
+            ]
+            text = " and ".join(say(rule, context, numbers) for rule, context in zip(rules, contexts))
+            text = f"{_HELP[numbers.below(4)]}{text}" if len(contexts) > 1 else text
+        if _allowed(text):
+            return text
+    raise RuntimeError(
+        f"every plain wording of {canonical(family, goal)!r} is an evaluation sentence; widen PLAIN_PATTERNS"
+    )
+
+
+def sample_paraphrase(rng: np.random.Generator, family: str, goal: np.ndarray) -> str:
+    """A random wording of a goal, (9,) int32, that is no evaluation sentence.
+
+    Raises:
+      ValueError: if `family` is none of `FAMILIES`.
+    """
+    return _paraphrase(Numbers(rng), _known(family), goal)
+
+
+def plain(rng: np.random.Generator, family: str, goal: np.ndarray) -> str:
+    """A random plain wording of a goal, (9,) int32: for a relation, one of the 18 patterns of the offline data.
+
+    Raises:
+      ValueError: if `family` is none of `FAMILIES`.
+    """
+    return _plain(Numbers(rng), _known(family), goal)
+
+
+def _questions(family: str, goal: np.ndarray) -> str:
+    """What is asked of a goal and the answers."""
+    if family == "line":
+        return "what is wanted ? a line from left to right ."
+    if family == "gather":
+        return "what is wanted ? all around green ."
+    triples = [goal[i : i + 3] for i in (0, 3, 6) if goal[i] >= 0]
+    answers = []
+    for a, b, d in triples:
+        answer = f"which ball moves ? {BALLS[a]} . which side ? {DIRECTIONS[d]} ."
+        answers.append(answer if b < 0 else f"{answer} which is the reference ? {BALLS[b]} .")
+    return " ".join(answers)
+
+
+def _wording_document(numbers: Numbers, family: str) -> str:
+    """A document that ties a wording of a random goal of `family` to its meaning."""
+    goal = _sample_goal(numbers, family)
+    wording = _paraphrase(numbers, family, goal)
+    wording = wording.rstrip(".!")
+    shape = numbers.below(20)
+    if shape < 3:
+        return f"{wording} means {_plain(numbers, family, goal)} ."
+    if shape < 5:
+        return f"{_plain(numbers, family, goal)} can be said as {wording} ."
+    if shape < 7:
+        return f"{wording} same as {_paraphrase(numbers, family, goal).rstrip('.!')} ."
+    if shape < 8:
+        return f"{_plain(numbers, family, goal)} => {plan(family, goal)}"
+    if shape < 19:
+        return f"{_asked(numbers, family, goal)} => {plan(family, goal)}"
+    return f"{wording} {_questions(family, goal)}"
+
+
+def _plan_document(numbers: Numbers) -> str:
+    """A goal that takes several pushes, and relations that reach it one after the other, in plain words."""
+    family = ("line", "gather", "two_relations", "three_relations")[numbers.below(4)]
+    goal = _sample_goal(numbers, family)
+    if family == "line":
+        steps = _layout_steps(family, from_left=numbers.below(2) == 0)
+    elif family == "gather":
+        steps = _layout_steps(family, turn=numbers.below(4))
+    else:
+        steps = [tuple(int(v) for v in goal[i : i + 3]) for i in (0, 3, 6) if goal[i] >= 0]
+    verb = ("push", "move")[numbers.below(2)]
+    texts = []
+    for step in steps:
+        context = list(goal_context(*step))
+        to = say(context[SLOT["to"]], context, numbers)
+        texts.append(f"{verb} the {BALLS[step[0]]} ball {to} the {BALLS[step[1]]} ball")
+    for _ in range(MAX_TRIES):
+        contexts = contexts_of(goal)
+        if family in ("line", "gather"):
+            fill_layout(contexts[0], numbers)
+        core = joined(family, "imp", contexts, numbers)
+        if _allowed(core):
+            break
+    else:
+        raise RuntimeError(
+            f"{MAX_TRIES} plans of {canonical(family, goal)!r} were evaluation sentences; widen the grammar"
+        )
+    return f"to {tidy(core)} : first {' , then '.join(texts)} ."
+
+
+def _fact_document(numbers: Numbers) -> str:
+    """A fact about words or about where things are."""
+    goal = _sample_goal(numbers, "two_relations")
+    a, b, d = (int(value) for value in goal[:3])
+    opposite = DIRECTIONS.index(OPPOSITE[DIRECTIONS[d]])
+    third = next(ball for ball in (int(goal[3]), int(goal[4]), *range(5)) if ball not in (a, b))
+    context = list(goal_context(a, b, d))
+    for name, triple in (("INV", (b, a, opposite)), ("RELC", (b, third, d)), ("RELAC", (a, third, d))):
+        inner = goal_context(*triple)
+        context[SLOT[name]] = literal(say(inner[SLOT["REL"]], inner, numbers))
+    for _ in range(MAX_TRIES):
+        text = say(RULES["truth"], context, numbers)
+        if _allowed(text):
+            return " ".join(text.split()) + " ."
+    raise RuntimeError(f"every fact in {MAX_TRIES} tries is an evaluation sentence; widen FACTS")
+
+
+_SHARES = (("relation",) * 60) + (("move",) * 15) + (("two_relations",) * 6) + (("three_relations",) * 4)
+_SHARES += (("line",) * 4) + (("gather",) * 3) + (("plan",) * 3) + (("fact",) * 5)
+
+
+def sample_document(rng: np.random.Generator) -> str:
+    """One line of pretraining text.
+
+    Shares: relations 60%, moves 15%, conjunctions 10%, lines and gatherings 7%, plans and facts 8%.
+    """
+    numbers = Numbers(rng)
+    kind = _SHARES[numbers.below(len(_SHARES))]
+    if kind == "plan":
+        return _plan_document(numbers)
+    if kind == "fact":
+        return _fact_document(numbers)
+    return _wording_document(numbers, kind)
+
+
+def tokenizer_corpus(seed: int, n: int) -> Iterator[str]:
+    """`n` documents of the stream that `seed` starts, for training a tokenizer."""
+    rng = np.random.default_rng(seed)
+    for _ in range(n):
+        yield sample_document(rng)

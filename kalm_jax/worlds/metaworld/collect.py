@@ -1,0 +1,136 @@
+"""Collects Meta-world rollouts by the scripted experts with noise, in parallel processes.
+
+KALM's authors do not say how theirs were collected; their published samples look like the package's experts. Here each
+attempt draws how noisy it is, and attempts that do not succeed within 100 steps are drawn anew. Letters: N rollouts,
+T = 100 steps, D = 91, A = 4.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+from kalm_jax.types.rollouts import LEVELS, GoalTable, Rollouts, make_goal_table, validate
+from kalm_jax.worlds.clevr.instructions import Sentence
+from kalm_jax.worlds.metaworld import instructions as language
+from kalm_jax.worlds.metaworld.distractors import MODES
+from kalm_jax.worlds.metaworld.goals import FAMILIES, SUCCESS_REWARD
+from kalm_jax.worlds.metaworld.recording import Job, Recorded, record_job
+from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, HORIZON, LEVEL_TASKS, OBSERVATION_DIM
+from kalm_jax.worlds.metaworld.vector_simulator import default_processes
+
+NOISE = 0.3
+"""Standard deviation of the noisiest attempts' actions, which range over [-1, 1]."""
+_CHUNK = 10
+
+
+def goals_of_level(level: str) -> GoalTable:
+    """Every sentence of a level as a goal, without goal vectors; a goal's family is its task's index."""
+    return _goal_table(language.sentences(level), level)
+
+
+def validation_goals() -> GoalTable:
+    """Every validation sentence as a goal, without goal vectors; they count as rephrased ones."""
+    return _goal_table(language.validation_sentences(), "rephrase")
+
+
+def _goal_table(every: Sequence[Sentence], level: str) -> GoalTable:
+    families = [FAMILIES.index(s.family) for s in every]
+    array = np.array([s.goal for s in every], np.float32)
+    return make_goal_table([s.text for s in every], LEVELS.index(level), families, array)
+
+
+def collect(
+    seed: int,
+    num_rollouts: int = 2000,
+    level: str = "offline",
+    noise: float = NOISE,
+    distractor: str = "none",
+    stray: int = 0,
+    processes: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Rollouts, GoalTable]:
+    """Successful rollouts of a level's tasks, each task equally often (to within one rollout).
+
+    Args:
+      seed: the same seed gives the same rollouts, whatever the number of processes.
+      level: whose tasks and sentences; novel levels serve the upper bound that real data would give.
+      noise, stray: see `metaworld_recording.record`.
+      distractor: see `metaworld_distractors`; KALM's data have none.
+      processes: one for each core by default; with 1 everything happens in this process.
+      progress: called as progress(done, total) when rollouts are finished.
+
+    Returns:
+      Rollouts with T = 100 and rewards of the simulator, and the goals: every sentence of the level. A rollout's `goal`
+      is one of its task's sentences, at random.
+
+    Raises:
+      ValueError: num_rollouts below 1, negative noise, an unknown level or distractor mode.
+      RuntimeError: an expert failed 100 times in a row.
+    """
+    if num_rollouts < 1 or noise < 0 or stray < 0:
+        raise ValueError(
+            f"num_rollouts is {num_rollouts}, noise {noise} and stray {stray}: want at least 1 rollout, the rest >= 0"
+        )
+    goals, rng = goals_of_level(level), np.random.default_rng(seed)
+    tasks = LEVEL_TASKS[level]
+    order = rng.permutation(len(tasks))[np.arange(num_rollouts) % len(tasks)]
+    sentence = rng.random(num_rollouts)
+    episodes: list[Recorded | None] = [None] * num_rollouts
+    done = 0
+    for places, recorded in _record_all(tasks, order, seed, noise, distractor, stray, False, processes):
+        for place, episode in zip(places, recorded, strict=True):
+            episodes[place] = episode
+        done += len(places)
+        if progress is not None:
+            progress(done, num_rollouts)
+    family = np.array([FAMILIES.index(tasks[i]) for i in order])
+    wordings = [np.flatnonzero(goals.family == f) for f in family]
+    goal = [w[int(u * len(w))] for w, u in zip(wordings, sentence, strict=True)]
+    rollouts = _pack(episodes, np.array(goal, np.int32))
+    return validate(rollouts, len(goals), name="collected rollouts"), goals
+
+
+def attempts(task: str, num: int, seed: int, noise: float = 0.0, processes: int | None = None) -> list[Recorded]:
+    """`num` attempts of a task's expert, failures among them; the same for any number of processes."""
+    found: list = [None] * num
+    for places, recorded in _record_all((task,), np.zeros(num, int), seed, noise, "none", 0, True, processes):
+        for place, episode in zip(places, recorded, strict=True):
+            found[place] = episode
+    return found
+
+
+def _record_all(tasks, order, seed, noise, distractor, stray, keep_failures, processes) -> Iterator[tuple[tuple, list]]:
+    """(places, episodes) of chunks of rollouts of one task each, as they are finished."""
+    if distractor not in MODES:
+        raise ValueError(f"unknown distractor mode {distractor!r}: use one of {', '.join(MODES)}")
+    jobs = []
+    for index, task in enumerate(tasks):
+        places = np.flatnonzero(order == index).tolist()
+        chunks = (tuple(places[i : i + _CHUNK]) for i in range(0, len(places), _CHUNK))
+        jobs += [Job(task, chunk, seed, noise, distractor, stray, keep_failures) for chunk in chunks]
+    processes = min(default_processes() if processes is None else processes, len(jobs))
+    if processes <= 1:
+        for job in jobs:
+            yield job.places, record_job(job)
+        return
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        for job, episodes in zip(jobs, pool.map(record_job, jobs), strict=True):
+            yield job.places, episodes
+
+
+def _pack(episodes: list[Recorded], goal: np.ndarray) -> Rollouts:
+    n = len(episodes)
+    observations = np.zeros((n, HORIZON + 1, OBSERVATION_DIM), np.float32)
+    actions, rewards = np.zeros((n, HORIZON, ACTION_DIM), np.float32), np.zeros((n, HORIZON), np.float32)
+    length = np.array([len(e.actions) for e in episodes], np.int32)
+    for i, episode in enumerate(episodes):
+        observations[i, : length[i] + 1], actions[i, : length[i]] = episode.observations, episode.actions
+        rewards[i, : length[i]] = np.diff(episode.native, prepend=np.float32(0))
+        if episode.success:
+            rewards[i, length[i] - 1] = SUCCESS_REWARD
+    terminated = np.array([e.success for e in episodes], bool)
+    return Rollouts(observations, actions, rewards, length, terminated, goal, np.zeros(n, bool))

@@ -1,0 +1,87 @@
+"""Scripted experts of Meta-world's 22 tasks as functions of the 91-number state: the package's own, and two of ours.
+
+make-coffee chains the package's experts of its two stages. locked-door-open has an expert of its own, because the
+package's two in a row take more than 100 steps. Meta-world is imported when an expert is made.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+
+from kalm_jax.worlds.metaworld.goals import HANDLE_TARGET, last_stage, make_goal
+from kalm_jax.worlds.metaworld.tasks import HAND, OPENING, TARGET, entity_slot, task_of
+
+Expert = Callable[[np.ndarray], np.ndarray]
+"""Maps an observation (91,) to an action (4,) float64 in [-1, 1]."""
+
+_HINGE = np.array([-0.185, -0.1, 0.0])
+"""The door's hinge in metres from the safe's middle."""
+_LEAD = 0.2
+"""Radians by which the pull is turned inwards; the hand follows late."""
+
+
+def make_expert(name: str) -> Expert:
+    """The expert of a task, deterministic and without memory; ValueError for an unknown task."""
+    task = task_of(name)
+    if name == "make-coffee":
+        return _stages(
+            name, _package_expert("coffee-push", "coffee"), _package_expert("coffee-button", task.entities[1])
+        )
+    if name == "locked-door-open":
+        return _stages(name, _unlock, _pull_open)
+    return _package_expert(task.package, *(entity for entity in task.entities if entity != "wall"))
+
+
+def _stages(name: str, first: Expert, second: Expert) -> Expert:
+    goal = make_goal(name)
+
+    def act(observation):
+        return second(observation) if last_stage(goal, observation) else first(observation)
+
+    return act
+
+
+def _package_expert(package: str, *entities: str) -> Expert:
+    """The package's policy of a task, which is given the package's 39 numbers of these entities."""
+    from metaworld.policies import ENV_POLICY_MAP
+
+    policy = ENV_POLICY_MAP[f"{package}-v3"]()
+
+    def act(observation):
+        seen = np.zeros(39)
+        seen[:4] = observation[: OPENING + 1]
+        for i, entity in enumerate(entities):
+            seen[4 + 7 * i : 11 + 7 * i] = observation[entity_slot(entity)]
+        seen[-3:] = observation[TARGET]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "Constant(s) may be too high": the action is clipped below
+            return np.clip(np.asarray(policy.get_action(seen), np.float64), -1.0, 1.0)
+
+    return act
+
+
+def _move(hand, to, grip: float) -> np.ndarray:
+    return np.append(np.clip(25.0 * (np.asarray(to) - hand), -1.0, 1.0), grip)
+
+
+def _unlock(observation) -> np.ndarray:
+    """Turns the lock's lever from hanging down to pointing right, without running into it from the right."""
+    hand, lever = observation[HAND], observation[entity_slot("lock")][:3]
+    beside = lever + np.array([-0.04, -0.02, -0.03])
+    if hand[0] > beside[0] + 0.02:
+        return _move(hand, beside - [0.0, 0.05, 0.0], 1.0)
+    if np.linalg.norm(hand[:2] - beside[:2]) > 0.02:
+        return _move(hand, beside, 1.0)
+    return _move(hand, beside + np.array([0.1, 0.0, 0.01]), 1.0)
+
+
+def _pull_open(observation) -> np.ndarray:
+    """Pulls the door round its hinge by the lever, which the fingers hold once it is turned."""
+    hinge = observation[TARGET] - HANDLE_TARGET["locked-door-open"] + _HINGE
+    radial = observation[entity_slot("lock")][:2] - hinge[:2]
+    angle = np.arctan2(radial[1], radial[0]) - np.pi / 2 - _LEAD  # clockwise from above
+    opening = np.array([np.cos(angle), np.sin(angle)])
+    return np.append(opening / np.abs(opening).max(), [0.0, 1.0])

@@ -1,0 +1,138 @@
+"""The two Meta-world tasks that the package lacks, composed of its own parts: make-coffee and locked-door-open.
+
+Both have two stages. The target location that is observed is that of the current stage; success is possible in the
+second alone. The native reward of the second stage counts on from a finished first one: 10 plus its own.
+
+Importing this module imports MuJoCo and Meta-world; `metaworld.py` does so when a scene is built.
+"""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from metaworld.envs.sawyer_coffee_button_v3 import SawyerCoffeeButtonEnvV3
+from metaworld.envs.sawyer_coffee_push_v3 import SawyerCoffeePushEnvV3
+from metaworld.envs.sawyer_door_unlock_v3 import SawyerDoorUnlockEnvV3
+from metaworld.envs.sawyer_door_v3 import SawyerDoorEnvV3
+from scipy.spatial.transform import Rotation
+
+from kalm_jax.worlds.metaworld.goals import FINISHED_STAGE, HANDLE_TARGET, RADIUS
+
+_UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
+
+
+class _TwoStages:
+    """What both scenes share: the second stage begins, for good, once the first one's distance is small enough."""
+
+    second_stage = False
+
+    def evaluate_state(self, obs, action):
+        """Native reward and info["success"] of the package's observation (39,)."""
+        first, second = obs.copy(), obs.copy()
+        first[11:18], second[4:11] = 0.0, obs[11:18]
+        if not self.second_stage and self._first_distance(first) <= self.first_radius:
+            self._begin_second_stage()
+        if not self.second_stage:
+            return self._first_reward(action, first), {"success": 0.0}
+        success = float(self._second_distance(second) <= self.second_radius)
+        return FINISHED_STAGE + self._second_reward(action, second), {"success": success}
+
+
+class MakeCoffee(_TwoStages, SawyerCoffeePushEnvV3):
+    """Push the mug under the machine, then press the machine's button."""
+
+    first_radius, second_radius = RADIUS["coffee-push"], RADIUS["coffee-button"]
+    max_dist = 0.03  # metres that the button gives way; read by the package's reward for pressing it
+
+    def reset_model(self):
+        """Places mug and machine as coffee-push does."""
+        self.second_stage = False
+        return super().reset_model()
+
+    def _begin_second_stage(self):
+        self.second_stage = True
+        machine = self.model.body("coffee_machine").pos
+        self._target_pos = machine + np.array([0.0, -0.22 + self.max_dist, 0.3])
+
+    def _get_pos_objects(self):
+        return np.hstack((super()._get_pos_objects(), self._get_site_pos("buttonStart")))
+
+    def _get_quat_objects(self):
+        return np.hstack((super()._get_quat_objects(), _UPRIGHT))
+
+    def _first_distance(self, obs):
+        return np.linalg.norm(obs[4:7] - self._target_pos)
+
+    def _first_reward(self, action, obs):
+        return SawyerCoffeePushEnvV3.compute_reward(self, action, obs)[0]
+
+    def _second_distance(self, obs):
+        return abs(obs[5] - self._target_pos[1])
+
+    def _second_reward(self, action, obs):
+        return SawyerCoffeeButtonEnvV3.compute_reward(self, action, obs)[0]
+
+
+class LockedDoorOpen(_TwoStages, SawyerDoorUnlockEnvV3):
+    """Turn the lock of a safe, then open its door, which an equality constraint holds shut until then.
+
+    The package's safe with a lock has no hinge, the one with a hinge no lock: the first gets the second's hinge.
+    """
+
+    first_radius, second_radius = RADIUS["door-unlock"], RADIUS["locked-door-open"]
+
+    def _initialize_simulation(self):
+        spec = mujoco.MjSpec.from_file(self.fullpath)
+        door = spec.body("door_link")
+        hinge = door.add_joint(name="doorjoint", type=mujoco.mjtJoint.mjJNT_HINGE, axis=[0, 0, 1], range=[-2.0, 0.0])
+        hinge.armature, hinge.damping, hinge.limited = 0.001, 2.0, mujoco.mjtLimited.mjLIMITED_TRUE
+        for geom in door.geoms:
+            if geom.meshname == "door_handle":
+                geom.name = "handle"
+        for geom in spec.body("doorlockA").geoms:
+            # The safe's walls overlap the closed door; a hinge between them would jam.
+            geom.contype = geom.conaffinity = 0
+        bolt = spec.add_equality(name="bolt", type=mujoco.mjtEq.mjEQ_JOINT, objtype=mujoco.mjtObj.mjOBJ_JOINT)
+        bolt.name1, bolt.active = "doorjoint", True
+        model = spec.compile()
+        return model, mujoco.MjData(model)
+
+    def reset_model(self):
+        """Places the safe as door-unlock does, locked and shut."""
+        self.second_stage = False
+        self.data.eq_active[self.model.equality("bolt").id] = 1
+        return super().reset_model()
+
+    def _set_obj_xyz(self, pos):
+        qpos, qvel = self.data.qpos.copy(), self.data.qvel.copy()
+        lock = self.model.body("lock_link").jntadr[0]
+        qpos[self.model.jnt_qposadr[lock]], qvel[self.model.jnt_dofadr[lock]] = pos, 0.0
+        self.set_state(qpos, qvel)
+
+    def _begin_second_stage(self):
+        self.second_stage = True
+        self.data.eq_active[self.model.equality("bolt").id] = 0
+        self._target_pos = self.model.body("door").pos + np.array(HANDLE_TARGET["locked-door-open"])
+
+    def _get_pos_objects(self):
+        return np.hstack((super()._get_pos_objects(), self.data.geom("handle").xpos))
+
+    def _get_quat_objects(self):
+        handle = Rotation.from_matrix(self.data.geom("handle").xmat.reshape(3, 3)).as_quat()
+        return np.hstack((super()._get_quat_objects(), handle))
+
+    @property
+    def _target_site_config(self):
+        return []
+
+    def _first_distance(self, obs):
+        return abs(obs[4] - self._target_pos[0])
+
+    def _first_reward(self, action, obs):
+        return SawyerDoorUnlockEnvV3.compute_reward(self, action, obs)[0]
+
+    def _second_distance(self, obs):
+        return abs(obs[4] - self._target_pos[0])
+
+    def _second_reward(self, action, obs):
+        return SawyerDoorEnvV3.compute_reward(self, action, obs)[0]

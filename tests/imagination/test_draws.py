@@ -1,0 +1,181 @@
+"""Imagination that draws several continuations: what the judge is shown, what it reads, and that its choice is kept."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from kalm_jax.grounding.explanation import state_answers
+from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
+from kalm_jax.imagination.rollouts import UNREAD, Step, imagine, label_rewards, reader
+from kalm_jax.llm.hf.folder import BUILTIN
+from kalm_jax.llm.tokenizer import load_tokenizer
+from kalm_jax.llm.transformer import LlamaConfig
+from kalm_jax.types import make_goal_table
+from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import instructions as language
+from kalm_jax.worlds.clevr import simulator as clevr
+from kalm_jax.worlds.clevr.collect import collect
+from kalm_jax.worlds.clevr.text import corpus
+from kalm_jax.worlds.clevr.world import readings
+
+RELATION, MOVE = clevr_goals.RELATION, clevr_goals.MOVE
+SIDES = clevr_goals.DIRECTIONS
+
+
+@pytest.fixture(scope="module")
+def grounded():
+    """An untrained small model, its parameters and its tokenizer."""
+    tokenizer = load_tokenizer(BUILTIN)
+    spec = numeric_spec(collect(0, 16)[0], clevr.NUM_ACTIONS, hidden=16)
+    model = GroundedModel(LlamaConfig(tokenizer.vocab_size, 32, 1, 2, 2, 16, 32), spec)
+    return model, init_params(model, jax.random.key(0)), tokenizer
+
+
+def imagined(grounded, texts, count, judge, draws, **changed):
+    plans = [[Step(*step) for step in corpus.read_plan(text)] for text in texts]
+    families = [plan[0].family for plan in plans]
+    goals = make_goal_table(texts, 2, families, np.array([plan[0].array for plan in plans]))
+    goal = np.arange(count) % len(texts)
+    states = clevr.observation_of(clevr.sample_states(np.random.default_rng(1), 64))[:count]
+    settings = dict(
+        stop=clevr_goals.success,
+        satisfied=clevr_goals.satisfied,
+        label=functools.partial(label_rewards, reward=clevr_goals.reward),
+        judge=judge,
+        draws=draws,
+        horizon=6,
+        patience=3,
+    )
+    return imagine(*grounded, goals, goal, states, plans, **{**settings, **changed})
+
+
+def likes_the_right(plans, before, after):
+    """A judge that wants all balls far to the right."""
+    return after[:, ::2].sum(1)
+
+
+def test_of_several_continuations_the_one_that_the_judge_likes_is_kept(grounded):
+    one = imagined(grounded, ["red left blue"], 24, likes_the_right, 1, horizon=3)
+    asked = []
+
+    def judge(plans, before, after):
+        asked.append((before.copy(), after.copy()))
+        return likes_the_right(plans, before, after)
+
+    best = imagined(grounded, ["red left blue"], 24, judge, 6, horizon=3)
+    (before, after), last = asked[0], best.observations[np.arange(24), best.length]
+    assert len(asked) == 1 and len(before) == 24 * 6
+    np.testing.assert_array_equal(before.reshape(24, 6, -1), np.repeat(best.observations[:, :1], 6, 1))
+    scores = likes_the_right(None, None, after).reshape(24, 6)
+    np.testing.assert_allclose(likes_the_right(None, None, last), scores.max(1), atol=1e-6)
+    assert (scores.max(1) > scores.min(1)).all()  # the draws differ
+    assert likes_the_right(None, None, last).mean() > one.observations[np.arange(24), one.length][:, ::2].sum(1).mean()
+
+
+def test_a_drawn_rollout_does_not_depend_on_its_batch(grounded):
+    texts = ["red left blue", "green behind cyan"]
+    whole = imagined(grounded, texts, 30, likes_the_right, 4)
+    few = imagined(grounded, texts, 17, likes_the_right, 4, batch=16)
+    for name in ("observations", "actions", "length", "terminated"):
+        np.testing.assert_allclose(getattr(few, name), getattr(whole, name)[:17], atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [512, 8])
+def test_of_rollouts_of_one_step_every_action_is_tried(grounded, batch):
+    tried = []
+
+    def judge(plans, before, after):
+        tried.append(len(before))
+        return np.tile(np.arange(clevr.NUM_ACTIONS) == 17, len(before) // clevr.NUM_ACTIONS)
+
+    found = imagined(grounded, ["move red left", "move cyan behind"], 15, judge, 2, horizon=1, batch=batch)
+    assert sum(tried) == 15 * clevr.NUM_ACTIONS and (found.actions == 17).all() and (found.length == 1).all()
+
+
+def test_the_judge_sees_nothing_beyond_the_last_step(grounded):
+    seen = []
+
+    def judge(plans, before, after):
+        seen.append((before.copy(), after.copy()))
+        return np.zeros(len(before))
+
+    found = imagined(grounded, ["red left blue"], 16, judge, 2, horizon=4, patience=3)
+    long = found.length == 4
+    assert long.any()
+    last = found.observations[np.arange(16), found.length][long]
+    assert all((np.abs(np.concatenate([a for _, a in seen]) - x).max(1) < 1e-6).any() for x in last)
+
+
+def test_draws_need_a_judge(grounded):
+    with pytest.raises(ValueError, match="a judge to choose"):
+        imagined(grounded, ["red left blue"], 4, None, 3)
+    with pytest.raises(ValueError, match="draws is 0"):
+        imagined(grounded, ["red left blue"], 4, None, 0)
+
+
+def test_a_reader_sums_what_the_model_says_of_each_step(grounded):
+    states = clevr.observation_of(clevr.sample_states(np.random.default_rng(2), 3))
+    before, after = states[:1].repeat(3, 0), states
+    plan = [Step(*step) for step in corpus.read_plan("red left blue and green behind cyan")]
+    asked = [("red blue", "left"), ("green cyan", "behind")]
+    want = [state_answers(*grounded, after[:1].repeat(2, 0), asked).sum()]
+    want += [state_answers(*grounded, after[1:2], asked[1:])[0] + UNREAD]
+    judge = reader(*grounded, readings)
+    unknown = Step("line them up", RELATION, plan[0].array)  # its family is the truth, which is not the judge's to know
+    np.testing.assert_allclose(judge([plan, [unknown, plan[1]]], before[:2], after[:2]), want, rtol=1e-5)
+    np.testing.assert_array_equal(judge([[unknown]], before[:1], after[:1]), [UNREAD])
+
+
+def true_answers(found):
+    """Whether each reading's answer is what its state shows."""
+    said = [
+        dict(language.describe(np.random.default_rng(0), state)).get(question, "far") for state, question, _ in found
+    ]
+    return [a == b for a, (_, _, b) in zip(said, found)]
+
+
+def test_a_relation_is_read_off_the_state_after():
+    rng = np.random.default_rng(3)
+    states = clevr.observation_of(clevr.sample_states(rng, 400))
+    seen = []
+    for before, after in zip(states[:200], states[200:]):
+        a, b = rng.permutation(5)[:2]
+        d = int(rng.integers(4))
+        goal = clevr_goals.make_goal(RELATION, (int(a), int(b), d))
+        holds = bool(clevr_goals.satisfied(RELATION, goal, after))
+        found = readings(f"{clevr_goals.BALLS[a]} {SIDES[d]} {clevr_goals.BALLS[b]}", before, after)
+        assert len(found) == 1 and found[0][0] is after
+        if holds:  # a pair that is close is always described
+            assert true_answers(found) == [True]
+        seen.append(holds)
+    assert any(seen)
+
+
+@pytest.mark.parametrize("length", [0.12, 0.24, 0.36])
+def test_a_move_is_read_off_two_states_in_which_the_ball_lies_beside_itself(length):
+    rng = np.random.default_rng(4)
+    for before in clevr.observation_of(clevr.sample_states(rng, 20)):
+        ball, direction = int(rng.integers(5)), int(rng.integers(4))
+        for went in range(4):
+            after = before.copy()
+            after[2 * ball : 2 * ball + 2] += length * clevr_goals.UNIT[went]
+            found = readings(f"move {clevr_goals.BALLS[ball]} {SIDES[direction]}", before, after)
+            beside = [np.array(state).reshape(5, 2)[[ball, (ball + 1) % 5]] for state, _, _ in found]
+            np.testing.assert_array_equal(beside[0], [after.reshape(5, 2)[ball], before.reshape(5, 2)[ball]])
+            np.testing.assert_array_equal(beside[1], beside[0][::-1])
+            # The truth about the two states is asked of the success test of relations, in both orders of the pair.
+            pair = clevr_goals.make_goal(RELATION, (ball, (ball + 1) % 5, direction))
+            back = clevr_goals.make_goal(RELATION, (ball, (ball + 1) % 5, (direction + 2) % 4))
+            holds = [bool(clevr_goals.satisfied(RELATION, g, s)) for g, (s, _, _) in zip((pair, back), found)]
+            assert holds == [went == direction] * 2
+            assert [f"{q} {a}" for _, q, a in found] == [language.gist(RELATION, g) for g in (pair, back)]
+
+
+def test_a_ball_that_stays_has_not_moved():
+    state = clevr.observation_of(clevr.sample_states(np.random.default_rng(5), 1))[0]
+    assert readings("move red left", state, state) is None
+    green_went = state + 0.3 * np.eye(10, dtype=np.float32)[4]
+    assert readings("move red left", state, green_went) is None
+    assert readings("red left blue and green behind cyan", state, state) is None

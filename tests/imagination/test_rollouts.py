@@ -1,0 +1,175 @@
+"""Imagined rollouts: the quality measures against cases worked out by hand, and the labels against the real rewards."""
+
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
+from kalm_jax.imagination.rollouts import Step, direct, imagine, label_rewards, next_steps, write_plans
+from kalm_jax.llm.hf.folder import BUILTIN
+from kalm_jax.llm.tokenizer import load_tokenizer
+from kalm_jax.llm.transformer import LlamaConfig
+from kalm_jax.types import Rollouts, make_goal_table
+from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import simulator as clevr
+from kalm_jax.worlds.clevr.collect import collect
+from kalm_jax.worlds.clevr.realism import explanation_row, furthest_move, read_relation, rollout_rows
+from kalm_jax.worlds.clevr.text import corpus
+
+RELATION, MOVE = clevr_goals.RELATION, clevr_goals.MOVE
+
+
+def test_labels_of_real_rollouts_are_their_rewards():
+    rollouts, goals = collect(5, 24)
+    blank = dataclasses.replace(rollouts, rewards=np.zeros_like(rollouts.rewards))
+    np.testing.assert_allclose(label_rewards(blank, goals, clevr_goals.reward).rewards, rollouts.rewards, atol=1e-5)
+
+
+def _one(observations, actions, terminated):
+    observations = np.asarray(observations, np.float32)[None]
+    actions = np.asarray(actions, np.int32)[None]
+    n = np.array([actions.shape[1]], np.int32)
+    zeros = np.zeros(actions.shape, np.float32)
+    return Rollouts(observations, actions, zeros, n, np.array([terminated]), np.zeros(1, np.int32), np.array([True]))
+
+
+def test_unrealistic_transitions_are_counted():
+    still = np.tile([-0.4, 0.0, -0.2, 0.3, 0.0, 0.0, 0.2, 0.3, 0.4, 0.0], (4, 1))
+    still[2:, 8] = 0.65  # cyan leaves the bench and stays outside: two transitions off
+    still[3, 0] = 0.2  # red jumps 0.6 m: one transition beyond the dynamics
+    goals = make_goal_table(["x"], 1, RELATION, np.array([clevr_goals.make_goal(RELATION, (0, 1, 1))]))
+    (row,) = rollout_rows(_one(still, [0, 0, 0], True), goals, limit=0.3)
+    assert row["level"] == "rephrase" and row["family"] == "relation"
+    assert (row["rollouts"], row["matched"], row["transitions"]) == (1, 1, 3)
+    assert (row["off_bench_transitions"], row["beyond_dynamics_transitions"]) == (2, 1)
+    assert np.isclose(furthest_move(_one(still, [0, 0, 0], True)), 0.6)
+
+
+def test_single_moves_are_judged_by_action_and_by_state():
+    start = np.array([-0.4, 0.0, -0.2, 0.3, 0.0, 0.0, 0.2, 0.3, 0.4, 0.0])
+    end = start.copy()
+    end[1] += 0.2
+    goals = make_goal_table(["x"], 2, MOVE, np.array([clevr_goals.make_goal(MOVE, (0, -1, 0))]))
+    (row,) = rollout_rows(_one([start, end], [3], False), goals, limit=1.0)  # pushed to the front, went behind
+    assert (row["actions_matched"], row["states_matched"]) == (0, 1)
+
+
+def test_explanations_are_read():
+    assert read_relation("push the red ball to the left of the blue ball") == (0, 1, 1)
+    assert read_relation("is there any cyan ball in behind of the green ball?") == (4, 2, 0)
+    assert read_relation("the red ball moves") is None
+    goals = make_goal_table(["x"], 0, RELATION, np.array([clevr_goals.make_goal(RELATION, (0, 1, 1))]))
+    rollouts = _one(np.zeros((2, 10)), [0], True)
+    three = dataclasses.replace(rollouts, goal=np.zeros(3, np.int32))
+    texts = ["move red left of blue", "the blue ball is right of the red ball", "red right of blue"]
+    assert explanation_row(texts, three, goals, "seen") == {"prompt": "seen", "rollouts": 3, "correct": 2, "exact": 1}
+
+
+# --- plans ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def world():
+    """An untrained small model, its tokenizer, goals of three families, and first states.
+
+    Its imagined steps are large, so that some goals are reached by chance.
+    """
+    tokenizer = load_tokenizer(BUILTIN)
+    spec = numeric_spec(collect(0, 16)[0], clevr.NUM_ACTIONS, hidden=16)
+    spec = dataclasses.replace(spec, change_std=tuple(4 * x for x in spec.change_std))
+    model = GroundedModel(LlamaConfig(tokenizer.vocab_size, 32, 1, 2, 2, 16, 32), spec)
+    texts = ["put red left of blue", "line up", "red left of blue, green behind cyan"]
+    names, triples = ["relation", "line", "two_relations"], [[(0, 1, 1)], [], [(0, 1, 1), (2, 4, 0)]]
+    families = [clevr_goals.FAMILIES.index(name) for name in names]
+    arrays = [clevr_goals.make_goal(f, *t) for f, t in zip(families, triples)]
+    goals = make_goal_table(texts, 1, families, np.stack(arrays))
+    plans = [[Step(*s) for s in corpus.read_plan(corpus.plan(n, a))] for n, a in zip(names, arrays)]
+    goal = np.arange(70) % 3
+    states = clevr.observation_of(clevr.sample_states(np.random.default_rng(1), len(goal)))
+    states = states[~clevr_goals.satisfied(goals.family[goal], goals.array[goal], states)]
+    return model, init_params(model, jax.random.key(0)), tokenizer, goals, goal[: len(states)], states, plans
+
+
+def run(world, plans=None, count=None, **changed):
+    settings = dict(
+        stop=clevr_goals.success,
+        satisfied=clevr_goals.satisfied,
+        label=functools.partial(label_rewards, reward=clevr_goals.reward),
+        horizon=9,
+        patience=4,
+    )
+    model, params, tokenizer, goals, goal, states, own = world
+    plans = own if plans is None else plans
+    return imagine(model, params, tokenizer, goals, goal[:count], states[:count], plans, **{**settings, **changed})
+
+
+def test_planned_rollouts_end_at_their_goal_and_nowhere_else(world):
+    goals, rollouts = world[3], run(world)
+    i, t = np.nonzero(rollouts.valid())
+    goal = rollouts.goal[i]
+    step = (rollouts.observations[i, t], rollouts.actions[i, t], rollouts.observations[i, t + 1])
+    reached = np.zeros(rollouts.actions.shape, bool)
+    reached[i, t] = clevr_goals.success(goals.family[goal], goals.array[goal], *step)
+    last = np.arange(rollouts.horizon)[None] == rollouts.length[:, None] - 1
+    np.testing.assert_array_equal((reached & last).any(1), rollouts.terminated)
+    assert not (reached & ~last).any()
+    assert (rollouts.length[~rollouts.terminated] == 9).all() and 0 < rollouts.terminated.mean() < 1
+    np.testing.assert_array_equal(rollouts.observations[:, 0], world[5])
+    assert (rollouts.observations[~(np.arange(10)[None] <= rollouts.length[:, None])] == 0).all()
+
+
+def test_a_planned_rollout_does_not_depend_on_its_batch(world):
+    whole, few = run(world), run(world, count=40, batch=16)
+    for name in ("observations", "actions", "length", "terminated"):
+        np.testing.assert_allclose(getattr(few, name), getattr(whole, name)[:40], atol=1e-5)
+
+
+def test_a_goal_in_its_own_words_needs_no_rounds(world):
+    """One call of nine steps: the same as `generate_rollouts` alone, whose actions do not see the plan."""
+    plans = direct(world[3])
+    assert [plan[0].text for plan in plans] == list(world[3].text)
+    once, again = run(world, plans, patience=9), run(world, plans, patience=9, seed=1)
+    assert (once.actions != again.actions).any()
+    np.testing.assert_array_equal(once.actions[:, 0] >= 0, True)
+
+
+def test_the_first_open_step_of_a_plan_is_next(world):
+    goal, states, plans = world[4:]
+    chosen = next_steps([plans[g] for g in goal], states, clevr_goals.satisfied, 0)
+    for g, state, step in zip(goal, states, chosen):
+        open_ = [s for s in plans[g] if not clevr_goals.satisfied(s.family, s.array, state)]
+        assert step is (open_[0] if open_ else plans[g][0])
+
+
+def test_words_that_are_no_plan_leave_the_goal_as_it_is(world):
+    model, params, tokenizer, goals = world[:4]
+    assert write_plans(model, params, tokenizer, goals, lambda text: []) == direct(goals)
+    heard = []
+    plans = write_plans(model, params, tokenizer, goals, lambda text: heard.append(text) or [("x", 0, (0,) * 9)])
+    assert len(heard) == 3 and all(plan[0].text == "x" for plan in plans)
+
+
+def test_plans_are_read_as_they_are_written():
+    rng = np.random.default_rng(0)
+    for name, steps in zip(clevr_goals.FAMILIES, (1, 1, 2, 3, 4, 4)):
+        goal = corpus.sample_goal(rng, name)
+        read = corpus.read_plan(corpus.plan(name, goal))
+        assert len(read) == steps and corpus.plan(name, goal) == " and ".join(text for text, _, _ in read)
+        if name in ("relation", "move"):
+            assert read[0][1] == clevr_goals.FAMILIES.index(name)
+            np.testing.assert_array_equal(read[0][2], goal)
+    assert corpus.read_plan("red left") == [] and corpus.read_plan("red left blue and then some") == []
+    assert corpus.read_plan("red left red") == []
+
+
+def test_plans_that_are_learned_use_no_evaluation_sentence():
+    from kalm_jax.worlds.clevr.instructions import split_of
+
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        wording, plan = corpus.sample_plan(rng)
+        assert split_of(wording) in (None, "offline")
+        assert corpus.read_plan(plan)

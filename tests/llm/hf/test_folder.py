@@ -1,0 +1,182 @@
+"""Folders of the user's own: what they may look like, and one clear error for each way in which they can be broken."""
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+from safetensors.numpy import load_file, save_file
+
+from kalm_jax import sharding as parallel
+from kalm_jax.llm.hf.folder import check_folder, load_model, save_model
+from kalm_jax.llm.tokenizer import train_tokenizer
+from kalm_jax.llm.transformer import Llama, LlamaConfig
+
+WORDS = train_tokenizer(["push the red ball to the left of the blue ball"] * 3, 300)
+CONFIG = LlamaConfig(WORDS.vocab_size, 16, 2, 2, 1, 8, 24, tie_embeddings=False)
+INDEX = "model.safetensors.index.json"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder of several shards that opens, and its parameters."""
+    tokens = jnp.zeros((1, 2), jnp.int32)
+    params = jax.jit(Llama(CONFIG).init)(jax.random.key(0), tokens, tokens, jnp.ones((1, 2, 2), bool))["params"]
+    path = tmp_path_factory.mktemp("whole")
+    save_model(path, CONFIG, params, WORDS, shard_bytes=8000)
+    assert len(list(path.glob("*.safetensors"))) > 2
+    return path, params
+
+
+def shard(path, number=2):
+    return sorted(path.glob("*.safetensors"))[number - 1]
+
+
+def rewrite(path, **changes):
+    file = path / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def change_tensor(path, name, change):
+    file = path / json.loads((path / INDEX).read_text())["weight_map"][name]
+    tensors = load_file(file)
+    tensors[name] = change(tensors[name])
+    save_file({k: x for k, x in tensors.items() if x is not None}, file)
+
+
+def with_nan(x):
+    x[0, 0] = np.nan
+    return x
+
+
+def pickled_only(path):
+    for file in path.glob("*.safetensors*"):
+        file.unlink()
+    (path / "pytorch_model.bin").write_bytes(b"\x80\x04N.")
+
+
+def lfs_pointer(path):
+    shard(path).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+def other_tokenizer(path):
+    for file in path.glob("tokenizer*"):
+        file.unlink()
+    train_tokenizer(["a much larger vocabulary of another model, with words such as these"], 360).save(path)
+
+
+BROKEN = {
+    "no config": (lambda p: (p / "config.json").unlink(), r"config\.json is missing"),
+    "half a config": (lambda p: (p / "config.json").write_text('{"model_type":'), "not valid JSON"),
+    "config without a size": (lambda p: rewrite(p, model_type="llama") or drop(p, "hidden_size"), "hidden_size"),
+    "other architecture": (lambda p: rewrite(p, model_type="gpt2"), "model_type 'gpt2' is not one of"),
+    "quantised": (lambda p: rewrite(p, quantization_config={"quant_method": "gptq"}), "quantised"),
+    "other activation": (lambda p: rewrite(p, hidden_act="gelu"), "hidden_act='gelu'"),
+    "output bias": (lambda p: rewrite(p, attention_bias=True), "attention_bias"),
+    "partial rotary": (lambda p: rewrite(p, rope_parameters={"partial_rotary_factor": 0.5}), "partial_rotary_factor"),
+    "unknown rotary": (lambda p: rewrite(p, rope_scaling={"rope_type": "longrope"}), "rotary type 'longrope'"),
+    "rotary without factor": (lambda p: rewrite(p, rope_scaling={"type": "linear"}), "lacks 'factor'"),
+    "no weights": (lambda p: [f.unlink() for f in p.glob("*.safetensors*")], r"holds no \*\.safetensors"),
+    "pickled weights": (pickled_only, "pytorch_model.bin"),
+    "half a shard": (lambda p: shard(p).write_bytes(shard(p).read_bytes()[:-100]), "half download"),
+    "half a header": (lambda p: shard(p).write_bytes(shard(p).read_bytes()[:40]), "half download"),
+    "empty shard": (lambda p: shard(p).write_bytes(b""), "half download"),
+    "pointer": (lfs_pointer, "git-lfs"),
+    "missing shard": (lambda p: shard(p).unlink(), "lacks 1 of its .* model-00002"),
+    "missing shard, no index": (lambda p: shard(p).unlink() or (p / INDEX).unlink(), "model-00002"),
+    "half an index": (lambda p: (p / INDEX).write_text('{"weight_map": {'), "index.json cannot be read"),
+    "missing tensor": (lambda p: change_tensor(p, "model.norm.weight", lambda x: None), "missing .*model.norm.weight"),
+    "too many layers": (lambda p: rewrite(p, num_hidden_layers=1), "no place for .*layers.1"),
+    "other width": (lambda p: rewrite(p, intermediate_size=32), r"gate_proj.weight has shape \(24, 16\).*\(32, 16\)"),
+    "other vocabulary": (lambda p: rewrite(p, vocab_size=WORDS.vocab_size + 1), "embed_tokens.weight has shape"),
+    "no tokenizer": (lambda p: (p / "tokenizer.json").unlink(), r"no tokenizer\.json"),
+    "half a tokenizer": (lambda p: (p / "tokenizer.json").write_text('{"model":'), r"tokenizer\.json cannot be read"),
+    "no tokenizer in it": (lambda p: (p / "tokenizer.json").write_text("{}"), "tokenizer cannot be used"),
+    "larger tokenizer": (other_tokenizer, "entries, but the model only"),
+    "special tokens": (lambda p: rewrite(p, eos_token_id=[2, 77]), "eos_token_id=77"),
+}
+
+
+def drop(path, key):
+    file = path / "config.json"
+    file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != key}))
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_folder_is_refused_by_name_before_weights_are_read(whole, tmp_path, case):
+    path = tmp_path / "broken"
+    shutil.copytree(whole[0], path)
+    damage, message = BROKEN[case]
+    damage(path)
+    for read in (check_folder, load_model):
+        with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
+            read(path)
+        assert str(path) in str(error.value)
+
+
+def test_weights_that_are_not_numbers_are_refused(whole, tmp_path):
+    path = tmp_path / "nan"
+    shutil.copytree(whole[0], path)
+    change_tensor(path, "model.layers.1.mlp.up_proj.weight", with_nan)
+    with pytest.raises(ValueError, match="not finite in layer_1/ffn/up/kernel"):
+        load_model(path)
+    with pytest.raises(ValueError, match="not finite in layers/ffn/up/kernel"):
+        load_model(path, scan_layers=True)
+
+
+def test_shards_with_and_without_index_and_buffers_of_old_files(whole, tmp_path):
+    path, params = whole
+    copy = tmp_path / "copy"
+    shutil.copytree(path, copy)
+    (copy / INDEX).unlink()
+    # What Llama-2 files of 2023 carry, and what Mistral's carry beside: neither is part of the model.
+    save_file({"model.layers.0.self_attn.rotary_emb.inv_freq": np.ones(4, np.float32)}, copy / "buffers.safetensors")
+    jax.tree.map(np.testing.assert_array_equal, load_model(copy)[1], params)
+    save_file({"layers.0.attention.wq.weight": np.ones(4, np.float32)}, copy / "consolidated.safetensors")
+    shutil.copy(path / INDEX, copy / INDEX)
+    jax.tree.map(np.testing.assert_array_equal, load_model(copy)[1], params)
+    (copy / INDEX).unlink()
+    with pytest.raises(ValueError, match=r"no place for .*attention\.wq"):
+        load_model(copy)
+    shutil.copy(shard(path), copy / "again.safetensors")
+    with pytest.raises(ValueError, match="two of its files hold"):
+        load_model(copy)
+
+
+def test_bfloat16_files_are_read_exactly_and_types_are_chosen(whole, tmp_path):
+    rounded = jax.tree.map(lambda x: x.astype(jnp.bfloat16), whole[1])
+    save_model(tmp_path, CONFIG, rounded, WORDS, dtype=ml_dtypes.bfloat16)
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b.astype(jnp.float32)), load_model(tmp_path)[1], rounded)
+    for dtype in (jnp.bfloat16, None):
+        assert all(x.dtype == jnp.bfloat16 for x in jax.tree.leaves(load_model(tmp_path, dtype)[1]))
+
+
+@pytest.mark.parametrize("scan_layers", [False, True])
+def test_parameters_go_straight_into_their_sharding(whole, scan_layers):
+    path, params = whole
+    mesh = parallel.make_mesh(2)
+    assert mesh.size == 2
+
+    def sharding(name, shape):
+        axes = [None] * len(shape)
+        if shape[-1] % 2 == 0:
+            axes[-1] = "data"
+        return NamedSharding(mesh, PartitionSpec(*axes))
+
+    _, got, _ = load_model(path, sharding=sharding, scan_layers=scan_layers)
+    kernel = got["layers"]["ffn"]["up"]["kernel"][0] if scan_layers else got["layer_0"]["ffn"]["up"]["kernel"]
+    np.testing.assert_array_equal(kernel, params["layer_0"]["ffn"]["up"]["kernel"])
+    whole_kernel = got["layers" if scan_layers else "layer_0"]["ffn"]["up"]["kernel"]
+    assert {s.data.shape[-1] for s in whole_kernel.addressable_shards} == {12}
+
+
+def test_saving_again_replaces_the_model_of_before(whole, tmp_path):
+    path = tmp_path / "again"
+    shutil.copytree(whole[0], path)
+    save_model(path, CONFIG, whole[1], WORDS)
+    assert [f.name for f in path.glob("*.safetensors*")] == ["model.safetensors"]
+    jax.tree.map(np.testing.assert_array_equal, load_model(path)[1], whole[1])

@@ -1,0 +1,233 @@
+"""The language model alone: closed forms, round trips, and what must not change the result."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kalm_jax.llm import tokenizer, transformer
+from kalm_jax.llm.hf import folder
+from kalm_jax.llm.transformer import Llama, LlamaConfig
+
+WORDS = ["push the red ball to the left of the blue ball", "keep the green ball behind the cyan ball"]
+
+
+@pytest.fixture(scope="module")
+def words():
+    return tokenizer.train_tokenizer(WORDS * 3, 320)
+
+
+def make(config, seed=0):
+    tokens = jnp.zeros((1, 4), jnp.int32)
+    params = Llama(config).init(jax.random.key(seed), tokens, tokens, jnp.ones((1, 4, 4), bool))["params"]
+    # Larger weights than at initialisation, so that a wrong mask or rotation shows in the logits.
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
+    return jax.tree.unflatten(tree, [x + 0.2 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys)])
+
+
+SHAPES = {
+    "plain": LlamaConfig(50, 32, 2, 4, 4, 8, 48),
+    "grouped": LlamaConfig(50, 32, 2, 4, 2, 8, 48, tie_embeddings=False),
+    "head_dim": LlamaConfig(50, 32, 2, 2, 1, 24, 48, qkv_bias=True),
+    "qk_norm": LlamaConfig(50, 32, 2, 4, 2, 16, 48, qk_norm=True),
+}
+
+
+def reference_logits(config, params, tokens):
+    """A second implementation of the model in NumPy float64, one position pair at a time (Llama, section 2)."""
+    p = jax.tree.map(lambda x: np.asarray(x, np.float64), params)
+
+    def norm(x, scale):
+        return x / np.sqrt((x**2).mean(-1, keepdims=True) + config.norm_eps) * scale
+
+    def turn(x, t):  # x (H,), rotated as H/2 complex numbers
+        half = config.head_dim // 2
+        z = (x[:half] + 1j * x[half:]) * np.exp(1j * t * config.rope_theta ** (-np.arange(half) / half))
+        return np.concatenate([z.real, z.imag])
+
+    x = p["embedding"]["embedding"][tokens]
+    for i in range(config.layers):
+        layer = p[f"layer_{i}"]
+        h, a = norm(x, layer["attention_norm"]["scale"]), layer["attention"]
+        heads = {}
+        for name in "qkv":
+            heads[name] = np.einsum("td,dnh->tnh", h, a[name]["kernel"]) + a[name].get("bias", 0.0)
+        if config.qk_norm:
+            for name in "qk":
+                heads[name] = norm(heads[name], a[f"{name}_norm"]["scale"])
+        out = np.zeros((len(tokens), config.heads, config.head_dim))
+        for t in range(len(tokens)):
+            for n in range(config.heads):
+                kv = n // (config.heads // config.kv_heads)
+                q = turn(heads["q"][t, n], t)
+                scores = np.array([q @ turn(heads["k"][s, kv], s) for s in range(t + 1)]) / np.sqrt(config.head_dim)
+                weights = np.exp(scores - scores.max())
+                out[t, n] = weights / weights.sum() @ heads["v"][: t + 1, kv]
+        x = x + np.einsum("tnh,nhd->td", out, a["o"]["kernel"])
+        h, f = norm(x, layer["ffn_norm"]["scale"]), layer["ffn"]
+        gate = h @ f["gate"]["kernel"]
+        x = x + (gate / (1 + np.exp(-gate)) * (h @ f["up"]["kernel"])) @ f["down"]["kernel"]
+    x = norm(x, p["norm"]["scale"])
+    return x @ (p["embedding"]["embedding"].T if config.tie_embeddings else p["head"]["kernel"])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_logits_equal_an_independent_implementation(shape):
+    config, params = SHAPES[shape], make(SHAPES[shape])
+    tokens = np.random.default_rng(0).integers(0, 50, 12)
+    positions = jnp.arange(12)[None]
+    got = Llama(config).apply(
+        {"params": params}, tokens[None], positions, transformer.packed_mask(jnp.ones((1, 12), int))
+    )
+    want = reference_logits(config, params, tokens)
+    assert np.abs(want).max() > 1.0
+    np.testing.assert_allclose(got[0], want, atol=2e-4)
+
+
+def test_packed_segments_do_not_see_each_other():
+    config, params = SHAPES["grouped"], make(SHAPES["grouped"])
+    rng = np.random.default_rng(1)
+    a, b = rng.integers(0, 50, 5), rng.integers(0, 50, 7)
+
+    def logits(tokens, positions, segments):
+        mask = transformer.packed_mask(jnp.asarray(segments)[None])
+        return Llama(config).apply({"params": params}, jnp.asarray(tokens)[None], jnp.asarray(positions)[None], mask)[0]
+
+    packed = logits(np.r_[a, b, 0], np.r_[0:5, 0:7, 0], np.r_[[1] * 5, [2] * 7, 0])
+    alone = logits(b, np.arange(7), np.ones(7, int))
+    np.testing.assert_allclose(packed[5:12], alone, atol=1e-5)
+
+
+def test_cache_and_left_padding_change_nothing():
+    config, params = SHAPES["grouped"], make(SHAPES["grouped"])
+    model, tokens = Llama(config), np.random.default_rng(2).integers(0, 50, (1, 10))
+    whole = model.apply(
+        {"params": params}, tokens, jnp.arange(10)[None], transformer.packed_mask(jnp.ones((1, 10), int))
+    )
+    pad, size = 3, 16
+    valid = jnp.arange(pad + 6)[None] >= pad
+    padded = jnp.concatenate([jnp.zeros((1, pad), int), tokens[:, :6]], axis=1)
+    positions = jnp.maximum(jnp.cumsum(valid, axis=1) - 1, 0)
+    cache = transformer.empty_cache(config, 1, size)
+
+    def run(x, positions, mask, cache, index):
+        x = model.apply({"params": params}, x, method="embed")
+        hidden, cache = model.apply({"params": params}, x, positions, mask, cache, index, method="backbone")
+        return model.apply({"params": params}, hidden, method="logits"), cache
+
+    out, cache = run(padded, positions, transformer.prefix_mask(valid, size), cache, 0)
+    steps, seen = [out[:, -1]], jnp.pad(valid, ((0, 0), (0, size - valid.shape[1])))
+    for t in range(6, 10):
+        slot = pad + t
+        seen = seen.at[:, slot].set(True)
+        out, cache = run(tokens[:, t : t + 1], jnp.array([[t]]), seen[:, None], cache, slot)
+        steps.append(out[:, 0])
+    np.testing.assert_allclose(jnp.stack(steps, 1)[0], whole[0, 5:], atol=2e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_folder_round_trip(shape, words, tmp_path):
+    import dataclasses
+
+    config = dataclasses.replace(SHAPES[shape], vocab_size=words.vocab_size)
+    params = make(config)
+    folder.save_model(tmp_path, config, params, words)
+    config_again, params_again, words_again = folder.load_model(tmp_path)
+    assert config_again == config
+    assert jax.tree.structure(params_again) == jax.tree.structure(params)
+    jax.tree.map(np.testing.assert_array_equal, params_again, params)
+    assert words_again.encode(WORDS[0]) == words.encode(WORDS[0])
+
+
+def _saved(words, path, **changes):
+    config = LlamaConfig(words.vocab_size, 32, 1, 4, 4, 8, 48)
+    folder.save_model(path, config, make(config), words)
+    raw = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({**raw, **changes}))
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"model_type": "gpt2"}, "gpt2"),
+        ({"rope_scaling": {"rope_type": "yarn"}}, "yarn"),
+        ({"mlp_bias": True}, "mlp_bias"),
+        ({"num_hidden_layers": 2}, "missing"),
+        ({"num_hidden_layers": 0}, "no place"),
+        ({"vocab_size": 10}, "tokenizer"),
+    ],
+)
+def test_a_folder_that_does_not_fit_is_refused_by_name(words, tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        folder.load_model(_saved(words, tmp_path, **changes))
+
+
+def test_damaged_folders(words, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"config\.json"):
+        folder.load_model(tmp_path / "nothing")
+    path = _saved(words, tmp_path / "half")
+    whole = (path / "model.safetensors").read_bytes()
+    (path / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="half download"):
+        folder.load_model(path)
+    (path / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="safetensors"):
+        folder.load_model(path)
+
+
+def test_weights_that_are_not_finite_are_refused(words, tmp_path):
+    config = LlamaConfig(words.vocab_size, 32, 1, 4, 4, 8, 48)
+    params = make(config)
+    params["norm"]["scale"] = params["norm"]["scale"].at[3].set(jnp.nan)
+    folder.save_model(tmp_path, config, params, words)
+    with pytest.raises(ValueError, match="norm/scale"):
+        folder.load_model(tmp_path)
+
+
+def test_tokenizer_spells_any_text(words):
+    for text in [*WORDS, "a wholly unknown wording, with ünïcode!"]:
+        assert words.decode(words.encode(text)) == text
+    assert words.encode("PUSH The Red") == words.encode("push the red")
+    ids, valid = tokenizer.left_pad([[5, 6], [7]], words.pad_id, 3)
+    assert ids.tolist() == [[words.pad_id, 5, 6], [words.pad_id, words.pad_id, 7]]
+    assert valid.tolist() == [[False, True, True], [False, False, True]]
+    with pytest.raises(ValueError, match="2 tokens"):
+        tokenizer.left_pad([[1, 2]], 0, 1)
+
+
+def test_the_built_in_model_knows_opposites():
+    """Text alone taught it: after a dislike the plain meaning names the other side, with higher probability."""
+    config, params, words = folder.load_model(folder.BUILTIN)
+
+    def logprob(prompt, answer):
+        ids = [words.bos_id, *words.encode(prompt), *words.encode(answer)]
+        start = 1 + len(words.encode(prompt))
+        tokens = jnp.asarray(ids)[None]
+        mask = transformer.packed_mask(jnp.ones_like(tokens))
+        logits = Llama(config).apply({"params": params}, tokens, jnp.arange(len(ids))[None], mask)[0]
+        return float(jax.nn.log_softmax(logits)[jnp.arange(start - 1, len(ids) - 1), tokens[0, start:]].sum())
+
+    plain = "put the red ball to the left of the blue ball =>"
+    assert logprob(plain, "red left blue") > logprob(plain, "red right blue") + 1
+    dislike = "i hate that the red ball is to the left of the blue ball =>"
+    assert logprob(dislike, "red right blue") > logprob(dislike, "red left blue") + 1
+
+
+def test_recomputing_less_in_the_backward_pass_changes_no_gradient():
+    products, slopes = [], []
+    for recompute in ("all", "cheap"):
+        config = LlamaConfig(50, 16, 2, 4, 2, 8, 32, scan_layers=True, recompute=recompute)
+        model, tokens = Llama(config), jnp.arange(12)[None]
+        params = jax.jit(model.init)(jax.random.key(0), tokens, tokens, jnp.ones((1, 12), int))
+        slope = jax.grad(lambda p: jnp.sum(jnp.sin(model.apply(p, tokens, tokens, jnp.ones((1, 12), int)))))  # noqa: B023
+        products.append(str(jax.make_jaxpr(slope)(params)).count("dot_general"))
+        slopes.append(jax.jit(slope)(params))
+    # Of a layer: 7 products with weights, recomputed or not; 2 of attention are recomputed in any case.
+    assert products[0] - products[1] >= 6
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6), *slopes)
+    with pytest.raises(ValueError, match="recompute 'some' is not one of all, cheap"):
+        LlamaConfig(50, recompute="some")

@@ -1,0 +1,42 @@
+"""A learner of one's own: cloning in which a rewarded step counts more.
+
+`--algo=tests.offline_rl.own_learner` trains it.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from kalm_jax.offline_rl.algorithms import bc
+from kalm_jax.offline_rl.networks import MLP, policy_input
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(bc.BCConfig):
+    """Settings: those of behaviour cloning, and `weight` of a step with reward 1 beside one with 0."""
+
+    weight: float = 10.0
+
+
+init, act = bc.init, bc.act
+
+
+def update(config, state, batch, key):
+    """One step of Adam on the weighted loss."""
+
+    def loss(policy):
+        out = MLP(state.spec.action_dim, config.hidden).apply(
+            policy, policy_input(state.spec, batch.observation, batch.goal)
+        )
+        if state.spec.discrete:
+            each = optax.softmax_cross_entropy_with_integer_labels(out, batch.action)
+        else:
+            each = ((jnp.tanh(out) - batch.action) ** 2).mean(-1)
+        return jnp.mean((1 + config.weight * batch.reward) * each)
+
+    value, grads = jax.value_and_grad(loss)(state.policy)
+    updates, optimiser = optax.adam(config.learning_rate).update(grads, state.optimiser)
+    policy = optax.apply_updates(state.policy, updates)
+    return dataclasses.replace(state, policy=policy, optimiser=optimiser, step=state.step + 1), {"policy_loss": value}

@@ -1,0 +1,102 @@
+"""The ground stage with a model of the user's own and every setting away from its default."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kalm_jax.evaluation.metrics import read_metrics
+from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
+from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
+from kalm_jax.grounding.tasks import TaskShares
+from kalm_jax.imagination.rollouts import direct
+from kalm_jax.llm.hf.folder import BUILTIN, load_model, save_model
+from kalm_jax.llm.tokenizer import load_tokenizer
+from kalm_jax.llm.transformer import Llama, LlamaConfig
+from kalm_jax.pipeline import config
+from kalm_jax.pipeline.run_folder import RunFolder, read_json
+from kalm_jax.pipeline.stages import first as stages
+from kalm_jax.types import make_goal_table
+from kalm_jax.worlds.clevr import instructions as language
+from kalm_jax.worlds.clevr.goals import FAMILIES
+from kalm_jax.worlds.clevr.text import corpus
+
+WORDS = load_tokenizer(BUILTIN)
+
+
+def save_own(folder):
+    """A tiny grouped, untied model with a window, as a folder; the built-in tokenizer keeps rows short."""
+    shape = LlamaConfig(WORDS.vocab_size, 16, 2, 4, 2, 6, 24, tie_embeddings=False, sliding_window=40)
+    tokens = jnp.zeros((1, 2), jnp.int32)
+    params = jax.jit(Llama(shape).init)(jax.random.key(3), tokens, tokens, jnp.ones((1, 2, 2), bool))["params"]
+    save_model(folder, shape, params, WORDS)
+    return shape, params
+
+
+@pytest.mark.parametrize("lora_rank", [2, 0])
+def test_a_model_of_the_users_own_is_grounded_by_the_settings(tmp_path, lora_rank):
+    shape, params = save_own(tmp_path / "own")
+    ground = config.GroundConfig(
+        llm=str(tmp_path / "own"),
+        steps=3,
+        rows=4,
+        shares=TaskShares().only(["generation", "explanation"]),
+        accumulate=2,
+        compute="bfloat16",
+        lora_rank=lora_rank,
+        predict_change=False,
+        gaussian_states=True,
+        hidden=0,
+    )
+    settings = dataclasses.replace(
+        config.PRESETS["smoke"],
+        collect=config.CollectConfig(rollouts=12),
+        ground=ground,
+        metrics=config.MetricsConfig(every=2 if lora_rank else 0, rollouts=8, explained=2),
+    )
+    run = RunFolder(tmp_path / "run")
+    stages.run_collect(run, settings)
+    stages.run_ground(run, settings)
+    # Measured as it will be used: adapters merged, layers apart.
+    measured = read_metrics(run.path / "ground" / "metrics.csv")
+    assert {row["step"] for row in measured} == ({2, 3} if lora_rank else set())
+    assert {row["total"] for row in measured if row["metric"] in ("match_rate", "explanation_unseen")} <= {8, 1}
+    model, trained, _ = load_grounded(run.path / "ground" / "model")
+    assert model.config == shape
+    spec = model.spec
+    assert (spec.predict_change, spec.gaussian_states, spec.hidden) == (False, True, 0)
+    # Runs from before there could be two models stay done.
+    assert "two_models" not in read_json(run.path / "ground" / "begun.json")["settings"]
+    # The text part opens as a model of its own; LoRA leaves words alone, full fine-tuning does not.
+    _, text, _ = load_model(run.path / "ground" / "model" / "text")
+    jax.tree.map(np.testing.assert_array_equal, text, trained["llm"])
+    same = jax.tree.map(lambda a, b: bool((a == b).all()), text, params)
+    assert not same["layer_1"]["ffn"]["up"]["kernel"]
+    assert same["embedding"]["embedding"] == same["head"]["kernel"] == bool(lora_rank)
+
+
+def test_the_builtin_model_plans_as_it_was_before_grounding(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    shape, _, tokenizer = load_model(BUILTIN)
+    spec = NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=4)
+    forgot = GroundedModel(shape, spec)
+    save_grounded(run.path / "ground" / "model", forgot, init_params(forgot, jax.random.key(0)), tokenizer)
+    told = language.validation_sentences()[::16]
+    families = [FAMILIES.index(s.family) for s in told]
+    goals = make_goal_table([s.text for s in told], 1, families, [s.goal for s in told])
+    want = [corpus.plan(s.family, np.array(s.goal)) for s in told]
+
+    def share(plans):
+        return np.mean([" and ".join(step.text for step in plan) == text for plan, text in zip(plans, want)])
+
+    settings = config.PRESETS["smoke"]
+    plans = stages.plans_of(run, settings, goals)
+    assert share(plans) >= 0.9
+    # Goals that are not asked for keep their own words.
+    few = stages.plans_of(run, settings, goals, asked=[3, 1, 3])
+    assert few == [plan if i in (1, 3) else alone for i, (plan, alone) in enumerate(zip(plans, direct(goals)))]
+    # A model of the user's own has only what grounding taught it, here nothing.
+    own = dataclasses.replace(settings, ground=config.GroundConfig(llm="own"))
+    assert share(stages.plans_of(run, own, goals)) == 0.0

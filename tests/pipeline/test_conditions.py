@@ -1,0 +1,230 @@
+"""The arms that frame KALM: the language model acting, real rollouts of the novel goals, and the last checkpoints."""
+
+import dataclasses
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.evaluation import Episodes, evaluate, learner_policy, make_episodes, read_results_csv
+from kalm_jax.evaluation.language_policy import PlanPolicy, WordsPolicy
+from kalm_jax.evaluation.policies import behaviour_policy
+from kalm_jax.evaluation.record import record
+from kalm_jax.grounding.acting import draw, read
+from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
+from kalm_jax.grounding.sequences import RowSequence, align_right
+from kalm_jax.grounding.tasks import goal_prompt
+from kalm_jax.imagination.rollouts import Step
+from kalm_jax.llm.tokenizer import train_tokenizer
+from kalm_jax.llm.transformer import LlamaConfig
+from kalm_jax.pipeline import config as configs
+from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.stages.conditions import run_oracle
+from kalm_jax.pipeline.stages.first import encoded_goals, goals_of, run_collect, run_whiten
+from kalm_jax.pipeline.stages.policies import checkpoints, configured_learner, load_policies, run_evaluate, run_learn
+from kalm_jax.types import LEVELS, make_goal_table
+from kalm_jax.worlds.base import get_world
+from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr.simulator import ClevrSimulator, observation_of
+
+# ------------------------------------------------------------------------------------------- the language model acts
+
+TEXTS = ("push the red ball left", "go", "keep the blue ball far from the red one")
+GOALS = make_goal_table(TEXTS, 0, 0, np.zeros((3, 1), np.int32))
+EPISODES = Episodes(np.zeros((4, 2)), np.array([0, 1, 2, 0], np.int32), GOALS)
+
+
+@pytest.fixture(scope="module", params=["discrete", "continuous"])
+def grounded(request):
+    """A model of random weights, large enough that its actions hang on all that it reads."""
+    tokenizer = train_tokenizer([f"{t} rollout : goal ." for t in TEXTS] * 3, 330)
+    spec = NumericSpec(2, 5, 0, (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), hidden=8)
+    if request.param == "continuous":
+        zeros, ones, far = (0.0, 0.0), (1.0, 1.0), (9.0, 9.0)
+        low = tuple(-x for x in far)
+        spec = dataclasses.replace(
+            *(spec,), num_actions=0, action_dim=2, action_mean=zeros, action_std=ones, action_low=low, action_high=far
+        )
+    model = GroundedModel(LlamaConfig(tokenizer.vocab_size, 16, 2, 2, 2, 8, 32), spec)
+    params = jax.tree.map(lambda x: 3.0 * x, init_params(model, jax.random.key(1)))
+    return model, params, tokenizer
+
+
+def read_whole(grounded, text, states, actions):
+    """The greedy action after words and a whole rollout, read at once without a cache."""
+    model, params, tokenizer = grounded
+    row = RowSequence(2).text(goal_prompt(tokenizer, text)).rollout(np.stack(states), np.array(actions), 0.0, 0.0)
+    reading = read(params, align_right([row], 64, 2), model=model, steps=0)
+    return np.asarray(draw(params, jax.random.split(jax.random.key(0), 1), reading, 0, 0.0, model=model))[0]
+
+
+def states_of(steps):
+    return np.random.default_rng(3).normal(size=(steps, 4, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("window", [3, 6])
+def test_acting_with_a_cache_equals_reading_everything_anew(grounded, window):
+    states, policy, taken = states_of(6), WordsPolicy(grounded, 0, 0.0, window, np.asarray), []
+    for _ in range(2):  # a second evaluation begins anew
+        taken = []
+        for t in range(6):
+            taken.append(policy(EPISODES, states[t], np.ones(4, bool), t))
+            since = t - t % window
+            for i, goal in enumerate(EPISODES.goal):
+                past = [a[i] for a in taken[since:t]]
+                want = read_whole(
+                    grounded,
+                    TEXTS[goal],
+                    states[since : t + 1, i],
+                    np.array(past).reshape(t - since, *taken[0].shape[1:]),
+                )
+                np.testing.assert_allclose(taken[t][i], want, rtol=1e-4, atol=1e-4)
+    assert len(np.unique(np.array(taken).reshape(24, -1), axis=0)) > 2
+
+
+def test_acting_by_plan_goes_for_the_first_short_goal_that_is_open(grounded):
+    """A short goal is satisfied where the state's first number reaches its array; patience is two steps."""
+
+    def satisfied(family, array, state):
+        return state[:, 0] >= array[:, 0]
+
+    first, second = Step("go", 0, (1,)), Step(TEXTS[0], 0, (2,))
+    plans = [[first, second], [second], [first]]
+    states = states_of(6)
+    states[:, :, 0] = np.array([0.0, 0.5, 1.0, 1.5, 1.6, 1.7])[:, None]
+    policy, taken = PlanPolicy(grounded, plans, satisfied, 0, 0.0, 2, np.asarray), []
+    active = np.array([True, True, False, True])
+    # Episode 0: two steps for the first, from step 2 on for the second, which is begun again after two steps.
+    for t, (text, since) in enumerate([("go", 0), ("go", 0), *[(TEXTS[0], 2)] * 2, *[(TEXTS[0], 4)] * 2]):
+        taken.append(policy(EPISODES, states[t], active, t))
+        for i in (0, 3):
+            past = np.array([a[i] for a in taken[since:t]]).reshape(t - since, *taken[0].shape[1:])
+            want = read_whole(grounded, text, states[since : t + 1, i], past)
+            np.testing.assert_allclose(taken[t][i], want, atol=1e-4)
+        assert (taken[t][2] == 0).all()
+
+
+def test_sampled_actions_do_not_hang_on_the_company(grounded):
+    states = states_of(2)
+    alone = Episodes(EPISODES.states[:1], EPISODES.goal[:1], GOALS)
+    for heat in (0.0, 1.0):
+        together, single = (WordsPolicy(grounded, 5, heat, 6, np.asarray) for _ in range(2))
+        for t in range(2):
+            a = together(EPISODES, states[t], np.ones(4, bool), t)
+            b = single(alone, states[t][:1], np.ones(1, bool), t)
+            np.testing.assert_allclose(a[:1], b, atol=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------------------ oracle
+
+TINY = dataclasses.replace(
+    configs.PRESETS["smoke"],
+    collect=configs.CollectConfig(rollouts=80),
+    imagine=configs.ImagineConfig(rephrase=40, unseen_easy=40, unseen_hard=4),
+    learn=configs.LearnConfig(seeds=2, updates=40, algorithms=("bc",), arms=("offline", "oracle"), checkpoints=5),
+    evaluate=configs.EvaluateConfig(episodes=23),
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run with its real rollouts, and random goal vectors in the place of a language model's."""
+    run = RunFolder(tmp_path_factory.mktemp("run"), say=lambda text: None)
+    run_collect(run, TINY)
+    for part in ("data", *LEVELS):
+        goals = goals_of(run, TINY, part)
+        vectors = np.random.default_rng(len(goals)).normal(size=(len(goals), 6)).astype(np.float32)
+        run.stage(f"encode/{part}", {}, [], lambda folder, vectors=vectors: np.save(folder / "vectors.npy", vectors))
+    run_whiten(run, TINY)
+    for level in LEVELS[1:]:
+        run_oracle(run, TINY, level)
+    return run
+
+
+def test_recorded_episodes_are_those_that_evaluation_plays():
+    episodes = make_episodes("unseen_hard", 6, 3).take(slice(0, 6, 2))
+    with ClevrSimulator(threads=1) as simulator:
+        (result,) = evaluate([behaviour_policy(simulator, 1)], [episodes], simulator, horizon=None)
+        rollouts = record(behaviour_policy(simulator, 1), episodes, simulator, observation_of)
+        np.testing.assert_array_equal(rollouts.terminated, result.success)
+        np.testing.assert_array_equal(rollouts.length, result.steps)
+        states = episodes.states.copy()
+        for t in range(int(rollouts.length.min())):
+            np.testing.assert_allclose(rollouts.observations[:, t], observation_of(states), atol=1e-6)
+            states = simulator.push(states, rollouts.actions[:, t])
+    assert (rollouts.actions[np.arange(rollouts.horizon) >= rollouts.length[:, None]] == 0).all()
+
+
+@pytest.mark.parametrize("level", LEVELS[1:])
+def test_the_oracle_has_real_successful_rollouts_of_the_novel_goals(run, level):
+    rollouts, goals = read_rollouts(run.path / "oracle" / level / "rollouts.h5")
+    world = get_world("clevr")
+    assert 0.7 * getattr(TINY.imagine, level) <= len(rollouts) <= getattr(TINY.imagine, level)
+    assert rollouts.terminated.all() and not rollouts.imagined.any()
+    assert goals.text == world.goals_of_level(level).text
+    np.testing.assert_array_equal(world.label(rollouts, goals).rewards, rollouts.rewards)
+    last, i = rollouts.length - 1, np.arange(len(rollouts))
+    before, after = rollouts.observations[i, last], rollouts.observations[i, last + 1]
+    goal = (goals.family[rollouts.goal], goals.array[rollouts.goal])
+    assert clevr_goals.success(*goal, before, rollouts.actions[i, last], after).all()
+    assert not clevr_goals.satisfied(*goal, rollouts.observations[:, 0]).any()
+
+
+# ---------------------------------------------------------------------------------------------------- last checkpoints
+
+
+def test_the_last_checkpoints_lie_a_twentieth_of_the_training_apart():
+    learn = dataclasses.replace(TINY.learn, updates=1000)
+    for count, want in ((1, [1000]), (5, [800, 850, 900, 950, 1000])):
+        config = dataclasses.replace(TINY, learn=dataclasses.replace(learn, checkpoints=count))
+        assert list(checkpoints(config, "td3bc").values()) == want
+    assert list(checkpoints(config, "bc").values()) == [400, 425, 450, 475, 500]
+    assert list(checkpoints(config, "td3bc"))[-1] == "policies.msgpack"
+
+
+@pytest.mark.parametrize("arm", ["offline", "oracle"])
+def test_the_rate_is_the_mean_over_checkpoints_which_share_the_episodes(run, arm):
+    run_learn(run, TINY, "bc", arm)
+    run_evaluate(run, TINY, "bc", arm, "rephrase")
+    found = read_results_csv(run.path / "evaluate" / f"bc-{arm}-rephrase" / "results.csv")
+    world, learner = get_world("clevr"), configured_learner(TINY, "bc")
+    vectors = encoded_goals(run, TINY, "rephrase").vector
+    for i in (0, 1):
+        want, names = 0, list(checkpoints(TINY, "bc"))
+        episodes = make_episodes("rephrase", 23, i).with_vectors(vectors)
+        with ClevrSimulator(threads=1) as simulator:
+            for k, name in enumerate(names):
+                state = load_policies(run, TINY, "bc", arm, name)[i]
+                act = learner_policy(learner, state, True, i, world.observe)
+                (result,) = evaluate([act], [episodes.take(slice(k, None, len(names)))], simulator)
+                want += int(result.success.sum())
+        mine = [row for row in found if row["seed"] == i and row["action_choice"] == "greedy"]
+        assert sum(row["episodes"] for row in mine) == 23 and sum(row["successes"] for row in mine) == want
+    kept = {name: (run.path / "learn" / f"bc-{arm}" / name).read_bytes() for name in checkpoints(TINY, "bc")}
+    assert len(set(kept.values())) == len(kept)
+
+
+def test_a_run_killed_between_checkpoints_ends_with_the_same_policies(run):
+    run_learn(run, TINY, "bc", "offline")
+    folder = run.path / "learn" / "bc-offline"
+    kept = {name: (folder / name).read_bytes() for name in checkpoints(TINY, "bc")}
+    (folder / "done.json").unlink()
+    shutil.rmtree(folder / "checkpoints")  # as if killed before anything of the last two was on disk
+    for name in list(kept)[3:]:
+        (folder / name).unlink()
+    run_learn(run, TINY, "bc", "offline")
+    assert kept == {name: (folder / name).read_bytes() for name in kept}
+
+
+def test_the_decision_transformer_learns_and_plays_in_a_world(run):
+    config = dataclasses.replace(TINY, learn=dataclasses.replace(TINY.learn, checkpoints=1, seeds=1, updates=8))
+    run_learn(run, config, "decision_transformer", "offline")
+    (state,) = load_policies(run, config, "decision_transformer", "offline")
+    best = np.asarray(read_rollouts(run.path / "collect" / "rollouts.h5")[0].rewards).sum(1).max()
+    np.testing.assert_allclose(state.spec.returns[2], best, rtol=1e-5)
+    run_evaluate(run, config, "decision_transformer", "offline", "offline")
+    found = read_results_csv(run.path / "evaluate" / "decision_transformer-offline-offline" / "results.csv")
+    assert {row["action_choice"] for row in found} == {"greedy", "sampled"}
+    assert sum(row["episodes"] for row in found) == 2 * 23

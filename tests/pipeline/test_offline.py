@@ -1,0 +1,317 @@
+"""Any learner on any Gymnasium environment: episodes as they are, data that fit, runs that resume, honest tables."""
+
+import csv
+import dataclasses
+import json
+
+import gymnasium
+import jax
+import numpy as np
+import pytest
+
+from benchmarks.controllers import BEHAVIOURS, CONTROLLERS, collect_episodes, epsilons, random_actions
+from kalm_jax.datasets.formats import read_attributes, read_rollouts, write_rollouts
+from kalm_jax.evaluation import mean_interval, returns
+from kalm_jax.evaluation.gymnasium_rollouts import Player, spaces_of
+from kalm_jax.offline_rl.algorithms import decision_transformer
+from kalm_jax.pipeline import offline
+from kalm_jax.types import make_goal_table, unnamed_goal
+
+
+def alone(environment, act, seed):
+    """(observations, rewards, terminated) of one episode in one plain environment."""
+    env = gymnasium.make(environment)
+    observation, _ = env.reset(seed=seed)
+    seen, rewards, terminated, truncated = [observation], [], False, False
+    while not (terminated or truncated):
+        action = act(observation[None].astype(np.float32), None, len(rewards))[0]
+        observation, reward, terminated, truncated, _ = env.step(action)
+        seen.append(observation)
+        rewards.append(reward)
+    return np.array(seen, np.float32), np.array(rewards), terminated
+
+
+@pytest.mark.parametrize("environment", ["CartPole-v1", "Pendulum-v1"])
+def test_copies_played_together_equal_episodes_alone(environment):
+    """Five episodes on two copies: an unfinished last round, and copies that finish at different times."""
+
+    def act(observations, seeds, step):
+        if environment == "CartPole-v1":
+            return (observations[:, 2] > 0).astype(np.int32)
+        return np.clip(observations[:, 2:], -2, 2)
+
+    with Player(environment, 2) as player:
+        rollouts, success = player.play(act, [3, 1, 4, 7, 5])
+    assert success is None and len(rollouts) == 5
+    for i, seed in enumerate([3, 1, 4, 7, 5]):
+        seen, rewards, terminated = alone(environment, act, seed)
+        n = rollouts.length[i]
+        np.testing.assert_array_equal(rollouts.observations[i, : n + 1], seen)
+        np.testing.assert_allclose(rollouts.rewards[i, :n], rewards, rtol=1e-6)
+        assert rollouts.terminated[i] == terminated and not rollouts.rewards[i, n:].any()
+
+
+def test_success_is_read_from_info():
+    with Player("kalm/ClevrRobot-v0", 2, max_steps=2) as player:
+        rollouts, success = player.play(lambda o, s, t: np.zeros(len(o), np.int32), [0, 1, 2])
+    np.testing.assert_array_equal(success, rollouts.terminated)
+
+
+def test_actions_scale_by_the_bounds_and_back():
+    spaces = spaces_of("Pendulum-v1")
+    np.testing.assert_allclose(spaces.to_unit([[-2.0], [0.0], [1.0]]), [[-1.0], [0.0], [0.5]])
+    np.testing.assert_allclose(spaces.from_unit(spaces.to_unit([[1.3]])), [[1.3]], rtol=1e-6)
+    assert spaces_of("CartPole-v1").num_actions == 2
+    drawn = random_actions(np.random.default_rng(0), spaces, 1000)
+    assert drawn.shape == (1000, 1) and -2 <= drawn.min() < -1.9 and 1.9 < drawn.max() <= 2
+
+
+def test_environments_that_learners_cannot_take_are_named():
+    assert spaces_of("kalm_jax.worlds:kalm/ClevrRobot-v0").num_actions == 40
+    for wrong in ("Nope-v0", "no_such_module:CartPole-v1"):
+        with pytest.raises(ValueError, match=wrong):
+            spaces_of(wrong)
+    gymnasium.register("test/Unbounded-v0", entry_point=_Unbounded)
+    with pytest.raises(ValueError, match="action bounds"):
+        spaces_of("test/Unbounded-v0")
+
+
+class _Unbounded(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+    action_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,))
+
+
+@pytest.mark.parametrize("environment", sorted(CONTROLLERS))
+def test_controllers_are_far_better_than_chance(environment):
+    returns = {
+        b: collect_episodes(environment, b, 8, 0)[0].rewards.sum(1).mean() for b in ("random", "noisy", "expert")
+    }
+    # Meta-world gives 10 for success, and the distance that was made up.
+    floors = {"CartPole-v1": 400, "Pendulum-v1": -300, "Reacher-v5": -10, "kalm/MetaworldReach-v0": 10}
+    assert returns["random"] < returns["noisy"] < returns["expert"] and returns["expert"] > floors[environment]
+
+
+def test_collection_is_a_function_of_its_seed_and_files_note_it(tmp_path):
+    first, goals, notes = collect_episodes("CartPole-v1", "mixed", 6, 3)
+    again, other = (collect_episodes("CartPole-v1", "mixed", 6, seed)[0] for seed in (3, 4))
+    np.testing.assert_array_equal(first.observations, again.observations)
+    assert first.observations.shape != other.observations.shape or (first.observations != other.observations).any()
+    write_rollouts(tmp_path / "r.h5", first, goals, notes)
+    assert read_attributes(tmp_path / "r.h5") == notes and notes["num_actions"] == 2
+    with pytest.raises(ValueError, match="no scripted controller for Acrobot-v1"):
+        collect_episodes("Acrobot-v1", "expert", 1, 0)
+
+
+def test_behaviours_mix_skills():
+    assert epsilons("mixed", 6).tolist() == [1.0, 0.5, 0.0] * 2
+    replay = epsilons("replay", 5)
+    assert replay[0] == 1 and (np.diff(replay) < 0).all()
+    assert all(len(epsilons(b, 4)) == 4 for b in BEHAVIOURS)
+
+
+# --- data that fit ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Files of ten random episodes: CartPole-v1 and Pendulum-v1."""
+    folder = tmp_path_factory.mktemp("files")
+    for name in ("CartPole-v1", "Pendulum-v1"):
+        write_rollouts(folder / f"{name}.h5", *collect_episodes(name, "random", 10, 0)[:2])
+    return folder
+
+
+def test_data_are_scaled_to_the_unit_box(files):
+    config = offline.OfflineConfig("Pendulum-v1", str(files / "Pendulum-v1.h5"))
+    rollouts, _, spaces = offline.load_data(config)
+    raw, _ = read_rollouts(config.data)
+    np.testing.assert_allclose(rollouts.actions, raw.actions / 2, atol=1e-6)
+    assert spaces.num_actions == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "file", "words"),
+    [
+        ("Pendulum-v1", "CartPole-v1", "observations have 4 numbers, those of Pendulum-v1 have 3"),
+        ("Reacher-v5", "Pendulum-v1", "observations have 3"),
+        ("kalm/ClevrRobot-v0", "Pendulum-v1", "observations have 3"),
+    ],
+)
+def test_data_of_another_environment_are_refused(files, environment, file, words):
+    with pytest.raises(ValueError, match=rf"{file}\.h5: {words}"):
+        offline.load_data(offline.OfflineConfig(environment, str(files / f"{file}.h5")))
+
+
+def test_other_kinds_ranges_and_several_goals_are_refused(files, tmp_path):
+    def refused(rollouts, goals, words, environment="Pendulum-v1"):
+        write_rollouts(tmp_path / "r.h5", rollouts, goals)
+        with pytest.raises(ValueError, match=r"r\.h5: .*" + words):
+            offline.load_data(offline.OfflineConfig(environment, str(tmp_path / "r.h5")))
+
+    good, _ = read_rollouts(files / "Pendulum-v1.h5")
+    far = good.actions.copy()
+    far[3, 7] = 2.5
+    refused(dataclasses.replace(good, actions=far), unnamed_goal(), r"actions \[3, 7, 0\] is 2.5, want -2..2")
+    whole = np.zeros(far.shape[:2], np.int32)
+    refused(dataclasses.replace(good, actions=whole), unnamed_goal(), "has discrete actions, Pendulum-v1 takes contin")
+    goals = make_goal_table(["up", "down"], 0, 0, np.zeros((2, 1), np.int32), np.eye(2))
+    refused(good, goals, "rollouts are for 2 goals")
+    cart, _ = read_rollouts(files / "CartPole-v1.h5")
+    refused(
+        dataclasses.replace(cart, actions=cart.actions + 1), unnamed_goal(), r"actions \[\d+, \d+\] is 2", "CartPole-v1"
+    )
+
+
+# --- evaluation ---------------------------------------------------------------------------------------------------
+
+
+def test_each_training_seed_has_episodes_of_its_own(monkeypatch):
+    """Each seed's rows are the means over its own episodes, however many copies play them."""
+
+    def act(observations, step):
+        assert observations.shape[0] == 2 and observations.shape[2] == 4
+        return (observations[..., 2] > 0).astype(np.int32)
+
+    rows = []
+    for copies in (2, 4, 64):
+        monkeypatch.setattr(returns, "COPIES", copies)
+        with returns.Evaluator("CartPole-v1", spaces_of("CartPole-v1"), [0, 1], 3) as evaluator:
+            rows.append(evaluator.play(act))
+    assert rows[0] == rows[1] == rows[2]
+
+    def one(observation, seeds, step):
+        return (observation[:, 2] > 0).astype(np.int32)
+
+    for i in range(2):
+        want = [alone("CartPole-v1", one, returns.EPISODE_SEEDS + 3 * i + j)[1].sum() for j in range(3)]
+        assert rows[0][i]["return_mean"] == np.mean(want) and rows[0][i]["episodes"] == 3
+
+
+def test_mean_interval_is_students():
+    mean, low, high = mean_interval([1.0, 2.0, 3.0])
+    assert mean == 2.0
+    np.testing.assert_allclose([low, high], 2 + np.array([-1, 1]) * 4.302653 / np.sqrt(3), rtol=1e-6)
+    assert np.isnan(mean_interval([1.0])[1])
+
+
+def test_the_table_averages_the_last_five_evaluations():
+    rows = [{"algorithm": "random", "seed": s, "update": 0, "return_mean": 10.0} for s in (0, 1)]
+    for seed in (0, 1):
+        for update in range(1, 9):
+            rows.append({"algorithm": "bc", "seed": seed, "update": update, "return_mean": 100.0 * (update > 3) + seed})
+    rows = [{"length_mean": 5.0, "success": "", **row} for row in rows]
+    random, data, bc = offline.summarise(rows, np.array([40.0, 80.0]))
+    assert (random["return"], data["return"], bc["return"]) == (10.0, 60.0, 100.5)
+    assert (random["normalised"], data["normalised"], bc["normalised"]) == (0, 100, 100 * 90.5 / 50)
+    assert bc["return_low"] < 100 < 101 < bc["return_high"]
+    assert "| bc | 100.5 |" in offline.table_text([random, data, bc])
+
+
+def test_evaluations_are_evenly_spaced_after_what_is_trained_first():
+    from types import SimpleNamespace
+
+    config = offline.OfflineConfig("x", "y", updates=10, evaluations=4)
+    plain, model_based = (SimpleNamespace(config=SimpleNamespace(**c)) for c in ({}, {"dynamics_updates": 7}))
+    assert offline.evaluation_points(config, plain) == [2, 5, 8, 10]
+    assert offline.evaluation_points(config, model_based) == [8, 9, 10]
+
+
+# --- runs ---------------------------------------------------------------------------------------------------------
+
+
+def tiny(files, **changes):
+    settings = (("", "hidden", (8, 8)), ("bc", "batch_size", 4), ("td3bc", "batch_size", 4))
+    config = offline.OfflineConfig("CartPole-v1", str(files / "CartPole-v1.h5"), ("bc", "td3bc"), 2, settings=settings)
+    return dataclasses.replace(config, **{"updates": 6, "evaluations": 3, "episodes": 2, "max_steps": 20} | changes)
+
+
+def results(folder):
+    with (folder / "results.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_killed_run_ends_with_the_same_results(files, tmp_path, monkeypatch, capsys):
+    config = tiny(files)
+    table = offline.run(tmp_path / "whole", config)
+    rows = results(tmp_path / "whole")
+    assert [r["policy"] for r in table] == ["random", "data", "bc", "td3bc"]
+    assert len(rows) == 2 + 2 * 2 * 3 and {r["update"] for r in rows} == {"0", "2", "4", "6"}
+    assert (tmp_path / "whole" / "figures" / "returns.png").stat().st_size > 1000
+
+    play, count = offline.Evaluator.play, [0]
+
+    def dying(self, *args):
+        count[0] += 1
+        if count[0] == 6:  # the floor, three of bc, one of td3bc: killed after a checkpoint, before its evaluation
+            raise KeyboardInterrupt
+        return play(self, *args)
+
+    monkeypatch.setattr(offline.Evaluator, "play", dying)
+    with pytest.raises(KeyboardInterrupt):
+        offline.run(tmp_path / "killed", config)
+    assert not (tmp_path / "killed" / "results.csv").exists()
+    offline.run(tmp_path / "killed", config)
+    assert results(tmp_path / "killed") == rows
+    played = count[0]
+    capsys.readouterr()
+    offline.run(tmp_path / "killed", config)
+    assert count[0] == played and "learn/bc: done before" in capsys.readouterr().out
+
+
+def test_data_may_stream_from_files(files, tmp_path):
+    """The same curve as from the device, up to rounding."""
+    curves, settings = [], (("bc", "hidden", (8,)), ("bc", "batch_size", 4))
+    for stream in (False, True):
+        folder = tmp_path / str(stream)
+        offline.run(folder, tiny(files, algorithms=("bc",), settings=settings, stream=stream, seeds=1))
+        curves.append([row["value"] for row in json.loads((folder / "learn" / "bc" / "curve.json").read_text())])
+    np.testing.assert_allclose(*curves, rtol=1e-4)
+    assert (tmp_path / "True" / "learn" / "bc" / "stream" / "stream.json").is_file()
+
+
+def test_a_learner_that_remembers_is_told_the_rewards(files, tmp_path, monkeypatch):
+    """CartPole gives 1 at every step, so at step t the return still to come is t less than what was asked for."""
+    seen, extend = [], decision_transformer.extend
+
+    def watched(history, action, reward, observation):
+        history = extend(history, action, reward, observation)
+        jax.debug.callback(lambda count, to_go: seen.append((int(count), to_go)), history.count, history.to_go)
+        return history
+
+    monkeypatch.setattr(decision_transformer, "extend", watched)
+    small = {"context": 25, "width": 8, "layers": 1, "batch_size": 4, "target_return": 50.0}
+    settings = tuple(("decision_transformer", *item) for item in small.items())
+    config = tiny(files, algorithms=("decision_transformer",), settings=settings, seeds=1, evaluations=1)
+    table = offline.run(tmp_path, config)
+    assert [row["policy"] for row in table] == ["random", "data", "decision_transformer"]
+    jax.effects_barrier()
+    assert len(seen) > 5
+    for count, to_go in seen[:5]:
+        np.testing.assert_array_equal(to_go[:, : count + 1], np.tile(50.0 - np.arange(count + 1), (len(to_go), 1)))
+
+
+def test_a_stream_is_refused_to_what_reads_rollouts(files, tmp_path):
+    with pytest.raises(ValueError, match="decision_transformer reads windows of rollouts, which no stream holds"):
+        offline.run(tmp_path, tiny(files, algorithms=("decision_transformer",), settings=(), stream=True))
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_reach_the_learner_and_wrong_ones_are_named(files):
+    read_setting = offline.read_setting
+    assert read_setting("td3bc.alpha=1.5") == ("td3bc", "alpha", 1.5)
+    assert read_setting("hidden=(32, 32)") == ("", "hidden", (32, 32))
+    with pytest.raises(ValueError, match="FIELD=VALUE, such as"):
+        read_setting("alpha")
+    config = tiny(files, settings=(("td3bc", "alpha", 1.5), ("", "learning_rate", 0.01)))
+    assert offline.configured_learner(config, "td3bc").config.alpha == 1.5
+    whole = offline.configured_learner(tiny(files, settings=(("td3bc", "alpha", 2),)), "td3bc").config
+    assert type(whole.alpha) is float and type(whole.batch_size) is int  # 2 and 2.0 are one run
+    assert offline.configured_learner(config, "bc").config.learning_rate == 0.01
+    # Without a word about it a learner is the paper's, with rewards as they are.
+    plain = offline.configured_learner(tiny(files, algorithms=("td3bc",), settings=()), "td3bc").config
+    assert (plain.reward_scale, plain.critic_norm, plain.batch_size, plain.learning_rate) == (1.0, False, 256, 3e-4)
+    for wrong in (("", "alhpa", 1), ("iqlx", "alpha", 1), ("bc", "alpha", 1)):
+        with pytest.raises(ValueError, match=wrong[1]):
+            offline.configured_learner(tiny(files, settings=(wrong,)), "td3bc")
+    with pytest.raises(ValueError, match="unknown offline-RL algorithm 'td4'"):
+        offline.run("unused", tiny(files, algorithms=("td4",)))

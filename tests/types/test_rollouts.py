@@ -1,0 +1,142 @@
+"""The types that everything passes: faults are named, parts join and split without loss, and jax sees pytrees."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kalm_jax.types import Rollouts, concatenate, concatenate_goals, make_goal_table, validate
+
+
+def rollouts(lengths, horizon, action_dim=None, dim=3, seed=0):
+    rng = np.random.default_rng(seed)
+    n = len(lengths)
+    length = np.array(lengths, np.int32)
+    seen = (np.arange(horizon + 1) <= length[:, None])[..., None]
+    shape = (n, horizon) if action_dim is None else (n, horizon, action_dim)
+    actions = rng.integers(0, 40, shape).astype(np.int32) if action_dim is None else rng.normal(size=shape).astype("f4")
+    return Rollouts(
+        observations=(rng.normal(size=(n, horizon + 1, dim)) * seen).astype(np.float32),
+        actions=actions,
+        rewards=rng.normal(size=(n, horizon)).astype(np.float32),
+        length=length,
+        terminated=rng.random(n) < 0.5,
+        goal=rng.integers(0, 4, n).astype(np.int32),
+        imagined=rng.random(n) < 0.5,
+    )
+
+
+def assert_same(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+@pytest.mark.parametrize("action_dim", [None, 2])
+def test_good_rollouts_pass_unchanged(action_dim):
+    good = rollouts([1, 4, 2], 4, action_dim)
+    assert validate(good, num_goals=4, num_actions=40) is good
+    assert good.horizon == 4 and len(good) == 3 and good.num_transitions() == 7
+    np.testing.assert_array_equal(good.valid().sum(1), good.length)
+
+
+def test_numbers_behind_the_end_do_not_matter():
+    good = rollouts([1, 4, 2], 4)
+    good.observations[0, 2:], good.rewards[0, 1:], good.actions[0, 1:] = np.nan, np.inf, 99
+    assert validate(good, num_actions=40) is good
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "words"),
+    [
+        ("observations", lambda x: x[0], "want .N, T.1, D."),
+        ("observations", lambda x: x[:, 1:], "actions have shape"),
+        ("actions", lambda x: x[:2], "actions have shape"),
+        ("rewards", lambda x: x[..., None], r"rewards has shape \(3, 4, 1\), want \(3, 4\)"),
+        ("length", lambda x: x[:2], "length has shape"),
+        ("length", lambda x: x * [1, 0, 1], r"length \[1\] is 0, want 1..4"),
+        ("length", lambda x: x + 1, r"length \[1\] is 5"),
+        ("terminated", lambda x: x[:, None], "terminated has shape"),
+        ("goal", lambda x: x - 5, r"goal \[0\] is -\d, but the goal table has 4 goals"),
+        ("imagined", lambda x: x[1:], "imagined has shape"),
+        ("actions", lambda x: x + 40 * (np.arange(4) == 1), r"actions \[1, 1\] is \d+, want 0..39"),
+        ("actions", lambda x: x - 40, r"actions \[0, 0\] is -"),
+        (
+            "observations",
+            lambda x: np.where(np.arange(5)[:, None] == 2, np.nan, x),
+            r"observations \[1, 2\] is not finite",
+        ),
+        ("rewards", lambda x: np.where(np.arange(4) == 1, -np.inf, x), r"rewards \[1, 1\] is not finite"),
+    ],
+)
+def test_each_fault_is_named(field, change, words):
+    good = rollouts([1, 4, 2], 4)
+    bad = dataclasses.replace(good, **{field: change(getattr(good, field))})
+    with pytest.raises(ValueError, match="file x: .*" + words):
+        validate(bad, num_goals=4, num_actions=40, name="file x")
+
+
+def test_continuous_actions_must_be_finite():
+    bad = rollouts([3], 3, action_dim=2)
+    bad.actions[0, 1, 1] = np.nan
+    with pytest.raises(ValueError, match=r"actions \[0, 1\] is not finite"):
+        validate(bad)
+
+
+def test_concatenate_pads_and_take_gets_the_parts_back():
+    a, b = rollouts([1, 3], 3), rollouts([5, 2, 4], 5, seed=1)
+    both = concatenate([a, b.take(np.zeros(3, bool)), b])
+    validate(both, num_goals=4, num_actions=40)
+    assert len(both) == 5 and both.horizon == 5 and both.num_transitions() == a.num_transitions() + b.num_transitions()
+    assert_same(both.take(slice(2, None)), b)
+    first = both.take(np.array([True, True, False, False, False]))
+    np.testing.assert_array_equal(first.observations[:, :4], a.observations)
+    np.testing.assert_array_equal(first.actions[:, :3], a.actions)
+    assert not first.observations[:, 4:].any() and not first.actions[:, 3:].any() and not first.rewards[:, 3:].any()
+    assert_same(b.take([2, 0]).take([1, 0]), b.take([0, 2]))
+    with pytest.raises(ValueError, match="nothing to concatenate"):
+        concatenate([b.take(slice(0, 0))])
+
+
+def test_pytree_round_trip_through_jit():
+    good = rollouts([1, 4, 2], 4)
+    assert_same(jax.jit(lambda r: r)(good), good)
+    total = jax.jit(lambda r: jnp.where(jnp.arange(r.horizon) < r.length[:, None], r.rewards, 0).sum())(good)
+    np.testing.assert_allclose(total, good.rewards[good.valid()].sum(), rtol=1e-6)
+    leaves, structure = jax.tree.flatten(good)
+    assert len(leaves) == 7
+    assert_same(jax.tree.unflatten(structure, leaves), good)
+
+
+def goals(k, prefix="goal"):
+    array = np.arange(9 * k, dtype=np.int32).reshape(k, 9)
+    return make_goal_table([f"{prefix} {i}" for i in range(k)], 1, np.arange(k), array, np.eye(k, 5))
+
+
+def test_goal_table_pytree_keeps_text_out_of_the_arrays():
+    table = goals(3)
+    same = jax.jit(lambda g: g)(table)
+    assert same.text == table.text
+    assert_same(same, table)
+    assert len(jax.tree.leaves(table)) == 4
+
+
+def test_goal_tables_take_join_and_encode():
+    a, b = goals(2, "a"), goals(3, "b")
+    both, offsets = concatenate_goals([a, b])
+    assert offsets == [0, 2] and both.text == ("a 0", "a 1", "b 0", "b 1", "b 2")
+    part = both.take(np.arange(len(both)) >= offsets[1])
+    assert part.text == b.text
+    assert_same(part, b)
+    assert both.take([4, 0]).text == ("b 2", "a 0")
+    vector = np.ones((5, 7))
+    assert both.with_vector(vector).vector.dtype == np.float32
+    with pytest.raises(ValueError, match="vectors for 4 goals, but the table has 5"):
+        both.with_vector(vector[:4])
+
+
+def test_bad_goal_tables_are_named():
+    with pytest.raises(ValueError, match=r"goal arrays have shape \(2, 9\), want \(1, G\)"):
+        make_goal_table(["a"], 0, 0, np.zeros((2, 9)))
+    with pytest.raises(ValueError, match="level codes"):
+        make_goal_table(["a"], 4, 0, np.zeros((1, 9)))

@@ -1,0 +1,238 @@
+"""CLEVR-Robot through Gymnasium: its own checker, seeds, options, the batch against single tables, and pictures."""
+
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+
+import kalm_jax.worlds
+from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import simulator as clevr
+from kalm_jax.worlds.clevr.gym_env import ClevrRobotEnv, find_goal
+from kalm_jax.worlds.clevr.instructions import sentences
+from kalm_jax.worlds.clevr.lookahead import lookahead_actions
+from kalm_jax.worlds.clevr.render import COLOURS, top_view
+
+ID = "kalm/ClevrRobot-v0"
+LEVELS = ("offline", "rephrase", "unseen_easy", "unseen_hard")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_gymnasiums_own_checker_passes(level):
+    env = gymnasium.make(ID, level=level, render_mode="rgb_array", render_size=64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(env.unwrapped)
+    env.close()
+
+
+def test_registering_again_changes_nothing():
+    spec = gymnasium.spec(ID)
+    kalm_jax.worlds.register_environments()
+    assert gymnasium.spec(ID) is spec and spec.max_episode_steps == clevr.HORIZON == 50
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_goals_are_sentences_of_the_level_and_not_yet_satisfied(level):
+    texts = {entry.text: entry for entry in sentences(level)}
+    env = gymnasium.make(ID, level=level)
+    for seed in range(40):
+        observation, info = env.reset(seed=seed)
+        entry = texts[info["instruction"]]
+        assert clevr_goals.FAMILIES[info["family"]] == entry.family and tuple(info["goal"]) == tuple(entry.goal)
+        assert not clevr_goals.satisfied(info["family"], info["goal"], observation) and not info["is_success"]
+        again, same = env.reset(seed=seed)
+        np.testing.assert_array_equal(observation, again)
+        assert same["instruction"] == info["instruction"]
+    env.close()
+
+
+def test_an_episode_ends_in_its_goal_or_after_fifty_pushes():
+    env = gymnasium.make(ID, level="offline")
+    rng = np.random.default_rng(0)
+    simulator = clevr.ClevrSimulator(threads=1)
+    _, info = env.reset(seed=5)
+    for _ in range(20):
+        state = env.unwrapped.get_state()[None]
+        action = lookahead_actions(simulator, state, info["family"], info["goal"], rng)[0]
+        observation, reward, terminated, truncated, info = env.step(action)
+        assert terminated == info["is_success"] == bool(clevr_goals.satisfied(0, info["goal"], observation))
+        assert (reward == 100) == terminated
+        if terminated:
+            break
+    assert terminated and not truncated
+
+    # Pushing one ball against the wall never brings two others together.
+    goal = (clevr_goals.RELATION, clevr_goals.make_goal(clevr_goals.RELATION, (0, 1, 3)))
+    apart = clevr.states_of(np.array([-0.45, 0.5, 0.45, -0.1, 0.0, 0.2, 0.45, 0.5, -0.45, -0.1]))
+    env.reset(options={"goal": goal, "state": apart})
+    ends = [env.step(8 * 4 + 2)[2:4] for _ in range(50)]
+    assert ends == [(False, False)] * 49 + [(False, True)]
+    env.close()
+
+
+def test_reset_options_fix_sentence_goal_and_state():
+    env = ClevrRobotEnv(level="offline")
+    text = sentences("unseen_hard")[-1].text
+    state = clevr.sample_states(np.random.default_rng(1), 1)[0]
+    state[clevr.NUM_QPOS :] = 0.1
+    observation, info = env.reset(seed=0, options={"instruction": text.upper() + ".", "state": state})
+    np.testing.assert_array_equal(env.get_state(), state)
+    np.testing.assert_array_equal(observation, clevr.observation_of(state))
+    assert clevr_goals.FAMILIES[info["family"]] == sentences("unseen_hard")[-1].family
+    env.get_state()[:] = 0  # a copy
+    np.testing.assert_array_equal(env.get_state(), state)
+
+    # A random sentence for a fixed state is one that the state does not satisfy.
+    for seed in range(30):
+        observation, info = env.reset(seed=seed, options={"state": state})
+        assert not clevr_goals.satisfied(info["family"], info["goal"], observation)
+
+    stepped, *_ = env.step(3)
+    env.set_state(state)
+    np.testing.assert_array_equal(env.step(3)[0], stepped)
+    env.close()
+
+
+def test_every_level_and_validation_can_be_asked_for_by_sentence():
+    for level in LEVELS:
+        entry = sentences(level)[7]
+        family, goal = find_goal("  " + entry.text.title() + "! ")
+        assert clevr_goals.FAMILIES[family] == entry.family and tuple(goal) == tuple(entry.goal)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"instruction": "make me a coffee"}, "none of the library's sentences"),
+        ({"state": np.zeros(10)}, "want 69 finite"),
+        ({"goal": (0, np.zeros(6, int))}, "want .family code"),
+        ({"goal": (17, np.zeros(9, int))}, "want .family code"),
+        ({"speed": 3}, "unknown reset options"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    env = ClevrRobotEnv()
+    with pytest.raises(ValueError, match=message):
+        env.reset(options=options)
+    env.close()
+
+
+def test_wrong_use_is_named():
+    with pytest.raises(ValueError, match="unknown level 'hard'"):
+        ClevrRobotEnv(level="hard")
+    with pytest.raises(ValueError, match="renderer 'opengl'"):
+        ClevrRobotEnv(renderer="opengl")
+    env = ClevrRobotEnv()
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(0)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="action 40"):
+        env.step(40)
+    env.close()
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode)[:2])
+def test_the_batch_goes_through_the_episodes_of_single_tables(mode):
+    settings = {"num_envs": 5, "level": "offline", "max_episode_steps": 4}
+    batch = gymnasium.make_vec(ID, autoreset_mode=mode, **settings)
+    single = gymnasium.make_vec(ID, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}, **settings)
+    assert batch.single_observation_space == single.single_observation_space
+    assert batch.observation_space == single.observation_space and batch.action_space == single.action_space
+    assert batch.metadata["autoreset_mode"] == mode
+    one, two = batch.reset(seed=11), single.reset(seed=11)
+    rng, ended = np.random.default_rng(2), 0
+    for _ in range(12):
+        np.testing.assert_array_equal(one[0], two[0])
+        for key in ("instruction", "family", "goal", "is_success"):
+            np.testing.assert_array_equal(one[-1][key], two[-1][key])
+        actions = rng.integers(40, size=5)
+        one, two = batch.step(actions), single.step(actions)
+        for got, want in zip(one[1:4], two[1:4]):
+            np.testing.assert_allclose(got, want, rtol=1e-6)
+        ended += int((one[2] | one[3]).sum())
+        assert ("final_obs" in one[-1]) == ("final_obs" in two[-1])
+        if "final_obs" in one[-1]:
+            np.testing.assert_array_equal(one[-1]["_final_obs"], two[-1]["_final_obs"])
+            finished = np.flatnonzero(one[-1]["_final_obs"])
+            for i in finished:
+                np.testing.assert_array_equal(one[-1]["final_obs"][i], two[-1]["final_obs"][i])
+            for key in ("is_success", "goal"):
+                np.testing.assert_array_equal(
+                    one[-1]["final_info"][key][finished], two[-1]["final_info"][key][finished]
+                )
+    assert ended >= 5
+    batch.close()
+    single.close()
+
+
+def test_the_batch_resets_the_tables_it_is_told_to():
+    env = gymnasium.make_vec(ID, num_envs=4, max_episode_steps=1, autoreset_mode=AutoresetMode.DISABLED)
+    observation, _ = env.reset(seed=[3, 1, 4, 1])
+    np.testing.assert_array_equal(observation[1], observation[3])
+    env.step(np.zeros(4, int))
+    with pytest.raises(gymnasium.error.ResetNeeded, match="environment 0 has finished"):
+        env.step(np.zeros(4, int))
+    kept = env.states.copy()
+    env.reset(options={"reset_mask": np.array([True, False, True, False])})
+    changed = (env.states != kept).any(1)
+    np.testing.assert_array_equal(changed, [True, False, True, False])
+    with pytest.raises(ValueError, match="reset_mask"):
+        env.reset(options={"reset_mask": np.zeros(4, bool)})
+    with pytest.raises(ValueError, match="3 seeds for 4"):
+        env.reset(seed=[1, 2, 3])
+    env.close()
+
+
+def test_the_batch_draws_every_table():
+    env = gymnasium.make_vec(ID, num_envs=3, render_mode="rgb_array", render_size=32)
+    env.reset(seed=0)
+    frames = env.render()
+    assert len(frames) == 3 and all(f.shape == (32, 32, 3) and f.dtype == np.uint8 for f in frames)
+    assert (frames[0] != frames[1]).any()
+    env.close()
+
+
+def test_the_top_view_shows_each_ball_where_it_is():
+    observation = np.array([-0.4, 0.5, 0.4, 0.5, 0.0, 0.2, -0.4, -0.1, 0.4, -0.1], np.float32)
+    picture = top_view(observation, size=100)
+    assert picture.shape == (100, 100, 3) and picture.dtype == np.uint8
+    for ball, name in enumerate(clevr_goals.BALLS):
+        x, y = observation.reshape(5, 2)[ball]
+        column, row = round((x / 1.32 + 0.5) * 100), round((0.5 - (y - 0.2) / 1.32) * 100)
+        np.testing.assert_array_equal(picture[row, column], COLOURS[name])
+    # The picture is of the table alone; the rest does not hide a ball.
+    corner = picture[50, 90]
+    assert tuple(corner) not in COLOURS.values()
+
+
+def test_caption_trail_and_action_are_drawn_and_sizes_are_constant():
+    rng = np.random.default_rng(3)
+    observations = clevr.observation_of(clevr.sample_states(rng, 4))
+    plain = top_view(observations[3], size=96)
+    assert (top_view(observations[3], size=96, trail=observations[:3]) != plain).any()
+    assert (top_view(observations[3], size=96, action=12) != plain).any()
+    captions = ("red", "push the red ball to the left of the blue ball and then some more words " * 3, "")
+    frames = [top_view(observations[3], size=96, caption=c) for c in captions]
+    assert len({f.shape for f in frames}) == 1 and frames[0].shape[0] > 96 and frames[0].shape[1:] == (96, 3)
+    np.testing.assert_array_equal(frames[1][:96], plain)
+    assert (frames[0][96:] != frames[2][96:]).any()
+    with pytest.raises(ValueError, match="want 10 finite numbers"):
+        top_view(np.full(10, np.nan))
+
+
+def test_mujocos_renderer_gives_a_picture_or_one_clear_error():
+    env = gymnasium.make(ID, render_mode="rgb_array", renderer="mujoco", render_size=48)
+    env.reset(seed=0)
+    try:
+        picture = env.render()
+    except RuntimeError as error:
+        assert "MUJOCO_GL" in str(error)
+    else:
+        assert picture.shape == (48, 48, 3) and picture.std() > 5
+    env.close()
+    with pytest.raises(ValueError, match="single environments"):
+        gymnasium.make_vec(ID, num_envs=2, renderer="mujoco")

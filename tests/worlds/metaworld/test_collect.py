@@ -1,0 +1,165 @@
+"""Meta-world's collection, batches of episodes and evaluation: seeds alone decide; realism accepts what is real."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from kalm_jax.cli import metaworld_world
+from kalm_jax.evaluation import evaluate, rows
+from kalm_jax.worlds.metaworld.collect import attempts, collect
+from kalm_jax.worlds.metaworld.goals import FAMILIES, satisfied
+from kalm_jax.worlds.metaworld.policies import expert_policy, make_episodes, random_policy
+from kalm_jax.worlds.metaworld.realism import KINDS, LIMITS, believable, measure_limits, rollout_rows, unrealistic
+from kalm_jax.worlds.metaworld.recording import record
+from kalm_jax.worlds.metaworld.rewards import rewards
+from kalm_jax.worlds.metaworld.simulator import TaskSimulator
+from kalm_jax.worlds.metaworld.tasks import HAND, LEVEL_TASKS, NAMES, TARGET, entity_slot
+from kalm_jax.worlds.metaworld.vector_simulator import MetaworldSimulator
+
+
+@pytest.fixture(scope="module")
+def collected():
+    return collect(3, 10, processes=1)
+
+
+def test_rollouts_succeed_and_name_their_task(collected):
+    rollouts, goals = collected
+    assert rollouts.terminated.all() and not rollouts.imagined.any() and rollouts.actions.shape == (10, 100, 4)
+    family = goals.family[rollouts.goal]
+    assert sorted(FAMILIES[f] for f in family) == sorted(LEVEL_TASKS["offline"])
+    last = rollouts.observations[np.arange(10), rollouts.length]
+    reached = satisfied(family, goals.array[rollouts.goal], last)
+    not_reach = family != FAMILIES.index("reach")  # judged at the fingertips, which are observed to 3 mm
+    assert reached[not_reach].all()
+    assert (rollouts.rewards[np.arange(10), rollouts.length - 1] == 10.0).all()
+    assert not rollouts.observations[np.arange(101) > rollouts.length[:, None]].any()
+    assert np.abs(rollouts.actions).max() <= 1.0
+    labelled = rewards(family, goals.array[rollouts.goal], rollouts.observations, rollouts.actions, rollouts.length)
+    assert np.median(np.abs(labelled - rollouts.rewards)[rollouts.valid()]) < 0.01
+
+
+def test_the_number_of_processes_changes_nothing(collected):
+    seen = []
+    again, _ = collect(3, 10, processes=2, progress=lambda done, total: seen.append((done, total)))
+    jax.tree.map(np.testing.assert_array_equal, collected[0], again)
+    assert seen[-1] == (10, 10) and [d for d, _ in seen] == sorted(d for d, _ in seen)
+
+
+def test_half_of_the_attempts_begin_where_the_arm_has_strayed():
+    simulator = TaskSimulator("coffee-button")
+    straight = [record(simulator, np.random.default_rng(seed), 0.0) for seed in range(12)]
+    strayed = [record(simulator, np.random.default_rng(seed), 0.0, stray=30) for seed in range(12)]
+    simulator.close()
+    went = np.array([np.linalg.norm((a.observations[0] - b.observations[0])[HAND]) for a, b in zip(straight, strayed)])
+    assert 3 <= (went > 0.01).sum() <= 9 and went.max() < 0.6
+    button = entity_slot("coffee-button")
+    for a, b, distance in zip(straight, strayed, went):
+        np.testing.assert_allclose(b.observations[0, button], a.observations[0, button], atol=0.05)
+        assert b.success and (distance > 0.01 or len(a.actions) == len(b.actions))
+
+
+def test_bad_settings_are_refused():
+    for wrong in ({"num_rollouts": 0}, {"noise": -1.0}, {"stray": -1}, {"level": "easy"}, {"distractor": "often"}):
+        with pytest.raises(ValueError):
+            collect(0, **{"num_rollouts": 1, "processes": 1} | wrong)
+
+
+def test_batches_do_not_depend_on_processes_or_company():
+    family, seeds = np.array([0, 4, 4, 9]), np.array([5, 6, 7, 5])
+    actions = np.random.default_rng(0).uniform(-1, 1, (6, 4, 4))
+    active = np.array([True, True, False, True])
+    paths = []
+    for processes in (1, 2):
+        with MetaworldSimulator(processes, distractor="step") as simulator:
+            play = simulator.begin(family, seeds)
+            path = [play.states.copy()]
+            for action in actions:
+                play.step(active, action)
+                path.append(play.states.copy())
+            alone = simulator.begin(family[1:2], seeds[1:2])
+            for action in actions:
+                alone.step(np.array([True]), action[1:2])
+            np.testing.assert_array_equal(alone.states[0], play.states[1])
+            with pytest.raises(ValueError, match="finite"):  # also when it happens in a worker
+                play.step(active, np.full((4, 4), np.nan))
+            play.close()
+        paths.append(np.stack(path))
+    np.testing.assert_array_equal(*paths)
+    np.testing.assert_array_equal(paths[0][0, 2], paths[0][-1, 2])
+    assert (paths[0][0, 0] != paths[0][-1, 0]).any()
+
+
+def test_bad_episodes_are_refused():
+    with pytest.raises(ValueError, match="integers"):
+        MetaworldSimulator(1).begin(np.array([0]), np.array([0.5]))
+    with pytest.raises(ValueError, match="processes"):
+        MetaworldSimulator(0)
+
+
+def test_evaluation_plays_the_ceiling_and_the_floor():
+    episodes = make_episodes("offline", 10, 0)
+    assert sorted(episodes.family) == list(range(10))
+    with MetaworldSimulator(1) as simulator:
+        expert, floor = evaluate([expert_policy(), random_policy(0)], [episodes] * 2, simulator)
+        (short,) = evaluate([expert_policy()], [episodes], simulator, horizon=20)
+    assert expert.success.sum() >= 8 and floor.success.sum() <= 2 and not short.success.any()
+    assert (floor.steps[~floor.success] == 100).all() and (short.steps == 20).all()
+    labels = {"algorithm": "expert", "arm": "expert", "seed": 0, "action_choice": "greedy"}
+    table = rows(expert, episodes, **labels, environment="metaworld", families=FAMILIES)
+    assert {row["family"] for row in table} == set(LEVEL_TASKS["offline"])
+    again = make_episodes("offline", 10, 0)
+    np.testing.assert_array_equal(again.states, episodes.states)
+    assert not np.array_equal(make_episodes("offline", 10, 1).states, episodes.states)
+
+
+def test_real_rollouts_are_realistic_and_spoilt_ones_are_not(collected):
+    rollouts, goals = collected
+    family = goals.family[rollouts.goal]
+    marks = unrealistic(rollouts, family)
+    assert set(marks) == set(KINDS) and sum(int(m.sum()) for m in marks.values()) == 0
+    assert believable(rollouts, family).all()
+    push = int(np.flatnonzero(family == NAMES.index("push"))[0])
+    puck, step = entity_slot("target_object"), 10
+
+    def spoil(change):
+        observations = rollouts.observations.copy()
+        change(observations[push, step])
+        found = unrealistic(dataclasses.replace(rollouts, observations=observations), family)
+        return {kind for kind in KINDS if found[kind][push, step - 1]}
+
+    def lift(state):
+        state[puck][:3] = state[HAND] + (0.0, 0.26, 0.05)
+
+    def tilt(state):
+        state[puck][3:] *= 0.8
+
+    assert "floating" in spoil(lift)
+    assert "pose" in spoil(tilt)
+    assert "off_bench" in spoil(lambda state: state[puck].__setitem__(0, 0.9))
+    assert spoil(lambda state: state.__setitem__(HAND.start, state[0] + 0.1)) == {"dynamics"}
+    # An absent entity's slot does not matter.
+    assert spoil(lambda state: state[entity_slot("soccer")].fill(9.0)) == set()
+    table = rollout_rows(rollouts, goals)
+    assert sum(row["kept"] for row in table) == 10 and all(row["floating_transitions"] == 0 for row in table)
+
+
+def test_limits_cover_what_they_are_measured_on(collected):
+    rollouts, goals = collected
+    measured = measure_limits(rollouts.observations, rollouts.length, goals.family[rollouts.goal])
+    assert set(measured) < set(LIMITS)
+    for thing, limit in measured.items():
+        assert (np.array(limit.low) >= np.array(LIMITS[thing].low) - 0.02).all(), thing
+        assert (np.array(limit.high) <= np.array(LIMITS[thing].high) + 0.02).all(), thing
+        assert limit.move <= 1.1 * LIMITS[thing].move + 1e-3, thing
+
+
+def test_the_tables_of_the_program():
+    episodes = attempts("coffee-button", 2, seed=0, processes=1)
+    assert metaworld_world.ceiling_row("coffee-button", episodes)["success"] == "1.00"
+    row = metaworld_world.agreement_row("coffee-button", episodes)
+    assert row["success agrees"] == "100.00%" and float(row["correlation"]) > 0.99
+    lines = metaworld_world.realism_lines({"coffee-button": episodes})
+    assert any(line.strip().startswith('"coffee-button": Limit(') for line in lines)
+    assert (episodes[0].observations[:, TARGET] == episodes[0].observations[0, TARGET]).all()
