@@ -170,11 +170,10 @@ def test_hosts_that_cannot_be_read_are_refused(hosts):
 
 CALLS = """
 import resource
-from experiments import device_flags  # keeps memory, before all other imports
-from kalm_jax import parallel
+from kalm_jax.cli import device_flags  # keeps memory, before all other imports
+from kalm_jax import sharding as parallel
 parallel.start()
 import jax, jax.numpy as jnp
-from tests.paths import ROOT
 thin = jnp.ones((4096, 2))
 program = jax.jit(lambda x: (x @ x.T) @ x)  # 64 MB in between
 for _ in range(2):  # at first memory grows to what the calls need

@@ -25,8 +25,8 @@ from kalm_jax.evaluation.gymnasium_rollouts import Spaces, spaces_of
 from kalm_jax.evaluation.returns import Evaluator, GreedyPolicy
 from kalm_jax.evaluation.statistics import mean_interval
 from kalm_jax.offline_rl import Learner, make_buffer, make_learner, write_stream
-from kalm_jax.offline_rl import trainer as train
 from kalm_jax.offline_rl.registry import plain_config, real_settings
+from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.run_folder import RunFolder, read_json, write_json
 from kalm_jax.progress import Progress
 from kalm_jax.report.returns import return_figure

@@ -140,7 +140,7 @@ def get_world(name: str) -> World:
       ValueError: there is no such module, or no record in it.
     """
     if name in WORLDS:
-        return importlib.import_module(f"kalm_jax.worlds.{name}").WORLD
+        return importlib.import_module(f"kalm_jax.worlds.{name}.world").WORLD
     known = f"use one of {', '.join(WORLDS)}, or the import path of a module of your own with a WORLD"
     try:
         world = getattr(importlib.import_module(name), "WORLD", None)

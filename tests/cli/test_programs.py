@@ -59,7 +59,7 @@ def test_a_damaged_file_fails_before_any_work(tmp_path):
 def test_flag_names_agree_with_learners_and_tasks():
     """In a process of its own, like every program: two of them may have a flag of the same name."""
     code = (
-        "from experiments import flags; from kalm_jax.grounding.tasks import TASKS;"
+        "from kalm_jax.cli import pipeline_flags as flags; from kalm_jax.grounding.tasks import TASKS;"
         "from kalm_jax.offline_rl import LEARNERS; from kalm_jax.pipeline.config import ARMS, LLM_POLICY;"
         "assert set(flags.ALGORITHMS) == {*LEARNERS, LLM_POLICY} and flags.TASKS == TASKS and flags.ARMS == ARMS"
     )
@@ -75,11 +75,11 @@ def test_importing_the_library_is_light():
 
 CHECK = """
 from absl import app
-from kalm_jax.llm import parity
+from kalm_jax.llm.hf import parity
 parity.torch_logits = lambda folder, ids, valid: parity.full_logits(*MODEL[:2], ids, valid) + 0.01
 from kalm_jax.llm.folder import BUILTIN, load_model
 MODEL = load_model(BUILTIN)
-from experiments import check_llm
+from kalm_jax.cli import check_llm
 from tests.paths import ROOT
 app.run(check_llm.main)
 """

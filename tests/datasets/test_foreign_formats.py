@@ -233,7 +233,7 @@ def test_rollouts_without_a_named_goal(tmp_path, vector):
     import jax
 
     from kalm_jax.offline_rl import make_buffer, make_learner, sample
-    from kalm_jax.offline_rl import trainer as train
+    from kalm_jax.offline_rl.trainer import train
 
     rollouts, goals = random_rollouts(num_goals=1), unnamed_goal(vector)
     write_rollouts(tmp_path / "r.h5", rollouts, goals)

@@ -9,9 +9,8 @@ import pytest
 
 from kalm_jax.datasets.formats import read_pieces, write_rollouts
 from kalm_jax.offline_rl import make_buffer, make_learner, open_stream, sample, stream, write_stream
-from kalm_jax.offline_rl import trainer as train
 from kalm_jax.offline_rl.algorithms.dynamics_model import world_spec
-from kalm_jax.offline_rl.trainer import init_states, update_many
+from kalm_jax.offline_rl.trainer import init_states, train, update_many
 from kalm_jax.types import Rollouts, make_goal_table, unnamed_goal
 
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.offline_rl import LEARNERS, grid, make_buffer, make_learner, state_of, sweepable, write_stream
-from kalm_jax.offline_rl import trainer as train
-from kalm_jax.offline_rl.trainer import update_many
+from kalm_jax.offline_rl.trainer import train, update_many
 from tests.offline_rl.data import SMALL, assert_same, differs, goal_table, random_buffer, random_rollouts, raw
 
 

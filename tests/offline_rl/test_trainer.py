@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from kalm_jax.offline_rl import LEARNERS, Batch, make_buffer, make_learner, sample, state_of
-from kalm_jax.offline_rl import trainer as train
 from kalm_jax.offline_rl.algorithms import td3bc
 from kalm_jax.offline_rl.critics import JointMLP
 from kalm_jax.offline_rl.networks import MLP
 from kalm_jax.offline_rl.seed_sharding import SeedDevices
-from kalm_jax.offline_rl.trainer import init_states, update_many
+from kalm_jax.offline_rl.trainer import init_states, train, update_many
 from kalm_jax.types import Rollouts
 from tests.offline_rl.data import (
     SMALL,

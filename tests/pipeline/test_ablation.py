@@ -94,7 +94,7 @@ def test_wrong_flags_fail_at_once(flag, mend, tmp_path):
 def test_names_of_sets_are_read():
     """In a process of its own, like every program: two of them may have a flag of the same name."""
     code = (
-        "from experiments.ablation import VARIANTS, tasks_of, shared; from kalm_jax import ablation;"
+        "from kalm_jax.cli.ablation import VARIANTS, tasks_of, shared; from kalm_jax.pipeline import ablation;"
         "assert VARIANTS == tuple(ablation.VARIANTS);"
         "assert tasks_of('all') == shared.TASKS and tasks_of('plan+generation') == ('generation', 'plan');"
         "assert set(shared.TASKS) - set(tasks_of('all-plan-text')) == {'plan', 'text'};"

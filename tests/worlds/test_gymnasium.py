@@ -11,8 +11,8 @@ from kalm_jax.datasets.formats import write_rollouts
 from kalm_jax.evaluation import Episodes, evaluate
 from kalm_jax.evaluation.gymnasium_simulator import GymnasiumSimulator
 from kalm_jax.offline_rl import make_buffer, make_learner, state_of, sweepable
-from kalm_jax.offline_rl import trainer as train
 from kalm_jax.offline_rl.algorithms import bc
+from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline import config
 from kalm_jax.pipeline import run as pipeline
 from kalm_jax.types import LEVELS, make_goal_table

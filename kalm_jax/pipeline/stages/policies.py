@@ -23,11 +23,11 @@ from kalm_jax.offline_rl import (
     one_to_one,
     state_of,
 )
-from kalm_jax.offline_rl import trainer as train
 from kalm_jax.offline_rl.algorithms.decision_transformer import with_backbone
 from kalm_jax.offline_rl.buffer import Relabel
 from kalm_jax.offline_rl.networks import View
 from kalm_jax.offline_rl.registry import find_algorithm, plain_config
+from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import RunFolder, write_json
 from kalm_jax.pipeline.stages.first import NOVEL_LEVELS, encoded_goals, encoding, real_rollouts

@@ -10,8 +10,8 @@ import optax
 import pytest
 
 from kalm_jax.offline_rl import make_buffer, make_learner
-from kalm_jax.offline_rl import trainer as train
 from kalm_jax.offline_rl.algorithms import combo, discrete_cql, dynamics_model
+from kalm_jax.offline_rl.trainer import train
 from kalm_jax.types import unnamed_goal
 from tests.offline_rl.algorithms.test_toy_problems import FAST, fit, grid, inputs_of, make_batch, make_spec, q_of
 from tests.offline_rl.data import SMALL, random_buffer, random_rollouts

@@ -12,9 +12,8 @@ from kalm_jax.evaluation import Episodes, learner_policy
 from kalm_jax.evaluation.returns import GreedyPolicy
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.offline_rl import make_buffer, make_learner, sample_windows, state_of, write_stream
-from kalm_jax.offline_rl import trainer as train
 from kalm_jax.offline_rl.algorithms import decision_transformer as dt
-from kalm_jax.offline_rl.trainer import init_states
+from kalm_jax.offline_rl.trainer import init_states, train
 from kalm_jax.types import Rollouts
 from kalm_jax.types.rollouts import unnamed_goal
 from tests.offline_rl.data import SMALL, advance, differs, goal_table, random_buffer, random_rollouts, update

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.offline_rl import LEARNERS, make_learner, sample, state_of
-from kalm_jax.offline_rl import trainer as train
-from kalm_jax.offline_rl.trainer import init_states
+from kalm_jax.offline_rl.trainer import init_states, train
 from tests.offline_rl.data import SMALL, differs, random_buffer, raw
 
 CASES = [(name, discrete) for name in sorted(LEARNERS) for discrete in (True, False) if name != "decision_transformer"]
