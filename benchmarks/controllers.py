@@ -13,7 +13,7 @@ import numpy as np
 
 from kalm_jax.evaluation.gymnasium_rollouts import Player, Spaces
 from kalm_jax.progress import Progress
-from kalm_jax.types.rollouts import GoalTable, Rollouts, unnamed_goal
+from kalm_jax.types import GoalTable, Rollouts, unnamed_goal
 
 BEHAVIOURS = ("random", "expert", "noisy", "mixed", "replay")
 NOISY = 0.5

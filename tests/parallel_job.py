@@ -11,7 +11,6 @@ import jax
 import numpy as np
 
 from kalm_jax import sharding as parallel
-from kalm_jax.evaluation.episodes import Episodes
 from kalm_jax.evaluation.language_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import trainer as train
@@ -27,7 +26,7 @@ from kalm_jax.llm.transformer import LlamaConfig, unstack_layers
 from kalm_jax.offline_rl import grid, make_buffer, make_learner
 from kalm_jax.offline_rl import trainer as learn
 from kalm_jax.pipeline.run_folder import RunFolder
-from kalm_jax.types import Rollouts, make_goal_table
+from kalm_jax.types import Episodes, Rollouts, make_goal_table
 
 STEPS, STOP = 5, 3
 TEXTS = ["push the red ball left", "push the blue ball right"]

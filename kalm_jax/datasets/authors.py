@@ -10,7 +10,7 @@ import numpy as np
 
 from kalm_jax.datasets import safe_pickle
 from kalm_jax.datasets.imaginebench import lengths_of_masks, whole_numbers
-from kalm_jax.types.rollouts import LEVELS, GoalTable, Rollouts, make_goal_table, validate
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, validate
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr.instructions import normalise, split_of
 from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, OBSERVATION_DIM

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kalm_jax.types.rollouts import GoalTable, Rollouts, unnamed_goal, validate
+from kalm_jax.types import GoalTable, Rollouts, unnamed_goal, validate
 
 FIELDS = ("observations", "actions", "rewards", "terminals")
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from kalm_jax.datasets import authors, flat, imaginebench, safe_pickle
 from kalm_jax.datasets import minari as minari_dataset
-from kalm_jax.types.rollouts import LEVELS, GoalTable, Rollouts, validate
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, validate
 
 FORMAT = "kalm_jax rollouts"
 VERSION = 1

@@ -14,15 +14,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kalm_jax.types.rollouts import (
-    LEVELS,
-    GoalTable,
-    Rollouts,
-    concatenate,
-    concatenate_goals,
-    make_goal_table,
-    validate,
-)
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, concatenate, concatenate_goals, make_goal_table, validate
 
 FIELDS = ("masks", "observations", "actions", "rewards")
 ENCODING_DIM = 768

@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from kalm_jax.types.rollouts import GoalTable, Rollouts, unnamed_goal, validate
+from kalm_jax.types import GoalTable, Rollouts, unnamed_goal, validate
 
 PREFIX = "minari:"
 _GOALS = "kalm_jax_goals.npz"

@@ -1,7 +1,7 @@
 """Evaluation: policies in the simulator, success by level with intervals, the floor and the ceiling."""
 
-from kalm_jax.evaluation.episodes import Episodes, make_episodes
-from kalm_jax.evaluation.policies import Policy, learner_policy, lookahead_policy, random_policy
+from kalm_jax.evaluation.episodes import make_episodes
+from kalm_jax.evaluation.policies import learner_policy, lookahead_policy, random_policy
 from kalm_jax.evaluation.statistics import (
     difference_interval,
     mean_interval,
@@ -9,12 +9,9 @@ from kalm_jax.evaluation.statistics import (
     pooled_interval,
     wilson_interval,
 )
-from kalm_jax.evaluation.success import EpisodeResults, evaluate, read_results_csv, rows, summarise, write_results_csv
+from kalm_jax.evaluation.success import evaluate, read_results_csv, rows, summarise, write_results_csv
 
 __all__ = [
-    "EpisodeResults",
-    "Episodes",
-    "Policy",
     "difference_interval",
     "evaluate",
     "learner_policy",

@@ -2,51 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
-from kalm_jax.types.rollouts import LEVELS, GoalTable
+from kalm_jax.types import LEVELS, Episodes
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import instructions as language
 from kalm_jax.worlds.clevr.collect import goals_of_level
 from kalm_jax.worlds.clevr.simulator import observation_of, sample_states
-
-
-@dataclasses.dataclass(frozen=True)
-class Episodes:
-    """What is to be played: n initial states, each with a goal that does not hold yet.
-
-    Attributes:
-      states: what the simulator starts from: (n, 69) float64 states of CLEVR-Robot, (n,) integer seeds of Meta-world.
-      goal: (n,) int32 index into `goals`.
-      goals: every sentence of the level, in the order of `language.sentences`; vectors are empty until `with_vectors`.
-    """
-
-    states: np.ndarray
-    goal: np.ndarray
-    goals: GoalTable
-
-    def __len__(self) -> int:
-        return len(self.goal)
-
-    @property
-    def family(self) -> np.ndarray:
-        """(n,) int32, code of each episode's success test."""
-        return np.asarray(self.goals.family)[self.goal]
-
-    @property
-    def array(self) -> np.ndarray:
-        """(n, 9) int32 or (n, 12) float32, what each episode's success test reads."""
-        return np.asarray(self.goals.array)[self.goal]
-
-    def take(self, index) -> Episodes:
-        """The episodes at `index` (integers, a slice or a boolean mask), for the same goals."""
-        return dataclasses.replace(self, states=self.states[index], goal=self.goal[index])
-
-    def with_vectors(self, vector) -> Episodes:
-        """The same episodes with goal vectors (K, E) for the K sentences of the level."""
-        return dataclasses.replace(self, goals=self.goals.with_vector(vector))
 
 
 def make_episodes(level: str, num: int, seed: int) -> Episodes:

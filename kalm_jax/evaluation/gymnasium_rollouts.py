@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kalm_jax.types.rollouts import Rollouts
+from kalm_jax.types import Rollouts
 
 MAX_STEPS = 1000
 """Steps after which an episode is ended where the environment itself has no limit."""

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kalm_jax.evaluation.episodes import Episodes
 from kalm_jax.evaluation.gymnasium_rollouts import Spaces, make_environment, spaces_of
+from kalm_jax.types import Episodes
 
 
 class GymnasiumSimulator:

@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from kalm_jax import sharding as parallel
-from kalm_jax.evaluation.episodes import Episodes
 from kalm_jax.grounding.acting import draw, read, read_on
 from kalm_jax.grounding.decoding import Spread, fitting
 from kalm_jax.grounding.model import GroundedModel
@@ -17,6 +16,7 @@ from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.imagination.rollouts import Step, next_steps
 from kalm_jax.llm.tokenizer import Tokenizer
+from kalm_jax.types import Episodes
 
 BATCH = 128
 """Episodes per call of the model, or an eighth of it for few, or a few more so that the devices divide them; the last

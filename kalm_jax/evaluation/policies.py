@@ -13,16 +13,13 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from kalm_jax.evaluation.episodes import Episodes
 from kalm_jax.offline_rl.registry import Learner
-from kalm_jax.types.rollouts import GoalTable, Rollouts
+from kalm_jax.types import GoalTable, Policy, Rollouts
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr.behaviors import begin_habits, scripted_actions
 from kalm_jax.worlds.clevr.collect import LOOKAHEAD_EPSILON
 from kalm_jax.worlds.clevr.lookahead import lookahead_actions
 from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, ClevrSimulator, observation_of
-
-Policy = Callable[[Episodes, np.ndarray, np.ndarray, int], np.ndarray]
 
 
 def random_policy(seed: int) -> Policy:

@@ -6,10 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kalm_jax.evaluation.episodes import Episodes
-from kalm_jax.evaluation.policies import Policy
-from kalm_jax.evaluation.success import Simulator
-from kalm_jax.types.rollouts import Rollouts
+from kalm_jax.types import Episodes, Policy, Rollouts, Simulator
 
 
 def record(policy: Policy, episodes: Episodes, simulator: Simulator, observe: Callable) -> Rollouts:

@@ -11,12 +11,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kalm_jax.evaluation.episodes import Episodes
 from kalm_jax.evaluation.language_policy import PlanPolicy
-from kalm_jax.evaluation.policies import Policy
-from kalm_jax.evaluation.success import EpisodeResults, Simulator, evaluate
+from kalm_jax.evaluation.success import evaluate
 from kalm_jax.imagination.rollouts import Step
-from kalm_jax.types import LEVELS, Rollouts
+from kalm_jax.types import LEVELS, EpisodeResults, Episodes, Policy, Rollouts, Simulator
 
 
 def actions_policy(rollouts: Rollouts) -> Policy:

@@ -13,7 +13,7 @@ import numpy as np
 
 from kalm_jax.evaluation.gymnasium_rollouts import Player, Spaces
 from kalm_jax.offline_rl.registry import Learner
-from kalm_jax.types.rollouts import GoalTable
+from kalm_jax.types import GoalTable
 
 COPIES = 32
 """Copies of the environment that are stepped together, about."""

@@ -3,62 +3,20 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 
-from kalm_jax.evaluation.episodes import Episodes
-from kalm_jax.evaluation.policies import Policy
 from kalm_jax.evaluation.statistics import pooled_interval
-from kalm_jax.types.rollouts import LEVELS
+from kalm_jax.types import LEVELS, EpisodeResults, Episodes, Policy, Simulator
 from kalm_jax.worlds.clevr import goals as clevr_goals
 
 EARLY = 10
 """The stricter limit of steps that is reported beside the horizon, in CLEVR-Robot; other worlds have their own."""
 KEY = ("environment", "algorithm", "arm", "level", "family", "seed", "action_choice")
 COLUMNS = (*KEY, "episodes", "successes", "successes_early", "median_steps")
-
-
-@dataclasses.dataclass(frozen=True)
-class EpisodeResults:
-    """How one policy fared.
-
-    Attributes:
-      success: (n,) bool, the goal was reached within the horizon.
-      steps: (n,) int32, pushes made until success or until the episode's time was up.
-    """
-
-    success: np.ndarray
-    steps: np.ndarray
-
-
-class Play(Protocol):
-    """Evaluation episodes that are being played side by side in one simulator.
-
-    Attributes:
-      states: (n, S) what policies see.
-      horizon: (n,) int, steps allowed.
-    """
-
-    states: np.ndarray
-    horizon: np.ndarray
-
-    def step(self, active: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Steps the episodes where `active` (n,) bool; successes (n,) bool, False where not active."""
-
-    def close(self) -> None:
-        """Lets go of what the simulator keeps for these episodes."""
-
-
-class Simulator(Protocol):
-    """A world's simulator as evaluation needs it: `envs.clevr.ClevrSimulator`, `envs.metaworld_batch`."""
-
-    def start(self, episodes: Episodes) -> Play:
-        """Begins the episodes."""
 
 
 def evaluate(

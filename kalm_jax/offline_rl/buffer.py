@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kalm_jax.offline_rl.networks import Batch, Spec, View
-from kalm_jax.types.rollouts import GoalTable, Rollouts, validate
+from kalm_jax.types import GoalTable, Rollouts, validate
 
 DRAWS = ("transitions", "rollouts")
 """What can have equal chance of being drawn within a source."""

@@ -13,7 +13,7 @@ import dataclasses
 import numpy as np
 
 from kalm_jax.offline_rl.registry import LEARNERS, Learner, make_learner
-from kalm_jax.types.rollouts import Rollouts
+from kalm_jax.types import Rollouts
 
 KALM_SETTINGS = {
     ("bc", True): {"learning_rate": 1e-3, "batch_size": 100, "logit_penalty": 0.5},

@@ -31,7 +31,7 @@ from kalm_jax.offline_rl.buffer import (
 )
 from kalm_jax.offline_rl.networks import Batch, Spec
 from kalm_jax.offline_rl.registry import Learner
-from kalm_jax.types.rollouts import GoalTable, Rollouts, validate
+from kalm_jax.types import GoalTable, Rollouts, validate
 
 CHUNK_BYTES = 64 * 2**20
 """Batches handed to the device at a time, about; two such chunks are in memory."""

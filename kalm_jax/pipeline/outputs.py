@@ -14,7 +14,7 @@ import numpy as np
 import kalm_jax
 from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import read_rollouts
-from kalm_jax.evaluation import Episodes, evaluate, learner_policy, read_results_csv, write_results_csv
+from kalm_jax.evaluation import evaluate, learner_policy, read_results_csv, write_results_csv
 from kalm_jax.evaluation.metrics import read_metrics
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
 from kalm_jax.pipeline.run_folder import RunFolder, read_json, write_json
@@ -29,7 +29,7 @@ from kalm_jax.pipeline.stages.first import (
 )
 from kalm_jax.pipeline.stages.policies import action_choices, configured_learner, imagined_parts, load_policies
 from kalm_jax.report import ReportData, build_report
-from kalm_jax.types import LEVELS
+from kalm_jax.types import LEVELS, Episodes
 from kalm_jax.worlds.base import get_world
 
 PROMPT_SAMPLES = 8

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from kalm_jax.evaluation import difference_interval, summarise, wilson_interval
-from kalm_jax.types.rollouts import LEVELS
+from kalm_jax.types import LEVELS
 
 FLOOR, CEILINGS = "random", ("lookahead", "expert")
 """Algorithms whose rows are the random floor, and the ceiling of one world or another."""

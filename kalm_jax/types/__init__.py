@@ -1,21 +1,18 @@
-"""Rollouts and goals: the types that everything passes, readers and writers, and collection."""
+"""The types that every package passes: rollouts, goals, evaluation episodes and who plays them."""
 
-from kalm_jax.types.rollouts import (
-    LEVELS,
-    GoalTable,
-    Rollouts,
-    concatenate,
-    concatenate_goals,
-    last_steps,
-    make_goal_table,
-    unnamed_goal,
-    validate,
-)
+from kalm_jax.types.episodes import EpisodeResults, Episodes, Play, Policy, Simulator
+from kalm_jax.types.goals import LEVELS, GoalTable, concatenate_goals, make_goal_table, unnamed_goal
+from kalm_jax.types.rollouts import Rollouts, concatenate, last_steps, validate
 
 __all__ = [
     "LEVELS",
+    "EpisodeResults",
+    "Episodes",
     "GoalTable",
+    "Play",
+    "Policy",
     "Rollouts",
+    "Simulator",
     "concatenate",
     "concatenate_goals",
     "last_steps",

@@ -13,13 +13,11 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
-from kalm_jax.evaluation import Episodes, Policy
-from kalm_jax.evaluation.success import Simulator
 from kalm_jax.grounding.decoding import Stop
 from kalm_jax.grounding.tasks import Words
 from kalm_jax.offline_rl.networks import View
 from kalm_jax.report.contents import Terms
-from kalm_jax.types import GoalTable, Rollouts
+from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts, Simulator
 
 WORLDS = ("clevr", "metaworld")
 """Modules of this package, each with its record `WORLD`."""

@@ -17,7 +17,6 @@ import numpy as np
 from benchmarks.controllers import random_actions
 from kalm_jax.datasets.authors import require_instructions
 from kalm_jax.datasets.formats import read_rollouts
-from kalm_jax.evaluation import Episodes, Policy
 from kalm_jax.evaluation.episodes import spread
 from kalm_jax.evaluation.gymnasium_rollouts import make_environment, spaces_of
 from kalm_jax.evaluation.gymnasium_simulator import GymnasiumSimulator, take_step
@@ -27,7 +26,7 @@ from kalm_jax.imagination.realism import count_rows, sound
 from kalm_jax.imagination.rollouts import Reward, label_rewards
 from kalm_jax.offline_rl.networks import View
 from kalm_jax.report.contents import Terms
-from kalm_jax.types import LEVELS, GoalTable, Rollouts, concatenate
+from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, concatenate
 from kalm_jax.worlds.base import World
 from kalm_jax.worlds.clevr.instructions import normalise
 

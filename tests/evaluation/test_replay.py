@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from kalm_jax.evaluation import EpisodeResults, Episodes, evaluate, random_policy, wilson_interval
+from kalm_jax.evaluation import evaluate, random_policy, wilson_interval
 from kalm_jax.evaluation.metrics import metric_rows, read_metrics, write_metrics
 from kalm_jax.evaluation.replay import actions_policy, replay, rows
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
@@ -17,7 +17,7 @@ from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.pipeline.run_folder import write_json
 from kalm_jax.pipeline.stages import replay as replay_stage
 from kalm_jax.report import tables
-from kalm_jax.types import make_goal_table
+from kalm_jax.types import EpisodeResults, Episodes, make_goal_table
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import instructions as language
 from kalm_jax.worlds.clevr import simulator as clevr

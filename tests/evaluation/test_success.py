@@ -9,7 +9,6 @@ import pytest
 from scipy import stats
 
 from kalm_jax.evaluation import (
-    EpisodeResults,
     difference_interval,
     evaluate,
     learner_policy,
@@ -25,7 +24,7 @@ from kalm_jax.evaluation import (
     write_results_csv,
 )
 from kalm_jax.offline_rl import make_buffer, make_learner
-from kalm_jax.types import Rollouts
+from kalm_jax.types import EpisodeResults, Rollouts
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, STATE_DIM, ClevrSimulator, observation_of
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.datasets.formats import read_rollouts
-from kalm_jax.evaluation import Episodes, evaluate, learner_policy, make_episodes, read_results_csv
+from kalm_jax.evaluation import evaluate, learner_policy, make_episodes, read_results_csv
 from kalm_jax.evaluation.language_policy import PlanPolicy, WordsPolicy
 from kalm_jax.evaluation.policies import behaviour_policy
 from kalm_jax.evaluation.record import record
@@ -24,7 +24,7 @@ from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.pipeline.stages.conditions import run_oracle
 from kalm_jax.pipeline.stages.first import encoded_goals, goals_of, run_collect, run_whiten
 from kalm_jax.pipeline.stages.policies import checkpoints, configured_learner, load_policies, run_evaluate, run_learn
-from kalm_jax.types import LEVELS, make_goal_table
+from kalm_jax.types import LEVELS, Episodes, make_goal_table
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr.simulator import ClevrSimulator, observation_of

@@ -1,4 +1,4 @@
-"""The types that everything passes: faults are named, parts join and split without loss, and jax sees pytrees."""
+"""Rollouts: errors name the field, parts join and split without loss, and JAX sees pytrees."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kalm_jax.types import Rollouts, concatenate, concatenate_goals, make_goal_table, validate
+from kalm_jax.types import Rollouts, concatenate, validate
 
 
 def rollouts(lengths, horizon, action_dim=None, dim=3, seed=0):
@@ -106,37 +106,3 @@ def test_pytree_round_trip_through_jit():
     leaves, structure = jax.tree.flatten(good)
     assert len(leaves) == 7
     assert_same(jax.tree.unflatten(structure, leaves), good)
-
-
-def goals(k, prefix="goal"):
-    array = np.arange(9 * k, dtype=np.int32).reshape(k, 9)
-    return make_goal_table([f"{prefix} {i}" for i in range(k)], 1, np.arange(k), array, np.eye(k, 5))
-
-
-def test_goal_table_pytree_keeps_text_out_of_the_arrays():
-    table = goals(3)
-    same = jax.jit(lambda g: g)(table)
-    assert same.text == table.text
-    assert_same(same, table)
-    assert len(jax.tree.leaves(table)) == 4
-
-
-def test_goal_tables_take_join_and_encode():
-    a, b = goals(2, "a"), goals(3, "b")
-    both, offsets = concatenate_goals([a, b])
-    assert offsets == [0, 2] and both.text == ("a 0", "a 1", "b 0", "b 1", "b 2")
-    part = both.take(np.arange(len(both)) >= offsets[1])
-    assert part.text == b.text
-    assert_same(part, b)
-    assert both.take([4, 0]).text == ("b 2", "a 0")
-    vector = np.ones((5, 7))
-    assert both.with_vector(vector).vector.dtype == np.float32
-    with pytest.raises(ValueError, match="vectors for 4 goals, but the table has 5"):
-        both.with_vector(vector[:4])
-
-
-def test_bad_goal_tables_are_named():
-    with pytest.raises(ValueError, match=r"goal arrays have shape \(2, 9\), want \(1, G\)"):
-        make_goal_table(["a"], 0, 0, np.zeros((2, 9)))
-    with pytest.raises(ValueError, match="level codes"):
-        make_goal_table(["a"], 4, 0, np.zeros((1, 9)))

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from kalm_jax.datasets.formats import write_rollouts
-from kalm_jax.evaluation import Episodes, evaluate
+from kalm_jax.evaluation import evaluate
 from kalm_jax.evaluation.gymnasium_simulator import GymnasiumSimulator
 from kalm_jax.offline_rl import make_buffer, make_learner, state_of, sweepable
 from kalm_jax.offline_rl.algorithms import bc
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline import config
 from kalm_jax.pipeline import run as pipeline
-from kalm_jax.types import LEVELS, make_goal_table
+from kalm_jax.types import LEVELS, Episodes, make_goal_table
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.gymnasium import gymnasium_world
 from tests.offline_rl.data import goal_table, one_step_rollouts, random_buffer

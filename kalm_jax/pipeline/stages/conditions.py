@@ -9,7 +9,7 @@ import numpy as np
 
 from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import write_rollouts
-from kalm_jax.evaluation import Episodes, evaluate, write_results_csv
+from kalm_jax.evaluation import evaluate, write_results_csv
 from kalm_jax.evaluation.language_policy import PlanPolicy, WordsPolicy
 from kalm_jax.evaluation.record import record
 from kalm_jax.grounding.checkpoint import load_grounded
@@ -18,7 +18,7 @@ from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.pipeline.stages.first import balanced_goals, goals_of, plans_of
 from kalm_jax.pipeline.stages.policies import result_rows
 from kalm_jax.progress import Progress
-from kalm_jax.types import LEVELS, concatenate
+from kalm_jax.types import LEVELS, Episodes, concatenate
 from kalm_jax.worlds.base import get_world
 
 ROUNDS = 8

@@ -12,7 +12,7 @@ import dataclasses
 
 import numpy as np
 
-from kalm_jax.types.rollouts import GoalTable, Rollouts
+from kalm_jax.types import GoalTable, Rollouts
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.collect import goals_of_level

@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from kalm_jax.types.rollouts import LEVELS, GoalTable, Rollouts, make_goal_table, validate
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, validate
 from kalm_jax.worlds.clevr.instructions import Sentence
 from kalm_jax.worlds.metaworld import instructions as language
 from kalm_jax.worlds.metaworld.distractors import MODES

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kalm_jax.evaluation.episodes import Episodes, spread
-from kalm_jax.evaluation.policies import Policy
-from kalm_jax.types.rollouts import LEVELS
+from kalm_jax.evaluation.episodes import spread
+from kalm_jax.types import LEVELS, Episodes, Policy
 from kalm_jax.worlds.metaworld import instructions as language
 from kalm_jax.worlds.metaworld.collect import goals_of_level
 from kalm_jax.worlds.metaworld.experts import make_expert

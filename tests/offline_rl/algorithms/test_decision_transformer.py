@@ -8,14 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kalm_jax.evaluation import Episodes, learner_policy
+from kalm_jax.evaluation import learner_policy
 from kalm_jax.evaluation.returns import GreedyPolicy
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.offline_rl import make_buffer, make_learner, sample_windows, state_of, write_stream
 from kalm_jax.offline_rl.algorithms import decision_transformer as dt
 from kalm_jax.offline_rl.trainer import init_states, train
-from kalm_jax.types import Rollouts
-from kalm_jax.types.rollouts import unnamed_goal
+from kalm_jax.types import Episodes, Rollouts, unnamed_goal
 from tests.offline_rl.data import SMALL, advance, differs, goal_table, random_buffer, random_rollouts, update
 
 LLAMA = Llama(LlamaConfig(vocab_size=11, width=8, layers=2, heads=2, kv_heads=1, head_dim=4, ffn_dim=12))

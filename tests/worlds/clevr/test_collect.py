@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kalm_jax.types.rollouts import LEVELS
+from kalm_jax.types import LEVELS
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr.behaviors import begin_habits, gains, scripted_actions
 from kalm_jax.worlds.clevr.collect import collect, collection_statistics, goals_of_level

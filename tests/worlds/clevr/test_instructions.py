@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.datasets import safe_pickle
-from kalm_jax.types.rollouts import LEVELS
+from kalm_jax.types import LEVELS
 from kalm_jax.worlds.clevr import instruction_templates as templates
 from kalm_jax.worlds.clevr import instructions as language
 from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, RELATION, from_authors, make_goal, satisfied

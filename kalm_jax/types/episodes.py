@@ -1,0 +1,98 @@
+"""Evaluation episodes, their results, and the protocols of what plays them: a policy and a simulator.
+
+Dimension letters: N episodes, K goals, G goal array, E goal vector, S simulator state, A action.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+import numpy as np
+
+from kalm_jax.types.goals import GoalTable
+
+
+@dataclasses.dataclass(frozen=True)
+class Episodes:
+    """Episodes to be played: N initial states, each with a goal that the state does not satisfy yet.
+
+    Attributes:
+      states: (N, ...) what the simulator starts from: full states (N, S), or the seeds (N,) of its resets.
+      goal: (N,) int32 index into `goals`.
+      goals: the goals of the level; their vectors are empty until `with_vectors`.
+    """
+
+    states: np.ndarray
+    goal: np.ndarray
+    goals: GoalTable
+
+    def __len__(self) -> int:
+        return len(self.goal)
+
+    @property
+    def family(self) -> np.ndarray:
+        """(N,) int32, the code of each episode's success test."""
+        return np.asarray(self.goals.family)[self.goal]
+
+    @property
+    def array(self) -> np.ndarray:
+        """(N, G) int32 or float32, what each episode's success test reads."""
+        return np.asarray(self.goals.array)[self.goal]
+
+    def take(self, index: np.ndarray | slice) -> Episodes:
+        """The episodes at `index` (integers, a slice or a boolean mask), with the same table of goals."""
+        return dataclasses.replace(self, states=self.states[index], goal=self.goal[index])
+
+    def with_vectors(self, vector: np.ndarray) -> Episodes:
+        """The same episodes with goal vectors (K, E)."""
+        return dataclasses.replace(self, goals=self.goals.with_vector(vector))
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodeResults:
+    """How one policy fared in N episodes.
+
+    Attributes:
+      success: (N,) bool, the goal was reached within the horizon.
+      steps: (N,) int32, actions taken until success or until the episode's last step.
+    """
+
+    success: np.ndarray
+    steps: np.ndarray
+
+
+class Policy(Protocol):
+    """What evaluation can play.
+
+    A policy draws its randomness from its own seed and the step, and from nothing else. A policy with a memory resets
+    it at step 0.
+    """
+
+    def __call__(self, episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int, /) -> np.ndarray:
+        """Actions (N,) or (N, A) for states (N, S); those of episodes that are not `active` (N,) bool are ignored."""
+
+
+class Play(Protocol):
+    """Episodes that are being played side by side in one simulator.
+
+    Attributes:
+      states: (N, S) what policies see.
+      horizon: (N,) int, the number of steps allowed.
+    """
+
+    states: np.ndarray
+    horizon: np.ndarray
+
+    def step(self, active: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Steps the episodes where `active` (N,) bool; returns successes (N,) bool, False where not active."""
+
+    def close(self) -> None:
+        """Frees what the simulator holds for these episodes."""
+
+
+class Simulator(Protocol):
+    """An environment's simulator as evaluation needs it."""
+
+    def start(self, episodes: Episodes) -> Play:
+        """Begins the episodes."""

@@ -1,0 +1,101 @@
+"""Goals: the table of the distinct instructions that rollouts pursue.
+
+Dimension letters: K goals, G goal array (the numbers that a success test reads), E goal vector (the encoded sentence).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import jax
+import numpy as np
+
+LEVELS = ("offline", "rephrase", "unseen_easy", "unseen_hard")
+"""The four levels of goals (KALM, section 5.1); a level's code is its index here."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class GoalTable:
+    """The distinct goals. A goal is one sentence: two sentences that ask for the same thing are two goals.
+
+    Attributes:
+      text: K instructions, a tuple of strings (static: it never enters a jitted function).
+      level: (K,) int32 index into `LEVELS`.
+      family: (K,) int32, the environment's code of the success test; -1 where no test is known.
+      array: (K, G) int32 or float32, what the success test reads.
+      vector: (K, E) float32, the encoding of the text; E is 0 until a language model has encoded it.
+    """
+
+    level: np.ndarray
+    family: np.ndarray
+    array: np.ndarray
+    vector: np.ndarray
+    text: tuple[str, ...] = dataclasses.field(default=(), metadata={"static": True})
+
+    def __len__(self) -> int:
+        return int(self.level.shape[0])
+
+    def take(self, index: np.ndarray | Sequence[int]) -> GoalTable:
+        """The goals at `index` (integers or a boolean mask)."""
+        index = np.asarray(index)
+        index = np.flatnonzero(index) if index.dtype == bool else index
+        return GoalTable(
+            level=np.asarray(self.level)[index],
+            family=np.asarray(self.family)[index],
+            array=np.asarray(self.array)[index],
+            vector=np.asarray(self.vector)[index],
+            text=tuple(self.text[i] for i in index),
+        )
+
+    def with_vector(self, vector: np.ndarray) -> GoalTable:
+        """The same goals with goal vectors (K, E)."""
+        if len(vector) != len(self):
+            raise ValueError(f"goal vectors for {len(vector)} goals, but the table has {len(self)}")
+        return dataclasses.replace(self, vector=np.asarray(vector, np.float32))
+
+
+def make_goal_table(
+    text: Sequence[str],
+    level: int | Sequence[int] | np.ndarray,
+    family: int | Sequence[int] | np.ndarray,
+    array: np.ndarray | Sequence[np.ndarray],
+    vector: np.ndarray | None = None,
+) -> GoalTable:
+    """A `GoalTable` from sequences of K entries; `level` and `family` may be one value for all goals.
+
+    Raises:
+      ValueError: goal arrays that are not (K, G), or a level that is no index into `LEVELS`.
+    """
+    k = len(text)
+    array = np.asarray(array)
+    if array.ndim != 2 or len(array) != k:
+        raise ValueError(f"goal arrays have shape {array.shape}, want ({k}, G): one row for each of the {k} sentences")
+    level, family = (np.broadcast_to(np.asarray(x, np.int32), (k,)).copy() for x in (level, family))
+    if k and (level.min() < 0 or level.max() >= len(LEVELS)):
+        raise ValueError(f"level codes {np.unique(level)} outside 0..{len(LEVELS) - 1}, the indices of {LEVELS}")
+    vector = np.zeros((k, 0), np.float32) if vector is None else np.asarray(vector, np.float32)
+    return GoalTable(level, family, array, vector, text=tuple(str(t) for t in text))
+
+
+def unnamed_goal(vector: np.ndarray | Sequence[float] = ()) -> GoalTable:
+    """One goal without text, for rollouts recorded without instructions; policies see its `vector` (E,), or nothing.
+
+    Its family is -1: no success test is known.
+    """
+    return make_goal_table([""], 0, -1, np.zeros((1, 0), np.int32), np.asarray(vector, np.float32).reshape(1, -1))
+
+
+def concatenate_goals(tables: Iterable[GoalTable]) -> tuple[GoalTable, list[int]]:
+    """One table from several, and the offset to add to each part's goal indices."""
+    tables = list(tables)
+    offsets = np.cumsum([0] + [len(t) for t in tables])[:-1].tolist()
+    merged = GoalTable(
+        level=np.concatenate([t.level for t in tables]),
+        family=np.concatenate([t.family for t in tables]),
+        array=np.concatenate([t.array for t in tables]),
+        vector=np.concatenate([t.vector for t in tables]),
+        text=tuple(s for t in tables for s in t.text),
+    )
+    return merged, offsets
