@@ -20,6 +20,7 @@ from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import write_rollouts
 from kalm_jax.evaluation.returns import Evaluator
 from kalm_jax.evaluation.statistics import mean_interval
+from kalm_jax.files import read_json, write_json, write_text
 from kalm_jax.offline_rl import Learner, make_learner
 from kalm_jax.pipeline.offline import (
     LAST,
@@ -30,7 +31,7 @@ from kalm_jax.pipeline.offline import (
     load_data,
 )
 from kalm_jax.pipeline.offline import run as run_offline
-from kalm_jax.pipeline.run_folder import RunFolder, read_json, write_json
+from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
 from kalm_jax.types import Rollouts
 
@@ -121,7 +122,7 @@ def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") ->
         lines += ["", f"## {environment}", "", *table_lines(results, peers(place, mine))]
     text = "\n".join([f"`{command}`", *lines]) + "\n"
     if parallel.is_writer():
-        (folder / "learning.md").write_text(text)
+        write_text(folder / "learning.md", text)
         print(text)
     return text
 

@@ -26,6 +26,7 @@ from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from kalm_jax import progress
+from kalm_jax.cores import available_cores
 from kalm_jax.memory import keep_memory
 
 AXES = ("data", "fsdp", "tensor")
@@ -101,9 +102,8 @@ def start(cpu_devices: int | None = None, cache: str | None = None, mesh: str = 
     global _layout
     _layout = read_layout(mesh)
     keep_memory()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with contextlib.suppress(RuntimeError):  # Devices exist already (a notebook, a test): what is there is used.
-        jax.config.update("jax_num_cpu_devices", min(cpu_devices or cores, 8))
+        jax.config.update("jax_num_cpu_devices", min(cpu_devices or available_cores(), 8))
     folder = pathlib.Path(cache or os.environ.get("JAX_COMPILATION_CACHE_DIR") or "~/.cache/kalm_jax/compilation")
     jax.config.update("jax_compilation_cache_dir", str(folder.expanduser()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)

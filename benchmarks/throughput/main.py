@@ -23,6 +23,8 @@ import time
 
 from absl import app, flags, logging
 
+from kalm_jax.files import write_json
+
 FLAGS = flags.FLAGS
 SUITES = ["offline_rl", "env", "llm_train", "llm_decode", "pipeline", "memory"]
 flags.DEFINE_enum("suite", "offline_rl", SUITES, "What is measured.")
@@ -49,9 +51,7 @@ def pin(core: int) -> None:
 def write(result: dict) -> None:
     """Keeps the figures in --output, if given."""
     if FLAGS.output:
-        with open(FLAGS.output + ".tmp", "w") as file:
-            json.dump(result, file, indent=2)
-        os.replace(FLAGS.output + ".tmp", FLAGS.output)
+        write_json(FLAGS.output, result, sort_keys=False)
 
 
 def read_old() -> list[dict] | None:
@@ -145,7 +145,8 @@ def main(argv):
         pin(FLAGS.core)
     import importlib
 
-    from kalm_jax import memory, throughput
+    from benchmarks import throughput
+    from kalm_jax import memory
 
     memory.keep_memory()  # as all programs of ours do; peers in this process have it too
     suite = importlib.import_module(throughput.SUITES[FLAGS.suite])

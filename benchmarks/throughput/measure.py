@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.throughput.resources import Watch
 from benchmarks.throughput.roofline import Cost, Roofline
+from kalm_jax.cores import available_cores
 
 OURS = "kalm_jax"
 
@@ -213,12 +214,11 @@ def machine() -> dict:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "cores_used": affinity,
+        "cores_used": available_cores(),
         "load": os.getloadavg() if hasattr(os, "getloadavg") else None,
         "device": str(jax.devices()[0]),
         "python": platform.python_version(),

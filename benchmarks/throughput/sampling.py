@@ -26,11 +26,10 @@ from benchmarks.throughput import resources
 INTERVAL = 0.01
 KINDS = ("work", "compile", "files", "imports")
 FILES = re.compile(
-    r"/(data/formats|grounding/checkpoint|llm/folder|llm/weights)\.py$"
+    r"/kalm_jax/(files|datasets/formats|grounding/checkpoint|llm/hf/folder|llm/hf/weights)\.py$"
     r"|/(orbax|h5py|safetensors|msgpack)/|/flax/serialization\.py$|/numpy/lib/_?npyio|/pathlib(\.py|/)"
 )
-"""Source files whose functions read and write files, and what else does is in `FILE_FUNCTIONS`."""
-FILE_FUNCTIONS = frozenset({"write_json", "read_json", "write_results_csv", "read_results_csv", "_write_curve"})
+"""Source files whose functions read and write files."""
 START, BETWEEN, REPORT = "start", "between stages", "report"
 OUTSIDE = (START, BETWEEN, REPORT)
 """Where the time outside of stages goes: before the first, between them, and for figures and report.html."""
@@ -56,13 +55,13 @@ def classify(frame: FrameType | None, root: pathlib.Path) -> tuple[str, str]:
         file, name = frame.f_code.co_filename.replace("\\", "/"), frame.f_code.co_name
         if not kind and file.startswith("<frozen importlib"):
             kind = "imports"
-        elif not kind and (name in FILE_FUNCTIONS or FILES.search(file)):
+        elif not kind and FILES.search(file):
             kind = "files"
-        if name == "_work" and file.endswith("kalm_jax/run_folder.py"):
+        if name == "_work" and file.endswith("kalm_jax/pipeline/run_folder.py"):
             place = pathlib.Path(frame.f_locals["folder"]).relative_to(root).parts[0]
-        elif name == "write_report" and file.endswith("kalm_jax/outputs.py"):
+        elif name == "write_report" and file.endswith("kalm_jax/pipeline/outputs.py"):
             place = REPORT
-        elif name == "run" and file.endswith("kalm_jax/pipeline.py") and place == START:
+        elif name == "run" and file.endswith("kalm_jax/pipeline/run.py") and place == START:
             place = BETWEEN
         frame = frame.f_back
     return place, kind or "work"

@@ -9,12 +9,12 @@ What ships in `kalm_jax/llm/builtin` was made with the defaults.
 """
 
 import dataclasses
-import json
 import pathlib
 
 from absl import app, flags, logging
 
 from kalm_jax.cli import device_flags
+from kalm_jax.files import read_json, write_json
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(device_flags)
@@ -87,12 +87,12 @@ def main(argv):
 def _check_same(path: pathlib.Path, settings: dict) -> None:
     """A folder continues only the run that began it."""
     if path.exists():
-        before = json.loads(path.read_text())
+        before = read_json(path)
         if before != settings:
             changed = sorted(k for k in settings if before.get(k) != settings[k])
             raise app.UsageError(f"{path.parent} was begun with other settings ({changed}); use another --output")
     else:
-        path.write_text(json.dumps(settings, indent=2) + "\n")
+        write_json(path, settings, sort_keys=False)
 
 
 if __name__ == "__main__":

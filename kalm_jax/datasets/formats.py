@@ -18,6 +18,7 @@ import numpy as np
 
 from kalm_jax.datasets import authors, flat, imaginebench, safe_pickle
 from kalm_jax.datasets import minari as minari_dataset
+from kalm_jax.files import replacing
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, validate
 
 FORMAT = "kalm_jax rollouts"
@@ -184,18 +185,11 @@ def write_rollouts(
     validate(rollouts, num_goals=len(goals), name=path)
     if len(goals.text) != len(goals):
         raise ValueError(f"{path}: goals.text has {len(goals.text)} sentences for {len(goals)} goals")
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".writing-{os.getpid()}-{name}")
-    try:
+    with replacing(path) as temporary:
         if layout == "kalm_jax":
             _write_ours(temporary, extension, rollouts, goals, attributes)
         else:
             _write_foreign(temporary, extension, LAYOUTS[layout], path, rollouts, goals)
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
 
 
 def _write_foreign(temporary, extension, layout, path, rollouts, goals):

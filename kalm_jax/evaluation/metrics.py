@@ -5,12 +5,11 @@ A row is one metric: `count` of `total` things, their `rate`, and its 95% interv
 
 from __future__ import annotations
 
-import csv
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from kalm_jax.evaluation.statistics import wilson_interval
-from kalm_jax.evaluation.success import write_csv
+from kalm_jax.files import read_csv, write_csv
 
 COLUMNS = ("step", "metric", "count", "total", "rate", "low", "high")
 STEP_TESTS = ("actions_matched", "states_matched")
@@ -60,8 +59,4 @@ def read_metrics(path: pathlib.Path) -> list[dict]:
     if not path.exists():
         return []
     whole, parts = ("step", "count", "total"), ("rate", "low", "high")
-    with path.open(newline="") as file:
-        return [
-            {**row, **{k: int(row[k]) for k in whole}, **{k: float(row[k]) for k in parts}}
-            for row in csv.DictReader(file)
-        ]
+    return [{**row, **{k: int(row[k]) for k in whole}, **{k: float(row[k]) for k in parts}} for row in read_csv(path)]

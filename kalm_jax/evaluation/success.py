@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
-import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from kalm_jax.evaluation.statistics import pooled_interval
+from kalm_jax.files import read_csv, write_csv
 from kalm_jax.types import LEVELS, EpisodeResults, Episodes, Policy, Simulator
 from kalm_jax.worlds.clevr import goals as clevr_goals
 
@@ -82,30 +81,16 @@ def rows(
 
 
 def write_results_csv(path: str | os.PathLike, results: Iterable[Mapping]) -> None:
-    """Writes result rows, see `write_csv`."""
+    """Writes result rows as a CSV file."""
     write_csv(path, COLUMNS, results)
-
-
-def write_csv(path: str | os.PathLike, columns: Sequence[str], found: Iterable[Mapping]) -> None:
-    """Writes rows with the given columns to a temporary name and renames it."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(found)
-    temporary.replace(path)
 
 
 def read_results_csv(path: str | os.PathLike) -> list[dict]:
     """The rows of `write_results_csv`, numbers as numbers."""
     whole = ("seed", "episodes", "successes", "successes_early")
-    with pathlib.Path(path).open(newline="") as file:
-        return [
-            {**row, **{k: int(row[k]) for k in whole}, "median_steps": float(row["median_steps"])}
-            for row in csv.DictReader(file)
-        ]
+    return [
+        {**row, **{k: int(row[k]) for k in whole}, "median_steps": float(row["median_steps"])} for row in read_csv(path)
+    ]
 
 
 def summarise(results: Iterable[Mapping]) -> list[dict]:

@@ -19,6 +19,7 @@ import numpy as np
 from flax import traverse_util
 
 from kalm_jax import sharding as parallel
+from kalm_jax.files import write_json
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, change_llms, init_params
 from kalm_jax.llm.hf.folder import load_model, save_model
 from kalm_jax.llm.tokenizer import Tokenizer
@@ -49,7 +50,7 @@ def save_grounded(folder: str | pathlib.Path, model: GroundedModel, params: dict
         del spec["two_models"]  # a file of one model is as it was before there were two
         if (folder / _STATES).exists():
             shutil.rmtree(folder / _STATES)
-    (folder / _SPEC).write_text(json.dumps(spec, indent=2) + "\n")
+    write_json(folder / _SPEC, spec, sort_keys=False)
 
 
 def _tuples(x):

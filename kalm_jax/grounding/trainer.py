@@ -9,7 +9,6 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import functools
-import json
 import math
 import pathlib
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import optax
 import optax.contrib
 
 from kalm_jax import sharding as parallel
+from kalm_jax.files import read_json_lines, write_json_lines
 from kalm_jax.grounding.losses import LOGITS, LossWeights, loss, totals
 from kalm_jax.grounding.model import GroundedModel, change_llms
 from kalm_jax.grounding.sequences import Rows
@@ -286,7 +286,7 @@ def fit(
     if manager is not None and manager.latest_step() is not None:
         first = manager.latest_step()
         state = _restore(manager, first, state)
-        curve = [row for row in _read_curve(folder) if row["step"] <= first]
+        curve = [row for row in read_json_lines(pathlib.Path(folder) / "curve.jsonl") if row["step"] <= first]
     params, opt_state, sums, count = state["params"], state["opt"], {}, 0
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(batches, first)
@@ -310,7 +310,7 @@ def fit(
                 measure(step, parallel.gather(params))
             if manager is not None and (step % config.checkpoint_every == 0 or last):
                 if parallel.is_writer():
-                    _write_curve(folder, curve)
+                    write_json_lines(pathlib.Path(folder) / "curve.jsonl", curve)
                 _save(manager, step, {"params": params, "opt": opt_state})
     if manager is not None:
         manager.wait_until_finished()
@@ -338,15 +338,3 @@ def _restore(manager, step, like):
 
     abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
     return manager.restore(step, args=ocp.args.StandardRestore(abstract))
-
-
-def _read_curve(folder) -> list[dict]:
-    path = pathlib.Path(folder) / "curve.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def _write_curve(folder, curve) -> None:
-    path = pathlib.Path(folder) / "curve.jsonl"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(json.dumps(row) + "\n" for row in curve))
-    temporary.replace(path)

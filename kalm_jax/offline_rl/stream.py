@@ -11,7 +11,6 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import functools
-import json
 import os
 import pathlib
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kalm_jax.files import read_json, write_json
 from kalm_jax.offline_rl.buffer import (
     Buffer,
     check_unit,
@@ -109,8 +109,7 @@ def write_stream(
         "std": np.sqrt(about.squares / about.rows).tolist(),
         "sums": [about.mean.sum() * about.rows, about.reward, float(goals.vector.sum(dtype=np.float64))],
     }
-    (folder / "stream.json.tmp").write_text(json.dumps(header))
-    os.replace(folder / "stream.json.tmp", folder / "stream.json")
+    write_json(folder / "stream.json", header)
     return open_stream(folder)
 
 
@@ -123,7 +122,7 @@ def open_stream(folder: str | os.PathLike) -> StreamBuffer:
     folder = pathlib.Path(folder)
     if not (folder / "stream.json").is_file():
         raise FileNotFoundError(f"{folder}: no stream.json, so no complete stream; write it with write_stream")
-    header = json.loads((folder / "stream.json").read_text())
+    header = read_json(folder / "stream.json")
     arrays = {k: np.memmap(folder / f"{k}.bin", kind, "r", shape=tuple(s)) for k, (s, kind) in header["arrays"].items()}
     with np.load(folder / "tables.npz") as tables:
         arrays |= {k: jnp.asarray(v) for k, v in tables.items()}

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kalm_jax.cores import available_cores
 from kalm_jax.offline_rl.buffer import Buffer
 from kalm_jax.offline_rl.checkpoint import Checkpoints
 from kalm_jax.offline_rl.registry import Learner, check_sweep, plain_config
@@ -97,7 +98,7 @@ def train(
         if done > num_updates:
             raise ValueError(f"{checkpoint_dir} holds {done} updates, more than the {num_updates} asked for: remove it")
     groups = [[i] for i in range(len(runs))] if way == "threads" else [list(range(len(runs)))]
-    workers = min(len(groups), workers or _cores())
+    workers = min(len(groups), workers or available_cores())
     compiled = False
     try:
         while done < num_updates:
@@ -285,7 +286,3 @@ def _fingerprint(learner: Learner, buffer: Buffer, seeds) -> dict:
         "shares": shares,
         "sums": buffer.sums(),
     }
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

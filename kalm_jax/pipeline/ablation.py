@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from kalm_jax import sharding as parallel
 from kalm_jax.evaluation import difference_interval
 from kalm_jax.evaluation.metrics import COLUMNS, STEP_TESTS, metric_rows
-from kalm_jax.evaluation.success import write_csv
+from kalm_jax.files import read_json, write_csv, write_text
 from kalm_jax.llm import attention
 from kalm_jax.llm.hf.folder import BUILTIN, check_folder
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder, read_json
+from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.pipeline.stages.first import NOVEL_LEVELS, run_collect, run_explain, run_ground, run_imagine
 from kalm_jax.report.summary import LEVEL_NAMES, Share
 from kalm_jax.report.tables import MISSING, percent, points
@@ -87,7 +87,7 @@ def run(
     write_csv(folder / "ablation.csv", ("tasks", "level", *COLUMNS), rows)
     text = "\n".join(table(rows, get_world(config.world).terms.unrealistic, config.world == "clevr"))
     title = "Which grounding tasks matter" + ", and what else" * bool(variants)
-    (folder / "ablation.md").write_text(f"# {title}\n\n    {command}\n\n{text}\n")
+    write_text(folder / "ablation.md", f"# {title}\n\n    {command}\n\n{text}\n")
     print(text)
     return rows
 

@@ -7,7 +7,6 @@ in the simulator after each `updates / evaluations` updates. Killed, the same co
 from __future__ import annotations
 
 import ast
-import csv
 import dataclasses
 import importlib.metadata
 import os
@@ -24,10 +23,11 @@ from kalm_jax.datasets.formats import read_rollouts
 from kalm_jax.evaluation.gymnasium_rollouts import Spaces, spaces_of
 from kalm_jax.evaluation.returns import Evaluator, GreedyPolicy
 from kalm_jax.evaluation.statistics import mean_interval
+from kalm_jax.files import read_json, write_csv, write_json, write_text
 from kalm_jax.offline_rl import Learner, make_buffer, make_learner, write_stream
 from kalm_jax.offline_rl.registry import plain_config, real_settings
 from kalm_jax.offline_rl.trainer import train
-from kalm_jax.pipeline.run_folder import RunFolder, read_json, write_json
+from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
 from kalm_jax.report.returns import return_figure
 from kalm_jax.types import GoalTable, Rollouts, validate
@@ -314,17 +314,12 @@ def _report(run: RunFolder, config: OfflineConfig, command: str, rows: list[dict
     returns = np.asarray(rollouts.rewards, np.float64).sum(1)
     table = summarise(rows, returns)
     columns = ["environment", *rows[0]]
-    temporary = run.path / "results.csv.tmp"
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows({"environment": config.environment, **row} for row in rows)
-    os.replace(temporary, run.path / "results.csv")
+    write_csv(run.path / "results.csv", columns, ({"environment": config.environment, **row} for row in rows))
     (run.path / "figures").mkdir(exist_ok=True)
     figure = return_figure(rows, table[0]["return"], table[1]["return"], config.environment)
     figure.savefig(run.path / "figures" / "returns.png", dpi=150)
     text = table_text(table)
-    (run.path / "table.md").write_text(text + "\n")
+    write_text(run.path / "table.md", text + "\n")
     packages = ("jax", "jaxlib", "flax", "optax", "gymnasium", "numpy")
     write_json(
         run.path / "manifest.json",

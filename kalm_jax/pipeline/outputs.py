@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import json
 import os
 import pathlib
 import shutil
@@ -16,8 +14,9 @@ from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import read_rollouts
 from kalm_jax.evaluation import evaluate, learner_policy, read_results_csv, write_results_csv
 from kalm_jax.evaluation.metrics import read_metrics
+from kalm_jax.files import read_csv, read_json, read_json_lines, write_csv, write_json
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder, read_json, write_json
+from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.pipeline.stages.first import (
     NOVEL_LEVELS,
     encoded_goals,
@@ -74,22 +73,12 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
                     for f, row in table.items():
                         mine = np.ones(len(goals), bool) if f is None else goals.family == f
                         row[f"success_{algorithm}_{arm}_{choice}"] = round(float(success[mine].mean()), 4)
-        with (folder / "prompts.csv.tmp").open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(table[None]))
-            writer.writeheader()
-            writer.writerows(table.values())
-        os.replace(folder / "prompts.csv.tmp", folder / "prompts.csv")
+        write_csv(folder / "prompts.csv", list(table[None]), table.values())
         shutil.copyfile(folder / "prompts.csv", run.path / "prompts.csv")
 
     settings = {"prompts": file_mark(config.prompts), "seed": config.seed, "samples": PROMPT_SAMPLES}
     needs = [*encoding(config, ["prompts"]), "ground", *(f"learn/{algorithm}-{arm}" for algorithm, arm in pairs)]
     run.stage("prompts", settings, needs, work, together=True)
-
-
-def _read_rows(path: pathlib.Path) -> list[dict]:
-    """The rows of a CSV file as text, as the report shows them."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[dict]:
@@ -106,7 +95,6 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
     real, goals = read_rollouts(real_rollouts(run))
     imagined = read_rollouts(run.path / "imagine" / "rephrase" / "rollouts.h5")
     starts = np.load(run.path / "imagine" / "rephrase" / "starts.npy")
-    curve = (run.path / "ground" / "curve.jsonl").read_text().splitlines()
     manifest = make_manifest(config, command)
     write_json(run.path / "manifest.json", manifest)
     data = ReportData(
@@ -114,7 +102,7 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
         imagination=[row for part in parts for row in read_json(run.path / "imagine" / part / "quality.json")],
         replayed=[row for level in NOVEL_LEVELS for row in read_json(run.path / "replayed" / level / "replayed.json")],
         explanation=read_json(run.path / "explain" / "explanation.json"),
-        grounding_curve=[json.loads(line) for line in curve],
+        grounding_curve=read_json_lines(run.path / "ground" / "curve.jsonl"),
         grounding_metrics=read_metrics(run.path / "ground" / "metrics.csv"),
         learning_curves=[
             row for a, arm in learners for row in read_json(run.path / "learn" / f"{a}-{arm}" / "curve.json")
@@ -123,7 +111,7 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
         stage_seconds=run.seconds,
         manifest=manifest,
         lengths={"recorded": real.length, "imagined (rephrase)": imagined[0].length},
-        prompts=_read_rows(run.path / "prompts.csv") if config.prompts else (),
+        prompts=read_csv(run.path / "prompts.csv") if config.prompts else (),
         model=config.ground.llm or "the built-in model",
         title=world.title,
         terms=world.terms,

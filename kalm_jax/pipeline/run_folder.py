@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pathlib
 import shutil
 import time
@@ -19,23 +18,7 @@ from collections.abc import Callable, Sequence
 
 import kalm_jax
 from kalm_jax import sharding as parallel
-
-
-def write_json(path: pathlib.Path, value) -> None:
-    """Writes JSON to a temporary name and renames it, so that no reader ever sees half a file."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
-    os.replace(temporary, path)
-
-
-def read_json(path: pathlib.Path):
-    """The value, or None where the file is missing."""
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it and run the same command again") from error
+from kalm_jax.files import read_json, write_json
 
 
 class RunFolder:

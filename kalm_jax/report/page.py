@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import html
 import io
-import os
 import pathlib
 import re
 
+from kalm_jax.files import write_bytes, write_text
 from kalm_jax.report import figures, films, sections, summary
 from kalm_jax.report.contents import ReportData
 from kalm_jax.worlds.clevr import animation
@@ -29,26 +29,19 @@ def build_report(folder: pathlib.Path | str, data: ReportData) -> pathlib.Path:
     for name, (alternative, figure) in make_figures(data).items():
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
-        write_whole(folder / "figures" / f"{name}.png", buffer.getvalue())
+        write_bytes(folder / "figures" / f"{name}.png", buffer.getvalue())
         code = base64.b64encode(buffer.getvalue()).decode("ascii")
         # At its size in CSS pixels, 96 an inch, all figures have letters of one size.
         width = round(96 * figure.get_figwidth())
         image = f'<img alt="{html.escape(alternative)}" width="{width}" src="data:image/png;base64,{code}">'
         pictures[name] = image
     if data.examples:
-        write_whole(folder / "figures" / "rollouts.gif", animation.gif_bytes(data.examples))
+        write_bytes(folder / "figures" / "rollouts.gif", animation.gif_bytes(data.examples))
     elif data.films:
-        write_whole(folder / "figures" / "rollouts.gif", films.gif_bytes(data.films))
+        write_bytes(folder / "figures" / "rollouts.gif", films.gif_bytes(data.films))
     path = folder / "report.html"
-    write_whole(path, page_html(data, pictures).encode("utf-8"))
+    write_text(path, page_html(data, pictures))
     return path
-
-
-def write_whole(path: pathlib.Path, content: bytes) -> None:
-    """Writes a file under a temporary name and renames it."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)
 
 
 def make_figures(data: ReportData) -> dict[str, tuple[str, object]]:

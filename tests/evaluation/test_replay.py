@@ -9,12 +9,12 @@ import pytest
 from kalm_jax.evaluation import evaluate, random_policy, wilson_interval
 from kalm_jax.evaluation.metrics import metric_rows, read_metrics, write_metrics
 from kalm_jax.evaluation.replay import actions_policy, replay, rows
+from kalm_jax.files import write_json
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.imagination.rollouts import Step, direct
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
-from kalm_jax.pipeline.run_folder import write_json
 from kalm_jax.pipeline.stages import replay as replay_stage
 from kalm_jax.report import tables
 from kalm_jax.types import EpisodeResults, Episodes, make_goal_table

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kalm_jax import sharding as parallel
+from kalm_jax.files import read_json
 from kalm_jax.grounding import acting as act
 from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import explanation as explain
@@ -25,7 +26,7 @@ from kalm_jax.llm.hf.folder import load_model
 from kalm_jax.llm.lora import LoraConfig
 from kalm_jax.llm.transformer import LlamaConfig, stack_layers, unstack_layers
 from kalm_jax.pipeline import config
-from kalm_jax.pipeline.run_folder import RunFolder, read_json
+from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.pipeline.stages import first as stages
 from kalm_jax.types import make_goal_table
 from tests.grounding.test_numbers import WORDS, imagine, make, random_rollouts, uncached

@@ -202,7 +202,7 @@ def test_page_holds_the_very_pictures_of_the_figures_folder(run, page):
     files = {path.read_bytes() for path in (run / "figures").glob("*.png")}
     assert inside == files and len(files) == 10
     assert all(content.startswith(b"\x89PNG") for content in inside)
-    assert not list(run.rglob("*.part"))
+    assert not list(run.rglob(".writing-*"))
 
 
 def test_text_of_rollouts_cannot_become_markup(run, page):

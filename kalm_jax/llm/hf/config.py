@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 
+from kalm_jax.files import write_json
 from kalm_jax.llm.transformer import LlamaConfig, RopeScaling
 
 _FAMILIES = {"llama": {}, "mistral": {}, "qwen2": {"qkv_bias": True}, "qwen3": {"qk_norm": True}}
@@ -134,4 +135,4 @@ def write_config(folder: str | pathlib.Path, config: LlamaConfig, special: dict[
                 "high_freq_factor": scaling.high,
                 "original_max_position_embeddings": scaling.original,
             }
-    (pathlib.Path(folder) / "config.json").write_text(json.dumps(raw, indent=2) + "\n")
+    write_json(pathlib.Path(folder) / "config.json", raw, sort_keys=False)

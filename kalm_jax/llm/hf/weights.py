@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
+from kalm_jax.files import write_json
 from kalm_jax.llm.hf.tensors import Place, may_be_ignored, places, shape_there, to_ours, to_theirs
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 
@@ -193,7 +194,7 @@ def save_weights(folder: pathlib.Path, config: LlamaConfig, params: dict, dtype:
     if len(shards) > 1:
         where = {name: file for file, shard in zip(files, shards, strict=True) for name in shard}
         index = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": where}
-        (folder / _INDEX).write_text(json.dumps(index, indent=2) + "\n")
+        write_json(folder / _INDEX, index, sort_keys=False)
 
 
 def _values(flat: dict, place: Place) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import read_rollouts, write_rollouts
 from kalm_jax.evaluation.metrics import metric_rows, write_metrics
+from kalm_jax.files import read_json, write_json
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.grounding.explanation import ACTING_WEIGHT, READING_WEIGHT, SAYINGS, VIEWS, explain, likeliest_gists, tell
@@ -30,7 +31,7 @@ from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.transformer import unstack_layers
 from kalm_jax.offline_rl.normalization import Whitening, whitening
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder, read_json, write_json
+from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, concatenate, last_steps
 from kalm_jax.worlds.base import get_world

@@ -10,6 +10,7 @@ import numpy as np
 from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import read_rollouts
 from kalm_jax.evaluation import evaluate, learner_policy, rows, write_results_csv
+from kalm_jax.files import write_bytes, write_json
 from kalm_jax.llm.hf.config import read_config
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.transformer import Llama
@@ -29,7 +30,7 @@ from kalm_jax.offline_rl.networks import View
 from kalm_jax.offline_rl.registry import find_algorithm, plain_config
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder, write_json
+from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.pipeline.stages.first import NOVEL_LEVELS, encoded_goals, encoding, real_rollouts
 from kalm_jax.progress import Progress
 from kalm_jax.types import GoalTable, Rollouts, concatenate_goals, unnamed_goal
@@ -90,8 +91,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
                 )
                 if parallel.is_writer():
                     write_json(folder / "curve.json", [{"algorithm": algorithm, "arm": arm, **row} for row in curve])
-                    (folder / "policies.tmp").write_bytes(serialization.to_bytes(policy_leaves(state)))
-                    (folder / "policies.tmp").replace(folder / name)
+                    write_bytes(folder / name, serialization.to_bytes(policy_leaves(state)))
 
     settings = {
         "learner": plain_config(learner.config),

@@ -9,10 +9,11 @@ import numpy as np
 from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import read_rollouts
 from kalm_jax.evaluation.replay import replay, rows
+from kalm_jax.files import read_json, write_json
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.imagination.rollouts import Step, direct
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder, read_json, write_json
+from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.types import Episodes, GoalTable
 from kalm_jax.worlds.base import get_world
 

@@ -13,10 +13,9 @@ MuJoCo is imported when a simulator is constructed, not with this module. Letter
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
+from kalm_jax.cores import available_cores
 from kalm_jax.worlds.clevr.goals import BALLS, MOVE, PUSHES, success
 
 NUM_ACTIONS = len(BALLS) * len(PUSHES)
@@ -164,7 +163,7 @@ class ClevrSimulator:
         from mujoco.rollout import Rollout
 
         if threads is None:
-            threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            threads = available_cores()
         if threads < 1:
             raise ValueError(f"threads is {threads}, want at least 1")
         self.threads = threads

@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
+from kalm_jax.cores import available_cores
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, validate
 from kalm_jax.worlds.clevr.instructions import Sentence
 from kalm_jax.worlds.metaworld import instructions as language
@@ -20,7 +21,6 @@ from kalm_jax.worlds.metaworld.distractors import MODES
 from kalm_jax.worlds.metaworld.goals import FAMILIES, SUCCESS_REWARD
 from kalm_jax.worlds.metaworld.recording import Job, Recorded, record_job
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, HORIZON, LEVEL_TASKS, OBSERVATION_DIM
-from kalm_jax.worlds.metaworld.vector_simulator import default_processes
 
 NOISE = 0.3
 """Standard deviation of the noisiest attempts' actions, which range over [-1, 1]."""
@@ -112,7 +112,7 @@ def _record_all(tasks, order, seed, noise, distractor, stray, keep_failures, pro
         places = np.flatnonzero(order == index).tolist()
         chunks = (tuple(places[i : i + _CHUNK]) for i in range(0, len(places), _CHUNK))
         jobs += [Job(task, chunk, seed, noise, distractor, stray, keep_failures) for chunk in chunks]
-    processes = min(default_processes() if processes is None else processes, len(jobs))
+    processes = min(available_cores() if processes is None else processes, len(jobs))
     if processes <= 1:
         for job in jobs:
             yield job.places, record_job(job)

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
 
 import numpy as np
 
+from kalm_jax.cores import available_cores
 from kalm_jax.worlds.metaworld.distractors import MODES, Distractor
 from kalm_jax.worlds.metaworld.simulator import TaskSimulator
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, HORIZON, NAMES, OBSERVATION_DIM
-
-
-def default_processes() -> int:
-    """The number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Episodes:
@@ -88,7 +83,7 @@ class MetaworldSimulator:
         """
         if distractor not in MODES:
             raise ValueError(f"unknown distractor mode {distractor!r}: use one of {', '.join(MODES)}")
-        self.processes = default_processes() if processes is None else processes
+        self.processes = available_cores() if processes is None else processes
         if self.processes < 1:
             raise ValueError(f"processes is {processes}, want at least 1")
         self._numbers = itertools.count()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.evaluation.metrics import read_metrics
+from kalm_jax.files import read_json
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
 from kalm_jax.grounding.tasks import TaskShares
@@ -16,7 +17,7 @@ from kalm_jax.llm.hf.folder import BUILTIN, load_model, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.pipeline import config
-from kalm_jax.pipeline.run_folder import RunFolder, read_json
+from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.pipeline.stages import first as stages
 from kalm_jax.types import make_goal_table
 from kalm_jax.worlds.clevr import instructions as language

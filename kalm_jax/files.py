@@ -1,0 +1,94 @@
+"""Files that are written whole or not at all: bytes, text, JSON, JSON lines and CSV, and how the last three are read.
+
+Every writer writes to a temporary name in the same folder and renames it. A reader, or the next start of a killed run,
+therefore finds the file of before or the new one, never half a file. Imports neither JAX nor NumPy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+Path = str | os.PathLike[str]
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[pathlib.Path]:
+    """Yields a temporary path with the same extension; what is written there becomes `path` when the block ends.
+
+    After an error inside the block the temporary file is deleted and `path` is what it was before.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".writing-{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes the bytes."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes the text in UTF-8."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any, *, sort_keys: bool = True) -> None:
+    """Writes a value as indented JSON."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=sort_keys) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Returns the value of a JSON file, or None where the file is missing.
+
+    Raises:
+      ValueError: the file is not valid JSON; the message names it and says how to go on.
+    """
+    try:
+        return json.loads(pathlib.Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it and run the same command again") from error
+
+
+def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes every row as one line of JSON."""
+    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Returns the rows that `write_json_lines` wrote, or [] where the file is missing."""
+    path = pathlib.Path(path)
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes rows as a CSV file with the given columns; makes the folder where it is missing.
+
+    Raises:
+      ValueError: a row has a column that is not among `columns`.
+    """
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Returns the rows of a CSV file, every value as text."""
+    with pathlib.Path(path).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
