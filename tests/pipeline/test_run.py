@@ -12,6 +12,7 @@ import pytest
 
 from kalm_jax.datasets.formats import read_rollouts
 from kalm_jax.evaluation.metrics import read_metrics
+from kalm_jax.files import read_json
 from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
@@ -89,7 +90,7 @@ def test_killed_in_every_stage_it_ends_with_the_same_results(tmp_path):
     data, level = (np.load(straight / "encode" / part / "vectors.npy") for part in ("data", "offline"))
     np.testing.assert_array_equal(data, level)
     rollouts, goals = read_rollouts(killed / "imagine" / "rephrase" / "rollouts.h5")
-    planned = run_folder.read_json(killed / "imagine" / "rephrase" / "plans.json")
+    planned = read_json(killed / "imagine" / "rephrase" / "plans.json")
     assert set(planned) == {goals.text[g] for g in rollouts.goal}
     page = (killed / "report.html").read_text()
     assert "http://" not in page and "https://" not in page and len(page) > 50_000
