@@ -16,7 +16,8 @@ from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import trainer as train
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.sequences import RowSequence, align_right
-from kalm_jax.grounding.tasks import Batches, TaskShares, Words
+from kalm_jax.grounding.shares import TaskShares
+from kalm_jax.grounding.tasks import Batches, Words
 from kalm_jax.imagination.rollouts import Step
 from kalm_jax.llm import lora
 from kalm_jax.llm.hf.folder import BUILTIN

@@ -42,7 +42,8 @@ def main(argv):
 
     from kalm_jax import sharding as parallel
     from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
-    from kalm_jax.grounding.tasks import Batches, TaskShares, Words
+    from kalm_jax.grounding.shares import TaskShares
+    from kalm_jax.grounding.tasks import Batches, Words
     from kalm_jax.grounding.trainer import TrainConfig, fit
     from kalm_jax.llm.hf.folder import save_model
     from kalm_jax.llm.tokenizer import load_tokenizer, train_tokenizer

@@ -26,10 +26,9 @@ import numpy as np
 
 from kalm_jax.grounding.model import NumericSpec
 from kalm_jax.grounding.sequences import Rows, RowSequence, pack
+from kalm_jax.grounding.shares import TASKS, TaskShares
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.types import GoalTable, Rollouts
-
-TASKS = ("generation", "explanation", "dynamics", "consequence", "description", "text", "plan")
 
 GOAL_PROMPT = "goal : {} . start :"
 """Before an imagined rollout."""
@@ -67,33 +66,6 @@ one of the world's prompts: those are too few to learn from them that the wordin
 TEXT_WEIGHT, FACT_WEIGHT = 0.5, 3.0
 """Weights of a word of plain text and of a bare fact (an answer about a state, the gist of an explanation). A word of
 an explanation's sentence has 1: most of those say nothing about the rollout, a fact says all."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TaskShares:
-    """How often each task is drawn; 0 leaves it out. Shares count sequences, not positions."""
-
-    generation: float = 0.34
-    explanation: float = 0.44
-    dynamics: float = 0.05
-    consequence: float = 0.02
-    description: float = 0.2
-    text: float = 0.02
-    plan: float = 0.05
-
-    def only(self, tasks) -> TaskShares:
-        """Shares with which only `tasks` are drawn: those of the others are divided among them, in proportion."""
-        unknown = sorted(set(tasks) - set(TASKS))
-        if unknown:
-            raise ValueError(f"unknown grounding tasks {unknown}; there are {', '.join(TASKS)}")
-        return dataclasses.replace(self, **{task: 0.0 for task in TASKS if task not in tasks})
-
-    def probabilities(self) -> np.ndarray:
-        """The shares in the order of TASKS, summing to 1."""
-        p = np.array([getattr(self, t) for t in TASKS], float)
-        if p.min() < 0 or p.sum() <= 0:
-            raise ValueError(f"task shares {self} must be non-negative with a positive sum")
-        return p / p.sum()
 
 
 def goal_prompt(tokenizer: Tokenizer, sentence: str) -> list[int]:

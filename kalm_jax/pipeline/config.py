@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from kalm_jax.grounding.tasks import TaskShares
+from kalm_jax.grounding.shares import TaskShares
 
 ARMS = ("offline", "kalm", "oracle")
 """What learners can learn from, see `LearnConfig`."""

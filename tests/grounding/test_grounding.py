@@ -15,7 +15,8 @@ from kalm_jax.grounding.explanation import explain, likeliest_gists, rollout_lik
 from kalm_jax.grounding.losses import LossWeights, loss
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.sequences import ACTION, STATE, TEXT, RowSequence, pack
-from kalm_jax.grounding.tasks import FACT_WEIGHT, Batches, TaskShares, Words, goal_prompt
+from kalm_jax.grounding.shares import TaskShares
+from kalm_jax.grounding.tasks import FACT_WEIGHT, Batches, Words, goal_prompt
 from kalm_jax.grounding.trainer import TrainConfig, fit
 from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig

@@ -18,7 +18,8 @@ from kalm_jax.grounding import sequences as rows
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.model import STILL, GroundedModel, NumericSpec, init_params, numeric_spec
 from kalm_jax.grounding.sequences import ACTION, STATE, RowSequence
-from kalm_jax.grounding.tasks import Batches, TaskShares, Words
+from kalm_jax.grounding.shares import TaskShares
+from kalm_jax.grounding.tasks import Batches, Words
 from kalm_jax.grounding.trainer import TrainConfig, fit
 from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig

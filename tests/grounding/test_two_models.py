@@ -19,7 +19,8 @@ from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.losses import LossWeights, loss
 from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, numeric_spec
 from kalm_jax.grounding.sequences import ACTION, STATE, RowSequence
-from kalm_jax.grounding.tasks import Batches, TaskShares, Words
+from kalm_jax.grounding.shares import TaskShares
+from kalm_jax.grounding.tasks import Batches, Words
 from kalm_jax.grounding.trainer import TrainConfig, forward_variables, optimiser
 from kalm_jax.llm import lora
 from kalm_jax.llm.hf.folder import load_model

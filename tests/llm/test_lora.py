@@ -10,7 +10,8 @@ from flax import traverse_util
 
 from kalm_jax import sharding as parallel
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
-from kalm_jax.grounding.tasks import TASKS, Batches, TaskShares, Words
+from kalm_jax.grounding.shares import TASKS, TaskShares
+from kalm_jax.grounding.tasks import Batches, Words
 from kalm_jax.grounding.trainer import TrainConfig, fit, forward_variables, gradient
 from kalm_jax.llm import lora
 from kalm_jax.llm.hf.folder import load_model, save_model

@@ -8,7 +8,8 @@ import pytest
 
 from kalm_jax.grounding.model import numeric_spec
 from kalm_jax.grounding.sequences import STATE, TEXT
-from kalm_jax.grounding.tasks import Batches, TaskShares, Words, augmented
+from kalm_jax.grounding.shares import TaskShares
+from kalm_jax.grounding.tasks import Batches, Words, augmented
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.offline_rl import make_learner

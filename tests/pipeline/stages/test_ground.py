@@ -11,7 +11,7 @@ from kalm_jax.evaluation.metrics import read_metrics
 from kalm_jax.files import read_json
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
-from kalm_jax.grounding.tasks import TaskShares
+from kalm_jax.grounding.shares import TaskShares
 from kalm_jax.imagination.rollouts import direct
 from kalm_jax.llm.hf.folder import BUILTIN, load_model, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
