@@ -4,3 +4,9 @@ Importing this package is light: no simulator, no display, no flags and no logge
 """
 
 __version__ = "0.1.0"
+
+# Gymnasium 1.x loads no plugins: `gymnasium.make("kalm_jax:kalm/ClevrRobot-v0")` imports this package, and so finds the
+# environments, as every program that has imported it does. No simulator is imported before an environment is made.
+from kalm_jax.worlds.registration import register_environments
+
+register_environments()

@@ -1,8 +1,7 @@
 """The `kalm/` environments of Gymnasium.
 
-Installed, the package registers them with Gymnasium by an entry point, so that `gymnasium.make("kalm/ClevrRobot-v0")`
-works without an import of ours; a plain checkout calls `register_environments`. No simulator is imported before an
-environment is made.
+Importing `kalm_jax` registers them. `gymnasium.make("kalm_jax:kalm/ClevrRobot-v0")` needs no import of ours, because
+Gymnasium imports what stands before the colon. No simulator is imported before an environment is made.
 """
 
 from __future__ import annotations
@@ -30,6 +29,6 @@ def register_environments() -> None:
             id="kalm/MetaworldReach-v0",
             entry_point="kalm_jax.worlds.metaworld.gym_env:MetaworldEnv",
             max_episode_steps=100,
-            # By itself the task has nothing to do with things that are not there, as Meta-world's own has not.
+            # Meta-world's own version of the task shows no distractor either.
             kwargs={"task": "reach", "distractor": "none"},
         )
