@@ -59,7 +59,7 @@ def classify(frame: FrameType | None, root: pathlib.Path) -> tuple[str, str]:
             kind = "files"
         if name == "_work" and file.endswith("kalm_jax/pipeline/run_folder.py"):
             place = pathlib.Path(frame.f_locals["folder"]).relative_to(root).parts[0]
-        elif name == "write_report" and file.endswith("kalm_jax/pipeline/outputs.py"):
+        elif name == "write_report" and file.endswith("kalm_jax/pipeline/stages/report.py"):
             place = REPORT
         elif name == "run" and file.endswith("kalm_jax/pipeline/run.py") and place == START:
             place = BETWEEN

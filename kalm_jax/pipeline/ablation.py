@@ -17,9 +17,13 @@ from kalm_jax.evaluation.metrics import COLUMNS, STEP_TESTS, metric_rows
 from kalm_jax.files import read_json, write_csv, write_text
 from kalm_jax.llm import attention
 from kalm_jax.llm.hf.folder import BUILTIN, check_folder
+from kalm_jax.pipeline.artifacts import NOVEL_LEVELS
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import RunFolder
-from kalm_jax.pipeline.stages.first import NOVEL_LEVELS, run_collect, run_explain, run_ground, run_imagine
+from kalm_jax.pipeline.stages.collect import run_collect
+from kalm_jax.pipeline.stages.explain import run_explain
+from kalm_jax.pipeline.stages.ground import run_ground
+from kalm_jax.pipeline.stages.imagine import run_imagine
 from kalm_jax.report.summary import LEVEL_NAMES, Share
 from kalm_jax.report.tables import MISSING, percent, points
 from kalm_jax.worlds.base import get_world

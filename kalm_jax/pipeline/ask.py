@@ -14,8 +14,8 @@ import numpy as np
 
 from kalm_jax.imagination.rollouts import Step
 from kalm_jax.pipeline.config import PRESETS, PipelineConfig
+from kalm_jax.pipeline.imagining import draws_of, imagine_from, plans_of
 from kalm_jax.pipeline.run_folder import RunFolder
-from kalm_jax.pipeline.stages.first import draws_of, imagine_from, plans_of
 from kalm_jax.types import GoalTable, make_goal_table
 from kalm_jax.worlds.clevr.goals import (
     BALLS,

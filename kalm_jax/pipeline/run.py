@@ -1,4 +1,4 @@
-"""The main job: every stage in order (`stages.py`, `arm_stages.py`, `policy_stages.py`), then `outputs.py`."""
+"""The main job: every stage in order. Each stage reads files of the run's folder and writes its own (`stages/`)."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ import pathlib
 from kalm_jax import sharding as parallel
 from kalm_jax.llm import attention
 from kalm_jax.llm.hf.folder import BUILTIN, check_folder
+from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts
 from kalm_jax.pipeline.config import ARMS, LLM_POLICY, PipelineConfig
-from kalm_jax.pipeline.outputs import run_prompts, write_report
+from kalm_jax.pipeline.learners import configured_learner
 from kalm_jax.pipeline.run_folder import RunFolder
-from kalm_jax.pipeline.stages.conditions import run_llm_policy, run_oracle
-from kalm_jax.pipeline.stages.first import (
-    NOVEL_LEVELS,
-    run_collect,
-    run_encode,
-    run_explain,
-    run_ground,
-    run_imagine,
-    run_whiten,
-)
-from kalm_jax.pipeline.stages.policies import configured_learner, imagined_parts, run_baselines, run_evaluate, run_learn
-from kalm_jax.pipeline.stages.replay import run_replayed
+from kalm_jax.pipeline.stages.baselines import run_baselines
+from kalm_jax.pipeline.stages.collect import run_collect
+from kalm_jax.pipeline.stages.encode import run_encode, run_whiten
+from kalm_jax.pipeline.stages.evaluate import run_evaluate
+from kalm_jax.pipeline.stages.explain import run_explain
+from kalm_jax.pipeline.stages.ground import run_ground
+from kalm_jax.pipeline.stages.imagine import run_imagine
+from kalm_jax.pipeline.stages.learn import run_learn
+from kalm_jax.pipeline.stages.llm_policy import run_llm_policy
+from kalm_jax.pipeline.stages.oracle import run_oracle
+from kalm_jax.pipeline.stages.prompts import run_prompts
+from kalm_jax.pipeline.stages.replay import run_replay
+from kalm_jax.pipeline.stages.report import write_report
 from kalm_jax.report import terminal_table
 from kalm_jax.types import LEVELS
 from kalm_jax.worlds.base import get_world
@@ -55,7 +57,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     for part in imagined_parts(config):
         run_imagine(run, config, part)
     for level in NOVEL_LEVELS:
-        run_replayed(run, config, level)
+        run_replay(run, config, level)
     run_explain(run, config)
     for level in LEVELS:
         run_baselines(run, config, level)

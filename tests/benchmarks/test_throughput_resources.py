@@ -123,11 +123,12 @@ def test_a_stack_tells_its_stage_and_whether_it_reads_files(tmp_path):
 
 def test_stages_and_the_report_are_where_the_pipeline_has_them():
     """Names of functions that `classify` looks for: a renamed one would silently put its time elsewhere."""
-    from kalm_jax.pipeline import outputs, run_folder
     from kalm_jax.pipeline import run as job
+    from kalm_jax.pipeline import run_folder
+    from kalm_jax.pipeline.stages import report
 
-    assert "folder" in RunFolder._work.__code__.co_varnames and callable(outputs.write_report) and callable(job.run)
-    for module, end in ((run_folder, "run_folder"), (outputs, "outputs"), (job, "run")):
+    assert "folder" in RunFolder._work.__code__.co_varnames and callable(report.write_report) and callable(job.run)
+    for module, end in ((run_folder, "run_folder"), (report, "stages/report"), (job, "run")):
         assert module.__file__.endswith(f"kalm_jax/pipeline/{end}.py")
     for module in ("files", "datasets/formats", "grounding/checkpoint", "llm/hf/folder", "llm/hf/weights"):
         file = f"{ROOT}/kalm_jax/{module}.py"

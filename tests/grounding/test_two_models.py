@@ -28,7 +28,8 @@ from kalm_jax.llm.lora import LoraConfig
 from kalm_jax.llm.transformer import LlamaConfig, stack_layers, unstack_layers
 from kalm_jax.pipeline import config
 from kalm_jax.pipeline.run_folder import RunFolder
-from kalm_jax.pipeline.stages import first as stages
+from kalm_jax.pipeline.stages.collect import run_collect
+from kalm_jax.pipeline.stages.ground import run_ground
 from kalm_jax.types import make_goal_table
 from tests.grounding.test_numbers import WORDS, imagine, make, random_rollouts, uncached
 from tests.pipeline.stages.test_ground import save_own
@@ -229,8 +230,8 @@ def test_the_stage_adapts_two_models_that_begin_as_one(tmp_path):
         metrics=config.MetricsConfig(every=0),
     )
     run = RunFolder(tmp_path / "run")
-    stages.run_collect(run, settings)
-    stages.run_ground(run, settings)
+    run_collect(run, settings)
+    run_ground(run, settings)
     assert read_json(run.path / "ground" / "begun.json")["settings"]["two_models"] is True
     model, trained, _ = load_grounded(run.path / "ground" / "model")
     assert model.spec.two_models

@@ -36,7 +36,7 @@ def test_every_end_is_terminal_only_on_request():
 
 def test_a_run_takes_the_settings_and_the_semantics_that_it_was_told():
     from kalm_jax.pipeline.config import LearnConfig, PipelineConfig
-    from kalm_jax.pipeline.stages.policies import configured_learner
+    from kalm_jax.pipeline.learners import configured_learner
 
     def discount_and_batch(algorithm="cql", **settings):
         config = configured_learner(PipelineConfig(learn=LearnConfig(**settings)), algorithm).config
@@ -53,7 +53,7 @@ def test_a_run_takes_the_settings_and_the_semantics_that_it_was_told():
 def test_the_authors_settings_see_observations_plainly():
     from kalm_jax.offline_rl.networks import View
     from kalm_jax.pipeline.config import LearnConfig, PipelineConfig
-    from kalm_jax.pipeline.stages.policies import view_of
+    from kalm_jax.pipeline.learners import view_of
 
     def view(world, **settings):
         return view_of(PipelineConfig(world=world, learn=LearnConfig(**settings)))

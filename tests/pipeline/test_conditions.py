@@ -20,10 +20,14 @@ from kalm_jax.imagination.rollouts import Step
 from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.pipeline import config as configs
+from kalm_jax.pipeline.artifacts import encoded_goals, goals_of
+from kalm_jax.pipeline.learners import checkpoints, configured_learner, load_policies
 from kalm_jax.pipeline.run_folder import RunFolder
-from kalm_jax.pipeline.stages.conditions import run_oracle
-from kalm_jax.pipeline.stages.first import encoded_goals, goals_of, run_collect, run_whiten
-from kalm_jax.pipeline.stages.policies import checkpoints, configured_learner, load_policies, run_evaluate, run_learn
+from kalm_jax.pipeline.stages.collect import run_collect
+from kalm_jax.pipeline.stages.encode import run_whiten
+from kalm_jax.pipeline.stages.evaluate import run_evaluate
+from kalm_jax.pipeline.stages.learn import run_learn
+from kalm_jax.pipeline.stages.oracle import run_oracle
 from kalm_jax.types import LEVELS, Episodes, make_goal_table
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals

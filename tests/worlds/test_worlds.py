@@ -13,7 +13,7 @@ from kalm_jax.grounding.tasks import Batches, Words, augmented
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.offline_rl import make_learner
-from kalm_jax.pipeline.stages.policies import _believed
+from kalm_jax.pipeline.stages.learn import filter_realistic
 from kalm_jax.report import films
 from kalm_jax.types import LEVELS, Rollouts, last_steps, make_goal_table
 from kalm_jax.worlds.base import WORLDS, get_world
@@ -165,7 +165,7 @@ def test_a_part_without_believable_rollouts_teaches_nothing(capsys):
     rollouts, goals = arm_rollouts(4, 3), make_goal_table(["go"], 0, 0, np.zeros((1, 1)))
     for good in (np.array([True, False, True, False]), np.zeros(4, bool)):
         world = dataclasses.replace(get_world("clevr"), believable=lambda *_, good=good: good)
-        assert len(_believed(world, "rephrase", rollouts, goals, rollouts)) == good.sum()
+        assert len(filter_realistic(world, "rephrase", rollouts, goals, rollouts)) == good.sum()
     assert "imagine/rephrase: no rollout reaches its goal realistically" in capsys.readouterr().out
 
 

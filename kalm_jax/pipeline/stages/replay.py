@@ -1,4 +1,4 @@
-"""The stage that plays imagined rollouts in the simulator, see `evaluation/replayed.py`."""
+"""Plays imagined rollouts in the simulator, see `evaluation/replay.py`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kalm_jax.types import Episodes, GoalTable
 from kalm_jax.worlds.base import get_world
 
 
-def run_replayed(run: RunFolder, config: PipelineConfig, level: str) -> None:
+def run_replay(run: RunFolder, config: PipelineConfig, level: str) -> None:
     """What becomes of a level's imagined rollouts in the simulator, by family, in `replayed.json`."""
     count = config.imagine.replayed
 

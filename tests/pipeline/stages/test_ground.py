@@ -17,8 +17,10 @@ from kalm_jax.llm.hf.folder import BUILTIN, load_model, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.pipeline import config
+from kalm_jax.pipeline.imagining import plans_of
 from kalm_jax.pipeline.run_folder import RunFolder
-from kalm_jax.pipeline.stages import first as stages
+from kalm_jax.pipeline.stages.collect import run_collect
+from kalm_jax.pipeline.stages.ground import run_ground
 from kalm_jax.types import make_goal_table
 from kalm_jax.worlds.clevr import instructions as language
 from kalm_jax.worlds.clevr.goals import FAMILIES
@@ -58,8 +60,8 @@ def test_a_model_of_the_users_own_is_grounded_by_the_settings(tmp_path, lora_ran
         metrics=config.MetricsConfig(every=2 if lora_rank else 0, rollouts=8, explained=2),
     )
     run = RunFolder(tmp_path / "run")
-    stages.run_collect(run, settings)
-    stages.run_ground(run, settings)
+    run_collect(run, settings)
+    run_ground(run, settings)
     # Measured as it will be used: adapters merged, layers apart.
     measured = read_metrics(run.path / "ground" / "metrics.csv")
     assert {row["step"] for row in measured} == ({2, 3} if lora_rank else set())
@@ -93,11 +95,11 @@ def test_the_builtin_model_plans_as_it_was_before_grounding(tmp_path):
         return np.mean([" and ".join(step.text for step in plan) == text for plan, text in zip(plans, want)])
 
     settings = config.PRESETS["smoke"]
-    plans = stages.plans_of(run, settings, goals)
+    plans = plans_of(run, settings, goals)
     assert share(plans) >= 0.9
     # Goals that are not asked for keep their own words.
-    few = stages.plans_of(run, settings, goals, asked=[3, 1, 3])
+    few = plans_of(run, settings, goals, asked=[3, 1, 3])
     assert few == [plan if i in (1, 3) else alone for i, (plan, alone) in enumerate(zip(plans, direct(goals)))]
     # A model of the user's own has only what grounding taught it, here nothing.
     own = dataclasses.replace(settings, ground=config.GroundConfig(llm="own"))
-    assert share(stages.plans_of(run, own, goals)) == 0.0
+    assert share(plans_of(run, own, goals)) == 0.0

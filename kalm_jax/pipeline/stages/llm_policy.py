@@ -1,4 +1,4 @@
-"""Stages of the arms that frame KALM: real rollouts of the novel goals, and the language model acting itself."""
+"""Evaluates the grounded language model as a policy."""
 
 from __future__ import annotations
 
@@ -8,52 +8,15 @@ import pathlib
 import numpy as np
 
 from kalm_jax import sharding as parallel
-from kalm_jax.datasets.formats import write_rollouts
 from kalm_jax.evaluation import evaluate, write_results_csv
 from kalm_jax.evaluation.language_policy import PlanPolicy, WordsPolicy
-from kalm_jax.evaluation.record import record
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
+from kalm_jax.pipeline.imagining import plans_of
+from kalm_jax.pipeline.learners import result_rows
 from kalm_jax.pipeline.run_folder import RunFolder
-from kalm_jax.pipeline.stages.first import balanced_goals, goals_of, plans_of
-from kalm_jax.pipeline.stages.policies import result_rows
 from kalm_jax.progress import Progress
-from kalm_jax.types import LEVELS, Episodes, concatenate
 from kalm_jax.worlds.base import get_world
-
-ROUNDS = 8
-"""Times that a goal is tried, from another start each time, before the arm "oracle" does without it."""
-
-
-def run_oracle(run: RunFolder, config: PipelineConfig, level: str) -> None:
-    """Real, successful rollouts of a novel level's goals in `rollouts.h5`, as many as are imagined.
-
-    Only policies of the arm "oracle" learn from them; the language model never sees them.
-
-    Raises:
-      ValueError: not one goal was reached.
-    """
-    count, goals = getattr(config.imagine, level), goals_of(run, config, level)
-
-    def work(folder: pathlib.Path):
-        world = get_world(config.world)
-        rng = np.random.default_rng([config.seed, 3, LEVELS.index(level)])
-        goal, parts = balanced_goals(rng, goals, count), []
-        with world.simulator() as simulator, Progress(f"oracle {level}", count) as progress:
-            for _ in range(ROUNDS):
-                _, starts = world.first_states(rng, goals, goal)
-                policy = world.behaviour_policy(simulator, int(rng.integers(2**31)))
-                rollouts = record(policy, Episodes(starts, goal, goals), simulator, world.observe)
-                parts.append(rollouts.take(rollouts.terminated))
-                goal = goal[~rollouts.terminated]
-                progress.update(count - len(goal))
-                if not len(goal):
-                    break
-        if len(goal) == count:
-            raise ValueError(f"oracle: no goal of {level} was reached in {ROUNDS} tries of {count} rollouts")
-        write_rollouts(folder / "rollouts.h5", world.label(concatenate(parts), goals), goals)
-
-    run.stage(f"oracle/{level}", {"count": count, "seed": config.seed, "world": config.world}, [], work)
 
 
 def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:

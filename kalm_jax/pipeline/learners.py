@@ -1,0 +1,116 @@
+"""The learners of a run: their configuration, the policies that they trained, and how those are evaluated."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from kalm_jax.evaluation import rows
+from kalm_jax.llm.hf.config import read_config
+from kalm_jax.llm.hf.folder import BUILTIN
+from kalm_jax.llm.transformer import Llama
+from kalm_jax.offline_rl import Learner, kalm_learner, make_buffer, make_learner, state_of
+from kalm_jax.offline_rl.networks import View
+from kalm_jax.offline_rl.registry import find_algorithm
+from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.types import Rollouts, unnamed_goal
+from kalm_jax.worlds.base import World, get_world
+
+RELABELLED = {"td3bc": {"alpha": 10.0, "batch_size": 256}}
+"""Learners whose critic learns from relabelled goals while their policy keeps to the pushes made for its goal, and what
+then suits them: the critic may weigh four times as much as in the paper, and there must be enough pushes of the goal's
+own in a batch."""
+CHECKPOINTS = 20
+"""Parts of a training run, at whose ends policies may be kept."""
+DT_CONTEXT = 10
+"""Steps that a Decision Transformer looks back: as many as most rollouts here are long, half of its authors' 20."""
+DYNAMICS_SHARE = 5
+"""COMBO learns its model of the world in one of this many updates, before its policy."""
+
+
+def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
+    """The learner with the run's settings."""
+    compat = config.learn.compat == "kalm"
+    if config.learn.settings == "kalm":
+        return kalm_learner(algorithm, discrete=bool(get_world(config.world).num_actions), compat=compat)
+    settings = dict(get_world(config.world).settings.get(algorithm, {})) | {
+        "discount": 1.0 if compat else config.learn.discount,
+        "dynamics_updates": config.learn.updates_of(algorithm) // DYNAMICS_SHARE,
+    }
+    known = {field.name for field in dataclasses.fields(find_algorithm(algorithm)[1])}
+    special = RELABELLED[algorithm] if relabel_share(config, algorithm) else {}
+    if algorithm == "decision_transformer":
+        special = {"context": DT_CONTEXT}
+        if config.learn.dt_backbone == "llm":
+            llm = read_config(config.ground.llm or BUILTIN)
+            special |= {"backbone": Llama(llm), "width": llm.width}
+    return make_learner(algorithm, **{k: v for k, v in settings.items() if k in known} | special)
+
+
+def view_of(config: PipelineConfig) -> View:
+    """How policies see observations: as suits the world, or with the authors' settings plainly."""
+    return get_world(config.world).view if config.learn.settings == "ours" else View()
+
+
+def relabel_share(config: PipelineConfig, algorithm: str) -> float:
+    """Share of relabelled goals; none with the settings or the semantics of the authors, or where no step is judged."""
+    ours = config.learn.settings == "ours" and config.learn.compat == "none" and get_world(config.world).judge
+    return config.learn.relabel if ours and algorithm in RELABELLED else 0.0
+
+
+def checkpoints(config: PipelineConfig, algorithm: str) -> dict[str, int]:
+    """Files of the policies that are evaluated, and after how many updates each is kept; the end is the last."""
+    updates, count = config.learn.updates_of(algorithm), config.learn.checkpoints
+    points = {max(1, round(updates * (CHECKPOINTS - i) / CHECKPOINTS)) for i in range(1, count)} - {updates}
+    return {f"policies-{point}.msgpack": point for point in sorted(points)} | {"policies.msgpack": updates}
+
+
+def policy_leaves(state) -> list[np.ndarray]:
+    """The numbers of a learner's state (all seeds), in the tree's order; random keys as their bits."""
+    import jax
+
+    leaves = jax.tree.leaves(state)
+    return [
+        np.asarray(jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x) for x in leaves
+    ]
+
+
+def load_policies(
+    run: RunFolder, config: PipelineConfig, algorithm: str, arm: str, name: str = "policies.msgpack"
+) -> list:
+    """The trained states of one learner and arm, one per seed; `name` is one of `checkpoints`."""
+    import jax
+    from flax import serialization
+
+    leaves = serialization.msgpack_restore((run.path / "learn" / f"{algorithm}-{arm}" / name).read_bytes())
+    width = np.load(run.path / "encode" / "data" / "vectors.npy").shape[1]
+    world = get_world(config.world)
+    learner = configured_learner(config, algorithm)
+    # States are of the same shape whatever the data hold: here a single step of nothing.
+    seen = np.zeros((1, 2, world.observation_dim), np.float32)
+    action = np.zeros((1, 1), np.int32) if world.num_actions else np.zeros((1, 1, world.action_dim), np.float32)
+    length, goal, no = np.ones(1, np.int32), np.zeros(1, np.int32), np.zeros(1, bool)
+    step = Rollouts(seen, action, np.zeros((1, 1), np.float32), length, no, goal, no)
+    data = make_buffer([(step, 1.0)], unnamed_goal(np.zeros(width)), world.num_actions or None, view=view_of(config))
+    like = jax.eval_shape(learner.init, jax.random.key(0), learner.spec(data))
+    tree = jax.tree.structure(like)
+    values = [leaves[str(i)] for i in range(len(leaves))]
+    restored = [
+        jax.random.wrap_key_data(v) if jax.dtypes.issubdtype(want.dtype, jax.dtypes.prng_key) else jax.numpy.asarray(v)
+        for v, want in zip(values, jax.tree.leaves(like), strict=True)
+    ]
+    state = jax.tree.unflatten(tree, restored)
+    return [state_of(state, i) for i in range(config.learn.seeds)]
+
+
+def action_choices(world: World, algorithm: str) -> tuple[str, ...]:
+    """How a learner's policy is played: greedily, and sampled where it is a distribution."""
+    return ("greedy", "sampled") if algorithm in world.samples else ("greedy",)
+
+
+def result_rows(world: World, result, episodes, algorithm: str, arm: str, seed: int, action_choice: str) -> list[dict]:
+    """`evaluation.rows` in a world's words."""
+    labels = {"algorithm": algorithm, "arm": arm, "seed": seed, "action_choice": action_choice}
+    return rows(result, episodes, environment=world.name, families=world.families, early=world.early, **labels)

@@ -1,0 +1,51 @@
+"""Encodes sentences as goal vectors, and measures how policies whiten them."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from kalm_jax import sharding as parallel
+from kalm_jax.files import read_json
+from kalm_jax.grounding.checkpoint import load_grounded
+from kalm_jax.grounding.decoding import encode_goals
+from kalm_jax.offline_rl.normalization import whitening
+from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, goals_of, text_mark
+from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.run_folder import RunFolder
+
+WHITENED = ("data", *NOVEL_LEVELS)
+"""Parts whose sentences say how goal vectors are whitened."""
+
+
+def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
+    """Goal vectors of a part's sentences in `vectors.npy`; those of the data, encoded before, serve its level too."""
+    goals = goals_of(run, config, part)
+    settings = {"sentences": text_mark(goals)}
+    known = part != "data" and read_json(run.path / "encode" / "data" / "done.json")["settings"] == settings
+
+    def work(folder: pathlib.Path):
+        if known:
+            vectors = np.load(run.path / "encode" / "data" / "vectors.npy")
+        else:
+            model, params, tokenizer = load_grounded(run.path / "ground" / "model")
+            vectors = encode_goals(model, params, tokenizer, goals.text)
+        if parallel.is_writer():
+            np.save(folder / "vectors.npy", vectors)
+
+    needs = ["ground", "encode/data"] if known else ["ground"]
+    run.stage(f"encode/{part}", settings, needs, work, together=True)
+
+
+def run_whiten(run: RunFolder, config: PipelineConfig) -> None:
+    """How the vectors of all goals are whitened for policies, in `whitening.npz`; the same for every arm."""
+
+    def work(folder: pathlib.Path):
+        if parallel.is_writer():
+            vectors = np.concatenate([np.load(run.path / "encode" / part / "vectors.npy") for part in WHITENED])
+            np.savez(folder / "whitening.npz", **dataclasses.asdict(whitening(vectors, config.learn.whitening)))
+
+    needs = [f"encode/{part}" for part in WHITENED]
+    run.stage("encode/whitening", {"ridge": config.learn.whitening}, needs, work, together=True)

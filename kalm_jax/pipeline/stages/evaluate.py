@@ -1,0 +1,56 @@
+"""Evaluates trained policies."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from kalm_jax.evaluation import evaluate, learner_policy, write_results_csv
+from kalm_jax.pipeline.artifacts import encoded_goals, encoding
+from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.learners import action_choices, checkpoints, configured_learner, load_policies, result_rows
+from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.worlds.base import get_world
+
+
+def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str, level: str) -> None:
+    """Success of every seed of one learner and arm at a level in `results.csv`.
+
+    Where several checkpoints are kept each plays an even share of the episodes: the rate is the mean over them.
+    """
+    world = get_world(config.world)
+    choices, learner = action_choices(world, algorithm), configured_learner(config, algorithm)
+
+    def work(folder: pathlib.Path):
+        vectors = encoded_goals(run, config, level).vector
+        kept = [load_policies(run, config, algorithm, arm, name) for name in checkpoints(config, algorithm)]
+        played, policies, keys = [], [], []
+        for i in range(config.learn.seeds):
+            seed = config.seed + i
+            episodes = world.make_episodes(level, config.evaluate.episodes, seed).with_vectors(vectors)
+            for choice in choices:
+                for k, states in enumerate(kept):
+                    act = learner_policy(learner, states[i], choice == "greedy", seed, world.observe, world.label)
+                    policies.append(act)
+                    played.append(episodes.take(slice(k, None, len(kept))))
+                    keys.append((seed, choice))
+        with world.simulator() as simulator:
+            results = evaluate(policies, played, simulator)
+        found = []
+        for i in range(0, len(keys), len(kept)):
+            result, episodes = joined(results[i : i + len(kept)]), joined(played[i : i + len(kept)])
+            found += result_rows(world, result, episodes, algorithm, arm, *keys[i])
+        write_results_csv(folder / "results.csv", found)
+
+    settings = {"episodes": config.evaluate.episodes, "seed": config.seed}
+    needs = [f"learn/{algorithm}-{arm}", *encoding(config, [level])]
+    run.stage(f"evaluate/{algorithm}-{arm}-{level}", settings, needs, work)
+
+
+def joined(parts: list):
+    """Results, or episodes of one level, one after the other."""
+    names = [field.name for field in dataclasses.fields(parts[0])]
+    arrays = [name for name in names if isinstance(getattr(parts[0], name), np.ndarray)]
+    return dataclasses.replace(parts[0], **{k: np.concatenate([getattr(part, k) for part in parts]) for k in arrays})

@@ -1,0 +1,46 @@
+"""Imagines rollouts of novel goals with the grounded language model."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+
+from kalm_jax import sharding as parallel
+from kalm_jax.datasets.formats import read_rollouts, write_rollouts
+from kalm_jax.files import write_json
+from kalm_jax.pipeline.artifacts import goals_of, real_rollouts, text_mark
+from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.imagining import balanced_goals, draws_of, imagine_from, plans_of
+from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.types import LEVELS
+from kalm_jax.worlds.base import get_world
+
+
+def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
+    """Imagined rollouts for a novel level or the user's prompts in `rollouts.h5`, their quality in `quality.json`."""
+    count = config.imagine.rephrase if part == "prompts" else getattr(config.imagine, part)
+    goals = goals_of(run, config, part)
+    draws = 1 if part == "rephrase" else draws_of(config)
+
+    def work(folder: pathlib.Path):
+        world = get_world(config.world)
+        rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
+        goal = balanced_goals(rng, goals, count)
+        plans = plans_of(run, config, goals, goal)
+        states, starts = world.first_states(rng, goals, goal)
+        rollouts = imagine_from(run, config, goals, goal, states, plans, f"imagine {part}", draws=draws)
+        if not parallel.is_writer():
+            return
+        np.save(folder / "starts.npy", starts)
+        write_json(folder / "plans.json", {goals.text[g]: [s.text for s in plans[g]] for g in np.unique(goal).tolist()})
+        write_rollouts(folder / "rollouts.h5", rollouts, goals)
+        write_json(folder / "quality.json", world.quality(rollouts, goals, read_rollouts(real_rollouts(run))[0]))
+
+    settings = {"count": count, "seed": config.seed}
+    settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "patience")}
+    if draws > 1:
+        settings["draws"] = draws
+    if get_world(config.world).project is not None:
+        settings["project"] = get_world(config.world).project.__name__
+    run.stage(f"imagine/{part}", settings | {"sentences": text_mark(goals)}, ["ground"], work, together=True)

@@ -1,0 +1,109 @@
+"""Trains one learner under one condition."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from kalm_jax import sharding as parallel
+from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.files import write_bytes, write_json
+from kalm_jax.grounding.checkpoint import load_grounded
+from kalm_jax.offline_rl import Buffer, every_end_terminal, make_buffer, one_to_one
+from kalm_jax.offline_rl.algorithms.decision_transformer import with_backbone
+from kalm_jax.offline_rl.buffer import Relabel
+from kalm_jax.offline_rl.networks import View
+from kalm_jax.offline_rl.registry import plain_config
+from kalm_jax.offline_rl.trainer import train
+from kalm_jax.pipeline.artifacts import encoded_goals, encoding, novel_rollouts, real_rollouts
+from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.learners import checkpoints, configured_learner, policy_leaves, relabel_share, view_of
+from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.progress import Progress
+from kalm_jax.types import GoalTable, Rollouts, concatenate_goals
+from kalm_jax.worlds.base import World, get_world
+
+
+def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) -> None:
+    """All seeds of one learner on one arm: `curve.json`, and `policies.msgpack` of the end and of `checkpoints`."""
+    from flax import serialization
+
+    learner = configured_learner(config, algorithm)
+    updates = config.learn.updates_of(algorithm)
+    parts = novel_rollouts(config, arm)
+    relabel, world = relabel_share(config, algorithm), get_world(config.world)
+    seeds = [config.seed + i for i in range(config.learn.seeds)]
+
+    def work(folder: pathlib.Path):
+        buffer = learning_data(run, config, parts, relabel)
+        start = _language_backbone(run) if learner.name == "decision_transformer" and learner.config.backbone else None
+        with Progress(f"learn {algorithm} {arm}", updates * len(seeds)) as progress:
+            for name, point in checkpoints(config, algorithm).items():
+                if parallel.agree((folder / name).exists()):
+                    continue
+                state, curve = train(
+                    learner,
+                    buffer,
+                    seeds,
+                    point,
+                    start=start,
+                    checkpoint_dir=folder / "checkpoints",
+                    progress=lambda done, total, **metrics: progress.update(done, **metrics),
+                )
+                if parallel.is_writer():
+                    write_json(folder / "curve.json", [{"algorithm": algorithm, "arm": arm, **row} for row in curve])
+                    write_bytes(folder / name, serialization.to_bytes(policy_leaves(state)))
+
+    settings = {
+        "learner": plain_config(learner.config),
+        "seed": config.seed,
+        "seeds": config.learn.seeds,
+        "updates": updates,
+        "draw": config.learn.draw,
+        "relabel": relabel,
+        "compat": config.learn.compat,
+        "keep_all": config.imagine.keep_all,
+        "shares": [world.shares[part] for part in parts],
+    }
+    if config.learn.checkpoints > 1:
+        settings["checkpoints"] = config.learn.checkpoints
+    if (view := view_of(config)) != View():
+        settings["view"] = dataclasses.asdict(view)
+    needs = ["collect", *encoding(config, ["data", *parts]), *parts.values()]
+    run.stage(f"learn/{algorithm}-{arm}", settings, needs, work, together=True)
+
+
+def learning_data(run: RunFolder, config: PipelineConfig, parts: dict[str, str], relabel: float) -> Buffer:
+    """The real rollouts, and those of `parts` (see `novel_rollouts`), half of each batch from either."""
+    world = get_world(config.world)
+    real, _ = read_rollouts(real_rollouts(run))
+    tables = [encoded_goals(run, config, part) for part in ("data", *parts)]
+    goals, offsets = concatenate_goals(tables)
+    novel = [read_rollouts(run.path / stage / "rollouts.h5")[0] for stage in parts.values()]
+    if not config.imagine.keep_all:
+        judged = zip(parts, novel, tables[1:], strict=True)
+        novel = [filter_realistic(world, part, r, table, real) if r.imagined.any() else r for part, r, table in judged]
+    novel = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(novel, offsets[1:], strict=True)]
+    shares = [world.shares[part] for part, rollouts in zip(parts, novel) if len(rollouts)]
+    novel = [rollouts for rollouts in novel if len(rollouts)]
+    if config.learn.compat == "kalm":
+        real, novel = every_end_terminal(real), [every_end_terminal(r) for r in novel]
+    sources = one_to_one(real, novel, shares)
+    other_goals = Relabel(relabel, world.judge) if relabel else None
+    return make_buffer(sources, goals, world.num_actions or None, config.learn.draw, other_goals, view_of(config))
+
+
+def _language_backbone(run: RunFolder):
+    """What puts the grounded language model's weights into a Decision Transformer, see `train`."""
+
+    _, params, _ = load_grounded(run.path / "ground" / "model")
+    backbone = parallel.gather(params["llm"])
+    return lambda states: with_backbone(states, backbone)
+
+
+def filter_realistic(world: World, part: str, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Rollouts:
+    """The believable rollouts; that there is none, so that policies learn from none of the part, is said aloud."""
+    good = world.believable(rollouts, goals, real)
+    if not good.any() and parallel.is_writer():
+        print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from none of them")
+    return rollouts.take(good)

@@ -1,0 +1,51 @@
+"""Records real rollouts of the novel goals, which only the condition "oracle" learns from."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+
+from kalm_jax.datasets.formats import write_rollouts
+from kalm_jax.evaluation.record import record
+from kalm_jax.pipeline.artifacts import goals_of
+from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.imagining import balanced_goals
+from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.progress import Progress
+from kalm_jax.types import LEVELS, Episodes, concatenate
+from kalm_jax.worlds.base import get_world
+
+ROUNDS = 8
+"""Times that a goal is tried, from another start each time, before the arm "oracle" does without it."""
+
+
+def run_oracle(run: RunFolder, config: PipelineConfig, level: str) -> None:
+    """Real, successful rollouts of a novel level's goals in `rollouts.h5`, as many as are imagined.
+
+    Only policies of the arm "oracle" learn from them; the language model never sees them.
+
+    Raises:
+      ValueError: not one goal was reached.
+    """
+    count, goals = getattr(config.imagine, level), goals_of(run, config, level)
+
+    def work(folder: pathlib.Path):
+        world = get_world(config.world)
+        rng = np.random.default_rng([config.seed, 3, LEVELS.index(level)])
+        goal, parts = balanced_goals(rng, goals, count), []
+        with world.simulator() as simulator, Progress(f"oracle {level}", count) as progress:
+            for _ in range(ROUNDS):
+                _, starts = world.first_states(rng, goals, goal)
+                policy = world.behaviour_policy(simulator, int(rng.integers(2**31)))
+                rollouts = record(policy, Episodes(starts, goal, goals), simulator, world.observe)
+                parts.append(rollouts.take(rollouts.terminated))
+                goal = goal[~rollouts.terminated]
+                progress.update(count - len(goal))
+                if not len(goal):
+                    break
+        if len(goal) == count:
+            raise ValueError(f"oracle: no goal of {level} was reached in {ROUNDS} tries of {count} rollouts")
+        write_rollouts(folder / "rollouts.h5", world.label(concatenate(parts), goals), goals)
+
+    run.stage(f"oracle/{level}", {"count": count, "seed": config.seed, "world": config.world}, [], work)

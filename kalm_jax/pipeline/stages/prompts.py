@@ -1,0 +1,68 @@
+"""Evaluates the prompts of a user's file."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+
+import numpy as np
+
+from kalm_jax import sharding as parallel
+from kalm_jax.evaluation import evaluate, learner_policy
+from kalm_jax.files import write_csv
+from kalm_jax.pipeline.artifacts import encoded_goals, encoding, file_mark
+from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.imagining import imagine_from, plans_of
+from kalm_jax.pipeline.learners import action_choices, configured_learner, load_policies
+from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.types import Episodes
+from kalm_jax.worlds.base import get_world
+
+PROMPT_SAMPLES = 8
+"""Imagined rollouts per user's prompt from its own first state, for the match rate."""
+
+
+def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
+    """The user's prompts: match rate per family, and success of every learner and arm from the given first states."""
+    pairs = [(algorithm, arm) for algorithm in config.learn.learners for arm in config.learn.arms]
+
+    def work(folder: pathlib.Path):
+        world = get_world(config.world)
+        goals, first = encoded_goals(run, config, "prompts"), world.read_prompts(config.prompts)[1]
+        goal = np.tile(np.arange(len(goals), dtype=np.int32), PROMPT_SAMPLES)
+        plans = plans_of(run, config, goals)
+        states = np.tile(first, (PROMPT_SAMPLES, 1))
+        rollouts = imagine_from(run, config, goals, goal, states, plans, "imagine from prompts")
+        if not parallel.is_writer():
+            return
+        solved = world.satisfied(goals.family, goals.array, first)
+        table = {}
+        for f in [None, *np.unique(goals.family)]:
+            mine = np.ones(len(goals), bool) if f is None else goals.family == f
+            table[f] = {
+                "family": "all" if f is None else world.families[f],
+                "prompts": int(mine.sum()),
+                "solved_at_start": int(solved[mine].sum()),
+                "imagined": int(mine[goal].sum()),
+                "match_rate": round(float(rollouts.terminated[mine[goal]].mean()), 4),
+            }
+        episodes = Episodes(world.states_of(first), np.arange(len(goals), dtype=np.int32), goals)
+        with world.simulator() as simulator:
+            for algorithm, arm in pairs:
+                policies, learner = load_policies(run, config, algorithm, arm), configured_learner(config, algorithm)
+                for choice in action_choices(world, algorithm):
+                    players = [
+                        learner_policy(learner, policy, choice == "greedy", config.seed + i, world.observe, world.label)
+                        for i, policy in enumerate(policies)
+                    ]
+                    results = evaluate(players, [episodes] * len(players), simulator)
+                    success = np.mean([r.success for r in results], axis=0)
+                    for f, row in table.items():
+                        mine = np.ones(len(goals), bool) if f is None else goals.family == f
+                        row[f"success_{algorithm}_{arm}_{choice}"] = round(float(success[mine].mean()), 4)
+        write_csv(folder / "prompts.csv", list(table[None]), table.values())
+        shutil.copyfile(folder / "prompts.csv", run.path / "prompts.csv")
+
+    settings = {"prompts": file_mark(config.prompts), "seed": config.seed, "samples": PROMPT_SAMPLES}
+    needs = [*encoding(config, ["prompts"]), "ground", *(f"learn/{algorithm}-{arm}" for algorithm, arm in pairs)]
+    run.stage("prompts", settings, needs, work, together=True)

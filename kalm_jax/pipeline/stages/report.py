@@ -1,0 +1,81 @@
+"""Writes `results.csv`, the figures and the report of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import numpy as np
+
+import kalm_jax
+from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.evaluation import read_results_csv, write_results_csv
+from kalm_jax.evaluation.metrics import read_metrics
+from kalm_jax.files import read_csv, read_json, read_json_lines, write_json
+from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts, real_rollouts
+from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
+from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.report import ReportData, build_report
+from kalm_jax.types import LEVELS
+from kalm_jax.worlds.base import get_world
+
+
+def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[dict]:
+    """`results.csv`, `figures/` and `report.html` in the run's folder; returns the rows of results."""
+    world = get_world(config.world)
+    learners = [(algorithm, arm) for algorithm in config.learn.learners for arm in config.learn.arms]
+    players = ["baselines", *((LLM_POLICY,) if LLM_POLICY in config.learn.algorithms else ())]
+    players += [f"{algorithm}-{arm}" for algorithm, arm in learners]
+    results = []
+    for name in [f"{player}-{level}" for player in players for level in LEVELS]:
+        results += read_results_csv(run.path / "evaluate" / name / "results.csv")
+    write_results_csv(run.path / "results.csv", results)
+    parts = imagined_parts(config)
+    real, goals = read_rollouts(real_rollouts(run))
+    imagined = read_rollouts(run.path / "imagine" / "rephrase" / "rollouts.h5")
+    starts = np.load(run.path / "imagine" / "rephrase" / "starts.npy")
+    manifest = make_manifest(config, command)
+    write_json(run.path / "manifest.json", manifest)
+    data = ReportData(
+        results=results,
+        imagination=[row for part in parts for row in read_json(run.path / "imagine" / part / "quality.json")],
+        replayed=[row for level in NOVEL_LEVELS for row in read_json(run.path / "replayed" / level / "replayed.json")],
+        explanation=read_json(run.path / "explain" / "explanation.json"),
+        grounding_curve=read_json_lines(run.path / "ground" / "curve.jsonl"),
+        grounding_metrics=read_metrics(run.path / "ground" / "metrics.csv"),
+        learning_curves=[
+            row for a, arm in learners for row in read_json(run.path / "learn" / f"{a}-{arm}" / "curve.json")
+        ],
+        collection=read_json(run.path / "collect" / "statistics.json"),
+        stage_seconds=run.seconds,
+        manifest=manifest,
+        lengths={"recorded": real.length, "imagined (rephrase)": imagined[0].length},
+        prompts=read_csv(run.path / "prompts.csv") if config.prompts else (),
+        model=config.ground.llm or "the built-in model",
+        title=world.title,
+        terms=world.terms,
+        **world.show((real, goals), (*imagined, starts)),
+    )
+    build_report(run.path, data)
+    return results
+
+
+def make_manifest(config: PipelineConfig, command: str) -> dict:
+    """What somebody needs to make the run again: command, configuration, versions, hardware."""
+    import importlib.metadata
+    import platform
+
+    import jax
+
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "transformers", "gymnasium", "mujoco", "numpy")
+    return {
+        "command": command,
+        "configuration": dataclasses.asdict(config),
+        "versions": {"kalm_jax": kalm_jax.__version__, "python": platform.python_version()}
+        | {p: importlib.metadata.version(p) for p in packages},
+        "hardware": {
+            "platform": platform.platform(),
+            "cores": os.cpu_count(),
+            "devices": [str(d) for d in jax.devices()],
+        },
+    }
