@@ -9,7 +9,8 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 
-from kalm_jax.progress import format_seconds
+from tqdm import tqdm
+
 from kalm_jax.report import summary, tables
 from kalm_jax.report.contents import ReportData, Terms
 from kalm_jax.report.summary import Success
@@ -199,8 +200,8 @@ def making(data: ReportData) -> str:
     if data.manifest.get("command"):
         parts.append(f"<pre>{html.escape(str(data.manifest['command']))}</pre>")
     if data.stage_seconds:
-        rows = [(stage, format_seconds(seconds)) for stage, seconds in data.stage_seconds.items()]
-        rows.append(("together", format_seconds(sum(data.stage_seconds.values()))))
+        rows = [(stage, tqdm.format_interval(seconds)) for stage, seconds in data.stage_seconds.items()]
+        rows.append(("together", tqdm.format_interval(sum(data.stage_seconds.values()))))
         parts.append(tables.html_table(("stage", "time"), rows, "", [""] * (len(rows) - 1) + ["first"]))
     if rest:
         settings = tables.mapping_html(rest, ("setting", "value"))
