@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kalm_jax.evaluation.gymnasium_rollouts import Player, Spaces
+from kalm_jax.evaluation.gymnasium import Player, Spaces
 from kalm_jax.progress import Progress
 from kalm_jax.types import GoalTable, Rollouts, unnamed_goal
 

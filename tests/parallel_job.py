@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from kalm_jax import sharding as parallel
-from kalm_jax.evaluation.language_policy import PlanPolicy, WordsPolicy
+from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import trainer as train
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec

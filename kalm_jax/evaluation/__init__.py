@@ -1,7 +1,8 @@
-"""Evaluation: policies in the simulator, success by level with intervals, the floor and the ceiling."""
+"""Evaluation: policies play episodes in a simulator; success rates and their intervals."""
 
-from kalm_jax.evaluation.episodes import make_episodes
-from kalm_jax.evaluation.policies import learner_policy, lookahead_policy, random_policy
+from kalm_jax.evaluation.policies import learner_policy
+from kalm_jax.evaluation.results import read_results_csv, rows, summarize, write_results_csv
+from kalm_jax.evaluation.rollout import evaluate, record
 from kalm_jax.evaluation.statistics import (
     difference_interval,
     mean_interval,
@@ -9,21 +10,18 @@ from kalm_jax.evaluation.statistics import (
     pooled_interval,
     wilson_interval,
 )
-from kalm_jax.evaluation.success import evaluate, read_results_csv, rows, summarise, write_results_csv
 
 __all__ = [
     "difference_interval",
     "evaluate",
     "learner_policy",
-    "lookahead_policy",
-    "make_episodes",
     "mean_interval",
     "paired_difference_interval",
     "pooled_interval",
-    "random_policy",
     "read_results_csv",
+    "record",
     "rows",
-    "summarise",
+    "summarize",
     "wilson_interval",
     "write_results_csv",
 ]

@@ -1,9 +1,4 @@
-"""Policies that evaluation can play: a trained learner, the random floor, the lookahead ceiling.
-
-A policy is called as policy(episodes, states (n, S), active (n,) bool, step) and answers (n,) actions; those of
-episodes that are not active are ignored. It draws its randomness from its own seed and the step, and from nothing else.
-One that looks back at an episode begins anew at step 0.
-"""
+"""A trained learner as a policy that evaluation can play."""
 
 from __future__ import annotations
 
@@ -15,58 +10,6 @@ import numpy as np
 
 from kalm_jax.offline_rl.registry import Learner
 from kalm_jax.types import GoalTable, Policy, Rollouts
-from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr.behaviors import begin_habits, scripted_actions
-from kalm_jax.worlds.clevr.collect import LOOKAHEAD_EPSILON
-from kalm_jax.worlds.clevr.lookahead import lookahead_actions
-from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, ClevrSimulator, observation_of
-
-
-def random_policy(seed: int) -> Policy:
-    """Every action equally likely: the floor under every success rate."""
-
-    def act(episodes, states, active, step):
-        return np.random.default_rng([seed, step]).integers(NUM_ACTIONS, size=len(states))
-
-    return act
-
-
-def lookahead_policy(simulator: ClevrSimulator, seed: int, epsilon: float = 0.05) -> Policy:
-    """The lookahead policy, which tries every push in the simulator: the ceiling, at 40 pushes for one."""
-
-    def act(episodes, states, active, step):
-        index, rng = np.flatnonzero(active), np.random.default_rng([seed, step])
-        actions = np.zeros(len(states), np.int64)
-        family, goal = episodes.family[index], episodes.array[index]
-        actions[index] = lookahead_actions(simulator, states[index], family, goal, rng, epsilon)
-        return actions
-
-    return act
-
-
-def behaviour_policy(simulator: ClevrSimulator, seed: int) -> Policy:
-    """Reaches CLEVR-Robot goals of any level as the data's policy would: the scripted one for relations.
-
-    Goals of other families take the lookahead policy with the random pushes that collection has.
-    """
-    habits = {}
-
-    def act(episodes, states, active, step):
-        rng, actions = np.random.default_rng([seed, step]), np.zeros(len(states), np.int64)
-        if step == 0:
-            habits.update(begin_habits(rng, len(states)))
-        relation = episodes.family == clevr_goals.RELATION
-        for index, scripted in ((np.flatnonzero(active & relation), True), (np.flatnonzero(active & ~relation), False)):
-            if scripted and len(index):
-                mine = {name: values[index] for name, values in habits.items()}
-                seen, steps = observation_of(states[index]), np.full(len(index), step)
-                actions[index] = scripted_actions(rng, seen, episodes.array[index], mine, steps)
-            elif len(index):
-                goal = (episodes.family[index], episodes.array[index])
-                actions[index] = lookahead_actions(simulator, states[index], *goal, rng, LOOKAHEAD_EPSILON)
-        return actions
-
-    return act
 
 
 def learner_policy(
@@ -74,7 +17,7 @@ def learner_policy(
     state,
     greedy: bool,
     seed: int,
-    observe: Callable[[np.ndarray], np.ndarray] = observation_of,
+    observe: Callable[[np.ndarray], np.ndarray],
     label: Callable[[Rollouts, GoalTable], Rollouts] | None = None,
 ) -> Policy:
     """A trained learner; `state` is that of one seed (`offline_rl.state_of`). The episodes need goal vectors.

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kalm_jax.evaluation.language_policy import PlanPolicy
-from kalm_jax.evaluation.success import evaluate
+from kalm_jax.evaluation.llm_policy import PlanPolicy
+from kalm_jax.evaluation.rollout import evaluate
 from kalm_jax.imagination.rollouts import Step
 from kalm_jax.types import LEVELS, EpisodeResults, Episodes, Policy, Rollouts, Simulator
 

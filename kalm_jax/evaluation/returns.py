@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from kalm_jax.evaluation.gymnasium_rollouts import Player, Spaces
+from kalm_jax.evaluation.gymnasium import Player, Spaces
 from kalm_jax.offline_rl.registry import Learner
 from kalm_jax.types import GoalTable
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from kalm_jax import sharding as parallel
 from kalm_jax.evaluation import difference_interval
-from kalm_jax.evaluation.metrics import COLUMNS, STEP_TESTS, metric_rows
+from kalm_jax.evaluation.llm_metrics import COLUMNS, STEP_TESTS, metric_rows
 from kalm_jax.files import read_json, write_csv, write_text
 from kalm_jax.llm import attention
 from kalm_jax.llm.hf.folder import BUILTIN, check_folder

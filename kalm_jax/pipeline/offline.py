@@ -20,7 +20,7 @@ import kalm_jax
 from benchmarks.controllers import random_actions
 from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import read_rollouts
-from kalm_jax.evaluation.gymnasium_rollouts import Spaces, spaces_of
+from kalm_jax.evaluation.gymnasium import Spaces, spaces_of
 from kalm_jax.evaluation.returns import Evaluator, GreedyPolicy
 from kalm_jax.evaluation.statistics import mean_interval
 from kalm_jax.files import read_json, write_csv, write_json, write_text

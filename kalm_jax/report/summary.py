@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from kalm_jax.evaluation import difference_interval, summarise, wilson_interval
+from kalm_jax.evaluation import difference_interval, summarize, wilson_interval
 from kalm_jax.types import LEVELS
 
 FLOOR, CEILINGS = "random", ("lookahead", "expert")
@@ -143,7 +143,7 @@ def _pool(key: tuple[str, ...], rows: list[Mapping]) -> Success:
     _, algorithm, arm, level, _, _ = key
     if counts[:, 0].min() <= 0:
         raise ValueError(f"results of {algorithm}, arm {arm}, level {level}: a seed has no episode; leave its rows out")
-    (whole,) = summarise(rows)
+    (whole,) = summarize(rows)
     within, early = (Share(*(whole[f"{x}{end}"] for x in ("rate", "low", "high"))) for end in ("", "_early"))
     return Success(*key, whole["seeds"], whole["episodes"], within, early, whole["median_steps"], counts)
 

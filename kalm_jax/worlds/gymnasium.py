@@ -17,10 +17,9 @@ import numpy as np
 from benchmarks.controllers import random_actions
 from kalm_jax.datasets.authors import require_instructions
 from kalm_jax.datasets.formats import read_rollouts
-from kalm_jax.evaluation.episodes import spread
-from kalm_jax.evaluation.gymnasium_rollouts import make_environment, spaces_of
-from kalm_jax.evaluation.gymnasium_simulator import GymnasiumSimulator, take_step
-from kalm_jax.evaluation.record import record
+from kalm_jax.evaluation import record
+from kalm_jax.evaluation.episodes import balanced_goals
+from kalm_jax.evaluation.gymnasium import GymnasiumSimulator, make_environment, spaces_of, take_step
 from kalm_jax.grounding.tasks import Words
 from kalm_jax.imagination.realism import count_rows, sound
 from kalm_jax.imagination.rollouts import Reward, label_rewards
@@ -266,11 +265,8 @@ def _seeds(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def _spread_goals(rng: np.random.Generator, goals: GoalTable, count: int) -> np.ndarray:
     """(count,) int32 goals: families equally often, then sentences equally often within each."""
-    families = rng.permutation(np.unique(goals.family))
-    sizes = count // len(families) + (np.arange(len(families)) < count % len(families))
-    own = np.arange(len(goals))
-    parts = [spread(rng, np.flatnonzero(goals.family == f), own, n) for f, n in zip(families, sizes, strict=True)]
-    return rng.permutation(np.concatenate(parts)).astype(np.int32)
+    drawn = balanced_goals(rng, goals.family, rng.permutation(np.unique(goals.family)), count)
+    return rng.permutation(drawn)
 
 
 def _meanings(goals: GoalTable) -> dict:

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import learning
 from benchmarks.controllers import CONTROLLERS
-from kalm_jax.evaluation.gymnasium_rollouts import Player
+from kalm_jax.evaluation.gymnasium import Player
 from kalm_jax.offline_rl import LEARNERS, make_learner
 from kalm_jax.pipeline import offline
 

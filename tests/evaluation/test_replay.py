@@ -1,4 +1,4 @@
-"""Imagined rollouts in the simulator, and the language model's metrics as counts."""
+"""Imagined rollouts replayed in the simulator."""
 
 import dataclasses
 
@@ -6,23 +6,19 @@ import jax
 import numpy as np
 import pytest
 
-from kalm_jax.evaluation import evaluate, random_policy, wilson_interval
-from kalm_jax.evaluation.metrics import metric_rows, read_metrics, write_metrics
+from kalm_jax.evaluation import evaluate, wilson_interval
 from kalm_jax.evaluation.replay import actions_policy, replay, rows
-from kalm_jax.files import write_json
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
-from kalm_jax.imagination.rollouts import Step, direct
+from kalm_jax.imagination.rollouts import Step
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
-from kalm_jax.pipeline.stages import replay as replay_stage
 from kalm_jax.report import tables
 from kalm_jax.types import EpisodeResults, Episodes, make_goal_table
 from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr import instructions as language
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.collect import collect
-from kalm_jax.worlds.clevr.text import corpus
+from kalm_jax.worlds.clevr.policies import random_policy
 
 
 @pytest.fixture(scope="module")
@@ -84,49 +80,3 @@ def test_rows_count_by_level_and_family(recorded):
     # 2 of 4 open; of the 3 that match 1.
     low, high = (100 * x for x in wilson_interval(1, 3))
     assert "50.0 [" in page and f"33.3 [{low:.1f}, {high:.1f}]" in page and "· gather" in page
-
-
-def test_families_are_replayed_in_equal_numbers():
-    family = np.array([7, 5, 5, 5, 5, 5, 7, 5])
-    assert replay_stage.first_of_each(family, 4).tolist() == [0, 1, 2, 6]
-    assert replay_stage.first_of_each(family, 100).tolist() == list(range(8))
-
-
-def test_plans_are_read_back_from_their_file(tmp_path):
-    said = language.sentences("unseen_hard")[::60]
-    families = [clevr_goals.FAMILIES.index(s.family) for s in said]
-    goals = make_goal_table([s.text for s in said], 3, families, np.array([s.goal for s in said]))
-    plans = [[Step(*s) for s in corpus.read_plan(corpus.plan(s.family, np.array(s.goal)))] for s in said]
-    plans[0] = direct(goals)[0]
-    write_json(tmp_path / "plans.json", {t: [s.text for s in plan] for t, plan in zip(goals.text, plans)})
-    assert replay_stage.written_plans(tmp_path, goals, corpus.read_plan) == plans
-    # Goals that nothing was imagined for have no plan there; their own words stand.
-    write_json(tmp_path / "plans.json", {goals.text[1]: [step.text for step in plans[1]]})
-    assert replay_stage.written_plans(tmp_path, goals, corpus.read_plan)[:2] == plans[:2]
-    assert max(map(len, plans)) > 1
-
-
-# --- metrics while grounding ---------------------------------------------------------------------------------------
-
-
-def test_metrics_are_counts_with_intervals_and_steps_that_come_again_replace_themselves(tmp_path):
-    quality = [
-        {"rollouts": 10, "matched": 4, "transitions": 50, "far_transitions": 5},
-        {"rollouts": 10, "matched": 5, "transitions": 50, "far_transitions": 0, "states_matched": 7},
-    ]
-    said = [{"prompt": "seen", "rollouts": 8, "correct": 6, "exact": 2}]
-    found = {row["metric"]: row for row in metric_rows(40, quality, said, ["far"])}
-    assert {name: (row["count"], row["total"]) for name, row in found.items()} == {
-        "match_rate": (9, 20),
-        "far_transitions": (5, 100),
-        "states_matched": (7, 10),
-        "explanation_seen": (6, 8),
-        "explanation_seen_exact": (2, 8),
-    }
-    assert (found["match_rate"]["low"], found["match_rate"]["high"]) == wilson_interval(9, 20)
-    path = tmp_path / "metrics.csv"
-    assert read_metrics(path) == []
-    for step, matched in ((20, 1), (40, 2), (60, 3), (40, 7)):  # killed after 60, resumed before 40
-        write_metrics(path, metric_rows(step, [{**quality[0], "matched": matched}], [], ["far"]))
-    assert [(r["step"], r["count"]) for r in read_metrics(path) if r["metric"] == "match_rate"] == [(20, 1), (40, 7)]
-    assert read_metrics(path)[0] == metric_rows(20, [{**quality[0], "matched": 1}], [], ["far"])[0]

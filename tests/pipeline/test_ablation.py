@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kalm_jax.evaluation import difference_interval, wilson_interval
-from kalm_jax.evaluation.metrics import metric_rows
+from kalm_jax.evaluation.llm_metrics import metric_rows
 from kalm_jax.grounding.shares import TASKS
 from kalm_jax.pipeline import ablation, config
 from kalm_jax.worlds.base import get_world

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from kalm_jax.datasets.formats import read_rollouts
-from kalm_jax.evaluation import evaluate, learner_policy, make_episodes, read_results_csv
-from kalm_jax.evaluation.language_policy import PlanPolicy, WordsPolicy
-from kalm_jax.evaluation.policies import behaviour_policy
-from kalm_jax.evaluation.record import record
+from kalm_jax.evaluation import evaluate, learner_policy, read_results_csv, record
+from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding.acting import draw, read
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
 from kalm_jax.grounding.sequences import RowSequence, align_right
@@ -31,6 +29,7 @@ from kalm_jax.pipeline.stages.oracle import run_oracle
 from kalm_jax.types import LEVELS, Episodes, make_goal_table
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr.policies import behavior_policy, make_episodes
 from kalm_jax.worlds.clevr.simulator import ClevrSimulator, observation_of
 
 # ------------------------------------------------------------------------------------------- the language model acts
@@ -150,8 +149,8 @@ def run(tmp_path_factory):
 def test_recorded_episodes_are_those_that_evaluation_plays():
     episodes = make_episodes("unseen_hard", 6, 3).take(slice(0, 6, 2))
     with ClevrSimulator(threads=1) as simulator:
-        (result,) = evaluate([behaviour_policy(simulator, 1)], [episodes], simulator, horizon=None)
-        rollouts = record(behaviour_policy(simulator, 1), episodes, simulator, observation_of)
+        (result,) = evaluate([behavior_policy(simulator, 1)], [episodes], simulator, horizon=None)
+        rollouts = record(behavior_policy(simulator, 1), episodes, simulator, observation_of)
         np.testing.assert_array_equal(rollouts.terminated, result.success)
         np.testing.assert_array_equal(rollouts.length, result.steps)
         states = episodes.states.copy()

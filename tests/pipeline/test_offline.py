@@ -12,7 +12,7 @@ import pytest
 from benchmarks.controllers import BEHAVIOURS, CONTROLLERS, collect_episodes, epsilons, random_actions
 from kalm_jax.datasets.formats import read_attributes, read_rollouts, write_rollouts
 from kalm_jax.evaluation import mean_interval, returns
-from kalm_jax.evaluation.gymnasium_rollouts import Player, spaces_of
+from kalm_jax.evaluation.gymnasium import Player, spaces_of
 from kalm_jax.offline_rl.algorithms import decision_transformer
 from kalm_jax.pipeline import offline
 from kalm_jax.types import make_goal_table, unnamed_goal

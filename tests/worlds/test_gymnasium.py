@@ -9,7 +9,7 @@ import pytest
 
 from kalm_jax.datasets.formats import write_rollouts
 from kalm_jax.evaluation import evaluate
-from kalm_jax.evaluation.gymnasium_simulator import GymnasiumSimulator
+from kalm_jax.evaluation.gymnasium import GymnasiumSimulator
 from kalm_jax.offline_rl import make_buffer, make_learner, state_of, sweepable
 from kalm_jax.offline_rl.algorithms import bc
 from kalm_jax.offline_rl.trainer import train

@@ -11,7 +11,7 @@ import numpy as np
 
 from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import read_rollouts
-from kalm_jax.evaluation.metrics import metric_rows, write_metrics
+from kalm_jax.evaluation.llm_metrics import metric_rows, write_metrics
 from kalm_jax.grounding.checkpoint import save_grounded
 from kalm_jax.grounding.explanation import explain
 from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, numeric_spec

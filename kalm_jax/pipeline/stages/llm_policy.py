@@ -9,7 +9,7 @@ import numpy as np
 
 from kalm_jax import sharding as parallel
 from kalm_jax.evaluation import evaluate, write_results_csv
-from kalm_jax.evaluation.language_policy import PlanPolicy, WordsPolicy
+from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
 from kalm_jax.pipeline.imagining import plans_of

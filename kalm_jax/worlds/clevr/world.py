@@ -8,8 +8,6 @@ import numpy as np
 
 from kalm_jax.datasets.authors import read_prompts, require_instructions
 from kalm_jax.datasets.formats import read_rollouts
-from kalm_jax.evaluation import lookahead_policy, make_episodes, random_policy
-from kalm_jax.evaluation.policies import behaviour_policy
 from kalm_jax.grounding.tasks import Words
 from kalm_jax.imagination.rollouts import label_rewards
 from kalm_jax.offline_rl.networks import View
@@ -22,6 +20,7 @@ from kalm_jax.worlds.clevr import realism as quality
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr import symmetry as clevr_renaming
 from kalm_jax.worlds.clevr.collect import POLICIES, collect, collection_statistics, goals_of_level, validation_goals
+from kalm_jax.worlds.clevr.policies import behavior_policy, lookahead_policy, make_episodes, random_policy
 from kalm_jax.worlds.clevr.recover import recover_goals
 from kalm_jax.worlds.clevr.text import corpus
 
@@ -181,7 +180,7 @@ WORLD = World(
     simulator=clevr.ClevrSimulator,
     make_episodes=make_episodes,
     observe=clevr.observation_of,
-    behaviour_policy=behaviour_policy,
+    behaviour_policy=behavior_policy,
     random_policy=random_policy,
     ceiling_policy=lookahead_policy,
     ceiling="lookahead",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kalm_jax.evaluation.episodes import spread
+from kalm_jax.evaluation.episodes import balanced_goals
 from kalm_jax.types import LEVELS, Episodes, Policy
 from kalm_jax.worlds.metaworld import instructions as language
 from kalm_jax.worlds.metaworld.collect import goals_of_level
@@ -18,16 +18,10 @@ def make_episodes(level: str, num: int, seed: int) -> Episodes:
     Tasks get equal numbers, and within a task the sentence templates do. Play them with
     `envs.metaworld_batch.MetaworldSimulator`.
     """
-    if num < 1:
-        raise ValueError(f"num is {num}, want at least one episode")
     goals = goals_of_level(level)
     rng = np.random.default_rng([seed, LEVELS.index(level)])
     template = np.array([s.template for s in language.sentences(level)])
-    families = rng.permutation(np.unique(goals.family))
-    sizes = num // len(families) + (np.arange(len(families)) < num % len(families))
-    goal = np.concatenate(
-        [spread(rng, np.flatnonzero(goals.family == f), template, size) for f, size in zip(families, sizes)]
-    ).astype(np.int32)
+    goal = balanced_goals(rng, goals.family, rng.permutation(np.unique(goals.family)), num, template)
     return Episodes(rng.integers(2**62, size=num), goal, goals)
 
 

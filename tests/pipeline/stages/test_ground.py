@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kalm_jax.evaluation.metrics import read_metrics
+from kalm_jax.evaluation.llm_metrics import read_metrics
 from kalm_jax.files import read_json
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params

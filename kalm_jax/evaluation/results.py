@@ -1,4 +1,4 @@
-"""Success by level: policies play episodes in lock step in a simulator; tidy result rows and their summary."""
+"""Success rates by level: rows of `results.csv`, one for each family, and their summary."""
 
 from __future__ import annotations
 
@@ -9,48 +9,10 @@ import numpy as np
 
 from kalm_jax.evaluation.statistics import pooled_interval
 from kalm_jax.files import read_csv, write_csv
-from kalm_jax.types import LEVELS, EpisodeResults, Episodes, Policy, Simulator
-from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.types import LEVELS, EpisodeResults, Episodes
 
-EARLY = 10
-"""The stricter limit of steps that is reported beside the horizon, in CLEVR-Robot; other worlds have their own."""
 KEY = ("environment", "algorithm", "arm", "level", "family", "seed", "action_choice")
 COLUMNS = (*KEY, "episodes", "successes", "successes_early", "median_steps")
-
-
-def evaluate(
-    policies: Sequence[Policy],
-    episodes: Sequence[Episodes],
-    simulator: Simulator,
-    horizon: int | np.ndarray | None = None,
-) -> list[EpisodeResults]:
-    """Plays every policy on its episodes, in lock step.
-
-    Args:
-      policies: see `evaluation.policies`; one for each training seed, arm and action choice, say.
-      episodes: those of each policy; the same object may stand there several times.
-      simulator: starts and steps episodes.
-      horizon: steps allowed, at most, in all episodes or in each (n,); None for the world's own limit.
-
-    An episode ends at its first success. Results do not depend on which policies are played together.
-    """
-    if len(policies) != len(episodes):
-        raise ValueError(f"{len(policies)} policies and {len(episodes)} sets of episodes: want one set for each policy")
-    return [_play(policy, played, simulator, horizon) for policy, played in zip(policies, episodes)]
-
-
-def _play(policy: Policy, episodes: Episodes, simulator: Simulator, horizon: int | np.ndarray | None) -> EpisodeResults:
-    play = simulator.start(episodes)
-    limit = play.horizon if horizon is None else np.minimum(play.horizon, horizon)
-    success, steps = np.zeros(len(episodes), bool), np.zeros(len(episodes), np.int32)
-    for step in range(int(limit.max(initial=0))):
-        active = ~success & (step < limit)
-        if not active.any():
-            break
-        success |= play.step(active, np.asarray(policy(episodes, play.states, active, step)))
-        steps += active
-    play.close()
-    return EpisodeResults(success, steps)
 
 
 def rows(
@@ -61,9 +23,9 @@ def rows(
     arm: str,
     seed: int,
     action_choice: str,
-    environment: str = "clevr",
-    families: Sequence[str] = clevr_goals.FAMILIES,
-    early: int = EARLY,
+    environment: str,
+    families: Sequence[str],
+    early: int,
 ) -> list[dict]:
     """Result rows, one for each family of the level, with the columns `COLUMNS`.
 
@@ -93,7 +55,7 @@ def read_results_csv(path: str | os.PathLike) -> list[dict]:
     ]
 
 
-def summarise(results: Iterable[Mapping]) -> list[dict]:
+def summarize(results: Iterable[Mapping]) -> list[dict]:
     """Rows pooled over seeds and families, one for each (environment, algorithm, arm, level, action_choice).
 
     Columns besides those: seeds, episodes, rate, low, high, rate_early, low_early, high_early (95%), and median_steps:

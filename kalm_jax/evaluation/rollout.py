@@ -1,0 +1,93 @@
+"""Policies playing episodes in a simulator, all episodes in lockstep.
+
+Dimension letters: N episodes, T time steps, D observation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from kalm_jax.types import EpisodeResults, Episodes, Play, Policy, Rollouts, Simulator
+
+
+def evaluate(
+    policies: Sequence[Policy],
+    episodes: Sequence[Episodes],
+    simulator: Simulator,
+    horizon: int | np.ndarray | None = None,
+) -> list[EpisodeResults]:
+    """Plays every policy on its episodes; an episode ends at its first success.
+
+    The results of a policy do not depend on which other policies are given.
+
+    Args:
+      policies: for example one for each training seed, condition and way of choosing actions.
+      episodes: those of each policy; the same object may appear several times.
+      simulator: starts and steps episodes.
+      horizon: the most steps, of all episodes or of each (N,); None means the world's own limit.
+
+    Raises:
+      ValueError: the numbers of policies and of sets of episodes differ.
+    """
+    if len(policies) != len(episodes):
+        raise ValueError(f"{len(policies)} policies and {len(episodes)} sets of episodes: want one set for each policy")
+    results = []
+    for policy, played in zip(policies, episodes):
+        play = simulator.start(played)
+        limit = play.horizon if horizon is None else np.minimum(play.horizon, horizon)
+        success, steps = np.zeros(len(played), bool), np.zeros(len(played), np.int32)
+        for active, _, reached in _steps(policy, played, play, limit):
+            success |= reached
+            steps += active
+        play.close()
+        results.append(EpisodeResults(success, steps))
+    return results
+
+
+def record(
+    policy: Policy, episodes: Episodes, simulator: Simulator, observe: Callable[[np.ndarray], np.ndarray]
+) -> Rollouts:
+    """The rollouts (N) of a policy, until success or the world's limit of steps; their rewards are 0.
+
+    `observe` makes observations (N, D) of the simulator's states.
+    """
+    play = simulator.start(episodes)
+    n, horizon = len(episodes), int(play.horizon.max())
+    first = np.asarray(observe(play.states), np.float32)
+    observations = np.zeros((n, horizon + 1, first.shape[1]), np.float32)
+    observations[:, 0] = first
+    actions, length, success = np.zeros((n, horizon), np.int32), np.zeros(n, np.int32), np.zeros(n, bool)
+    for step, (active, taken, reached) in enumerate(_steps(policy, episodes, play, play.horizon)):
+        if step == 0 and taken.ndim > 1:
+            actions = np.zeros((n, horizon, *taken.shape[1:]), np.float32)
+        actions[active, step] = taken[active]
+        observations[active, step + 1] = np.asarray(observe(play.states), np.float32)[active]
+        length += active
+        success |= reached
+    play.close()
+    return Rollouts(
+        observations=observations,
+        actions=actions,
+        rewards=np.zeros((n, horizon), np.float32),
+        length=length,
+        terminated=success,
+        goal=np.asarray(episodes.goal, np.int32),
+        imagined=np.zeros(n, bool),
+    )
+
+
+def _steps(
+    policy: Policy, episodes: Episodes, play: Play, limit: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Steps the episodes until all are over; each time (active (N,) bool, actions, goals reached (N,) bool)."""
+    over = np.zeros(len(episodes), bool)
+    for step in range(int(limit.max(initial=0))):
+        active = ~over & (step < limit)
+        if not active.any():
+            return
+        actions = np.asarray(policy(episodes, play.states, active, step))
+        reached = play.step(active, actions)
+        over = over | reached
+        yield active, actions, reached

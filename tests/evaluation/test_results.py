@@ -1,0 +1,41 @@
+"""Rows of results, their file and their summary."""
+
+import math
+
+import numpy as np
+import pytest
+
+from kalm_jax.evaluation import (
+    read_results_csv,
+    rows,
+    summarize,
+    wilson_interval,
+    write_results_csv,
+)
+from kalm_jax.types import EpisodeResults
+from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr.policies import make_episodes
+
+
+def test_rows_summary_and_file(tmp_path):
+    episodes = make_episodes("unseen_hard", 8, seed=0)
+    success = np.array([1, 0, 1, 1, 0, 0, 1, 0], bool)
+    steps = np.array([5, 50, 20, 8, 50, 50, 10, 50], np.int32)
+    found = []
+    for seed in (0, 1):
+        results = EpisodeResults(success, steps)
+        labels = {"algorithm": "bc", "arm": "kalm", "seed": seed, "action_choice": "greedy"}
+        world = {"environment": "clevr", "families": clevr_goals.FAMILIES, "early": 10}
+        found += rows(results, episodes, **labels, **world)
+    assert [r["family"] for r in found[:4]] == ["two_relations", "three_relations", "line", "gather"]
+    assert [r["successes"] for r in found[:4]] == [1, 2, 0, 1]
+    assert [r["successes_early"] for r in found[:4]] == [1, 1, 0, 1]
+    assert [r["median_steps"] for r in found[:2]] == [5, 14] and math.isnan(found[2]["median_steps"])
+    write_results_csv(tmp_path / "deep" / "results.csv", found)
+    read = read_results_csv(tmp_path / "deep" / "results.csv")
+    np.testing.assert_equal(read, found)
+    (summary,) = summarize(read)
+    assert summary["episodes"] == 16 and summary["seeds"] == 2
+    assert summary["rate"] == 0.5 and summary["rate_early"] == 6 / 16
+    assert (summary["low"], summary["high"]) == pytest.approx(wilson_interval(8, 16))
+    assert summary["median_steps"] == 12  # medians 5, 14, 14, 10, twice each
