@@ -38,7 +38,18 @@ flags.DEFINE_list(
     "imagined in their own words), single_draws (no choice among draws).",
 )
 UNUSED = (
-    *("algo", "arms", "checkpoints", "dt_backbone", "seeds", "episodes", "updates", "draw", "relabel", "whitening"),
+    *(
+        "algo",
+        "conditions",
+        "checkpoints",
+        "dt_backbone",
+        "seeds",
+        "episodes",
+        "updates",
+        "draw",
+        "relabel",
+        "whitening",
+    ),
     *("settings", "compat", "grounding_tasks"),
 )
 

@@ -17,7 +17,7 @@ flags.DEFINE_list(
     "as my_package.my_module (BUILD.md); llm_policy is the grounded language model acting itself.",
 )
 flags.DEFINE_list(
-    "arms",
+    "conditions",
     None,
     "What learners learn from, comma-separated: offline (real rollouts), kalm (and imagined ones), oracle (and real "
     "ones of the novel goals: the upper bound). Default: offline,kalm.",
@@ -45,7 +45,7 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_string("output", None, "Folder of the run. Default: runs/WORLD-PRESET.")
 flags.DEFINE_integer("seed", 0, "Root of all random numbers.", lower_bound=0)
-flags.DEFINE_integer("seeds", None, "Policies trained per learner and arm. Default: the preset's.", lower_bound=1)
+flags.DEFINE_integer("seeds", None, "Policies trained per learner and condition. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer("episodes", None, "Test episodes per level and seed. Default: the preset's.", lower_bound=1)
 flags.DEFINE_integer(
     "updates",
@@ -164,7 +164,7 @@ flags.DEFINE_string(
 
 
 ALGORITHMS = ("td3bc", "bc", "cql", "awac", "iql", "combo", "decision_transformer", "llm_policy")
-ARMS = ("offline", "kalm", "oracle")
+CONDITIONS = ("offline", "kalm", "oracle")
 TASKS = ("generation", "explanation", "dynamics", "consequence", "description", "text", "plan")
 """Named here so that a wrong name fails at once, before anything heavy is imported."""
 
@@ -179,7 +179,11 @@ check(
     lambda v: v and all(name in ALGORITHMS or "." in name for name in v),
     f"choose from {', '.join(ALGORITHMS)}, comma-separated, or import paths of your own",
 )
-check("arms", lambda v: v is None or (v and set(v) <= set(ARMS)), f"choose from {', '.join(ARMS)}, comma-separated")
+check(
+    "conditions",
+    lambda v: v is None or (v and set(v) <= set(CONDITIONS)),
+    f"choose from {', '.join(CONDITIONS)}, comma-separated",
+)
 check("grounding_tasks", lambda v: not v or set(v) <= set(TASKS), f"choose from {', '.join(TASKS)}, comma-separated")
 check("offline_data", lambda v: not v or pathlib.Path(v).is_file(), "no such file")
 check(
@@ -239,7 +243,7 @@ def read_flags(presets, **fields):
         learn=change(
             config.learn,
             algorithms=tuple(dict.fromkeys(FLAGS.algo)),
-            arms=tuple(dict.fromkeys(FLAGS.arms)) if FLAGS.arms else None,
+            conditions=tuple(dict.fromkeys(FLAGS.conditions)) if FLAGS.conditions else None,
             checkpoints=FLAGS.checkpoints,
             dt_backbone=FLAGS.dt_backbone,
             seeds=FLAGS.seeds,

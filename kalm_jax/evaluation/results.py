@@ -11,7 +11,7 @@ from kalm_jax.evaluation.statistics import pooled_interval
 from kalm_jax.files import read_csv, write_csv
 from kalm_jax.types import LEVELS, EpisodeResults, Episodes
 
-KEY = ("environment", "algorithm", "arm", "level", "family", "seed", "action_choice")
+KEY = ("environment", "algorithm", "condition", "level", "family", "seed", "action_choice")
 COLUMNS = (*KEY, "episodes", "successes", "successes_early", "median_steps")
 
 
@@ -20,7 +20,7 @@ def rows(
     episodes: Episodes,
     *,
     algorithm: str,
-    arm: str,
+    condition: str,
     seed: int,
     action_choice: str,
     environment: str,
@@ -36,7 +36,7 @@ def rows(
     for family in np.unique(episodes.family):
         mine = episodes.family == family
         success, steps = results.success[mine], results.steps[mine]
-        key = (environment, algorithm, arm, level, families[family], int(seed), action_choice)
+        key = (environment, algorithm, condition, level, families[family], int(seed), action_choice)
         counts = (len(success), int(success.sum()), int((success & (steps <= early)).sum()), _median(steps[success]))
         found.append(dict(zip(COLUMNS, (*key, *counts))))
     return found
@@ -56,12 +56,12 @@ def read_results_csv(path: str | os.PathLike) -> list[dict]:
 
 
 def summarize(results: Iterable[Mapping]) -> list[dict]:
-    """Rows pooled over seeds and families, one for each (environment, algorithm, arm, level, action_choice).
+    """Rows pooled over seeds and families, one for each (environment, algorithm, condition, level, action_choice).
 
     Columns besides those: seeds, episodes, rate, low, high, rate_early, low_early, high_early (95%), and median_steps:
     the median of the rows' medians, each counted as often as it has successes.
     """
-    names = ("environment", "algorithm", "arm", "level", "action_choice")
+    names = ("environment", "algorithm", "condition", "level", "action_choice")
     groups: dict[tuple, list[Mapping]] = {}
     for row in results:
         groups.setdefault(tuple(row[k] for k in names), []).append(row)

@@ -1,4 +1,4 @@
-"""Intervals of success rates: one policy, several training seeds, and the difference of two arms. All cover 95%.
+"""Intervals of success rates: one policy, several training seeds, and the difference of two conditions. All cover 95%.
 
 Several seeds are no single large sample: policies of different seeds differ in skill. Where the seeds' rates scatter
 more than chance would have it, the variance of the pooled rate is taken from that scatter, and as few seeds tell it
@@ -6,7 +6,7 @@ badly, Student's t with `seeds - 1` degrees of freedom takes the place of the no
 seeds with 100 or 300 episodes, whose skill has a standard deviation of 0 to 0.2, this covers 91 to 98%; the plain
 interval of all episodes together covers 95% only at 0, and 44 to 62% at 0.1.
 
-The episodes of different seeds count as independent: draw different ones for each seed (and the same for all arms).
+The episodes of different seeds count as independent: draw different ones for each seed (the same for all conditions).
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def pooled_interval(successes, episodes) -> tuple[float, float]:
 
 
 def difference_interval(successes, episodes, base_successes, base_episodes) -> tuple[float, float]:
-    """Interval of the rate of one arm minus that of the base arm, from counts of each seed (S,) and (S',).
+    """Interval of the rate of one condition minus that of the base condition, from counts of each seed (S,) and (S',).
 
-    Newcombe's: the distances of each arm's rate to its own `pooled_interval` are added as squares. Arms that share
+    Newcombe's: the distances of each rate to its own `pooled_interval` are added as squares. Conditions that share
     their episodes differ less by chance, so this is on the safe side; `paired_difference_interval` uses the pairs.
 
     Returns (low, high), from -1 to 1.
@@ -75,7 +75,7 @@ def difference_interval(successes, episodes, base_successes, base_episodes) -> t
 
 
 def paired_difference_interval(success, base_success) -> tuple[float, float]:
-    """Interval of the mean difference over episodes that both arms played.
+    """Interval of the mean difference over episodes that both conditions played.
 
     Args:
       success, base_success: (S, n) bool, the same episode at the same place. Seeds count as in `pooled_interval`.

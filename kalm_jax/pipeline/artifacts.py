@@ -58,12 +58,12 @@ def encoding(config: PipelineConfig, parts: Sequence[str]) -> list[str]:
 
 
 def imagined_parts(config: PipelineConfig) -> tuple[str, ...]:
-    """What the arm "kalm" has imagined rollouts of: the novel levels and the user's prompts."""
+    """What the condition "kalm" has imagined rollouts of: the novel levels and the user's prompts."""
     return NOVEL_LEVELS + (("prompts",) if config.prompts else ())
 
 
-def novel_rollouts(config: PipelineConfig, arm: str) -> dict[str, str]:
-    """Part -> the stage with its rollouts, of what an arm learns from beside the real data."""
-    if arm == "oracle":
+def novel_rollouts(config: PipelineConfig, condition: str) -> dict[str, str]:
+    """Part -> the stage with its rollouts, of what a condition learns from beside the real data."""
+    if condition == "oracle":
         return {part: f"oracle/{part}" for part in NOVEL_LEVELS}
-    return {part: f"imagine/{part}" for part in imagined_parts(config)} if arm == "kalm" else {}
+    return {part: f"imagine/{part}" for part in imagined_parts(config)} if condition == "kalm" else {}

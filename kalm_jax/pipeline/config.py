@@ -6,7 +6,7 @@ import dataclasses
 
 from kalm_jax.grounding.shares import TaskShares
 
-ARMS = ("offline", "kalm", "oracle")
+CONDITIONS = ("offline", "kalm", "oracle")
 """What learners can learn from, see `LearnConfig`."""
 LLM_POLICY = "llm_policy"
 """Stands among the algorithms for the grounded language model that acts itself, and learns nothing from rollouts."""
@@ -102,10 +102,10 @@ class ImagineConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LearnConfig:
-    """Offline RL: learners, arms, seeds and budget; all arms get the same. `draw`: see `offline_rl.make_buffer`.
+    """Offline RL: learners, conditions, seeds and budget, the same for all. `draw`: see `offline_rl.make_buffer`.
 
-    `algorithms` are learners, and "llm_policy": the grounded language model acts itself. `arms` are "offline", real
-    rollouts; "kalm", real and imagined ones; "oracle", real ones of the data's goals and of the novel goals.
+    `algorithms` are learners, and "llm_policy": the grounded language model acts itself. `conditions` are "offline":
+    real rollouts; "kalm": real and imagined ones; "oracle": real ones of the data's goals and of the novel goals.
 
     `checkpoints` is how many of the last checkpoints share the test episodes evenly: their mean success is measured at
     the cost of one. They lie a twentieth of the training apart. The paper reports the mean of the last five.
@@ -126,7 +126,7 @@ class LearnConfig:
     """
 
     algorithms: tuple[str, ...] = ("td3bc",)
-    arms: tuple[str, ...] = ("offline", "kalm")
+    conditions: tuple[str, ...] = ("offline", "kalm")
     seeds: int = 3
     updates: int = 40000
     draw: str = "rollouts"
@@ -219,7 +219,7 @@ _METAWORLD = PipelineConfig(
         explanation_draws=0,
         replayed=120,
     ),
-    # Whitening costs the arm "offline" much of what it reaches on rephrased goals here, and "kalm" gains nothing. What
+    # Whitening costs "offline" much of what it reaches on rephrased goals here, and "kalm" gains nothing. What
     # policies do in tasks that they learned nothing of differs from one checkpoint to the next: five, as in the paper.
     learn=LearnConfig(updates=40000, discount=0.99, relabel=0.0, whitening=0.0, checkpoints=5),
     evaluate=EvaluateConfig(episodes=100, ceiling_episodes=100),

@@ -78,13 +78,13 @@ def policy_leaves(state) -> list[np.ndarray]:
 
 
 def load_policies(
-    run: RunFolder, config: PipelineConfig, algorithm: str, arm: str, name: str = "policies.msgpack"
+    run: RunFolder, config: PipelineConfig, algorithm: str, condition: str, name: str = "policies.msgpack"
 ) -> list:
-    """The trained states of one learner and arm, one per seed; `name` is one of `checkpoints`."""
+    """The trained states of one learner and condition, one per seed; `name` is one of `checkpoints`."""
     import jax
     from flax import serialization
 
-    leaves = serialization.msgpack_restore((run.path / "learn" / f"{algorithm}-{arm}" / name).read_bytes())
+    leaves = serialization.msgpack_restore((run.path / "learn" / f"{algorithm}-{condition}" / name).read_bytes())
     width = np.load(run.path / "encode" / "data" / "vectors.npy").shape[1]
     world = get_world(config.world)
     learner = configured_learner(config, algorithm)
@@ -110,7 +110,9 @@ def action_choices(world: World, algorithm: str) -> tuple[str, ...]:
     return ("greedy", "sampled") if algorithm in world.samples else ("greedy",)
 
 
-def result_rows(world: World, result, episodes, algorithm: str, arm: str, seed: int, action_choice: str) -> list[dict]:
+def result_rows(
+    world: World, result, episodes, algorithm: str, condition: str, seed: int, action_choice: str
+) -> list[dict]:
     """`evaluation.rows` in a world's words."""
-    labels = {"algorithm": algorithm, "arm": arm, "seed": seed, "action_choice": action_choice}
+    labels = {"algorithm": algorithm, "condition": condition, "seed": seed, "action_choice": action_choice}
     return rows(result, episodes, environment=world.name, families=world.families, early=world.early, **labels)

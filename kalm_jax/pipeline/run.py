@@ -8,7 +8,7 @@ from kalm_jax import sharding as parallel
 from kalm_jax.llm import attention
 from kalm_jax.llm.hf.folder import BUILTIN, check_folder
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts
-from kalm_jax.pipeline.config import ARMS, LLM_POLICY, PipelineConfig
+from kalm_jax.pipeline.config import CONDITIONS, LLM_POLICY, PipelineConfig
 from kalm_jax.pipeline.learners import configured_learner
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.pipeline.stages.baselines import run_baselines
@@ -34,9 +34,9 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
 
     Several processes (`parallel.start`) call this together, with a folder that all of them see; the first prints.
     """
-    unknown = sorted(set(config.learn.arms) - set(ARMS))
+    unknown = sorted(set(config.learn.conditions) - set(CONDITIONS))
     if unknown:
-        raise ValueError(f"unknown arms {unknown}; there are {', '.join(ARMS)}")
+        raise ValueError(f"unknown conditions {unknown}; there are {', '.join(CONDITIONS)}")
     # What cannot be read fails now, not after an hour.
     check_folder(config.ground.llm or BUILTIN)
     attention.check(config.ground.attention, config.ground.compute)
@@ -64,14 +64,14 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     if LLM_POLICY in config.learn.algorithms:
         for level in LEVELS:
             run_llm_policy(run, config, level)
-    if "oracle" in config.learn.arms and config.learn.learners:
+    if "oracle" in config.learn.conditions and config.learn.learners:
         for level in NOVEL_LEVELS:
             run_oracle(run, config, level)
     for algorithm in config.learn.learners:
-        for arm in config.learn.arms:
-            run_learn(run, config, algorithm, arm)
+        for condition in config.learn.conditions:
+            run_learn(run, config, algorithm, condition)
             for level in LEVELS:
-                run_evaluate(run, config, algorithm, arm, level)
+                run_evaluate(run, config, algorithm, condition, level)
     if config.prompts:
         run_prompts(run, config)
     if not parallel.is_writer():

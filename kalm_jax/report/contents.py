@@ -45,7 +45,7 @@ class ReportData:
     Numbers in rows may be text, as `csv.DictReader` gives them.
 
     Attributes:
-      results: rows with environment, algorithm, arm, level, family, seed, action_choice ("greedy" or "sampled"),
+      results: rows with environment, algorithm, condition, level, family, seed, action_choice ("greedy" or "sampled"),
         episodes, successes, successes_early, median_steps. Rows of the algorithms `summary.REFERENCES` are the floor
         and the ceiling.
       imagination: rows of `imagination.quality.rollout_rows`: level, family, rollouts, matched, transitions, a count
@@ -54,7 +54,7 @@ class ReportData:
       explanation: rows of `imagination.quality.explanation_row`: prompt ("seen" or "unseen"), rollouts, correct, exact.
       grounding_curve: rows with step and any losses; `val_<name>` is <name> on held-out rollouts.
       grounding_metrics: rows of `evaluation.metrics`: the language model's metrics at steps of its grounding.
-      learning_curves: rows with algorithm, arm, seed, update, metric, value.
+      learning_curves: rows with algorithm, condition, seed, update, metric, value.
       collection: statistics of the collected data, name to number (or to a mapping of such).
       stage_seconds: stage to seconds, in the order of the stages.
       manifest: configuration, versions, hardware, seeds; `command` (text) is shown first.

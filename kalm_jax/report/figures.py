@@ -15,14 +15,14 @@ import numpy as np
 from kalm_jax.report import summary
 from kalm_jax.report.contents import Terms
 
-ARM_COLOURS = {
+CONDITION_COLOURS = {
     "offline": "#56B4E9",
     "kalm": "#D55E00",
     "oracle": "#009E73",
     "words": "#CC79A7",
     "plan": "#F0E442",
 }
-ARM_HATCHES = {"offline": "", "kalm": "///", "oracle": "...", "words": "xxx", "plan": "\\\\\\"}
+CONDITION_HATCHES = {"offline": "", "kalm": "///", "oracle": "...", "words": "xxx", "plan": "\\\\\\"}
 LEVEL_COLOURS = {"offline": "#999999", "rephrase": "#0072B2", "unseen_easy": "#E69F00", "unseen_hard": "#CC79A7"}
 GREY, PAPER_MARKER = "#444444", {"marker": "D", "color": "black", "linestyle": "none", "markersize": 6}
 
@@ -50,7 +50,7 @@ def _error(share: summary.Share) -> list[list[float]]:
 
 
 def success_figure(pooled: Sequence[summary.Success], algorithm: str, terms: Terms = Terms()):
-    """Success of every arm of one algorithm by level: above within the horizon, below within the stricter limit.
+    """Success of every condition of one algorithm by level: above within the horizon, below within the stricter limit.
 
     A column per action choice. Bars carry 95% intervals; the dotted line of a level is the random floor, the dashed one
     the ceiling.
@@ -61,14 +61,16 @@ def success_figure(pooled: Sequence[summary.Success], algorithm: str, terms: Ter
         raise ValueError(f"no results of algorithm {algorithm!r}; there are results of {known}")
     levels = summary.levels_of(vars(s) for s in mine)
     choices = sorted({s.action_choice for s in mine})
-    arms = sorted({s.arm for s in mine}, key=lambda arm: summary.rank(summary.ARM_ORDER, arm))
+    conditions = sorted(
+        {s.condition for s in mine}, key=lambda condition: summary.rank(summary.CONDITION_ORDER, condition)
+    )
     figure, grid = _figure(max(5.6, 1.1 + 3.7 * len(choices)), 6.2, 2, len(choices), sharex=True, sharey=True)
     for row, (field, limit) in enumerate((("within", terms.horizon), ("early", terms.early))):
         for column, choice in enumerate(choices):
             axes = grid[row, column]
             for s in mine:
                 if s.action_choice == choice:
-                    _success_bar(axes, s, field, levels.index(s.level), arms)
+                    _success_bar(axes, s, field, levels.index(s.level), conditions)
             for s in pooled:
                 if s.algorithm in summary.REFERENCES and s.level in levels and not s.family:
                     style = ":" if s.algorithm == summary.FLOOR else "--"
@@ -81,20 +83,20 @@ def success_figure(pooled: Sequence[summary.Success], algorithm: str, terms: Ter
                 axes.set_title(summary.learner_name(algorithm, choice), fontsize=11)
             if column == 0:
                 axes.set_ylabel(f"success within {limit} {terms.steps} (%)")
-    _success_legend(figure, arms)
+    _success_legend(figure, conditions)
     return figure
 
 
-def _success_bar(axes, s: summary.Success, field: str, level: int, arms: Sequence[str]) -> None:
-    width = 0.84 / len(arms)
-    x = level - 0.42 + (arms.index(s.arm) + 0.5) * width
+def _success_bar(axes, s: summary.Success, field: str, level: int, conditions: Sequence[str]) -> None:
+    width = 0.84 / len(conditions)
+    x = level - 0.42 + (conditions.index(s.condition) + 0.5) * width
     share = getattr(s, field)
     axes.bar(
         x,
         100 * share.value,
         0.92 * width,
-        color=ARM_COLOURS.get(s.arm, "#bbbbbb"),
-        hatch=ARM_HATCHES.get(s.arm, ""),
+        color=CONDITION_COLOURS.get(s.condition, "#bbbbbb"),
+        hatch=CONDITION_HATCHES.get(s.condition, ""),
         edgecolor="white",
         linewidth=0,
         yerr=_error(share),
@@ -105,13 +107,18 @@ def _success_bar(axes, s: summary.Success, field: str, level: int, arms: Sequenc
     axes.text(x, 2.0, f"{100 * share.value:.0f}", ha="center", va="bottom", fontsize=7.5, bbox=box)
 
 
-def _success_legend(figure, arms: Sequence[str]) -> None:
+def _success_legend(figure, conditions: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     entries = [
-        Patch(facecolor=ARM_COLOURS.get(a, "#bbbbbb"), hatch=ARM_HATCHES.get(a, ""), edgecolor="white", label=a)
-        for a in arms
+        Patch(
+            facecolor=CONDITION_COLOURS.get(a, "#bbbbbb"),
+            hatch=CONDITION_HATCHES.get(a, ""),
+            edgecolor="white",
+            label=a,
+        )
+        for a in conditions
     ]
     entries.append(Line2D([], [], color=GREY, linestyle=":", linewidth=1.6, label="random floor"))
     entries.append(Line2D([], [], color=GREY, linestyle="--", linewidth=1.6, label="ceiling"))
@@ -318,7 +325,7 @@ def _tidy(figure, grid, used: int, xlabel: str) -> None:
 def learning_figure(curves: Sequence[Mapping], algorithm: str):
     """Metrics of one algorithm's training against its updates: a panel per metric, a thin line per seed, the mean bold.
 
-    Rows have algorithm, arm, seed, update, metric and value.
+    Rows have algorithm, condition, seed, update, metric and value.
     """
     mine = [row for row in curves if row["algorithm"] == algorithm]
     names = list(dict.fromkeys(str(row["metric"]) for row in mine))
@@ -329,15 +336,19 @@ def learning_figure(curves: Sequence[Mapping], algorithm: str):
     rows = -(-len(names) // columns)
     figure, grid = _figure(2.7 * columns + 0.4, 2.3 * rows + 0.5, rows, columns, sharex=True)
     for axes, name in zip(grid.flat, names):
-        for arm in sorted({str(r["arm"]) for r in mine}, key=lambda a: summary.rank(summary.ARM_ORDER, a)):
-            _learning_lines(axes, [r for r in mine if str(r["metric"]) == name and str(r["arm"]) == arm], arm)
+        for condition in sorted(
+            {str(r["condition"]) for r in mine}, key=lambda a: summary.rank(summary.CONDITION_ORDER, a)
+        ):
+            _learning_lines(
+                axes, [r for r in mine if str(r["metric"]) == name and str(r["condition"]) == condition], condition
+            )
         axes.set_title(name.replace("_", " "), fontsize=10)
         axes.xaxis.set_major_locator(_few_ticks())
     _tidy(figure, grid, len(names), "update")
     return figure
 
 
-def _learning_lines(axes, rows: Sequence[Mapping], arm: str) -> None:
+def _learning_lines(axes, rows: Sequence[Mapping], condition: str) -> None:
     by_seed, by_update = collections.defaultdict(list), collections.defaultdict(list)
     for row in rows:
         point = summary.number(row["update"]), summary.number(row["value"])
@@ -345,12 +356,12 @@ def _learning_lines(axes, rows: Sequence[Mapping], arm: str) -> None:
         by_update[point[0]].append(point[1])
     if not by_update:
         return
-    colour = {**ARM_COLOURS, "offline": "#0072B2"}.get(arm, "#777777")
+    colour = {**CONDITION_COLOURS, "offline": "#0072B2"}.get(condition, "#777777")
     for points in by_seed.values():
         axes.plot(*np.array(sorted(points)).T, color=colour, alpha=0.3, linewidth=0.8)
     updates = sorted(by_update)
-    style = "--" if arm == "offline" else "-"
-    axes.plot(updates, [np.mean(by_update[u]) for u in updates], style, color=colour, linewidth=1.8, label=arm)
+    style = "--" if condition == "offline" else "-"
+    axes.plot(updates, [np.mean(by_update[u]) for u in updates], style, color=colour, linewidth=1.8, label=condition)
 
 
 def length_figure(lengths: Mapping[str, Iterable[int]], terms: Terms = Terms()):

@@ -50,7 +50,10 @@ def make_figures(data: ReportData) -> dict[str, tuple[str, object]]:
     made = {}
     for algorithm in sorted({s.algorithm for s in pooled} - set(summary.REFERENCES)):
         name = f"success_{file_name(algorithm)}"
-        made[name] = (f"success of {algorithm} by level and arm", figures.success_figure(pooled, algorithm, data.terms))
+        made[name] = (
+            f"success of {algorithm} by level and condition",
+            figures.success_figure(pooled, algorithm, data.terms),
+        )
     if data.imagination:
         made["match"] = ("match rate of imagined rollouts", figures.match_figure(data.imagination, data.terms))
         made["realism"] = ("unrealistic imagined transitions", figures.realism_figure(data.imagination, data.terms))

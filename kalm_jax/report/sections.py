@@ -68,10 +68,10 @@ def main_result(pooled: Sequence[Success], terms: Terms) -> str:
 
 
 def _card(d: summary.Difference, pooled: Sequence[Success]) -> str:
-    pair = {s.arm: s.within.value for s in pooled if summary.same_learner(s, d)}
+    pair = {s.condition: s.within.value for s in pooled if summary.same_learner(s, d)}
     return f"""<div class="card"><p>{html.escape(summary.learner_name(d.algorithm, d.action_choice))}</p>
 <p class="big">{100 * d.within.value:+.0f} points</p>
-<p>{d.base} {100 * pair[d.base]:.0f}%, {d.arm} {100 * pair[d.arm]:.0f}%<br>
+<p>{d.base} {100 * pair[d.base]:.0f}%, {d.condition} {100 * pair[d.condition]:.0f}%<br>
 95% interval {100 * d.within.low:+.0f} to {100 * d.within.high:+.0f}: {tables.verdict(d.within)}</p></div>"""
 
 

@@ -1,4 +1,4 @@
-"""What the rows of a run amount to: success pooled over seeds, differences between arms, rates of imagined rollouts.
+"""Summary of a run's rows: success pooled over seeds, differences between conditions, rates of imagined rollouts.
 
 Rows are plain dicts as they stand in `results.csv`; numbers may be text, as `csv.DictReader` gives them. Pooling and
 every interval (95%) come from `kalm_jax.evaluation`.
@@ -19,7 +19,7 @@ from kalm_jax.types import LEVELS
 FLOOR, CEILINGS = "random", ("lookahead", "expert")
 """Algorithms whose rows are the random floor, and the ceiling of one world or another."""
 REFERENCES = (FLOOR, *CEILINGS)
-ARM_ORDER = ("offline", "kalm", "oracle", "words", "plan")
+CONDITION_ORDER = ("offline", "kalm", "oracle", "words", "plan")
 LEVEL_NAMES = {
     "offline": "goals of the data",
     "rephrase": "rephrase",
@@ -60,7 +60,7 @@ class Success:
     """Success of one policy kind at one level (and family), pooled over seeds.
 
     Attributes:
-      environment, algorithm, arm, level, action_choice: as in the rows.
+      environment, algorithm, condition, level, action_choice: as in the rows.
       family: goal family, or "" for all families of the level together.
       seeds: number of training seeds; episodes: number of episodes over all seeds.
       within: share of episodes that reach the goal within the horizon; early: within the stricter limit.
@@ -70,7 +70,7 @@ class Success:
 
     environment: str
     algorithm: str
-    arm: str
+    condition: str
     level: str
     family: str
     action_choice: str
@@ -84,13 +84,13 @@ class Success:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """How much more often `arm` succeeds than `base`, with the same algorithm, level and action choice."""
+    """How much more often `condition` succeeds than `base`, with the same algorithm, level and action choice."""
 
     environment: str
     algorithm: str
     level: str
     action_choice: str
-    arm: str
+    condition: str
     base: str
     within: Share
     early: Share
@@ -117,7 +117,11 @@ def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Succe
     groups = collections.defaultdict(list)
     for row in results:
         family = str(row["family"]) if by_family else ""
-        key = (*(str(row[k]) for k in ("environment", "algorithm", "arm", "level")), family, str(row["action_choice"]))
+        key = (
+            *(str(row[k]) for k in ("environment", "algorithm", "condition", "level")),
+            family,
+            str(row["action_choice"]),
+        )
         groups[key].append(row)
     pooled = [_pool(key, rows) for key, rows in groups.items()]
     return sorted(
@@ -128,7 +132,7 @@ def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Succe
             s.family,
             (s.algorithm in CEILINGS, s.algorithm != FLOOR, s.algorithm),
             s.action_choice,
-            rank(ARM_ORDER, s.arm),
+            rank(CONDITION_ORDER, s.condition),
         ),
     )
 
@@ -140,24 +144,26 @@ def _pool(key: tuple[str, ...], rows: list[Mapping]) -> Success:
     for row in rows:
         by_seed[str(row["seed"])] += [row[k] for k in numbers]
     counts = np.array([by_seed[seed] for seed in sorted(by_seed)])
-    _, algorithm, arm, level, _, _ = key
+    _, algorithm, condition, level, _, _ = key
     if counts[:, 0].min() <= 0:
-        raise ValueError(f"results of {algorithm}, arm {arm}, level {level}: a seed has no episode; leave its rows out")
+        raise ValueError(
+            f"results of {algorithm}, condition {condition}, level {level}: a seed has no episode; leave its rows out"
+        )
     (whole,) = summarize(rows)
     within, early = (Share(*(whole[f"{x}{end}"] for x in ("rate", "low", "high"))) for end in ("", "_early"))
     return Success(*key, whole["seeds"], whole["episodes"], within, early, whole["median_steps"], counts)
 
 
-def differences(pooled: Iterable[Success], arm: str = "kalm", base: str = "offline") -> list[Difference]:
-    """The difference `arm` minus `base` wherever both were evaluated."""
+def differences(pooled: Iterable[Success], condition: str = "kalm", base: str = "offline") -> list[Difference]:
+    """The difference `condition` minus `base` wherever both were evaluated."""
     pooled = [s for s in pooled if not s.family]
-    bases = {(s.environment, s.algorithm, s.level, s.action_choice): s for s in pooled if s.arm == base}
+    bases = {(s.environment, s.algorithm, s.level, s.action_choice): s for s in pooled if s.condition == base}
     found = []
     for s in pooled:
         other = bases.get((s.environment, s.algorithm, s.level, s.action_choice))
-        if s.arm == arm and other is not None:
+        if s.condition == condition and other is not None:
             parts = (_difference(s.by_seed, other.by_seed, column) for column in (1, 2))
-            found.append(Difference(s.environment, s.algorithm, s.level, s.action_choice, arm, base, *parts))
+            found.append(Difference(s.environment, s.algorithm, s.level, s.action_choice, condition, base, *parts))
     return found
 
 
@@ -173,7 +179,7 @@ def same_learner(a: Success | Difference, b: Success | Difference) -> bool:
 
 
 def share_of_the_way(pooled: Sequence[Success], difference: Difference) -> float:
-    """Which part of the way from `offline` to `oracle` the arm `kalm` covers (within the horizon), 1 = all of it.
+    """Which part of the way from `offline` to `oracle` the condition `kalm` covers (within the horizon), 1 = all of it.
 
     NaN where no oracle was evaluated, or where the oracle is not clearly ahead of offline: a share of nearly nothing is
     noise.

@@ -41,8 +41,9 @@ def seeds_times_episodes(s: Success) -> str:
 def terminal_table(results: Iterable[Mapping], terms: Terms = Terms()) -> str:
     """The success table of result rows as text, at most 100 columns: a block for every level.
 
-    Floor first, ceiling last; under the arms of an algorithm the difference kalm - offline in points; the share of
-    the way from offline to oracle where an oracle was evaluated. Returns a sentence where there are no rows.
+    The random baseline comes first, the expert last. Under the conditions of an algorithm stands the difference kalm -
+    offline in points, and the share of the way from offline to oracle where an oracle was evaluated. Returns a sentence
+    where there are no rows.
     """
     pooled = summary.successes(results)
     if not pooled:
@@ -55,7 +56,7 @@ def terminal_table(results: Iterable[Mapping], terms: Terms = Terms()) -> str:
             name = summary.LEVEL_NAMES.get(level, level)
             lines += [
                 "",
-                _line(f"{environment}, {name}" if several else name, "arm", *limits(terms), "median", "episodes"),
+                _line(f"{environment}, {name}" if several else name, "condition", *limits(terms), "median", "episodes"),
                 "-" * 94,
             ]
             block = [s for s in pooled if s.level == level and s.environment == environment]
@@ -68,17 +69,17 @@ def limits(terms: Terms) -> tuple[str, str]:
     return f"within {terms.horizon} {terms.steps}", f"within {terms.early} {terms.steps}"
 
 
-def _line(name: str, arm: str, within: str, early: str, median: str, episodes: str) -> str:
-    return f"{name[:22]:<22} {arm[:13]:<13} {within:>21} {early:>21} {median:>6} {episodes:>8}"
+def _line(name: str, condition: str, within: str, early: str, median: str, episodes: str) -> str:
+    return f"{name[:22]:<22} {condition[:13]:<13} {within:>21} {early:>21} {median:>6} {episodes:>8}"
 
 
 def _level_lines(block: Sequence[Success], changes: Sequence[Difference], pooled: Sequence[Success]) -> list[str]:
     lines, learner = [], None
     for i, s in enumerate(block):
         name = summary.learner_name(s.algorithm, s.action_choice)
-        arm = "" if s.algorithm in summary.REFERENCES else s.arm
+        condition = "" if s.algorithm in summary.REFERENCES else s.condition
         numbers = (percent(s.within), percent(s.early), steps(s.median_steps), seeds_times_episodes(s))
-        lines.append(_line("" if name == learner else name, arm, *numbers))
+        lines.append(_line("" if name == learner else name, condition, *numbers))
         learner = name
         last = i + 1 == len(block) or summary.learner_name(block[i + 1].algorithm, block[i + 1].action_choice) != name
         change = next((d for d in changes if summary.same_learner(d, s)), None)
@@ -120,18 +121,18 @@ def html_table(
 
 
 def success_html(pooled: Sequence[Success], environment: str, level: str, terms: Terms = Terms()) -> str:
-    """The success table of one level of one environment, all algorithms, arms and action choices."""
+    """The success table of one level of one environment, all algorithms, conditions and action choices."""
     block = [s for s in pooled if s.level == level and s.environment == environment and not s.family]
     rows, kinds, learner = [], [], None
     for s in block:
         reference = s.algorithm in summary.REFERENCES
         name = summary.learner_name(s.algorithm, s.action_choice)
-        arm = "" if reference else s.arm
+        condition = "" if reference else s.condition
         numbers = (percent(s.within), percent(s.early), steps(s.median_steps), seeds_times_episodes(s))
-        rows.append((name, arm, *numbers))
-        kinds.append("reference" if reference else " ".join([arm] + ["first"] * (name != learner)))
+        rows.append((name, condition, *numbers))
+        kinds.append("reference" if reference else " ".join([condition] + ["first"] * (name != learner)))
         learner = name
-    header = ("policy", "arm", *(f"% {title}" for title in limits(terms)), f"median {terms.steps}", "episodes")
+    header = ("policy", "condition", *(f"% {title}" for title in limits(terms)), f"median {terms.steps}", "episodes")
     return html_table(header, rows, summary.LEVEL_NAMES.get(level, level), kinds, text_columns=2)
 
 
@@ -145,7 +146,7 @@ def family_html(results: Sequence[Mapping], environment: str, terms: Terms = Ter
         (
             f"{summary.LEVEL_NAMES.get(s.level, s.level)}: {s.family.replace('_', ' ')}",
             summary.learner_name(s.algorithm, s.action_choice),
-            "" if s.algorithm in summary.REFERENCES else s.arm,
+            "" if s.algorithm in summary.REFERENCES else s.condition,
             percent(s.within),
             percent(s.early),
             steps(s.median_steps),
@@ -157,7 +158,7 @@ def family_html(results: Sequence[Mapping], environment: str, terms: Terms = Ter
     header = (
         "family",
         "policy",
-        "arm",
+        "condition",
         *(f"% {title}" for title in limits(terms)),
         f"median {terms.steps}",
         "episodes",
@@ -169,7 +170,7 @@ def difference_html(pooled: Sequence[Success], environment: str, terms: Terms = 
     """kalm - offline in points for every algorithm and level; empty text where no such pair was evaluated."""
     changes = [d for d in summary.differences(pooled) if d.environment == environment]
     ways = [summary.share_of_the_way(pooled, d) for d in changes]
-    oracle = any(s.arm == "oracle" for s in pooled)
+    oracle = any(s.condition == "oracle" for s in pooled)
     rows, kinds = [], []
     for d, way in zip(changes, ways, strict=True):
         row = (

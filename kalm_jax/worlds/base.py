@@ -76,7 +76,7 @@ class World:
       make_episodes: (level, number, seed) -> test episodes.
       observe: the simulator's states (N, S) -> observations (N, D).
       behaviour_policy: (simulator, seed) -> a policy that reaches goals of every level as the real data do; it records
-        real rollouts of the novel goals for the arm "oracle".
+        real rollouts of the novel goals for the condition "oracle".
       random_policy: seed -> the floor. ceiling_policy: (simulator, seed) -> the ceiling. ceiling: its name.
       terms: how the report speaks of the world. show: (real, imagined) -> fields of `ReportData` with rollouts in
         pictures; both are (rollouts, goals), `imagined` those of the level "rephrase" with their starts (N, ...) third.

@@ -60,8 +60,9 @@ def test_flag_names_agree_with_learners_and_tasks():
     """In a process of its own, like every program: two of them may have a flag of the same name."""
     code = (
         "from kalm_jax.cli import pipeline_flags as flags; from kalm_jax.grounding.tasks import TASKS;"
-        "from kalm_jax.offline_rl import LEARNERS; from kalm_jax.pipeline.config import ARMS, LLM_POLICY;"
-        "assert set(flags.ALGORITHMS) == {*LEARNERS, LLM_POLICY} and flags.TASKS == TASKS and flags.ARMS == ARMS"
+        "from kalm_jax.offline_rl import LEARNERS; from kalm_jax.pipeline.config import CONDITIONS, LLM_POLICY;"
+        "assert set(flags.ALGORITHMS) == {*LEARNERS, LLM_POLICY} and flags.TASKS == TASKS;"
+        "assert flags.CONDITIONS == CONDITIONS"
     )
     done = run("-c", code)
     assert done.returncode == 0, done.stderr

@@ -24,7 +24,7 @@ def test_rows_summary_and_file(tmp_path):
     found = []
     for seed in (0, 1):
         results = EpisodeResults(success, steps)
-        labels = {"algorithm": "bc", "arm": "kalm", "seed": seed, "action_choice": "greedy"}
+        labels = {"algorithm": "bc", "condition": "kalm", "seed": seed, "action_choice": "greedy"}
         world = {"environment": "clevr", "families": clevr_goals.FAMILIES, "early": 10}
         found += rows(results, episodes, **labels, **world)
     assert [r["family"] for r in found[:4]] == ["two_relations", "three_relations", "line", "gather"]

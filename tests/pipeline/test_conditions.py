@@ -1,4 +1,4 @@
-"""The arms that frame KALM: the language model acting, real rollouts of the novel goals, and the last checkpoints."""
+"""The conditions beside KALM: the language model acting, real rollouts of the novel goals, and the last checkpoints."""
 
 import dataclasses
 import shutil
@@ -126,7 +126,7 @@ TINY = dataclasses.replace(
     configs.PRESETS["smoke"],
     collect=configs.CollectConfig(rollouts=80),
     imagine=configs.ImagineConfig(rephrase=40, unseen_easy=40, unseen_hard=4),
-    learn=configs.LearnConfig(seeds=2, updates=40, algorithms=("bc",), arms=("offline", "oracle"), checkpoints=5),
+    learn=configs.LearnConfig(seeds=2, updates=40, algorithms=("bc",), conditions=("offline", "oracle"), checkpoints=5),
     evaluate=configs.EvaluateConfig(episodes=23),
 )
 
@@ -187,11 +187,11 @@ def test_the_last_checkpoints_lie_a_twentieth_of_the_training_apart():
     assert list(checkpoints(config, "td3bc"))[-1] == "policies.msgpack"
 
 
-@pytest.mark.parametrize("arm", ["offline", "oracle"])
-def test_the_rate_is_the_mean_over_checkpoints_which_share_the_episodes(run, arm):
-    run_learn(run, TINY, "bc", arm)
-    run_evaluate(run, TINY, "bc", arm, "rephrase")
-    found = read_results_csv(run.path / "evaluate" / f"bc-{arm}-rephrase" / "results.csv")
+@pytest.mark.parametrize("condition", ["offline", "oracle"])
+def test_the_rate_is_the_mean_over_checkpoints_which_share_the_episodes(run, condition):
+    run_learn(run, TINY, "bc", condition)
+    run_evaluate(run, TINY, "bc", condition, "rephrase")
+    found = read_results_csv(run.path / "evaluate" / f"bc-{condition}-rephrase" / "results.csv")
     world, learner = get_world("clevr"), configured_learner(TINY, "bc")
     vectors = encoded_goals(run, TINY, "rephrase").vector
     for i in (0, 1):
@@ -199,13 +199,13 @@ def test_the_rate_is_the_mean_over_checkpoints_which_share_the_episodes(run, arm
         episodes = make_episodes("rephrase", 23, i).with_vectors(vectors)
         with ClevrSimulator(threads=1) as simulator:
             for k, name in enumerate(names):
-                state = load_policies(run, TINY, "bc", arm, name)[i]
+                state = load_policies(run, TINY, "bc", condition, name)[i]
                 act = learner_policy(learner, state, True, i, world.observe)
                 (result,) = evaluate([act], [episodes.take(slice(k, None, len(names)))], simulator)
                 want += int(result.success.sum())
         mine = [row for row in found if row["seed"] == i and row["action_choice"] == "greedy"]
         assert sum(row["episodes"] for row in mine) == 23 and sum(row["successes"] for row in mine) == want
-    kept = {name: (run.path / "learn" / f"bc-{arm}" / name).read_bytes() for name in checkpoints(TINY, "bc")}
+    kept = {name: (run.path / "learn" / f"bc-{condition}" / name).read_bytes() for name in checkpoints(TINY, "bc")}
     assert len(set(kept.values())) == len(kept)
 
 

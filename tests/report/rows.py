@@ -5,11 +5,13 @@ import numpy as np
 LEVELS = {"offline": ["relation"], "rephrase": ["relation"], "unseen_hard": ["line", "gather"]}
 
 
-def result(algorithm, arm, level, good, early, seed=0, family="relation", choice="greedy", episodes=100, median=5.0):
+def result(
+    algorithm, condition, level, good, early, seed=0, family="relation", choice="greedy", episodes=100, median=5.0
+):
     return {
         "environment": "clevr",
         "algorithm": algorithm,
-        "arm": arm,
+        "condition": condition,
         "level": level,
         "family": family,
         "seed": seed,
@@ -28,11 +30,11 @@ def make_results(oracle=False):
             rows.append(result("random", "random", level, 30, 10, family=family, choice="sampled"))
             rows.append(result("lookahead", "lookahead", level, 100, 97, family=family))
             for seed in range(3):
-                arms = [("offline", 40 + seed), ("kalm", 70 + seed)] + ([("oracle", 80 + seed)] if oracle else [])
-                for arm, good in arms:
-                    rows.append(result("td3bc", arm, level, good, good // 2, seed, family))
+                conditions = [("offline", 40 + seed), ("kalm", 70 + seed)] + ([("oracle", 80 + seed)] if oracle else [])
+                for condition, good in conditions:
+                    rows.append(result("td3bc", condition, level, good, good // 2, seed, family))
                     for choice in ("greedy", "sampled"):
-                        rows.append(result("bc", arm, level, good - 5, good // 3, seed, family, choice))
+                        rows.append(result("bc", condition, level, good - 5, good // 3, seed, family, choice))
     return rows
 
 

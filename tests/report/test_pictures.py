@@ -94,7 +94,7 @@ def test_metrics_figure_draws_rates_and_their_intervals():
 
 def test_learning_figure_draws_seeds_and_their_mean():
     rows = [
-        {"algorithm": "bc", "arm": "kalm", "seed": s, "update": u, "metric": "loss", "value": s + u}
+        {"algorithm": "bc", "condition": "kalm", "seed": s, "update": u, "metric": "loss", "value": s + u}
         for s in (0, 2)
         for u in (0, 10)
     ]

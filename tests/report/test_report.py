@@ -31,8 +31,15 @@ def data():
         grounding_metrics=[{"step": i, "metric": "match_rate", "rate": 0.5, "low": 0.4, "high": 0.6} for i in (10, 20)],
         grounding_curve=[{"step": i, "loss": 2.0 / (i + 1), "val_loss": 2.1 / (i + 1)} for i in range(5)],
         learning_curves=[
-            {"algorithm": "bc", "arm": arm, "seed": s, "update": u, "metric": "loss", "value": 1.0 / (u + 1)}
-            for arm in ("offline", "kalm")
+            {
+                "algorithm": "bc",
+                "condition": condition,
+                "seed": s,
+                "update": u,
+                "metric": "loss",
+                "value": 1.0 / (u + 1),
+            }
+            for condition in ("offline", "kalm")
             for s in range(2)
             for u in range(4)
         ],
@@ -127,7 +134,10 @@ def test_difference_and_share_of_the_way_are_plain_arithmetic():
 def test_share_of_the_way_needs_an_oracle_that_is_clearly_ahead():
     without = summary.successes(make_results())
     assert math.isnan(summary.share_of_the_way(without, summary.differences(without)[0]))
-    rows = [result("bc", arm, "rephrase", good, 5) for arm, good in (("offline", 40), ("kalm", 45), ("oracle", 41))]
+    rows = [
+        result("bc", condition, "rephrase", good, 5)
+        for condition, good in (("offline", 40), ("kalm", 45), ("oracle", 41))
+    ]
     pooled = summary.successes(rows)
     assert math.isnan(summary.share_of_the_way(pooled, summary.differences(pooled)[0]))
 
@@ -139,7 +149,7 @@ def test_rows_read_from_a_csv_file_as_text_give_the_same_table():
 
 
 def test_a_seed_without_episodes_is_an_error_that_names_the_policy():
-    with pytest.raises(ValueError, match=r"bc, arm kalm, level rephrase.*no episode"):
+    with pytest.raises(ValueError, match=r"bc, condition kalm, level rephrase.*no episode"):
         summary.successes([result("bc", "kalm", "rephrase", 0, 0, episodes=0)])
 
 
@@ -178,7 +188,7 @@ def test_terminal_table_shows_floor_first_ceiling_last_and_differences():
 
 
 def test_terminal_table_keeps_its_width_with_long_names():
-    rows = [result("an_algorithm_with_a_long_name", "an_arm_with_a_long_name", "rephrase", 1, 1, episodes=10000)]
+    rows = [result("an_algorithm_with_a_long_name", "a_condition_with_a_long_name", "rephrase", 1, 1, episodes=10000)]
     assert max(map(len, terminal_table(rows).splitlines())) <= 100
 
 

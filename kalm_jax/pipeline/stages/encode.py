@@ -40,7 +40,7 @@ def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
 
 
 def run_whiten(run: RunFolder, config: PipelineConfig) -> None:
-    """How the vectors of all goals are whitened for policies, in `whitening.npz`; the same for every arm."""
+    """How the vectors of all goals are whitened for policies, in `whitening.npz`; the same for every condition."""
 
     def work(folder: pathlib.Path):
         if parallel.is_writer():

@@ -15,8 +15,8 @@ from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.worlds.base import get_world
 
 
-def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str, level: str) -> None:
-    """Success of every seed of one learner and arm at a level in `results.csv`.
+def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, condition: str, level: str) -> None:
+    """Success of every seed of one learner and condition at a level in `results.csv`.
 
     Where several checkpoints are kept each plays an even share of the episodes: the rate is the mean over them.
     """
@@ -25,7 +25,7 @@ def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, arm: st
 
     def work(folder: pathlib.Path):
         vectors = encoded_goals(run, config, level).vector
-        kept = [load_policies(run, config, algorithm, arm, name) for name in checkpoints(config, algorithm)]
+        kept = [load_policies(run, config, algorithm, condition, name) for name in checkpoints(config, algorithm)]
         played, policies, keys = [], [], []
         for i in range(config.learn.seeds):
             seed = config.seed + i
@@ -41,12 +41,12 @@ def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, arm: st
         found = []
         for i in range(0, len(keys), len(kept)):
             result, episodes = joined(results[i : i + len(kept)]), joined(played[i : i + len(kept)])
-            found += result_rows(world, result, episodes, algorithm, arm, *keys[i])
+            found += result_rows(world, result, episodes, algorithm, condition, *keys[i])
         write_results_csv(folder / "results.csv", found)
 
     settings = {"episodes": config.evaluate.episodes, "seed": config.seed}
-    needs = [f"learn/{algorithm}-{arm}", *encoding(config, [level])]
-    run.stage(f"evaluate/{algorithm}-{arm}-{level}", settings, needs, work)
+    needs = [f"learn/{algorithm}-{condition}", *encoding(config, [level])]
+    run.stage(f"evaluate/{algorithm}-{condition}-{level}", settings, needs, work)
 
 
 def joined(parts: list):

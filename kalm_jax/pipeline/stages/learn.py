@@ -24,20 +24,20 @@ from kalm_jax.types import GoalTable, Rollouts, concatenate_goals
 from kalm_jax.worlds.base import World, get_world
 
 
-def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) -> None:
-    """All seeds of one learner on one arm: `curve.json`, and `policies.msgpack` of the end and of `checkpoints`."""
+def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition: str) -> None:
+    """All seeds of one learner and condition: `curve.json`, and `policies.msgpack` of the end and of `checkpoints`."""
     from flax import serialization
 
     learner = configured_learner(config, algorithm)
     updates = config.learn.updates_of(algorithm)
-    parts = novel_rollouts(config, arm)
+    parts = novel_rollouts(config, condition)
     relabel, world = relabel_share(config, algorithm), get_world(config.world)
     seeds = [config.seed + i for i in range(config.learn.seeds)]
 
     def work(folder: pathlib.Path):
         buffer = learning_data(run, config, parts, relabel)
         start = _language_backbone(run) if learner.name == "decision_transformer" and learner.config.backbone else None
-        with Progress(f"learn {algorithm} {arm}", updates * len(seeds)) as progress:
+        with Progress(f"learn {algorithm} {condition}", updates * len(seeds)) as progress:
             for name, point in checkpoints(config, algorithm).items():
                 if parallel.agree((folder / name).exists()):
                     continue
@@ -51,7 +51,10 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
                     progress=lambda done, total, **metrics: progress.update(done, **metrics),
                 )
                 if parallel.is_writer():
-                    write_json(folder / "curve.json", [{"algorithm": algorithm, "arm": arm, **row} for row in curve])
+                    write_json(
+                        folder / "curve.json",
+                        [{"algorithm": algorithm, "condition": condition, **row} for row in curve],
+                    )
                     write_bytes(folder / name, serialization.to_bytes(policy_leaves(state)))
 
     settings = {
@@ -70,7 +73,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, arm: str) 
     if (view := view_of(config)) != View():
         settings["view"] = dataclasses.asdict(view)
     needs = ["collect", *encoding(config, ["data", *parts]), *parts.values()]
-    run.stage(f"learn/{algorithm}-{arm}", settings, needs, work, together=True)
+    run.stage(f"learn/{algorithm}-{condition}", settings, needs, work, together=True)
 
 
 def learning_data(run: RunFolder, config: PipelineConfig, parts: dict[str, str], relabel: float) -> Buffer:

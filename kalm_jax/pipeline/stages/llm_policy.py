@@ -22,7 +22,7 @@ from kalm_jax.worlds.base import get_world
 def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
     """Success of the grounded language model itself at a level in `results.csv`.
 
-    Arm "words": on the goal's own words. Arm "plan", where the run imagines by plans: on the model's own plan.
+    Condition "words": by the goal's own words. Condition "plan", in a run that imagines by plans: by the model's plan.
     """
     world, e = get_world(config.world), config.evaluate
     window = min(config.ground.window or world.horizon, world.horizon)
@@ -45,15 +45,15 @@ def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
         ):
             for seed, episodes in tests.items():
                 for choice, heat in choices.items():
-                    arms = {"words": WordsPolicy(grounded, seed, heat, window, world.observe)}
+                    conditions = {"words": WordsPolicy(grounded, seed, heat, window, world.observe)}
                     if plans:
                         patience = config.imagine.patience
-                        arms["plan"] = PlanPolicy(
+                        conditions["plan"] = PlanPolicy(
                             *(grounded, plans, world.satisfied, seed, heat, patience, world.observe)
                         )
-                    for arm, policy in arms.items():
+                    for condition, policy in conditions.items():
                         (result,) = evaluate([policy], [episodes], simulator)
-                        found += result_rows(world, result, episodes, LLM_POLICY, arm, seed, choice)
+                        found += result_rows(world, result, episodes, LLM_POLICY, condition, seed, choice)
                         played += 1
                         progress.update(played)
         if parallel.is_writer():

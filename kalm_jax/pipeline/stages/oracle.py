@@ -17,13 +17,13 @@ from kalm_jax.types import LEVELS, Episodes, concatenate
 from kalm_jax.worlds.base import get_world
 
 ROUNDS = 8
-"""Times that a goal is tried, from another start each time, before the arm "oracle" does without it."""
+"""Times that a goal is tried, from another start each time, before the condition "oracle" does without it."""
 
 
 def run_oracle(run: RunFolder, config: PipelineConfig, level: str) -> None:
     """Real, successful rollouts of a novel level's goals in `rollouts.h5`, as many as are imagined.
 
-    Only policies of the arm "oracle" learn from them; the language model never sees them.
+    Only policies of the condition "oracle" learn from them; the language model never sees them.
 
     Raises:
       ValueError: not one goal was reached.

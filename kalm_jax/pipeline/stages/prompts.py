@@ -23,8 +23,8 @@ PROMPT_SAMPLES = 8
 
 
 def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
-    """The user's prompts: match rate per family, and success of every learner and arm from the given first states."""
-    pairs = [(algorithm, arm) for algorithm in config.learn.learners for arm in config.learn.arms]
+    """The user's prompts: match rates, and success of every learner and condition from the given first states."""
+    pairs = [(algorithm, condition) for algorithm in config.learn.learners for condition in config.learn.conditions]
 
     def work(folder: pathlib.Path):
         world = get_world(config.world)
@@ -48,8 +48,11 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
             }
         episodes = Episodes(world.states_of(first), np.arange(len(goals), dtype=np.int32), goals)
         with world.simulator() as simulator:
-            for algorithm, arm in pairs:
-                policies, learner = load_policies(run, config, algorithm, arm), configured_learner(config, algorithm)
+            for algorithm, condition in pairs:
+                policies, learner = (
+                    load_policies(run, config, algorithm, condition),
+                    configured_learner(config, algorithm),
+                )
                 for choice in action_choices(world, algorithm):
                     players = [
                         learner_policy(learner, policy, choice == "greedy", config.seed + i, world.observe, world.label)
@@ -59,10 +62,14 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
                     success = np.mean([r.success for r in results], axis=0)
                     for f, row in table.items():
                         mine = np.ones(len(goals), bool) if f is None else goals.family == f
-                        row[f"success_{algorithm}_{arm}_{choice}"] = round(float(success[mine].mean()), 4)
+                        row[f"success_{algorithm}_{condition}_{choice}"] = round(float(success[mine].mean()), 4)
         write_csv(folder / "prompts.csv", list(table[None]), table.values())
         shutil.copyfile(folder / "prompts.csv", run.path / "prompts.csv")
 
     settings = {"prompts": file_mark(config.prompts), "seed": config.seed, "samples": PROMPT_SAMPLES}
-    needs = [*encoding(config, ["prompts"]), "ground", *(f"learn/{algorithm}-{arm}" for algorithm, arm in pairs)]
+    needs = [
+        *encoding(config, ["prompts"]),
+        "ground",
+        *(f"learn/{algorithm}-{condition}" for algorithm, condition in pairs),
+    ]
     run.stage("prompts", settings, needs, work, together=True)

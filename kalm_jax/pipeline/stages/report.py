@@ -23,9 +23,9 @@ from kalm_jax.worlds.base import get_world
 def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[dict]:
     """`results.csv`, `figures/` and `report.html` in the run's folder; returns the rows of results."""
     world = get_world(config.world)
-    learners = [(algorithm, arm) for algorithm in config.learn.learners for arm in config.learn.arms]
+    learners = [(algorithm, condition) for algorithm in config.learn.learners for condition in config.learn.conditions]
     players = ["baselines", *((LLM_POLICY,) if LLM_POLICY in config.learn.algorithms else ())]
-    players += [f"{algorithm}-{arm}" for algorithm, arm in learners]
+    players += [f"{algorithm}-{condition}" for algorithm, condition in learners]
     results = []
     for name in [f"{player}-{level}" for player in players for level in LEVELS]:
         results += read_results_csv(run.path / "evaluate" / name / "results.csv")
@@ -44,7 +44,9 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
         grounding_curve=read_json_lines(run.path / "ground" / "curve.jsonl"),
         grounding_metrics=read_metrics(run.path / "ground" / "metrics.csv"),
         learning_curves=[
-            row for a, arm in learners for row in read_json(run.path / "learn" / f"{a}-{arm}" / "curve.json")
+            row
+            for a, condition in learners
+            for row in read_json(run.path / "learn" / f"{a}-{condition}" / "curve.json")
         ],
         collection=read_json(run.path / "collect" / "statistics.json"),
         stage_seconds=run.seconds,

@@ -243,7 +243,7 @@ WORLD = World(
     quality=quality_rows,
     explanation=explanation_row,
     judge=None,  # a reward needs the state before the step, and a success test of the step's own goal
-    # The paper's alpha, not its code's 2.5: on offline episodes of other seeds and on validation sentences the kalm arm
+    # The paper's alpha, not its code's 2.5: on offline episodes of other seeds and on validation sentences kalm
     # has 63 and 47% (8,000 updates, one seed); with 2.5 it had 31% of the test's offline episodes, where BC had 77.
     settings={**LEARNER_SETTINGS, "td3bc": LEARNER_SETTINGS["td3bc"] | {"alpha": 0.5}},
     shares={"rephrase": 0.45, "unseen_easy": 0.35, "unseen_hard": 0.2},
