@@ -17,7 +17,7 @@ from kalm_jax.grounding import trainer as train
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.shares import TaskShares
-from kalm_jax.grounding.tasks import Batches, Words
+from kalm_jax.grounding.tasks import Batches
 from kalm_jax.imagination.rollouts import Step
 from kalm_jax.llm import lora
 from kalm_jax.llm.hf.folder import BUILTIN
@@ -28,6 +28,7 @@ from kalm_jax.offline_rl import grid, make_buffer, make_learner
 from kalm_jax.offline_rl import trainer as learn
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.types import Episodes, Rollouts, make_goal_table
+from kalm_jax.worlds.base import GoalLanguage
 
 STEPS, STOP = 5, 3
 TEXTS = ["push the red ball left", "push the blue ball right"]
@@ -49,7 +50,9 @@ def problem():
     data, words = rollouts(), load_tokenizer(BUILTIN)
     config = LlamaConfig(words.vocab_size, 16, 2, 4, 2, 8, 32, tie_embeddings=False, qkv_bias=True, scan_layers=True)
     model = GroundedModel(config, numeric_spec(data, 3, hidden=16))
-    batches = Batches(data, GOALS, words, TaskShares(), Words(document=lambda rng: "red ball"), model.spec, 8, 48, 0)
+    batches = Batches(
+        data, GOALS, words, TaskShares(), GoalLanguage(document=lambda rng: "red ball"), model.spec, 8, 48, 0
+    )
     return model, parallel.gather(init_params(model, jax.random.key(0))), batches
 
 

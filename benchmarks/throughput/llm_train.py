@@ -81,11 +81,11 @@ def prepare(fill, rows: int | None = None, compute: str = "float32", muon: float
     ground = dataclasses.replace(ground, rows=rows or ground.rows)
     rollouts, goals = world.collect(0, ROLLOUTS, "scripted", None)
     config, llm, tokenizer = load_model(BUILTIN)
-    spec = numeric_spec(rollouts, world.num_actions)
+    spec = numeric_spec(rollouts, world.spaces.num_actions)
     model = GroundedModel(config, spec)
     settings = TrainConfig(ground.steps, compute=compute, muon=muon)
     size = (ground.rows, ground.row_length, 0, ground.window)
-    batches = Batches(rollouts, goals, tokenizer, ground.shares, world.words, spec, *size)
+    batches = Batches(rollouts, goals, tokenizer, ground.shares, world.language, spec, *size)
     filled = [fill(batches, step) for step in range(BATCHES)]
     useful = [int((x.kind > 0).sum()) for x in filled]
     mesh = parallel.make_mesh(ground.rows)

@@ -43,12 +43,13 @@ def main(argv):
     from kalm_jax import sharding as parallel
     from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
     from kalm_jax.grounding.shares import TaskShares
-    from kalm_jax.grounding.tasks import Batches, Words
+    from kalm_jax.grounding.tasks import Batches
     from kalm_jax.grounding.trainer import TrainConfig, fit
     from kalm_jax.llm.hf.folder import save_model
     from kalm_jax.llm.tokenizer import load_tokenizer, train_tokenizer
     from kalm_jax.llm.transformer import LlamaConfig
     from kalm_jax.progress import Progress
+    from kalm_jax.worlds.base import GoalLanguage
     from kalm_jax.worlds.clevr.text import corpus
 
     output = pathlib.Path(FLAGS.output)
@@ -67,7 +68,7 @@ def main(argv):
     # The text alone passes through the numeric model too, with its number parts unused: one training loop for both.
     spec = NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=8)
     model = GroundedModel(config, spec)
-    words = Words(document=corpus.sample_document, sample_plan=corpus.sample_plan)
+    words = GoalLanguage(document=corpus.sample_document, sample_plan=corpus.sample_plan)
     shares = TaskShares(text=1.0 - FLAGS.plan_share, plan=FLAGS.plan_share)
     batches = Batches(None, None, tokenizer, shares, words, spec, FLAGS.rows, FLAGS.row_length, FLAGS.seed)
     train = TrainConfig(FLAGS.steps, learning_rate=FLAGS.learning_rate, muon=FLAGS.muon, checkpoint_every=500)

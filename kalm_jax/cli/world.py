@@ -20,7 +20,7 @@ def read_flags():
     from kalm_jax.pipeline.config import own_presets
     from kalm_jax.worlds.base import get_world
 
-    return shared.read_flags(own_presets(FLAGS.world, plan=get_world(FLAGS.world).words.plan is not None))
+    return shared.read_flags(own_presets(FLAGS.world, plan=get_world(FLAGS.world).language.plan is not None))
 
 
 def main(argv):

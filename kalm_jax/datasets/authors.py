@@ -11,8 +11,9 @@ import numpy as np
 from kalm_jax.datasets import safe_pickle
 from kalm_jax.datasets.imaginebench import lengths_of_masks, whole_numbers
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, validate
+from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr.instructions import normalise, split_of
+from kalm_jax.worlds.clevr.instructions import split_of
 from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, OBSERVATION_DIM
 
 _NPY_FIELDS = (
@@ -115,7 +116,7 @@ def read_prompts(path) -> tuple[GoalTable, np.ndarray]:
     text, families, arrays, starts, levels = [], [], [], [], []
     for i in range(sizes[0]):
         sentence = np.asarray(data["instructions"][i]).reshape(-1)
-        if not len(sentence) or not isinstance(sentence[0], str) or not normalise(sentence[0]):
+        if not len(sentence) or not isinstance(sentence[0], str) or not normalize_sentence(sentence[0]):
             raise ValueError(f"{path}: instructions[{i}] is {data['instructions'][i]!r}, want a sentence")
         family, array = _goal(f"{path}: goals[{i}]", data["goals"][i])
         frame = np.asarray(data["observations"][i])
@@ -127,7 +128,7 @@ def read_prompts(path) -> tuple[GoalTable, np.ndarray]:
             )
         if not np.isfinite(frame[:OBSERVATION_DIM]).all():
             raise ValueError(f"{path}: observations[{i}][0] is not finite; repair or drop prompt {i}")
-        text.append(normalise(sentence[0]))
+        text.append(normalize_sentence(sentence[0]))
         known = split_of(text[-1])
         levels.append(LEVELS.index(known if known in LEVELS else _level_of_family(family)))
         families.append(family)
@@ -188,10 +189,10 @@ def _sentences(path, instructions, goals, n):
         # The 54 sentences of a configuration come back in every one of its rollouts: look at each set of them once.
         row = (tuple(instructions[i]), first[i].tobytes())
         if row not in rows:
-            if any(not isinstance(text, str) or not normalise(text) for text in row[0]):
+            if any(not isinstance(text, str) or not normalize_sentence(text) for text in row[0]):
                 raise ValueError(f"{path}: instructions[{i}] has an entry that is no sentence")
             family, array = _goal(f"{path}: goals[{i}]", first[i])
-            keys = [(normalise(text), family, tuple(array.tolist())) for text in row[0]]
+            keys = [(normalize_sentence(text), family, tuple(array.tolist())) for text in row[0]]
             rows[row] = [seen.setdefault(key, len(seen)) for key in keys]
         index[i] = rows[row]
     text, family, array = zip(*seen)

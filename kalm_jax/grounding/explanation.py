@@ -16,9 +16,10 @@ import optax
 from kalm_jax.grounding.decoding import Spread, answer, chunks, fitting
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.sequences import ACTION, Rows, RowSequence, align_right
-from kalm_jax.grounding.tasks import ANSWER_PROMPT, GIST_END, STATE_PROMPT, Words, goal_prompt, plan_prompt
+from kalm_jax.grounding.tasks import ANSWER_PROMPT, GIST_END, STATE_PROMPT, goal_prompt, plan_prompt
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.types import Rollouts
+from kalm_jax.worlds.base import GoalLanguage
 
 GIST_LIMIT = 12
 """Most tokens of a gist."""
@@ -28,7 +29,7 @@ of the draws. Chosen on rollouts of a seed of its own: a rollout's likelihood mu
 SAYINGS, LISTENINGS = 5, 3
 """Sentences that are tried for one gist, and how often one is listened to."""
 VIEWS = 8
-"""Ways in which a rollout is shown, where a world has several (`Words.renamings`)."""
+"""Ways in which a rollout is shown, where a world has several (`GoalLanguage.renamings`)."""
 
 
 def explain(model: GroundedModel, params, tokenizer: Tokenizer, rollouts: Rollouts, prompt: str) -> list[str]:
@@ -47,7 +48,7 @@ def tell(
     rollouts: Rollouts,
     prompt: str,
     gists: Sequence[str],
-    words: Words,
+    words: GoalLanguage,
     seed: int = 0,
 ) -> list[str]:
     """One sentence per rollout that tells its gist, such as one of `likeliest_gists`.
@@ -59,11 +60,11 @@ def tell(
     Args:
       prompt: stands before the rollout.
       gists: of every rollout; where one is "", the model begins with its own and is not listened to.
-      words: `gist_of_plan` says what is understood; None takes every sentence as it comes. `renamings` may be None.
+      words: `summary_of_plan` says what is understood; None takes every sentence as it comes. `renamings` may be None.
     """
     renamings = words.renamings(SAYINGS) if words.renamings else [None]
     told, open_ = [""] * len(rollouts), list(range(len(rollouts)))
-    for k in range(SAYINGS if words.gist_of_plan else 1):
+    for k in range(SAYINGS if words.summary_of_plan else 1):
         renaming = renamings[k % len(renamings)]
         rows = _asked(model, tokenizer, _renamed(rollouts.take(np.array(open_, int)), renaming), prompt)
         for row, i in zip(rows, open_, strict=True):
@@ -78,15 +79,17 @@ def tell(
     return told
 
 
-def _understood(model, params, tokenizer, said: list[str], gists: list[str], words: Words, renamings) -> list[bool]:
+def _understood(
+    model, params, tokenizer, said: list[str], gists: list[str], words: GoalLanguage, renamings
+) -> list[bool]:
     """Whether sentences have their gists, as most of the times that the model reads them, each time in other names."""
-    if words.gist_of_plan is None:
+    if words.summary_of_plan is None:
         return [True] * len(said)
     votes = np.zeros(len(said), int)
     for renaming in renamings[:LISTENINGS]:
         heard = [renaming.text(text) for text in said] if renaming else said
         plans = answer(model, params, tokenizer, [plan_prompt(tokenizer, text) for text in heard])
-        found = [words.gist_of_plan(plan) for plan in plans]
+        found = [words.summary_of_plan(plan) for plan in plans]
         found = [renaming.inverse.gist(gist) for gist in found] if renaming else found
         votes += np.array([a == b for a, b in zip(found, gists, strict=True)], int)
     return (2 * votes > min(LISTENINGS, len(renamings))).tolist()
@@ -104,7 +107,7 @@ def likeliest_gists(
     tokenizer: Tokenizer,
     rollouts: Rollouts,
     prompt: str,
-    words: Words,
+    words: GoalLanguage,
     draws: int,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
@@ -124,8 +127,8 @@ def likeliest_gists(
     of their names, and all that it says is averaged.
 
     Args:
-      words: `short_goal` tells gists from other texts and for what rollouts are imagined; `question` and `renamings`
-        may be None.
+      words: `subgoal_of_summary` tells gists from other texts and for what rollouts are imagined;
+        `summary_question` and `renamings` may be None.
       draws: gists drawn per rollout, over all names.
       progress: called with the number of draws done.
 
@@ -144,17 +147,17 @@ def likeliest_gists(
             count[renaming.inverse.gist(gist) if renaming else gist] += 1
         if progress is not None:
             progress(k + 1)
-    known = [(i, gist) for i, count in enumerate(counts) for gist in count if words.short_goal(gist)]
+    known = [(i, gist) for i, count in enumerate(counts) for gist in count if words.subgoal_of_summary(gist)]
     if not known:
         return [""] * len(rollouts)
     place = np.array([i for i, _ in known], int)
     scores, acting, reading = np.array([math.log(counts[i][gist]) for i, gist in known]), 0.0, []
     for renaming, view in zip(renamings, views, strict=True):
         gists = [renaming.gist(gist) if renaming else gist for _, gist in known]
-        prompts = [goal_prompt(tokenizer, words.short_goal(gist)) for gist in gists]
+        prompts = [goal_prompt(tokenizer, words.subgoal_of_summary(gist)) for gist in gists]
         acting = acting + rollout_likelihood(model, params, prompts, view.take(place)) / len(views)
-        if words.question is not None:
-            questions = [words.question(gist) for gist in gists]
+        if words.summary_question is not None:
+            questions = [words.summary_question(gist) for gist in gists]
             reading.append(_step_answers(model, params, tokenizer, view, place, questions))
     scores = scores + ACTING_WEIGHT * acting
     if reading:
@@ -194,7 +197,7 @@ def _fulfilled_at_the_end(p: np.ndarray, ends: np.ndarray) -> np.ndarray:
 def state_answers(
     model: GroundedModel, params, tokenizer: Tokenizer, states, questions: Sequence[tuple[str, str]], batch: int = 512
 ) -> np.ndarray:
-    """(M,) log p(answer | state, question) for states (M, D) and M (question, answer), as in `Words.describe`."""
+    """(M,) log p(answer | state, question) for states (M, D) and M (question, answer) of `GoalLanguage.describe`."""
     ids = {text: tokenizer.encode(text) for text in {STATE_PROMPT, *(part for pair in questions for part in pair)}}
     now, rows = [tokenizer.bos_id, *ids[STATE_PROMPT]], []
     for state, (question, said) in zip(states, questions, strict=True):

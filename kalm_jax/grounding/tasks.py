@@ -6,9 +6,9 @@ description   a state -> facts about it, many short questions each, also about w
               paper's tasks ask so little about what a single state shows that explanations never learn to name a
               direction from it
 text          sentences beside paraphrases, so that fine-tuning does not erase what the words mean
-plan          words -> the short goals that they come to, in the words of `Words.plan`. Half of the rollouts are shown
-              to the model for a short goal instead of a sentence: what it knows of words turns any wording into short
-              goals, and what it knows of rollouts begins there. Rollouts alone teach it which balls a new wording
+plan          words -> the short goals that they come to, in the words of `GoalLanguage.plan`. Half of the rollouts are
+              shown to the model for a short goal instead of a sentence: what it knows of words turns any wording into
+              short goals, and what it knows of rollouts begins there. Rollouts alone teach it which balls a new wording
               is about, but not on which side
 
 Rollouts are shown to the model whole or from a later step on, which is a rollout of the same goal too; where `window`
@@ -29,17 +29,10 @@ from kalm_jax.grounding.sequences import Rows, RowSequence, pack
 from kalm_jax.grounding.shares import TASKS, TaskShares
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.types import GoalTable, Rollouts
+from kalm_jax.worlds.base import GoalLanguage
 
 GOAL_PROMPT = "goal : {} . start :"
 """Before an imagined rollout."""
-
-EXPLANATION_PROMPTS = ("start :", "the balls were pushed :", "look at the balls :", "what was the goal ? start :")
-"""CLEVR-Robot's `Words.explanation_prompts`."""
-
-UNSEEN_EXPLANATION_PROMPT = (
-    "five balls with different colours lie on a table and are pushed . explain briefly . trajectory :"
-)
-"""CLEVR-Robot's `Words.unseen_prompt`."""
 
 ANSWER_PROMPT, GIST_END = "goal :", ":"
 """What stands before an explanation, and between its gist and its sentence."""
@@ -76,39 +69,6 @@ def goal_prompt(tokenizer: Tokenizer, sentence: str) -> list[int]:
 def plan_prompt(tokenizer: Tokenizer, sentence: str) -> list[int]:
     """Token ids before the short goals that `sentence` comes to."""
     return [tokenizer.bos_id, *tokenizer.encode(PLAN_PROMPT.format(sentence))]
-
-
-@dataclasses.dataclass(frozen=True)
-class Words:
-    """What the tasks ask of a world's language; None leaves out what needs it.
-
-    Attributes:
-      document: rng -> a line of plain text.
-      describe: (rng, state (D,), state before or None) -> [(question, answer), ...] about a state and what is new.
-      gist: (family code, goal array) -> the goal in a few words, said before the sentence of an explanation.
-      plan: (family code, goal array) -> the short goals that it comes to, joined by " and ".
-      sample_plan: rng -> (a wording of a random goal, its plan), from text alone.
-      short_goal: gist -> the same goal in the words of `plan`, None for any other text.
-      gist_of_plan: a plan -> the gist of its short goal, "" for other texts and where there are several.
-      renamings: count -> so many renamings of the world's things (`clevr_renaming.Renaming`) under which nothing else
-        changes, the first of which keeps all names.
-      question: gist -> (question, answer) of `describe` that say whether a state fulfils it.
-      explanation_prompts: before a rollout that is to be explained; one is drawn per training sequence, or a piece of a
-        `document`, and the answer follows ANSWER_PROMPT.
-      unseen_prompt: never trained on: tests whether explaining depends on the prompt's wording (KALM, figure 7).
-    """
-
-    document: Callable | None = None
-    describe: Callable | None = None
-    gist: Callable | None = None
-    plan: Callable | None = None
-    sample_plan: Callable | None = None
-    short_goal: Callable | None = None
-    question: Callable | None = None
-    gist_of_plan: Callable | None = None
-    renamings: Callable | None = None
-    explanation_prompts: tuple[str, ...] = EXPLANATION_PROMPTS
-    unseen_prompt: str = UNSEEN_EXPLANATION_PROMPT
 
 
 class _Said(NamedTuple):
@@ -154,7 +114,7 @@ class Batches:
         goals: GoalTable | None,
         tokenizer: Tokenizer,
         shares: TaskShares,
-        words: Words,
+        words: GoalLanguage,
         spec: NumericSpec,
         rows: int,
         length: int,
@@ -198,7 +158,7 @@ class Batches:
         self.family = np.asarray(goals.family)[np.asarray(rollouts.goal)]
         gists, short = (
             [say(int(f), a) if say else "" for f, a in zip(goals.family, goals.array)]
-            for say in (self.words.gist, self.words.plan)
+            for say in (self.words.goal_summary, self.words.plan)
         )
         columns = (
             [GOAL_PROMPT.format(text) for text in goals.text],

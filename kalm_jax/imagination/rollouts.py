@@ -73,7 +73,7 @@ def reader(model: GroundedModel, params: dict, tokenizer: Tokenizer, readings: C
 
     Args:
       readings: (a step's text, state before, state after) -> [(state, question, answer), ...], None where nothing can
-        be read; see `World.readings`.
+        be read; see `GoalLanguage.state_queries`.
 
     Returns:
       The judge: sums over a plan's steps log p(their answers | states), `UNREAD` for what cannot be read.

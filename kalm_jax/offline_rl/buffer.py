@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kalm_jax.offline_rl.networks import Batch, Spec, View
+from kalm_jax.offline_rl.networks import Batch, Spec
 from kalm_jax.types import GoalTable, Rollouts, validate
+from kalm_jax.types.transforms import ObservationTransform
 
 DRAWS = ("transitions", "rollouts")
 """What can have equal chance of being drawn within a source."""
@@ -91,7 +92,9 @@ class Buffer:
     to_go: jax.Array | None
     num_actions: int = dataclasses.field(metadata={"static": True})
     relabel: Relabel | None = dataclasses.field(metadata={"static": True})
-    view: View = dataclasses.field(default=View(), metadata={"static": True}, kw_only=True)
+    view: ObservationTransform = dataclasses.field(
+        default=ObservationTransform(), metadata={"static": True}, kw_only=True
+    )
 
     def __len__(self) -> int:
         return int(self.row.shape[0])
@@ -133,7 +136,7 @@ def make_buffer(
     num_actions: int | None = None,
     draw: str = "transitions",
     relabel: Relabel | None = None,
-    view: View = View(),
+    view: ObservationTransform = ObservationTransform(),
 ) -> Buffer:
     """Puts the transitions of the sources on the default device.
 

@@ -12,42 +12,11 @@ import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
+
+from kalm_jax.types.transforms import ObservationTransform
 
 HIDDEN = (256, 256)
 """Widths of the hidden layers of every network (KALM appendix, and the default of the algorithms' papers)."""
-STD_OFFSET = 1e-3
-"""Added to standard deviations of observations (TD3+BC, equation 5)."""
-
-
-@dataclasses.dataclass(frozen=True)
-class View:
-    """How networks see observations, beside their normalisation; by default as in the algorithms' papers.
-
-    Attributes:
-      differences: pairs (i, j) of an observation's numbers whose difference x_i - x_j is seen too, such as a thing's
-        place as seen from a hand. Where x_i is 0 nothing is there: such rows have no say in the difference's scale.
-      offset: added to standard deviations of observations and differences, in their own units.
-      limit: normalised numbers are cut off at this distance from 0; None leaves them. What never moved in the data is a
-        hundred deviations away as soon as it does, and a network answers anything to that.
-    """
-
-    differences: tuple[tuple[int, int], ...] = ()
-    offset: float = STD_OFFSET
-    limit: float | None = None
-
-    def apart(self, observation):
-        """x_i - x_j (..., P) of the pairs in observations (..., D), arrays of numpy or of JAX."""
-        one, other = np.array(self.differences, np.int32).reshape(-1, 2).T
-        return observation[..., one] - observation[..., other]
-
-    def scale(self, observations: np.ndarray) -> np.ndarray:
-        """(P,) what divides the differences, measured on observations (M, D)."""
-        x, out = np.asarray(observations, np.float64), []
-        for i, j in self.differences:
-            there = x[:, i] != 0
-            out.append((x[there, i] - x[there, j]).std() if there.any() else 1.0)
-        return np.array(out) + self.offset
 
 
 @jax.tree_util.register_dataclass
@@ -77,7 +46,7 @@ class Spec:
     returns: jax.Array | None = None
     difference_std: jax.Array | None = None
     change: jax.Array | None = None
-    view: View = dataclasses.field(default=View(), metadata={"static": True})
+    view: ObservationTransform = dataclasses.field(default=ObservationTransform(), metadata={"static": True})
 
     @property
     def input_dim(self) -> int:
@@ -181,7 +150,7 @@ class TwinCritic(nn.Module):
 
 
 def seen(spec: Spec, observation):
-    """(..., D+P): observations (..., D) as networks see them (`View`), normalised by the data set's statistics."""
+    """(..., D+P): observations (..., D) as networks see them, normalised by the data set's statistics."""
     out = (observation - spec.observation_mean) / spec.observation_std
     if spec.view.differences:
         out = jnp.concatenate([out, spec.view.apart(observation) / spec.difference_std], axis=-1)

@@ -89,7 +89,7 @@ def run(
     if not parallel.is_writer():
         return []
     write_csv(folder / "ablation.csv", ("tasks", "level", *COLUMNS), rows)
-    text = "\n".join(table(rows, get_world(config.world).terms.unrealistic, config.world == "clevr"))
+    text = "\n".join(table(rows, get_world(config.world).labels.unrealistic, config.world == "clevr"))
     title = "Which grounding tasks matter" + ", and what else" * bool(variants)
     write_text(folder / "ablation.md", f"# {title}\n\n    {command}\n\n{text}\n")
     print(text)
@@ -123,7 +123,7 @@ def _measure(
     for stage, place in shared.items():
         if parallel.is_writer() and not (folder / stage).is_symlink():
             (folder / stage).symlink_to(place, target_is_directory=True)
-    mine, kinds = RunFolder(folder), get_world(config.world).terms.unrealistic
+    mine, kinds = RunFolder(folder), get_world(config.world).labels.unrealistic
     run_collect(mine, config)
     run_ground(mine, config)
     rows = []

@@ -40,7 +40,7 @@ def goals_of(run: RunFolder, config: PipelineConfig, part: str) -> GoalTable:
     if part == "data":
         return read_rollouts(real_rollouts(run))[1]
     world = get_world(config.world)
-    return world.read_prompts(config.prompts)[0] if part == "prompts" else world.goals_of_level(part)
+    return world.read_prompts(config.prompts)[0] if part == "prompts" else world.goals(part)
 
 
 def encoded_goals(run: RunFolder, config: PipelineConfig, part: str) -> GoalTable:

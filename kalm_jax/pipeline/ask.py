@@ -26,7 +26,7 @@ from kalm_jax.worlds.clevr.goals import (
     TWO_RELATIONS,
     make_goal,
 )
-from kalm_jax.worlds.clevr.world import example, unsolved_states
+from kalm_jax.worlds.clevr.world import WORLD, example
 
 
 def imagine_sentence(
@@ -66,7 +66,7 @@ def imagine_sentence(
         )
     goals, plan = goal_of(text, plan)
     goal = np.zeros(count, np.int32)
-    states, _ = unsolved_states(np.random.default_rng(seed), goals, goal)
+    states, _ = WORLD.first_states(np.random.default_rng(seed), goals, goal)
     rollouts = imagine_from(run, config, goals, goal, states, [plan], "imagine", draws=draws_of(config))
     return [step.text for step in plan], [example("imagined", rollouts, goals, i) for i in range(count)]
 

@@ -14,7 +14,7 @@ LLM_POLICY = "llm_policy"
 
 @dataclasses.dataclass(frozen=True)
 class CollectConfig:
-    """Real rollouts: how many, by which behaviour policy (`World.behaviours`), or from a file of the user's."""
+    """Real rollouts: how many, by which behaviour policy (`World.behaviors`), or from a file of the user's."""
 
     rollouts: int = 6400
     behaviour: str = "scripted"

@@ -50,10 +50,10 @@ def plans_of(
     if not config.imagine.plan:
         return plans
     model, params, tokenizer = grounded or load_grounded(run.path / "ground" / "model")
-    if world.builtin_plans and not config.ground.llm:
+    if world.language.builtin_plans and not config.ground.llm:
         params = {**params, "llm": load_model(BUILTIN)[1]}
     asked = np.arange(len(goals)) if asked is None else np.unique(asked)
-    written = write_plans(model, params, tokenizer, goals.take(asked), world.read_plan)
+    written = write_plans(model, params, tokenizer, goals.take(asked), world.language.read_plan)
     for goal, plan in zip(asked, written, strict=True):
         plans[goal] = plan
     return plans
@@ -61,7 +61,7 @@ def plans_of(
 
 def draws_of(config: PipelineConfig) -> int:
     """Continuations that are drawn for goals beyond those of the data; one where a world's states cannot be read."""
-    return config.imagine.draws if config.imagine.plan and get_world(config.world).readings else 1
+    return config.imagine.draws if config.imagine.plan and get_world(config.world).language.state_queries else 1
 
 
 def imagine_from(
@@ -78,7 +78,7 @@ def imagine_from(
     """Imagined rollouts for goals `goal` (N,) from first states (N, D), in that order; `grounded` as in `plans_of`."""
     world = get_world(config.world)
     model, params, tokenizer = grounded or load_grounded(run.path / "ground" / "model")
-    judge = reader(model, params, tokenizer, world.readings) if draws > 1 else None
+    judge = reader(model, params, tokenizer, world.language.state_queries) if draws > 1 else None
     steps = world.imagined_steps(np.asarray(goals.family)[goal])
     parts, places = [], []
     with Progress(label, len(goal)) as progress:
@@ -86,9 +86,9 @@ def imagine_from(
             place = np.flatnonzero(steps == horizon)
             rollouts = imagine(
                 *(model, params, tokenizer, goals, goal[place], states[place], plans),
-                stop=world.stop,
+                stop=world.success,
                 satisfied=world.satisfied,
-                label=world.label,
+                label=world.label_rewards,
                 project=world.project,
                 show=world.show_stage,
                 judge=judge,

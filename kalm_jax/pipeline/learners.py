@@ -11,11 +11,11 @@ from kalm_jax.llm.hf.config import read_config
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.transformer import Llama
 from kalm_jax.offline_rl import Learner, kalm_learner, make_buffer, make_learner, state_of
-from kalm_jax.offline_rl.networks import View
 from kalm_jax.offline_rl.registry import find_algorithm
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.types import Rollouts, unnamed_goal
+from kalm_jax.types.transforms import ObservationTransform
 from kalm_jax.worlds.base import World, get_world
 
 RELABELLED = {"td3bc": {"alpha": 10.0, "batch_size": 256}}
@@ -34,8 +34,8 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
     """The learner with the run's settings."""
     compat = config.learn.compat == "kalm"
     if config.learn.settings == "kalm":
-        return kalm_learner(algorithm, discrete=bool(get_world(config.world).num_actions), compat=compat)
-    settings = dict(get_world(config.world).settings.get(algorithm, {})) | {
+        return kalm_learner(algorithm, discrete=bool(get_world(config.world).spaces.num_actions), compat=compat)
+    settings = dict(get_world(config.world).learning.settings.get(algorithm, {})) | {
         "discount": 1.0 if compat else config.learn.discount,
         "dynamics_updates": config.learn.updates_of(algorithm) // DYNAMICS_SHARE,
     }
@@ -49,14 +49,20 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
     return make_learner(algorithm, **{k: v for k, v in settings.items() if k in known} | special)
 
 
-def view_of(config: PipelineConfig) -> View:
+def view_of(config: PipelineConfig) -> ObservationTransform:
     """How policies see observations: as suits the world, or with the authors' settings plainly."""
-    return get_world(config.world).view if config.learn.settings == "ours" else View()
+    return (
+        get_world(config.world).learning.observation_transform
+        if config.learn.settings == "ours"
+        else ObservationTransform()
+    )
 
 
 def relabel_share(config: PipelineConfig, algorithm: str) -> float:
     """Share of relabelled goals; none with the settings or the semantics of the authors, or where no step is judged."""
-    ours = config.learn.settings == "ours" and config.learn.compat == "none" and get_world(config.world).judge
+    ours = (
+        config.learn.settings == "ours" and config.learn.compat == "none" and get_world(config.world).learning.relabel
+    )
     return config.learn.relabel if ours and algorithm in RELABELLED else 0.0
 
 
@@ -89,11 +95,17 @@ def load_policies(
     world = get_world(config.world)
     learner = configured_learner(config, algorithm)
     # States are of the same shape whatever the data hold: here a single step of nothing.
-    seen = np.zeros((1, 2, world.observation_dim), np.float32)
-    action = np.zeros((1, 1), np.int32) if world.num_actions else np.zeros((1, 1, world.action_dim), np.float32)
+    seen = np.zeros((1, 2, world.spaces.observation_dim), np.float32)
+    action = (
+        np.zeros((1, 1), np.int32)
+        if world.spaces.num_actions
+        else np.zeros((1, 1, world.spaces.action_dim), np.float32)
+    )
     length, goal, no = np.ones(1, np.int32), np.zeros(1, np.int32), np.zeros(1, bool)
     step = Rollouts(seen, action, np.zeros((1, 1), np.float32), length, no, goal, no)
-    data = make_buffer([(step, 1.0)], unnamed_goal(np.zeros(width)), world.num_actions or None, view=view_of(config))
+    data = make_buffer(
+        [(step, 1.0)], unnamed_goal(np.zeros(width)), world.spaces.num_actions or None, view=view_of(config)
+    )
     like = jax.eval_shape(learner.init, jax.random.key(0), learner.spec(data))
     tree = jax.tree.structure(like)
     values = [leaves[str(i)] for i in range(len(leaves))]
@@ -107,7 +119,7 @@ def load_policies(
 
 def action_choices(world: World, algorithm: str) -> tuple[str, ...]:
     """How a learner's policy is played: greedily, and sampled where it is a distribution."""
-    return ("greedy", "sampled") if algorithm in world.samples else ("greedy",)
+    return ("greedy", "sampled") if algorithm in world.learning.stochastic else ("greedy",)
 
 
 def result_rows(
@@ -115,4 +127,6 @@ def result_rows(
 ) -> list[dict]:
     """`evaluation.rows` in a world's words."""
     labels = {"algorithm": algorithm, "condition": condition, "seed": seed, "action_choice": action_choice}
-    return rows(result, episodes, environment=world.name, families=world.families, early=world.early, **labels)
+    return rows(
+        result, episodes, environment=world.name, families=world.families, early=world.spaces.early_steps, **labels
+    )

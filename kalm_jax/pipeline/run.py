@@ -77,6 +77,6 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     if not parallel.is_writer():
         return []
     results = write_report(run, config, command)
-    print(terminal_table(results, get_world(config.world).terms))
+    print(terminal_table(results, get_world(config.world).labels))
     print(f"report: {run.path / 'report.html'}")
     return results

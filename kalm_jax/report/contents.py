@@ -5,37 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-
-@dataclasses.dataclass(frozen=True)
-class Terms:
-    """How a world is spoken of, and the paper's numbers for it; by default CLEVR-Robot.
-
-    Attributes:
-      horizon: most steps of an episode. early: the stricter limit beside it.
-      steps: what its steps are called.
-      words: file in `assets/` whose blocks stand in for those of words.html; "" for none.
-      unrealistic: kind of unrealistic transition (the rows have `<kind>_transitions`) -> what it is, in a few words.
-      explained: what the two counts of explanations are: correct, and exact.
-      paper_match: level -> match rate in percent (KALM, NeurIPS 2024, table 1).
-      paper_unrealistic: level -> percent of each kind, in the order of `unrealistic`.
-      paper_explanation: its explanation accuracy.
-    """
-
-    horizon: int = 50
-    early: int = 10
-    steps: str = "pushes"
-    words: str = ""
-    unrealistic: Mapping[str, str] = dataclasses.field(
-        default_factory=lambda: {"off_bench": "off the bench", "beyond_dynamics": "beyond the dynamics"}
-    )
-    explained: tuple[str, str] = ("right relation", "and right roles")
-    paper_match: Mapping[str, float] = dataclasses.field(
-        default_factory=lambda: {"rephrase": 85, "unseen_easy": 36, "unseen_hard": 28}
-    )
-    paper_unrealistic: Mapping[str, tuple[float, ...]] = dataclasses.field(
-        default_factory=lambda: {"rephrase": (18.4, 0.1), "unseen_easy": (0.0, 0.2), "unseen_hard": (4.3, 0.2)}
-    )
-    paper_explanation: str = "over 85"
+from kalm_jax.worlds.base import ReportLabels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +19,8 @@ class ReportData:
         episodes, successes, successes_early, median_steps. Rows of the algorithms `summary.REFERENCES` are the floor
         and the ceiling.
       imagination: rows of `imagination.quality.rollout_rows`: level, family, rollouts, matched, transitions, a count
-        `<kind>_transitions` for each of `Terms.unrealistic` and, for single moves, actions_matched, states_matched.
+        `<kind>_transitions` for each of `ReportLabels.unrealistic` and, for single moves, actions_matched and
+        states_matched.
       replayed: rows of `evaluation.replayed.rows`: imagined rollouts played in the simulator, by level and family.
       explanation: rows of `imagination.quality.explanation_row`: prompt ("seen" or "unseen"), rollouts, correct, exact.
       grounding_curve: rows with step and any losses; `val_<name>` is <name> on held-out rollouts.
@@ -85,5 +56,5 @@ class ReportData:
     positions: Mapping[str, Sequence] = dataclasses.field(default_factory=dict)
     prompts: Sequence[Mapping] = ()
     model: str = ""
-    title: str = "KALM on CLEVR-Robot"
-    terms: Terms = Terms()
+    title: str = "KALM"
+    terms: ReportLabels = dataclasses.field(kw_only=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from kalm_jax.report import summary
-from kalm_jax.report.contents import Terms
+from kalm_jax.worlds.base import ReportLabels
 
 CONDITION_COLOURS = {
     "offline": "#56B4E9",
@@ -49,7 +49,7 @@ def _error(share: summary.Share) -> list[list[float]]:
     return [[max(0.0, 100 * (share.value - share.low))], [max(0.0, 100 * (share.high - share.value))]]
 
 
-def success_figure(pooled: Sequence[summary.Success], algorithm: str, terms: Terms = Terms()):
+def success_figure(pooled: Sequence[summary.Success], algorithm: str, terms: ReportLabels):
     """Success of every condition of one algorithm by level: above within the horizon, below within the stricter limit.
 
     A column per action choice. Bars carry 95% intervals; the dotted line of a level is the random floor, the dashed one
@@ -65,7 +65,7 @@ def success_figure(pooled: Sequence[summary.Success], algorithm: str, terms: Ter
         {s.condition for s in mine}, key=lambda condition: summary.rank(summary.CONDITION_ORDER, condition)
     )
     figure, grid = _figure(max(5.6, 1.1 + 3.7 * len(choices)), 6.2, 2, len(choices), sharex=True, sharey=True)
-    for row, (field, limit) in enumerate((("within", terms.horizon), ("early", terms.early))):
+    for row, (field, limit) in enumerate((("within", terms.horizon), ("early", terms.early_steps))):
         for column, choice in enumerate(choices):
             axes = grid[row, column]
             for s in mine:
@@ -132,7 +132,7 @@ def _success_legend(figure, conditions: Sequence[str]) -> None:
     )
 
 
-def match_figure(imagination: Sequence[Mapping], terms: Terms = Terms()):
+def match_figure(imagination: Sequence[Mapping], terms: ReportLabels):
     """Match rate of the imagined rollouts: a bar for every level and, where it has several, for its families.
 
     Bars carry 95% intervals; a diamond is the paper's number for the level.
@@ -174,7 +174,7 @@ def match_figure(imagination: Sequence[Mapping], terms: Terms = Terms()):
 _WHITE = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 
 
-def realism_figure(imagination: Sequence[Mapping], terms: Terms = Terms()):
+def realism_figure(imagination: Sequence[Mapping], terms: ReportLabels):
     """Share of imagined transitions that are unrealistic, of every kind and by level."""
     rows = [
         row
@@ -248,7 +248,7 @@ def grounding_figure(curve: Sequence[Mapping]):
     return figure
 
 
-def metrics_figure(rows: Sequence[Mapping], terms: Terms = Terms()):
+def metrics_figure(rows: Sequence[Mapping], terms: ReportLabels):
     """The language model's metrics against the steps of its grounding, with bands of their 95% intervals.
 
     Three panels: match rate, explanations, unrealistic transitions. Rows have step, metric, rate, low and high.
@@ -364,7 +364,7 @@ def _learning_lines(axes, rows: Sequence[Mapping], condition: str) -> None:
     axes.plot(updates, [np.mean(by_update[u]) for u in updates], style, color=colour, linewidth=1.8, label=condition)
 
 
-def length_figure(lengths: Mapping[str, Iterable[int]], terms: Terms = Terms()):
+def length_figure(lengths: Mapping[str, Iterable[int]], terms: ReportLabels):
     """Histograms of the number of steps of named sets of rollouts, such as "recorded" and "imagined, rephrase"."""
     if not lengths:
         raise ValueError("histograms of lengths need at least one named set of rollouts, got none")

@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from tqdm import tqdm
 
 from kalm_jax.report import summary, tables
-from kalm_jax.report.contents import ReportData, Terms
+from kalm_jax.report.contents import ReportData
 from kalm_jax.report.summary import Success
+from kalm_jax.worlds.base import ReportLabels
 from kalm_jax.worlds.clevr import animation
 
 
-def words(name: str, terms: Terms) -> str:
-    """A block of the page's own text, by its name in `assets/words.html` or in the world's own file (`Terms.words`)."""
+def words(name: str, terms: ReportLabels) -> str:
+    """A block of the page's own text, by its name in `assets/words.html` or in the world's file (`labels.words`)."""
     return {**blocks("words.html"), **(blocks(terms.words) if terms.words else {})}[name]
 
 
@@ -34,7 +35,7 @@ def section(anchor: str, title: str, *parts: str) -> str:
     return f'<section id="{anchor}"><h2>{html.escape(title)}</h2>\n{body}\n</section>' if body else ""
 
 
-def picture(pictures: Mapping[str, str], name: str, terms: Terms, caption: str = "") -> str:
+def picture(pictures: Mapping[str, str], name: str, terms: ReportLabels, caption: str = "") -> str:
     """A figure with its caption (the words `caption-<name>` unless given), or "" where the run has no such picture."""
     if name not in pictures:
         return ""
@@ -42,7 +43,7 @@ def picture(pictures: Mapping[str, str], name: str, terms: Terms, caption: str =
     return f"<figure>{pictures[name]}<figcaption>{caption}</figcaption></figure>"
 
 
-def main_result(pooled: Sequence[Success], terms: Terms) -> str:
+def main_result(pooled: Sequence[Success], terms: ReportLabels) -> str:
     """The answer first: what imagined rollouts changed on the novel goals."""
     changes = summary.differences(pooled)
     if not changes:
@@ -75,7 +76,7 @@ def _card(d: summary.Difference, pooled: Sequence[Success]) -> str:
 95% interval {100 * d.within.low:+.0f} to {100 * d.within.high:+.0f}: {tables.verdict(d.within)}</p></div>"""
 
 
-def how_to_read(terms: Terms) -> str:
+def how_to_read(terms: ReportLabels) -> str:
     """The terms of the page, for a newcomer."""
     return section("words", "How to read this page", words("terms", terms))
 
@@ -100,7 +101,7 @@ def success(pooled: Sequence[Success], data: ReportData, pictures: Mapping[str, 
     )
 
 
-def _by_algorithm(pictures: Mapping[str, str], kind: str, terms: Terms) -> list[str]:
+def _by_algorithm(pictures: Mapping[str, str], kind: str, terms: ReportLabels) -> list[str]:
     """The figures that exist once for every algorithm, the algorithm's name put into their common caption."""
     names = [name for name in pictures if name.startswith(f"{kind}_")]
     learners = [html.escape(summary.learner_name(name.removeprefix(f"{kind}_"))) for name in names]
@@ -152,7 +153,7 @@ def explanation(data: ReportData) -> str:
     return section("explanation", "Does the model understand rollouts?", words("explanation", data.terms), table)
 
 
-def training(pictures: Mapping[str, str], terms: Terms) -> str:
+def training(pictures: Mapping[str, str], terms: ReportLabels) -> str:
     """Loss and learning curves."""
     curves = _by_algorithm(pictures, "learning", terms)
     grounding = [picture(pictures, "grounding", terms), picture(pictures, "metrics", terms)]

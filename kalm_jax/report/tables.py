@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from kalm_jax.report import summary
-from kalm_jax.report.contents import Terms
 from kalm_jax.report.summary import Difference, Share, Success
+from kalm_jax.worlds.base import ReportLabels
 
 MISSING = "-"
 """What stands where there is no number."""
@@ -38,7 +38,7 @@ def seeds_times_episodes(s: Success) -> str:
     return f"{s.seeds} x {s.episodes / s.seeds:.0f}"
 
 
-def terminal_table(results: Iterable[Mapping], terms: Terms = Terms()) -> str:
+def terminal_table(results: Iterable[Mapping], terms: ReportLabels) -> str:
     """The success table of result rows as text, at most 100 columns: a block for every level.
 
     The random baseline comes first, the expert last. Under the conditions of an algorithm stands the difference kalm -
@@ -64,9 +64,9 @@ def terminal_table(results: Iterable[Mapping], terms: Terms = Terms()) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def limits(terms: Terms) -> tuple[str, str]:
+def limits(terms: ReportLabels) -> tuple[str, str]:
     """Titles of the two success columns."""
-    return f"within {terms.horizon} {terms.steps}", f"within {terms.early} {terms.steps}"
+    return f"within {terms.horizon} {terms.steps}", f"within {terms.early_steps} {terms.steps}"
 
 
 def _line(name: str, condition: str, within: str, early: str, median: str, episodes: str) -> str:
@@ -120,7 +120,7 @@ def html_table(
     return f'<div class="table"><table class="{look}">{inside}</table></div>'
 
 
-def success_html(pooled: Sequence[Success], environment: str, level: str, terms: Terms = Terms()) -> str:
+def success_html(pooled: Sequence[Success], environment: str, level: str, terms: ReportLabels) -> str:
     """The success table of one level of one environment, all algorithms, conditions and action choices."""
     block = [s for s in pooled if s.level == level and s.environment == environment and not s.family]
     rows, kinds, learner = [], [], None
@@ -136,7 +136,7 @@ def success_html(pooled: Sequence[Success], environment: str, level: str, terms:
     return html_table(header, rows, summary.LEVEL_NAMES.get(level, level), kinds, text_columns=2)
 
 
-def family_html(results: Sequence[Mapping], environment: str, terms: Terms = Terms()) -> str:
+def family_html(results: Sequence[Mapping], environment: str, terms: ReportLabels) -> str:
     """Success by goal family, for the levels that have several; empty text where none has."""
     split = [s for s in summary.successes(results, by_family=True) if s.environment == environment]
     several = {
@@ -166,7 +166,7 @@ def family_html(results: Sequence[Mapping], environment: str, terms: Terms = Ter
     return html_table(header, rows, text_columns=2) if rows else ""
 
 
-def difference_html(pooled: Sequence[Success], environment: str, terms: Terms = Terms()) -> str:
+def difference_html(pooled: Sequence[Success], environment: str, terms: ReportLabels) -> str:
     """kalm - offline in points for every algorithm and level; empty text where no such pair was evaluated."""
     changes = [d for d in summary.differences(pooled) if d.environment == environment]
     ways = [summary.share_of_the_way(pooled, d) for d in changes]
@@ -185,7 +185,7 @@ def difference_html(pooled: Sequence[Success], environment: str, terms: Terms = 
     header = (
         "level",
         "policy",
-        *(f"points within {n}" for n in (terms.horizon, terms.early)),
+        *(f"points within {n}" for n in (terms.horizon, terms.early_steps)),
         f"verdict at {terms.horizon}",
     )
     return html_table(header + (("of the way",) if oracle else ()), rows, kinds=kinds, text_columns=2) if rows else ""
@@ -198,7 +198,7 @@ def verdict(share: Share) -> str:
     return "kalm is ahead" if share.value > 0 else "kalm is behind"
 
 
-def imagination_html(imagination: Sequence[Mapping], terms: Terms = Terms()) -> str:
+def imagination_html(imagination: Sequence[Mapping], terms: ReportLabels) -> str:
     """Match rates of imagined rollouts by level and family, beside the paper's."""
     rows, kinds = [], []
     for level in summary.levels_of(imagination):
@@ -222,7 +222,7 @@ def _match_row(name: str, row: Mapping, paper: float | None) -> tuple[str, ...]:
     return name, f"{row['rollouts']:.0f}", *shares, MISSING if paper is None else str(paper)
 
 
-def realism_html(imagination: Sequence[Mapping], terms: Terms = Terms()) -> str:
+def realism_html(imagination: Sequence[Mapping], terms: ReportLabels) -> str:
     """Unrealistic transitions of imagined rollouts by level, beside the paper's."""
     totals = {row["level"]: row for row in summary.sum_rows(imagination, "level")}
     rows = []
@@ -237,7 +237,7 @@ def realism_html(imagination: Sequence[Mapping], terms: Terms = Terms()) -> str:
     return html_table(header, rows)
 
 
-def replayed_html(replayed: Sequence[Mapping], terms: Terms = Terms()) -> str:
+def replayed_html(replayed: Sequence[Mapping], terms: ReportLabels) -> str:
     """What becomes of imagined rollouts in the simulator, by level and family, each share beside its random floor."""
     rows, kinds = [], []
     for level in summary.levels_of(replayed):
@@ -261,7 +261,7 @@ def _replayed_row(name: str, row: Mapping) -> tuple[str, ...]:
     return name, f"{row['rollouts']:.0f}", *map(percent, shares)
 
 
-def explanation_html(explanation: Sequence[Mapping], terms: Terms = Terms()) -> str:
+def explanation_html(explanation: Sequence[Mapping], terms: ReportLabels) -> str:
     """Explanation accuracy by prompt, beside the paper's."""
     rows = []
     for row in summary.sum_rows(explanation, "prompt"):

@@ -1,149 +1,385 @@
-"""The record that a world is to the main job, and how one is found by its name.
+"""What an environment must offer to be used with KALM: the abstract class `World`, its parts, and `get_world`.
 
-Letters: N rollouts or goals, D numbers of an observation, S of a simulator's state, A of an action.
+A world is an environment with goals in natural language. The pipeline uses an environment through its `World` alone.
+
+Dimension letters: N rollouts, transitions or goals, T time steps, D observation, S simulator state, A action, G goal
+array, K goals of a table.
 """
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import functools
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 
-from kalm_jax.grounding.decoding import Stop
-from kalm_jax.grounding.tasks import Words
-from kalm_jax.offline_rl.networks import View
-from kalm_jax.report.contents import Terms
-from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts, Simulator
+from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, Simulator
+from kalm_jax.types.text import normalize_sentence
+from kalm_jax.types.transforms import ObservationTransform
 
-WORLDS = ("clevr", "metaworld")
-"""Modules of this package, each with its record `WORLD`."""
+BUILTIN_WORLDS = ("clevr", "metaworld")
+"""Names of the worlds that the package contains."""
 
-LEARNER_SETTINGS: Mapping[str, Mapping] = {
+LARGE_REWARD_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     # The same time buys twice the updates with half the paper's batch, and there is time for few.
     "td3bc": {"learning_rate": 1e-3, "batch_size": 128, "critic_norm": True, "reward_scale": 0.1},
     **{name: {"reward_scale": 0.1} for name in ("awac", "combo", "cql", "iql")},
 }
-"""Learner -> settings other than the papers' that suit both worlds: rewards of 10 to 100 for success, goal vectors of
-hundreds of numbers. A critic that starts at 0 learns values near 10 sooner than values near 100."""
+"""Settings of learners, other than the papers', for rewards of 10 to 100 for success and goal vectors of hundreds of
+numbers. A critic that starts at 0 learns values near 10 sooner than values near 100."""
+
+Subgoals = list[tuple[str, int, tuple[float, ...]]]
+"""Subgoals: (text, family code, goal array) of each."""
 
 
 @dataclasses.dataclass(frozen=True)
-class World:
-    """Everything that the stages ask of an environment.
+class Spaces:
+    """Sizes of an environment.
 
     Attributes:
-      name: its own, in results. title: heading of its reports.
-      families: names of the success tests, by a goal's family code.
-      observation_dim: D. num_actions: of discrete actions, 0 for continuous ones in [-1, 1]. action_dim: A of
-        continuous actions, 0 for discrete ones.
-      horizon: most steps of an episode. early: the stricter limit that is reported beside it.
-      words: what its language can say, for grounding. read_plan: text -> [(text, family, array), ...], [] where it is
-        no plan; see `imagination.write_plans`.
-      augment: see `grounding.tasks.Batches`; None changes nothing.
-      numbers: how the language model reads states, fields of `grounding.model.NumericSpec`. view: how policies do.
-      builtin_plans: whether the built-in language model learned from text to plan in this world.
-      goals_of_level: every sentence of a level as a goal, without goal vectors.
-      validation_goals: sentences of no level, rephrased goals of the data, for what is measured in training.
-      collect: (seed, number, behaviour, progress) -> successful real rollouts and their goals.
-      behaviours: names of the policies that can collect; the first is the default.
-      statistics: (rollouts, goals) -> numbers that describe a collection.
-      read_data: path -> a user's real rollouts and their goals; ValueError where they do not fit the world.
-      read_prompts: path -> a user's goals (K) and initial observations (K, D), or None where no such files exist.
-      states_of: observations (N, D) -> what the simulator starts from, for prompts; None beside no `read_prompts`.
-      first_states: (rng, goals, goal (N,)) -> initial observations (N, D) in which goal n is not yet satisfied, and the
-        starts (N, ...): what the simulator is given to be there.
-      imagined_steps: family (N,) -> (N,) most steps of an imagined rollout.
-      readings: (text of a short goal, state (D,) before, after) -> what a model must read off states for it to be
-        reached, see `generate.reader`; None where states cannot be asked about.
-      stop, satisfied: end imagined rollouts, and tell which steps of a plan are done; see `imagination.imagine`.
-      project: (..., D) imagined states -> the nearest ones that can be; None leaves them.
-      show_stage: (family (N,), observations (N, D)) -> these with the target of the task's stage that they are in; None
-        where goals have one stage.
-      label: (rollouts, goals) -> the same rollouts with rewards by the environment's own reward function.
-      believable: (rollouts, goals, real rollouts) -> (N,) bool, those that reach their goal realistically.
-      quality: (rollouts, goals, real rollouts) -> rows by level and family: rollouts, matched, kept, transitions, and
-        `<kind>_transitions` for each kind of unrealistic ones.
-      explanation: (texts, rollouts, goals, prompt) -> a row of counts: prompt, rollouts, correct, exact.
-      judge: for relabelled goals, see `offline_rl.buffer.Relabel`; None where a single step cannot be judged.
-      settings: learner -> settings of its configuration that suit the world better than the default.
-      shares: part -> relative share of the imagined half of a batch.
-      samples: learners whose policy here is a distribution, so that it can be sampled as well as greedy.
-      simulator: opens what plays episodes; a context manager.
-      make_episodes: (level, number, seed) -> test episodes.
-      observe: the simulator's states (N, S) -> observations (N, D).
-      behaviour_policy: (simulator, seed) -> a policy that reaches goals of every level as the real data do; it records
-        real rollouts of the novel goals for the condition "oracle".
-      random_policy: seed -> the floor. ceiling_policy: (simulator, seed) -> the ceiling. ceiling: its name.
-      terms: how the report speaks of the world. show: (real, imagined) -> fields of `ReportData` with rollouts in
-        pictures; both are (rollouts, goals), `imagined` those of the level "rephrase" with their starts (N, ...) third.
+      observation_dim: D.
+      num_actions: number of discrete actions, 0 for continuous ones.
+      action_dim: A of continuous actions in [-1, 1], 0 for discrete ones.
+      horizon: maximum number of steps of an episode.
+      early_steps: the stricter limit of steps for which success is reported as well.
+
+    Raises:
+      ValueError: both or neither of `num_actions` and `action_dim` are positive, or not 1 <= early_steps < horizon.
     """
 
-    name: str
-    title: str
-    families: tuple[str, ...]
     observation_dim: int
     num_actions: int
     action_dim: int
     horizon: int
-    early: int
-    words: Words
-    read_plan: Callable[[str], list[tuple]]
-    augment: Callable | None
-    numbers: Mapping[str, object]
-    view: View
-    builtin_plans: bool
-    goals_of_level: Callable[[str], GoalTable]
-    validation_goals: Callable[[], GoalTable]
-    collect: Callable[[int, int, str, Callable[[int, int], None]], tuple[Rollouts, GoalTable]]
-    behaviours: tuple[str, ...]
-    statistics: Callable[[Rollouts, GoalTable], Mapping]
-    read_data: Callable[[str], tuple[Rollouts, GoalTable]]
-    read_prompts: Callable[[str], tuple[GoalTable, np.ndarray]] | None
-    states_of: Callable[[np.ndarray], np.ndarray] | None
-    first_states: Callable[[np.random.Generator, GoalTable, np.ndarray], tuple[np.ndarray, np.ndarray]]
-    imagined_steps: Callable[[np.ndarray], np.ndarray]
-    readings: Callable | None
-    stop: Stop
-    satisfied: Callable
-    project: Callable[[np.ndarray], np.ndarray] | None
-    show_stage: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
-    label: Callable[[Rollouts, GoalTable], Rollouts]
-    believable: Callable[[Rollouts, GoalTable, Rollouts], np.ndarray]
-    quality: Callable[[Rollouts, GoalTable, Rollouts], list[dict]]
-    explanation: Callable[..., dict]
-    judge: Callable | None
-    settings: Mapping[str, Mapping]
-    shares: Mapping[str, float]
-    samples: tuple[str, ...]
-    simulator: Callable[[], AbstractContextManager[Simulator]]
-    make_episodes: Callable[[str, int, int], Episodes]
-    observe: Callable[[np.ndarray], np.ndarray]
-    behaviour_policy: Callable[[Simulator, int], Policy]
-    random_policy: Callable[[int], Policy]
-    ceiling_policy: Callable[[Simulator, int], Policy]
-    ceiling: str
-    terms: Terms
-    show: Callable[[tuple, tuple], dict]
+    early_steps: int
+
+    def __post_init__(self) -> None:
+        if (self.num_actions > 0) == (self.action_dim > 0):
+            raise ValueError(
+                f"num_actions is {self.num_actions} and action_dim {self.action_dim}: exactly one must be positive"
+            )
+        if not 1 <= self.early_steps < self.horizon:
+            raise ValueError(
+                f"early_steps is {self.early_steps} and horizon {self.horizon}: want 1 <= early_steps < horizon"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class GoalLanguage:
+    """What can be said about a world's goals and states. A part that is None leaves out the tasks that need it.
+
+    Attributes:
+      document: rng -> a line of plain text.
+      describe: (rng, state (D,), previous state or None) -> [(question, answer), ...] about a state and its last step.
+      goal_summary: (family code, goal array) -> the goal in a few words, which begin an explanation.
+      plan: (family code, goal array) -> the goal's subgoals, joined by " and ".
+      sample_plan: rng -> (a wording of a random goal, its plan), from text alone.
+      read_plan: text -> the subgoals in it, [] where the text is no plan.
+      subgoal_of_summary: goal summary -> the same goal in the words of `plan`, None for any other text.
+      summary_of_plan: plan -> the goal summary of its only subgoal, "" for other texts and for several subgoals.
+      summary_question: goal summary -> (question, answer) of `describe` that state whether the goal is satisfied.
+      renamings: count -> so many renamings of the world's objects under which nothing else changes; the first one keeps
+        all names.
+      state_queries: (text of a subgoal, state (D,) before, after) -> [(state, question, answer), ...] that hold if the
+        subgoal is reached, None for a text that is no subgoal.
+      explanation_prompts: stand before a rollout that is to be explained; one is drawn for each training sequence.
+      unseen_prompt: never trained on; tests whether explanations depend on the prompt's wording (KALM, figure 7).
+      builtin_plans: whether the built-in language model was pretrained on this world's plans.
+    """
+
+    document: Callable | None = None
+    describe: Callable | None = None
+    goal_summary: Callable | None = None
+    plan: Callable | None = None
+    sample_plan: Callable | None = None
+    read_plan: Callable[[str], Subgoals] = lambda text: []
+    subgoal_of_summary: Callable | None = None
+    summary_of_plan: Callable | None = None
+    summary_question: Callable | None = None
+    renamings: Callable | None = None
+    state_queries: Callable | None = None
+    explanation_prompts: tuple[str, ...] = ("start :", "this happened :", "look :", "what was the goal ? start :")
+    unseen_prompt: str = "somebody acts in a room . explain briefly . trajectory :"
+    builtin_plans: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnerDefaults:
+    """Settings of offline reinforcement learning that suit a world better than the papers'.
+
+    Attributes:
+      settings: name of a learner -> fields of its configuration.
+      imagined_shares: part of the imagined data -> its relative share of the imagined half of a batch.
+      stochastic: learners whose policy here is a distribution, so that it is evaluated by sampling as well.
+      observation_transform: how policies see observations.
+      relabel: (family, array, observation, action, next observation) -> (reward, reached, possible), used to exchange
+        goals in a batch (`offline_rl.buffer.Relabel`); None where a single step does not determine them.
+    """
+
+    settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    imagined_shares: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(LEVELS[1:], 1.0))
+    stochastic: tuple[str, ...] = ()
+    observation_transform: ObservationTransform = ObservationTransform()
+    relabel: Callable | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportLabels:
+    """What a report calls things in this world, and the paper's results for it.
+
+    Attributes:
+      horizon, early_steps: as in `Spaces`.
+      steps: what steps are called.
+      words: file in `report/assets/` whose blocks replace those of words.html; "" for none.
+      unrealistic: kind of unrealistic transition (rows have a column `<kind>_transitions`) -> its description.
+      explained: descriptions of the two counts of explanations, `correct` and `exact`.
+      paper_match: level -> match rate in percent (KALM, table 1).
+      paper_unrealistic: level -> percent of each kind of unrealistic transition, in the order of `unrealistic`.
+      paper_explanation: the paper's explanation accuracy in percent, "-" for none.
+    """
+
+    horizon: int
+    early_steps: int
+    steps: str = "steps"
+    words: str = "words_own.html"
+    unrealistic: Mapping[str, str] = dataclasses.field(
+        default_factory=lambda: {"outside": "outside the data", "dynamics": "beyond the dynamics"}
+    )
+    explained: tuple[str, str] = ("right goal", "in the data's words")
+    paper_match: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    paper_unrealistic: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    paper_explanation: str = "-"
+
+
+class World(abc.ABC):
+    """An environment with goals in natural language.
+
+    A subclass sets the attributes without a default, implements the abstract methods, and overrides whichever of the
+    other methods it needs. `kalm_jax.worlds.gymnasium.GymnasiumWorld` implements most of them for any Gymnasium
+    environment.
+
+    Attributes:
+      name: identifies the world in results.
+      families: names of the success tests; a goal's family code is an index into them.
+      spaces: sizes of the environment.
+      language: what can be said about goals and states.
+      learning: settings of offline reinforcement learning.
+      labels: what a report calls things.
+      title: heading of reports.
+      behaviors: names of the policies that can collect data; the first is the default.
+      expert_name: name of `expert_policy` in results.
+      numeric_options: how the language model reads states, fields of `grounding.model.NumericSpec`.
+      augment: (rng, states (T+1, D), actions (T[, A]), family code) -> states, actions, and None where the rollout's
+        sentences still describe it, otherwise the subgoal that does; None for no augmentation.
+      project: imagined states (..., D) -> the nearest possible ones; None leaves them unchanged.
+      show_stage: (family (N,), observations (N, D)) -> these with the target of the stage that each is in; None where
+        goals have a single stage.
+      read_prompts: path -> the goals (N) of a user's prompts, their observations (N, D), and the states (N, S) in which
+        the simulator starts; None where no such files exist.
+    """
+
+    name: str
+    families: tuple[str, ...]
+    spaces: Spaces
+    language: GoalLanguage = GoalLanguage()
+    learning: LearnerDefaults = LearnerDefaults()
+    behaviors: tuple[str, ...] = ("expert",)
+    expert_name: str = "expert"
+    numeric_options: Mapping[str, Any] = {}
+    augment: Callable | None = None
+    project: Callable[[np.ndarray], np.ndarray] | None = None
+    show_stage: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    read_prompts: Callable[[str], tuple[GoalTable, np.ndarray, np.ndarray]] | None = None
+
+    @property
+    def title(self) -> str:
+        """Heading of reports."""
+        return f"KALM on {self.name}"
+
+    @property
+    def labels(self) -> ReportLabels:
+        """What a report calls things."""
+        return ReportLabels(self.spaces.horizon, self.spaces.early_steps)
+
+    # Goals
+
+    @abc.abstractmethod
+    def goals(self, level: str) -> GoalTable:
+        """Every sentence of a level as a goal, without goal vectors."""
+
+    @abc.abstractmethod
+    def validation_goals(self) -> GoalTable:
+        """Sentences of no level, rephrased goals of the data, on which metrics are measured during training."""
+
+    @abc.abstractmethod
+    def success(self, family: Any, goal: Any, state: Any, action: Any, next_state: Any) -> Any:
+        """(N,) bool, whether a step reaches the goal; arguments with leading axis N are arrays of NumPy or JAX."""
+
+    @abc.abstractmethod
+    def satisfied(self, family: Any, goal: Any, state: Any) -> np.ndarray:
+        """(N,) bool, whether states (N, D) need nothing more to be done for their goals or subgoals."""
+
+    # Real rollouts
+
+    @abc.abstractmethod
+    def collect(
+        self, seed: int, count: int, behavior: str, progress: Callable[[int, int], None]
+    ) -> tuple[Rollouts, GoalTable]:
+        """`count` successful real rollouts and their goals; calls progress(done, count)."""
+
+    @abc.abstractmethod
+    def label_rewards(self, rollouts: Rollouts, goals: GoalTable) -> Rollouts:
+        """The same rollouts with rewards of the environment's own reward function."""
+
+    @abc.abstractmethod
+    def read_data(self, path: str) -> tuple[Rollouts, GoalTable]:
+        """Real rollouts from a user's file, and their goals; see `worlds.data.read_data`.
+
+        Raises:
+          ValueError: the rollouts do not fit the world; the message names the file and the reason.
+        """
+
+    def statistics(self, rollouts: Rollouts, goals: GoalTable) -> Mapping[str, Any]:
+        """Numbers that describe a collection of rollouts."""
+        length = np.asarray(rollouts.length)
+        return {
+            "rollouts": len(length),
+            "sentences": len(np.unique(rollouts.goal)),
+            **{f"length_{how}": float(getattr(length, how)()) for how in ("mean", "min", "max")},
+            "return_mean": float(np.asarray(rollouts.rewards).sum(1).mean()),
+        }
+
+    # The simulator and policies in it
+
+    @abc.abstractmethod
+    def simulator(self) -> AbstractContextManager[Simulator]:
+        """A context manager that opens the simulator in which policies are evaluated."""
+
+    @abc.abstractmethod
+    def first_states(
+        self, rng: np.random.Generator, goals: GoalTable, goal: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """First observations (N, D) that do not satisfy goal number `goal` (N,), and the simulator's states (N, S)."""
+
+    @abc.abstractmethod
+    def make_episodes(self, level: str, count: int, seed: int) -> Episodes:
+        """`count` evaluation episodes of a level, a function of (level, count, seed) alone."""
+
+    @abc.abstractmethod
+    def expert_policy(self, simulator: Simulator, seed: int) -> Policy:
+        """A policy that shows what is attainable."""
+
+    def behavior_policy(self, simulator: Simulator, seed: int) -> Policy:
+        """A policy that reaches goals of every level as the data's does; it records rollouts of the novel goals."""
+        return self.expert_policy(simulator, seed)
+
+    def random_policy(self, seed: int) -> Policy:
+        """Uniformly random actions."""
+        spaces = self.spaces
+
+        def act(episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
+            rng = np.random.default_rng([seed, step])
+            if spaces.num_actions:
+                return rng.integers(spaces.num_actions, size=len(states))
+            return rng.uniform(-1.0, 1.0, (len(states), spaces.action_dim))
+
+        return act
+
+    def observe(self, states: np.ndarray) -> np.ndarray:
+        """Observations (N, D) of the simulator's states (N, S)."""
+        return np.asarray(states)
+
+    # Imagined rollouts
+
+    def imagined_steps(self, family: np.ndarray) -> np.ndarray:
+        """(N,) maximum number of steps of imagined rollouts for goals of families (N,)."""
+        return np.full(np.shape(family), self.spaces.horizon)
+
+    @abc.abstractmethod
+    def unrealistic_steps(self, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Mapping[str, np.ndarray]:
+        """Kind of unrealistic transition -> (N, T) bool, for the kinds in `labels`; `real` shows what is realistic."""
+
+    def filter_realistic(self, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> np.ndarray:
+        """(N,) bool, rollouts that reach their goal without an unrealistic transition."""
+        return _realistic(rollouts, self.unrealistic_steps(rollouts, goals, real))
+
+    def quality_rows(self, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> list[dict[str, Any]]:
+        """A row for each level and family: rollouts, matched, kept, transitions, and `<kind>_transitions`."""
+        marks = self.unrealistic_steps(rollouts, goals, real)
+        level, family = (np.asarray(x)[rollouts.goal] for x in (goals.level, goals.family))
+        kept, step = _realistic(rollouts, marks), rollouts.valid()
+        rows = []
+        for lv, f in sorted({(int(a), int(b)) for a, b in zip(level, family, strict=True)}):
+            mine = (level == lv) & (family == f)
+            rows.append(
+                {
+                    "level": LEVELS[lv],
+                    "family": self.families[f],
+                    "rollouts": int(mine.sum()),
+                    "matched": int(np.asarray(rollouts.terminated)[mine].sum()),
+                    "kept": int(kept[mine].sum()),
+                    "transitions": int(step[mine].sum()),
+                    **{f"{kind}_transitions": int(mark[mine].sum()) for kind, mark in marks.items()},
+                }
+            )
+        return rows
+
+    def explanation_row(
+        self, texts: Sequence[str], rollouts: Rollouts, goals: GoalTable, prompt: str
+    ) -> dict[str, Any]:
+        """Counts of explanations that are a sentence of the goal: `correct` of any level, `exact` of the data."""
+        meanings = self.sentence_meanings()
+        keys = [(int(goals.family[g]), *map(float, goals.array[g])) for g in rollouts.goal]
+        said = [meanings.get(normalize_sentence(text), (None, None)) for text in texts]
+        correct = [key == goal for key, (goal, _) in zip(keys, said, strict=True)]
+        exact = [right and level == 0 for right, (_, level) in zip(correct, said, strict=True)]
+        return {"prompt": prompt, "rollouts": len(texts), "correct": sum(correct), "exact": sum(exact)}
+
+    def sentence_meanings(self) -> Mapping[str, tuple[tuple[float, ...], int]]:
+        """Normalized sentence of any level -> ((family, *goal array), level)."""
+        return {
+            normalize_sentence(text): ((int(f), *map(float, array)), code)
+            for code, level in enumerate(LEVELS)
+            for text, f, array in zip(
+                *(getattr(self.goals(level), x) for x in ("text", "family", "array")), strict=True
+            )
+        }
+
+    def report_examples(
+        self, real: tuple[Rollouts, GoalTable], imagined: tuple[Rollouts, GoalTable, np.ndarray]
+    ) -> dict[str, Any]:
+        """Fields of `ReportData` that show rollouts; imagined ones are of level "rephrase", with starts (N, S)."""
+        return {}
+
+
+def _realistic(rollouts: Rollouts, marks: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.asarray(rollouts.terminated) & ~np.logical_or.reduce(list(marks.values())).any(1)
 
 
 @functools.cache
 def get_world(name: str) -> World:
-    """The record of one of `WORLDS`, or the `WORLD` of the user's own module that `name` imports (`worlds/own.py`).
+    """One of `BUILTIN_WORLDS`, or the `WORLD` of the module whose import path `name` is.
+
+    A module's `WORLD` is an instance of `World`, or a subclass that is called without arguments.
 
     Raises:
-      ValueError: there is no such module, or no record in it.
+      ValueError: there is no such module, or it has no `WORLD`.
     """
-    if name in WORLDS:
-        return importlib.import_module(f"kalm_jax.worlds.{name}.world").WORLD
-    known = f"use one of {', '.join(WORLDS)}, or the import path of a module of your own with a WORLD"
+    known = f"use one of {', '.join(BUILTIN_WORLDS)}, or the import path of a module with a WORLD"
+    module = f"kalm_jax.worlds.{name}.world" if name in BUILTIN_WORLDS else name
     try:
-        world = getattr(importlib.import_module(name), "WORLD", None)
+        world = getattr(importlib.import_module(module), "WORLD", None)
     except ImportError as error:
+        if name in BUILTIN_WORLDS:
+            raise
         raise ValueError(f"unknown world {name!r} ({error}): {known}") from error
+    if isinstance(world, type) and issubclass(world, World):
+        world = world()
     if not isinstance(world, World):
-        raise ValueError(f"{name} has no WORLD that is a kalm_jax.worlds.World: {known}")
+        raise ValueError(f"{name} has no WORLD that is a kalm_jax.worlds.base.World: {known}")
     return world

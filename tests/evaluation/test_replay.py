@@ -15,6 +15,7 @@ from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.report import tables
 from kalm_jax.types import EpisodeResults, Episodes, make_goal_table
+from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.collect import collect
@@ -76,7 +77,7 @@ def test_rows_count_by_level_and_family(recorded):
     want = {"open": 2, "open_matched": 1, "closed": 3, "closed_in_time": 2, "random": 1, "random_in_time": 1}
     assert line == {"level": "unseen_hard", "family": "line", "rollouts": 3, "matched": 2, **want}
     assert (gather["open"], gather["closed"], gather["closed_in_time"], gather["random_in_time"]) == (0, 1, 0, 0)
-    page = tables.replayed_html([line, gather])
+    page = tables.replayed_html([line, gather], get_world("clevr").labels)
     # 2 of 4 open; of the 3 that match 1.
     low, high = (100 * x for x in wilson_interval(1, 3))
     assert "50.0 [" in page and f"33.3 [{low:.1f}, {high:.1f}]" in page and "· gather" in page

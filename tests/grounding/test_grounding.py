@@ -16,11 +16,12 @@ from kalm_jax.grounding.losses import LossWeights, loss
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.sequences import ACTION, STATE, TEXT, RowSequence, pack
 from kalm_jax.grounding.shares import TaskShares
-from kalm_jax.grounding.tasks import FACT_WEIGHT, Batches, Words, goal_prompt
+from kalm_jax.grounding.tasks import FACT_WEIGHT, Batches, goal_prompt
 from kalm_jax.grounding.trainer import TrainConfig, fit
 from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.types import Rollouts, make_goal_table
+from kalm_jax.worlds.base import GoalLanguage
 
 TEXTS = ["push the red ball left", "push the blue ball right", "keep the red ball left", "keep the blue ball right"]
 GOALS = make_goal_table(TEXTS, 0, 0, np.array([[0, 1], [1, 0], [0, 1], [1, 0]]))
@@ -60,7 +61,7 @@ def batches(words, rollouts, shares=TaskShares(), seed=0):
     text = lambda rng: TEXTS[int(rng.integers(4))]  # noqa: E731
     wording = lambda rng: (t := text(rng), t[9:12])  # noqa: E731
     spec = numeric_spec(rollouts, 3, hidden=32)
-    said = Words(text, describe, short, short, wording)
+    said = GoalLanguage(text, describe, short, short, wording)
     return Batches(rollouts, GOALS, words, shares, said, spec, 8, 64, seed)
 
 
@@ -118,7 +119,7 @@ def test_every_task_predicts_what_it_should(words):
         asked = out.kind[:, 1:][out.weight[:, :-1] > 0]
         assert set(asked.tolist()) == kinds, task
     with pytest.raises(ValueError, match="nothing to train on"):
-        Batches(None, None, words, TaskShares(text=0.0), Words(), spec, 8, 64, 0)
+        Batches(None, None, words, TaskShares(text=0.0), GoalLanguage(), spec, 8, 64, 0)
 
 
 def test_only_rollouts_that_reached_their_goal_say_so(words):
@@ -151,7 +152,7 @@ def test_half_of_the_explained_rollouts_follow_any_text(words):
 
     ids = words.encode(document)
     pieces = {tuple(ids[i : i + n]) for n in range(len(ids) + 1) for i in range(len(ids))}
-    for said, share in ((Words(), 0), (Words(document=lambda rng: document), 0.5)):
+    for said, share in ((GoalLanguage(), 0), (GoalLanguage(document=lambda rng: document), 0.5)):
         make_batches, sequences = explained(said)
         known = {tuple(prompt[1:]) for prompt in make_batches.explanation_prompts}
         other, answers = [], set()
@@ -170,7 +171,7 @@ def test_half_of_the_explained_rollouts_follow_any_text(words):
 def test_reading_comes_first(words):
     rollouts = toy_rollouts(20)
     spec = numeric_spec(rollouts, 3, hidden=32)
-    said = Words(document=lambda rng: TEXTS[0], describe=describe)
+    said = GoalLanguage(document=lambda rng: TEXTS[0], describe=describe)
 
     def build(shares, reading):
         return Batches(rollouts, GOALS, words, shares, said, spec, 8, 64, 0, reading=reading)
@@ -257,19 +258,19 @@ def _check_what_is_told(model, params, words, rollouts):
     gists = np.array(["red", "blu"])[rollouts.goal]
 
     def told(gists, **known):
-        return np.array([text[9:12] for text in tell(*asked, gists, Words(**known))])
+        return np.array([text[9:12] for text in tell(*asked, gists, GoalLanguage(**known))])
 
-    heard = {"gist_of_plan": lambda plan: plan}
+    heard = {"summary_of_plan": lambda plan: plan}
     assert (told(gists, **heard) == gists).all()
     assert (told(gists, renamings=lambda count: [UpsideDown()], **heard) == gists).all()
     assert (told([""] * 64) == gists).mean() > 0.9  # the model's own
     # Never understood: the first sentences stay.
-    assert (told(gists, gist_of_plan=lambda plan: "") == told(gists)).all()
+    assert (told(gists, summary_of_plan=lambda plan: "") == told(gists)).all()
 
 
 @dataclasses.dataclass(frozen=True)
 class UpsideDown:
-    """A renaming (`Words.renamings`) of the toy world: up is down; gists are exchanged, or left as they are."""
+    """A renaming (`GoalLanguage.renamings`) of the toy world: up is down; gists are exchanged, or left as they are."""
 
     exchange: bool = True
 
@@ -298,14 +299,16 @@ def _check_likeliest_gists(model, params, words, rollouts):
     right = np.array([short(0, GOALS.array[g]) for g in rollouts.goal])
 
     def share(goals, draws=16, **known):
-        said = likeliest_gists(*asked, Words(short_goal=goals.get, **known), draws)
+        said = likeliest_gists(*asked, GoalLanguage(subgoal_of_summary=goals.get, **known), draws)
         return np.mean(np.array(said) == right)
 
     assert share(meaning, 8) > 0.95
     # The world turned upside down is the same world with the goals' names exchanged; other names would be wrong.
     assert share(meaning, 8, renamings=lambda count: [UpsideDown(), UpsideDown()]) > 0.95
     assert share(meaning, 8, renamings=lambda count: [UpsideDown(exchange=False)]) < 0.2
-    assert likeliest_gists(*asked, Words(short_goal={}.get, question={}.get), 1) == [""] * len(rollouts)
+    assert likeliest_gists(*asked, GoalLanguage(subgoal_of_summary={}.get, summary_question={}.get), 1) == [""] * len(
+        rollouts
+    )
     rng = np.random.default_rng(0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(explanations, "answer", lambda *args, **options: rng.choice(list(meaning), len(rollouts)))
@@ -318,7 +321,9 @@ def _check_likeliest_gists(model, params, words, rollouts):
         up = dataclasses.replace(rollouts, length=np.ones_like(rollouts.length), observations=np.zeros((64, 2, 3)))
         up.observations[:, :, 0] = np.where(np.arange(64) % 2, -1.0, 1.0)[:, None] * [-1.0, 1.0]
         question = {"red": ("goal", "go"), "blu": ("goal", "stay")}.get
-        said = likeliest_gists(*(*asked[:3], up, "start :"), Words(short_goal=meaning.get, question=question), 16)
+        said = likeliest_gists(
+            *(*asked[:3], up, "start :"), GoalLanguage(subgoal_of_summary=meaning.get, summary_question=question), 16
+        )
         assert np.mean(np.array(said) == np.where(np.arange(64) % 2, "blu", "red")) > 0.9
 
 

@@ -19,11 +19,12 @@ from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.model import STILL, GroundedModel, NumericSpec, init_params, numeric_spec
 from kalm_jax.grounding.sequences import ACTION, STATE, RowSequence
 from kalm_jax.grounding.shares import TaskShares
-from kalm_jax.grounding.tasks import Batches, Words
+from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.trainer import TrainConfig, fit
 from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.types import Rollouts, make_goal_table
+from kalm_jax.worlds.base import GoalLanguage
 
 WORDS = train_tokenizer(["push the red ball left"] * 3, 300)
 
@@ -161,7 +162,7 @@ def test_gaussian_heads_learn_how_wide_the_world_is():
     model, params = make(rollouts, gaussian_states=True, gaussian_actions=True)
     goals = make_goal_table(["push the red ball left"], 0, 0, np.zeros((1, 1), int))
     shares = TaskShares(**{f.name: float(f.name == "generation") for f in dataclasses.fields(TaskShares)})
-    batches = Batches(rollouts, goals, WORDS, shares, Words(), model.spec, 6, 48, 0)
+    batches = Batches(rollouts, goals, WORDS, shares, GoalLanguage(), model.spec, 6, 48, 0)
     params, curve = fit(model, params, batches, TrainConfig(100, learning_rate=5e-3, log_every=50))
     whole = batches(999)
     asked = (whole.weight[:, :-1] > 0) & (whole.kind[:, 1:] == STATE)

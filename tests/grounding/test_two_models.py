@@ -20,7 +20,7 @@ from kalm_jax.grounding.losses import LossWeights, loss
 from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, numeric_spec
 from kalm_jax.grounding.sequences import ACTION, STATE, RowSequence
 from kalm_jax.grounding.shares import TaskShares
-from kalm_jax.grounding.tasks import Batches, Words
+from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.trainer import TrainConfig, forward_variables, optimiser
 from kalm_jax.llm import lora
 from kalm_jax.llm.hf.folder import load_model
@@ -31,6 +31,7 @@ from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.ground import run_ground
 from kalm_jax.types import make_goal_table
+from kalm_jax.worlds.base import GoalLanguage
 from tests.grounding.test_numbers import WORDS, imagine, make, random_rollouts, uncached
 from tests.pipeline.stages.test_ground import save_own
 
@@ -40,7 +41,7 @@ SHARES = TaskShares(description=0.0, plan=0.0)
 
 
 def batches(rollouts, spec):
-    return Batches(rollouts, GOALS, WORDS, SHARES, Words(document=lambda rng: TEXT), spec, 6, 64, 0)
+    return Batches(rollouts, GOALS, WORDS, SHARES, GoalLanguage(document=lambda rng: TEXT), spec, 6, 64, 0)
 
 
 def alone(model, params):

@@ -18,7 +18,7 @@ from kalm_jax.worlds.clevr import instructions as language
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.collect import collect
 from kalm_jax.worlds.clevr.text import corpus
-from kalm_jax.worlds.clevr.world import readings
+from kalm_jax.worlds.clevr.world import state_queries
 
 RELATION, MOVE = clevr_goals.RELATION, clevr_goals.MOVE
 SIDES = clevr_goals.DIRECTIONS
@@ -122,7 +122,7 @@ def test_a_reader_sums_what_the_model_says_of_each_step(grounded):
     asked = [("red blue", "left"), ("green cyan", "behind")]
     want = [state_answers(*grounded, after[:1].repeat(2, 0), asked).sum()]
     want += [state_answers(*grounded, after[1:2], asked[1:])[0] + UNREAD]
-    judge = reader(*grounded, readings)
+    judge = reader(*grounded, state_queries)
     unknown = Step("line them up", RELATION, plan[0].array)  # its family is the truth, which is not the judge's to know
     np.testing.assert_allclose(judge([plan, [unknown, plan[1]]], before[:2], after[:2]), want, rtol=1e-5)
     np.testing.assert_array_equal(judge([[unknown]], before[:1], after[:1]), [UNREAD])
@@ -145,7 +145,7 @@ def test_a_relation_is_read_off_the_state_after():
         d = int(rng.integers(4))
         goal = clevr_goals.make_goal(RELATION, (int(a), int(b), d))
         holds = bool(clevr_goals.satisfied(RELATION, goal, after))
-        found = readings(f"{clevr_goals.BALLS[a]} {SIDES[d]} {clevr_goals.BALLS[b]}", before, after)
+        found = state_queries(f"{clevr_goals.BALLS[a]} {SIDES[d]} {clevr_goals.BALLS[b]}", before, after)
         assert len(found) == 1 and found[0][0] is after
         if holds:  # a pair that is close is always described
             assert true_answers(found) == [True]
@@ -161,7 +161,7 @@ def test_a_move_is_read_off_two_states_in_which_the_ball_lies_beside_itself(leng
         for went in range(4):
             after = before.copy()
             after[2 * ball : 2 * ball + 2] += length * clevr_goals.UNIT[went]
-            found = readings(f"move {clevr_goals.BALLS[ball]} {SIDES[direction]}", before, after)
+            found = state_queries(f"move {clevr_goals.BALLS[ball]} {SIDES[direction]}", before, after)
             beside = [np.array(state).reshape(5, 2)[[ball, (ball + 1) % 5]] for state, _, _ in found]
             np.testing.assert_array_equal(beside[0], [after.reshape(5, 2)[ball], before.reshape(5, 2)[ball]])
             np.testing.assert_array_equal(beside[1], beside[0][::-1])
@@ -175,7 +175,7 @@ def test_a_move_is_read_off_two_states_in_which_the_ball_lies_beside_itself(leng
 
 def test_a_ball_that_stays_has_not_moved():
     state = clevr.observation_of(clevr.sample_states(np.random.default_rng(5), 1))[0]
-    assert readings("move red left", state, state) is None
+    assert state_queries("move red left", state, state) is None
     green_went = state + 0.3 * np.eye(10, dtype=np.float32)[4]
-    assert readings("move red left", state, green_went) is None
-    assert readings("red left blue and green behind cyan", state, state) is None
+    assert state_queries("move red left", state, green_went) is None
+    assert state_queries("red left blue and green behind cyan", state, state) is None

@@ -13,10 +13,11 @@ from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.types import Rollouts, make_goal_table
+from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.collect import collect
-from kalm_jax.worlds.clevr.realism import explanation_row, furthest_move, read_relation, rollout_rows
+from kalm_jax.worlds.clevr.realism import explanation_row, furthest_move, read_relation
 from kalm_jax.worlds.clevr.text import corpus
 
 RELATION, MOVE = clevr_goals.RELATION, clevr_goals.MOVE
@@ -36,12 +37,17 @@ def _one(observations, actions, terminated):
     return Rollouts(observations, actions, zeros, n, np.array([terminated]), np.zeros(1, np.int32), np.array([True]))
 
 
+def _push_of(distance):
+    """A real rollout whose only push moves a ball by `distance`."""
+    return _one([np.zeros(10), np.eye(10)[0] * distance], [0], True)
+
+
 def test_unrealistic_transitions_are_counted():
     still = np.tile([-0.4, 0.0, -0.2, 0.3, 0.0, 0.0, 0.2, 0.3, 0.4, 0.0], (4, 1))
     still[2:, 8] = 0.65  # cyan leaves the bench and stays outside: two transitions off
     still[3, 0] = 0.2  # red jumps 0.6 m: one transition beyond the dynamics
     goals = make_goal_table(["x"], 1, RELATION, np.array([clevr_goals.make_goal(RELATION, (0, 1, 1))]))
-    (row,) = rollout_rows(_one(still, [0, 0, 0], True), goals, limit=0.3)
+    (row,) = get_world("clevr").quality_rows(_one(still, [0, 0, 0], True), goals, _push_of(0.3))
     assert row["level"] == "rephrase" and row["family"] == "relation"
     assert (row["rollouts"], row["matched"], row["transitions"]) == (1, 1, 3)
     assert (row["off_bench_transitions"], row["beyond_dynamics_transitions"]) == (2, 1)
@@ -53,7 +59,9 @@ def test_single_moves_are_judged_by_action_and_by_state():
     end = start.copy()
     end[1] += 0.2
     goals = make_goal_table(["x"], 2, MOVE, np.array([clevr_goals.make_goal(MOVE, (0, -1, 0))]))
-    (row,) = rollout_rows(_one([start, end], [3], False), goals, limit=1.0)  # pushed to the front, went behind
+    (row,) = get_world("clevr").quality_rows(
+        _one([start, end], [3], False), goals, _push_of(1.0)
+    )  # pushed to the front, went behind
     assert (row["actions_matched"], row["states_matched"]) == (0, 1)
 
 

@@ -11,7 +11,7 @@ from flax import traverse_util
 from kalm_jax import sharding as parallel
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.shares import TASKS, TaskShares
-from kalm_jax.grounding.tasks import Batches, Words
+from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.trainer import TrainConfig, fit, forward_variables, gradient
 from kalm_jax.llm import lora
 from kalm_jax.llm.hf.folder import load_model, save_model
@@ -19,6 +19,7 @@ from kalm_jax.llm.lora import LoraConfig
 from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig, stack_layers, unstack_layers
 from kalm_jax.types import Rollouts, make_goal_table
+from kalm_jax.worlds.base import GoalLanguage
 
 WORDS = train_tokenizer(["push the red ball left"] * 3, 300)
 GOALS = make_goal_table(["push the red ball left", "left"], 0, 0, np.array([[0], [1]]))
@@ -39,7 +40,7 @@ def make(**options):
     data = rollouts()
     spec = numeric_spec(data, 3, hidden=16)
     model = GroundedModel(LlamaConfig(WORDS.vocab_size, 16, 2, 2, 1, 10, 24, **options), spec)
-    batches = Batches(data, GOALS, WORDS, TaskShares(), Words(document=lambda rng: "red ball"), spec, 8, 48, 0)
+    batches = Batches(data, GOALS, WORDS, TaskShares(), GoalLanguage(document=lambda rng: "red ball"), spec, 8, 48, 0)
     return model, init_params(model, jax.random.key(0)), batches
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from kalm_jax.offline_rl import make_buffer, make_learner
-from kalm_jax.offline_rl.networks import View, policy_input, seen
+from kalm_jax.offline_rl.networks import policy_input, seen
 from kalm_jax.offline_rl.trainer import train
+from kalm_jax.types.transforms import ObservationTransform
 from tests.offline_rl.data import SMALL, goal_table, random_rollouts
 
-VIEW = View(differences=((1, 0), (2, 0)), offset=0.05, limit=2.0)
+VIEW = ObservationTransform(differences=((1, 0), (2, 0)), offset=0.05, limit=2.0)
 
 
 def buffer_of(rollouts, view=VIEW):
@@ -36,9 +37,9 @@ def test_a_view_shows_what_its_formula_says():
 
 
 def test_by_default_nothing_is_added_and_nothing_cut_off():
-    buffer = buffer_of(random_rollouts(4), View())
+    buffer = buffer_of(random_rollouts(4), ObservationTransform())
     x, spec = np.asarray(buffer.observations, np.float64), buffer.spec()
-    assert spec.difference_std is None and spec.view == View()
+    assert spec.difference_std is None and spec.view == ObservationTransform()
     far = 1e6 * jnp.ones((1, 3))
     np.testing.assert_allclose(seen(spec, far), (1e6 - x.mean(0)[None]) / (x.std(0) + 1e-3), rtol=1e-4)
 
@@ -70,7 +71,7 @@ def test_a_stream_has_the_plain_view(tmp_path):
     from kalm_jax.offline_rl import write_stream
 
     stream = write_stream(tmp_path / "s", [([random_rollouts(7)], 1.0)], goal_table())
-    assert stream.view == View()
+    assert stream.view == ObservationTransform()
     want = make_buffer([(random_rollouts(7), 1.0)], goal_table()).spec()
     got = stream.spec()
     for field in dataclasses.fields(want):

@@ -51,13 +51,13 @@ def test_a_run_takes_the_settings_and_the_semantics_that_it_was_told():
 
 
 def test_the_authors_settings_see_observations_plainly():
-    from kalm_jax.offline_rl.networks import View
     from kalm_jax.pipeline.config import LearnConfig, PipelineConfig
     from kalm_jax.pipeline.learners import view_of
+    from kalm_jax.types.transforms import ObservationTransform
 
     def view(world, **settings):
         return view_of(PipelineConfig(world=world, learn=LearnConfig(**settings)))
 
-    assert view("clevr") == view("metaworld", settings="kalm") == View()
+    assert view("clevr") == view("metaworld", settings="kalm") == ObservationTransform()
     ours = view("metaworld", compat="kalm")
     assert ours == view("metaworld") and ours.limit and all(i != j for i, j in ours.differences)

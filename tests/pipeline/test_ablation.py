@@ -61,7 +61,7 @@ def test_a_variant_that_changes_nothing_is_refused_before_any_work(name, own, me
 
 
 def test_the_table_has_differences_to_the_first_set():
-    kinds = get_world("clevr").terms.unrealistic
+    kinds = get_world("clevr").labels.unrealistic
     quality = {"rollouts": 100, "transitions": 300, "off_bench_transitions": 30, "beyond_dynamics_transitions": 0}
     rows = []
     for name, matched in (("all", 80), ("all-dynamics", 50)):

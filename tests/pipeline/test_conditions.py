@@ -166,8 +166,8 @@ def test_the_oracle_has_real_successful_rollouts_of_the_novel_goals(run, level):
     world = get_world("clevr")
     assert 0.7 * getattr(TINY.imagine, level) <= len(rollouts) <= getattr(TINY.imagine, level)
     assert rollouts.terminated.all() and not rollouts.imagined.any()
-    assert goals.text == world.goals_of_level(level).text
-    np.testing.assert_array_equal(world.label(rollouts, goals).rewards, rollouts.rewards)
+    assert goals.text == world.goals(level).text
+    np.testing.assert_array_equal(world.label_rewards(rollouts, goals).rewards, rollouts.rewards)
     last, i = rollouts.length - 1, np.arange(len(rollouts))
     before, after = rollouts.observations[i, last], rollouts.observations[i, last + 1]
     goal = (goals.family[rollouts.goal], goals.array[rollouts.goal])

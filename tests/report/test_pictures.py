@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from kalm_jax.report import figures, summary
+from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import animation
 from kalm_jax.worlds.clevr import figures as bench
 from tests.report.rows import make_imagination, make_results, make_rollout
+
+LABELS = get_world("clevr").labels
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def examples():
 
 def test_success_figure_draws_the_rates_floor_and_ceiling():
     pooled = summary.successes(make_results())
-    figure = figures.success_figure(pooled, "td3bc")
+    figure = figures.success_figure(pooled, "td3bc", LABELS)
     above, below = figure.axes
     bars = sorted(above.patches, key=lambda bar: bar.get_x())
     assert [round(bar.get_height(), 6) for bar in bars] == [41, 71] * 3
@@ -43,13 +46,13 @@ def test_success_figure_draws_the_rates_floor_and_ceiling():
 def test_figures_of_unknown_algorithms_name_the_known_ones():
     pooled = summary.successes(make_results())
     with pytest.raises(ValueError, match=r"'iql'.*'bc'.*'td3bc'"):
-        figures.success_figure(pooled, "iql")
+        figures.success_figure(pooled, "iql", LABELS)
     with pytest.raises(ValueError, match=r"'iql'.*'bc'"):
         figures.learning_figure([{"algorithm": "bc", "metric": "loss"}], "iql")
 
 
 def test_match_figure_opens_levels_with_several_families():
-    axes = figures.match_figure(make_imagination()).axes[0]
+    axes = figures.match_figure(make_imagination(), LABELS).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         "goals of the data",
         "rephrase",
@@ -61,7 +64,7 @@ def test_match_figure_opens_levels_with_several_families():
 
 
 def test_length_histogram_is_in_percent_of_each_set():
-    figure = figures.length_figure({"recorded": [1, 2, 2, 50], "imagined": [3, 3]})
+    figure = figures.length_figure({"recorded": [1, 2, 2, 50], "imagined": [3, 3]}, LABELS)
     heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes]
     assert heights[0][0] == 25 and heights[0][1] == 50 and heights[0][49] == 25 and heights[1][2] == 100
     assert [sum(h) for h in heights] == pytest.approx([100, 100])
@@ -78,7 +81,7 @@ def test_grounding_figure_pairs_training_and_held_out_curves():
 def test_metrics_figure_draws_rates_and_their_intervals():
     names = ("match_rate", "explanation_seen", "explanation_unseen_exact", "off_bench_transitions")
     rows = [{"step": s, "metric": m, "rate": s / 100, "low": s / 200, "high": s / 50} for s in (20, 10) for m in names]
-    figure = figures.metrics_figure(rows)
+    figure = figures.metrics_figure(rows, LABELS)
     assert [[line.get_ydata().tolist() for line in axes.lines] for axes in figure.axes] == [
         [[10, 20]],
         [[10, 20], [10, 20]],

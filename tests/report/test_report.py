@@ -1,6 +1,7 @@
 """The report: its numbers against arithmetic, its page against the rules of a browser."""
 
 import base64
+import dataclasses
 import html.parser
 import json
 import math
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 
 from kalm_jax.evaluation import difference_interval, pooled_interval, wilson_interval
-from kalm_jax.report import ReportData, Terms, build_report, sections, summary, tables, terminal_table
+from kalm_jax.report import ReportData, build_report, sections, summary, tables, terminal_table
+from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import animation
 from tests.report.rows import make_imagination, make_results, make_rollout, result
 
+LABELS = get_world("clevr").labels
 REPLAYED = {"closed": 150, "closed_in_time": 100, "random": 30, "random_in_time": 10}
 NASTY = "push </script><img src=x onerror=alert(1)> & \"the\" 'blue' one"
 
@@ -54,6 +57,7 @@ def data():
         positions={"recorded": rng.uniform(-0.2, 0.4, (50, 2)), "imagined": rng.uniform(-1, 1, (50, 2))},
         prompts=[{"family": "relation", "prompts": 80, "match_rate": 0.5}],
         model="a model for a test",
+        terms=LABELS,
     )
 
 
@@ -145,7 +149,7 @@ def test_share_of_the_way_needs_an_oracle_that_is_clearly_ahead():
 def test_rows_read_from_a_csv_file_as_text_give_the_same_table():
     rows = make_results()
     texts = [{key: str(value) for key, value in row.items()} for row in rows]
-    assert terminal_table(texts) == terminal_table(rows)
+    assert terminal_table(texts, LABELS) == terminal_table(rows, LABELS)
 
 
 def test_a_seed_without_episodes_is_an_error_that_names_the_policy():
@@ -173,7 +177,7 @@ def test_verdict_follows_the_interval(low, high, words):
 
 
 def test_terminal_table_shows_floor_first_ceiling_last_and_differences():
-    text = terminal_table(make_results(oracle=True))
+    text = terminal_table(make_results(oracle=True), LABELS)
     assert max(map(len, text.splitlines())) <= 100
     blocks = text.split("\n\n")[1:]
     assert [block.split("  ")[0] for block in blocks] == ["goals of the data", "rephrase", "unseen hard"]
@@ -189,11 +193,11 @@ def test_terminal_table_shows_floor_first_ceiling_last_and_differences():
 
 def test_terminal_table_keeps_its_width_with_long_names():
     rows = [result("an_algorithm_with_a_long_name", "a_condition_with_a_long_name", "rephrase", 1, 1, episodes=10000)]
-    assert max(map(len, terminal_table(rows).splitlines())) <= 100
+    assert max(map(len, terminal_table(rows, LABELS).splitlines())) <= 100
 
 
 def test_terminal_table_without_rows_says_so():
-    assert "no success table" in terminal_table([])
+    assert "no success table" in terminal_table([], LABELS)
 
 
 # The page -----------------------------------------------------------------------------------------------------------
@@ -256,7 +260,7 @@ def test_page_shows_paper_numbers_command_and_difference(run):
 
 
 def test_page_without_any_data_leaves_sections_out_and_says_what_is_missing(tmp_path):
-    text = build_report(tmp_path, ReportData()).read_text("utf-8")
+    text = build_report(tmp_path, ReportData(terms=LABELS)).read_text("utf-8")
     page = Page(text)
     anchors = [value for tag, name, value in page.attributes if (tag, name) == ("section", "id")]
     assert anchors == ["answer", "words", "caveats"]
@@ -264,7 +268,7 @@ def test_page_without_any_data_leaves_sections_out_and_says_what_is_missing(tmp_
 
 
 def test_same_data_gives_the_same_bytes(run, data, tmp_path):
-    small = ReportData(results=data.results[:6], examples=data.examples)
+    small = ReportData(results=data.results[:6], examples=data.examples, terms=LABELS)
     first = build_report(tmp_path / "a", small).read_bytes()
     assert build_report(tmp_path / "b", small).read_bytes() == first
     gifs = [(tmp_path / name / "figures" / "rollouts.gif").read_bytes() for name in "ab"]
@@ -282,15 +286,15 @@ def test_words_of_the_page_are_all_used_and_all_there():
     named |= {f"caption-{name}" for name in pictures}
     there = set(re.findall(r"<!-- block: ([\w-]+) -->", animation.asset("words.html")))
     assert named == there
-    assert all(sections.words(name, Terms()) for name in there)
+    assert all(sections.words(name, LABELS) for name in there)
 
 
 def test_a_worlds_own_words_stand_in_for_those_of_the_page():
     own = sections.blocks("words_metaworld.html")
     assert own.keys() <= sections.blocks("words.html").keys()
-    terms = Terms(words="words_metaworld.html")
-    assert sections.words("terms", terms) == own["terms"] != sections.words("terms", Terms())
-    assert sections.words("lead", terms) == sections.words("lead", Terms())
+    terms = dataclasses.replace(LABELS, words="words_metaworld.html")
+    assert sections.words("terms", terms) == own["terms"] != sections.words("terms", LABELS)
+    assert sections.words("lead", terms) == sections.words("lead", LABELS)
 
 
 def test_importing_the_report_starts_no_plotting():

@@ -1,4 +1,4 @@
-"""What users bring themselves: a world (`field_world.py`) and a learner (`own_learner.py`)."""
+"""What users bring themselves: a world (`examples/own_world.py`) and a learner (`own_learner.py`)."""
 
 import csv
 import dataclasses
@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from examples import own_world
 from kalm_jax.datasets.formats import write_rollouts
 from kalm_jax.evaluation import evaluate
 from kalm_jax.evaluation.gymnasium import GymnasiumSimulator
@@ -17,12 +18,10 @@ from kalm_jax.pipeline import config
 from kalm_jax.pipeline import run as pipeline
 from kalm_jax.types import LEVELS, Episodes, make_goal_table
 from kalm_jax.worlds.base import get_world
-from kalm_jax.worlds.gymnasium import gymnasium_world
 from tests.offline_rl.data import goal_table, one_step_rollouts, random_buffer
 from tests.pipeline.test_run import small_llm
-from tests.worlds import field_world
 
-FIELD, OWN = "tests.worlds.field_world", "tests.offline_rl.own_learner"
+FIELD, OWN = "examples.own_world", "tests.offline_rl.own_learner"
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +31,14 @@ def data():
 
 def test_a_collection_is_what_the_simulator_does_again(data):
     world, (rollouts, goals) = get_world(FIELD), data
-    assert len(rollouts) == 100 and rollouts.terminated.all() and goals.text == world.goals_of_level("offline").text
+    assert len(rollouts) == 100 and rollouts.terminated.all() and goals.text == world.goals("offline").text
     assert (rollouts.rewards.sum(1) == 1).all() and set(rollouts.goal) == set(range(6))
     again, _ = world.collect(0, 100, "expert", lambda done, total: None)
     np.testing.assert_array_equal(again.observations, rollouts.observations)
     # By hand: a robot goes where its action sends it, and flags stay.
     i, t = np.nonzero(rollouts.valid())
     before, after = rollouts.observations[i, t], rollouts.observations[i, t + 1]
-    moved = np.clip(before[:, :2] + field_world.STEP * rollouts.actions[i, t], -1, 1)
+    moved = np.clip(before[:, :2] + own_world.STEP * rollouts.actions[i, t], -1, 1)
     np.testing.assert_allclose(after[:, :2], moved, atol=1e-6)
     np.testing.assert_array_equal(after[:, 2:], before[:, 2:])
 
@@ -55,69 +54,72 @@ def test_episodes_begin_unsolved_and_lie_between_floor_and_ceiling():
             assert not world.satisfied(episodes.family, episodes.array, play.states).any()
             play.close()
             floor, ceiling = evaluate(
-                [world.random_policy(0), world.ceiling_policy(simulator, 0)], [episodes] * 2, simulator
+                [world.random_policy(0), world.expert_policy(simulator, 0)], [episodes] * 2, simulator
             )
         assert floor.success.mean() < 0.5 and ceiling.success.mean() == 1.0
 
 
 def test_steps_that_no_data_showed_are_counted(data):
     world, (rollouts, goals) = get_world(FIELD), data
-    (row,) = world.quality(rollouts, goals, rollouts)
+    (row,) = world.quality_rows(rollouts, goals, rollouts)
     assert (row["matched"], row["kept"], row["outside_transitions"], row["dynamics_transitions"]) == (100, 100, 0, 0)
     # What stands still in the data trembles a little in imagination.
     trembling = rollouts.observations + np.random.default_rng(0).normal(0, 0.02, rollouts.observations.shape)
-    assert world.believable(dataclasses.replace(rollouts, observations=trembling), goals, rollouts).all()
+    assert world.filter_realistic(dataclasses.replace(rollouts, observations=trembling), goals, rollouts).all()
     seen = rollouts.observations.copy()
     far, outside = np.argmax(rollouts.length >= 3), np.argmax(rollouts.length == 1)
     seen[far, 1, 2] += 0.5  # a flag jumps and comes back: two steps
     seen[far, 1] = np.clip(seen[far, 1], -1, 1)
     seen[outside, 1, 7] = 3.0
     wrong = dataclasses.replace(rollouts, observations=seen)
-    (row,) = world.quality(wrong, goals, rollouts)
+    (row,) = world.quality_rows(wrong, goals, rollouts)
     assert row["dynamics_transitions"] == 3 and row["outside_transitions"] == 1 and row["kept"] == 98
-    assert np.flatnonzero(~world.believable(wrong, goals, rollouts)).tolist() == sorted({int(far), int(outside)})
+    assert np.flatnonzero(~world.filter_realistic(wrong, goals, rollouts)).tolist() == sorted({int(far), int(outside)})
 
 
 def test_explanations_count_the_goal_in_any_words(data):
     world, (rollouts, goals) = get_world(FIELD), data
     red = rollouts.take(np.flatnonzero(np.asarray(goals.array)[rollouts.goal][:, 0] == 0)[:3])
     said = ["Walk to the red flag now.", "be where red is", "go to the blue flag"]
-    assert world.explanation(said, red, goals, "seen") == {"prompt": "seen", "rollouts": 3, "correct": 2, "exact": 1}
+    assert world.explanation_row(said, red, goals, "seen") == {
+        "prompt": "seen",
+        "rollouts": 3,
+        "correct": 2,
+        "exact": 1,
+    }
 
 
 def test_wrong_worlds_are_named(data, tmp_path):
     world, (rollouts, goals) = get_world(FIELD), data
-    with pytest.raises(ValueError, match=r"unknown world 'tests.no_world' .*a module of your own with a WORLD"):
+    with pytest.raises(ValueError, match=r"unknown world 'tests.no_world' .*the import path of a module with a WORLD"):
         get_world("tests.no_world")
     with pytest.raises(ValueError, match=r"tests.offline_rl.own_learner has no WORLD"):
         get_world(OWN)
-    parts = {"families": field_world.FAMILIES, "reached": field_world.reached, "reward": field_world.reward}
-    parts |= {"expert": field_world.expert, "horizon": 30, "early": 10, "environment": "kalm-tests/Field-v0"}
-    some = field_world.GOALS.take(np.asarray(field_world.GOALS.level) != 3)
+    table = own_world.FieldWorld.goal_table
+
+    def changed(**attributes):
+        return type("Changed", (own_world.FieldWorld,), attributes)()
+
     with pytest.raises(ValueError, match=r"no goal is of the level unseen_hard"):
-        gymnasium_world("field", goals=some, validation=field_world.VALIDATION, **parts)
+        changed(goal_table=table.take(np.asarray(table.level) != 3))
     with pytest.raises(ValueError, match=r"1 sentences stand twice .* 'be where red is'"):
-        twice = make_goal_table(["be where red is"], 1, 0, [(0, 0)])
-        gymnasium_world("field", goals=field_world.GOALS, validation=twice, **parts)
+        changed(validation_table=make_goal_table(["be where red is"], 1, 0, [(0, 0)]))
     with pytest.raises(ValueError, match=r"names for 1"):
-        gymnasium_world(
-            "field", goals=field_world.GOALS, validation=field_world.VALIDATION, **parts | {"families": ("flag",)}
-        )
-    lazy = gymnasium_world(
-        *("field", "kalm-tests/Field-v0", field_world.GOALS, field_world.VALIDATION, field_world.FAMILIES),
-        *(field_world.reached, field_world.reward, lambda rng, seen, family, goal: np.zeros((len(seen), 2)), 3, 1),
-    )
+        changed(families=("flag",))
+    with pytest.raises(ValueError, match=r"want 1 <= early_steps < horizon"):
+        changed(early_steps=30)
+    lazy = changed(expert=lambda self, rng, seen, family, goal: np.zeros((len(seen), 2)), horizon=3, early_steps=1)
     with pytest.raises(ValueError, match=r"field: the expert reached no goal in the last 1280 episodes"):
         lazy.collect(0, 4, "expert", lambda done, total: None)
     write_rollouts(tmp_path / "mine.h5", rollouts, goals)
     assert len(world.read_data(tmp_path / "mine.h5")[0]) == 100
-    write_rollouts(tmp_path / "novel.h5", rollouts, field_world.GOALS)
+    write_rollouts(tmp_path / "novel.h5", rollouts, table)
     with pytest.raises(ValueError, match=r"novel.h5 holds .* sentences of evaluation levels"):
         world.read_data(tmp_path / "novel.h5")
 
 
 def test_discrete_actions_reach_the_environment_as_they_are():
-    goals = get_world("clevr").goals_of_level("offline").take([3, 40])
+    goals = get_world("clevr").goals("offline").take([3, 40])
     episodes = Episodes(np.array([7, 8]), np.array([0, 1]), goals)
     with GymnasiumSimulator("kalm/ClevrRobot-v0", 5) as simulator:
         play = simulator.start(episodes)
@@ -147,7 +149,7 @@ def test_a_learner_of_ones_own():
     assert bc.act(bc.BCConfig(hidden=(8,)), state, np.zeros((1, 2)), buffer.goal_vectors[:1], None, True)[0] == 1
     with pytest.raises(ValueError, match=r"'tests.no_learner' cannot be imported"):
         make_learner("tests.no_learner")
-    with pytest.raises(ValueError, match=r"'tests.worlds.field_world': its module has no Config, init, update, act"):
+    with pytest.raises(ValueError, match=r"'examples.own_world': its module has no Config, init, update, act"):
         make_learner(FIELD)
     with pytest.raises(ValueError, match=r"tests.offline_rl.own_learner has no setting alhpa"):
         make_learner(OWN, alhpa=1)
@@ -179,7 +181,7 @@ def test_the_main_job_in_a_world_and_with_a_learner_of_ones_own(tmp_path):
 def test_films_show_what_the_actions_do(data):
     world, (rollouts, goals) = get_world(FIELD), data
     seeds = np.arange(len(rollouts))
-    shown = world.show((rollouts, goals), (rollouts, goals, seeds))["films"]
+    shown = world.report_examples((rollouts, goals), (rollouts, goals, seeds))["films"]
     assert [film["kind"] for film in shown] == ["expert", "imagined actions, replayed"] * 2
     for film in shown:
         assert film["frames"].shape == (len(film["steps"]), 64, 64, 3) and film["steps"][0] == 0

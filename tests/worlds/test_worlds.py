@@ -1,6 +1,5 @@
 """The records of the worlds, Meta-world's plain text, and windows of long rollouts."""
 
-import dataclasses
 import io
 
 import numpy as np
@@ -9,37 +8,43 @@ import pytest
 from kalm_jax.grounding.model import numeric_spec
 from kalm_jax.grounding.sequences import STATE, TEXT
 from kalm_jax.grounding.shares import TaskShares
-from kalm_jax.grounding.tasks import Batches, Words, augmented
+from kalm_jax.grounding.tasks import Batches, augmented
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.offline_rl import make_learner
 from kalm_jax.pipeline.stages.learn import filter_realistic
 from kalm_jax.report import films
 from kalm_jax.types import LEVELS, Rollouts, last_steps, make_goal_table
-from kalm_jax.worlds.base import WORLDS, get_world
+from kalm_jax.worlds.base import BUILTIN_WORLDS, GoalLanguage, get_world
+from kalm_jax.worlds.clevr.world import ClevrWorld
 from kalm_jax.worlds.metaworld import instructions as language
 from kalm_jax.worlds.metaworld.tasks import NAMES
 from kalm_jax.worlds.metaworld.text import corpus
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", BUILTIN_WORLDS)
 def test_a_record_fits_its_goals(name):
     world = get_world(name)
-    assert world.name == name and bool(world.num_actions) != bool(world.action_dim)
-    assert world.early < world.horizon == world.terms.horizon and world.early == world.terms.early
-    assert set(LEVELS[1:]) <= set(world.shares)
+    assert world.name == name and bool(world.spaces.num_actions) != bool(world.spaces.action_dim)
+    assert (
+        world.spaces.early_steps < world.spaces.horizon == world.labels.horizon
+        and world.spaces.early_steps == world.labels.early_steps
+    )
+    assert set(LEVELS[1:]) <= set(world.learning.imagined_shares)
     for level in LEVELS:
-        goals = world.goals_of_level(level)
+        goals = world.goals(level)
         assert (np.asarray(goals.level) == LEVELS.index(level)).all()
         assert 0 <= goals.family.min() and goals.family.max() < len(world.families)
         steps = world.imagined_steps(goals.family)
-        assert steps.shape == goals.family.shape and 1 <= steps.min() and steps.max() <= 2 * world.horizon  # two stages
-    for algorithm, settings in world.settings.items():
+        assert (
+            steps.shape == goals.family.shape and 1 <= steps.min() and steps.max() <= 2 * world.spaces.horizon
+        )  # two stages
+    for algorithm, settings in world.learning.settings.items():
         assert make_learner(algorithm, **settings) != make_learner(algorithm)
     validation = world.validation_goals()
-    assert not set(validation.text) & {text for level in LEVELS for text in world.goals_of_level(level).text}
-    assert set(validation.family) <= set(world.goals_of_level("offline").family)
-    assert not set(world.words.explanation_prompts) & {world.words.unseen_prompt}
+    assert not set(validation.text) & {text for level in LEVELS for text in world.goals(level).text}
+    assert set(validation.family) <= set(world.goals("offline").family)
+    assert not set(world.language.explanation_prompts) & {world.language.unseen_prompt}
     with pytest.raises(ValueError, match=r"unknown world 'maze' .* use one of clevr, metaworld"):
         get_world("maze")
 
@@ -74,10 +79,10 @@ def test_plans_are_read_back_as_the_tasks_that_they_name():
 
 def test_explanations_count_the_task_and_the_datas_words():
     world = get_world("metaworld")
-    goals = world.goals_of_level("offline")
+    goals = world.goals("offline")
     faucet = [i for i, t in enumerate(goals.text) if t in ("open the faucet", "please open the faucet")]
     rollouts = arm_rollouts(3, 4, goal=[faucet[0]] * 3)
-    row = world.explanation(["Open the faucet", "open now that faucet", "push the puck"], rollouts, goals, "seen")
+    row = world.explanation_row(["Open the faucet", "open now that faucet", "push the puck"], rollouts, goals, "seen")
     assert row == {"prompt": "seen", "rollouts": 3, "correct": 2, "exact": 1}
 
 
@@ -115,7 +120,9 @@ def test_the_last_steps_of_rollouts():
 def test_what_is_changed_is_said_by_a_short_goal_and_no_sentence():
     rollouts, tokenizer = arm_rollouts(2, 6), load_tokenizer(BUILTIN)
     goals = make_goal_table(["push the puck to the left"], 0, 0, np.zeros((1, 1)))
-    said = Words(gist=lambda family, array: "puck to target", plan=lambda family, array: "puck to target")
+    said = GoalLanguage(
+        goal_summary=lambda family, array: "puck to target", plan=lambda family, array: "puck to target"
+    )
     spec, sentence = numeric_spec(rollouts), tokenizer.encode("left")
 
     def turned(rng, states, actions, family):
@@ -146,7 +153,7 @@ def test_long_rollouts_are_shown_in_windows():
     rollouts, tokenizer = arm_rollouts(2, 90), load_tokenizer(BUILTIN)
     goals = make_goal_table(["go"], 0, 0, np.zeros((1, 1)))
     shares, spec = TaskShares(0.5, 0.5, 0, 0, 0, 0, 0), numeric_spec(rollouts)
-    batches = Batches(rollouts, goals, tokenizer, shares, Words(), spec, 4, 32, 0, window=10)
+    batches = Batches(rollouts, goals, tokenizer, shares, GoalLanguage(), spec, 4, 32, 0, window=10)
     assert batches.length < 64
     lengths, ends = set(), set()
     for step in range(20):
@@ -158,14 +165,14 @@ def test_long_rollouts_are_shown_in_windows():
             lengths.add(len(times) - 1)
             ends.add(int(times[-1]))
     assert max(lengths) == 10 and len(ends) > 20 and 90 in ends
-    assert Batches(rollouts, goals, tokenizer, shares, Words(), spec, 4, 32, 0).length > 180
+    assert Batches(rollouts, goals, tokenizer, shares, GoalLanguage(), spec, 4, 32, 0).length > 180
 
 
-def test_a_part_without_believable_rollouts_teaches_nothing(capsys):
+def test_a_part_without_believable_rollouts_teaches_nothing(capsys, monkeypatch):
     rollouts, goals = arm_rollouts(4, 3), make_goal_table(["go"], 0, 0, np.zeros((1, 1)))
     for good in (np.array([True, False, True, False]), np.zeros(4, bool)):
-        world = dataclasses.replace(get_world("clevr"), believable=lambda *_, good=good: good)
-        assert len(filter_realistic(world, "rephrase", rollouts, goals, rollouts)) == good.sum()
+        monkeypatch.setattr(ClevrWorld, "filter_realistic", lambda *_, good=good: good)
+        assert len(filter_realistic(get_world("clevr"), "rephrase", rollouts, goals, rollouts)) == good.sum()
     assert "imagine/rephrase: no rollout reaches its goal realistically" in capsys.readouterr().out
 
 

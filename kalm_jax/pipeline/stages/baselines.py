@@ -27,8 +27,8 @@ def run_baselines(run: RunFolder, config: PipelineConfig, level: str) -> None:
                 found += result_rows(world, result, episodes, "random", "random", seed, "sampled")
             progress.update(1)
             episodes = world.make_episodes(level, e.ceiling_episodes, config.seed)
-            (result,) = evaluate([world.ceiling_policy(simulator, config.seed)], [episodes], simulator)
-            found += result_rows(world, result, episodes, world.ceiling, world.ceiling, config.seed, "greedy")
+            (result,) = evaluate([world.expert_policy(simulator, config.seed)], [episodes], simulator)
+            found += result_rows(world, result, episodes, world.expert_name, world.expert_name, config.seed, "greedy")
             progress.update(2)
         write_results_csv(folder / "results.csv", found)
 

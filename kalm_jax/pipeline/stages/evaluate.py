@@ -32,7 +32,9 @@ def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, conditi
             episodes = world.make_episodes(level, config.evaluate.episodes, seed).with_vectors(vectors)
             for choice in choices:
                 for k, states in enumerate(kept):
-                    act = learner_policy(learner, states[i], choice == "greedy", seed, world.observe, world.label)
+                    act = learner_policy(
+                        learner, states[i], choice == "greedy", seed, world.observe, world.label_rewards
+                    )
                     policies.append(act)
                     played.append(episodes.take(slice(k, None, len(kept))))
                     keys.append((seed, choice))

@@ -25,20 +25,20 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
         model, params, tokenizer = load_grounded(run.path / "ground" / "model")
         rollouts, goals = read_rollouts(run.path / "collect" / "held_out.h5")
         rollouts = last_steps(rollouts.take(slice(0, config.imagine.explained)), config.ground.window)
-        prompts = {"seen": world.words.explanation_prompts[0], "unseen": world.words.unseen_prompt}
+        prompts = {"seen": world.language.explanation_prompts[0], "unseen": world.language.unseen_prompt}
         rows = []
         with Progress("explain", len(prompts) * (1 + draws)) as progress:
             for i, (name, prompt) in enumerate(prompts.items()):
                 done = i * (1 + draws)
                 asked = (model, params, tokenizer, rollouts, prompt)
-                rows.append(world.explanation(explain(*asked), rollouts, goals, name))
+                rows.append(world.explanation_row(explain(*asked), rollouts, goals, name))
                 if draws:
                     gists = likeliest_gists(
-                        *(*asked, world.words, draws, config.seed),
+                        *(*asked, world.language, draws, config.seed),
                         progress=lambda k, done=done: progress.update(done + k),
                     )
-                    texts = tell(*asked, gists, world.words, config.seed)
-                    rows.append(world.explanation(texts, rollouts, goals, f"{name}, likeliest of {draws}"))
+                    texts = tell(*asked, gists, world.language, config.seed)
+                    rows.append(world.explanation_row(texts, rollouts, goals, f"{name}, likeliest of {draws}"))
                 progress.update(done + 1 + draws)
         if parallel.is_writer():
             write_json(folder / "explanation.json", rows)

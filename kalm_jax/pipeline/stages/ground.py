@@ -46,14 +46,14 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         sharding = parallel.weight_sharding(mesh)
         llm_config, llm_params, tokenizer = load_model(g.llm or BUILTIN, dtype, sharding, scan_layers=bool(g.llm))
         options = {n: getattr(g, n) for n in ("predict_change", "gaussian_states", "hidden", "two_models")}
-        options |= {} if world.num_actions else {"gaussian_actions": g.gaussian_actions}
+        options |= {} if world.spaces.num_actions else {"gaussian_actions": g.gaussian_actions}
         shown = augmented(rollouts, goals, world.augment, config.seed) if world.augment else rollouts
-        spec = numeric_spec(shown, world.num_actions, **world.numbers, **options)
+        spec = numeric_spec(shown, world.spaces.num_actions, **world.numeric_options, **options)
         llm_config = dataclasses.replace(llm_config, attention=g.attention, recompute=g.recompute)
         model = GroundedModel(llm_config, spec)
         params = init_params(model, jax.random.key(config.seed), llm_params)
         size = (g.rows, g.row_length, config.seed, g.window, g.reading)
-        batches = Batches(rollouts, goals, tokenizer, g.shares, world.words, spec, *size, world.augment)
+        batches = Batches(rollouts, goals, tokenizer, g.shares, world.language, spec, *size, world.augment)
         # A user's own by AdamW, as the authors do; Muon, which works on copies of all matrices, is untried there.
         options = {"muon": 0.0 if g.llm else TrainConfig.muon, "accumulate": g.accumulate, "compute": g.compute}
         options |= {"measure_every": config.metrics.every}
@@ -93,10 +93,10 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         del settings[name]
     if not config.ground.two_models:
         del settings["two_models"]  # runs from before there was a choice stay done
-    settings |= world.numbers
+    settings |= world.numeric_options
     if world.augment is not None:
         settings["augment"] = world.augment.__name__
-        settings["short_goals"] = sorted(filter(None, map(world.words.plan, range(len(world.families)))))
+        settings["short_goals"] = sorted(filter(None, map(world.language.plan, range(len(world.families)))))
     run.stage("ground", settings, ["collect"], work, together=True)
 
 
@@ -116,7 +116,7 @@ def training_metrics(
     states, _ = world.first_states(rng, goals, goal)
     shown, shown_goals = read_rollouts(run.path / "collect" / "held_out.h5")
     shown = last_steps(shown.take(slice(-m.explained, None)), config.ground.window)
-    prompts = {"seen": world.words.explanation_prompts[0], "unseen": world.words.unseen_prompt}
+    prompts = {"seen": world.language.explanation_prompts[0], "unseen": world.language.unseen_prompt}
     stacked = model.config.scan_layers
     model = GroundedModel(dataclasses.replace(model.config, scan_layers=False, attention="plain"), model.spec)
 
@@ -125,10 +125,10 @@ def training_metrics(
         plans = plans_of(run, config, goals, grounded=grounded)
         rollouts = imagine_from(run, config, goals, goal, states, plans, f"metrics at {step}", grounded)
         said = [
-            world.explanation(explain(*grounded, shown, prompt), shown, shown_goals, name)
+            world.explanation_row(explain(*grounded, shown, prompt), shown, shown_goals, name)
             for name, prompt in prompts.items()
         ]
-        return metric_rows(step, world.quality(rollouts, goals, real), said, world.terms.unrealistic)
+        return metric_rows(step, world.quality_rows(rollouts, goals, real), said, world.labels.unrealistic)
 
     return measure
 

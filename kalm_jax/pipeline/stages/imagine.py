@@ -35,7 +35,7 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
         np.save(folder / "starts.npy", starts)
         write_json(folder / "plans.json", {goals.text[g]: [s.text for s in plans[g]] for g in np.unique(goal).tolist()})
         write_rollouts(folder / "rollouts.h5", rollouts, goals)
-        write_json(folder / "quality.json", world.quality(rollouts, goals, read_rollouts(real_rollouts(run))[0]))
+        write_json(folder / "quality.json", world.quality_rows(rollouts, goals, read_rollouts(real_rollouts(run))[0]))
 
     settings = {"count": count, "seed": config.seed}
     settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "patience")}

@@ -12,7 +12,6 @@ from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.offline_rl import Buffer, every_end_terminal, make_buffer, one_to_one
 from kalm_jax.offline_rl.algorithms.decision_transformer import with_backbone
 from kalm_jax.offline_rl.buffer import Relabel
-from kalm_jax.offline_rl.networks import View
 from kalm_jax.offline_rl.registry import plain_config
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.artifacts import encoded_goals, encoding, novel_rollouts, real_rollouts
@@ -21,6 +20,7 @@ from kalm_jax.pipeline.learners import checkpoints, configured_learner, policy_l
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
 from kalm_jax.types import GoalTable, Rollouts, concatenate_goals
+from kalm_jax.types.transforms import ObservationTransform
 from kalm_jax.worlds.base import World, get_world
 
 
@@ -66,11 +66,11 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition:
         "relabel": relabel,
         "compat": config.learn.compat,
         "keep_all": config.imagine.keep_all,
-        "shares": [world.shares[part] for part in parts],
+        "shares": [world.learning.imagined_shares[part] for part in parts],
     }
     if config.learn.checkpoints > 1:
         settings["checkpoints"] = config.learn.checkpoints
-    if (view := view_of(config)) != View():
+    if (view := view_of(config)) != ObservationTransform():
         settings["view"] = dataclasses.asdict(view)
     needs = ["collect", *encoding(config, ["data", *parts]), *parts.values()]
     run.stage(f"learn/{algorithm}-{condition}", settings, needs, work, together=True)
@@ -87,13 +87,15 @@ def learning_data(run: RunFolder, config: PipelineConfig, parts: dict[str, str],
         judged = zip(parts, novel, tables[1:], strict=True)
         novel = [filter_realistic(world, part, r, table, real) if r.imagined.any() else r for part, r, table in judged]
     novel = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(novel, offsets[1:], strict=True)]
-    shares = [world.shares[part] for part, rollouts in zip(parts, novel) if len(rollouts)]
+    shares = [world.learning.imagined_shares[part] for part, rollouts in zip(parts, novel) if len(rollouts)]
     novel = [rollouts for rollouts in novel if len(rollouts)]
     if config.learn.compat == "kalm":
         real, novel = every_end_terminal(real), [every_end_terminal(r) for r in novel]
     sources = one_to_one(real, novel, shares)
-    other_goals = Relabel(relabel, world.judge) if relabel else None
-    return make_buffer(sources, goals, world.num_actions or None, config.learn.draw, other_goals, view_of(config))
+    other_goals = Relabel(relabel, world.learning.relabel) if relabel else None
+    return make_buffer(
+        sources, goals, world.spaces.num_actions or None, config.learn.draw, other_goals, view_of(config)
+    )
 
 
 def _language_backbone(run: RunFolder):
@@ -106,7 +108,7 @@ def _language_backbone(run: RunFolder):
 
 def filter_realistic(world: World, part: str, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Rollouts:
     """The believable rollouts; that there is none, so that policies learn from none of the part, is said aloud."""
-    good = world.believable(rollouts, goals, real)
+    good = world.filter_realistic(rollouts, goals, real)
     if not good.any() and parallel.is_writer():
         print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from none of them")
     return rollouts.take(good)

@@ -25,8 +25,8 @@ def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
     Condition "words": by the goal's own words. Condition "plan", in a run that imagines by plans: by the model's plan.
     """
     world, e = get_world(config.world), config.evaluate
-    window = min(config.ground.window or world.horizon, world.horizon)
-    goals = world.goals_of_level(level)
+    window = min(config.ground.window or world.spaces.horizon, world.spaces.horizon)
+    goals = world.goals(level)
 
     def work(folder: pathlib.Path):
         grounded = load_grounded(run.path / "ground" / "model")

@@ -37,7 +37,7 @@ def run_oracle(run: RunFolder, config: PipelineConfig, level: str) -> None:
         with world.simulator() as simulator, Progress(f"oracle {level}", count) as progress:
             for _ in range(ROUNDS):
                 _, starts = world.first_states(rng, goals, goal)
-                policy = world.behaviour_policy(simulator, int(rng.integers(2**31)))
+                policy = world.behavior_policy(simulator, int(rng.integers(2**31)))
                 rollouts = record(policy, Episodes(starts, goal, goals), simulator, world.observe)
                 parts.append(rollouts.take(rollouts.terminated))
                 goal = goal[~rollouts.terminated]
@@ -46,6 +46,6 @@ def run_oracle(run: RunFolder, config: PipelineConfig, level: str) -> None:
                     break
         if len(goal) == count:
             raise ValueError(f"oracle: no goal of {level} was reached in {ROUNDS} tries of {count} rollouts")
-        write_rollouts(folder / "rollouts.h5", world.label(concatenate(parts), goals), goals)
+        write_rollouts(folder / "rollouts.h5", world.label_rewards(concatenate(parts), goals), goals)
 
     run.stage(f"oracle/{level}", {"count": count, "seed": config.seed, "world": config.world}, [], work)

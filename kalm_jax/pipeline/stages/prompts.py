@@ -28,7 +28,7 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
 
     def work(folder: pathlib.Path):
         world = get_world(config.world)
-        goals, first = encoded_goals(run, config, "prompts"), world.read_prompts(config.prompts)[1]
+        goals, (_, first, starts) = encoded_goals(run, config, "prompts"), world.read_prompts(config.prompts)
         goal = np.tile(np.arange(len(goals), dtype=np.int32), PROMPT_SAMPLES)
         plans = plans_of(run, config, goals)
         states = np.tile(first, (PROMPT_SAMPLES, 1))
@@ -46,7 +46,7 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
                 "imagined": int(mine[goal].sum()),
                 "match_rate": round(float(rollouts.terminated[mine[goal]].mean()), 4),
             }
-        episodes = Episodes(world.states_of(first), np.arange(len(goals), dtype=np.int32), goals)
+        episodes = Episodes(starts, np.arange(len(goals), dtype=np.int32), goals)
         with world.simulator() as simulator:
             for algorithm, condition in pairs:
                 policies, learner = (
@@ -55,7 +55,9 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
                 )
                 for choice in action_choices(world, algorithm):
                     players = [
-                        learner_policy(learner, policy, choice == "greedy", config.seed + i, world.observe, world.label)
+                        learner_policy(
+                            learner, policy, choice == "greedy", config.seed + i, world.observe, world.label_rewards
+                        )
                         for i, policy in enumerate(policies)
                     ]
                     results = evaluate(players, [episodes] * len(players), simulator)

@@ -25,7 +25,7 @@ def run_replay(run: RunFolder, config: PipelineConfig, level: str) -> None:
     def work(folder: pathlib.Path):
         world, imagined = get_world(config.world), run.path / "imagine" / level
         rollouts, goals = read_rollouts(imagined / "rollouts.h5")
-        plans = written_plans(imagined, goals, world.read_plan)
+        plans = written_plans(imagined, goals, world.language.read_plan)
         chosen = first_of_each(np.asarray(goals.family)[rollouts.goal], count)
         starts = np.load(imagined / "starts.npy")[chosen]
         rollouts = rollouts.take(chosen)

@@ -55,8 +55,8 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
         prompts=read_csv(run.path / "prompts.csv") if config.prompts else (),
         model=config.ground.llm or "the built-in model",
         title=world.title,
-        terms=world.terms,
-        **world.show((real, goals), (*imagined, starts)),
+        terms=world.labels,
+        **world.report_examples((real, goals), (*imagined, starts)),
     )
     build_report(run.path, data)
     return results

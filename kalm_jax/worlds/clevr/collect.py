@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, validate
+from kalm_jax.types.text import Sentence
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr.behaviors import begin_habits, scripted_actions
-from kalm_jax.worlds.clevr.instructions import Sentence, sentences, validation_sentences
+from kalm_jax.worlds.clevr.instructions import sentences, validation_sentences
 from kalm_jax.worlds.clevr.lookahead import lookahead_actions
 from kalm_jax.worlds.clevr.simulator import (
     HORIZON,

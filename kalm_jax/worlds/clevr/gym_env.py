@@ -64,7 +64,8 @@ def _by_text(level: str) -> dict[str, tuple[str, int, np.ndarray]]:
 
 def find_goal(instruction: str) -> tuple[int, np.ndarray]:
     """Family and goal array (9,) of one of the library's sentences, in any case and spacing; ValueError for others."""
-    from kalm_jax.worlds.clevr.instructions import normalise, split_of
+    from kalm_jax.types.text import normalize_sentence
+    from kalm_jax.worlds.clevr.instructions import split_of
 
     level = split_of(instruction)
     if level is None:
@@ -72,7 +73,7 @@ def find_goal(instruction: str) -> tuple[int, np.ndarray]:
             f"instruction {instruction!r} is none of the library's sentences, so what would fulfil it is unknown; "
             'pass options={"goal": (family, goal array)} to say it'
         )
-    _, family, goal = _by_text(level)[normalise(instruction)]
+    _, family, goal = _by_text(level)[normalize_sentence(instruction)]
     return family, goal.copy()
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kalm_jax.types.text import Sentence, normalize_sentence
 from kalm_jax.worlds.clevr import instruction_templates as templates
 from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, MOVE, RELATION, STAYED, make_goal, satisfied
 
@@ -24,22 +25,6 @@ COMBINATIONS_PER_PATTERN = 40
 """Sentences drawn for each of the six combination patterns, for two and for three relations alike."""
 
 _COMBINATION_SEED = 2404_09248
-
-
-class Sentence(NamedTuple):
-    """An instruction and its meaning.
-
-    Attributes:
-      text: lower case, single spaces, no final punctuation.
-      family: name of the success test, one of `clevr_goals.FAMILIES`.
-      goal: 9 ints, three triples (source ball, reference ball, direction), unused entries -1.
-      template: what it was made from, "level/direction-or-family/number"; a dislike has "dislike-" before its number.
-    """
-
-    text: str
-    family: str
-    goal: tuple[int, ...]
-    template: str
 
 
 class _Relation(NamedTuple):
@@ -67,9 +52,9 @@ def validation_sentences() -> list[Sentence]:
 def split_of(text: str) -> str | None:
     """The level that `text` belongs to, "validation" for a validation sentence, None for any other text.
 
-    Case, spacing and final punctuation are ignored, as in `normalise`.
+    Case, spacing and final punctuation are ignored, as in `normalize_sentence`.
     """
-    return _levels_by_text().get(normalise(text))
+    return _levels_by_text().get(normalize_sentence(text))
 
 
 def describe(
@@ -152,11 +137,6 @@ def readings(
 def _relation_goals() -> np.ndarray:
     pairs = itertools.combinations(range(len(BALLS)), 2)
     return np.array([_goal("relation", (a, b, d)) for a, b in pairs for d in range(len(DIRECTIONS))])
-
-
-def normalise(text: str) -> str:
-    """`text` in lower case with single spaces, without final punctuation: the form in which sentences are compared."""
-    return " ".join(text.lower().split()).rstrip(".!?,;: ")
 
 
 @functools.cache

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from kalm_jax.imagination.realism import count_rows, sound
 from kalm_jax.types import LEVELS, GoalTable, Rollouts
+from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr import instructions as language
 
 BENCH_LOW, BENCH_HIGH = np.array([-0.6, -0.3]), np.array([0.6, 0.7])
 """The walls: a ball's centre beyond them has left the bench (metres)."""
@@ -26,33 +26,22 @@ def furthest_move(rollouts: Rollouts) -> float:
     return float(np.linalg.norm(moves.reshape(len(moves), -1, 2), axis=-1).max(initial=0.0))
 
 
-def unrealistic(rollouts: Rollouts, limit: float) -> tuple[np.ndarray, np.ndarray]:
-    """(N, T) bool each: transitions that end off the bench, and transitions beyond the dynamics.
+def unrealistic(rollouts: Rollouts, limit: float) -> dict[str, np.ndarray]:
+    """Unrealistic transitions, (N, T) bool of each kind.
 
-    Off the bench: a ball's centre ends beyond the walls. Beyond the dynamics: a ball moves further than `limit` metres
-    (see `furthest_move`).
+    "off_bench": a ball's center ends beyond the walls. "beyond_dynamics": a ball moves further than `limit` meters (see
+    `furthest_move`).
     """
     step = rollouts.valid()
     after = rollouts.observations[:, 1:].reshape(len(rollouts), rollouts.horizon, -1, 2)
     before = rollouts.observations[:, :-1].reshape(after.shape)
     off = ((after < BENCH_LOW) | (after > BENCH_HIGH)).any((-1, -2)) & step
-    return off, (np.linalg.norm(after - before, axis=-1) > limit).any(-1) & step
+    far = (np.linalg.norm(after - before, axis=-1) > limit).any(-1) & step
+    return {"off_bench": off, "beyond_dynamics": far}
 
 
-def believable(rollouts: Rollouts, limit: float) -> np.ndarray:
-    """(N,) bool: rollouts that reach their goal without an unrealistic transition."""
-    return sound(rollouts, unrealistic(rollouts, limit))
-
-
-def rollout_rows(rollouts: Rollouts, goals: GoalTable, limit: float) -> list[dict]:
-    """One row per (level, family) with counts of rollouts, matches and unrealistic transitions.
-
-    A rollout matches when it ends in its goal. For single moves the test of the imagined action and the test of the
-    imagined state are counted apart. Unrealistic transitions: see `unrealistic`.
-    """
-    off, far = unrealistic(rollouts, limit)
-    marks = {"off_bench": off, "beyond_dynamics": far}
-    rows = count_rows(rollouts, goals, marks, clevr_goals.FAMILIES)
+def add_move_counts(rows: list[dict[str, Any]], rollouts: Rollouts, goals: GoalTable) -> list[dict[str, Any]]:
+    """Adds to the rows of single moves how often the imagined action and how often the imagined state is right."""
     level, family = (np.asarray(x)[rollouts.goal] for x in (goals.level, goals.family))
     for row in rows:
         if row["family"] == clevr_goals.FAMILIES[clevr_goals.MOVE]:
@@ -68,7 +57,7 @@ _DIRECTION_WORDS = {"behind": 0, "hind": 0, "back": 0, "left": 1, "front": 2, "r
 
 def read_relation(text: str) -> tuple[int, int, int] | None:
     """(source, reference, direction) that a sentence states, or None: first ball, last ball, direction word."""
-    words = re.findall(r"[a-z]+", language.normalise(text))
+    words = re.findall(r"[a-z]+", normalize_sentence(text))
     balls = [(i, clevr_goals.BALLS.index(w)) for i, w in enumerate(words) if w in clevr_goals.BALLS]
     directions = [_DIRECTION_WORDS[w] for w in words if w in _DIRECTION_WORDS]
     if len(balls) < 2 or not directions or balls[0][1] == balls[-1][1]:

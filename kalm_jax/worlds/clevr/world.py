@@ -1,121 +1,215 @@
-"""CLEVR-Robot as a world of the main job."""
+"""CLEVR-Robot as a `World`."""
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from kalm_jax.datasets.authors import read_prompts, require_instructions
-from kalm_jax.datasets.formats import read_rollouts
-from kalm_jax.grounding.tasks import Words
+from kalm_jax.datasets import authors
 from kalm_jax.imagination.rollouts import label_rewards
-from kalm_jax.offline_rl.networks import View
-from kalm_jax.report.contents import Terms
-from kalm_jax.types import LEVELS, GoalTable, Rollouts
-from kalm_jax.worlds.base import LEARNER_SETTINGS, World
+from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts
+from kalm_jax.worlds.base import LARGE_REWARD_SETTINGS, GoalLanguage, LearnerDefaults, ReportLabels, Spaces, World
 from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr import instructions as language
-from kalm_jax.worlds.clevr import realism as quality
+from kalm_jax.worlds.clevr import instructions, realism
 from kalm_jax.worlds.clevr import simulator as clevr
-from kalm_jax.worlds.clevr import symmetry as clevr_renaming
 from kalm_jax.worlds.clevr.collect import POLICIES, collect, collection_statistics, goals_of_level, validation_goals
-from kalm_jax.worlds.clevr.policies import behavior_policy, lookahead_policy, make_episodes, random_policy
+from kalm_jax.worlds.clevr.policies import behavior_policy, lookahead_policy, make_episodes
 from kalm_jax.worlds.clevr.recover import recover_goals
+from kalm_jax.worlds.clevr.symmetry import renamings
 from kalm_jax.worlds.clevr.text import corpus
+from kalm_jax.worlds.data import read_data
+
+EARLY_STEPS = 10
+MIN_EXAMPLE_STEPS, MAX_EXAMPLE_STEPS, EXAMPLE_PAIRS = 3, 12, 3
+"""Lengths of the rollouts that a report shows, and how many pairs of them."""
 
 
-def read_data(path: str) -> tuple[Rollouts, GoalTable]:
-    """Rollouts of CLEVR-Robot from a user's file, described by sentences; refuses those of evaluation levels."""
-    rollouts, goals = read_rollouts(path)
-    if rollouts.observations.shape[2] != clevr.OBSERVATION_DIM or rollouts.actions.ndim != 2:
-        raise ValueError(
-            f"{path}: observations {rollouts.observations.shape} and actions {rollouts.actions.shape} are not those of "
-            f"CLEVR-Robot, which has {clevr.OBSERVATION_DIM} numbers and {clevr.NUM_ACTIONS} discrete actions"
-        )
-    if not any(goals.text) and (np.asarray(goals.family) < 0).all():
-        return recover_goals(rollouts, path)
-    require_instructions(goals, f"{path}: grounding")
-    novel = sorted({t for t in goals.text if language.split_of(t) in LEVELS[1:]})
-    if novel:
-        raise ValueError(f"{path} holds {len(novel)} sentences of evaluation levels, such as {novel[0]!r}; remove them")
-    return rollouts, goals
+def summary_of_plan(plan: str) -> str:
+    """The goal summary of a plan of a single relation, "" for other texts."""
+    found = corpus.read_plan(plan)
+    return instructions.gist(*found[0][1:]) if len(found) == 1 else ""
 
 
-def unsolved_states(rng: np.random.Generator, goals: GoalTable, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Random first observations (N, 10) in which goal n is not yet satisfied, and their states (N, 69)."""
-    states = clevr.sample_states(rng, len(goal))
-    while True:
-        seen = clevr.observation_of(states)
-        solved = np.flatnonzero(clevr_goals.satisfied(goals.family[goal], goals.array[goal], seen))
-        if not len(solved):
-            return seen, states
-        states[solved] = clevr.sample_states(rng, len(solved))
+def state_queries(text: str, before: np.ndarray, after: np.ndarray) -> list[tuple[np.ndarray, str, str]] | None:
+    """See `GoalLanguage.state_queries`."""
+    found = corpus.read_plan(text)
+    return instructions.readings(*found[0][1:], before, after) if len(found) == 1 else None
 
 
-def imagined_steps(family: np.ndarray) -> np.ndarray:
-    """(N,) most steps of an imagined rollout: one for single moves."""
-    return np.where(np.asarray(family) == clevr_goals.MOVE, 1, clevr.HORIZON)
+def plan(family: int, goal: np.ndarray) -> str:
+    """The goal's subgoals, joined by " and "."""
+    return corpus.plan(clevr_goals.FAMILIES[family], goal)
 
 
-def readings(text: str, before: np.ndarray, after: np.ndarray) -> list[tuple[np.ndarray, str, str]] | None:
-    """`language.readings` of a short goal that a plan holds; None for other texts, whose meaning nobody but we know."""
-    goals = corpus.read_plan(text)
-    return language.readings(*goals[0][1:], before, after) if len(goals) == 1 else None
+def summary_question(summary: str) -> tuple[str, ...]:
+    """The question about a state, and the answer that states the summary's goal."""
+    return tuple(summary.rsplit(" ", 1))
 
 
-def gist_of_plan(text: str) -> str:
-    """The `language.gist` of a plan of a single relation, "" for other texts."""
-    goals = corpus.read_plan(text)
-    return language.gist(*goals[0][1:]) if len(goals) == 1 else ""
+class ClevrWorld(World):
+    """Five balls on a bench, pushed one at a time."""
+
+    name = "clevr"
+    title = "KALM on CLEVR-Robot"
+    families = clevr_goals.FAMILIES
+    spaces = Spaces(clevr.OBSERVATION_DIM, clevr.NUM_ACTIONS, 0, clevr.HORIZON, EARLY_STEPS)
+    behaviors = POLICIES
+    expert_name = "lookahead"
+    language = GoalLanguage(
+        document=corpus.sample_document,
+        describe=instructions.describe,
+        goal_summary=instructions.gist,
+        plan=plan,
+        read_plan=corpus.read_plan,
+        sample_plan=corpus.sample_plan,
+        subgoal_of_summary=corpus.plan_of_gist,
+        summary_of_plan=summary_of_plan,
+        summary_question=summary_question,
+        renamings=renamings,
+        state_queries=state_queries,
+        explanation_prompts=(
+            "start :",
+            "the balls were pushed :",
+            "look at the balls :",
+            "what was the goal ? start :",
+        ),
+        unseen_prompt=(
+            "five balls with different colours lie on a table and are pushed . explain briefly . trajectory :"
+        ),
+        builtin_plans=True,
+    )
+    learning = LearnerDefaults(
+        settings=LARGE_REWARD_SETTINGS,
+        # Hard goals take many pushes of several balls, single moves one.
+        imagined_shares={"rephrase": 0.4, "unseen_easy": 0.1, "unseen_hard": 0.5, "prompts": 0.4},
+        # TD3+BC answers with a point of the simplex, CQL and COMBO with softmax Q.
+        stochastic=("bc", "td3bc", "cql", "awac", "iql", "combo", "decision_transformer"),
+        relabel=clevr_goals.judge,
+    )
+    labels = ReportLabels(
+        horizon=clevr.HORIZON,
+        early_steps=EARLY_STEPS,
+        steps="pushes",
+        words="",
+        unrealistic={"off_bench": "off the bench", "beyond_dynamics": "beyond the dynamics"},
+        explained=("right relation", "and right roles"),
+        paper_match={"rephrase": 85, "unseen_easy": 36, "unseen_hard": 28},
+        paper_unrealistic={"rephrase": (18.4, 0.1), "unseen_easy": (0.0, 0.2), "unseen_hard": (4.3, 0.2)},
+        paper_explanation="over 85",
+    )
+    success = staticmethod(clevr_goals.success)
+    satisfied = staticmethod(clevr_goals.satisfied)
+
+    def goals(self, level: str) -> GoalTable:
+        return goals_of_level(level)
+
+    def validation_goals(self) -> GoalTable:
+        return validation_goals()
+
+    def collect(
+        self, seed: int, count: int, behavior: str, progress: Callable[[int, int], None] | None
+    ) -> tuple[Rollouts, GoalTable]:
+        return collect(seed, count, behavior, progress=progress)
+
+    def statistics(self, rollouts: Rollouts, goals: GoalTable) -> Mapping[str, Any]:
+        return collection_statistics(rollouts, goals)
+
+    def read_data(self, path: str) -> tuple[Rollouts, GoalTable]:
+        return read_data(path, self.spaces, instructions.split_of, recover_goals)
+
+    def read_prompts(self, path: str) -> tuple[GoalTable, np.ndarray, np.ndarray]:
+        found, first = authors.read_prompts(path)
+        return found, first, clevr.states_of(first)
+
+    def label_rewards(self, rollouts: Rollouts, goals: GoalTable) -> Rollouts:
+        return label_rewards(rollouts, goals, clevr_goals.reward)
+
+    def simulator(self) -> clevr.ClevrSimulator:
+        return clevr.ClevrSimulator()
+
+    def first_states(
+        self, rng: np.random.Generator, goals: GoalTable, goal: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Random observations (N, 10) in which goal n is not yet satisfied, and the simulator's states (N, 69)."""
+        states = clevr.sample_states(rng, len(goal))
+        while True:
+            seen = clevr.observation_of(states)
+            solved = np.flatnonzero(clevr_goals.satisfied(goals.family[goal], goals.array[goal], seen))
+            if not len(solved):
+                return seen, states
+            states[solved] = clevr.sample_states(rng, len(solved))
+
+    def make_episodes(self, level: str, count: int, seed: int) -> Episodes:
+        return make_episodes(level, count, seed)
+
+    def expert_policy(self, simulator: Any, seed: int) -> Policy:
+        return lookahead_policy(simulator, seed)
+
+    def behavior_policy(self, simulator: Any, seed: int) -> Policy:
+        return behavior_policy(simulator, seed)
+
+    def observe(self, states: np.ndarray) -> np.ndarray:
+        return clevr.observation_of(states)
+
+    def imagined_steps(self, family: np.ndarray) -> np.ndarray:
+        """(N,) maximum number of steps of imagined rollouts: 1 for single moves."""
+        return np.where(np.asarray(family) == clevr_goals.MOVE, 1, clevr.HORIZON)
+
+    def unrealistic_steps(self, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Mapping[str, np.ndarray]:
+        return realism.unrealistic(rollouts, realism.furthest_move(real))
+
+    def quality_rows(self, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> list[dict[str, Any]]:
+        """Rows by level and family; those of single moves also count the tests of action and state apart."""
+        rows = super().quality_rows(rollouts, goals, real)
+        return realism.add_move_counts(rows, rollouts, goals)
+
+    def explanation_row(
+        self, texts: Sequence[str], rollouts: Rollouts, goals: GoalTable, prompt: str
+    ) -> dict[str, Any]:
+        return realism.explanation_row(texts, rollouts, goals, prompt)
+
+    def report_examples(
+        self, real: tuple[Rollouts, GoalTable], imagined: tuple[Rollouts, GoalTable, np.ndarray]
+    ) -> dict[str, Any]:
+        """Real rollouts beside imagined ones for the same arrangement, and where balls are."""
+        return {
+            "examples": _examples(*real, *imagined[:2]),
+            "positions": {"recorded": _centers(real[0]), "imagined (rephrase)": _centers(imagined[0])},
+        }
 
 
-def believable(rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> np.ndarray:
-    """(N,) bool: `quality.believable` by what a push does in the real rollouts."""
-    return quality.believable(rollouts, quality.furthest_move(real))
-
-
-def quality_rows(rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> list[dict]:
-    """`quality.rollout_rows` by what a push does in the real rollouts."""
-    return quality.rollout_rows(rollouts, goals, quality.furthest_move(real))
-
-
-def show(real: tuple[Rollouts, GoalTable], imagined: tuple[Rollouts, GoalTable, np.ndarray]) -> dict:
-    """Fields of `ReportData`: example rollouts, and where balls lie."""
-    return {
-        "examples": examples(*real, *imagined[:2]),
-        "positions": {"recorded": centres(real[0]), "imagined (rephrase)": centres(imagined[0])},
-    }
-
-
-def centres(rollouts: Rollouts) -> np.ndarray:
-    """(M, 2) ball centres after each step."""
+def _centers(rollouts: Rollouts) -> np.ndarray:
+    """(M, 2) ball centers after each step."""
     return rollouts.observations[:, 1:][rollouts.valid()].reshape(-1, 2)
 
 
-def examples(
-    real: Rollouts, real_goals: GoalTable, imagined: Rollouts, imagined_goals: GoalTable, count=3
-) -> list[dict]:
-    """Real rollouts beside imagined ones for the same arrangement, three to twelve pushes long."""
-    found = []
-    fits = [np.flatnonzero((r.length >= 3) & (r.length <= 12) & r.terminated) for r in (real, imagined)]
+def _examples(
+    real: Rollouts, real_goals: GoalTable, imagined: Rollouts, imagined_goals: GoalTable
+) -> list[dict[str, Any]]:
+    """Pairs of a real and an imagined rollout for the same arrangement."""
+    shown: list[dict[str, Any]] = []
+    fits = [
+        np.flatnonzero((r.length >= MIN_EXAMPLE_STEPS) & (r.length <= MAX_EXAMPLE_STEPS) & r.terminated)
+        for r in (real, imagined)
+    ]
     arrays = [np.asarray(g.array)[r.goal] for r, g in ((real, real_goals), (imagined, imagined_goals))]
-    taken = set()
+    taken: set[tuple] = set()
     for i in fits[1]:
         key = tuple(arrays[1][i][:3])
         same = fits[0][(arrays[0][fits[0]] == arrays[1][i]).all(1)]
         if key in taken or not len(same):
             continue
         taken.add(key)
-        pairs = (("real", real, real_goals, same[0]), ("imagined", imagined, imagined_goals, i))
-        for kind, rollouts, goals, j in pairs:
-            found.append(example(kind, rollouts, goals, j))
-        if len(taken) == count:
+        shown.append(example("real", real, real_goals, same[0]))
+        shown.append(example("imagined", imagined, imagined_goals, i))
+        if len(taken) == EXAMPLE_PAIRS:
             break
-    return found
+    return shown
 
 
-def example(kind: str, rollouts: Rollouts, goals: GoalTable, index: int) -> dict:
+def example(kind: str, rollouts: Rollouts, goals: GoalTable, index: int) -> dict[str, Any]:
     """One rollout as the report shows it, see `ReportData.examples`; `kind` is "real" or "imagined"."""
     n = int(rollouts.length[index])
     return {
@@ -127,63 +221,4 @@ def example(kind: str, rollouts: Rollouts, goals: GoalTable, index: int) -> dict
     }
 
 
-WORLD = World(
-    name="clevr",
-    title="KALM on CLEVR-Robot",
-    families=clevr_goals.FAMILIES,
-    observation_dim=clevr.OBSERVATION_DIM,
-    num_actions=clevr.NUM_ACTIONS,
-    action_dim=0,
-    horizon=clevr.HORIZON,
-    early=10,
-    words=Words(
-        document=corpus.sample_document,
-        describe=language.describe,
-        gist=language.gist,
-        short_goal=corpus.plan_of_gist,
-        question=lambda gist: tuple(gist.rsplit(" ", 1)),
-        gist_of_plan=gist_of_plan,
-        renamings=clevr_renaming.renamings,
-        plan=lambda family, goal: corpus.plan(clevr_goals.FAMILIES[family], goal),
-        sample_plan=corpus.sample_plan,
-    ),
-    read_plan=corpus.read_plan,
-    augment=None,
-    numbers={},
-    view=View(),
-    builtin_plans=True,
-    goals_of_level=goals_of_level,
-    validation_goals=validation_goals,
-    collect=lambda seed, count, behaviour, progress: collect(seed, count, behaviour, progress=progress),
-    behaviours=POLICIES,
-    statistics=collection_statistics,
-    read_data=read_data,
-    read_prompts=read_prompts,
-    states_of=clevr.states_of,
-    first_states=unsolved_states,
-    imagined_steps=imagined_steps,
-    readings=readings,
-    stop=clevr_goals.success,
-    satisfied=clevr_goals.satisfied,
-    project=None,
-    show_stage=None,
-    label=functools.partial(label_rewards, reward=clevr_goals.reward),
-    believable=believable,
-    quality=quality_rows,
-    explanation=quality.explanation_row,
-    judge=clevr_goals.judge,
-    settings=LEARNER_SETTINGS,
-    # Hard goals take many pushes of several balls, single moves one.
-    shares={"rephrase": 0.4, "unseen_easy": 0.1, "unseen_hard": 0.5, "prompts": 0.4},
-    # TD3+BC answers with a point of the simplex, CQL and COMBO with softmax Q.
-    samples=("bc", "td3bc", "cql", "awac", "iql", "combo", "decision_transformer"),
-    simulator=clevr.ClevrSimulator,
-    make_episodes=make_episodes,
-    observe=clevr.observation_of,
-    behaviour_policy=behavior_policy,
-    random_policy=random_policy,
-    ceiling_policy=lookahead_policy,
-    ceiling="lookahead",
-    terms=Terms(),
-    show=show,
-)
+WORLD = ClevrWorld()

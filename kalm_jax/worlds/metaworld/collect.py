@@ -15,7 +15,7 @@ import numpy as np
 
 from kalm_jax.cores import available_cores
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, validate
-from kalm_jax.worlds.clevr.instructions import Sentence
+from kalm_jax.types.text import Sentence
 from kalm_jax.worlds.metaworld import instructions as language
 from kalm_jax.worlds.metaworld.distractors import MODES
 from kalm_jax.worlds.metaworld.goals import FAMILIES, SUCCESS_REWARD

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import gymnasium
 import numpy as np
 
-from kalm_jax.worlds.clevr.instructions import Sentence, normalise
+from kalm_jax.types.text import Sentence, normalize_sentence
 from kalm_jax.worlds.metaworld import instructions as language
 from kalm_jax.worlds.metaworld.distractors import MODES, Distractor
 from kalm_jax.worlds.metaworld.goals import FAMILIES, SUCCESS_REWARD, make_goal
@@ -136,7 +136,7 @@ class MetaworldEnv(gymnasium.Env):
 
 def find_sentence(instruction: str) -> Sentence:
     """The library's sentence with this text, in any case and spacing; ValueError where there is none."""
-    text = normalise(str(instruction))
+    text = normalize_sentence(str(instruction))
     level = language.split_of(text)
     if level is None:
         raise ValueError(f"instruction {instruction!r} is none of the library's Meta-world sentences")

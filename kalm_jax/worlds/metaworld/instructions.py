@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 
-from kalm_jax.worlds.clevr.instructions import Sentence, normalise
+from kalm_jax.types.text import Sentence, normalize_sentence
 from kalm_jax.worlds.metaworld import instruction_templates as templates
 from kalm_jax.worlds.metaworld.goals import make_goal
 from kalm_jax.worlds.metaworld.tasks import LEVEL_TASKS
@@ -41,7 +41,7 @@ def validation_sentences() -> list[Sentence]:
 
 def split_of(text: str) -> str | None:
     """The level that `text` belongs to, "validation" for a validation sentence, None for any other text."""
-    return _levels_by_text().get(normalise(text))
+    return _levels_by_text().get(normalize_sentence(text))
 
 
 @functools.cache

@@ -17,10 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kalm_jax.imagination.realism import count_rows, sound
-from kalm_jax.types import GoalTable, Rollouts
+from kalm_jax.types import Rollouts
 from kalm_jax.worlds.metaworld.goals import FINGERTIPS
-from kalm_jax.worlds.metaworld.tasks import ENTITIES, HAND, NAMES, OPENING, TASKS, entity_slot
+from kalm_jax.worlds.metaworld.tasks import ENTITIES, HAND, OPENING, TASKS, entity_slot
 
 KINDS = ("floating", "off_bench", "pose", "dynamics")
 MARGIN = 0.02
@@ -168,13 +167,3 @@ def _judge(thing: str, before, after) -> dict[str, np.ndarray]:
         still = np.array([0.0] * 4 if thing == "window" else [1.0, 0.0, 0.0, 0.0])
         marks["pose"] |= np.linalg.norm(rotation - still, axis=-1) > UNIT_TOLERANCE
     return marks
-
-
-def believable(rollouts: Rollouts, family: np.ndarray) -> np.ndarray:
-    """(N,) bool: rollouts that reach their goal without an unrealistic transition."""
-    return sound(rollouts, unrealistic(rollouts, family).values())
-
-
-def rollout_rows(rollouts: Rollouts, goals: GoalTable) -> list[dict]:
-    """One row per (level, task) with counts of rollouts, matches and unrealistic transitions of each kind."""
-    return count_rows(rollouts, goals, unrealistic(rollouts, np.asarray(goals.family)[rollouts.goal]), NAMES)

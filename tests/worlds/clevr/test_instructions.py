@@ -14,6 +14,7 @@ import pytest
 
 from kalm_jax.datasets import safe_pickle
 from kalm_jax.types import LEVELS
+from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.clevr import instruction_templates as templates
 from kalm_jax.worlds.clevr import instructions as language
 from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, RELATION, from_authors, make_goal, satisfied
@@ -60,7 +61,7 @@ def test_offline_covers_each_configuration_with_54_sentences():
 
 
 def test_every_text_has_one_meaning_and_one_level():
-    texts = [language.normalise(s.text) for found in every_sentence().values() for s in found]
+    texts = [normalize_sentence(s.text) for found in every_sentence().values() for s in found]
     assert len(set(texts)) == len(texts)
 
 
@@ -68,7 +69,7 @@ def test_every_text_is_normal_and_every_goal_well_formed():
     entries = {"relation": 3, "move": 3, "two_relations": 6, "three_relations": 9, "line": 0, "gather": 0}
     for found in every_sentence().values():
         for sentence in found:
-            assert sentence.text == language.normalise(sentence.text)
+            assert sentence.text == normalize_sentence(sentence.text)
             assert sentence.text.isascii() and not set("{}") & set(sentence.text)
             assert sentence.family in FAMILIES and len(sentence.goal) == 9
             used = entries[sentence.family]
@@ -200,7 +201,7 @@ def test_split_of_looks_up_the_level_of_any_spelling():
         for sentence in found[::37]:
             assert language.split_of(f"  {sentence.text.upper().replace(' ', '  ')} . ") == name
     assert language.split_of("the cat sat on the mat") is None
-    assert language.normalise("Push  the RED ball\n behind it?!") == "push the red ball behind it"
+    assert normalize_sentence("Push  the RED ball\n behind it?!") == "push the red ball behind it"
 
 
 def test_unknown_level_names_the_levels():
@@ -226,8 +227,8 @@ def test_released_instructions_are_offline_sentences_with_the_same_goal():
     for texts, goals in zip(data["instructions"], data["goals"]):
         family, goal = from_authors(goals[0])
         assert family == RELATION
-        assert {ours[language.normalise(str(text))] for text in texts} == {tuple(goal[:3].tolist())}
-        assert len({language.normalise(str(text)) for text in texts}) == 54
+        assert {ours[normalize_sentence(str(text))] for text in texts} == {tuple(goal[:3].tolist())}
+        assert len({normalize_sentence(str(text)) for text in texts}) == 54
 
 
 def test_descriptions_are_true_and_complete():

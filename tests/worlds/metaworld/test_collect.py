@@ -8,10 +8,11 @@ import pytest
 
 from kalm_jax.cli import metaworld_world
 from kalm_jax.evaluation import evaluate, rows
+from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.metaworld.collect import attempts, collect
 from kalm_jax.worlds.metaworld.goals import FAMILIES, satisfied
 from kalm_jax.worlds.metaworld.policies import expert_policy, make_episodes, random_policy
-from kalm_jax.worlds.metaworld.realism import KINDS, LIMITS, believable, measure_limits, rollout_rows, unrealistic
+from kalm_jax.worlds.metaworld.realism import KINDS, LIMITS, measure_limits, unrealistic
 from kalm_jax.worlds.metaworld.recording import record
 from kalm_jax.worlds.metaworld.rewards import rewards
 from kalm_jax.worlds.metaworld.simulator import TaskSimulator
@@ -119,7 +120,7 @@ def test_real_rollouts_are_realistic_and_spoilt_ones_are_not(collected):
     family = goals.family[rollouts.goal]
     marks = unrealistic(rollouts, family)
     assert set(marks) == set(KINDS) and sum(int(m.sum()) for m in marks.values()) == 0
-    assert believable(rollouts, family).all()
+    assert get_world("metaworld").filter_realistic(rollouts, goals, rollouts).all()
     push = int(np.flatnonzero(family == NAMES.index("push"))[0])
     puck, step = entity_slot("target_object"), 10
 
@@ -141,7 +142,7 @@ def test_real_rollouts_are_realistic_and_spoilt_ones_are_not(collected):
     assert spoil(lambda state: state.__setitem__(HAND.start, state[0] + 0.1)) == {"dynamics"}
     # An absent entity's slot does not matter.
     assert spoil(lambda state: state[entity_slot("soccer")].fill(9.0)) == set()
-    table = rollout_rows(rollouts, goals)
+    table = get_world("metaworld").quality_rows(rollouts, goals, rollouts)
     assert sum(row["kept"] for row in table) == 10 and all(row["floating_transitions"] == 0 for row in table)
 
 

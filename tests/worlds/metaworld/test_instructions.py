@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.clevr import instructions as clevr_language
-from kalm_jax.worlds.clevr.instructions import normalise
 from kalm_jax.worlds.metaworld.collect import goals_of_level
 from kalm_jax.worlds.metaworld.goals import FAMILIES, make_goal
 from kalm_jax.worlds.metaworld.instructions import sentences, split_of, validation_sentences
@@ -20,7 +20,7 @@ def test_every_task_has_twenty_sentences_or_more(level):
     assert set(counts) == set(LEVEL_TASKS[level]) and min(counts.values()) >= 20
     assert len({s.text for s in sentences(level)}) == sum(counts.values())
     for sentence in sentences(level):
-        assert sentence.text == normalise(sentence.text) and "{" not in sentence.text
+        assert sentence.text == normalize_sentence(sentence.text) and "{" not in sentence.text
         assert sentence.goal == tuple(make_goal(sentence.family).tolist())
         assert split_of(f" {sentence.text.capitalize()}. ") == level
 

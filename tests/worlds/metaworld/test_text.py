@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from kalm_jax.worlds.clevr.instructions import normalise
+from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.metaworld import instructions as language
 from kalm_jax.worlds.metaworld.goals import FAMILIES
 from kalm_jax.worlds.metaworld.text import corpus
@@ -23,7 +23,7 @@ def drawn():
 
 def test_wordings_are_many_and_none_is_an_evaluation_sentence(drawn):
     for task, said in drawn.items():
-        distinct = {normalise(text) for text in said}
+        distinct = {normalize_sentence(text) for text in said}
         assert len(distinct) > 0.9 * DRAWS, (task, len(distinct))
         # Counted, so that a failure shows no sentence.
         assert sum(language.split_of(text) in FORBIDDEN for text in said) == 0, task
@@ -34,7 +34,7 @@ def test_a_wording_has_one_plan(drawn):
     plans = {}
     for task, said in drawn.items():
         for text in said:
-            plans.setdefault(normalise(text), set()).add(corpus.PLANS[task])
+            plans.setdefault(normalize_sentence(text), set()).add(corpus.PLANS[task])
     assert not {text: plan for text, plan in plans.items() if len(plan) > 1}
 
 
