@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks.controllers import CONTROLLERS, collect_episodes
 from benchmarks.throughput.peer_d3rlpy import CONFIGS
-from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import write_rollouts
+from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.returns import Evaluator
 from kalm_jax.evaluation.statistics import mean_interval
 from kalm_jax.files import read_json, write_json, write_text
@@ -121,7 +121,7 @@ def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") ->
             row["values"] = last_returns(place, row["policy"])
         lines += ["", f"## {environment}", "", *table_lines(results, peers(place, mine))]
     text = "\n".join([f"`{command}`", *lines]) + "\n"
-    if parallel.is_writer():
+    if is_main_process():
         write_text(folder / "learning.md", text)
         print(text)
     return text

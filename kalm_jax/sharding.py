@@ -1,23 +1,18 @@
-"""Devices and processes: how many there are, and how arrays lie on them.
+"""The device mesh, and how parameters and batches are sharded over it.
 
-The same code runs on one CPU, one GPU, several, or many hosts. Devices form a mesh of three axes: batches are split
-over "data" and "fsdp", the large parameters over "fsdp" (a layer's come together only where they are used) and "tensor"
-(products are computed in parts), by one table, `RULES`. Without a layout all devices are "data", and parameters lie
-whole on each. On a CPU each core is made a device, because small matrix products do not use two cores well, but two
-independent halves of a batch do.
-
-Several processes (hosts) run the same program on one mesh of all devices; see `start`. Files are written by one of
-them, `is_writer`, into a folder that all of them see.
+A program has one mesh, `default_mesh`, of three axes. Batches are split over "data" and "fsdp", and padded to a
+multiple of their devices. Large parameters are split over "fsdp" (a layer is gathered where it is used) and "tensor"
+(products are computed in parts), by the table `PARAM_RULES`. By default all devices are "data", and every device holds
+all parameters. `distributed.setup_jax` chooses another shape at the start of a program.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-import os
-import pathlib
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -25,15 +20,13 @@ import numpy as np
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from kalm_jax import progress
-from kalm_jax.cores import available_cores
-from kalm_jax.memory import keep_memory
+Tree = TypeVar("Tree")
 
-AXES = ("data", "fsdp", "tensor")
-BATCH = ("data", "fsdp")
+MESH_AXES = ("data", "fsdp", "tensor")
+BATCH_AXES = ("data", "fsdp")
 """Axes over which batches are split."""
 
-RULES: tuple[tuple[str, P], ...] = (
+PARAM_RULES: tuple[tuple[str, P], ...] = (
     (r"(q|k|v|gate|up)/kernel/a$", P("fsdp", None)),  # LoRA: A (inputs, rank), B (rank, outputs)
     (r"(q|k|v|gate|up)/kernel/b$", P(None, "tensor")),
     (r"(o|down)/kernel/a$", P("tensor", None)),
@@ -48,179 +41,145 @@ RULES: tuple[tuple[str, P], ...] = (
     (r"matrices/\d+x\d+$", P("data", "fsdp", "tensor")),  # Muon's stacks (matrices, rows, columns)
     (r"", P()),
 )
-"""End of a parameter's path -> how its last axes lie; the first match counts. Leading axes (stacked layers) are whole,
-and so is an axis that its devices do not divide. Paths of an optimiser's state end in those of the parameters."""
+"""End of a parameter's path -> sharding of its last axes; the first match counts. Leading axes (stacked layers) are not
+split, and neither is an axis whose size its devices do not divide. Paths of optimizer state end in those of the
+parameters."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
-    """Sizes of the mesh's axes; `data` 0 is all devices that the others leave, or fewer where a batch needs it."""
+class MeshShape:
+    """Sizes of the mesh's axes; `data` 0 is all devices that the other axes leave."""
 
     data: int = 0
     fsdp: int = 1
     tensor: int = 1
 
-    @property
-    def is_default(self) -> bool:
-        """All devices for data."""
-        return self == Layout()
 
-
-_layout = Layout()
-
-
-def read_layout(text: str) -> Layout:
-    """The layout that a flag such as "data:2,fsdp:4" says; "" is all devices for data.
+def parse_mesh_shape(text: str) -> MeshShape:
+    """The shape that a flag such as "data:2,fsdp:4" describes; "" is all devices for data.
 
     Raises:
-      ValueError: which part cannot be read.
+      ValueError: names the part that cannot be parsed.
     """
     sizes = {}
     for part in filter(None, text.split(",")):
         axis, _, size = part.partition(":")
-        if axis not in AXES or axis in sizes or not size.isdecimal() or int(size) < 1:
-            raise ValueError(f"mesh {text!r}: {part!r} is not one of {', '.join(AXES)} with a size, such as fsdp:4")
+        if axis not in MESH_AXES or axis in sizes or not size.isdecimal() or int(size) < 1:
+            raise ValueError(
+                f"mesh {text!r}: {part!r} is not one of {', '.join(MESH_AXES)} with a size, such as fsdp:4"
+            )
         sizes[axis] = int(size)
-    return Layout(**sizes)
+    return MeshShape(**sizes)
 
 
-def start(cpu_devices: int | None = None, cache: str | None = None, mesh: str = "", hosts: str = "") -> None:
-    """Prepares JAX once at the start of a program, before any device is touched.
-
-    Args:
-      cpu_devices: CPU devices to make; None means one per available core, at most 8. Ignored on accelerators.
-      cache: folder of the persistent compilation cache; None means `$JAX_COMPILATION_CACHE_DIR` or
-        `~/.cache/kalm_jax/compilation`.
-      mesh: how the devices are used, see `read_layout`.
-      hosts: the processes that run this program together: "ADDRESS:PORT,COUNT,INDEX" (the first process's address, how
-        many there are, which one this is), "auto" where JAX finds that out itself (SLURM, Open MPI, a TPU pod slice),
-        or "" for `$KALM_JAX_HOSTS`, and where that is not set one process alone.
+def make_mesh(shape: MeshShape = MeshShape()) -> Mesh:
+    """A mesh of this shape on the first of the available devices.
 
     Raises:
-      ValueError: a layout or hosts that cannot be read.
+      ValueError: there are fewer devices, or the mesh leaves out devices of several processes.
     """
-    global _layout
-    _layout = read_layout(mesh)
-    keep_memory()
-    with contextlib.suppress(RuntimeError):  # Devices exist already (a notebook, a test): what is there is used.
-        jax.config.update("jax_num_cpu_devices", min(cpu_devices or available_cores(), 8))
-    folder = pathlib.Path(cache or os.environ.get("JAX_COMPILATION_CACHE_DIR") or "~/.cache/kalm_jax/compilation")
-    jax.config.update("jax_compilation_cache_dir", str(folder.expanduser()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
-    join(hosts or os.environ.get("KALM_JAX_HOSTS", ""))
-
-
-def join(hosts: str) -> None:
-    """Joins the other processes; see `start`."""
-    if not hosts:
-        return
-    if hosts == "auto":
-        jax.distributed.initialize()
-    else:
-        address, _, rest = hosts.partition(",")
-        numbers = rest.split(",")
-        if len(numbers) != 2 or not all(n.isdecimal() for n in numbers) or int(numbers[1]) >= int(numbers[0]):
-            raise ValueError(f"hosts {hosts!r} is neither auto nor ADDRESS:PORT,COUNT,INDEX with INDEX below COUNT")
-        jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
-    if not is_writer():
-        progress.silence()
-    agree(1)  # Connects them now: half a minute is all that gloo waits, and a first stage may compile for longer.
-
-
-def is_writer() -> bool:
-    """Whether this process writes files; of several, the first does."""
-    return jax.process_index() == 0
-
-
-def make_mesh(rows: int, layout: Layout | None = None) -> Mesh:
-    """The mesh for batches of `rows`, by the layout given to `start` unless another is given.
-
-    Without a layout it has as many devices as divide `rows`. Several processes always use all of their devices.
-
-    Raises:
-      ValueError: the layout does not fit the devices, or they do not divide `rows`; with the mend.
-    """
-    layout, devices = layout or _layout, jax.devices()
-    model = layout.fsdp * layout.tensor
-    data = layout.data or len(devices) // model
-    if not data or data * model > len(devices):
+    devices, model = jax.devices(), shape.fsdp * shape.tensor
+    data = shape.data or max(1, len(devices) // model)
+    if data * model > len(devices):
         raise ValueError(
-            f"a mesh of data:{data or 1},fsdp:{layout.fsdp},tensor:{layout.tensor} has {(data or 1) * model} devices, "
+            f"a mesh of data:{data},fsdp:{shape.fsdp},tensor:{shape.tensor} has {data * model} devices, "
             f"but there are {len(devices)}"
         )
-    if layout.is_default and jax.process_count() == 1:
-        data = max(n for n in range(1, data + 1) if rows % n == 0)
-    elif rows % (data * layout.fsdp):
-        raise ValueError(
-            f"{rows} rows cannot be split over {data * layout.fsdp} devices (data times fsdp); use a multiple of that"
-        )
-    elif jax.process_count() > 1 and data * model != len(devices):
+    if jax.process_count() > 1 and data * model != len(devices):
         raise ValueError(f"several processes must use all of their {len(devices)} devices, not {data * model}")
-    types = (AxisType.Auto,) * len(AXES)
-    return jax.make_mesh((data, layout.fsdp, layout.tensor), AXES, axis_types=types, devices=devices[: data * model])
+    types = (AxisType.Auto,) * len(MESH_AXES)
+    sizes = (data, shape.fsdp, shape.tensor)
+    return jax.make_mesh(sizes, MESH_AXES, axis_types=types, devices=devices[: data * model])
 
 
-def round_up(rows: int, layout: Layout | None = None) -> int:
-    """The least multiple of what batches must be divisible by that is at least `rows`: where padding is possible."""
-    layout = layout or _layout
-    if layout.is_default and jax.process_count() == 1:
-        return rows
-    step = (layout.data or jax.device_count() // (layout.fsdp * layout.tensor)) * layout.fsdp
-    return -(-rows // step) * step
+_default_shape = MeshShape()
+_default_mesh: Mesh | None = None
 
 
-def spec(path: str, shape: tuple[int, ...], mesh: Mesh | AbstractMesh) -> P:
-    """How the parameter (or optimiser state) called `path` lies on the mesh, by `RULES`."""
-    rule = next(rule for pattern, rule in RULES if re.search(pattern, path))
+def set_default_mesh_shape(shape: MeshShape) -> None:
+    """Chooses the shape of `default_mesh`; called once, at the start of a program."""
+    global _default_shape, _default_mesh
+    _default_shape, _default_mesh = shape, None
+
+
+def default_mesh() -> Mesh:
+    """The one mesh of this program, on which the language model trains and decodes.
+
+    It is made when it is first asked for, so that a program which computes nothing starts no device.
+    """
+    global _default_mesh
+    if _default_mesh is None:
+        _default_mesh = make_mesh(_default_shape)
+    return _default_mesh
+
+
+def padded_size(rows: int, mesh: Mesh | None = None) -> int:
+    """The least multiple of the mesh's batch devices that is at least `rows`; by default of `default_mesh`."""
+    mesh = mesh or default_mesh()
+    devices = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    return -(-rows // devices) * devices
+
+
+def pad_batch(tree: Tree, rows: int) -> Tree:
+    """Arrays on the host with zeros appended to their first axis until it has `rows` entries."""
+
+    def pad(x: np.ndarray) -> np.ndarray:
+        return np.pad(x, ((0, rows - len(x)), *((0, 0),) * (x.ndim - 1))) if len(x) < rows else x
+
+    return jax.tree.map(pad, tree)
+
+
+def partition_spec(path: str, shape: tuple[int, ...], mesh: Mesh | AbstractMesh) -> P:
+    """Sharding of the parameter (or optimizer state) called `path`, by `PARAM_RULES`."""
+    rule = next(rule for pattern, rule in PARAM_RULES if re.search(pattern, path))
     if len(rule) > len(shape):
         return P()
-    own = shape[len(shape) - len(rule) :]
-    fits = [None] * (len(shape) - len(rule))
-    fits += [axis if axis and n % mesh.shape[axis] == 0 else None for n, axis in zip(own, rule)]
-    while fits and fits[-1] is None:  # JAX's own way of writing it, or a step's output would not look like its input.
+    last = shape[len(shape) - len(rule) :]
+    fits: list = [None] * (len(shape) - len(rule))
+    fits += [axis if axis and n % mesh.shape[axis] == 0 else None for n, axis in zip(last, rule)]
+    while fits and fits[-1] is None:  # JAX writes it like this, and a step's output must look like its input.
         fits.pop()
     return P(*fits)
 
 
-def shardings(mesh: Mesh | AbstractMesh, tree):
-    """The tree of `NamedSharding`s, by `RULES`, of a tree of arrays or of their shapes."""
+def param_shardings(mesh: Mesh | AbstractMesh, tree: Tree) -> Tree:
+    """The tree of `NamedSharding`s, by `PARAM_RULES`, of a tree of arrays or of their shapes."""
 
     def of(path, x):
         name = jax.tree_util.keystr(path, simple=True, separator="/")
-        return NamedSharding(mesh, spec(name, x.shape, mesh))
+        return NamedSharding(mesh, partition_spec(name, x.shape, mesh))
 
     return jax.tree_util.tree_map_with_path(of, tree)
 
 
-def weight_sharding(mesh: Mesh):
-    """What `load_model` wants: (path, shape) -> sharding, so that weights come to lie where they belong."""
-    return lambda path, shape: NamedSharding(mesh, spec(path, shape, mesh))
+def weight_sharding(mesh: Mesh) -> Callable[[str, tuple[int, ...]], NamedSharding]:
+    """The argument `sharding` of `load_model`, (path, shape) -> sharding, which loads weights onto the mesh."""
+    return lambda path, shape: NamedSharding(mesh, partition_spec(path, shape, mesh))
 
 
-def resting_sharding():
-    """`weight_sharding` of the mesh that all batches share; None where a batch's size chooses its devices."""
-    if _layout.is_default and jax.process_count() == 1:
-        return None
-    return weight_sharding(make_mesh(round_up(1)))
+def default_sharding() -> Callable[[str, tuple[int, ...]], NamedSharding] | None:
+    """`weight_sharding` of the default mesh; None (the default device) in one process whose mesh splits no weight."""
+    mesh = default_mesh()
+    return weight_sharding(mesh) if _splits_params(mesh) or jax.process_count() > 1 else None
 
 
-def shard(mesh: Mesh, tree):
-    """Puts parameters on the mesh by `RULES`; those that lie so already are not moved."""
-    return jax.tree.map(_put, tree, shardings(mesh, tree))
+def shard_params(mesh: Mesh, tree: Tree) -> Tree:
+    """Puts parameters on the mesh by `PARAM_RULES`; those that are there already are not moved."""
+    return jax.tree.map(_put, tree, param_shardings(mesh, tree))
 
 
-def split_batch(mesh: Mesh, tree):
-    """Puts arrays on the mesh, split along their first axis. Of several processes each takes its part only."""
-    return jax.tree.map(lambda x: _put(x, NamedSharding(mesh, P(BATCH))), tree)
+def shard_batch(mesh: Mesh, tree: Tree) -> Tree:
+    """Puts arrays on the mesh, split along their first axis. Each of several processes places its part only."""
+    return jax.tree.map(lambda x: _put(x, NamedSharding(mesh, P(BATCH_AXES))), tree)
 
 
-def replicate(mesh: Mesh, tree):
-    """Puts arrays on the mesh, whole on every device."""
+def replicate(mesh: Mesh, tree: Tree) -> Tree:
+    """Puts a copy of the arrays on every device of the mesh."""
     return jax.tree.map(lambda x: _put(x, NamedSharding(mesh, P())), tree)
 
 
-def _put(x, sharding: NamedSharding) -> jax.Array:
-    """An array that every process has, or one that lies on the mesh, where it belongs."""
+def _put(x: np.ndarray | jax.Array, sharding: NamedSharding) -> jax.Array:
+    """Places an array that every process holds, or one that is on the mesh already."""
     if jax.process_count() == 1:
         return jax.device_put(x, sharding)
     if isinstance(x, jax.Array) and x.sharding.is_equivalent_to(sharding, x.ndim):
@@ -231,10 +190,10 @@ def _put(x, sharding: NamedSharding) -> jax.Array:
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
-def gather(tree):
-    """Arrays as numpy arrays, whole, in every process."""
+def gather(tree: Tree) -> Tree:
+    """The whole arrays as numpy arrays, in every process."""
 
-    def host(x):
+    def host(x: np.ndarray | jax.Array) -> np.ndarray:
         if isinstance(x, jax.Array) and not (x.is_fully_addressable or x.is_fully_replicated):
             from jax.experimental import multihost_utils
 
@@ -244,47 +203,46 @@ def gather(tree):
     return jax.tree.map(host, tree)
 
 
-def agree(value: int) -> int:
-    """The writer's `value`, in every process."""
-    if jax.process_count() == 1:
-        return value
-    from jax.experimental import multihost_utils
-
-    return int(multihost_utils.broadcast_one_to_all(np.int32(value)))
+# --- Inside jitted functions ---------------------------------------------------------------------------------------
 
 
-def _divided() -> AbstractMesh | None:
-    """The mesh in use (`jax.set_mesh`); None where there is none, or where parameters lie whole on it."""
+def _splits_params(mesh: Mesh | AbstractMesh) -> bool:
+    return not mesh.shape["fsdp"] == mesh.shape["tensor"] == 1
+
+
+def _splitting_mesh() -> AbstractMesh | None:
+    """The mesh of the current `jax.set_mesh`; None where there is none, or where it splits no parameter."""
     mesh = jax.sharding.get_abstract_mesh()
-    return None if mesh.empty or mesh.shape["fsdp"] == mesh.shape["tensor"] == 1 else mesh
+    return mesh if not mesh.empty and _splits_params(mesh) else None
 
 
 def constrain(x: jax.Array, *axes: str | tuple[str, ...] | None) -> jax.Array:
-    """Says inside a jitted function how the axes of `x` lie: as those of a batch, or by the mesh's axes given.
+    """Constrains the sharding of `x` inside a jitted function: that of a batch, or the given mesh axes.
 
-    Where parameters lie whole the compiler needs no telling.
+    Where every device holds all parameters, the compiler needs no constraint.
     """
-    mesh = _divided()
+    mesh = _splitting_mesh()
     if mesh is None:
         return x
-    axes = axes or (BATCH,)
+    axes = axes or (BATCH_AXES,)
     devices = [math.prod(mesh.shape[name] for name in ((a,) if isinstance(a, str) else a or ())) for a in axes]
     fits = [a if n % d == 0 else None for a, n, d in zip(axes, x.shape, devices)]
     return jax.lax.with_sharding_constraint(x, P(*fits))
 
 
-def parts(rows: int, words: int = 1) -> int:
-    """Into how many parts the mesh in use cuts an array of a batch's `rows`, and of `words` along "tensor"."""
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty or mesh.axis_names != AXES:
-        return 1
-    devices, tensor = math.prod(mesh.shape[axis] for axis in BATCH), mesh.shape["tensor"]
-    return (devices if rows % devices == 0 else 1) * (tensor if words % tensor == 0 else 1)
-
-
-def pin(tree):
-    """Says inside a jitted function that a tree of parameters, gradients or optimiser state lies by `RULES`."""
-    mesh = _divided()
+def constrain_params(tree: Tree) -> Tree:
+    """Constrains parameters, gradients or optimizer state inside a jitted function to `PARAM_RULES`."""
+    mesh = _splitting_mesh()
     if mesh is None:
         return tree
-    return jax.tree.map(jax.lax.with_sharding_constraint, tree, jax.tree.map(lambda s: s.spec, shardings(mesh, tree)))
+    specs = jax.tree.map(lambda s: s.spec, param_shardings(mesh, tree))
+    return jax.tree.map(jax.lax.with_sharding_constraint, tree, specs)
+
+
+def num_shards(rows: int, vocab_size: int = 1) -> int:
+    """Number of parts into which the current mesh cuts an array of a batch's `rows` and `vocab_size` columns."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.axis_names != MESH_AXES:
+        return 1
+    devices, tensor = math.prod(mesh.shape[axis] for axis in BATCH_AXES), mesh.shape["tensor"]
+    return (devices if rows % devices == 0 else 1) * (tensor if vocab_size % tensor == 0 else 1)

@@ -3,9 +3,9 @@
 import jax
 import pytest
 
-from kalm_jax import sharding as parallel
+from kalm_jax.distributed import setup_jax
 
-parallel.start(cpu_devices=2)
+setup_jax(cpu_devices=2)
 
 
 @pytest.fixture(autouse=True, scope="module")

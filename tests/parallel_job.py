@@ -10,7 +10,7 @@ import sys
 import jax
 import numpy as np
 
-from kalm_jax import sharding as parallel
+from kalm_jax.distributed import is_main_process, setup_jax
 from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import trainer as train
@@ -27,6 +27,7 @@ from kalm_jax.llm.transformer import LlamaConfig, unstack_layers
 from kalm_jax.offline_rl import grid, make_buffer, make_learner
 from kalm_jax.offline_rl import trainer as learn
 from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.sharding import gather, param_shardings
 from kalm_jax.types import Episodes, Rollouts, make_goal_table
 from kalm_jax.worlds.base import GoalLanguage
 
@@ -53,7 +54,7 @@ def problem():
     batches = Batches(
         data, GOALS, words, TaskShares(), GoalLanguage(document=lambda rng: "red ball"), model.spec, 8, 48, 0
     )
-    return model, parallel.gather(init_params(model, jax.random.key(0))), batches
+    return model, gather(init_params(model, jax.random.key(0))), batches
 
 
 def settings(with_lora: bool, **options) -> train.TrainConfig:
@@ -70,7 +71,7 @@ def ground(folder, with_lora=False, stop=False, **options):
     model, params, batches = problem()
     frozen = params["llm"] if with_lora else None
     if with_lora:
-        params = {**params, "llm": parallel.gather(lora.init(jax.random.key(1), params["llm"], LORA))}
+        params = {**params, "llm": gather(lora.init(jax.random.key(1), params["llm"], LORA))}
 
     def die(step, **_):
         if stop and step > STOP:
@@ -127,7 +128,7 @@ def watch():
         params, opt_state, metrics = step(params, opt_state, *args, **options)
         state = {"params": params, "opt": opt_state}
         mesh = jax.tree.leaves(params)[0].sharding.mesh
-        same = jax.tree.map(lambda x, s: x.sharding.is_equivalent_to(s, x.ndim), state, parallel.shardings(mesh, state))
+        same = jax.tree.map(lambda x, s: x.sharding.is_equivalent_to(s, x.ndim), state, param_shardings(mesh, state))
         assert all(jax.tree.leaves(same)), same
         leaves = jax.tree.leaves(state)
         seen.append(sum(x.addressable_data(0).nbytes for x in leaves) / sum(x.nbytes for x in leaves))
@@ -165,7 +166,7 @@ def staged(folder) -> dict:
 
 
 def main(output, devices, mesh, parts, hosts=""):
-    parallel.start(int(devices), mesh=mesh, hosts=hosts)
+    setup_jax(int(devices), mesh=mesh, hosts=hosts)
     output, found = pathlib.Path(output), {}
     step, seen = watch()
     for name in [part for part in ("full", "lora") if part in parts]:
@@ -190,7 +191,7 @@ def main(output, devices, mesh, parts, hosts=""):
         found |= learned(output.parent / "learned")
     if "stages" in parts:
         np.savez(output.parent / f"stages-{jax.process_index()}.npz", **staged(output.parent / "run"))
-    if parallel.is_writer():
+    if is_main_process():
         np.savez(output, **found)
 
 

@@ -13,10 +13,19 @@ import pytest
 from jax.sharding import AbstractMesh
 from jax.sharding import PartitionSpec as P
 
-from kalm_jax import sharding as parallel
+from kalm_jax.distributed import init_distributed
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
 from kalm_jax.llm import lora
 from kalm_jax.llm.transformer import LlamaConfig
+from kalm_jax.sharding import (
+    MESH_AXES,
+    MeshShape,
+    make_mesh,
+    padded_size,
+    parse_mesh_shape,
+    partition_spec,
+    set_default_mesh_shape,
+)
 from tests import parallel_job
 from tests.paths import ROOT
 
@@ -25,7 +34,7 @@ MESH = "data:2,fsdp:2,tensor:2"
 
 def run_job(*args):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "tests/parallel_job.py", *map(str, args)], cwd=ROOT, env=environment)
+    return subprocess.Popen([sys.executable, "-m", "tests.parallel_job", *map(str, args)], cwd=ROOT, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +46,15 @@ def eight(tmp_path_factory):
 
 
 @pytest.fixture
-def one_device(monkeypatch):
-    monkeypatch.setattr(parallel, "_layout", parallel.Layout(data=1))
+def use_devices():
+    """Sets the number of devices of the default mesh, and restores it afterwards."""
+    yield lambda count: set_default_mesh_shape(MeshShape(data=count))
+    set_default_mesh_shape(MeshShape())
+
+
+@pytest.fixture
+def one_device(use_devices):
+    use_devices(1)
 
 
 def assert_agrees(found, name, params, curve):
@@ -65,8 +81,8 @@ def test_the_state_of_training_lies_in_parts_from_step_to_step(eight):
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-def test_a_checkpoint_of_eight_devices_is_continued_on_fewer(eight, monkeypatch, tmp_path, devices):
-    monkeypatch.setattr(parallel, "_layout", parallel.Layout(data=devices))
+def test_a_checkpoint_of_eight_devices_is_continued_on_fewer(eight, use_devices, tmp_path, devices):
+    use_devices(devices)
     shutil.copytree(eight[1] / "full-stopped", tmp_path / "stopped")
     params, curve = parallel_job.ground(tmp_path / "stopped")
     assert [row["step"] for row in curve] == list(range(1, parallel_job.STEPS + 1))
@@ -122,24 +138,24 @@ def test_every_large_parameter_of_a_language_model_is_divided(stacked, with_lora
     config = LlamaConfig(512, 64, 2, 4, 2, 16, 128, tie_embeddings=False, qkv_bias=True, scan_layers=stacked)
     model = GroundedModel(config, NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=8))
     params = jax.eval_shape(lambda: init_params(model, jax.random.key(0)))
-    mesh = AbstractMesh((2, 2, 2), parallel.AXES)
+    mesh = AbstractMesh((2, 2, 2), MESH_AXES)
     if with_lora:
         small = jax.eval_shape(lambda p: lora.init(jax.random.key(0), p, lora.LoraConfig(4)), params["llm"])
         params["llm"] = small
     for path, x in jax.tree_util.tree_leaves_with_path(params["llm"]):
         name = jax.tree_util.keystr(path, simple=True, separator="/")
-        axes = [axis for axis in parallel.spec(f"opt/0/mu/{name}", x.shape, mesh) if axis]
+        axes = [axis for axis in partition_spec(f"opt/0/mu/{name}", x.shape, mesh) if axis]
         want = [] if "norm" in name else ["tensor"] if "bias" in name else ["fsdp", "tensor"]
         assert len(axes) == 1 if with_lora else sorted(axes) == want, name
 
 
 def test_rules_leave_whole_what_cannot_be_divided():
-    mesh = AbstractMesh((1, 4, 3), parallel.AXES)
-    assert parallel.spec("llm/layer_0/attention/q/kernel", (8, 6, 4), mesh) == P("fsdp", "tensor")
-    assert parallel.spec("llm/layer_0/attention/q/kernel", (8, 4, 4), mesh) == P("fsdp")
-    assert parallel.spec("llm/layers/ffn/down/kernel", (5, 6, 7), mesh) == P(None, "tensor")
-    assert parallel.spec("opt/count", (), mesh) == parallel.spec("action_in/embedding", (40, 8), mesh) == P()
-    assert parallel.spec("llm/embedding/embedding", (), mesh) == P()
+    mesh = AbstractMesh((1, 4, 3), MESH_AXES)
+    assert partition_spec("llm/layer_0/attention/q/kernel", (8, 6, 4), mesh) == P("fsdp", "tensor")
+    assert partition_spec("llm/layer_0/attention/q/kernel", (8, 4, 4), mesh) == P("fsdp")
+    assert partition_spec("llm/layers/ffn/down/kernel", (5, 6, 7), mesh) == P(None, "tensor")
+    assert partition_spec("opt/count", (), mesh) == partition_spec("action_in/embedding", (40, 8), mesh) == P()
+    assert partition_spec("llm/embedding/embedding", (), mesh) == P()
 
 
 @pytest.mark.parametrize(
@@ -147,32 +163,29 @@ def test_rules_leave_whole_what_cannot_be_divided():
 )
 def test_a_mesh_that_cannot_be_read_names_what_is_wrong(text, wrong):
     with pytest.raises(ValueError, match=f"'{wrong}' is not one of data, fsdp, tensor"):
-        parallel.read_layout(text)
+        parse_mesh_shape(text)
 
 
 def test_meshes_fit_devices_and_batches_or_say_so():
-    assert parallel.read_layout("data:2,fsdp:4") == parallel.Layout(2, 4, 1)
-    assert dict(parallel.make_mesh(6).shape) == {"data": 2, "fsdp": 1, "tensor": 1}
-    assert parallel.make_mesh(7).size == 1
-    assert parallel.make_mesh(4, parallel.Layout(fsdp=2)).shape["data"] == 1
+    assert parse_mesh_shape("data:2,fsdp:4") == MeshShape(2, 4, 1)
+    assert dict(make_mesh().shape) == {"data": 2, "fsdp": 1, "tensor": 1}
+    assert make_mesh(MeshShape(fsdp=2)).shape["data"] == 1
     with pytest.raises(ValueError, match="has 4 devices, but there are 2"):
-        parallel.make_mesh(8, parallel.Layout(fsdp=4))
-    with pytest.raises(ValueError, match="7 rows cannot be split over 2"):
-        parallel.make_mesh(7, parallel.Layout(data=1, fsdp=2))
-    assert parallel.round_up(7) == 7 and parallel.round_up(7, parallel.Layout(fsdp=2)) == 8
+        make_mesh(MeshShape(fsdp=4))
+    assert padded_size(7) == 8 and padded_size(7, make_mesh(MeshShape(data=1))) == 7
 
 
 @pytest.mark.parametrize("hosts", ["here", "h:1,2", "h:1,2,2", "h:1,two,1"])
 def test_hosts_that_cannot_be_read_are_refused(hosts):
     with pytest.raises(ValueError, match="ADDRESS:PORT,COUNT,INDEX"):
-        parallel.join(hosts)
+        init_distributed(hosts)
 
 
 CALLS = """
 import resource
-from kalm_jax.cli import device_flags  # keeps memory, before all other imports
-from kalm_jax import sharding as parallel
-parallel.start()
+from kalm_jax.cli import device_flags  # configures malloc, before all other imports
+from kalm_jax.distributed import setup_jax
+setup_jax()
 import jax, jax.numpy as jnp
 thin = jnp.ones((4096, 2))
 program = jax.jit(lambda x: (x @ x.T) @ x)  # 64 MB in between

@@ -17,7 +17,6 @@ import numpy as np
 from benchmarks.throughput import peer_transformers
 from benchmarks.throughput.measure import OURS, Contestant, Program
 from benchmarks.throughput.roofline import Cost, cost_of
-from kalm_jax import sharding as parallel
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.sequences import Rows, RowSequence, pack
 from kalm_jax.grounding.tasks import Batches
@@ -25,6 +24,7 @@ from kalm_jax.grounding.trainer import TrainConfig, init_optimiser, train_step
 from kalm_jax.llm.hf.config import read_config
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
 from kalm_jax.pipeline.config import GroundConfig
+from kalm_jax.sharding import default_mesh, gather, shard_batch, shard_params
 from kalm_jax.worlds.base import get_world
 
 ROLLOUTS, BATCHES = 64, 4
@@ -88,10 +88,10 @@ def prepare(fill, rows: int | None = None, compute: str = "float32", muon: float
     batches = Batches(rollouts, goals, tokenizer, ground.shares, world.language, spec, *size)
     filled = [fill(batches, step) for step in range(BATCHES)]
     useful = [int((x.kind > 0).sum()) for x in filled]
-    mesh = parallel.make_mesh(ground.rows)
-    params = parallel.shard(mesh, parallel.gather(init_params(model, jax.random.key(0), llm)))
+    mesh = default_mesh()
+    params = shard_params(mesh, gather(init_params(model, jax.random.key(0), llm)))
     state = [params, init_optimiser(mesh, params, settings)]
-    filled = [parallel.split_batch(mesh, x) for x in filled]
+    filled = [shard_batch(mesh, x) for x in filled]
 
     owed, order = [0], itertools.cycle(range(BATCHES))
 

@@ -146,9 +146,9 @@ def main(argv):
     import importlib
 
     from benchmarks import throughput
-    from kalm_jax import memory
+    from kalm_jax.malloc import configure_malloc
 
-    memory.keep_memory()  # as all programs of ours do; peers in this process have it too
+    configure_malloc()  # as all programs of ours do; peers in this process have it too
     suite = importlib.import_module(throughput.SUITES[FLAGS.suite])
     if FLAGS.suite == "memory":
         measure_memory(suite)

@@ -1,7 +1,7 @@
 """Bytes per device of a training step of a 7B model, without such a device: the step is compiled for simulated ones.
 Beside them a small model with many words, whose logits would be most of it; and what recomputing less costs.
 
-Nothing is allocated: parameters, optimiser and batch are shapes that lie by the mesh's rules (`parallel.RULES`). What
+Nothing is allocated: parameters, optimiser and batch are shapes that lie by the mesh's rules (`PARAM_RULES`). What
 XLA says of the compiled program is exact for what lies there from step to step. What a step needs besides (gradients,
 activations) is that of a CPU, which computes bfloat16 products in float32. With LoRA it would convert all of the frozen
 weights to float32 ahead of the loop over layers, as no GPU does, so there the step is compiled in float32 throughout:
@@ -20,7 +20,6 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from benchmarks.throughput.measure import OURS
-from kalm_jax import sharding as parallel
 from kalm_jax.grounding.losses import LOGITS
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
 from kalm_jax.grounding.sequences import empty_rows
@@ -28,6 +27,7 @@ from kalm_jax.grounding.trainer import TrainConfig, optimiser, train_step
 from kalm_jax.llm import lora
 from kalm_jax.llm.lora import LoraConfig
 from kalm_jax.llm.transformer import LlamaConfig
+from kalm_jax.sharding import BATCH_AXES, MeshShape, make_mesh, param_shardings
 
 LLAMA_2_7B = LlamaConfig(32000, 4096, 32, 32, 32, 128, 11008, tie_embeddings=False, scan_layers=True)
 QWEN_0_5B = LlamaConfig(151936, 896, 24, 14, 2, 64, 4864, qkv_bias=True, scan_layers=True)
@@ -41,7 +41,7 @@ class Case:
 
     Attributes:
       name: said in the table.
-      layout: of the mesh.
+      mesh: its shape.
       rows: of a batch, in `accumulate` parts.
       limit: bytes per device that BUILD.md promises.
       rank: of LoRA, whose frozen weights are bfloat16; 0 is full fine-tuning with float32 weights and Adam.
@@ -52,7 +52,7 @@ class Case:
     """
 
     name: str
-    layout: parallel.Layout
+    mesh: MeshShape
     rows: int
     limit: float
     rank: int = 0
@@ -72,22 +72,22 @@ class Case:
 
 GB = 1e9
 CASES = (
-    Case("full, 1 device", parallel.Layout(1), 16, 141 * GB),
-    Case("LoRA 16, 1 device", parallel.Layout(1), 32, 24 * GB, rank=16, accumulate=8),
-    Case("full, 4 devices", parallel.Layout(1, 4), 32, 40 * GB),
-    Case("full, 8 devices", parallel.Layout(1, 8), 32, 24 * GB),
-    Case("full, 256 devices", parallel.Layout(32, 8), 512, 24 * GB),
-    Case("full, 1 device, products kept", parallel.Layout(1), 16, 141 * GB, recompute="cheap"),
-    Case("full, 8 devices, products kept", parallel.Layout(1, 8), 32, 24 * GB, recompute="cheap"),
-    Case("LoRA 16, 1 device, products kept", parallel.Layout(1), 32, 24 * GB, 16, 8, "cheap"),
-    Case("0.5B of 151,936 words, full, 1 device", parallel.Layout(1), 32, 14 * GB, config=QWEN_0_5B),
-    Case("the same, all words at once", parallel.Layout(1), 32, 24 * GB, logits=1 << 60, config=QWEN_0_5B),
+    Case("full, 1 device", MeshShape(1), 16, 141 * GB),
+    Case("LoRA 16, 1 device", MeshShape(1), 32, 24 * GB, rank=16, accumulate=8),
+    Case("full, 4 devices", MeshShape(1, 4), 32, 40 * GB),
+    Case("full, 8 devices", MeshShape(1, 8), 32, 24 * GB),
+    Case("full, 256 devices", MeshShape(32, 8), 512, 24 * GB),
+    Case("full, 1 device, products kept", MeshShape(1), 16, 141 * GB, recompute="cheap"),
+    Case("full, 8 devices, products kept", MeshShape(1, 8), 32, 24 * GB, recompute="cheap"),
+    Case("LoRA 16, 1 device, products kept", MeshShape(1), 32, 24 * GB, 16, 8, "cheap"),
+    Case("0.5B of 151,936 words, full, 1 device", MeshShape(1), 32, 14 * GB, config=QWEN_0_5B),
+    Case("the same, all words at once", MeshShape(1), 32, 24 * GB, logits=1 << 60, config=QWEN_0_5B),
 )
 
 
 def devices_needed() -> int:
     """Simulated devices that the cases want."""
-    return max(case.layout.data * case.layout.fsdp * case.layout.tensor for case in CASES)
+    return max(case.mesh.data * case.mesh.fsdp * case.mesh.tensor for case in CASES)
 
 
 def rows(say: Callable[[str], None] = print) -> list[dict]:
@@ -112,7 +112,7 @@ def measure_case(case: Case) -> dict:
     memory = compiled(case).memory_analysis()
     state = memory.argument_size_in_bytes
     if case.rank:
-        state -= 2 * parameters(case.config) // case.layout.fsdp // case.layout.tensor
+        state -= 2 * parameters(case.config) // case.mesh.fsdp // case.mesh.tensor
     # Outputs that are not written over an input (donated parameters and optimiser are) come on top.
     temporary = memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     return {
@@ -135,7 +135,7 @@ def compiled(case: Case):
         GroundedModel(dataclasses.replace(case.config, recompute=case.recompute), spec),
         case.train_config(),
     )
-    mesh = parallel.make_mesh(case.rows // case.accumulate, case.layout)
+    mesh = make_mesh(case.mesh)
     params = jax.eval_shape(lambda: init_params(model, jax.random.key(0)))
     frozen = {}
     if case.rank:
@@ -143,7 +143,7 @@ def compiled(case: Case):
         frozen = params["llm"]
         params = {**params, "llm": adapters}
     batch = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=NamedSharding(mesh, P(parallel.BATCH))),
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=NamedSharding(mesh, P(BATCH_AXES))),
         empty_rows(case.rows, ROW_LENGTH, spec.width),
     )
     with jax.set_mesh(mesh):
@@ -154,7 +154,7 @@ def compiled(case: Case):
 
 def _placed(mesh, tree):
     place = lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s)  # noqa: E731
-    return jax.tree.map(place, tree, parallel.shardings(mesh, tree))
+    return jax.tree.map(place, tree, param_shardings(mesh, tree))
 
 
 def parameters(config: LlamaConfig = LLAMA_2_7B) -> int:

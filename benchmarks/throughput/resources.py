@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterable
 
-from kalm_jax import memory
+from kalm_jax.malloc import trim_malloc
 
 _COMPILING = "/jax/core/compile/"
 _SELF = pathlib.Path("/proc/self")
@@ -73,7 +73,7 @@ class Watch:
     def __init__(self):
         listen()
         self._begun = time.perf_counter()
-        memory.give_back()  # what `memory.keep_memory` keeps is not in use, and would hide what is new
+        trim_malloc()  # what `configure_malloc` keeps is not in use, and would hide what is new
         self._fresh = forget_peak()
         self._before, self._peak = memory_now(), memory_peak()
 

@@ -136,11 +136,11 @@ def main(preset: str, folder: str, result: str) -> None:
     """Observes the main job with a preset and writes what came out; with the hardware, which only now is touched."""
 
     def work():
-        from kalm_jax import sharding as parallel
+        from kalm_jax.distributed import setup_jax
         from kalm_jax.pipeline import run as pipeline
         from kalm_jax.pipeline.config import PRESETS
 
-        parallel.start()
+        setup_jax()
         pipeline.run(folder, PRESETS[preset])
 
     found = observe(work, pathlib.Path(folder))

@@ -68,10 +68,10 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
     logging.set_verbosity(logging.WARNING)
-    from kalm_jax import sharding as parallel
+    from kalm_jax.distributed import setup_jax
     from kalm_jax.llm.hf.folder import BUILTIN
 
-    parallel.start()
+    setup_jax()
     try:
         found = differences(pathlib.Path(FLAGS.llm or BUILTIN), FLAGS.length, FLAGS.seed)
         print(next(found))

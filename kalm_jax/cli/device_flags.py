@@ -4,9 +4,9 @@ import sys
 
 from absl import flags
 
-from kalm_jax.memory import keep_memory
+from kalm_jax.malloc import configure_malloc
 
-keep_memory()  # now: NumPy and JAX, imported later, begin threads that may take arenas of their own
+configure_malloc()  # before NumPy and JAX are imported, whose threads may make arenas of their own
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
@@ -24,9 +24,9 @@ flags.DEFINE_string(
 
 def start() -> None:
     """Prepares JAX as the flags say; ends the program where they cannot be read."""
-    from kalm_jax import sharding as parallel
+    from kalm_jax.distributed import setup_jax
 
     try:
-        parallel.start(mesh=FLAGS.mesh, hosts=FLAGS.hosts)
+        setup_jax(mesh=FLAGS.mesh, hosts=FLAGS.hosts)
     except ValueError as error:
         sys.exit(f"error: {error}")

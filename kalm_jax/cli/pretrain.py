@@ -40,7 +40,7 @@ def main(argv):
     import jax
     import numpy as np
 
-    from kalm_jax import sharding as parallel
+    from kalm_jax.distributed import broadcast_from_main, is_main_process
     from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
     from kalm_jax.grounding.shares import TaskShares
     from kalm_jax.grounding.tasks import Batches
@@ -53,9 +53,9 @@ def main(argv):
     from kalm_jax.worlds.clevr.text import corpus
 
     output = pathlib.Path(FLAGS.output)
-    if parallel.is_writer() and not (output / "tokenizer.json").exists():
+    if is_main_process() and not (output / "tokenizer.json").exists():
         train_tokenizer(corpus.tokenizer_corpus(FLAGS.seed, 50_000), FLAGS.vocab_size).save(output)
-    parallel.agree(0)  # the other processes wait for the tokenizer
+    broadcast_from_main(0)  # the other processes wait for the tokenizer
     tokenizer = load_tokenizer(output)
     config = LlamaConfig(
         vocab_size=tokenizer.vocab_size,
@@ -74,13 +74,13 @@ def main(argv):
     train = TrainConfig(FLAGS.steps, learning_rate=FLAGS.learning_rate, muon=FLAGS.muon, checkpoint_every=500)
     names = ("rows", "row_length", "seed", "steps", "learning_rate", "muon", "plan_share")
     settings = {"model": dataclasses.asdict(config), **{name: FLAGS[name].value for name in names}}
-    if parallel.is_writer():
+    if is_main_process():
         _check_same(output / "pretraining.json", settings)
     with Progress("pretrain", train.steps) as progress:
         params, curve = fit(
             model, init_params(model, jax.random.key(FLAGS.seed)), batches, train, output, progress.update
         )
-    if not parallel.is_writer():
+    if not is_main_process():
         return
     save_model(output, config, params["llm"], tokenizer, dtype=np.float16)
     print(f"{output}: text loss {curve[-1]['text_loss']:.3f} nats per token after {train.steps} updates")

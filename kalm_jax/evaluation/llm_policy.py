@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from kalm_jax import sharding as parallel
 from kalm_jax.grounding.acting import draw, read, read_on
 from kalm_jax.grounding.decoding import Spread, fitting
 from kalm_jax.grounding.model import GroundedModel
@@ -16,6 +15,7 @@ from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.imagination.rollouts import Step, next_steps
 from kalm_jax.llm.tokenizer import Tokenizer
+from kalm_jax.sharding import default_mesh, shard_params
 from kalm_jax.types import Episodes
 
 BATCH = 128
@@ -134,7 +134,7 @@ def _spread(params) -> Callable[[int], tuple[Spread, Spread, Spread]]:
 
     @functools.cache
     def of_batch(batch: int):
-        placed = parallel.shard(parallel.make_mesh(parallel.round_up(batch)), params)
+        placed = shard_params(default_mesh(), params)
         return Spread(read, placed, batch), Spread(draw, placed, batch), Spread(read_on, placed, batch)
 
     return lambda rows: of_batch(fitting(BATCH, rows))

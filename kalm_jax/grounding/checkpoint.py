@@ -18,12 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from kalm_jax import sharding as parallel
 from kalm_jax.files import write_json
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, change_llms, init_params
 from kalm_jax.llm.hf.folder import load_model, save_model
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
+from kalm_jax.sharding import default_sharding
 
 _TEXT, _STATES, _NUMBERS, _SPEC = "text", "states", "numbers.safetensors", "numbers.json"
 
@@ -73,7 +73,7 @@ def load_grounded(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[Ground
         )
     raw = json.loads((folder / _SPEC).read_text())
     spec = NumericSpec(**{k: _tuples(v) for k, v in raw.items()})
-    config, llm, tokenizer = load_model(folder / _TEXT, dtype, parallel.resting_sharding())
+    config, llm, tokenizer = load_model(folder / _TEXT, dtype, default_sharding())
     model = GroundedModel(config, spec)
     states = _load_states(folder / _STATES, config, dtype) if spec.two_models else None
     try:
@@ -92,7 +92,7 @@ def load_grounded(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[Ground
 
 def _load_states(folder: pathlib.Path, config: LlamaConfig, dtype) -> dict:
     """The weights of the states' language model beside that of `config`."""
-    got, llm, _ = load_model(folder, dtype, parallel.resting_sharding())
+    got, llm, _ = load_model(folder, dtype, default_sharding())
     if got != dataclasses.replace(config, tie_embeddings=True):
         raise ValueError(f"{folder} is of another shape than {_TEXT}/ beside it; copy or ground the whole model again")
     return llm

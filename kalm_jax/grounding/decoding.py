@@ -1,7 +1,7 @@
 """Cached decoding with a grounded model: rollouts from words, words after anything, and vectors of words.
 
 Every function is one jitted call per batch; prompts are left-padded, so that all rows write at the same cache slot.
-Batches are split over the devices, and parameters lie on them, as in training (`parallel.make_mesh`).
+Batches are split over the devices, and parameters lie on them, as in training (`default_mesh`).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kalm_jax import sharding as parallel
 from kalm_jax.grounding.model import GroundedModel, Vectors
 from kalm_jax.grounding.sequences import Rows, RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.llm.tokenizer import Tokenizer, left_pad
 from kalm_jax.llm.transformer import empty_cache, prefix_mask
+from kalm_jax.sharding import constrain, default_mesh, gather, padded_size, shard_batch, shard_params
 
 Stop = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 """(family (B,), goal (B, G), state (B, D), action (B,) or (B, A), next state (B, D)) -> (B,) bool: goal reached."""
@@ -32,7 +32,7 @@ def prefill(model, params, rows: Rows, size: int):
     valid = rows.segment > 0
     x = model.apply({"params": params}, rows, method="embed")
     cache = jax.tree.map(lambda y: empty_cache(model.config, y.shape[0], size, y.dtype), x)  # of two models a pair
-    cache = jax.tree.map(parallel.constrain, cache)
+    cache = jax.tree.map(constrain, cache)
     hidden, cache = model.apply(
         {"params": params}, x, rows.position, prefix_mask(valid, size), cache, 0, method="backbone"
     )
@@ -206,18 +206,18 @@ class Spread:
 
     def __init__(self, function: Callable, params, batch: int):
         """`function(params, *arrays, *rest, **static)`; parameters are put on the mesh, where they may lie already."""
-        self.batch = parallel.round_up(batch)
-        self._function, self._mesh = function, parallel.make_mesh(self.batch)
-        self._params = parallel.shard(self._mesh, params)
+        self.batch = padded_size(batch)
+        self._function, self._mesh = function, default_mesh()
+        self._params = shard_params(self._mesh, params)
 
     def __call__(self, arrays: tuple, *rest, **static):
         """`arrays` are split along their first axis; `rest` are numbers, or what `on_devices` answered."""
-        return parallel.gather(self.on_devices(arrays, *rest, **static))
+        return gather(self.on_devices(arrays, *rest, **static))
 
     def on_devices(self, arrays: tuple, *rest, **static):
         """The same, with the answer left on the devices."""
         with jax.set_mesh(self._mesh):
-            return self._function(self._params, *parallel.split_batch(self._mesh, arrays), *rest, **static)
+            return self._function(self._params, *shard_batch(self._mesh, arrays), *rest, **static)
 
 
 def encode_goals(

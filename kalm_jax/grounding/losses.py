@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from kalm_jax import sharding as parallel
 from kalm_jax.grounding import heads
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.sequences import ACTION, STATE, TEXT, Rows
+from kalm_jax.sharding import BATCH_AXES, constrain, num_shards
 
 LOGITS = 1 << 26
 """Word logits that a device holds at a time, numbers in float32 (256 MiB); see `word_errors`. Chosen by measurement
@@ -70,7 +70,7 @@ def word_errors(
 
     def cut(x):  # [parts, R, size, ...]
         x = jnp.pad(x, ((0, 0), (0, -positions % size), *((0, 0),) * (x.ndim - 2)))
-        return parallel.constrain(x.reshape(rows, -1, size, *x.shape[2:]).swapaxes(0, 1), None, parallel.BATCH)
+        return constrain(x.reshape(rows, -1, size, *x.shape[2:]).swapaxes(0, 1), None, BATCH_AXES)
 
     out = jax.lax.map(lambda x: part(*x), (cut(hidden), cut(token)))
     return out.swapaxes(0, 1).reshape(rows, -1)[:, :positions]
@@ -78,7 +78,7 @@ def word_errors(
 
 def positions_at_a_time(rows: int, positions: int, words: int, logits: int = LOGITS) -> int:
     """Positions of each row whose logits a device computes at once: all, or so few that it has at most `logits`."""
-    fit = max(1, logits * parallel.parts(rows, words) // (rows * words))
+    fit = max(1, logits * num_shards(rows, words) // (rows * words))
     return -(-positions // -(-positions // fit))
 
 

@@ -19,13 +19,24 @@ import numpy as np
 import optax
 import optax.contrib
 
-from kalm_jax import sharding as parallel
+from kalm_jax.distributed import is_main_process
 from kalm_jax.files import read_json_lines, write_json_lines
 from kalm_jax.grounding.losses import LOGITS, LossWeights, loss, totals
 from kalm_jax.grounding.model import GroundedModel, change_llms
 from kalm_jax.grounding.sequences import Rows
 from kalm_jax.llm import lora
 from kalm_jax.llm.lora import LoraConfig
+from kalm_jax.sharding import (
+    constrain_params,
+    default_mesh,
+    gather,
+    pad_batch,
+    padded_size,
+    param_shardings,
+    partition_spec,
+    shard_batch,
+    shard_params,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +176,7 @@ def _split(name: str, stack: jax.Array) -> jax.Array:
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty or mesh.size == 1:
         return stack
-    return jax.lax.with_sharding_constraint(stack, parallel.spec(f"matrices/{name}", stack.shape, mesh))
+    return jax.lax.with_sharding_constraint(stack, partition_spec(f"matrices/{name}", stack.shape, mesh))
 
 
 def _stack_dimensions(stacks: dict) -> dict:
@@ -229,17 +240,17 @@ def gradient(params: dict, frozen: dict, rows: Rows, model: GroundedModel, confi
 def train_step(params, opt_state, rows: Rows, frozen: dict, *, model: GroundedModel, config: TrainConfig):
     """One update; returns (params, opt_state, metrics)."""
     grads, metrics = gradient(params, frozen, rows, model, config)
-    grads = parallel.pin(grads)
+    grads = constrain_params(grads)
     updates, opt_state = optimiser(config).update(grads, opt_state, params)
     metrics["gradient_norm"] = optax.global_norm(grads)
-    return parallel.pin(optax.apply_updates(params, updates)), parallel.pin(opt_state), metrics
+    return constrain_params(optax.apply_updates(params, updates)), constrain_params(opt_state), metrics
 
 
 def init_optimiser(mesh: jax.sharding.Mesh, params: dict, config: TrainConfig):
     """The optimiser's state of parameters on the mesh; it comes to lie by the mesh's rules and is nowhere whole."""
     init = optimiser(config).init
     with jax.set_mesh(mesh):
-        return jax.jit(init, out_shardings=parallel.shardings(mesh, jax.eval_shape(init, params)))(params)
+        return jax.jit(init, out_shardings=param_shardings(mesh, jax.eval_shape(init, params)))(params)
 
 
 def fit(
@@ -255,7 +266,7 @@ def fit(
 ) -> tuple[dict, list[dict]]:
     """Trains and returns (parameters on the host, curve); continues from the last checkpoint in `folder`.
 
-    On a mesh (`parallel.make_mesh`) parameters and optimiser lie by its rules, each device's part alone. Several
+    On the program's mesh (`default_mesh`) parameters and optimiser lie by its rules, each device's part alone. Several
     processes call this together, each computes its rows of every batch, and the first writes the curve.
 
     Args:
@@ -278,9 +289,10 @@ def fit(
     size = batches(0).kind.shape[0]
     if size % config.accumulate:
         raise ValueError(f"{size} rows cannot be accumulated in {config.accumulate} equal parts")
-    mesh = parallel.make_mesh(size // config.accumulate)
-    frozen = parallel.shard(mesh, frozen or {})
-    params = parallel.shard(mesh, params if donate else parallel.gather(params))
+    mesh = default_mesh()
+    padded = padded_size(size // config.accumulate, mesh) * config.accumulate
+    frozen = shard_params(mesh, frozen or {})
+    params = shard_params(mesh, params if donate else gather(params))
     state = {"params": params, "opt": init_optimiser(mesh, params, config)}
     first, curve = 0, []
     if manager is not None and manager.latest_step() is not None:
@@ -291,7 +303,7 @@ def fit(
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(batches, first)
         for step in range(first + 1, config.steps + 1):
-            rows = parallel.split_batch(mesh, ahead.result())
+            rows = shard_batch(mesh, pad_batch(ahead.result(), padded))
             ahead = pool.submit(batches, step)
             with jax.set_mesh(mesh):
                 params, opt_state, metrics = train_step(params, opt_state, rows, frozen, model=model, config=config)
@@ -307,15 +319,15 @@ def fit(
                 if progress is not None:
                     progress(step, **{k: row[k] for k in row if k != "step"})
             if measure is not None and config.measure_every and (step % config.measure_every == 0 or last):
-                measure(step, parallel.gather(params))
+                measure(step, gather(params))
             if manager is not None and (step % config.checkpoint_every == 0 or last):
-                if parallel.is_writer():
+                if is_main_process():
                     write_json_lines(pathlib.Path(folder) / "curve.jsonl", curve)
                 _save(manager, step, {"params": params, "opt": opt_state})
     if manager is not None:
         manager.wait_until_finished()
         manager.close()
-    return parallel.gather(params), curve
+    return gather(params), curve
 
 
 def _manager(folder):

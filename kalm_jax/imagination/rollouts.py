@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kalm_jax import sharding as parallel
 from kalm_jax.grounding.decoding import Spread, Stop, answer, generate_rollouts
 from kalm_jax.grounding.explanation import state_answers
 from kalm_jax.grounding.model import GroundedModel, NumericSpec
 from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt, plan_prompt
 from kalm_jax.llm.tokenizer import Tokenizer
+from kalm_jax.sharding import padded_size
 from kalm_jax.types import GoalTable, Rollouts
 
 Reward = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -235,7 +235,7 @@ class _Rounds:
         # A multiple of 8 keeps the number of compiled shapes small, and so do two sizes of batches.
         self.length = -(-(max(map(len, self.prompts.values()), default=0) + 1) // 8) * 8
         full = max(draws, min(batch, -(-len(goal_index) * draws // 64) * 64))
-        self.sizes = sorted({parallel.round_up(min(128, full)), parallel.round_up(full)})
+        self.sizes = sorted({padded_size(min(128, full)), padded_size(full)})
         self.generate = Spread(generate_rollouts, params, self.sizes[0])
 
     def run(self, going, step, state, goal, keys, rounds, every_action):

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec as P
 
-from kalm_jax import sharding as parallel
+from kalm_jax.sharding import BATCH_AXES, MESH_AXES
 
 ATTENTION = ("plain", "cudnn", "splash")
 """What `LlamaConfig.attention` may say."""
@@ -163,13 +163,13 @@ def _mesh():
 
 
 def _divides(batch: int, heads: int) -> bool:
-    """Whether the mesh in use (of `parallel.AXES`) gives every device as many rows and key/value heads."""
+    """Whether the mesh in use (of `MESH_AXES`) gives every device as many rows and key/value heads."""
     mesh = _mesh()
     if mesh is None:
         return True
-    if mesh.axis_names != parallel.AXES:
+    if mesh.axis_names != MESH_AXES:
         return False
-    rows = math.prod(mesh.shape[axis] for axis in parallel.BATCH)
+    rows = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
     return batch % rows == 0 and heads % mesh.shape["tensor"] == 0
 
 
@@ -178,6 +178,6 @@ def _on_each_device(kernel, q, k, v, segments):
     mesh = _mesh()
     if mesh is None:
         return kernel(q, k, v, segments)
-    heads, rows = P(parallel.BATCH, "tensor"), P(parallel.BATCH)
+    heads, rows = P(BATCH_AXES, "tensor"), P(BATCH_AXES)
     specs = (heads, heads, heads, rows)
     return jax.shard_map(kernel, mesh=mesh, in_specs=specs, out_specs=heads, check_vma=False)(q, k, v, segments)

@@ -18,8 +18,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from kalm_jax import sharding as parallel
 from kalm_jax.llm.attention import ATTENTION, attend
+from kalm_jax.sharding import constrain
 
 Cache = list[dict[str, jax.Array]] | dict[str, jax.Array]
 """One {"k", "v"} per layer, each (B, K, S, H): heads first, which decodes several times faster than (B, S, K, H).
@@ -216,7 +216,7 @@ class Layer(nn.Module):
 
     @nn.compact
     def __call__(self, x, cos, sin, mask, cache=None, index=None):
-        x = parallel.constrain(x)
+        x = constrain(x)
         h = RMSNorm(self.config.norm_eps, name="attention_norm")(x)
         h, cache = Attention(self.config, name="attention")(h, cos, sin, mask, cache, index)
         x = x + h
@@ -251,8 +251,8 @@ class Llama(nn.Module):
     def embed(self, tokens: jax.Array) -> jax.Array:
         """Word vectors (B, T, D) of token ids (B, T)."""
         # Where the table lies in parts, its rows come together first: a device looks up words of its own rows only.
-        table = parallel.constrain(self.embedding.embedding, "tensor", None)
-        return parallel.constrain(jnp.take(table, tokens, axis=0))
+        table = constrain(self.embedding.embedding, "tensor", None)
+        return constrain(jnp.take(table, tokens, axis=0))
 
     def backbone(self, x, positions, mask, cache: Cache | None = None, index=None) -> tuple[jax.Array, Cache | None]:
         """Hidden states after the last norm, and the cache with these positions written.

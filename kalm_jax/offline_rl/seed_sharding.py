@@ -13,11 +13,11 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from kalm_jax import sharding as parallel
+from kalm_jax.sharding import BATCH_AXES, MESH_AXES, gather, replicate
 
 
 class SeedDevices:
-    """As few devices as finish soonest, the same number of every process; see `parallel.start` for processes.
+    """As few devices as finish soonest, the same number of every process; see `setup_jax` for processes.
 
     Seeds that do not divide evenly are filled up with copies of the last one, which nobody looks at: a device that
     would idle costs no time.
@@ -34,9 +34,9 @@ class SeedDevices:
         devices = [[d for d in jax.devices() if d.process_index == i][:each] for i in processes]
         devices = np.array(devices).reshape(-1, 1, 1)
         self.seeds, self.size = seeds, math.ceil(seeds / devices.size) * devices.size
-        self._mesh = Mesh(devices, parallel.AXES, axis_types=(AxisType.Auto,) * len(parallel.AXES))
+        self._mesh = Mesh(devices, MESH_AXES, axis_types=(AxisType.Auto,) * len(MESH_AXES))
         take = np.minimum(np.arange(self.size), seeds - 1)
-        divided, everywhere = (NamedSharding(self._mesh, p) for p in (P(parallel.BATCH), P()))
+        divided, everywhere = (NamedSharding(self._mesh, p) for p in (P(BATCH_AXES), P()))
         self._divide = jax.jit(lambda tree: jax.tree.map(lambda x: x[take], tree), out_shardings=divided)
         self._join = jax.jit(lambda tree: jax.tree.map(lambda x: x[:seeds], tree), out_shardings=everywhere)
 
@@ -47,7 +47,7 @@ class SeedDevices:
 
     def everywhere(self, tree):
         """Arrays whole on every device: a buffer, or states (S, ...) as checkpoints hold them."""
-        return parallel.replicate(self._mesh, tree)
+        return replicate(self._mesh, tree)
 
     def divided(self, state):
         """Stacked states (S, ...), whole on every device, as (size, ...), a part on each."""
@@ -64,7 +64,7 @@ class SeedDevices:
         """
         settings = self._divide(settings) if settings else {}
         state, metrics = _update(state, buffer, count, settings, learner=learner, batched=batched, mesh=self._mesh)
-        return state, jax.tree.map(lambda x: x[: self.seeds], parallel.gather(metrics))
+        return state, jax.tree.map(lambda x: x[: self.seeds], gather(metrics))
 
 
 @functools.partial(jax.jit, static_argnames=("learner", "batched", "mesh"), donate_argnames=("state",))
@@ -74,7 +74,7 @@ def _update(state, buffer, count, settings, *, learner, batched, mesh):
     def mine(state, buffer, count, settings):
         return update_many(state, buffer, count, settings, learner=learner, batched=batched)
 
-    split, whole = P(parallel.BATCH), P()
+    split, whole = P(BATCH_AXES), P()
     divided = jax.shard_map(
         mine, mesh=mesh, in_specs=(split, whole, whole, split), out_specs=(split, split), check_vma=False
     )

@@ -11,7 +11,7 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from kalm_jax import sharding as parallel
+from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation import difference_interval
 from kalm_jax.evaluation.llm_metrics import COLUMNS, STEP_TESTS, metric_rows
 from kalm_jax.files import read_json, write_csv, write_text
@@ -59,7 +59,7 @@ def run(
 
     Then likewise for every variant, named in the same column.
 
-    Killed, the same call carries on. Of several processes (`parallel.start`) the first writes and prints.
+    Killed, the same call carries on. Of several processes (`setup_jax`) the first writes and prints.
 
     Args:
       folder: of the comparison: `collect/`, a folder for each set, `ablation.csv` and `ablation.md`.
@@ -81,12 +81,12 @@ def run(
     run_collect(RunFolder(folder), config)
     rows = []
     for name, narrow in configs.items():
-        if parallel.is_writer():
+        if is_main_process():
             print(f"--- {name}: {', '.join(sets.get(name, (first,)))}")
         grounded = name in variants and narrow.ground == configs[first].ground
         shared = {"collect": "../collect"} | ({"ground": f"../{first}/ground"} if grounded else {})
         rows += [{"tasks": name, **row} for row in _measure(folder / name, narrow, levels, shared)]
-    if not parallel.is_writer():
+    if not is_main_process():
         return []
     write_csv(folder / "ablation.csv", ("tasks", "level", *COLUMNS), rows)
     text = "\n".join(table(rows, get_world(config.world).labels.unrealistic, config.world == "clevr"))
@@ -121,7 +121,7 @@ def _measure(
     """
     folder.mkdir(exist_ok=True)
     for stage, place in shared.items():
-        if parallel.is_writer() and not (folder / stage).is_symlink():
+        if is_main_process() and not (folder / stage).is_symlink():
             (folder / stage).symlink_to(place, target_is_directory=True)
     mine, kinds = RunFolder(folder), get_world(config.world).labels.unrealistic
     run_collect(mine, config)

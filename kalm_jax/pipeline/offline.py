@@ -18,8 +18,8 @@ import numpy as np
 
 import kalm_jax
 from benchmarks.controllers import random_actions
-from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.gymnasium import Spaces, spaces_of
 from kalm_jax.evaluation.returns import Evaluator, GreedyPolicy
 from kalm_jax.evaluation.statistics import mean_interval
@@ -90,7 +90,7 @@ def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> 
         rows = _floor(run, config, evaluator)
         for learner in learners:
             rows += _learn(run, config, learner, evaluator, rollouts, goals)
-    return _report(run, config, command, rows, rollouts) if parallel.is_writer() else []
+    return _report(run, config, command, rows, rollouts) if is_main_process() else []
 
 
 def read_setting(text: str) -> tuple[str, str, object]:
@@ -223,7 +223,7 @@ def _learn(
                 found = evaluator.play(GreedyPolicy(learner, states, goals))
                 rows += [{"algorithm": learner.name, "update": point, **row} for row in found]
                 # The rows last: a run killed before them trains nothing again and evaluates this point once more.
-                if parallel.is_writer():
+                if is_main_process():
                     write_json(folder / "curve.json", curve)
                     write_json(folder / "rows.json", rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
-from kalm_jax import sharding as parallel
+from kalm_jax.distributed import is_main_process
 from kalm_jax.llm import attention
 from kalm_jax.llm.hf.folder import BUILTIN, check_folder
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts
@@ -32,7 +32,7 @@ from kalm_jax.worlds.base import get_world
 def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -> list[dict]:
     """Runs every stage that is not done yet and prints the table of results; returns its rows.
 
-    Several processes (`parallel.start`) call this together, with a folder that all of them see; the first prints.
+    Several processes (`setup_jax`) call this together, with a folder that all of them see; the first prints.
     """
     unknown = sorted(set(config.learn.conditions) - set(CONDITIONS))
     if unknown:
@@ -74,7 +74,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
                 run_evaluate(run, config, algorithm, condition, level)
     if config.prompts:
         run_prompts(run, config)
-    if not parallel.is_writer():
+    if not is_main_process():
         return []
     results = write_report(run, config, command)
     print(terminal_table(results, get_world(config.world).labels))

@@ -4,7 +4,7 @@ Each stage has a folder of its own. `begun.json` holds its fingerprint (a hash o
 and of the stages it needs) from its first moment, `done.json` once it is complete. The same fingerprint continues or is
 skipped; another one starts the stage anew, and with it every stage that needs it.
 
-Of several processes (`parallel.start`) the first writes files; the folder is one that all of them see.
+Of several processes (`setup_jax`) the first writes files; the folder is one that all of them see.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import kalm_jax
-from kalm_jax import sharding as parallel
+from kalm_jax.distributed import broadcast_from_main, is_main_process
 from kalm_jax.files import read_json, write_json
 
 
@@ -34,7 +34,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)  # of several processes whichever is first
         self.seconds: dict[str, float] = {}
         self._prints: dict[str, str] = {}
-        self._say = say if parallel.is_writer() else lambda text: None
+        self._say = say if is_main_process() else lambda text: None
 
     def fingerprint(self, stage: str) -> str:
         """The fingerprint of a stage that was asked for."""
@@ -55,15 +55,15 @@ class RunFolder:
           settings: everything that its result depends on besides the stages it needs; must be JSON.
           needs: names of stages asked for before.
           work: writes the stage's files into the folder it is given; called again there after a kill.
-          together: every process calls `work`, which computes on all devices and writes where `parallel.is_writer`;
+          together: every process calls `work`, which computes on all devices and writes where `is_main_process`;
             otherwise only the writer does, and the others wait.
         """
         content = {"version": kalm_jax.__version__, "settings": settings, "needs": [self._prints[n] for n in needs]}
         mark = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         self._prints[name] = mark
-        folder, writer = self.path / name, parallel.is_writer()
+        folder, writer = self.path / name, is_main_process()
         begun = self._begin(name, folder, mark, settings) if writer else None
-        if parallel.agree(begun is not None):
+        if broadcast_from_main(begun is not None):
             if writer:
                 self._work(folder, mark, settings, begun, work)
             elif together:

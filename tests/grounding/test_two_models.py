@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kalm_jax import sharding as parallel
 from kalm_jax.files import read_json
 from kalm_jax.grounding import acting as act
 from kalm_jax.grounding import decoding as decode
@@ -30,6 +29,7 @@ from kalm_jax.pipeline import config
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.ground import run_ground
+from kalm_jax.sharding import MESH_AXES, param_shardings
 from kalm_jax.types import make_goal_table
 from kalm_jax.worlds.base import GoalLanguage
 from tests.grounding.test_numbers import WORDS, imagine, make, random_rollouts, uncached
@@ -247,7 +247,7 @@ def test_the_stage_adapts_two_models_that_begin_as_one(tmp_path):
 def test_large_parameters_of_both_are_divided_alike():
     spec = numeric_spec(random_rollouts(3, 0), 4, two_models=True)
     params = drawn(GroundedModel(LlamaConfig(WORDS.vocab_size, 16, 1, 2, 2, 8, 32), spec))
-    mesh = jax.sharding.AbstractMesh((1, 2, 2), parallel.AXES)
-    specs = jax.tree.map(lambda s: s.spec, parallel.shardings(mesh, params))
+    mesh = jax.sharding.AbstractMesh((1, 2, 2), MESH_AXES)
+    specs = jax.tree.map(lambda s: s.spec, param_shardings(mesh, params))
     assert jax.tree.all(jax.tree.map(lambda a, b: a == b, specs["llm"], specs["states"]["llm"]))
     assert specs["states"]["llm"]["layer_0"]["attention"]["q"]["kernel"] == jax.P("fsdp", "tensor")

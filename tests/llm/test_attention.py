@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kalm_jax import sharding as parallel
 from kalm_jax.llm import attention
 from kalm_jax.llm.transformer import Llama, LlamaConfig, _window, packed_mask, prefix_mask
+from kalm_jax.sharding import MeshShape, make_mesh
 
 T = 128
 PACKED = np.repeat([[1, 2, 3, 0], [1, 1, 2, 2]], [50, 30, 40, 8], axis=1)  # (2, T), one row with padding at its end
@@ -74,8 +74,8 @@ def test_the_splash_kernel_on_two_devices_is_plain_attention(monkeypatch):
     monkeypatch.setattr(attention, "splash", kernel)
     q, k, v = arrays(dtype=jnp.bfloat16)
     want = attention.plain(q, k, v, masked(PACKED, 0)).astype(jnp.float32)
-    for layout in (parallel.Layout(data=2), parallel.Layout(data=1, tensor=2)):
-        with jax.set_mesh(parallel.make_mesh(2, layout)):
+    for layout in (MeshShape(data=2), MeshShape(data=1, tensor=2)):
+        with jax.set_mesh(make_mesh(layout)):
             call = jax.jit(functools.partial(attention.attend, "splash", window=0))
             got = call(q, k, v, masked(PACKED, 0), jnp.asarray(PACKED)).astype(jnp.float32)
         np.testing.assert_allclose(got[:, :, :120], want[:, :, :120], atol=0.02)
@@ -121,7 +121,7 @@ def test_a_kernel_is_taken_where_it_applies(options, cudnn, splash):
 
 def test_splash_needs_whole_blocks_and_evenly_divided_heads():
     assert chosen("splash", t=96) == "plain"
-    with jax.set_mesh(parallel.make_mesh(2, parallel.Layout(data=1, tensor=2))):
+    with jax.set_mesh(make_mesh(MeshShape(data=1, tensor=2))):
         assert chosen("splash", heads=3) == "plain"
 
 
@@ -164,7 +164,7 @@ def pretend_that_cudnn_is_here(monkeypatch):
     monkeypatch.setattr(jaxs, "check_compute_capability", lambda capability: True)
 
 
-@pytest.mark.parametrize("layout", [parallel.Layout(1), parallel.Layout(1, 2), parallel.Layout(1, 1, 2)], ids=str)
+@pytest.mark.parametrize("layout", [MeshShape(1), MeshShape(1, 2), MeshShape(1, 1, 2)], ids=str)
 @pytest.mark.parametrize(("setting", "platform"), [("cudnn", "cuda"), ("splash", "tpu")])
 def test_the_backward_pass_of_a_model_with_a_kernel_lowers(setting, platform, layout, monkeypatch):
     pretend_that_cudnn_is_here(monkeypatch)
@@ -178,6 +178,6 @@ def test_the_backward_pass_of_a_model_with_a_kernel_lowers(setting, platform, la
         if layout.fsdp * layout.tensor > 1
         else "@__cudnn$fmha"
     )
-    mesh = parallel.make_mesh(2, layout)
+    mesh = make_mesh(layout)
     assert lowered(config, platform, mesh).count(call) >= (4 if setting == "splash" else 3)
     assert call not in lowered(dataclasses.replace(config, attention="plain"), platform, mesh)

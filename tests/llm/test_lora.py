@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from kalm_jax import sharding as parallel
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.shares import TASKS, TaskShares
 from kalm_jax.grounding.tasks import Batches
@@ -18,6 +17,7 @@ from kalm_jax.llm.hf.folder import load_model, save_model
 from kalm_jax.llm.lora import LoraConfig
 from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig, stack_layers, unstack_layers
+from kalm_jax.sharding import make_mesh, shard_batch
 from kalm_jax.types import Rollouts, make_goal_table
 from kalm_jax.worlds.base import GoalLanguage
 
@@ -150,7 +150,7 @@ def test_accumulated_parts_are_one_batch(with_lora):
     model, params, batches = make()
     frozen = params["llm"] if with_lora else {}
     params = with_adapters(params) if with_lora else params
-    rows = parallel.split_batch(parallel.make_mesh(2), batches(0))
+    rows = shard_batch(make_mesh(), batches(0))
     config = TrainConfig(1, lora=LORA if with_lora else None)
     results = [
         jax.jit(gradient, static_argnames=("model", "config"))(

@@ -37,10 +37,10 @@ CHECKED = (
 
 
 def run_job(folder, llm):
-    from kalm_jax import sharding as parallel
+    from kalm_jax.distributed import setup_jax
     from kalm_jax.pipeline import run as pipeline
 
-    parallel.start(cpu_devices=2)
+    setup_jax(cpu_devices=2)
     pipeline.run(folder, dataclasses.replace(TINY, ground=dataclasses.replace(TINY.ground, llm=llm)))
 
 

@@ -7,7 +7,7 @@ import pathlib
 
 import numpy as np
 
-from kalm_jax import sharding as parallel
+from kalm_jax.distributed import is_main_process
 from kalm_jax.files import read_json
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.decoding import encode_goals
@@ -32,7 +32,7 @@ def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
         else:
             model, params, tokenizer = load_grounded(run.path / "ground" / "model")
             vectors = encode_goals(model, params, tokenizer, goals.text)
-        if parallel.is_writer():
+        if is_main_process():
             np.save(folder / "vectors.npy", vectors)
 
     needs = ["ground", "encode/data"] if known else ["ground"]
@@ -43,7 +43,7 @@ def run_whiten(run: RunFolder, config: PipelineConfig) -> None:
     """How the vectors of all goals are whitened for policies, in `whitening.npz`; the same for every condition."""
 
     def work(folder: pathlib.Path):
-        if parallel.is_writer():
+        if is_main_process():
             vectors = np.concatenate([np.load(run.path / "encode" / part / "vectors.npy") for part in WHITENED])
             np.savez(folder / "whitening.npz", **dataclasses.asdict(whitening(vectors, config.learn.whitening)))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pathlib
 
-from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.distributed import is_main_process
 from kalm_jax.files import write_json
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.explanation import ACTING_WEIGHT, READING_WEIGHT, SAYINGS, VIEWS, explain, likeliest_gists, tell
@@ -40,7 +40,7 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
                     texts = tell(*asked, gists, world.language, config.seed)
                     rows.append(world.explanation_row(texts, rollouts, goals, f"{name}, likeliest of {draws}"))
                 progress.update(done + 1 + draws)
-        if parallel.is_writer():
+        if is_main_process():
             write_json(folder / "explanation.json", rows)
 
     settings = {"rollouts": config.imagine.explained, "draws": draws}

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.llm_metrics import metric_rows, write_metrics
 from kalm_jax.grounding.checkpoint import save_grounded
 from kalm_jax.grounding.explanation import explain
@@ -26,6 +26,7 @@ from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.imagining import balanced_goals, imagine_from, plans_of
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
+from kalm_jax.sharding import default_mesh, gather, weight_sharding
 from kalm_jax.types import Rollouts, last_steps
 from kalm_jax.worlds.base import get_world
 
@@ -42,8 +43,7 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         lora = LoraConfig(g.lora_rank) if g.lora_rank else None
         # Frozen weights stay in the type of their file, half the size of float32; a large model wants stacked layers.
         dtype = None if lora else "float32"
-        mesh = parallel.make_mesh(g.rows // g.accumulate)
-        sharding = parallel.weight_sharding(mesh)
+        sharding = weight_sharding(default_mesh())
         llm_config, llm_params, tokenizer = load_model(g.llm or BUILTIN, dtype, sharding, scan_layers=bool(g.llm))
         options = {n: getattr(g, n) for n in ("predict_change", "gaussian_states", "hidden", "two_models")}
         options |= {} if world.spaces.num_actions else {"gaussian_actions": g.gaussian_actions}
@@ -67,14 +67,14 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         def whole(params):
             if not lora:
                 return params
-            base = parallel.gather(frozen)
+            base = gather(frozen)
             return change_llms(params, lambda adapters: merge(base, adapters, lora, "float32"))
 
         metrics = training_metrics(run, config, model, tokenizer, rollouts) if config.metrics.every else None
 
         def measure(step, params):
             rows = metrics(step, whole(params))
-            if parallel.is_writer():
+            if is_main_process():
                 write_metrics(folder / "metrics.csv", rows)
 
         with Progress("ground", g.steps) as progress:
@@ -82,7 +82,7 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
                 model, params, batches, train, folder, progress.update, frozen, donate=True, measure=measure
             )
         params = whole(params)
-        if parallel.is_writer():
+        if is_main_process():
             save_grounded(folder / "model", model, params, tokenizer)
 
     settings = dataclasses.asdict(config.ground) | {

@@ -6,8 +6,8 @@ import pathlib
 
 import numpy as np
 
-from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import read_rollouts, write_rollouts
+from kalm_jax.distributed import is_main_process
 from kalm_jax.files import write_json
 from kalm_jax.pipeline.artifacts import goals_of, real_rollouts, text_mark
 from kalm_jax.pipeline.config import PipelineConfig
@@ -30,7 +30,7 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
         plans = plans_of(run, config, goals, goal)
         states, starts = world.first_states(rng, goals, goal)
         rollouts = imagine_from(run, config, goals, goal, states, plans, f"imagine {part}", draws=draws)
-        if not parallel.is_writer():
+        if not is_main_process():
             return
         np.save(folder / "starts.npy", starts)
         write_json(folder / "plans.json", {goals.text[g]: [s.text for s in plans[g]] for g in np.unique(goal).tolist()})

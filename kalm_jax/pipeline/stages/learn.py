@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.distributed import broadcast_from_main, is_main_process
 from kalm_jax.files import write_bytes, write_json
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.offline_rl import Buffer, every_end_terminal, make_buffer, one_to_one
@@ -19,6 +19,7 @@ from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.learners import checkpoints, configured_learner, policy_leaves, relabel_share, view_of
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
+from kalm_jax.sharding import gather
 from kalm_jax.types import GoalTable, Rollouts, concatenate_goals
 from kalm_jax.types.transforms import ObservationTransform
 from kalm_jax.worlds.base import World, get_world
@@ -39,7 +40,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition:
         start = _language_backbone(run) if learner.name == "decision_transformer" and learner.config.backbone else None
         with Progress(f"learn {algorithm} {condition}", updates * len(seeds)) as progress:
             for name, point in checkpoints(config, algorithm).items():
-                if parallel.agree((folder / name).exists()):
+                if broadcast_from_main((folder / name).exists()):
                     continue
                 state, curve = train(
                     learner,
@@ -50,7 +51,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition:
                     checkpoint_dir=folder / "checkpoints",
                     progress=lambda done, total, **metrics: progress.update(done, **metrics),
                 )
-                if parallel.is_writer():
+                if is_main_process():
                     write_json(
                         folder / "curve.json",
                         [{"algorithm": algorithm, "condition": condition, **row} for row in curve],
@@ -102,13 +103,13 @@ def _language_backbone(run: RunFolder):
     """What puts the grounded language model's weights into a Decision Transformer, see `train`."""
 
     _, params, _ = load_grounded(run.path / "ground" / "model")
-    backbone = parallel.gather(params["llm"])
+    backbone = gather(params["llm"])
     return lambda states: with_backbone(states, backbone)
 
 
 def filter_realistic(world: World, part: str, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Rollouts:
     """The believable rollouts; that there is none, so that policies learn from none of the part, is said aloud."""
     good = world.filter_realistic(rollouts, goals, real)
-    if not good.any() and parallel.is_writer():
+    if not good.any() and is_main_process():
         print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from none of them")
     return rollouts.take(good)

@@ -7,7 +7,7 @@ import pathlib
 
 import numpy as np
 
-from kalm_jax import sharding as parallel
+from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation import evaluate, write_results_csv
 from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding.checkpoint import load_grounded
@@ -56,7 +56,7 @@ def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
                         found += result_rows(world, result, episodes, LLM_POLICY, condition, seed, choice)
                         played += 1
                         progress.update(played)
-        if parallel.is_writer():
+        if is_main_process():
             write_results_csv(folder / "results.csv", found)
 
     settings = dataclasses.asdict(e) | {"seed": config.seed, "seeds": config.learn.seeds, "window": window}

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 
-from kalm_jax import sharding as parallel
+from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation import evaluate, learner_policy
 from kalm_jax.files import write_csv
 from kalm_jax.pipeline.artifacts import encoded_goals, encoding, file_mark
@@ -33,7 +33,7 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
         plans = plans_of(run, config, goals)
         states = np.tile(first, (PROMPT_SAMPLES, 1))
         rollouts = imagine_from(run, config, goals, goal, states, plans, "imagine from prompts")
-        if not parallel.is_writer():
+        if not is_main_process():
             return
         solved = world.satisfied(goals.family, goals.array, first)
         table = {}

@@ -6,8 +6,8 @@ import pathlib
 
 import numpy as np
 
-from kalm_jax import sharding as parallel
 from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.replay import replay, rows
 from kalm_jax.files import read_json, write_json
 from kalm_jax.grounding.checkpoint import load_grounded
@@ -40,7 +40,7 @@ def run_replay(run: RunFolder, config: PipelineConfig, level: str) -> None:
                 temperature=config.imagine.temperature,
                 seed=config.seed,
             )
-        if parallel.is_writer():
+        if is_main_process():
             write_json(folder / "replayed.json", rows(results, rollouts, episodes, world.families))
 
     settings = {"count": count, "seed": config.seed, "temperature": config.imagine.temperature}

@@ -11,10 +11,10 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 from safetensors.numpy import load_file, save_file
 
-from kalm_jax import sharding as parallel
 from kalm_jax.llm.hf.folder import check_folder, load_model, save_model
 from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
+from kalm_jax.sharding import make_mesh
 
 WORDS = train_tokenizer(["push the red ball to the left of the blue ball"] * 3, 300)
 CONFIG = LlamaConfig(WORDS.vocab_size, 16, 2, 2, 1, 8, 24, tie_embeddings=False)
@@ -158,7 +158,7 @@ def test_bfloat16_files_are_read_exactly_and_types_are_chosen(whole, tmp_path):
 @pytest.mark.parametrize("scan_layers", [False, True])
 def test_parameters_go_straight_into_their_sharding(whole, scan_layers):
     path, params = whole
-    mesh = parallel.make_mesh(2)
+    mesh = make_mesh()
     assert mesh.size == 2
 
     def sharding(name, shape):

@@ -1,0 +1,81 @@
+"""The start of a program: JAX's devices and compilation cache, the mesh, and the other processes (hosts)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+
+import jax
+import numpy as np
+
+from kalm_jax import progress
+from kalm_jax.cores import available_cores
+from kalm_jax.malloc import configure_malloc
+from kalm_jax.sharding import parse_mesh_shape, set_default_mesh_shape
+
+
+def setup_jax(cpu_devices: int | None = None, cache: str | None = None, mesh: str = "", hosts: str = "") -> None:
+    """Prepares JAX once at the start of a program, before any device is used.
+
+    On a CPU each core becomes a device: small matrix products do not use two cores well, but two independent halves of
+    a batch do.
+
+    Args:
+      cpu_devices: number of CPU devices; None means one per available core, at most 8. Ignored on accelerators.
+      cache: folder of the persistent compilation cache; None means `$JAX_COMPILATION_CACHE_DIR` or
+        `~/.cache/kalm_jax/compilation`.
+      mesh: shape of the default mesh, see `sharding.parse_mesh_shape`.
+      hosts: see `init_distributed`; where it is empty, `$KALM_JAX_HOSTS` is used.
+
+    Raises:
+      ValueError: `mesh` or `hosts` cannot be parsed.
+    """
+    set_default_mesh_shape(parse_mesh_shape(mesh))
+    configure_malloc()
+    with contextlib.suppress(RuntimeError):  # The devices exist already (in a notebook or a test) and are used as is.
+        jax.config.update("jax_num_cpu_devices", min(cpu_devices or available_cores(), 8))
+    folder = pathlib.Path(cache or os.environ.get("JAX_COMPILATION_CACHE_DIR") or "~/.cache/kalm_jax/compilation")
+    jax.config.update("jax_compilation_cache_dir", str(folder.expanduser()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+    init_distributed(hosts or os.environ.get("KALM_JAX_HOSTS", ""))
+
+
+def init_distributed(hosts: str) -> None:
+    """Connects this process with the others that run the same program. Files are written by the first of them.
+
+    Args:
+      hosts: "ADDRESS:PORT,COUNT,INDEX" (address of the first process, number of processes, index of this one), "auto"
+        where JAX finds them out (SLURM, Open MPI, a TPU pod slice), or "" for a single process.
+
+    Raises:
+      ValueError: `hosts` cannot be parsed.
+    """
+    if not hosts:
+        return
+    if hosts == "auto":
+        jax.distributed.initialize()
+    else:
+        address, _, rest = hosts.partition(",")
+        numbers = rest.split(",")
+        if len(numbers) != 2 or not all(n.isdecimal() for n in numbers) or int(numbers[1]) >= int(numbers[0]):
+            raise ValueError(f"hosts {hosts!r} is neither auto nor ADDRESS:PORT,COUNT,INDEX with INDEX below COUNT")
+        jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
+    if not is_main_process():
+        progress.silence()
+    # Connects the processes now: gloo waits half a minute at most, and a first stage may compile for longer.
+    broadcast_from_main(1)
+
+
+def is_main_process() -> bool:
+    """Whether this is the process that writes files: the first of several, or the only one."""
+    return jax.process_index() == 0
+
+
+def broadcast_from_main(value: int) -> int:
+    """The main process's `value`, in every process. All processes must call this together."""
+    if jax.process_count() == 1:
+        return value
+    from jax.experimental import multihost_utils
+
+    return int(multihost_utils.broadcast_one_to_all(np.int32(value)))
