@@ -1,0 +1,108 @@
+"""Pages of the site that are made while it is built: those of the repository's root, the CLI and the API reference."""
+
+from __future__ import annotations
+
+import importlib
+import pathlib
+import re
+import subprocess
+import sys
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # the public API is imported from this checkout
+
+ROOT_PAGES = {
+    "ARCHITECTURE.md": "architecture.md",
+    "BENCHMARKS.md": "benchmarks.md",
+    "BUILD.md": "development.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "RESULTS.md": "results.md",
+}
+"""Files beside `docs/` that are pages of the site as well."""
+PACKAGES = {
+    "types": "What everything passes: rollouts, goals, episodes.",
+    "datasets": "Files of rollouts in and out.",
+    "llm": "The language model alone.",
+    "llm.hf": "Hugging Face folders.",
+    "grounding": "The language model learns to read and write numbers.",
+    "imagination": "Rollouts for goals without data.",
+    "offline_rl": "Policies from rollouts.",
+    "offline_rl.algorithms": "One learner per file.",
+    "evaluation": "Policies in the simulator, with intervals.",
+    "worlds": "The interface of a world, and Gymnasium environments as worlds.",
+    "worlds.clevr": "CLEVR-Robot.",
+    "worlds.metaworld": "Meta-world.",
+    "pipeline": "The main job.",
+    "report": "Tables, figures and the page.",
+}
+"""Packages of the API reference, each a page of its modules."""
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Adds the API reference's pages to the navigation."""
+    reference = next(section["Reference"] for section in config.nav if "Reference" in section)
+    reference.append({"Modules": [{f"kalm_jax.{name}": _api_path(name)} for name in PACKAGES]})
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the generated pages."""
+    for name, path in ROOT_PAGES.items():
+        files.append(File.generated(config, path, content=_from_root((ROOT / name).read_text())))
+    files.append(File.generated(config, "reference/cli.md", content=_cli()))
+    files.append(File.generated(config, "reference/api.md", content=_public_api()))
+    for name, about in PACKAGES.items():
+        files.append(File.generated(config, _api_path(name), content=_modules(name, about)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Links of hand-written pages to files of the repository's root become links to their pages."""
+    up = "../" * page.file.src_uri.count("/")
+    for name, path in ROOT_PAGES.items():
+        markdown = markdown.replace(f"]({up}../{name}", f"]({up}{path}")
+    return markdown
+
+
+def _from_root(text: str) -> str:
+    """A page of the root with its links as seen from `docs/`."""
+    for name, path in ROOT_PAGES.items():
+        text = text.replace(f"]({name}", f"]({path}")
+    return text.replace("](docs/", "](")
+
+
+def _cli() -> str:
+    """The reference of all programs, made from the configuration's dataclasses."""
+    command = [sys.executable, "-m", "kalm_jax.cli.reference"]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def _public_api() -> str:
+    """What `kalm_jax` exports, each name documented where it is defined."""
+    package = importlib.import_module("kalm_jax")
+    lines = ["# Public API", "", (package.__doc__ or "").strip(), ""]
+    for name in package.__all__:
+        value = getattr(package, name)
+        if hasattr(value, "__qualname__"):
+            lines += [f"## {name}", "", f"::: {value.__module__}.{value.__qualname__}", "    options:"]
+            lines += ["      heading_level: 3", "      show_root_full_path: true", ""]
+    return "\n".join(lines)
+
+
+def _api_path(name: str) -> str:
+    return f"reference/modules/{name.replace('.', '-')}.md"
+
+
+def _modules(name: str, about: str) -> str:
+    """All modules of a package; a folder of grammar or of sub-packages has pages or files of its own."""
+    folder = ROOT / "kalm_jax" / name.replace(".", "/")
+    modules = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
+    if name == "pipeline":
+        modules += sorted(f"stages.{path.stem}" for path in (folder / "stages").glob("*.py") if path.stem[0] != "_")
+    head = [f"# kalm_jax.{name}", "", about, ""]
+    return "\n".join(head + [f"::: kalm_jax.{name}.{module}\n" for module in modules])
