@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pathlib
-import re
 import subprocess
 import sys
 
