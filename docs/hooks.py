@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -61,11 +62,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links of hand-written pages to files of the repository's root become links to their pages."""
+    """Links to files of the repository's root become links to their pages; drawings take the page's text color."""
     up = "../" * page.file.src_uri.count("/")
     for name, path in ROOT_PAGES.items():
         markdown = markdown.replace(f"]({up}../{name}", f"]({up}{path}")
-    return markdown
+    return re.sub(r"!\[[^]]*\]\((images/[\w-]+\.svg)\)", _inline_drawing, markdown)
+
+
+def _inline_drawing(image: re.Match[str]) -> str:
+    """An SVG as a part of the page; its own rule for dark backgrounds is for those who see it as a file."""
+    drawing = re.sub(r"<style>.*?</style>\n", "", (ROOT / "docs" / image[1]).read_text())
+    return f"<div>\n{drawing}</div>"
 
 
 def _from_root(text: str) -> str:
