@@ -1,7 +1,6 @@
 """The documents are true: their commands parse, their links lead somewhere, their programs run."""
 
 import functools
-import importlib
 import re
 
 import pytest
