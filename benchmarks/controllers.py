@@ -1,26 +1,10 @@
-"""Scripted controllers of four Gymnasium environments, and behaviour policies of every skill made from them.
-
-A behaviour policy takes the controller's action, or with chance epsilon a uniformly random one; epsilon is drawn up for
-each episode, so that a file can hold random, middling and good episodes as D4RL's replay data do. Letters: n copies, D
-observation, A action.
-"""
+"""Scripted controllers of four Gymnasium environments, see `Controller`. Letters: n copies, D observation, A action."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from kalm_jax.evaluation.gymnasium import Player, Spaces
-from kalm_jax.progress import Progress
-from kalm_jax.types import GoalTable, Rollouts, unnamed_goal
-
-BEHAVIOURS = ("random", "expert", "noisy", "mixed", "replay")
-NOISY = 0.5
-"""Epsilon of the behaviour "noisy"."""
-REPLAY_END = 0.3
-"""Epsilon of the last episode of "replay": the learner whose data this resembles was stopped at a middling skill."""
-_COPIES = 16
+from kalm_jax.evaluation.gymnasium_behaviors import Controller
 
 
 def pendulum(observation: np.ndarray) -> np.ndarray:
@@ -66,70 +50,9 @@ def metaworld_reach(observation: np.ndarray) -> np.ndarray:
     return np.stack([expert(x) for x in observation]).clip(-1.0, 1.0).astype(np.float32)
 
 
-CONTROLLERS: dict[str, Callable] = {
+CONTROLLERS: dict[str, Controller] = {
     "Pendulum-v1": pendulum,
     "Reacher-v5": reacher,
     "CartPole-v1": cartpole,
     "kalm/MetaworldReach-v0": metaworld_reach,
 }
-
-
-def random_actions(rng: np.random.Generator, spaces: Spaces, n: int) -> np.ndarray:
-    """(n,) indices or (n, A) actions within the bounds, uniformly random."""
-    if spaces.num_actions:
-        return rng.integers(spaces.num_actions, size=n)
-    return rng.uniform(spaces.low, spaces.high, (n, len(spaces.low)))
-
-
-def epsilons(behaviour: str, episodes: int) -> np.ndarray:
-    """(episodes,) chance of a random action: of every kind a third for "mixed", falling for "replay"."""
-    if behaviour not in BEHAVIOURS:
-        raise ValueError(f"unknown behaviour {behaviour!r}: use one of {', '.join(BEHAVIOURS)}")
-    if behaviour == "mixed":
-        return np.resize([1.0, NOISY, 0.0], episodes)
-    if behaviour == "replay":
-        return np.linspace(1.0, REPLAY_END, episodes)
-    return np.full(episodes, {"random": 1.0, "expert": 0.0, "noisy": NOISY}[behaviour])
-
-
-def collect_episodes(environment: str, behaviour: str, episodes: int, seed: int) -> tuple[Rollouts, GoalTable, dict]:
-    """Episodes of a behaviour policy; a function of the arguments alone.
-
-    Args:
-      environment: a Gymnasium id; all behaviours but "random" want one of `CONTROLLERS`.
-      behaviour: one of `BEHAVIOURS`.
-      episodes: how many.
-      seed: of the resets and of the random actions.
-
-    Returns:
-      Rollouts (actions in the environment's own units), one unnamed goal, and what a file of them should note.
-
-    Raises:
-      ValueError: unknown behaviour or environment, or no controller for it.
-    """
-    chance = epsilons(behaviour, episodes)
-    if behaviour != "random" and environment not in CONTROLLERS:
-        raise ValueError(
-            f"no scripted controller for {environment}: there are those of {', '.join(CONTROLLERS)}; other "
-            "environments can be played at random (--policy=random)"
-        )
-    first = 1_000_000 * seed
-
-    def act(observations, seeds, step):
-        rng = np.random.default_rng([int(seeds[0]), step])
-        drawn = random_actions(rng, player.spaces, len(seeds))
-        astray = rng.random(len(seeds)) < chance[seeds - first]
-        if behaviour == "random":
-            return drawn
-        meant = CONTROLLERS[environment](observations)
-        return np.where(astray.reshape(-1, *[1] * (meant.ndim - 1)), drawn, meant)
-
-    with Player(environment, min(_COPIES, episodes)) as player, Progress("collect", episodes) as progress:
-        rollouts, _ = player.play(act, list(range(first, first + episodes)), progress.update)
-        spaces = player.spaces
-    notes = {"environment": environment, "behaviour": behaviour, "episodes": episodes, "seed": seed}
-    if spaces.num_actions:
-        notes["num_actions"] = spaces.num_actions
-    else:
-        notes["action_bounds"] = [spaces.low.tolist(), spaces.high.tolist()]
-    return rollouts, unnamed_goal(), notes

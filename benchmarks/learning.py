@@ -1,6 +1,6 @@
 """The job of experiments.learning: every learner on the same scripted data, beside BC and, where installed, d3rlpy.
 
-For each environment: rollouts by a behaviour policy, `offline.run` on them, and the same number of updates of d3rlpy's
+For each environment: rollouts by a behavior policy, `offline.run` on them, and the same number of updates of d3rlpy's
 algorithm of the same name, with the same batch size, discount and scale of inputs and rewards and with what `settings`
 change of ours where it has the same, evaluated at the same points in the same episodes. All of it resumes; a d3rlpy
 algorithm that was killed begins again.
@@ -14,10 +14,11 @@ import pathlib
 
 import numpy as np
 
-from benchmarks.controllers import CONTROLLERS, collect_episodes
+from benchmarks.controllers import CONTROLLERS
 from benchmarks.throughput.peer_d3rlpy import CONFIGS
 from kalm_jax.datasets.formats import write_rollouts
 from kalm_jax.distributed import is_main_process
+from kalm_jax.evaluation.gymnasium_behaviors import collect_episodes
 from kalm_jax.evaluation.returns import Evaluator
 from kalm_jax.evaluation.statistics import mean_interval
 from kalm_jax.files import read_json, write_json, write_text
@@ -79,12 +80,12 @@ class LearningConfig:
 
     Attributes:
       environments: Gymnasium ids with a controller, see `data.controllers`.
-      behaviour, data_episodes: who records how many rollouts.
+      behavior, data_episodes: who records how many rollouts.
       offline: what every environment is trained with; its `environment` and `data` are not read.
     """
 
     environments: tuple[str, ...] = ENVIRONMENTS
-    behaviour: str = "mixed"
+    behavior: str = "mixed"
     data_episodes: int = 150
     offline: OfflineConfig = OfflineConfig("", "", algorithms=("bc",), seeds=5)
 
@@ -108,10 +109,12 @@ def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") ->
     for environment in config.environments:
         place = folder / environment.replace("/", "-")
         run = RunFolder(place / "data")
-        settings = {"behaviour": config.behaviour, "episodes": config.data_episodes, "seed": config.offline.seed}
+        settings = {"behavior": config.behavior, "episodes": config.data_episodes, "seed": config.offline.seed}
 
         def collect(into: pathlib.Path, environment=environment):
-            collected = collect_episodes(environment, config.behaviour, config.data_episodes, config.offline.seed)
+            collected = collect_episodes(
+                environment, config.behavior, config.data_episodes, config.offline.seed, CONTROLLERS[environment]
+            )
             write_rollouts(into / "rollouts.h5", *collected)
 
         data = run.stage("rollouts", settings, [], collect) / "rollouts.h5"

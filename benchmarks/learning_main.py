@@ -8,53 +8,52 @@ the difference to BC, and d3rlpy's. Some hours on two cores; killed, the same co
 d3rlpy==2.8.1`, then what it asks for when imported, and torch, give its rows.
 """
 
-import sys
+import dataclasses
+import shlex
 
-from absl import app, flags, logging
-
-from kalm_jax.cli import device_flags
-
-FLAGS = flags.FLAGS
-flags.adopt_module_key_flags(device_flags)
-flags.DEFINE_list("envs", None, "Environments, comma-separated. Default: Pendulum, Reacher, Meta-world's reach.")
-flags.DEFINE_list(
-    "algo", ["bc", "td3bc", "cql", "awac", "iql", "combo", "decision_transformer"], "Learners, comma-separated."
-)
-flags.DEFINE_string("output", "runs/learning", "Folder of the comparison.")
-flags.DEFINE_enum("policy", "mixed", ["random", "expert", "noisy", "mixed", "replay"], "Behaviour policy of the data.")
-flags.DEFINE_integer("data_episodes", 150, "Episodes of data.", lower_bound=1)
-flags.DEFINE_integer("seeds", 5, "Training runs of each learner.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Seed of the data and of the first training run.", lower_bound=0)
-flags.DEFINE_integer("updates", 12_000, "Updates of each training run.", lower_bound=1)
-flags.DEFINE_integer("evaluations", 20, "Evaluations on the way; the last five count.", lower_bound=1)
-flags.DEFINE_integer("episodes", 10, "Episodes per evaluation and seed.", lower_bound=1)
-flags.DEFINE_bool("small", True, "Small networks and batches, large rates; --nosmall takes the learners' own settings.")
-flags.DEFINE_multi_string(
-    "set", [], "A learner's setting, [LEARNER.]FIELD=VALUE; may be repeated; goes before --small."
-)
+from kalm_jax.cli.devices import device_flags, start
+from kalm_jax.cli.flags import Flag, flags_of, made, parse
+from kalm_jax.cli.main import invocation
+from kalm_jax.pipeline.config import LEARNERS, OfflineConfig
+from kalm_jax.pipeline.settings import Checked, setting, settings_of
 
 
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
-    logging.set_verbosity(logging.WARNING)
-    device_flags.start()
+@dataclasses.dataclass(frozen=True)
+class LearningSettings(Checked):
+    """What is compared on which data."""
+
+    envs: tuple[str, ...] = setting((), "Environments; none are Pendulum, Reacher and Meta-world's reach.")
+    output: str = setting("runs/learning", "Folder of the comparison.")
+    policy: str = setting(
+        "mixed", "Behavior policy of the data.", choices=("random", "expert", "noisy", "mixed", "replay")
+    )
+    data_episodes: int = setting(150, "Episodes of data.", low=1)
+    small: bool = setting(True, "Small networks and batches, large rates; --nosmall takes the learners' own settings.")
+
+
+SHORT = {"algorithms": ("bc", *(name for name in LEARNERS if name != "bc")), "seeds": 5, "updates": 12_000}
+"""Defaults other than `OfflineConfig`'s."""
+
+
+def flags() -> list[Flag]:
+    training = flags_of(OfflineConfig, "training", ("env", "data", "draw", "max_steps", "stream"))
+    training = [
+        dataclasses.replace(f, field=dataclasses.replace(f.field, default=SHORT.get(f.field.name, f.field.default)))
+        for f in training
+    ]
+    return [*flags_of(LearningSettings, "comparison"), *training, *device_flags()]
+
+
+def main(argv: list[str]) -> None:
+    given = parse(flags(), argv)
+    chosen = made(LearningSettings, given)
+    start(given)
     from benchmarks import learning
-    from kalm_jax.pipeline import offline
 
-    numbers = {name: FLAGS[name].value for name in ("seeds", "seed", "updates", "evaluations", "episodes")}
-    try:
-        algorithms = tuple(dict.fromkeys(FLAGS.algo))
-        settings = learning.small_settings(algorithms) if FLAGS.small else ()
-        settings += tuple(offline.read_setting(text) for text in FLAGS.set)
-        trained = offline.OfflineConfig("", "", algorithms, settings=settings, **numbers)
-        environments = tuple(FLAGS.envs or learning.ENVIRONMENTS)
-        config = learning.LearningConfig(environments, FLAGS.policy, FLAGS.data_episodes, trained)
-        learning.run(FLAGS.output, config, command=" ".join(["python -m experiments.learning", *sys.argv[1:]]))
-    except (ValueError, OSError, ModuleNotFoundError, FloatingPointError) as error:
-        sys.exit(f"error: {error}")
-    print(f"results: {FLAGS.output}/learning.md")
-
-
-if __name__ == "__main__":
-    app.run(main)
+    values = SHORT | {f.name: given[f.flag] for f in settings_of(OfflineConfig) if f.flag in given}
+    small = learning.small_settings(values["algorithms"]) if chosen.small else ()
+    trained = OfflineConfig("", "", **values | {"settings": small + values.get("settings", ())})
+    environments = chosen.envs or tuple(learning.ENVIRONMENTS)
+    config = learning.LearningConfig(environments, chosen.policy, chosen.data_episodes, trained)
+    learning.run(chosen.output, config, command=f"{invocation('learning')} {shlex.join(argv)}".strip())
+    print(f"results: {chosen.output}/learning.md")

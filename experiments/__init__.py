@@ -1,1 +1,1 @@
-"""Programs: flags -> configurations -> pipeline. Nothing imports them."""
+"""The commands of `kalm` in a checkout, `python -m experiments.NAME`, and the benchmarks. Nothing imports them."""

@@ -1,8 +1,6 @@
-"""`python -m experiments.ablation`: see `kalm_jax.cli.ablation`."""
+"""`python -m experiments.ablation`, the command `kalm ablation` in a checkout: see `kalm_jax.cli.ablation`."""
 
-from absl import app
-
-from kalm_jax.cli.ablation import main
+from kalm_jax.cli.main import run
 
 if __name__ == "__main__":
-    app.run(main)
+    run("ablation")

@@ -1,8 +1,6 @@
-"""`python -m experiments.check_llm`: see `kalm_jax.cli.check_llm`."""
+"""`python -m experiments.check_llm`, the command `kalm check-llm` in a checkout: see `kalm_jax.cli.check_llm`."""
 
-from absl import app
-
-from kalm_jax.cli.check_llm import main
+from kalm_jax.cli.main import run
 
 if __name__ == "__main__":
-    app.run(main)
+    run("check-llm")

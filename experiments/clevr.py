@@ -1,8 +1,6 @@
-"""`python -m experiments.clevr`: see `kalm_jax.cli.clevr`."""
+"""`python -m experiments.clevr`, the command `kalm clevr` in a checkout: see `kalm_jax.cli.clevr`."""
 
-from absl import app
-
-from kalm_jax.cli.clevr import main
+from kalm_jax.cli.main import run
 
 if __name__ == "__main__":
-    app.run(main)
+    run("clevr")

@@ -1,8 +1,6 @@
-"""`python -m experiments.collect`: see `kalm_jax.cli.collect`."""
+"""`python -m experiments.collect`, the command `kalm collect` in a checkout: see `kalm_jax.cli.collect`."""
 
-from absl import app
-
-from kalm_jax.cli.collect import main
+from kalm_jax.cli.main import run
 
 if __name__ == "__main__":
-    app.run(main)
+    run("collect")

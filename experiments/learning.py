@@ -1,8 +1,6 @@
 """`python -m experiments.learning`: see `benchmarks.learning_main`."""
 
-from absl import app
-
-from benchmarks.learning_main import main
+from kalm_jax.cli.main import run
 
 if __name__ == "__main__":
-    app.run(main)
+    run("learning", module="benchmarks.learning_main")

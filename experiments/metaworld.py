@@ -1,8 +1,6 @@
-"""`python -m experiments.metaworld`: see `kalm_jax.cli.metaworld`."""
+"""`python -m experiments.metaworld`, the command `kalm metaworld` in a checkout: see `kalm_jax.cli.metaworld`."""
 
-from absl import app
-
-from kalm_jax.cli.metaworld import main
+from kalm_jax.cli.main import run
 
 if __name__ == "__main__":
-    app.run(main)
+    run("metaworld")

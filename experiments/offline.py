@@ -1,8 +1,6 @@
-"""`python -m experiments.offline`: see `kalm_jax.cli.offline`."""
+"""`python -m experiments.offline`, the command `kalm offline` in a checkout: see `kalm_jax.cli.offline`."""
 
-from absl import app
-
-from kalm_jax.cli.offline import main
+from kalm_jax.cli.main import run
 
 if __name__ == "__main__":
-    app.run(main)
+    run("offline")

@@ -1,8 +1,6 @@
-"""`python -m experiments.pretrain`: see `kalm_jax.cli.pretrain`."""
+"""`python -m experiments.pretrain`, the command `kalm pretrain` in a checkout: see `kalm_jax.cli.pretrain`."""
 
-from absl import app
-
-from kalm_jax.cli.pretrain import main
+from kalm_jax.cli.main import run
 
 if __name__ == "__main__":
-    app.run(main)
+    run("pretrain")

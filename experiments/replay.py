@@ -1,8 +1,6 @@
-"""`python -m experiments.replay`: see `kalm_jax.cli.replay`."""
+"""`python -m experiments.replay`, the command `kalm replay` in a checkout: see `kalm_jax.cli.replay`."""
 
-from absl import app
-
-from kalm_jax.cli.replay import main
+from kalm_jax.cli.main import run
 
 if __name__ == "__main__":
-    app.run(main)
+    run("replay")

@@ -1,8 +1,6 @@
 """`python -m experiments.throughput`: see `benchmarks.throughput.main`."""
 
-from absl import app
-
-from benchmarks.throughput.main import main
+from kalm_jax.cli.main import run
 
 if __name__ == "__main__":
-    app.run(main)
+    run("throughput", module="benchmarks.throughput.main")

@@ -1,8 +1,6 @@
-"""`python -m experiments.world`: see `kalm_jax.cli.world`."""
+"""`python -m experiments.world`, the command `kalm world` in a checkout: see `kalm_jax.cli.world`."""
 
-from absl import app
-
-from kalm_jax.cli.world import main
+from kalm_jax.cli.main import run
 
 if __name__ == "__main__":
-    app.run(main)
+    run("world")

@@ -183,7 +183,9 @@ def test_hosts_that_cannot_be_read_are_refused(hosts):
 
 CALLS = """
 import resource
-from kalm_jax.cli import device_flags  # configures malloc, before all other imports
+from kalm_jax.malloc import configure_malloc
+
+configure_malloc()  # before all other imports
 from kalm_jax.distributed import setup_jax
 setup_jax()
 import jax, jax.numpy as jnp

@@ -15,26 +15,36 @@ exits with 1 where ours got slower.
 """
 
 import dataclasses
+import importlib
 import json
 import os
 import re
 import sys
 import time
 
-from absl import app, flags, logging
-
+from benchmarks import throughput
+from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
 from kalm_jax.files import write_json
+from kalm_jax.pipeline.config import PRESET_NAMES
+from kalm_jax.pipeline.settings import Checked, setting
 
-FLAGS = flags.FLAGS
-SUITES = ["offline_rl", "env", "llm_train", "llm_decode", "pipeline", "memory"]
-flags.DEFINE_enum("suite", "offline_rl", SUITES, "What is measured.")
-flags.DEFINE_enum("preset", "smoke", ["smoke", "default", "paper"], "Run that the suite pipeline measures.")
-flags.DEFINE_integer("repeats", None, "Blocks of each contestant (default: 5), or runs (1).", lower_bound=1)
-flags.DEFINE_float("seconds", 2.0, "Seconds of a block, about.", lower_bound=0.0)
-flags.DEFINE_list("only", [], "Only groups in whose name a word begins so, such as td3bc.")
-flags.DEFINE_integer("core", -1, "Core to run on; -1 is the last one that this process may use, -2 is all of them.")
-flags.DEFINE_string("output", None, "JSON file to write.")
-flags.DEFINE_string("compare", None, "JSON file of an earlier run.")
+
+@dataclasses.dataclass(frozen=True)
+class ThroughputSettings(Checked):
+    """What is measured, how long, and where it is kept."""
+
+    suite: str = setting("offline_rl", "What is measured.", choices=tuple(throughput.SUITES))
+    preset: str = setting("smoke", "Run that the suite pipeline measures.", choices=PRESET_NAMES)
+    repeats: int = setting(0, "Blocks of each benchmark, or runs; 0 is 5 blocks or 1 run.", low=0)
+    seconds: float = setting(2.0, "Seconds of a block, about.", low=0)
+    only: tuple[str, ...] = setting((), "Only groups in whose name a word begins so, such as td3bc.")
+    core: int = setting(-1, "Core to run on; -1 is the last one that this process may use, -2 is all of them.", low=-2)
+    output: str = setting("", "JSON file to write.")
+    compare: str = setting("", "JSON file of an earlier run.", exists="file")
+
+
+def flags() -> list[Flag]:
+    return flags_of(ThroughputSettings, "throughput")
 
 
 def pin(core: int) -> None:
@@ -44,66 +54,66 @@ def pin(core: int) -> None:
     if core != -2 and hasattr(os, "sched_setaffinity"):
         allowed = os.sched_getaffinity(0)
         if core != -1 and core not in allowed:
-            raise app.UsageError(f"--core={core}: this process may use {sorted(allowed)}")
+            raise UsageError(f"--core={core}: this process may use {sorted(allowed)}")
         os.sched_setaffinity(0, {max(allowed) if core == -1 else core})
 
 
-def write(result: dict) -> None:
+def write(settings: ThroughputSettings, result: dict) -> None:
     """Keeps the figures in --output, if given."""
-    if FLAGS.output:
-        write_json(FLAGS.output, result, sort_keys=False)
+    if settings.output:
+        write_json(settings.output, result, sort_keys=False)
 
 
-def read_old() -> list[dict] | None:
+def read_old(settings: ThroughputSettings) -> list[dict] | None:
     """The rows of --compare, None where it is not given; ends the program where they cannot be compared with."""
-    if not FLAGS.compare:
+    if not settings.compare:
         return None
     try:
-        with open(FLAGS.compare) as file:
+        with open(settings.compare) as file:
             old = json.load(file)
         suite, rows = old["suite"], old["rows"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        sys.exit(f"error: {FLAGS.compare}: not a file of an earlier run ({error})")
-    if suite != FLAGS.suite:
-        sys.exit(f"error: {FLAGS.compare} is of the suite {suite}; compare it with --suite={suite}")
+        sys.exit(f"error: {settings.compare}: not a file of an earlier run ({error})")
+    if suite != settings.suite:
+        sys.exit(f"error: {settings.compare} is of the suite {suite}; compare it with --suite={suite}")
     return rows
 
 
-def finish(result: dict, old: list[dict] | None) -> None:
+def finish(settings: ThroughputSettings, result: dict, old: list[dict] | None) -> None:
     """Keeps the figures and sets them beside those of before; exits with 1 where ours got slower."""
     from benchmarks.throughput import measure
 
-    write({"suite": FLAGS.suite, **result})
+    write(settings, {"suite": settings.suite, **result})
     if old is None:
         return
     lines, slower = measure.compare(old, result["rows"])
-    print("\n".join(["", f"against {FLAGS.compare}:", *lines]))
+    print("\n".join(["", f"against {settings.compare}:", *lines]))
     if slower:
         sys.exit(1)
 
 
-def measure_memory(suite) -> None:
+def measure_memory(settings: ThroughputSettings, suite) -> None:
     """The suite that measures no time."""
     import jax
 
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", suite.devices_needed())
     rows = suite.rows(say=say)
-    write({"suite": FLAGS.suite, "rows": rows})
+    write(settings, {"suite": settings.suite, "rows": rows})
     if any(row["median"] > row["limit"] for row in rows):
         sys.exit("error: a step needs more than is promised")
 
 
-def measure_pipeline(suite, old: list[dict] | None) -> None:
+def measure_pipeline(settings: ThroughputSettings, suite, old: list[dict] | None) -> None:
     """The suite of whole runs, each a process of its own: this one touches no device."""
     try:
-        rows, about = suite.rows(FLAGS.preset, FLAGS.repeats or 1, say)
+        rows, about = suite.rows(settings.preset, settings.repeats or 1, say)
     except RuntimeError as error:
         sys.exit(f"error: {error}")
-    finish({"machine": about, "rows": rows}, old)
+    finish(settings, {"machine": about, "rows": rows}, old)
 
 
-def measure_rates(suite, old: list[dict] | None) -> None:
+def measure_rates(settings: ThroughputSettings, suite, old: list[dict] | None) -> None:
     """A suite of contestants."""
     import jax
 
@@ -113,18 +123,19 @@ def measure_rates(suite, old: list[dict] | None) -> None:
     jax.config.update("jax_enable_compilation_cache", False)  # the first call shall show what compiling costs
     on_cpu = jax.default_backend() == "cpu"
     groups = suite.groups()
-    if FLAGS.only:
-        groups = (group for group in groups if any(re.search(rf"\b{re.escape(w)}", group[0].group) for w in FLAGS.only))
+    if settings.only:
+        wanted = [re.compile(rf"\b{re.escape(word)}") for word in settings.only]
+        groups = (group for group in groups if any(word.search(group[0].group) for word in wanted))
     about, clock = measure.machine(), "process CPU time" if on_cpu else "wall time"
-    settings = {"clock": time.process_time if on_cpu else time.perf_counter}
-    settings["roofline"] = measure_roofline(**settings)
-    about["roofline"] = dataclasses.asdict(settings["roofline"])
+    options = {"clock": time.process_time if on_cpu else time.perf_counter}
+    options["roofline"] = measure_roofline(**options)
+    about["roofline"] = dataclasses.asdict(options["roofline"])
     say(f"{about['processor']}, {about['device']}, load {about['load']}; per second of {clock}")
     say(f"limits: {settings['roofline']}")
-    rows = measure.run_suite(groups, repeats=FLAGS.repeats or 5, seconds=FLAGS.seconds, say=say, **settings)
+    rows = measure.run_suite(groups, repeats=settings.repeats or 5, seconds=settings.seconds, say=say, **options)
     if not rows:
-        sys.exit(f"error: --only={','.join(FLAGS.only)} leaves nothing to measure")
-    finish({"clock": clock, "machine": about, "rows": rows}, old)
+        sys.exit(f"error: --only={','.join(settings.only)} leaves nothing to measure")
+    finish(settings, {"clock": clock, "machine": about, "rows": rows}, old)
 
 
 def say(text: str) -> None:
@@ -132,31 +143,20 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
-    logging.set_verbosity(logging.WARNING)
-    if FLAGS.suite == "memory" and (FLAGS.compare or FLAGS.only):
-        sys.exit("error: --compare and --only are for rates; the memory suite has limits of its own")
-    if FLAGS.suite == "pipeline" and FLAGS.only:
-        sys.exit("error: --only is for groups of contestants; the suite pipeline runs the whole job")
-    old = read_old()
-    if FLAGS.suite != "pipeline" or FLAGS["core"].present:
-        pin(FLAGS.core)
-    import importlib
-
-    from benchmarks import throughput
-    from kalm_jax.malloc import configure_malloc
-
-    configure_malloc()  # as all programs of ours do; peers in this process have it too
-    suite = importlib.import_module(throughput.SUITES[FLAGS.suite])
-    if FLAGS.suite == "memory":
-        measure_memory(suite)
-    elif FLAGS.suite == "pipeline":
-        measure_pipeline(suite, old)
+def main(argv: list[str]) -> None:
+    given = parse(flags(), argv)
+    settings = made(ThroughputSettings, given)
+    if settings.suite == "memory" and (settings.compare or settings.only):
+        raise UsageError("--compare and --only are for rates; the memory suite has limits of its own")
+    if settings.suite == "pipeline" and settings.only:
+        raise UsageError("--only is for groups of benchmarks; the suite pipeline runs the whole job")
+    old = read_old(settings)
+    if settings.suite != "pipeline" or "core" in given:
+        pin(settings.core)
+    suite = importlib.import_module(throughput.SUITES[settings.suite])
+    if settings.suite == "memory":
+        measure_memory(settings, suite)
+    elif settings.suite == "pipeline":
+        measure_pipeline(settings, suite, old)
     else:
-        measure_rates(suite, old)
-
-
-if __name__ == "__main__":
-    app.run(main)
+        measure_rates(settings, suite, old)

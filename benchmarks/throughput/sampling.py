@@ -138,10 +138,10 @@ def main(preset: str, folder: str, result: str) -> None:
     def work():
         from kalm_jax.distributed import setup_jax
         from kalm_jax.pipeline import run as pipeline
-        from kalm_jax.pipeline.config import PRESETS
+        from kalm_jax.pipeline.config import load_presets
 
         setup_jax()
-        pipeline.run(folder, PRESETS[preset])
+        pipeline.run(folder, load_presets("clevr")[preset])
 
     found = observe(work, pathlib.Path(folder))
     from benchmarks.throughput import measure

@@ -1,103 +1,88 @@
-r"""Which grounding tasks matter, and what else: the paper's ablation (KALM, tables 1 and 5) and ours.
+"""Which grounding tasks matter, and what else: the paper's ablation (KALM, tables 1 and 5) and ours.
 
-    python -m experiments.ablation --preset=smoke --grounding_tasks_sets=all,all-explanation,all-dynamics
+    kalm ablation --preset=smoke --grounding_tasks_sets=all,all-explanation,all-dynamics
 
 collects rollouts once and, for every set of tasks, grounds the language model with the same seeds and steps, imagines
 rollouts of the novel levels and explains held-out ones. ablation.md and ablation.csv in --output have match rate,
-unrealistic transitions and explanation accuracy with intervals. No policy is trained. Killed, the same command carries
-on. With the default preset a set takes about as long as grounding does, ten minutes on two cores.
+unrealistic transitions and explanation accuracy with intervals. No policy is trained. If it is killed, the same command
+continues it. With the preset "default" a set takes about as long as grounding does, ten minutes on two cores.
 
-    python -m experiments.ablation --grounding_tasks_sets=all --variants=direct,single_draws
+    kalm ablation --grounding_tasks_sets=all --variants=direct,single_draws
 
-compares ways to imagine instead, which share a grounded model: goals in their own words, as in the paper, and by plans
-without a choice among draws. --variants=state,gaussian,linear,two_models are other ways in which numbers enter and
-leave the model, each grounded anew by the first set of tasks (two models take twice as long).
+compares ways to imagine instead, which share a grounded model. The variants state, gaussian, linear and two_models are
+other ways in which numbers enter and leave the model, each grounded again with the first set of tasks (two models take
+twice as long).
 """
 
-import sys
+import dataclasses
+import shlex
 
-from absl import app, flags, logging
+from kalm_jax.cli import job
+from kalm_jax.cli.devices import start
+from kalm_jax.cli.flags import Flag, flags_of, made, parse
+from kalm_jax.cli.main import invocation
+from kalm_jax.grounding.shares import TASKS
+from kalm_jax.pipeline.settings import Checked, setting
 
-from kalm_jax.cli import device_flags
-from kalm_jax.cli import pipeline_flags as shared
-
-FLAGS = flags.FLAGS
-flags.DEFINE_enum("world", "clevr", ["clevr", "metaworld"], "CLEVR-Robot, or Meta-world's Sawyer arm.")
-flags.DEFINE_list(
-    "grounding_tasks_sets",
-    ["all", "all-explanation", "all-dynamics"],
-    "Sets of grounding tasks, comma-separated: all, all but some (all-explanation-plan), or some (generation+plan). "
-    "The others are compared with the first.",
-)
 VARIANTS = ("state", "gaussian", "linear", "two_models", "direct", "single_draws")
-flags.DEFINE_list(
-    "variants",
-    [],
-    "Variants to compare with the first set, comma-separated: state (instead of the change of state), gaussian (a "
-    "distribution over next states instead of a point), linear (maps instead of MLPs), two_models; direct (goals are "
-    "imagined in their own words), single_draws (no choice among draws).",
-)
-UNUSED = (
-    *(
-        "algo",
-        "conditions",
-        "checkpoints",
-        "dt_backbone",
-        "seeds",
-        "episodes",
-        "updates",
-        "draw",
-        "relabel",
-        "whitening",
-    ),
-    *("settings", "compat", "grounding_tasks"),
-)
 
 
-def tasks_of(name):
-    """The tasks of a set by its name, in the order of `flags.TASKS`; () where the name cannot be read."""
+@dataclasses.dataclass(frozen=True)
+class AblationSettings(Checked):
+    """What is compared."""
+
+    world: str = setting(
+        "clevr",
+        "CLEVR-Robot, or Meta-world's Sawyer arm. The flags' defaults are CLEVR-Robot's.",
+        choices=("clevr", "metaworld"),
+    )
+    grounding_tasks_sets: tuple[str, ...] = setting(
+        ("all", "all-explanation", "all-dynamics"),
+        "Sets of grounding tasks: all, all but some (all-explanation-plan), or some (generation+plan), of the tasks "
+        f"{', '.join(TASKS)}. The others are compared with the first.",
+    )
+    variants: tuple[str, ...] = setting(
+        (),
+        "Variants to compare with the first set: state (instead of the change of state), gaussian (a distribution over "
+        "next states instead of a point), linear (maps instead of MLPs), two_models; direct (goals are imagined in "
+        "their own words), single_draws (no choice among draws).",
+        choices=VARIANTS,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.grounding_tasks_sets:
+            tasks_of(name)
+
+
+def tasks_of(name: str) -> tuple[str, ...]:
+    """The tasks of a set by its name, in the order of `TASKS`. ValueError where the name cannot be read."""
     first, *left_out = name.split("-")
-    some = shared.TASKS if first == "all" else first.split("+")
-    if (first != "all" and left_out) or not {*some, *left_out} <= set(shared.TASKS):
-        return ()
-    return tuple(task for task in shared.TASKS if task in some and task not in left_out)
-
-
-shared.check(
-    "grounding_tasks_sets",
-    lambda v: v and len(set(v)) == len(v) and all(map(tasks_of, v)),
-    "give different sets such as all,all-explanation,generation+plan, of the tasks " + ", ".join(shared.TASKS),
-)
-shared.check(
-    "variants",
-    lambda v: len(set(v)) == len(v) and set(v) <= set(VARIANTS),
-    f"choose different ones from {', '.join(VARIANTS)}, comma-separated",
-)
-
-
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
-    given = [name for name in UNUSED if FLAGS[name].present]
-    if given:
-        raise app.UsageError(
-            f"--{given[0]} has no use here: no policy is trained, and --grounding_tasks_sets has tasks"
+    some = TASKS if first == "all" else first.split("+")
+    tasks = tuple(task for task in TASKS if task in some and task not in left_out)
+    if (first != "all" and left_out) or not {*some, *left_out} <= set(TASKS) or not tasks:
+        raise ValueError(
+            f"--grounding_tasks_sets={name}: give different sets such as all,all-explanation,generation+plan, of the "
+            f"tasks {', '.join(TASKS)}"
         )
-    logging.set_verbosity(logging.WARNING)
-    device_flags.start()
+    return tasks
+
+
+def flags() -> list[Flag]:
+    parts = ("", "collect", "ground", "metrics", "imagine")
+    return flags_of(AblationSettings, "comparison") + job.job_flags(
+        "clevr", parts, ("world", "grounding_tasks", "eval_prompts", "keep_all", "behavior", "replays")
+    )
+
+
+def main(argv: list[str]) -> None:
+    given = parse(flags(), argv)
+    settings, chosen = made(AblationSettings, given), made(job.JobSettings, given)
+    start(given)
     from kalm_jax.pipeline import ablation
-    from kalm_jax.pipeline.config import METAWORLD_PRESETS, PRESETS
 
-    config = shared.read_flags(PRESETS if FLAGS.world == "clevr" else METAWORLD_PRESETS)
-    output = FLAGS.output or f"runs/ablation-{FLAGS.world}-{FLAGS.preset}"
-    sets = {name: tasks_of(name) for name in FLAGS.grounding_tasks_sets}
-    command = " ".join(["python -m experiments.ablation", *sys.argv[1:]])
-    try:
-        ablation.run(output, config, sets, command=command, variants=FLAGS.variants)
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
-        sys.exit(f"error: {error}")
+    output = chosen.output or f"runs/ablation-{settings.world}-{chosen.preset}"
+    sets = {name: tasks_of(name) for name in settings.grounding_tasks_sets}
+    command = f"{invocation('ablation')} {shlex.join(argv)}".strip()
+    ablation.run(output, job.configuration(settings.world, given), sets, command=command, variants=settings.variants)
     print(f"tables: {output}/ablation.md")
-
-
-if __name__ == "__main__":
-    app.run(main)

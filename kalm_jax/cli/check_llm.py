@@ -1,31 +1,47 @@
-r"""Does a Hugging Face folder compute here what it computes in `transformers`?
+"""Does a Hugging Face folder compute here what it computes in `transformers`?
 
-    python -m experiments.check_llm --llm=FOLDER
+    kalm check-llm --llm=FOLDER
 
-prints the largest difference between our logits and those of transformers' torch model, in float32, on left-padded
-prompts of different lengths: in one pass and with a cache, with layers one by one and stacked. Exits with 1 beyond
---tolerance. It needs torch (pip install ".[parity]") and memory for one copy of the model in float32.
+prints the largest difference between this library's logits and those of transformers' torch model, in float32, on
+left-padded prompts of different lengths: in one pass and with a cache, with layers one by one and stacked. Exits with 1
+beyond --tolerance. It needs torch (pip install "kalm_jax[parity]") and memory for one copy of the model in float32.
 """
 
+import dataclasses
 import pathlib
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from absl import app, flags, logging
+from kalm_jax.cli.flags import Flag, flags_of, made, parse
+from kalm_jax.pipeline.settings import Checked, setting
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("llm", None, "Hugging Face folder. Default: the built-in model.")
-flags.DEFINE_float(
-    "tolerance",
-    1e-3,
-    "Largest difference allowed. float32 rounds differently in any two programs: tiny models differ by 1e-6 to 1e-4, "
-    "and the logits of large ones by more.",
-    lower_bound=0.0,
-)
-flags.DEFINE_integer("length", 64, "Tokens of the longest prompt.", lower_bound=8)
-flags.DEFINE_integer("seed", 0, "Seed of the prompts.")
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kalm_jax.llm.tokenizer import Tokenizer
 
 
-def prompts(tokenizer, words: int, length: int, seed: int):
+@dataclasses.dataclass(frozen=True)
+class CheckSettings(Checked):
+    """What is compared."""
+
+    llm: str = setting("", "Hugging Face folder; empty is the built-in model.", exists="config.json")
+    tolerance: float = setting(
+        1e-3,
+        "Largest difference allowed. float32 rounds differently in any two programs: tiny models differ by 1e-6 to "
+        "1e-4, and the logits of large ones by more.",
+        low=0,
+    )
+    length: int = setting(64, "Tokens of the longest prompt.", low=8)
+    seed: int = setting(0, "Seed of the prompts.", low=0)
+
+
+def flags() -> list[Flag]:
+    return flags_of(CheckSettings, "check")
+
+
+def prompts(tokenizer: "Tokenizer", words: int, length: int, seed: int) -> "tuple[np.ndarray, np.ndarray]":
     """Left-padded ids (6, length) and validity: three documents of the corpus and three rows of any ids."""
     import numpy as np
 
@@ -38,7 +54,7 @@ def prompts(tokenizer, words: int, length: int, seed: int):
     return left_pad(rows, tokenizer.pad_id, length)
 
 
-def differences(folder: pathlib.Path, length: int, seed: int):
+def differences(folder: pathlib.Path, length: int, seed: int) -> Iterator[Any]:
     """Yields a heading, then (what was computed, largest difference, share of positions with the same best word)."""
     import numpy as np
 
@@ -64,27 +80,18 @@ def differences(folder: pathlib.Path, length: int, seed: int):
         del params
 
 
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
-    logging.set_verbosity(logging.WARNING)
+def main(argv: list[str]) -> None:
+    settings = made(CheckSettings, parse(flags(), argv))
     from kalm_jax.distributed import setup_jax
     from kalm_jax.llm.hf.folder import BUILTIN
 
     setup_jax()
-    try:
-        found = differences(pathlib.Path(FLAGS.llm or BUILTIN), FLAGS.length, FLAGS.seed)
-        print(next(found))
-        worst = 0.0
-        for name, difference, same in found:
-            print(f"{name:32} largest difference {difference:.2e}, same best word {same:.1%}")
-            worst = max(worst, difference) if difference == difference else float("inf")
-    except (ValueError, FileNotFoundError, ImportError) as error:
-        sys.exit(f"error: {error}")
-    if worst > FLAGS.tolerance:
-        sys.exit(f"error: {worst:.2e} is beyond the tolerance of {FLAGS.tolerance:g}")
-    print(f"agrees with transformers within {FLAGS.tolerance:g}")
-
-
-if __name__ == "__main__":
-    app.run(main)
+    heading, *found = differences(pathlib.Path(settings.llm or BUILTIN), settings.length, settings.seed)
+    print(heading)
+    worst = 0.0
+    for name, difference, same in found:
+        print(f"{name:32} largest difference {difference:.2e}, same likeliest token {same:.1%}")
+        worst = max(worst, difference) if difference == difference else float("inf")
+    if worst > settings.tolerance:
+        sys.exit(f"error: {worst:.2e} is beyond the tolerance of {settings.tolerance:g}")
+    print(f"agrees with transformers within {settings.tolerance:g}")

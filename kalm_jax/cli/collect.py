@@ -1,45 +1,76 @@
-r"""Rollouts of a scripted or random policy in a Gymnasium environment, as a file for `experiments.offline`.
+"""Rollouts of a scripted or random policy in a Gymnasium environment, as a file for `kalm offline`.
 
-    python -m experiments.collect --env=Pendulum-v1 --policy=mixed --episodes=100 --output=pendulum.h5
+    kalm collect --env=Pendulum-v1 --policy=random --episodes=100 --output=pendulum.h5
+    kalm collect --env=Pendulum-v1 --policy=mixed --controller=my_package.my_module:act --output=pendulum.h5
 
-Policies: random (any environment); expert, a scripted controller (Pendulum-v1, Reacher-v5, CartPole-v1); noisy, which
-acts at random half of the time; mixed, a third of the episodes of each; replay, from random to middling, as the replay
-buffer of a learner.
+Policies: random (needs no controller); expert, the controller's actions; noisy, which acts at random half of the time;
+mixed, a third of the episodes of each; replay, from random to middling, as the replay buffer of a learner. A controller
+is a function from observations (B, D) to actions (B, A), or to indices (B,) where actions are discrete. In a checkout
+of the repository Pendulum-v1, Reacher-v5 and CartPole-v1 have one already.
 """
 
-import sys
+import dataclasses
+import importlib
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from absl import app, flags, logging
+from kalm_jax.cli.flags import Flag, flags_of, made, parse
+from kalm_jax.pipeline.settings import REQUIRED, Checked, setting
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("env", None, "Gymnasium id, such as Pendulum-v1; module:Id-v0 imports the module.", required=True)
-flags.DEFINE_enum("policy", "mixed", ["random", "expert", "noisy", "mixed", "replay"], "Behaviour policy.")
-flags.DEFINE_integer("episodes", 100, "Episodes.", lower_bound=1)
-flags.DEFINE_string("output", None, "File to write: .h5, .hdf5, .npz, or minari:ID.", required=True)
-flags.DEFINE_enum("layout", "kalm_jax", ["kalm_jax", "d4rl"], "Layout of the file; d4rl: flat arrays over transitions.")
-flags.DEFINE_integer("seed", 0, "Seed of the resets and of the random actions.", lower_bound=0)
+if TYPE_CHECKING:
+    from kalm_jax.evaluation.gymnasium_behaviors import Controller
+
+POLICIES = ("random", "expert", "noisy", "mixed", "replay")
 
 
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
-    logging.set_verbosity(logging.WARNING)
-    from benchmarks.controllers import collect_episodes
-    from kalm_jax.datasets.formats import check_writable, write_rollouts
+@dataclasses.dataclass(frozen=True)
+class CollectSettings(Checked):
+    """What is played, and where it is written."""
 
+    env: str = setting(REQUIRED, "Gymnasium id, such as Pendulum-v1; module:Id-v0 imports the module first.")
+    output: str = setting(REQUIRED, "File to write: .h5, .hdf5, .npz, or minari:ID.")
+    policy: str = setting("mixed", "Behavior policy.", choices=POLICIES)
+    controller: str = setting("", "The expert, as package.module:function; not needed with --policy=random.")
+    episodes: int = setting(100, "Episodes.", low=1)
+    layout: str = setting(
+        "kalm_jax", "Layout of the file; d4rl has flat arrays over transitions.", choices=("kalm_jax", "d4rl")
+    )
+    seed: int = setting(0, "Seed of the resets and of the random actions.", low=0)
+
+
+def flags() -> list[Flag]:
+    return flags_of(CollectSettings, "collection")
+
+
+def find_controller(environment: str, path: str) -> "Controller | None":
+    """The controller at `path`, otherwise that of `benchmarks.controllers` in a checkout, otherwise None.
+
+    Raises:
+      ValueError: there is no such function.
+    """
+    if not path:
+        try:
+            known: dict[str, Any] = importlib.import_module("benchmarks.controllers").CONTROLLERS
+        except ModuleNotFoundError:
+            return None
+        return known.get(environment)
+    module, _, name = path.partition(":")
     try:
-        check_writable(FLAGS.output)
-        rollouts, goals, notes = collect_episodes(FLAGS.env, FLAGS.policy, FLAGS.episodes, FLAGS.seed)
-        write_rollouts(FLAGS.output, rollouts, goals, notes, FLAGS.layout)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        sys.exit(f"error: {error}")
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"--controller={path}: {error}; want package.module:function") from error
+
+
+def main(argv: list[str]) -> None:
+    settings = made(CollectSettings, parse(flags(), argv))
+    from kalm_jax.datasets.formats import check_writable, write_rollouts
+    from kalm_jax.evaluation.gymnasium_behaviors import collect_episodes
+
+    check_writable(settings.output)
+    expert = None if settings.policy == "random" else find_controller(settings.env, settings.controller)
+    rollouts, goals, notes = collect_episodes(settings.env, settings.policy, settings.episodes, settings.seed, expert)
+    write_rollouts(settings.output, rollouts, goals, notes, settings.layout)
     returns = rollouts.rewards.sum(1)
     print(
-        f"{FLAGS.output}: {len(rollouts)} episodes, {rollouts.num_transitions()} transitions, return "
-        f"{returns.mean():.4g} (standard deviation {np.std(returns):.3g}, best {returns.max():.4g})"
+        f"{settings.output}: {len(rollouts)} episodes, {rollouts.num_transitions()} transitions, return "
+        f"{returns.mean():.4g} (standard deviation {returns.std():.3g}, best {returns.max():.4g})"
     )
-
-
-if __name__ == "__main__":
-    app.run(main)

@@ -1,4 +1,6 @@
-"""Checks the simulator against recorded rollouts: `python -m experiments.replay FILE [--tolerance=1e-5]`.
+"""Does CLEVR-Robot's simulator agree with recorded rollouts?
+
+    kalm replay FILE --tolerance=1e-5
 
 FILE is in the KALM authors' format, a dictionary pickled into an .npy file (read without running anything in it). Every
 recorded full state is stepped once and compared with what was recorded. Exits with 0 if the worst coordinate error is
@@ -11,17 +13,23 @@ import dataclasses
 import sys
 
 import numpy as np
-from absl import app, flags
 
+from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.datasets import safe_pickle
+from kalm_jax.pipeline.settings import Checked, setting
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, OBSERVATION_DIM, STATE_DIM, ClevrSimulator, observation_of
-
-_TOLERANCE = flags.DEFINE_float("tolerance", 1e-5, "Largest coordinate error in metres that passes.", lower_bound=0.0)
 
 _QUANTILES = {"median": 0.5, "95%": 0.95, "99%": 0.99, "max": 1.0}
 _WIDTHS = {"states": STATE_DIM, "observations": OBSERVATION_DIM, "next_observations": OBSERVATION_DIM}
 _FLAT = ("actions", "masks", "rewards", "terminals")
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplaySettings(Checked):
+    """What passes."""
+
+    tolerance: float = setting(1e-5, "Largest coordinate error in meters that passes.", low=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +38,7 @@ class ReplayResult:
 
     Attributes:
       num_transitions: recorded steps that were replayed.
-      error: (num_transitions,) worst coordinate error of each in metres.
+      error: (num_transitions,) worst coordinate error of each in meters.
       reward_agreement, termination_agreement: shares of the recorded steps, 0..1; rewards agree within 1e-3.
     """
 
@@ -44,7 +52,7 @@ class ReplayResult:
         quantiles = ", ".join(f"{name} {np.quantile(self.error, q):.2e}" for name, q in _QUANTILES.items())
         return (
             f"{self.num_transitions} transitions\n"
-            f"worst coordinate error in metres: {quantiles}\n"
+            f"worst coordinate error in meters: {quantiles}\n"
             f"rewards that agree: {self.reward_agreement:.2%}\n"
             f"terminations that agree: {self.termination_agreement:.2%}"
         )
@@ -90,7 +98,7 @@ def load_recorded(path: str) -> dict[str, np.ndarray]:
     return fields | _read_goals(path, fields["goals"][:, 0])
 
 
-def _read_goals(path: str, vectors) -> dict[str, np.ndarray]:
+def _read_goals(path: str, vectors: np.ndarray) -> dict[str, np.ndarray]:
     """Family (N,) and goal array (N, 9) of the authors' goal vectors, one for each rollout."""
     families, goals = [], []
     for rollout, vector in enumerate(vectors):
@@ -140,11 +148,10 @@ def run(path: str, tolerance: float) -> int:
     return 0
 
 
+def flags() -> list[Flag]:
+    return flags_of(ReplaySettings, "replay")
+
+
 def main(argv: list[str]) -> None:
-    if len(argv) != 2:
-        raise app.UsageError("want one file: python -m experiments.replay FILE [--tolerance=1e-5]")
-    sys.exit(run(argv[1], _TOLERANCE.value))
-
-
-if __name__ == "__main__":
-    app.run(main)
+    given = parse(flags(), argv, ("FILE",))
+    sys.exit(run(given["FILE"], made(ReplaySettings, given).tolerance))

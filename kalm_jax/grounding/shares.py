@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 TASKS = ("generation", "explanation", "dynamics", "consequence", "description", "text", "plan")
 
@@ -31,6 +33,8 @@ class TaskShares:
 
     def probabilities(self) -> np.ndarray:
         """The shares in the order of TASKS, summing to 1. ValueError where one is negative or all are 0."""
+        import numpy as np  # here, as programs that read a configuration may not have NumPy started yet
+
         p = np.array([getattr(self, t) for t in TASKS], float)
         if p.min() < 0 or p.sum() <= 0:
             raise ValueError(f"task shares {self} must be non-negative with a positive sum")

@@ -13,7 +13,7 @@ import pathlib
 import numpy as np
 
 from kalm_jax.imagination.rollouts import Step
-from kalm_jax.pipeline.config import PRESETS, PipelineConfig
+from kalm_jax.pipeline.config import PipelineConfig, load_presets
 from kalm_jax.pipeline.imagining import draws_of, imagine_from, plans_of
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.types import GoalTable, make_goal_table
@@ -34,7 +34,7 @@ def imagine_sentence(
     text: str,
     count: int = 2,
     seed: int = 0,
-    config: PipelineConfig = PRESETS["default"],
+    config: PipelineConfig | None = None,
 ) -> tuple[list[str], list[dict]]:
     """Imagined rollouts for `text`, by the grounded language model of the run in `folder`.
 
@@ -54,6 +54,7 @@ def imagine_sentence(
       ValueError: the model finds no goal in the words.
     """
     run = RunFolder(folder)
+    config = config or load_presets("clevr")["default"]
     config = dataclasses.replace(
         config, world="clevr", seed=seed, imagine=dataclasses.replace(config.imagine, plan=True)
     )

@@ -1,142 +1,253 @@
-"""What a run of the pipeline depends on, and the presets. Every field has a flag or a preset that sets it."""
+"""Everything that a run depends on: one dataclass per part, free of JAX. Presets are beside their world.
+
+Each field is a `settings.setting`: its documentation, its check and its flag are one thing, see `kalm_jax.cli.flags`.
+"""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from typing import Any
 
-from kalm_jax.grounding.shares import TaskShares
+from kalm_jax.grounding.shares import TASKS, TaskShares
+from kalm_jax.pipeline.settings import REQUIRED, Checked, build, overlay, setting, settings_of
 
 CONDITIONS = ("offline", "kalm", "oracle")
-"""What learners can learn from, see `LearnConfig`."""
+"""What learners can learn from, see `LearnConfig.conditions`."""
 LLM_POLICY = "llm_policy"
-"""Stands among the algorithms for the grounded language model that acts itself, and learns nothing from rollouts."""
+"""Listed among the algorithms for the grounded language model that acts itself, and learns nothing from rollouts."""
+LEARNERS = ("td3bc", "bc", "cql", "awac", "iql", "combo", "decision_transformer")
+"""The learners of `kalm_jax.offline_rl`, named here so that a wrong name fails before anything heavy is imported."""
+PRESET_NAMES = ("smoke", "default", "paper")
+DRAWS = ("transitions", "rollouts")
 
 
 @dataclasses.dataclass(frozen=True)
-class CollectConfig:
-    """Real rollouts: how many, by which behaviour policy (`World.behaviors`), or from a file of the user's."""
+class CollectConfig(Checked):
+    """Real rollouts: how many and by which policy, or from a file."""
 
-    rollouts: int = 6400
-    behaviour: str = "scripted"
-    file: str = ""
-    held_out: float = 0.05
-
-
-@dataclasses.dataclass(frozen=True)
-class GroundConfig:
-    """Fine-tuning of the language model; `llm` is a Hugging Face folder, "" the built-in model.
-
-    `warmup` is a share of the steps; in single tries with 0.05 the model had not always learned to read states when the
-    other tasks came in.
-
-    `accumulate` parts of a batch pass one after the other, `compute` is the type of the language model's passes,
-    `lora_rank` 0 trains all of its weights; see `TrainConfig`. `attention` and `recompute` are `LlamaConfig`'s, and
-    no part of a run's fingerprint. `predict_change`, `gaussian_states`, `gaussian_actions` (not read where actions are
-    discrete), `hidden` and `two_models` say how numbers enter and leave, and whether states have a language model of
-    their own, which takes twice the time and memory; see `NumericSpec`. `window` is the most steps of a rollout that a
-    sequence shows, 0 for all, and in the first `reading` steps the model learns only what states show; see `Batches`.
-    """
-
-    llm: str = ""
-    steps: int = 5000
-    rows: int = 12
-    row_length: int = 128
-    learning_rate: float = 3e-3
-    warmup: float = 0.02
-    shares: TaskShares = TaskShares()
-    accumulate: int = 1
-    compute: str = "float32"
-    attention: str = "plain"
-    recompute: str = "all"
-    lora_rank: int = 0
-    predict_change: bool = True
-    gaussian_states: bool = False
-    gaussian_actions: bool = False
-    hidden: int = 512
-    window: int = 16
-    reading: int = 500
-    two_models: bool = False
+    rollouts: int = setting(6400, "Real rollouts that are collected in the simulator.", low=2)
+    behavior: str = setting("", "Policy that collects the real rollouts, one of the world's; empty takes its first.")
+    file: str = setting(
+        "",
+        "Real rollouts in a file instead of collected ones: the authors' .npy or .hdf5, or this library's .h5.",
+        flag="offline_data",
+        exists="file",
+    )
+    held_out: float = setting(
+        0.05, "Share of the real rollouts kept out of training, for explanations.", low=0, high=0.9
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class MetricsConfig:
-    """What is measured while the language model is grounded, every `every` steps and at the end; 0 measures nothing.
+class GroundConfig(Checked):
+    """Fine-tuning of the language model on the real rollouts (KALM, section 4.1)."""
 
-    `rollouts` are imagined for validation sentences, and `explained` held-out rollouts are explained with each prompt.
-    Nothing is chosen by these numbers, and training is the same with and without them.
-    """
-
-    every: int = 500
-    rollouts: int = 200
-    explained: int = 160
+    llm: str = setting(
+        "",
+        "Language model to ground: a Hugging Face folder (config.json, *.safetensors, tokenizer.json). Empty is the "
+        "small built-in model.",
+        exists="config.json",
+    )
+    steps: int = setting(5000, "Updates of the language model.", flag="grounding_steps", low=1)
+    rows: int = setting(12, "Rows of a grounding batch.", flag="grounding_rows", low=1)
+    row_length: int = setting(128, "Positions of a row.", flag="grounding_row_length", low=16)
+    learning_rate: float = setting(
+        3e-3,
+        "Peak learning rate of the language model; with --llm by default 5e-5, as the authors have it, or with "
+        "--lora_rank 2e-4.",
+        flag="grounding_learning_rate",
+        low=0,
+    )
+    # In single tries with 0.05 the model had not always learned to read states when the other tasks came in.
+    warmup: float = setting(
+        0.02, "Share of the steps in which the learning rate rises.", flag="grounding_warmup", low=0, high=1
+    )
+    shares: TaskShares = setting(
+        TaskShares(),
+        "Tasks that the language model is trained on; the shares of those left out go to the others. By default all.",
+        flag="grounding_tasks",
+        choices=TASKS,
+    )
+    accumulate: int = setting(
+        1, "Parts of a batch, computed one after the other to save memory.", flag="grounding_accumulation", low=1
+    )
+    compute: str = setting(
+        "float32",
+        "Type that the language model computes in; its weights stay in float32, unless --lora_rank freezes them.",
+        flag="grounding_precision",
+        choices=("float32", "bfloat16"),
+    )
+    attention: str = setting(
+        "plain",
+        "Attention in grounding: plain, or a kernel: cuDNN's on a GPU, splash (Pallas) on a TPU. The kernels want "
+        "bfloat16 and have not been tried on hardware. No part of a run's identity.",
+        flag="grounding_attention",
+        choices=("plain", "cudnn", "splash"),
+    )
+    recompute: str = setting(
+        "all",
+        "What the backward pass through a model given by --llm computes again: all of a layer, or (cheap) all but its "
+        "products with weights, a quarter of a step's work for more memory. No part of a run's identity.",
+        flag="grounding_recompute",
+        choices=("all", "cheap"),
+    )
+    lora_rank: int = setting(0, "Rank of LoRA adapters; 0 trains all weights.", low=0)
+    predict_change: bool = setting(
+        True,
+        "What the state head predicts: the change of the state, or the next state (paper).",
+        flag="state_target",
+        words={"change": True, "state": False},
+    )
+    gaussian_states: bool = setting(
+        False,
+        "What the state head says: the next state, or a distribution that imagination draws from.",
+        flag="state_head",
+        words={"point": False, "gaussian": True},
+    )
+    gaussian_actions: bool = setting(
+        False,
+        "What the head of continuous actions says: the action, or a distribution. Discrete actions do not read it.",
+        flag="action_head",
+        words={"point": False, "gaussian": True},
+    )
+    hidden: int = setting(
+        512,
+        "How states enter and leave the model: through MLPs, or linearly (authors' code).",
+        flag="state_maps",
+        words={"mlp": 512, "linear": 0},
+        low=0,
+    )
+    window: int = setting(
+        16, "Most steps of a rollout that a training sequence shows; 0 is all.", flag="grounding_window", low=0
+    )
+    reading: int = setting(
+        500, "First steps, in which the model learns only what states show.", flag="grounding_reading_steps", low=0
+    )
+    two_models: bool = setting(
+        False,
+        "Ground two copies of the language model, one for words and actions and one for states (the paper's outlook). "
+        "It takes twice the time and memory.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class ImagineConfig:
-    """Imagined rollouts per novel level, and the temperature of imagined actions.
+class MetricsConfig(Checked):
+    """What is measured while the language model is grounded; nothing is chosen by it, and training is the same."""
 
-    With `plan` the language model first writes what a goal's words come to, short goals that are imagined one after
-    the other, each for at most `patience` actions at a time; without, a goal is imagined in its own words (paper).
-
-    For goals beyond single relations, each of those times, the model draws `draws` continuations and keeps the one
-    after which it reads most of the plan off the imagined state; single pushes are all tried (`generate.reader`).
-
-    Policies learn from the rollouts that reach their goal realistically (`quality.believable`), or with `keep_all` from
-    every one, as in the paper. `explained` held-out rollouts are explained, and where `explanation_draws` is not
-    0 also by the likeliest of so many gists (`grounding.explain.likeliest_gists`). `replayed` imagined
-    rollouts of each level are played in the simulator.
-    """
-
-    rephrase: int = 5600
-    unseen_easy: int = 2800
-    unseen_hard: int = 1680
-    temperature: float = 1.0
-    plan: bool = True
-    patience: int = 10
-    draws: int = 8
-    keep_all: bool = False
-    explained: int = 320
-    explanation_draws: int = 32
-    replayed: int = 300
+    every: int = setting(
+        500,
+        "Grounding steps between measurements of match rate and explanation accuracy on validation sentences and "
+        "held-out rollouts (ground/metrics.csv). 0 measures nothing: the default with --llm, as a second copy of the "
+        "model must fit on the devices.",
+        flag="evaluate_every",
+        low=0,
+    )
+    rollouts: int = setting(200, "Rollouts imagined for each measurement.", flag="metric_rollouts", low=1)
+    explained: int = setting(160, "Held-out rollouts explained with each prompt.", flag="metric_explanations", low=1)
 
 
 @dataclasses.dataclass(frozen=True)
-class LearnConfig:
-    """Offline RL: learners, conditions, seeds and budget, the same for all. `draw`: see `offline_rl.make_buffer`.
+class ImagineConfig(Checked):
+    """Imagined rollouts of each novel level (KALM, section 4.2), and what else is asked of the language model."""
 
-    `algorithms` are learners, and "llm_policy": the grounded language model acts itself. `conditions` are "offline":
-    real rollouts; "kalm": real and imagined ones; "oracle": real ones of the data's goals and of the novel goals.
+    rephrase: int = setting(5600, "Imagined rollouts for rephrased goals.", flag="imagined_rephrase", low=1)
+    unseen_easy: int = setting(
+        2800, "Imagined rollouts for the easier unseen goals.", flag="imagined_unseen_easy", low=1
+    )
+    unseen_hard: int = setting(
+        1680, "Imagined rollouts for the harder unseen goals.", flag="imagined_unseen_hard", low=1
+    )
+    temperature: float = setting(1.0, "Temperature of imagined actions.", low=0)
+    plan: bool = setting(
+        True,
+        "Whether the language model first writes a goal's subgoals and imagines those one after the other; --noplan "
+        "imagines for the goal's own words (paper).",
+    )
+    max_steps_per_subgoal: int = setting(10, "Most steps that are imagined for a subgoal at a time.", low=1)
+    draws: int = setting(
+        8,
+        "Continuations that are imagined for the unseen levels each time; kept is the one after which the model finds "
+        "most subgoals reached in the imagined state. 1 takes what comes (paper). Only with --plan, and only in worlds "
+        "whose states can be asked about, which Meta-world's cannot.",
+        low=1,
+    )
+    keep_all: bool = setting(
+        False,
+        "Learn from every imagined rollout (paper), not only from those that reach their goal realistically.",
+    )
+    explained: int = setting(320, "Held-out rollouts that the language model explains.", flag="explanations", low=1)
+    explanation_draws: int = setting(
+        32, "Goal summaries drawn for each explanation, of which the likeliest is reported too; 0 draws none.", low=0
+    )
+    replayed: int = setting(
+        300, "Imagined rollouts of each novel level that are played in the simulator.", flag="replays", low=1
+    )
 
-    `checkpoints` is how many of the last checkpoints share the test episodes evenly: their mean success is measured at
-    the cost of one. They lie a twentieth of the training apart. The paper reports the mean of the last five.
 
-    `dt_backbone` "llm" starts the Decision Transformer from the grounded language model's weights.
+@dataclasses.dataclass(frozen=True)
+class LearnConfig(Checked):
+    """Offline RL (KALM, section 4.3): learners, conditions, seeds and budget, the same for all conditions."""
 
-    `settings` "kalm" takes those of KALM's authors (`offline_rl.KALM_SETTINGS`), whose discount is 0.99; `compat`
-    "kalm" has what their code has in effect: discount 1, every rollout's end terminal.
-
-    `discount` is that of learners that have one. The paper's 0.99 hardly tells three pushes from ten, and
-    episodes are that short; that 0.9 is better has not been measured with everything else equal.
-
-    `relabel` is the share of goals that are put in the place of recorded ones, see `offline_rl.buffer.Relabel`, for
-    the learners of `policy_stages.RELABELLED`; 0 is the paper.
-
-    `whitening` is the ridge of goal vectors' whitening, see `offline_rl.whitening`; 0 leaves them as they are, as in
-    the paper.
-    """
-
-    algorithms: tuple[str, ...] = ("td3bc",)
-    conditions: tuple[str, ...] = ("offline", "kalm")
-    seeds: int = 3
-    updates: int = 40000
-    draw: str = "rollouts"
-    discount: float = 0.9
-    relabel: float = 0.5
-    whitening: float = 1e-3
-    settings: str = "ours"
-    compat: str = "none"
-    checkpoints: int = 1
-    dt_backbone: str = "own"
+    algorithms: tuple[str, ...] = setting(
+        ("td3bc",),
+        "Offline RL learners; llm_policy is the grounded language model acting itself.",
+        flag="algo",
+        choices=(*LEARNERS, LLM_POLICY),
+        importable=True,
+    )
+    conditions: tuple[str, ...] = setting(
+        ("offline", "kalm"),
+        "What learners learn from: offline (real rollouts), kalm (real and imagined ones), oracle (real ones of the "
+        "novel goals besides: the upper bound).",
+        choices=CONDITIONS,
+    )
+    seeds: int = setting(3, "Policies trained per learner and condition.", low=1)
+    updates: int = setting(40_000, "Updates of each policy; half for bc, a quarter for decision_transformer.", low=1)
+    draw: str = setting(
+        "rollouts",
+        "What batches draw with equal chance: transitions (paper), or a rollout and then one of its steps, so that "
+        "long, stuck rollouts do not dominate.",
+        choices=DRAWS,
+    )
+    # 0.99 hardly distinguishes three pushes from ten. That 0.9 is better was not measured with all else equal.
+    discount: float = setting(0.9, "Discount of the learners that have one (paper: 0.99).", low=0, high=1)
+    relabel: float = setting(
+        0.5,
+        "Share of goals replaced by others when td3bc's critic learns (hindsight relabeling; paper: 0).",
+        low=0,
+        high=0.95,
+    )
+    whitening: float = setting(
+        1e-3,
+        "Ridge of the whitening of goal vectors, as a share of their largest variance; 0 is none (paper).",
+        low=0,
+    )
+    settings: str = setting(
+        "ours",
+        "Learners' settings: ours, or those that KALM's authors published (td3bc, bc, cql, awac; discount 0.99).",
+        choices=("ours", "kalm"),
+    )
+    compat: str = setting(
+        "none",
+        "kalm: discount 1 and every rollout's end terminal, as in the authors' code; none: time-outs bootstrap.",
+        choices=("none", "kalm"),
+    )
+    checkpoints: int = setting(
+        1,
+        "How many of the last checkpoints, a twentieth of the training apart, share the test episodes evenly: the "
+        "success rate is their mean (paper: 5).",
+        low=1,
+        high=20,
+    )
+    dt_backbone: str = setting(
+        "own",
+        "Transformer of the Decision Transformer: one of its own, or the grounded language model's with its weights.",
+        choices=("own", "llm"),
+    )
 
     @property
     def learners(self) -> tuple[str, ...]:
@@ -152,119 +263,123 @@ class LearnConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateConfig:
-    """Episodes per level and seed; the ceiling simulates every action at every step and gets fewer."""
+class EvaluateConfig(Checked):
+    """Test episodes in the simulator."""
 
-    episodes: int = 300
-    ceiling_episodes: int = 100
+    episodes: int = setting(300, "Test episodes per level and seed.", low=1)
+    expert_episodes: int = setting(
+        100, "Test episodes of the expert per level; CLEVR-Robot's simulates every action at every step.", low=1
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class PipelineConfig:
-    """Everything that a run depends on; `seed` is the root of all others, `world` a name for `worlds.get_world`."""
+class PipelineConfig(Checked):
+    """Everything that a run of the main job depends on."""
 
-    seed: int = 0
-    world: str = "clevr"
+    world: str = setting(REQUIRED, "The environment: clevr, metaworld, or the import path of a module with a WORLD.")
+    seed: int = setting(0, "Root of all random numbers.", low=0)
     collect: CollectConfig = CollectConfig()
     ground: GroundConfig = GroundConfig()
     metrics: MetricsConfig = MetricsConfig()
     imagine: ImagineConfig = ImagineConfig()
     learn: LearnConfig = LearnConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
-    prompts: str = ""
+    prompts: str = setting(
+        "",
+        "Prompt file in the authors' format (.npy): match rate and success on its goals go to prompts.csv.",
+        flag="eval_prompts",
+        exists="file",
+    )
 
 
-PRESETS = {
-    # One to four minutes on two cores: shows that everything runs, not how well.
-    "smoke": PipelineConfig(
-        collect=CollectConfig(rollouts=160),
-        ground=GroundConfig(steps=20, rows=8, reading=5),
-        metrics=MetricsConfig(every=20, rollouts=16, explained=8),
-        imagine=ImagineConfig(
-            rephrase=32, unseen_easy=32, unseen_hard=32, draws=2, explained=4, explanation_draws=2, replayed=4
-        ),
-        learn=LearnConfig(seeds=2, updates=40),
-        evaluate=EvaluateConfig(episodes=2, ceiling_episodes=2),
-    ),
-    # 80 minutes on one core; the table in the README is its result (with bc beside td3bc).
-    "default": PipelineConfig(),
-    # The authors' amounts of data, grounding and updates: for an accelerator.
-    "paper": PipelineConfig(
-        collect=CollectConfig(rollouts=100_000),
-        ground=GroundConfig(steps=150_000, window=0),
-        metrics=MetricsConfig(every=15_000),
-        imagine=ImagineConfig(rephrase=5600, unseen_easy=72_400, unseen_hard=1680, plan=False),
-        learn=LearnConfig(
-            seeds=3, updates=500_000, draw="transitions", discount=0.99, relabel=0.0, whitening=0.0, checkpoints=5
-        ),
-        evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
-    ),
-}
+def configure(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfig:
+    """A configuration with some settings changed, named like their flags: `configure(config, {"grounding_steps": 9})`.
 
-_METAWORLD = PipelineConfig(
-    world="metaworld",
-    collect=CollectConfig(rollouts=4000, behaviour="straying"),
-    # Experts have no memory, so a window of their steps says as much as the whole.
-    ground=GroundConfig(
-        steps=5000, rows=24, row_length=96, learning_rate=2e-3, window=20, shares=TaskShares(text=0.04, plan=0.12)
-    ),
-    metrics=MetricsConfig(every=1000, rollouts=120),
-    imagine=ImagineConfig(
-        rephrase=3000,
-        unseen_easy=2400,
-        unseen_hard=1600,
-        patience=20,
-        draws=1,  # its states are not read
-        explained=200,
-        explanation_draws=0,
-        replayed=120,
-    ),
-    # Whitening costs "offline" much of what it reaches on rephrased goals here, and "kalm" gains nothing. What
-    # policies do in tasks that they learned nothing of differs from one checkpoint to the next: five, as in the paper.
-    learn=LearnConfig(updates=40000, discount=0.99, relabel=0.0, whitening=0.0, checkpoints=5),
-    evaluate=EvaluateConfig(episodes=100, ceiling_episodes=100),
-)
-METAWORLD_PRESETS = {
-    # One to four minutes on two cores: shows that everything runs, not how well.
-    "smoke": dataclasses.replace(
-        _METAWORLD,
-        collect=CollectConfig(rollouts=80, behaviour="straying"),
-        ground=dataclasses.replace(_METAWORLD.ground, steps=20, rows=16),
-        metrics=MetricsConfig(every=20, rollouts=16, explained=8),
-        imagine=dataclasses.replace(
-            _METAWORLD.imagine, rephrase=32, unseen_easy=32, unseen_hard=32, explained=16, replayed=8
-        ),
-        learn=dataclasses.replace(_METAWORLD.learn, seeds=2, updates=40),
-        evaluate=EvaluateConfig(episodes=8, ceiling_episodes=8),
-    ),
-    # An hour and a half on one core; the table in the README is its result.
-    "default": _METAWORLD,
-    # The authors' amounts of data, grounding and updates: for an accelerator.
-    "paper": dataclasses.replace(
-        _METAWORLD,
-        collect=CollectConfig(rollouts=100_000, behaviour="straying"),
-        ground=dataclasses.replace(_METAWORLD.ground, steps=150_000, window=0),
-        metrics=MetricsConfig(every=15_000),
-        imagine=ImagineConfig(rephrase=10_000, unseen_easy=8000, unseen_hard=4000, plan=False, explanation_draws=0),
-        learn=LearnConfig(
-            updates=500_000, draw="transitions", discount=0.99, relabel=0.0, whitening=0.0, checkpoints=5
-        ),
-        evaluate=EvaluateConfig(episodes=1000, ceiling_episodes=300),
-    ),
-}
+    A language model given by `llm` has more to lose than the built-in one and fills its devices: unless they are given
+    too, its learning rate is 5e-5 (2e-4 with LoRA) and nothing is measured in training.
 
-
-def own_presets(world: str, plan: bool) -> dict[str, PipelineConfig]:
-    """The presets for a world of the user's own, a module's import path: Meta-world's amounts of everything.
-
-    `plan` says whether its goals can be said as short goals; otherwise they are imagined in their own words.
+    Raises:
+      ValueError: an unknown name, or a value that is not allowed.
     """
-    return {
-        name: dataclasses.replace(
-            config,
-            world=world,
-            collect=dataclasses.replace(config.collect, behaviour="expert"),
-            imagine=dataclasses.replace(config.imagine, plan=plan),
-        )
-        for name, config in METAWORLD_PRESETS.items()
-    }
+    given = dict(given)
+    if given.get("llm"):
+        given.setdefault("grounding_learning_rate", 2e-4 if given.get("lora_rank", config.ground.lora_rank) else 5e-5)
+        given.setdefault("evaluate_every", 0)
+    changes: dict[str, Any] = {}
+    for part in PARTS:
+        old = getattr(config, part) if part else config
+        mine = {f.name: given.pop(f.flag) for f in settings_of(type(old)) if f.flag in given}
+        if "shares" in mine and not isinstance(mine["shares"], TaskShares):
+            mine["shares"] = old.shares.only(mine["shares"])
+        changes |= {part: dataclasses.replace(old, **mine)} if part else mine
+    if given:
+        raise ValueError(f"unknown settings {', '.join(given)}")
+    return dataclasses.replace(config, **changes)
+
+
+PARTS = ("", "collect", "ground", "metrics", "imagine", "learn", "evaluate")
+"""Fields of `PipelineConfig` that hold settings; "" is itself."""
+
+
+def load_presets(world: str) -> dict[str, PipelineConfig]:
+    """The presets of a world by name: those of its folder's `presets.py`, otherwise those of its WORLD.
+
+    Raises:
+      ValueError: there is no such world.
+    """
+    if importlib.util.find_spec(f"kalm_jax.worlds.{world.partition('.')[0]}") and "." not in world:
+        presets = importlib.import_module(f"kalm_jax.worlds.{world}.presets").PRESETS
+    else:
+        from kalm_jax.worlds.base import get_world
+        from kalm_jax.worlds.default_presets import PRESETS as DEFAULT
+
+        made = get_world(world)
+        about = {"collect": {"behavior": made.behaviors[0]}, "imagine": {"plan": made.language.plan is not None}}
+        presets = {
+            name: overlay(overlay(preset, about), made.presets.get(name, {})) for name, preset in DEFAULT.items()
+        }
+    return {name: build(PipelineConfig, {"world": world, **preset}) for name, preset in presets.items()}
+
+
+def read_setting(text: str) -> tuple[str, str, object]:
+    """(learner or "", field, value) of "[LEARNER.]FIELD=VALUE"; ValueError for another form."""
+    name, equals, value = text.partition("=")
+    algorithm, _, field = name.rpartition(".")
+    try:
+        parsed = ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        parsed = value
+    if not equals or not field.isidentifier():
+        raise ValueError("want [LEARNER.]FIELD=VALUE, such as td3bc.alpha=1")
+    return algorithm, field, tuple(parsed) if isinstance(parsed, list) else parsed
+
+
+@dataclasses.dataclass(frozen=True)
+class OfflineConfig(Checked):
+    """What a run of offline RL on a Gymnasium environment depends on."""
+
+    environment: str = setting(
+        REQUIRED, "Gymnasium id, such as Pendulum-v1; module:Id-v0 imports the module first.", flag="env"
+    )
+    data: str = setting(
+        REQUIRED,
+        "Rollouts: a file of this library, D4RL's flat arrays or ImagineBench's layout (.h5, .hdf5, .npz), minari:ID, "
+        "or a folder of Minari's.",
+    )
+    algorithms: tuple[str, ...] = setting(
+        ("td3bc",), "Offline RL learners.", flag="algo", choices=LEARNERS, importable=True
+    )
+    seeds: int = setting(3, "Training runs of each learner.", low=1)
+    seed: int = setting(0, "Seed of the first training run, and root of the evaluation episodes.", low=0)
+    updates: int = setting(20_000, "Updates of each training run.", low=1)
+    evaluations: int = setting(20, "Evaluations on the way, evenly spaced; the last is at the end.", low=1)
+    episodes: int = setting(10, "Episodes per evaluation and seed, the same for every learner and update.", low=1)
+    draw: str = setting("transitions", "What batches draw with equal chance: see kalm clevr.", choices=DRAWS)
+    max_steps: int = setting(0, "Steps of an evaluation episode; 0 takes the environment's limit.", low=0)
+    stream: bool = setting(False, "Keep the transitions in files, for data larger than the device's memory.")
+    settings: tuple[tuple[str, str, object], ...] = setting(
+        (),
+        "A learner's setting, [LEARNER.]FIELD=VALUE, such as td3bc.alpha=1; may be repeated.",
+        flag="set",
+        read=read_setting,
+    )

@@ -80,6 +80,8 @@ def imagine_from(
     model, params, tokenizer = grounded or load_grounded(run.path / "ground" / "model")
     judge = reader(model, params, tokenizer, world.language.state_queries) if draws > 1 else None
     steps = world.imagined_steps(np.asarray(goals.family)[goal])
+    # An imagined subgoal ends after so many steps; without subgoals the model sees no more steps than in training.
+    patience = config.imagine.max_steps_per_subgoal if config.imagine.plan else config.ground.window
     parts, places = [], []
     with Progress(label, len(goal)) as progress:
         for horizon in sorted(set(steps.tolist()), reverse=True):
@@ -94,7 +96,7 @@ def imagine_from(
                 judge=judge,
                 draws=draws,
                 horizon=horizon,
-                patience=config.imagine.patience if config.imagine.plan else config.ground.window or horizon,
+                patience=patience or horizon,
                 temperature=config.imagine.temperature,
                 seed=config.seed,
                 progress=progress.update,

@@ -6,7 +6,6 @@ in the simulator after each `updates / evaluations` updates. Killed, the same co
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import importlib.metadata
 import os
@@ -17,16 +16,17 @@ import jax
 import numpy as np
 
 import kalm_jax
-from benchmarks.controllers import random_actions
 from kalm_jax.datasets.formats import read_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.gymnasium import Spaces, spaces_of
+from kalm_jax.evaluation.gymnasium_behaviors import random_actions
 from kalm_jax.evaluation.returns import Evaluator, GreedyPolicy
 from kalm_jax.evaluation.statistics import mean_interval
 from kalm_jax.files import read_json, write_csv, write_json, write_text
 from kalm_jax.offline_rl import Learner, make_buffer, make_learner, write_stream
 from kalm_jax.offline_rl.registry import plain_config, real_settings
 from kalm_jax.offline_rl.trainer import train
+from kalm_jax.pipeline.config import OfflineConfig
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
 from kalm_jax.report.returns import return_figure
@@ -34,36 +34,6 @@ from kalm_jax.types import GoalTable, Rollouts, validate
 
 LAST = 5
 """Evaluations whose mean is an algorithm's result, as in KALM's paper: the last alone hangs on luck."""
-
-
-@dataclasses.dataclass(frozen=True)
-class OfflineConfig:
-    """What a run depends on.
-
-    Attributes:
-      environment: Gymnasium id. data: file or data set, see `read_rollouts`.
-      algorithms: names of learners.
-      seeds: training runs of each. seed: the first of them, and the root of the evaluation episodes.
-      updates, evaluations: of each training run; evaluations are evenly spaced and the last is at the end.
-      episodes: per evaluation and seed; the same for every algorithm and every update.
-      draw: see `offline_rl.make_buffer`.
-      max_steps: of an evaluation episode; 0 takes the environment's own limit.
-      stream: keep the transitions in files instead of the device's memory, see `offline_rl.stream`.
-      settings: (algorithm or "", field, value) changes of learners' configurations; "" is every one that has it.
-    """
-
-    environment: str
-    data: str
-    algorithms: tuple[str, ...] = ("td3bc",)
-    seeds: int = 3
-    seed: int = 0
-    updates: int = 20_000
-    evaluations: int = 20
-    episodes: int = 10
-    draw: str = "transitions"
-    max_steps: int = 0
-    stream: bool = False
-    settings: tuple[tuple[str, str, object], ...] = ()
 
 
 def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> list[dict]:
@@ -91,19 +61,6 @@ def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> 
         for learner in learners:
             rows += _learn(run, config, learner, evaluator, rollouts, goals)
     return _report(run, config, command, rows, rollouts) if is_main_process() else []
-
-
-def read_setting(text: str) -> tuple[str, str, object]:
-    """(learner or "", field, value) of "[LEARNER.]FIELD=VALUE", the form of `--set`; ValueError for another."""
-    name, equals, value = text.partition("=")
-    algorithm, _, field = name.rpartition(".")
-    try:
-        parsed = ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        parsed = value
-    if not equals or not field.isidentifier():
-        raise ValueError(f"--set={text}: want [LEARNER.]FIELD=VALUE, such as --set=td3bc.alpha=1")
-    return algorithm, field, tuple(parsed) if isinstance(parsed, list) else parsed
 
 
 def configured_learner(config: OfflineConfig, name: str) -> Learner:

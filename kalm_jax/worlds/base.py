@@ -173,6 +173,8 @@ class World(abc.ABC):
       title: heading of reports.
       behaviors: names of the policies that can collect data; the first is the default.
       expert_name: name of `expert_policy` in results.
+      presets: name of a preset -> nested mappings of the fields of `PipelineConfig` that are not those of
+        `worlds.default_presets`.
       numeric_options: how the language model reads states, fields of `grounding.model.NumericSpec`.
       augment: (rng, states (T+1, D), actions (T[, A]), family code) -> states, actions, and None where the rollout's
         sentences still describe it, otherwise the subgoal that does; None for no augmentation.
@@ -190,6 +192,7 @@ class World(abc.ABC):
     learning: LearnerDefaults = LearnerDefaults()
     behaviors: tuple[str, ...] = ("expert",)
     expert_name: str = "expert"
+    presets: Mapping[str, Mapping[str, Any]] = {}
     numeric_options: Mapping[str, Any] = {}
     augment: Callable | None = None
     project: Callable[[np.ndarray], np.ndarray] | None = None

@@ -1,101 +1,201 @@
-"""The programs: wrong flags fail at once with the mend, and importing the library stays light."""
+"""The commands: help, wrong flags that fail at once and say how to fix it, and imports that stay light."""
 
+import math
 import subprocess
 import sys
 
 import pytest
 
+from kalm_jax.cli import check_llm
+from kalm_jax.cli.flags import Flag, parse
+from kalm_jax.cli.main import COMMANDS, load, run
+from kalm_jax.cli.reference import markdown
+from kalm_jax.llm.hf import parity
+from kalm_jax.llm.hf.folder import BUILTIN, load_model
+from kalm_jax.offline_rl import registry
+from kalm_jax.pipeline import config
+from kalm_jax.pipeline.settings import REQUIRED, settings_of
+from kalm_jax.worlds.base import get_world
 from tests.paths import ROOT
 
+JOBS = ("clevr", "metaworld", "world", "ablation")
+NUMBERS = [
+    (name, flag)
+    for name in COMMANDS
+    for flag in load(name).flags()
+    if flag.field.kind in (int, float) and not flag.field.about.words
+]
 
-def run(*args):
-    return subprocess.run([sys.executable, *args], cwd=ROOT, capture_output=True, text=True)
+
+def fails(capsys, name, *argv) -> tuple[int, str]:
+    """Exit status and error of a command that must fail."""
+    with pytest.raises(SystemExit) as stopped:
+        run(name, list(argv))
+    said = capsys.readouterr().err
+    code = stopped.value.code
+    return (1, said + code) if isinstance(code, str) else (code, said)
+
+
+def python(*argv):
+    return subprocess.run([sys.executable, *argv], cwd=ROOT, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(
-    "flag, mend",
+    "flag, fix",
     [
         ("--algo=td3bcc", "choose from td3bc, bc"),
-        ("--algo=tests.no_learner", "error: offline-RL algorithm 'tests.no_learner' cannot be imported"),
         ("--offline_data=missing.npy", "no such file"),
         ("--eval_prompts=missing.npy", "no such file"),
         ("--grounding_tasks=generation,guessing", "choose from generation, explanation"),
         ("--llm=nowhere", "Hugging Face folder"),
         ("--preset=huge", "smoke"),
-        ("--seeds=0", "seeds"),
         ("--alog=bc", "alog"),
         ("--compat=yes", "kalm"),
-        ("--draws=0", "draws"),
+        ("--behavior=lazy", "choose from scripted, lookahead"),
+        ("--noplan=3", "noplan"),
+        ("runs/here", "--name=value"),
     ],
 )
-def test_a_wrong_flag_names_itself_and_the_mend(flag, mend, tmp_path):
-    done = run("-m", "experiments.clevr", flag, f"--output={tmp_path / 'run'}")
-    assert done.returncode != 0 and mend in done.stderr + done.stdout
+def test_a_wrong_flag_names_itself_and_the_fix(flag, fix, tmp_path, capsys):
+    code, said = fails(capsys, "clevr", flag, f"--output={tmp_path / 'run'}")
+    assert code == 2 and said.startswith("error: ") and fix in said and flag.partition("=")[0].strip("-") in said
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    "flag, mend", [("--algo=td3bcc", "choose from td3bc, bc"), ("--eval_prompts=x", "eval_prompts")]
-)
-def test_the_arm_has_the_shared_flags_and_no_others(flag, mend, tmp_path):
-    done = run("-m", "experiments.metaworld", flag, f"--output={tmp_path / 'run'}")
-    assert done.returncode != 0 and mend in done.stderr + done.stdout
+@pytest.mark.parametrize("name, flag", NUMBERS, ids=[f"{name}-{flag.name}" for name, flag in NUMBERS])
+def test_wrong_numbers_are_refused_by_name(name, flag: Flag, capsys):
+    about = flag.field.about
+    beyond = [about.low - 1] + [about.high + 1] * (about.high < math.inf)
+    for value in ("nan", "inf", "-inf", "", "many", *beyond):
+        code, said = fails(capsys, name, f"--{flag.name}={value}")
+        assert code == 2 and f"--{flag.name}={value}: {about.wanted(flag.field.kind)}" in said, said
+    assert about.low > -math.inf, f"--{flag.name} has no lower bound"
+
+
+def test_every_setting_of_the_main_job_has_a_flag():
+    flags = {flag.name: flag for flag in load("world").flags()}
+    for part in config.PARTS:
+        whole = config.PipelineConfig(world="")
+        for field in settings_of(type(getattr(whole, part) if part else whole)):
+            assert flags[field.flag].field == field and field.about.doc.endswith(".")
+    assert {flag.name for flag in load("offline").flags()} > {f.flag for f in settings_of(config.OfflineConfig)}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_flags_are_told_apart_and_documented(name, capsys):
+    flags = load(name).flags()
+    assert len({flag.name for flag in flags}) == len(flags)
+    run(name, ["--help"])
+    said = capsys.readouterr().out
+    assert load(name).__doc__.splitlines()[0] in said and f"kalm {name} " in load(name).__doc__
+    for flag in flags:
+        assert flag.name in said and flag.field.about.doc.rstrip().endswith(".")
+    if name in JOBS:
+        places = [said.index(f"\n{group}:") for group in ("data", "grounding", "imagination", "output", "devices")]
+        assert (places == sorted(places) and "default: 80 minutes" in " ".join(said.split())) or name != "clevr"
+
+
+def test_the_reference_has_every_flag():
+    text = markdown()
+    for name in COMMANDS:
+        part = text.partition(f"## kalm {name}\n")[2].partition("\n## ")[0]
+        assert all(f"{flag.name}`" in part for flag in load(name).flags())
+
+
+def test_given_flags_are_read_and_others_left_to_the_preset():
+    flags = load("clevr").flags()
+    argv = ["--noplan", "--algo=bc,td3bc,bc", "--state_maps", "linear", "--grounding_tasks=text", "--relabel=0"]
+    given = parse(flags, argv)
+    expected = {"algo": ("bc", "td3bc"), "state_maps": 0, "plan": False, "grounding_tasks": ("text",), "relabel": 0.0}
+    assert given == expected
+    made = config.configure(config.load_presets("clevr")["smoke"], given)
+    assert made.ground.hidden == 0 and not made.imagine.plan and made.learn.algorithms == ("bc", "td3bc")
+    assert made.ground.shares.probabilities().tolist() == [0, 0, 0, 0, 0, 1, 0] and made.ground.steps == 20
+    assert [made.learn.relabel, made.collect.behavior] == [0, "scripted"]
+    assert all(flag.field.default is not REQUIRED for flag in flags)
+    given = parse(load("offline").flags(), ["--env=E", "--data=d", "--set=a=1", "--set=bc.b=x"])
+    assert given["set"] == (("", "a", 1), ("bc", "b", "x"))
+
+
+def test_a_language_model_from_a_folder_is_trained_gently():
+    smoke = config.load_presets("clevr")["smoke"]
+    made = config.configure(smoke, {"llm": str(BUILTIN)})
+    assert (made.ground.learning_rate, made.metrics.every) == (5e-5, 0)
+    assert config.configure(smoke, {"llm": "x", "lora_rank": 4}).ground.learning_rate == 2e-4
+    given = {"llm": "x", "lora_rank": 4, "grounding_learning_rate": 1.0, "evaluate_every": 7}
+    made = config.configure(smoke, given)
+    assert (made.ground.learning_rate, made.metrics.every) == (1.0, 7)
+    with pytest.raises(ValueError, match="unknown settings stepps"):
+        config.configure(smoke, {"stepps": 1})
+
+
+def test_metaworld_has_the_shared_flags_and_no_others(capsys):
+    assert "choose from td3bc, bc" in fails(capsys, "metaworld", "--algo=td3bcc")[1]
+    assert "eval_prompts" in fails(capsys, "metaworld", "--eval_prompts=x")[1]
+
+
+def test_a_module_that_is_missing_is_named(tmp_path, capsys):
+    output = f"--output={tmp_path / 'run'}"
+    code, said = fails(capsys, "world", "--world=tests.no_world", output)
+    assert code == 1 and "error: unknown world 'tests.no_world'" in said
+    assert "--world is required" in fails(capsys, "world")[1]
+    code, said = fails(capsys, "clevr", "--algo=tests.no_learner", output)
+    assert code == 1 and "error: offline-RL algorithm 'tests.no_learner' cannot be imported" in said
+    code, said = fails(capsys, "collect", "--env=CartPole-v1", "--output=x.h5", "--controller=tests:none")
+    assert code == 1 and "want package.module:function" in said
+    assert "no controller for Acrobot-v1" in fails(capsys, "collect", "--env=Acrobot-v1", "--output=x.h5")[1]
     assert not (tmp_path / "run").exists()
 
 
-def test_a_world_that_is_not_there_is_named(tmp_path):
-    done = run("-m", "experiments.world", "--world=tests.no_world", f"--output={tmp_path / 'run'}")
-    assert done.returncode == 1 and "error: unknown world 'tests.no_world'" in done.stderr
-    assert "Traceback" not in done.stderr and not (tmp_path / "run").exists()
-
-
-def test_a_damaged_file_fails_before_any_work(tmp_path):
+def test_a_damaged_file_fails_before_any_work(tmp_path, capsys):
     (tmp_path / "prompts.npy").write_bytes(b"not an array")
-    done = run("-m", "experiments.clevr", f"--eval_prompts={tmp_path / 'prompts.npy'}", f"--output={tmp_path / 'run'}")
-    assert done.returncode == 1 and "prompts.npy" in done.stderr and "Traceback" not in done.stderr
-    assert not (tmp_path / "run" / "collect").exists()
+    argv = [f"--eval_prompts={tmp_path / 'prompts.npy'}", f"--output={tmp_path / 'run'}"]
+    code, said = fails(capsys, "clevr", *argv)
+    assert code == 1 and "prompts.npy" in said and not (tmp_path / "run" / "collect").exists()
 
 
-def test_flag_names_agree_with_learners_and_tasks():
-    """In a process of its own, like every program: two of them may have a flag of the same name."""
+def test_names_agree_with_what_they_name():
+    assert set(config.LEARNERS) == set(registry.LEARNERS)
+    for world in ("clevr", "metaworld"):
+        module = __import__(f"kalm_jax.worlds.{world}.presets", fromlist=["BEHAVIORS"])
+        assert module.BEHAVIORS == get_world(world).behaviors
+        assert set(module.PRESETS) == set(module.ABOUT) == set(config.PRESET_NAMES)
+
+
+def test_the_console_script_lists_its_commands():
+    script = ["-c", "from kalm_jax.cli.main import main; main()"]
+    done = python(*script, "--help")
+    assert done.returncode == 0 and all(name in done.stdout for name in COMMANDS)
+    done = python(*script, "clevrr")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "unknown command 'clevrr'" in done.stderr
+    done = python("-m", "experiments.clevr", "--help")
+    assert done.returncode == 0 and done.stdout.startswith("python -m experiments.clevr: KALM on CLEVR-Robot")
+
+
+def test_importing_the_library_and_its_configuration_is_light():
+    heavy = ("jax", "flax", "mujoco", "absl", "OpenGL", "h5py", "matplotlib")
     code = (
-        "from kalm_jax.cli import pipeline_flags as flags; from kalm_jax.grounding.tasks import TASKS;"
-        "from kalm_jax.offline_rl import LEARNERS; from kalm_jax.pipeline.config import CONDITIONS, LLM_POLICY;"
-        "assert set(flags.ALGORITHMS) == {*LEARNERS, LLM_POLICY} and flags.TASKS == TASKS;"
-        "assert flags.CONDITIONS == CONDITIONS"
+        "import sys, kalm_jax.worlds; from kalm_jax.pipeline import config; config.load_presets('clevr'); "
+        f"config.load_presets('metaworld'); print([m for m in {heavy} if m in sys.modules])"
     )
-    done = run("-c", code)
-    assert done.returncode == 0, done.stderr
-
-
-def test_importing_the_library_is_light():
-    heavy = ("jax", "mujoco", "absl", "OpenGL", "h5py", "matplotlib")
-    done = run("-c", f"import sys, kalm_jax, kalm_jax.worlds; print([m for m in {heavy} if m in sys.modules])")
+    done = python("-c", code)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
-CHECK = """
-from absl import app
-from kalm_jax.llm.hf import parity
-parity.torch_logits = lambda folder, ids, valid: parity.full_logits(*MODEL[:2], ids, valid) + 0.01
-from kalm_jax.llm.folder import BUILTIN, load_model
-MODEL = load_model(BUILTIN)
-from kalm_jax.cli import check_llm
-from tests.paths import ROOT
-app.run(check_llm.main)
-"""
-
-
-@pytest.mark.parametrize("tolerance, code", [("0.02", 0), ("0.005", 1)])
-def test_a_difference_beyond_the_tolerance_fails(tolerance, code):
-    done = run("-c", CHECK, "--length=8", f"--tolerance={tolerance}")
-    assert done.returncode == code and "1.00e-02" in done.stdout, done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("tolerance, good", [("0.02", True), ("0.005", False)])
+def test_a_difference_beyond_the_tolerance_fails(tolerance, good, monkeypatch, capsys):
+    model = load_model(BUILTIN)
+    shifted = lambda folder, ids, valid: parity.full_logits(*model[:2], ids, valid) + 0.01  # noqa: E731
+    monkeypatch.setattr(parity, "torch_logits", shifted)
+    argv = ["--length=8", f"--tolerance={tolerance}"]
+    if good:
+        check_llm.main(argv)
+    else:
+        assert fails(capsys, "check-llm", *argv)[0] == 1
+    assert good is False or "1.00e-02" in capsys.readouterr().out
 
 
 def test_without_torch_the_check_says_what_to_install(monkeypatch):
-    from kalm_jax.llm.hf import parity
-
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"pip install 'kalm_jax\[parity\]'"):
         parity.torch_logits("folder", None, None)

@@ -223,7 +223,7 @@ def test_the_stage_adapts_two_models_that_begin_as_one(tmp_path):
     """Untied, its layers stacked in training; full fine-tuning and imagination are in test_ablation.py."""
     _, params = save_own(tmp_path / "own")
     settings = dataclasses.replace(
-        config.PRESETS["smoke"],
+        config.load_presets("clevr")["smoke"],
         collect=config.CollectConfig(rollouts=12),
         ground=config.GroundConfig(
             llm=str(tmp_path / "own"), steps=2, rows=4, hidden=8, reading=0, lora_rank=2, two_models=True

@@ -39,7 +39,7 @@ def test_a_run_takes_the_settings_and_the_semantics_that_it_was_told():
     from kalm_jax.pipeline.learners import configured_learner
 
     def discount_and_batch(algorithm="cql", **settings):
-        config = configured_learner(PipelineConfig(learn=LearnConfig(**settings)), algorithm).config
+        config = configured_learner(PipelineConfig(world="clevr", learn=LearnConfig(**settings)), algorithm).config
         return config.discount, config.batch_size
 
     assert discount_and_batch() == (LearnConfig.discount, 256)

@@ -123,7 +123,7 @@ def test_sampled_actions_do_not_hang_on_the_company(grounded):
 # ------------------------------------------------------------------------------------------------------------ oracle
 
 TINY = dataclasses.replace(
-    configs.PRESETS["smoke"],
+    configs.load_presets("clevr")["smoke"],
     collect=configs.CollectConfig(rollouts=80),
     imagine=configs.ImagineConfig(rephrase=40, unseen_easy=40, unseen_hard=4),
     learn=configs.LearnConfig(seeds=2, updates=40, algorithms=("bc",), conditions=("offline", "oracle"), checkpoints=5),

@@ -9,10 +9,11 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks.controllers import BEHAVIOURS, CONTROLLERS, collect_episodes, epsilons, random_actions
+from benchmarks.controllers import CONTROLLERS
 from kalm_jax.datasets.formats import read_attributes, read_rollouts, write_rollouts
 from kalm_jax.evaluation import mean_interval, returns
 from kalm_jax.evaluation.gymnasium import Player, spaces_of
+from kalm_jax.evaluation.gymnasium_behaviors import BEHAVIORS, collect_episodes, epsilons, random_actions
 from kalm_jax.offline_rl.algorithms import decision_transformer
 from kalm_jax.pipeline import offline
 from kalm_jax.types import make_goal_table, unnamed_goal
@@ -84,7 +85,8 @@ class _Unbounded(gymnasium.Env):
 @pytest.mark.parametrize("environment", sorted(CONTROLLERS))
 def test_controllers_are_far_better_than_chance(environment):
     returns = {
-        b: collect_episodes(environment, b, 8, 0)[0].rewards.sum(1).mean() for b in ("random", "noisy", "expert")
+        b: collect_episodes(environment, b, 8, 0, CONTROLLERS[environment])[0].rewards.sum(1).mean()
+        for b in ("random", "noisy", "expert")
     }
     # Meta-world gives 10 for success, and the distance that was made up.
     floors = {"CartPole-v1": 400, "Pendulum-v1": -300, "Reacher-v5": -10, "kalm/MetaworldReach-v0": 10}
@@ -92,21 +94,21 @@ def test_controllers_are_far_better_than_chance(environment):
 
 
 def test_collection_is_a_function_of_its_seed_and_files_note_it(tmp_path):
-    first, goals, notes = collect_episodes("CartPole-v1", "mixed", 6, 3)
-    again, other = (collect_episodes("CartPole-v1", "mixed", 6, seed)[0] for seed in (3, 4))
+    first, goals, notes = collect_episodes("CartPole-v1", "mixed", 6, 3, CONTROLLERS["CartPole-v1"])
+    again, other = (collect_episodes("CartPole-v1", "mixed", 6, seed, CONTROLLERS["CartPole-v1"])[0] for seed in (3, 4))
     np.testing.assert_array_equal(first.observations, again.observations)
     assert first.observations.shape != other.observations.shape or (first.observations != other.observations).any()
     write_rollouts(tmp_path / "r.h5", first, goals, notes)
     assert read_attributes(tmp_path / "r.h5") == notes and notes["num_actions"] == 2
-    with pytest.raises(ValueError, match="no scripted controller for Acrobot-v1"):
+    with pytest.raises(ValueError, match="no controller for Acrobot-v1"):
         collect_episodes("Acrobot-v1", "expert", 1, 0)
 
 
-def test_behaviours_mix_skills():
+def test_behaviors_mix_skills():
     assert epsilons("mixed", 6).tolist() == [1.0, 0.5, 0.0] * 2
     replay = epsilons("replay", 5)
     assert replay[0] == 1 and (np.diff(replay) < 0).all()
-    assert all(len(epsilons(b, 4)) == 4 for b in BEHAVIOURS)
+    assert all(len(epsilons(b, 4)) == 4 for b in BEHAVIORS)
 
 
 # --- data that fit ------------------------------------------------------------------------------------------------
@@ -297,7 +299,8 @@ def test_a_stream_is_refused_to_what_reads_rollouts(files, tmp_path):
 
 
 def test_settings_reach_the_learner_and_wrong_ones_are_named(files):
-    read_setting = offline.read_setting
+    from kalm_jax.pipeline.config import read_setting
+
     assert read_setting("td3bc.alpha=1.5") == ("td3bc", "alpha", 1.5)
     assert read_setting("hidden=(32, 32)") == ("", "hidden", (32, 32))
     with pytest.raises(ValueError, match="FIELD=VALUE, such as"):

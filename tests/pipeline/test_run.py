@@ -18,12 +18,14 @@ from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.pipeline import config, run_folder
 
+SMOKE = config.load_presets("clevr")["smoke"]
+SMOKE = config.load_presets("clevr")["smoke"]
 TINY = dataclasses.replace(
-    config.PRESETS["smoke"],
+    SMOKE,
     collect=config.CollectConfig(rollouts=80),
     ground=config.GroundConfig(steps=4, rows=8),
     metrics=config.MetricsConfig(every=2, rollouts=8, explained=4),
-    imagine=dataclasses.replace(config.PRESETS["smoke"].imagine, rephrase=16, unseen_easy=16, unseen_hard=16),
+    imagine=dataclasses.replace(SMOKE.imagine, rephrase=16, unseen_easy=16, unseen_hard=16),
     learn=config.LearnConfig(algorithms=("bc",), seeds=2, updates=40),
 )
 CHECKED = (

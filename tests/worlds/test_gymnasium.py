@@ -156,7 +156,7 @@ def test_a_learner_of_ones_own():
 
 
 def test_the_main_job_in_a_world_and_with_a_learner_of_ones_own(tmp_path):
-    smoke = config.own_presets(FIELD, plan=False)["smoke"]
+    smoke = config.load_presets(FIELD)["smoke"]
     assert smoke.imagine.plan is False
     tiny = dataclasses.replace(
         smoke,
@@ -166,7 +166,7 @@ def test_the_main_job_in_a_world_and_with_a_learner_of_ones_own(tmp_path):
         learn=dataclasses.replace(
             smoke.learn, algorithms=(OWN,), conditions=("kalm", "oracle"), seeds=1, updates=20, checkpoints=1
         ),
-        evaluate=config.EvaluateConfig(episodes=3, ceiling_episodes=3),
+        evaluate=config.EvaluateConfig(episodes=3, expert_episodes=3),
     )
     pipeline.run(tmp_path / "run", tiny)
     rows = list(csv.DictReader((tmp_path / "run" / "results.csv").open()))

@@ -26,7 +26,7 @@ def run_baselines(run: RunFolder, config: PipelineConfig, level: str) -> None:
                 (result,) = evaluate([world.random_policy(seed)], [episodes], simulator)
                 found += result_rows(world, result, episodes, "random", "random", seed, "sampled")
             progress.update(1)
-            episodes = world.make_episodes(level, e.ceiling_episodes, config.seed)
+            episodes = world.make_episodes(level, e.expert_episodes, config.seed)
             (result,) = evaluate([world.expert_policy(simulator, config.seed)], [episodes], simulator)
             found += result_rows(world, result, episodes, world.expert_name, world.expert_name, config.seed, "greedy")
             progress.update(2)

@@ -25,8 +25,9 @@ def run_collect(run: RunFolder, config: PipelineConfig) -> None:
             rollouts, goals = world.read_data(c.file)
         else:
             with Progress("collect", c.rollouts) as progress:
+                behavior = c.behavior or world.behaviors[0]
                 rollouts, goals = world.collect(
-                    config.seed, c.rollouts, c.behaviour, lambda done, total: progress.update(done)
+                    config.seed, c.rollouts, behavior, lambda done, total: progress.update(done)
                 )
         order = np.random.default_rng([config.seed, 1]).permutation(len(rollouts))
         held_out = max(1, round(c.held_out * len(rollouts)))

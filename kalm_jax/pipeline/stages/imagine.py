@@ -38,7 +38,7 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
         write_json(folder / "quality.json", world.quality_rows(rollouts, goals, read_rollouts(real_rollouts(run))[0]))
 
     settings = {"count": count, "seed": config.seed}
-    settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "patience")}
+    settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "max_steps_per_subgoal")}
     if draws > 1:
         settings["draws"] = draws
     if get_world(config.world).project is not None:

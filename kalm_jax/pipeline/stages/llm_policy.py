@@ -47,7 +47,7 @@ def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
                 for choice, heat in choices.items():
                     conditions = {"words": WordsPolicy(grounded, seed, heat, window, world.observe)}
                     if plans:
-                        patience = config.imagine.patience
+                        patience = config.imagine.max_steps_per_subgoal
                         conditions["plan"] = PlanPolicy(
                             *(grounded, plans, world.satisfied, seed, heat, patience, world.observe)
                         )
@@ -60,5 +60,5 @@ def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
             write_results_csv(folder / "results.csv", found)
 
     settings = dataclasses.asdict(e) | {"seed": config.seed, "seeds": config.learn.seeds, "window": window}
-    settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "patience")}
+    settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "max_steps_per_subgoal")}
     run.stage(f"evaluate/{LLM_POLICY}-{level}", settings, ["ground"], work, together=True)

@@ -6,7 +6,7 @@
   dynamics      something moves or turns further in one step than it ever does in the simulator
 
 KALM publishes no thresholds. `LIMITS` are the extremes of real rollouts, widened by `MARGIN`, of all 22 tasks' experts
-with noise 0.5; `python -m experiments.metaworld_world --show=realism` measures them anew. Only the entities of a
+with noise 0.5; `kalm metaworld-experts --show=realism` measures them anew. Only the entities of a
 rollout's task are looked at. Letters: N rollouts, T steps.
 """
 

@@ -2,7 +2,7 @@
 
 The package's dense reward (version v2, 0 to 10) also reads the fingertips and finger pads, the joint of the door and
 what the scene was like at its start. Here they come from the observed hand and opening, from the handle's place, and
-from the rollout's first state; `python -m experiments.metaworld_world` says how well the result agrees with the
+from the rollout's first state; `kalm metaworld-experts` says how well the result agrees with the
 simulator. As in KALM a rollout's reward is the increment of the dense reward, and 10 for the step that succeeds.
 
 numpy alone. Letters: N rollouts, T steps, D = 91. Positions are metres.

@@ -54,7 +54,7 @@ def test_a_model_of_the_users_own_is_grounded_by_the_settings(tmp_path, lora_ran
         hidden=0,
     )
     settings = dataclasses.replace(
-        config.PRESETS["smoke"],
+        config.load_presets("clevr")["smoke"],
         collect=config.CollectConfig(rollouts=12),
         ground=ground,
         metrics=config.MetricsConfig(every=2 if lora_rank else 0, rollouts=8, explained=2),
@@ -94,7 +94,7 @@ def test_the_builtin_model_plans_as_it_was_before_grounding(tmp_path):
     def share(plans):
         return np.mean([" and ".join(step.text for step in plan) == text for plan, text in zip(plans, want)])
 
-    settings = config.PRESETS["smoke"]
+    settings = config.load_presets("clevr")["smoke"]
     plans = plans_of(run, settings, goals)
     assert share(plans) >= 0.9
     # Goals that are not asked for keep their own words.

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from kalm_jax.cli import metaworld_world
+from kalm_jax.cli import metaworld_experts
 from kalm_jax.evaluation import evaluate, rows
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.metaworld.collect import attempts, collect
@@ -158,9 +158,9 @@ def test_limits_cover_what_they_are_measured_on(collected):
 
 def test_the_tables_of_the_program():
     episodes = attempts("coffee-button", 2, seed=0, processes=1)
-    assert metaworld_world.ceiling_row("coffee-button", episodes)["success"] == "1.00"
-    row = metaworld_world.agreement_row("coffee-button", episodes)
+    assert metaworld_experts.success_row("coffee-button", episodes)["success"] == "1.00"
+    row = metaworld_experts.agreement_row("coffee-button", episodes)
     assert row["success agrees"] == "100.00%" and float(row["correlation"]) > 0.99
-    lines = metaworld_world.realism_lines({"coffee-button": episodes})
+    lines = metaworld_experts.realism_lines({"coffee-button": episodes})
     assert any(line.strip().startswith('"coffee-button": Limit(') for line in lines)
     assert (episodes[0].observations[:, TARGET] == episodes[0].observations[0, TARGET]).all()

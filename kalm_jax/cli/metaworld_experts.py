@@ -1,40 +1,50 @@
-r"""What Meta-world allows: the experts' ceilings, the labels' agreement with the simulator, the limits of realism.
+"""What Meta-world's experts reach, and what its rewards and limits are measured by.
 
-    python -m experiments.metaworld_world --show=ceilings --episodes=100
-    python -m experiments.metaworld_world --show=agreement --episodes=50
-    python -m experiments.metaworld_world --show=realism --episodes=100
+    kalm metaworld-experts --show=success --episodes=100
+    kalm metaworld-experts --show=agreement --episodes=50
+    kalm metaworld-experts --show=realism --episodes=100
 
-ceilings: success of the scripted experts within 100 steps, without noise, with 95% intervals: what nobody can be asked
-to exceed by imitation. agreement: share of real transitions whose success label is the simulator's, and how far the
-dense reward computed from states is from the package's (noise up to 0.3). realism: the extremes of real rollouts (noise
-up to 0.5) that `imagination.quality_metaworld.LIMITS` holds.
+success: of the scripted experts within 100 steps, without noise, with 95% intervals: nobody can be asked to exceed it
+by imitation. agreement: share of real transitions whose success label is the simulator's, and how far the dense reward
+computed from states is from the package's (noise up to 0.3). realism: the extremes of real rollouts (noise up to 0.5)
+that `kalm_jax.worlds.metaworld.realism.LIMITS` holds.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from absl import app, flags
+import dataclasses
 
+import numpy as np
+
+from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.evaluation import wilson_interval
+from kalm_jax.pipeline.settings import Checked, setting
 from kalm_jax.progress import Progress
 from kalm_jax.worlds.metaworld import goals as metaworld_goals
 from kalm_jax.worlds.metaworld.collect import attempts
 from kalm_jax.worlds.metaworld.recording import Recorded
 from kalm_jax.worlds.metaworld.rewards import dense_rewards
-from kalm_jax.worlds.metaworld.tasks import NAMES, TASKS
+from kalm_jax.worlds.metaworld.tasks import NAMES
 
-FLAGS = flags.FLAGS
-flags.DEFINE_enum("show", "ceilings", ["ceilings", "agreement", "realism"], "Which table.")
-flags.DEFINE_integer("episodes", 100, "Attempts of each task's expert.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Root of all random numbers.", lower_bound=0)
-flags.DEFINE_integer("processes", None, "Worker processes. Default: one for each core.", lower_bound=1)
-flags.DEFINE_list("tasks", [], "Tasks to look at. Default: all 22.")
-flags.register_validator("tasks", lambda v: set(v) <= set(NAMES), message=f"choose from {', '.join(NAMES)}")
-
-NOISE = {"ceilings": 0.0, "agreement": 0.3, "realism": 0.5}
+NOISE = {"success": 0.0, "agreement": 0.3, "realism": 0.5}
 
 
-def ceiling_row(task: str, episodes: list[Recorded]) -> dict:
+@dataclasses.dataclass(frozen=True)
+class ExpertSettings(Checked):
+    """What is shown of how many attempts."""
+
+    show: str = setting("success", "Which table.", choices=tuple(NOISE))
+    episodes: int = setting(100, "Attempts of each task's expert.", low=1)
+    seed: int = setting(0, "Root of all random numbers.", low=0)
+    processes: int = setting(0, "Worker processes; 0 is one for each core.", low=0)
+    tasks: tuple[str, ...] = setting((), "Tasks to look at; none are all 22.", choices=NAMES)
+
+
+def flags() -> list[Flag]:
+    return flags_of(ExpertSettings, "experts")
+
+
+def success_row(task: str, episodes: list[Recorded]) -> dict:
     """Success of one task's expert."""
     good = sum(bool(e.success) for e in episodes)
     low, high = wilson_interval(good, len(episodes))
@@ -98,20 +108,16 @@ def print_table(rows: list[dict]) -> None:
 
 
 def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments {argv[1:]}; settings are given as --name=value")
-    tasks = FLAGS.tasks or [task.name for task in TASKS]
+    settings = made(ExpertSettings, parse(flags(), argv))
+    tasks = settings.tasks or NAMES
     found = {}
-    with Progress(FLAGS.show, len(tasks)) as progress:
+    with Progress(settings.show, len(tasks)) as progress:
         for i, task in enumerate(tasks):
-            found[task] = attempts(task, FLAGS.episodes, FLAGS.seed, NOISE[FLAGS.show], FLAGS.processes)
+            noise, processes = NOISE[settings.show], settings.processes or None
+            found[task] = attempts(task, settings.episodes, settings.seed, noise, processes)
             progress.update(i + 1)
-    if FLAGS.show == "realism":
+    if settings.show == "realism":
         print("\n".join(realism_lines(found)))
         return
-    row = ceiling_row if FLAGS.show == "ceilings" else agreement_row
+    row = success_row if settings.show == "success" else agreement_row
     print_table([row(task, episodes) for task, episodes in found.items()])
-
-
-if __name__ == "__main__":
-    app.run(main)

@@ -1,0 +1,37 @@
+"""Flags of every command that computes on several devices or hosts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from kalm_jax.cli.flags import Flag, flags_of, made
+from kalm_jax.pipeline.settings import Checked, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceSettings(Checked):
+    """How devices and hosts are used."""
+
+    mesh: str = setting(
+        "", "Sizes of the device mesh's axes data, fsdp, tensor, such as data:2,fsdp:4. Empty uses all for data."
+    )
+    hosts: str = setting(
+        "",
+        "Other processes that run the same command: ADDRESS:PORT,COUNT,INDEX, or auto under SLURM and on a TPU pod "
+        "slice. Empty takes $KALM_JAX_HOSTS, or none.",
+    )
+
+
+def device_flags() -> list[Flag]:
+    """The flags, for `flags()` of a command."""
+    return flags_of(DeviceSettings, "devices")
+
+
+def start(given: Mapping[str, Any]) -> None:
+    """Prepares JAX as the given flags say. ValueError where they cannot be read."""
+    from kalm_jax.distributed import setup_jax
+
+    settings = made(DeviceSettings, given)
+    setup_jax(mesh=settings.mesh, hosts=settings.hosts)

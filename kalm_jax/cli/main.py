@@ -1,0 +1,82 @@
+"""The console script `kalm`: finds the command, prints its help, and turns errors that a user can fix into one line."""
+
+from __future__ import annotations
+
+import importlib
+import pathlib
+import sys
+from types import ModuleType
+
+from kalm_jax.malloc import configure_malloc
+
+COMMANDS = {
+    "clevr": "KALM on CLEVR-Robot, from nothing to a report",
+    "metaworld": "KALM on Meta-world's Sawyer arm, from nothing to a report",
+    "world": "KALM in an environment of your own, from nothing to a report",
+    "offline": "offline RL on any Gymnasium environment from a file of rollouts",
+    "collect": "rollouts of a scripted or random policy in a Gymnasium environment, as a file",
+    "ablation": "which grounding tasks matter, and what else",
+    "replay": "does CLEVR-Robot's simulator agree with recorded rollouts?",
+    "check-llm": "does a Hugging Face folder compute here what it computes in transformers?",
+    "pretrain": "makes the built-in language model",
+    "metaworld-experts": "what Meta-world's experts reach, and what its rewards and limits are measured by",
+}
+"""Command -> one line about it. Its module has the same name, with underscores, and `flags()` and `main(argv)`."""
+
+
+def load(name: str) -> ModuleType:
+    """The module of a command."""
+    return importlib.import_module(f"kalm_jax.cli.{name.replace('-', '_')}")
+
+
+def invocation(name: str) -> str:
+    """How this process was asked for a command: "kalm clevr", or "python -m experiments.clevr"."""
+    if pathlib.Path(sys.argv[0]).stem == "kalm":
+        return f"kalm {name}"
+    return f"python -m experiments.{name.replace('-', '_')}"
+
+
+def main() -> None:
+    """`kalm COMMAND --name=value ...`."""
+    name, *argv = sys.argv[1:] or ["--help"]
+    if name in ("--help", "-h", "-help", "help"):
+        lines = [f"  {command:18} {line}" for command, line in COMMANDS.items()]
+        print(
+            "\n".join(["kalm COMMAND --name=value ...", "", *lines, "", "kalm COMMAND --help lists a command's flags."])
+        )
+    elif name == "--version":
+        print(importlib.import_module("kalm_jax").__version__)
+    elif name not in COMMANDS:
+        print(f"error: unknown command {name!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+        sys.exit(2)
+    else:
+        run(name, argv)
+
+
+def run(name: str, argv: list[str] | None = None, module: str = "") -> None:
+    """Runs a command; exits with 2 where a flag is wrong and with 1 where something else is.
+
+    Args:
+      name: of the command.
+      argv: its arguments; None takes those of this process.
+      module: where it is, if not in this package.
+    """
+    configure_malloc()  # before NumPy and JAX begin threads that may take arenas of their own
+    argv = sys.argv[1:] if argv is None else argv
+    command = importlib.import_module(module) if module else load(name)
+    from kalm_jax.cli.flags import UsageError, help_text
+
+    if {"--help", "-h", "-help", "--helpfull"} & set(argv):
+        print(help_text(invocation(name), command.__doc__ or "", command.flags()))
+        return
+    from absl import logging
+
+    logging.set_verbosity(logging.WARNING)
+    logging.use_absl_handler()
+    try:
+        command.main(argv)
+    except UsageError as error:
+        print(f"error: {error}\n{invocation(name)} --help lists the flags", file=sys.stderr)
+        sys.exit(2)
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
+        sys.exit(f"error: {error}")

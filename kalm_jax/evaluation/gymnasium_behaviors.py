@@ -1,0 +1,89 @@
+"""Behavior policies of every skill in Gymnasium environments, and episodes of them.
+
+A behavior policy takes a controller's action, or with probability epsilon a uniformly random one. Each episode has an
+epsilon of its own, so that a file can hold random, middling and good episodes as D4RL's replay data do. Letters: B
+copies, D observation, A action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kalm_jax.evaluation.gymnasium import Player, Spaces
+from kalm_jax.progress import Progress
+from kalm_jax.types import GoalTable, Rollouts, unnamed_goal
+
+Controller = Callable[[np.ndarray], np.ndarray]
+"""Observations (B, D) -> actions (B, A) in the environment's own units, or indices (B,)."""
+BEHAVIORS = ("random", "expert", "noisy", "mixed", "replay")
+NOISY = 0.5
+"""Epsilon of the behavior "noisy"."""
+REPLAY_END = 0.3
+"""Epsilon of the last episode of "replay": the learner whose data this resembles was stopped at a middling skill."""
+_COPIES = 16
+
+
+def random_actions(rng: np.random.Generator, spaces: Spaces, count: int) -> np.ndarray:
+    """(count,) indices or (count, A) actions within the bounds, uniformly random."""
+    if spaces.num_actions:
+        return rng.integers(spaces.num_actions, size=count)
+    return rng.uniform(spaces.low, spaces.high, (count, len(spaces.low)))
+
+
+def epsilons(behavior: str, episodes: int) -> np.ndarray:
+    """(episodes,) probability of a random action: of every kind a third for "mixed", falling for "replay"."""
+    if behavior not in BEHAVIORS:
+        raise ValueError(f"unknown behavior {behavior!r}: use one of {', '.join(BEHAVIORS)}")
+    if behavior == "mixed":
+        return np.resize([1.0, NOISY, 0.0], episodes)
+    if behavior == "replay":
+        return np.linspace(1.0, REPLAY_END, episodes)
+    return np.full(episodes, {"random": 1.0, "expert": 0.0, "noisy": NOISY}[behavior])
+
+
+def collect_episodes(
+    environment: str, behavior: str, episodes: int, seed: int, controller: Controller | None = None
+) -> tuple[Rollouts, GoalTable, dict]:
+    """Episodes of a behavior policy; a function of the arguments alone.
+
+    Args:
+      environment: a Gymnasium id.
+      behavior: one of `BEHAVIORS`.
+      episodes: how many.
+      seed: of the resets and of the random actions.
+      controller: the expert; every behavior but "random" needs one.
+
+    Returns:
+      Rollouts (actions in the environment's own units), one unnamed goal, and what a file of them should note.
+
+    Raises:
+      ValueError: unknown behavior or environment, or no controller for it.
+    """
+    chance = epsilons(behavior, episodes)
+    first = 1_000_000 * seed
+
+    def act(observations: np.ndarray, seeds: np.ndarray, step: int) -> np.ndarray:
+        rng = np.random.default_rng([int(seeds[0]), step])
+        drawn = random_actions(rng, player.spaces, len(seeds))
+        random = rng.random(len(seeds)) < chance[seeds - first]
+        if behavior == "random" or controller is None:
+            return drawn
+        meant = controller(observations)
+        return np.where(random.reshape(-1, *[1] * (meant.ndim - 1)), drawn, meant)
+
+    if behavior != "random" and controller is None:
+        raise ValueError(
+            f"no controller for {environment}: give one by --controller=package.module:function, or play at random "
+            "(--policy=random)"
+        )
+    with Player(environment, min(_COPIES, episodes)) as player, Progress("collect", episodes) as progress:
+        rollouts, _ = player.play(act, list(range(first, first + episodes)), progress.update)
+        spaces = player.spaces
+    notes = {"environment": environment, "behavior": behavior, "episodes": episodes, "seed": seed}
+    if spaces.num_actions:
+        notes["num_actions"] = spaces.num_actions
+    else:
+        notes["action_bounds"] = [spaces.low.tolist(), spaces.high.tolist()]
+    return rollouts, unnamed_goal(), notes
