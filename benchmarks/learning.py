@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.controllers import CONTROLLERS
 from benchmarks.throughput.peer_d3rlpy import CONFIGS
-from kalm_jax.datasets.formats import write_rollouts
+from kalm_jax.datasets import write_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.gymnasium_behaviors import collect_episodes
 from kalm_jax.evaluation.returns import Evaluator

@@ -26,7 +26,7 @@ from benchmarks.throughput import resources
 INTERVAL = 0.01
 KINDS = ("work", "compile", "files", "imports")
 FILES = re.compile(
-    r"/kalm_jax/(files|datasets/formats|grounding/checkpoint|llm/hf/folder|llm/hf/weights)\.py$"
+    r"/kalm_jax/(files|datasets/native|datasets/rollout_files|grounding/checkpoint|llm/hf/folder|llm/hf/weights)\.py$"
     r"|/(orbax|h5py|safetensors|msgpack)/|/flax/serialization\.py$|/numpy/lib/_?npyio|/pathlib(\.py|/)"
 )
 """Source files whose functions read and write files."""

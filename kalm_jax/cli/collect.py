@@ -62,7 +62,7 @@ def find_controller(environment: str, path: str) -> "Controller | None":
 
 def main(argv: list[str]) -> None:
     settings = made(CollectSettings, parse(flags(), argv))
-    from kalm_jax.datasets.formats import check_writable, write_rollouts
+    from kalm_jax.datasets import check_writable, write_rollouts
     from kalm_jax.evaluation.gymnasium_behaviors import collect_episodes
 
     check_writable(settings.output)

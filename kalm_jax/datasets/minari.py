@@ -1,14 +1,18 @@
-"""Minari's data sets: by name, as `minari:ID`, or by their folder. Needs the extra `minari`.
+"""Minari's data sets, by name as `minari:ID` or by their folder. Needs the extra `minari`.
 
-Episodes become rollouts; composed observations (of goal environments, say) become one vector, in the order of
-`gymnasium.spaces.flatten`. What Minari has no place for goes beside its data, so that our own data sets come back
-whole: the goals into a file of their own, what a rollout is for and whether it is imagined into its infos.
+Episodes become rollouts. Composed observations, such as those of goal environments, become one vector in the order of
+`gymnasium.spaces.flatten`. What Minari has no place for is stored beside its data, so that data sets written here come
+back whole: the goals in a file of their own, a rollout's goal and whether it is imagined in its infos.
+
+Dimension letters: N rollouts, T time steps (padded), D observation.
 """
 
 from __future__ import annotations
 
 import pathlib
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +28,9 @@ def is_dataset(path: str) -> bool:
 
 
 def read_dataset(path: str) -> tuple[Rollouts, GoalTable]:
-    """Rollouts and goals of a data set that is on this machine (`minari download ID` gets one).
+    """Rollouts and goals of a data set on this machine (`minari download ID` gets one).
 
-    Discrete actions count from 0 here, whatever the space's `start`.
+    Discrete actions count from 0, whatever the `start` of their space.
 
     Raises:
       ModuleNotFoundError: Minari is not installed.
@@ -65,15 +69,15 @@ def read_dataset(path: str) -> tuple[Rollouts, GoalTable]:
     return validate(rollouts, len(goals), int(action_space.n) if discrete else None, path, bounds), goals
 
 
-def write_dataset(path: str, rollouts: Rollouts, goals: GoalTable, attributes: dict | None = None) -> None:
+def write_dataset(path: str, rollouts: Rollouts, goals: GoalTable, attributes: Mapping | None = None) -> None:
     """Makes the Minari data set `path` (`minari:ID`) with a Box of observations and the actions' space.
 
     Args:
-      path: `minari:ID`, a name that is not taken; it lies under `$MINARI_DATASETS_PATH` or `~/.minari/datasets`.
-      rollouts: discrete actions get a space of the largest action + 1, or of the attribute `num_actions`; continuous
-        ones the attribute `action_bounds`, or the smallest and largest of the data.
-      goals: the table that `rollouts.goal` points into.
-      attributes: `environment` is put down as the environment's id.
+      path: `minari:ID`, a name that is not taken, under `$MINARI_DATASETS_PATH` or `~/.minari/datasets`.
+      rollouts: the space of discrete actions has as many as the attribute `num_actions` says, or the largest action
+        + 1; continuous actions have the bounds of the attribute `action_bounds`, or of the data.
+      goals: the table that `rollouts.goal` indexes.
+      attributes: `environment` is stored as the environment's id.
 
     Raises:
       ModuleNotFoundError: Minari is not installed.
@@ -87,6 +91,7 @@ def write_dataset(path: str, rollouts: Rollouts, goals: GoalTable, attributes: d
         raise ValueError(f"{path}: Minari data sets are written by name, {PREFIX}ID; read back, a folder does as well")
     attributes = attributes or {}
     actions, observations = np.asarray(rollouts.actions), np.asarray(rollouts.observations)
+    action_space: Any
     if actions.ndim == 2:
         action_space = spaces.Discrete(int(attributes.get("num_actions") or actions[rollouts.valid()].max() + 1))
     else:
@@ -122,7 +127,7 @@ def write_dataset(path: str, rollouts: Rollouts, goals: GoalTable, attributes: d
     np.savez_compressed(pathlib.Path(data.spec.data_path) / _GOALS, text=np.array(goals.text, np.str_), **arrays)
 
 
-def _minari():
+def _minari() -> Any:
     try:
         import minari
     except ModuleNotFoundError as error:
@@ -138,7 +143,7 @@ def _data_folder(path: str) -> pathlib.Path | None:
     return next((f for f in folders if (f / "metadata.json").is_file()), None)
 
 
-def _flatten(space, value, n: int) -> np.ndarray:
+def _flatten(space: Any, value: Any, n: int) -> np.ndarray:
     """(n, D) float32 of n values of a space, stacked as Minari stacks them, in the order of `spaces.flatten`."""
     from gymnasium import spaces
 
@@ -151,10 +156,10 @@ def _flatten(space, value, n: int) -> np.ndarray:
         return np.eye(int(space.n), dtype=np.float32)[value.reshape(-1) - int(space.start)]
     if isinstance(space, spaces.Box):
         return value.reshape(len(value), -1).astype(np.float32)
-    return np.stack([spaces.flatten(space, v) for v in value]).astype(np.float32)
+    return np.stack([np.asarray(spaces.flatten(space, v)) for v in value]).astype(np.float32)
 
 
-def _stack(episodes, action_space, discrete: bool) -> Rollouts:
+def _stack(episodes: list[tuple], action_space: Any, discrete: bool) -> Rollouts:
     n, t = len(episodes), max(len(rewards) for _, _, rewards, _ in episodes)
     observations = np.zeros((n, t + 1, episodes[0][0].shape[1]), np.float32)
     actions = np.zeros((n, t), np.int32) if discrete else np.zeros((n, t, *action_space.shape), np.float32)

@@ -72,7 +72,7 @@ def write_stream(
     Args:
       folder: made if need be. It is complete once it holds `stream.json`.
       sources: (pieces, share) pairs; the pieces of a source are rollouts that need not fit into memory together, such
-        as `formats.read_pieces` yields.
+        as `kalm_jax.datasets.read_pieces` yields.
       goals, num_actions, draw: as of `make_buffer`.
 
     Raises:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.datasets import read_rollouts
 from kalm_jax.offline_rl.normalization import Whitening
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import RunFolder

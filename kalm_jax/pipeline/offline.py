@@ -16,7 +16,8 @@ import jax
 import numpy as np
 
 import kalm_jax
-from kalm_jax.datasets.formats import read_rollouts
+from benchmarks.controllers import random_actions
+from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.gymnasium import Spaces, spaces_of
 from kalm_jax.evaluation.gymnasium_behaviors import random_actions

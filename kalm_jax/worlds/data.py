@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kalm_jax.datasets.authors import require_instructions
-from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.datasets import read_rollouts, require_instructions
 from kalm_jax.types import LEVELS, GoalTable, Rollouts
 from kalm_jax.worlds.base import Spaces
 
@@ -17,19 +16,22 @@ def read_data(
     spaces: Spaces,
     level_of: Callable[[str], str | None],
     recover: Callable[[Rollouts, str], tuple[Rollouts, GoalTable]] | None = None,
+    decode_goal: Callable[[np.ndarray], tuple[int, np.ndarray]] | None = None,
 ) -> tuple[Rollouts, GoalTable]:
     """Rollouts from a file, and the sentences that describe them.
 
     Args:
-      path: a file or folder in any format that `datasets.formats.read_rollouts` reads.
+      path: a file or folder in any format that `kalm_jax.datasets.read_rollouts` reads.
       spaces: sizes that the rollouts must have.
       level_of: sentence -> its level, None for a sentence of no level.
       recover: finds the goals of rollouts without any, given the rollouts and the path; None refuses such rollouts.
+      decode_goal: see `kalm_jax.datasets.read_rollouts`.
 
     Raises:
       ValueError: other sizes, goals without sentences, or sentences of evaluation levels; the message names the file.
     """
-    rollouts, goals = read_rollouts(path, action_bounds=None if spaces.num_actions else (-1.0, 1.0))
+    bounds = None if spaces.num_actions else (-1.0, 1.0)
+    rollouts, goals = read_rollouts(path, spaces.num_actions or None, bounds, decode_goal)
     shape, actions = rollouts.observations.shape, rollouts.actions.shape
     if shape[2] != spaces.observation_dim or actions[2:] != ((spaces.action_dim,) if spaces.action_dim else ()):
         kind = (

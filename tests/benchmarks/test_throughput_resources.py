@@ -130,7 +130,14 @@ def test_stages_and_the_report_are_where_the_pipeline_has_them():
     assert "folder" in RunFolder._work.__code__.co_varnames and callable(report.write_report) and callable(job.run)
     for module, end in ((run_folder, "run_folder"), (report, "stages/report"), (job, "run")):
         assert module.__file__.endswith(f"kalm_jax/pipeline/{end}.py")
-    for module in ("files", "datasets/formats", "grounding/checkpoint", "llm/hf/folder", "llm/hf/weights"):
+    for module in (
+        "files",
+        "datasets/native",
+        "datasets/rollout_files",
+        "grounding/checkpoint",
+        "llm/hf/folder",
+        "llm/hf/weights",
+    ):
         file = f"{ROOT}/kalm_jax/{module}.py"
         assert pathlib.Path(file).is_file() and sampling.FILES.search(file)
     assert not sampling.FILES.search(f"{ROOT}/kalm_jax/grounding/decoding.py")

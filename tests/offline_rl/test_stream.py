@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kalm_jax.datasets.formats import read_pieces, write_rollouts
+from kalm_jax.datasets import read_pieces, write_rollouts
 from kalm_jax.offline_rl import make_buffer, make_learner, open_stream, sample, stream, write_stream
 from kalm_jax.offline_rl.algorithms.dynamics_model import world_spec
 from kalm_jax.offline_rl.trainer import init_states, train, update_many

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import evaluate, learner_policy, read_results_csv, record
 from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding.acting import draw, read

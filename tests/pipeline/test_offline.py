@@ -5,12 +5,13 @@ import dataclasses
 import json
 
 import gymnasium
+import h5py
 import jax
 import numpy as np
 import pytest
 
-from benchmarks.controllers import CONTROLLERS
-from kalm_jax.datasets.formats import read_attributes, read_rollouts, write_rollouts
+from benchmarks.controllers import CONTROLLERS, collect_episodes, epsilons, random_actions
+from kalm_jax.datasets import read_rollouts, write_rollouts
 from kalm_jax.evaluation import mean_interval, returns
 from kalm_jax.evaluation.gymnasium import Player, spaces_of
 from kalm_jax.evaluation.gymnasium_behaviors import BEHAVIORS, collect_episodes, epsilons, random_actions
@@ -99,7 +100,8 @@ def test_collection_is_a_function_of_its_seed_and_files_note_it(tmp_path):
     np.testing.assert_array_equal(first.observations, again.observations)
     assert first.observations.shape != other.observations.shape or (first.observations != other.observations).any()
     write_rollouts(tmp_path / "r.h5", first, goals, notes)
-    assert read_attributes(tmp_path / "r.h5") == notes and notes["num_actions"] == 2
+    with h5py.File(tmp_path / "r.h5") as file:
+        assert json.loads(file.attrs["attributes"]) == notes and notes["num_actions"] == 2
     with pytest.raises(ValueError, match="no controller for Acrobot-v1"):
         collect_episodes("Acrobot-v1", "expert", 1, 0)
 

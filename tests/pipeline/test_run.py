@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation.llm_metrics import read_metrics
 from kalm_jax.files import read_json
 from kalm_jax.llm.hf.folder import BUILTIN, save_model

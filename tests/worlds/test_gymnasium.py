@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from examples import own_world
-from kalm_jax.datasets.formats import write_rollouts
+from kalm_jax.datasets import write_rollouts
 from kalm_jax.evaluation import evaluate
 from kalm_jax.evaluation.gymnasium import GymnasiumSimulator
 from kalm_jax.offline_rl import make_buffer, make_learner, state_of, sweepable

@@ -7,7 +7,7 @@ import pathlib
 
 import numpy as np
 
-from kalm_jax.datasets.formats import write_rollouts
+from kalm_jax.datasets import write_rollouts
 from kalm_jax.files import write_json
 from kalm_jax.pipeline.artifacts import file_mark
 from kalm_jax.pipeline.config import PipelineConfig

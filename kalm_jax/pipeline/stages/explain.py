@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
-from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.files import write_json
 from kalm_jax.grounding.checkpoint import load_grounded

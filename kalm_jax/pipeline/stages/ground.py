@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.llm_metrics import metric_rows, write_metrics
 from kalm_jax.grounding.checkpoint import save_grounded

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from kalm_jax.datasets.formats import read_rollouts, write_rollouts
+from kalm_jax.datasets import read_rollouts, write_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.files import write_json
 from kalm_jax.pipeline.artifacts import goals_of, real_rollouts, text_mark

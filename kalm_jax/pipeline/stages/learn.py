@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import broadcast_from_main, is_main_process
 from kalm_jax.files import write_bytes, write_json
 from kalm_jax.grounding.checkpoint import load_grounded

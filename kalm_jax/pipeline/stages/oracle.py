@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from kalm_jax.datasets.formats import write_rollouts
+from kalm_jax.datasets import write_rollouts
 from kalm_jax.evaluation import record
 from kalm_jax.pipeline.artifacts import goals_of
 from kalm_jax.pipeline.config import PipelineConfig

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.replay import replay, rows
 from kalm_jax.files import read_json, write_json

@@ -8,7 +8,7 @@ import os
 import numpy as np
 
 import kalm_jax
-from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import read_results_csv, write_results_csv
 from kalm_jax.evaluation.llm_metrics import read_metrics
 from kalm_jax.files import read_csv, read_json, read_json_lines, write_json

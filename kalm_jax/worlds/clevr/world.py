@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.datasets import authors
 from kalm_jax.imagination.rollouts import label_rewards
 from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts
 from kalm_jax.worlds.base import LARGE_REWARD_SETTINGS, GoalLanguage, LearnerDefaults, ReportLabels, Spaces, World
 from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr import instructions, realism
+from kalm_jax.worlds.clevr import instructions, prompts, realism
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.collect import POLICIES, collect, collection_statistics, goals_of_level, validation_goals
 from kalm_jax.worlds.clevr.policies import behavior_policy, lookahead_policy, make_episodes
@@ -117,10 +116,10 @@ class ClevrWorld(World):
         return collection_statistics(rollouts, goals)
 
     def read_data(self, path: str) -> tuple[Rollouts, GoalTable]:
-        return read_data(path, self.spaces, instructions.split_of, recover_goals)
+        return read_data(path, self.spaces, instructions.split_of, recover_goals, clevr_goals.from_authors)
 
     def read_prompts(self, path: str) -> tuple[GoalTable, np.ndarray, np.ndarray]:
-        found, first = authors.read_prompts(path)
+        found, first = prompts.read_prompts(path)
         return found, first, clevr.states_of(first)
 
     def label_rewards(self, rollouts: Rollouts, goals: GoalTable) -> Rollouts:

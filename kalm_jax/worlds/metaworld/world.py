@@ -13,7 +13,14 @@ import numpy as np
 from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.types.transforms import ObservationTransform
-from kalm_jax.worlds.base import LARGE_REWARD_SETTINGS, GoalLanguage, LearnerDefaults, ReportLabels, Spaces, World
+from kalm_jax.worlds.base import (
+    LARGE_REWARD_SETTINGS,
+    GoalLanguage,
+    LearnerDefaults,
+    ReportLabels,
+    Spaces,
+    World,
+)
 from kalm_jax.worlds.data import read_data
 from kalm_jax.worlds.metaworld import goals as metaworld_goals
 from kalm_jax.worlds.metaworld import instructions, realism

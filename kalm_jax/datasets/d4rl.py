@@ -1,12 +1,14 @@
-"""The flat layout of D4RL: one array per field over all transitions, episodes one after the other.
+"""The flat layout of D4RL: one array per field over all transitions, episode after episode.
 
-`observations` (M, D), `actions` (M, A) or (M,) whole numbers, `rewards` (M,), `terminals` (M,), and where they are
-there `timeouts` (M,) and `next_observations` (M, D). Letters: M transitions, N rollouts, T padded steps.
+`observations` (L, D), `actions` (L, A) or (L,) whole numbers, `rewards` (L,), `terminals` (L,), and optionally
+`timeouts` (L,) and `next_observations` (L, D). Dimension letters: L transitions, N rollouts, T time steps (padded), D
+observation, A action.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -15,21 +17,22 @@ from kalm_jax.types import GoalTable, Rollouts, unnamed_goal, validate
 FIELDS = ("observations", "actions", "rewards", "terminals")
 
 
-def read_layout(name, data: Mapping) -> tuple[Rollouts, GoalTable]:
-    """Rollouts of one unnamed goal from flat arrays (or open HDF5 data sets).
+def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable]:
+    """Rollouts of one goal without text from flat arrays (or open HDF5 data sets).
 
-    An episode ends at a terminal, at a timeout, at the end of the data, and, where `next_observations` but no
-    `timeouts` are there, where the next observation is not the observation that follows. Without `next_observations`
-    the state after an episode's last step is not known: at a terminal the last observation stands in for it, as no
-    value is bootstrapped there; at a timeout the last transition is left out (an episode of one step altogether).
+    An episode ends at a terminal, at a timeout and at the end of the data. With `next_observations` but without
+    `timeouts`, it also ends where the next observation differs from the observation that follows. Without
+    `next_observations` the state after an episode's last step is unknown. At a terminal the last observation is
+    repeated, as no value is bootstrapped there. At a timeout the last transition is left out, and an episode of one
+    step is left out altogether.
 
     Raises:
       ValueError: a field is missing, has a wrong shape, or holds something impossible; the message names it.
     """
-    missing = [field for field in FIELDS if np.ndim(data.get(field)) == 0]
+    missing = [field for field in FIELDS if np.ndim(data.get(field, 0)) == 0]
     if missing:
         raise ValueError(f"{name}: lacks {', '.join(missing)}; want {', '.join(FIELDS)}")
-    arrays = {k: np.asarray(data[k]) for k in (*FIELDS, "timeouts", "next_observations") if np.ndim(data.get(k)) > 0}
+    arrays = {k: np.asarray(data[k]) for k in (*FIELDS, "timeouts", "next_observations") if np.ndim(data.get(k, 0)) > 0}
     m = len(arrays["observations"])
     _check(name, arrays, m)
     terminal = arrays["terminals"].reshape(m).astype(bool)
@@ -51,16 +54,14 @@ def read_layout(name, data: Mapping) -> tuple[Rollouts, GoalTable]:
     return _padded(name, arrays, terminal, first, last, length), unnamed_goal()
 
 
-def write_layout(name, file, rollouts: Rollouts, goals: GoalTable) -> None:
-    """Puts rollouts into `file` (a dictionary or an open HDF5 file) in the flat layout, `next_observations` included.
-
-    The layout has no place for goals, nor for which rollouts are imagined.
+def to_arrays(name: str, rollouts: Rollouts, goals: GoalTable) -> dict[str, np.ndarray]:
+    """The rollouts in the flat layout, with `timeouts` and `next_observations`; goals and `imagined` are lost.
 
     Raises:
       ValueError: more than one goal.
     """
     if len(goals) > 1:
-        raise ValueError(f"{name}: the flat layout has no place for {len(goals)} goals; write ours or ImagineBench's")
+        raise ValueError(f"{name}: the flat layout has no place for {len(goals)} goals; use the layout kalm_jax")
     step = rollouts.valid()
     last = np.arange(rollouts.horizon) == np.asarray(rollouts.length)[:, None] - 1
     terminated = np.asarray(rollouts.terminated)[:, None]
@@ -73,16 +74,15 @@ def write_layout(name, file, rollouts: Rollouts, goals: GoalTable) -> None:
         "terminals": last & terminated,
         "timeouts": last & ~terminated,
     }
-    for field, value in fields.items():
-        file[field] = value[step]
+    return {field: value[step] for field, value in fields.items()}
 
 
-def _check(name, arrays, m) -> None:
+def _check(name: str, arrays: Mapping[str, np.ndarray], m: int) -> None:
     observations, actions = arrays["observations"], arrays["actions"]
     if observations.ndim != 2 or not m:
-        raise ValueError(f"{name}: observations has shape {observations.shape}, want (M, D) with M at least 1")
+        raise ValueError(f"{name}: observations has shape {observations.shape}, want (L, D) with L at least 1")
     for field, x in arrays.items():
-        wanted = {"actions": x.shape[1:] if x.ndim == 2 else ()}.get(field, ())
+        wanted: tuple[int, ...] = x.shape[1:] if field == "actions" and x.ndim == 2 else ()
         wanted = observations.shape[1:] if field.endswith("observations") else wanted
         if x.shape not in ((m, *wanted), *(() if wanted else ((m, 1),))):
             raise ValueError(f"{name}: {field} has shape {x.shape}, want {(m, *wanted)}")
@@ -93,10 +93,17 @@ def _check(name, arrays, m) -> None:
             raise ValueError(f"{name}: {field}{i.tolist()} is {x[tuple(i)]}; repair or drop that transition")
     if actions.dtype.kind == "f" and actions.ndim == 1 and (actions != np.round(actions)).any():
         i = int(np.argmax(actions != np.round(actions)))
-        raise ValueError(f"{name}: actions[{i}] is {actions[i]}; want whole numbers, or continuous actions (M, A)")
+        raise ValueError(f"{name}: actions[{i}] is {actions[i]}; want whole numbers, or continuous actions (L, A)")
 
 
-def _padded(name, arrays, terminal, first, last, length) -> Rollouts:
+def _padded(
+    name: str,
+    arrays: Mapping[str, np.ndarray],
+    terminal: np.ndarray,
+    first: np.ndarray,
+    last: np.ndarray,
+    length: np.ndarray,
+) -> Rollouts:
     n, t = len(length), int(length.max())
     time = np.arange(t)
     step = time < length[:, None]
@@ -106,7 +113,7 @@ def _padded(name, arrays, terminal, first, last, length) -> Rollouts:
     rows = np.arange(n)
     if "next_observations" in arrays:
         final = arrays["next_observations"][last]
-    else:  # at a terminal the last observation again, at a timeout the one of the transition left out
+    else:  # at a terminal the last observation again, at a timeout that of the transition left out
         final = arrays["observations"][last]
     observations[rows, length] = final
     actions = arrays["actions"]
@@ -122,4 +129,4 @@ def _padded(name, arrays, terminal, first, last, length) -> Rollouts:
         goal=np.zeros(n, np.int32),
         imagined=np.zeros(n, bool),
     )
-    return validate(rollouts, 1, name=str(name))
+    return validate(rollouts, 1, name=name)

@@ -1,51 +1,48 @@
-"""The layout of ImagineBench and of KALM's offline RL files: four arrays, the text's encoding inside the observations.
+"""The layout of ImagineBench and of the offline RL files of KALM's authors: four arrays, with encoded text.
 
 `observations` (N, T, D + 768), `actions` (N, T), (N, T, 1) or (N, T, A), `rewards` (N, T, 1) and `masks` (N, T, 1), in
-an HDF5 or `.npz` file, a pickled dictionary, or the dictionary that ImagineBench's `get_dataset` returns. With an entry
-`instructions`, (N,) or (N, M) sentences, observations are (N, T, D) and carry no encoding. Read by description
-(imaginebench.md, section 3): the published files could not be had. Letters: N rollouts, T padded steps, M sentences of
-a rollout.
+an HDF5 or `.npz` file, a pickled dictionary, or the dictionary that ImagineBench's `get_dataset` returns. The last 768
+numbers of an observation are the encoding of the instruction. With an entry `instructions`, (N,) or (N, M) sentences,
+observations are (N, T, D) and carry no encoding. The reader follows the published description; it has not been run on
+the published files. Dimension letters: N rollouts, T time steps (padded), D observation, A action, K goals, M
+sentences of a rollout.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from kalm_jax.types import LEVELS, GoalTable, Rollouts, concatenate, concatenate_goals, make_goal_table, validate
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, validate
 
 FIELDS = ("masks", "observations", "actions", "rewards")
 ENCODING_DIM = 768
-"""BERT's pooled output, appended to every observation."""
+"""Size of BERT's pooled output, which is appended to every observation."""
 DISCRETE = {10: 40, 17: 7}
-"""Numbers of discrete actions by D: Ball (CLEVR-Robot) and BabyAI. Others are told by the shape of `actions`."""
-GOAL_SIZE = 9
-"""Entries of a goal array, all -1 here, so that tables join with CLEVR-Robot's."""
+"""Numbers of discrete actions by D, of ImagineBench's Ball and BabyAI; elsewhere the shape of `actions` decides."""
 _BLOCK = 256
 """Rollouts read at once: a block of observations with encodings is 40 MB where the whole file may be gigabytes."""
 _UNKNOWN = -1
 
 
-def read_layout(name, data: Mapping, imagined: bool = False) -> tuple[Rollouts, GoalTable]:
-    """Rollouts and goals from arrays (or open HDF5 data sets) in the layout of this module.
+def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable]:
+    """Rollouts and goals of arrays (or open HDF5 data sets) in the layout of this module.
 
-    The encoding behind the observations is stored once per distinct text, as a goal's `vector`. Without `instructions`
-    nothing names text or goal, so `text` is empty; `family` and `array` are -1 and `level` is "offline": offline RL can
-    learn from it, while grounding, reward labelling and evaluation cannot. The layout holds no final states: the last
-    observation stands in for each, and every rollout is marked terminated, as the authors do, so that no value is
-    bootstrapped from it.
+    Each distinct encoding becomes the `vector` of one goal. Without `instructions` no goal has a text; no goal has a
+    goal array: `family` is -1 and `level` is "offline". Offline RL can learn from such goals, while grounding, reward
+    labels and evaluation cannot. The layout holds no final states: the last observation is repeated for each, and every
+    rollout is marked as terminated, as the authors do, so that no value is bootstrapped from it.
 
     Args:
       name: of the file, for errors.
-      data: the four arrays, perhaps `instructions`; other entries are left alone.
-      imagined: whether a language model wrote them; the layout does not say.
+      data: the four arrays, and `instructions` if there are any; other entries are ignored.
 
     Raises:
       ValueError: a field is missing, has a wrong shape, or holds something impossible; the message names it.
     """
-    missing = [field for field in FIELDS if np.ndim(data.get(field)) == 0]
+    missing = [field for field in FIELDS if np.ndim(data.get(field, 0)) == 0]
     if missing:
         raise ValueError(f"{name}: lacks {', '.join(missing)}; want {', '.join(FIELDS)}")
     observed, width = data["observations"], 0 if "instructions" in data else ENCODING_DIM
@@ -76,55 +73,14 @@ def read_layout(name, data: Mapping, imagined: bool = False) -> tuple[Rollouts, 
         length=length,
         terminated=np.ones(n, bool),
         goal=goal,
-        imagined=np.full(n, imagined),
+        imagined=np.zeros(n, bool),
     )
-    array = np.full((len(text), GOAL_SIZE), _UNKNOWN, np.int32)
+    array = np.zeros((len(text), 0), np.int32)
     goals = make_goal_table(text, LEVELS.index("offline"), _UNKNOWN, array, encodings)
     return validate(rollouts, len(goals), num_actions, name=str(name)), goals
 
 
-def join(*parts: tuple[Rollouts, GoalTable]) -> tuple[Rollouts, GoalTable]:
-    """One (rollouts, goals) of several, such as the real and the imaginary ones that ImagineBench keeps apart."""
-    goals, offsets = concatenate_goals([table for _, table in parts])
-    moved = [dataclasses.replace(r, goal=r.goal + np.int32(first)) for (r, _), first in zip(parts, offsets)]
-    return concatenate(moved), goals
-
-
-def write_layout(name, file, rollouts: Rollouts, goals: GoalTable) -> None:
-    """Puts rollouts into `file` (a dictionary or an open HDF5 file) in the layout of this module.
-
-    What the layout has no place for is left out: final states, which rollouts terminated and which are imagined, goal
-    arrays and levels; sentences where goals have encodings.
-
-    Raises:
-      ValueError: goal vectors that are neither 768 long nor absent with a sentence for every goal.
-    """
-    vector = np.asarray(goals.vector, np.float32)
-    if vector.shape[1] == 0 and all(goals.text):
-        file["instructions"] = np.array([goals.text[g] for g in rollouts.goal], dtype=object)
-    elif vector.shape[1] != ENCODING_DIM:
-        raise ValueError(
-            f"{name}: goal vectors have {vector.shape[1]} entries; this layout wants {ENCODING_DIM}, or none and a "
-            "sentence for every goal. Write another layout, or encode the goals"
-        )
-    step = rollouts.valid()
-    n, t = step.shape
-    shape = (n, t, rollouts.observations.shape[2] + vector.shape[1])
-    if isinstance(file, dict):
-        out = file["observations"] = np.zeros(shape, np.float32)
-    else:
-        out = file.create_dataset("observations", shape, np.float32, compression="gzip", compression_opts=1)
-    for start in range(0, n, _BLOCK):
-        part = slice(start, start + _BLOCK)
-        encoding = np.broadcast_to(vector[rollouts.goal[part], None], (len(step[part]), t, vector.shape[1]))
-        block = np.concatenate([np.asarray(rollouts.observations)[part, :-1], encoding], -1)
-        out[part] = np.where(step[part, :, None], block, 0)
-    file["actions"] = np.asarray(rollouts.actions)
-    file["rewards"] = np.asarray(rollouts.rewards)[..., None]
-    file["masks"] = step[..., None].astype(np.float32)
-
-
-def lengths_of_masks(name, masks, n, t) -> np.ndarray:
+def lengths_of_masks(name: str, masks: np.ndarray, n: int, t: int) -> np.ndarray:
     """Numbers of steps (N,) int32 from masks (N, T[, 1]), which must be ones followed by zeros."""
     if masks.shape not in ((n, t), (n, t, 1)):
         raise ValueError(f"{name}: masks has shape {masks.shape}, want ({n}, {t}) or ({n}, {t}, 1)")
@@ -142,8 +98,8 @@ def lengths_of_masks(name, masks, n, t) -> np.ndarray:
     return length
 
 
-def whole_numbers(name, actions, step, num_actions: int | None = None) -> np.ndarray:
-    """`actions` (N, T), or a ValueError that names the first taken one that is not a whole number."""
+def whole_numbers(name: str, actions: np.ndarray, step: np.ndarray, num_actions: int | None = None) -> np.ndarray:
+    """`actions` (N, T), or a ValueError that names the first one, of a step that was taken, that is no whole number."""
     wrong = (actions != np.round(actions)) & step if actions.dtype.kind == "f" else np.zeros(actions.shape, bool)
     if wrong.any():
         i, j = np.argwhere(wrong)[0]
@@ -152,11 +108,12 @@ def whole_numbers(name, actions, step, num_actions: int | None = None) -> np.nda
     return actions
 
 
-def _observations(name, data, step, width):
-    """Observations (N, T+1, D) without encodings, the distinct encodings (K, width), and each rollout's (N,)."""
+def _observations(name: str, data: Any, step: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Observations (N, T+1, D) without encodings, the distinct encodings (K, width), the index (N,) into these."""
     n, t = step.shape
     dim = data.shape[2] - width
-    observations, codes, goal = np.zeros((n, t + 1, dim), np.float32), {}, np.zeros(n, np.int32)
+    observations, goal = np.zeros((n, t + 1, dim), np.float32), np.zeros(n, np.int32)
+    codes: dict[bytes, int] = {}
     for start in range(0, n, _BLOCK):
         block = np.asarray(data[start : start + _BLOCK]).astype(np.float32)
         encodings, used = block[..., dim:], step[start : start + _BLOCK]
@@ -173,7 +130,7 @@ def _observations(name, data, step, width):
     return observations, np.stack([np.frombuffer(code, np.float32) for code in codes]), goal
 
 
-def _sentences(name, instructions, n):
+def _sentences(name: str, instructions: np.ndarray, n: int) -> tuple[list[str], np.ndarray]:
     """The distinct sentences, and the goal (N,) of each rollout: the first of its sentences."""
     if instructions.ndim not in (1, 2) or len(instructions) != n or 0 in instructions.shape:
         raise ValueError(f"{name}: instructions has shape {instructions.shape}, want ({n},) or ({n}, M) sentences")
@@ -182,12 +139,12 @@ def _sentences(name, instructions, n):
     for i, text in enumerate(first):
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{name}: instructions[{i}] is {text!r}, want a sentence")
-    table = {}
+    table: dict[str, int] = {}
     goal = np.array([table.setdefault(text, len(table)) for text in first], np.int32)
     return list(table), goal
 
 
-def _actions(name, actions, step, dim):
+def _actions(name: str, actions: np.ndarray, step: np.ndarray, dim: int) -> tuple[np.ndarray, int | None]:
     """Actions without padding, and how many discrete ones there are (None: continuous, or not known)."""
     n, t = step.shape
     if actions.shape[:2] != (n, t) or actions.ndim not in (2, 3) or actions.dtype.kind not in "iuf":
@@ -197,5 +154,5 @@ def _actions(name, actions, step, dim):
         whole = whole_numbers(name, actions.reshape(n, t), step, DISCRETE.get(dim))
         return np.where(step, whole, 0).astype(np.int32), DISCRETE.get(dim)
     if dim == 10:
-        raise ValueError(f"{name}: actions has shape {actions.shape}, want ({n}, {t}) or ({n}, {t}, 1) on CLEVR-Robot")
+        raise ValueError(f"{name}: actions has shape {actions.shape}, want ({n}, {t}) or ({n}, {t}, 1) in Ball")
     return np.where(step[..., None], actions, 0).astype(np.float32), None

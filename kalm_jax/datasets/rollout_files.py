@@ -1,0 +1,153 @@
+"""Reads rollouts of every format, which is recognized by name and content, and writes rollouts, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+
+from kalm_jax.datasets import d4rl, imagine_bench, kalm_authors, minari, native, safe_pickle
+from kalm_jax.files import replacing
+from kalm_jax.types import GoalTable, Rollouts, validate
+
+HDF5_EXTENSIONS = native.HDF5_EXTENSIONS
+LAYOUTS = ("kalm_jax", "d4rl")
+"""What `write_rollouts` writes; only the first holds everything."""
+
+
+def read_rollouts(
+    path: str | os.PathLike,
+    num_actions: int | None = None,
+    action_bounds: tuple | None = None,
+    decode_goal: Callable[[np.ndarray], tuple[int, np.ndarray]] | None = None,
+) -> tuple[Rollouts, GoalTable]:
+    """Rollouts and their goals from a file, checked by `kalm_jax.types.validate`.
+
+    - `.hdf5`, `.h5`, `.npz`: the library's own (`native.py`); ImagineBench's and the offline RL files of KALM's authors
+      (`imagine_bench.py`: no goal arrays); D4RL's (`d4rl.py`: one goal without text).
+    - `.npy`: a pickled dictionary, of KALM's authors (`kalm_authors.py`) or of ImagineBench. Nothing in it is executed.
+    - `minari:ID`, or the folder of a Minari data set (`minari.py`).
+
+    Args:
+      path: the file.
+      num_actions: if given, discrete actions must be in 0..num_actions-1.
+      action_bounds: if given, the pair (low, high) of continuous actions, each a number or (A,).
+      decode_goal: makes a family code and a goal array (G,) of a goal vector in the files of KALM's authors, for the
+        environment that they were recorded in. Without it the family is -1 and the array is the vector as stored.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ModuleNotFoundError: a Minari data set without the package minari.
+      ValueError: unknown extension, damaged file, missing or wrong field. The message names the file, the field, the
+        index and how to fix it.
+    """
+    path = os.fspath(path)
+    extension = os.path.splitext(path)[1].lower()
+    if minari.is_dataset(path):
+        rollouts, goals = minari.read_dataset(path)
+    elif extension not in (".npy", ".npz", *HDF5_EXTENSIONS):
+        raise ValueError(
+            f"{path}: unknown extension {extension!r}; rollouts are read from .npy, .npz, .hdf5, .h5, minari:ID or the "
+            "folder of a Minari data set"
+        )
+    elif not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: no such file")
+    elif extension == ".npy":
+        data = safe_pickle.load(path)
+        if isinstance(data, dict) and "next_observations" not in data and set(imagine_bench.FIELDS) <= set(data):
+            rollouts, goals = imagine_bench.from_arrays(path, data)
+        else:
+            rollouts, goals = kalm_authors.from_dictionary(path, data, decode_goal)
+    else:
+        rollouts, goals = native.read(path) or _read_foreign(path, extension)
+    return validate(rollouts, len(goals), num_actions, path, action_bounds), goals
+
+
+def write_rollouts(
+    path: str | os.PathLike,
+    rollouts: Rollouts,
+    goals: GoalTable,
+    attributes: Mapping | None = None,
+    layout: str = "kalm_jax",
+) -> None:
+    """Writes rollouts and goals to `path`: `.hdf5`, `.h5`, `.npz` or `minari:ID`.
+
+    The file is written under a temporary name and renamed, so that no reader and no killed run meets half a file. The
+    same input gives the same HDF5 bytes.
+
+    Args:
+      path: the file, in a folder that exists; or `minari:ID`, see `minari.write_dataset`.
+      rollouts: the episodes, checked before anything is written.
+      goals: the table that `rollouts.goal` indexes.
+      attributes: anything that JSON holds, such as the seed; only the library's own layout and Minari's keep them.
+      layout: one of `LAYOUTS`.
+
+    Raises:
+      ValueError: rollouts that do not validate, an unknown extension or layout, or goals that the layout cannot hold.
+    """
+    path = os.fspath(path)
+    if layout not in LAYOUTS:
+        raise ValueError(f"{path}: unknown layout {layout!r}; rollouts are written in one of {', '.join(LAYOUTS)}")
+    check_writable(path)
+    validate(rollouts, num_goals=len(goals), name=path)
+    if path.startswith(minari.PREFIX):
+        minari.write_dataset(path, rollouts, goals, attributes)
+        return
+    if len(goals.text) != len(goals):
+        raise ValueError(f"{path}: goals.text has {len(goals.text)} sentences for {len(goals)} goals")
+    arrays: dict[str, Any] = d4rl.to_arrays(path, rollouts, goals) if layout == "d4rl" else {}
+    with replacing(path) as temporary:
+        if layout == "kalm_jax":
+            native.write(temporary, rollouts, goals, attributes or {})
+        elif temporary.suffix.lower() == ".npz":
+            np.savez_compressed(temporary, **arrays)
+        else:
+            with h5py.File(temporary, "w") as file:
+                for field, value in arrays.items():
+                    file[field] = value
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Raises a ValueError or FileNotFoundError where `write_rollouts` could not write to `path`."""
+    path = os.fspath(path)
+    extension = os.path.splitext(path)[1].lower()
+    if not path.startswith(minari.PREFIX):
+        if extension not in (".npz", *HDF5_EXTENSIONS):
+            raise ValueError(f"{path}: rollouts are written to .hdf5, .h5 or .npz, not to {extension!r}")
+        if not os.path.isdir(os.path.dirname(path) or "."):
+            raise FileNotFoundError(f"{path}: there is no folder {os.path.dirname(path)}; make it first")
+
+
+def require_instructions(goals: GoalTable, purpose: str) -> None:
+    """Raises a ValueError where goals lack the text or the goal array that `purpose` (such as "grounding") needs."""
+    blank = [i for i, text in enumerate(goals.text) if not text]
+    unknown = np.flatnonzero(np.asarray(goals.family) < 0)
+    if blank or len(unknown):
+        first = blank[0] if blank else int(unknown[0])
+        raise ValueError(
+            f"{purpose} needs instructions and goal arrays, but {max(len(blank), len(unknown))} of {len(goals)} goals "
+            f"lack them (the first is {first}): the .hdf5 files of KALM's authors hold encodings only, and serve "
+            "offline RL alone. Read rollouts with sentences, such as their .npy files, or collect some"
+        )
+
+
+def _read_foreign(path: str, extension: str) -> tuple[Rollouts, GoalTable]:
+    """Rollouts and goals of a file that this library did not write; its fields reveal the layout."""
+    try:
+        with np.load(path, allow_pickle=False) if extension == ".npz" else h5py.File(path, "r") as file:
+            # HDF5 data sets stay on disk and are read in blocks; an .npz file reads an array at each access.
+            data = {k: v for k, v in file.items() if np.ndim(v) > 0}
+            if "masks" in data or (imagine_bench.FIELDS[1] in data and "terminals" not in data):
+                return imagine_bench.from_arrays(path, data)
+            if "terminals" in data:
+                return d4rl.from_arrays(path, data)
+            raise ValueError(
+                f"{path}: not written by kalm_jax, and its entries ({', '.join(list(data)[:8])}) are not those of "
+                f"ImagineBench ({', '.join(imagine_bench.FIELDS)}) or D4RL ({', '.join(d4rl.FIELDS)})"
+            )
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: not a complete file ({error}); copy it again or write it again") from error

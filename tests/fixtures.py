@@ -1,0 +1,71 @@
+"""Small random rollouts and goal tables, and how files of them are compared and damaged."""
+
+import dataclasses
+
+import h5py
+import numpy as np
+
+from kalm_jax.types import Rollouts, make_goal_table
+
+
+def random_rollouts(
+    seed=0, n=9, horizon=6, observation_dim=5, action_dim=None, num_actions=4, num_goals=3, length=None
+):
+    """(n) rollouts, the first of full length, or those of the lengths given; `action_dim` None means discrete."""
+    rng = np.random.default_rng(seed)
+    if length is None:
+        length = rng.integers(1, horizon + 1, n)
+        length[0] = horizon
+    length = np.asarray(length, np.int32)
+    n = len(length)
+    step, seen = (np.arange(size) < (length + size - horizon)[:, None] for size in (horizon, horizon + 1))
+    if action_dim is None:
+        actions = (rng.integers(0, num_actions, (n, horizon)) * step).astype(np.int32)
+    else:
+        actions = (rng.uniform(-1, 1, (n, horizon, action_dim)) * step[..., None]).astype(np.float32)
+    return Rollouts(
+        observations=(rng.normal(size=(n, horizon + 1, observation_dim)) * seen[..., None]).astype(np.float32),
+        actions=actions,
+        rewards=(rng.normal(size=(n, horizon)) * step).astype(np.float32),
+        length=length,
+        terminated=rng.random(n) < 0.5,
+        goal=rng.permutation(np.arange(n) % num_goals).astype(np.int32),
+        imagined=rng.random(n) < 0.5,
+    )
+
+
+def encoded_goals(num_goals=3, size=4):
+    """Goals without text, as files have them that hold encodings only."""
+    vector = np.random.default_rng(1).normal(size=(num_goals, size)).astype(np.float32)
+    return make_goal_table([""] * num_goals, 0, -1, np.full((num_goals, 9), -1, np.int32), vector)
+
+
+def assert_equal(a, b, fields=None):
+    """Equal values and types, in all fields of rollouts or goal tables or in those given."""
+    for name in fields or [field.name for field in dataclasses.fields(a)]:
+        x, y = getattr(a, name), getattr(b, name)
+        if name == "text":
+            assert x == y
+        else:
+            assert x.dtype == y.dtype, name
+            np.testing.assert_array_equal(x, y, name)
+
+
+def rewrite(path, field, change):
+    """Changes one field of an HDF5 file, or removes it."""
+    with h5py.File(path, "a") as file:
+        value = file[field][()]
+        del file[field]
+        if change is not None:
+            file[field] = change(value)
+
+
+def put(index, value):
+    """A change for `rewrite` that sets some entries."""
+
+    def change(x):
+        x = x.astype(float)
+        x[index] = value
+        return x
+
+    return change
