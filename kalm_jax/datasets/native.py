@@ -81,7 +81,8 @@ def write(path: pathlib.Path, rollouts: Rollouts, goals: GoalTable, attributes: 
     arrays = {name: np.asarray(getattr(rollouts, name.partition("/")[2])) for name in _ROLLOUT_FIELDS}
     arrays |= {name: np.asarray(getattr(goals, name.partition("/")[2])) for name in _GOAL_FIELDS}
     arrays["goals/text"] = np.array(goals.text, dtype=np.str_)
-    header: dict[str, Any] = {"format": FORMAT, "version": VERSION, "attributes": json.dumps(dict(attributes), sort_keys=True)}
+    text = json.dumps(dict(attributes), sort_keys=True)
+    header: dict[str, Any] = {"format": FORMAT, "version": VERSION, "attributes": text}
     if path.suffix.lower() == ".npz":
         np.savez_compressed(path, **(header | arrays))
         return
