@@ -16,7 +16,6 @@ import jax
 import numpy as np
 
 import kalm_jax
-from benchmarks.controllers import random_actions
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.gymnasium import Spaces, spaces_of

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks.controllers import CONTROLLERS, collect_episodes, epsilons, random_actions
+from benchmarks.controllers import CONTROLLERS
 from kalm_jax.datasets import read_rollouts, write_rollouts
 from kalm_jax.evaluation import mean_interval, returns
 from kalm_jax.evaluation.gymnasium import Player, spaces_of
