@@ -17,6 +17,8 @@ from kalm_jax.pipeline.config import PipelineConfig, load_presets
 from kalm_jax.pipeline.imagining import draws_of, imagine_from, plans_of
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.types import GoalTable, make_goal_table
+from kalm_jax.types.pictures import Film
+from kalm_jax.worlds.clevr.figures import make_example, make_film
 from kalm_jax.worlds.clevr.goals import (
     BALLS,
     DIRECTIONS,
@@ -26,7 +28,7 @@ from kalm_jax.worlds.clevr.goals import (
     TWO_RELATIONS,
     make_goal,
 )
-from kalm_jax.worlds.clevr.world import WORLD, example
+from kalm_jax.worlds.clevr.world import WORLD
 
 
 def imagine_sentence(
@@ -35,7 +37,7 @@ def imagine_sentence(
     count: int = 2,
     seed: int = 0,
     config: PipelineConfig | None = None,
-) -> tuple[list[str], list[dict]]:
+) -> tuple[list[str], list[Film]]:
     """Imagined rollouts for `text`, by the grounded language model of the run in `folder`.
 
     Args:
@@ -47,7 +49,7 @@ def imagine_sentence(
 
     Returns:
       The short goals that the model takes the words to come to, in the order in which it imagines them, and `count`
-      rollouts as `report.bench.filmstrip_figure` and `report.animation.gif_bytes` take them.
+      films of rollouts, as `report.films.filmstrip_figure` and `report.films.gif_bytes` take them.
 
     Raises:
       FileNotFoundError: no grounded model there.
@@ -69,7 +71,7 @@ def imagine_sentence(
     goal = np.zeros(count, np.int32)
     states, _ = WORLD.first_states(np.random.default_rng(seed), goals, goal)
     rollouts = imagine_from(run, config, goals, goal, states, [plan], "imagine", draws=draws_of(config))
-    return [step.text for step in plan], [example("imagined", rollouts, goals, i) for i in range(count)]
+    return [step.text for step in plan], [make_film(make_example(rollouts, goals, i)) for i in range(count)]
 
 
 def goal_of(text: str, plan: list[Step]) -> tuple[GoalTable, list[Step]]:

@@ -29,7 +29,7 @@ from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.config import OfflineConfig
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
-from kalm_jax.report.returns import return_figure
+from kalm_jax.report.figures import return_figure
 from kalm_jax.types import GoalTable, Rollouts, validate
 
 LAST = 5

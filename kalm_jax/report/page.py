@@ -3,75 +3,90 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import pathlib
 import re
+from collections.abc import Sequence
+from typing import Any
+
+import jinja2
+from tqdm import tqdm
 
 from kalm_jax.files import write_bytes, write_text
-from kalm_jax.report import figures, films, sections, summary
+from kalm_jax.report import figures, films, summary, tables
 from kalm_jax.report.contents import ReportData
-from kalm_jax.worlds.clevr import animation
-from kalm_jax.worlds.clevr import figures as bench
+from kalm_jax.report.summary import Success
+from kalm_jax.types.pictures import NamedFigure
 
 DPI = 144
+SECTIONS = {
+    "answer": "The answer",
+    "words": "How to read this page",
+    "success": "Success in the simulator",
+    "imagination": "What the language model imagines",
+    "explanation": "Does the model understand rollouts?",
+    "training": "Training",
+    "data": "The recorded data",
+    "prompts": "Your own prompts",
+    "caveats": "What to keep in mind",
+    "making": "How this run was made",
+}
 
 
 def build_report(folder: pathlib.Path | str, data: ReportData) -> pathlib.Path:
-    """Writes `report.html`, `figures/*.png` and, with examples, `figures/rollouts.gif` into a run's folder.
+    """Writes `report.html`, `figures/*.png` and, with films, `figures/rollouts.gif`; returns the path of the page.
 
-    Each file is written under a temporary name and renamed, so that a reader never meets half a file. Returns the path
-    of the page.
+    Args:
+      folder: the run's folder.
+      data: what the report shows.
     """
     folder = pathlib.Path(folder)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    pictures = {}
-    for name, (alternative, figure) in make_figures(data).items():
+    embedded = {}
+    for named in make_figures(data):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
-        write_bytes(folder / "figures" / f"{name}.png", buffer.getvalue())
-        code = base64.b64encode(buffer.getvalue()).decode("ascii")
-        # At its size in CSS pixels, 96 an inch, all figures have letters of one size.
-        width = round(96 * figure.get_figwidth())
-        image = f'<img alt="{html.escape(alternative)}" width="{width}" src="data:image/png;base64,{code}">'
-        pictures[name] = image
-    if data.examples:
-        write_bytes(folder / "figures" / "rollouts.gif", animation.gif_bytes(data.examples))
-    elif data.films:
-        write_bytes(folder / "figures" / "rollouts.gif", films.gif_bytes(data.films))
+        named.figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+        write_bytes(folder / "figures" / f"{named.name}.png", buffer.getvalue())
+        embedded[named.name] = {
+            "source": f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}",
+            "alternative": named.alternative,
+            # At its size in CSS pixels, 96 an inch, all figures have letters of one size.
+            "width": round(96 * named.figure.get_figwidth()),
+        }
+    if data.illustrations.films:
+        write_bytes(folder / "figures" / "rollouts.gif", films.gif_bytes(data.illustrations.films))
     path = folder / "report.html"
-    write_text(path, page_html(data, pictures))
+    write_text(path, page_html(data, embedded))
     return path
 
 
-def make_figures(data: ReportData) -> dict[str, tuple[str, object]]:
-    """The figures that the data allow: file name to (what it shows, matplotlib Figure), in the order of the page."""
-    pooled = summary.successes(data.results)
-    made = {}
-    for algorithm in sorted({s.algorithm for s in pooled} - set(summary.REFERENCES)):
-        name = f"success_{file_name(algorithm)}"
-        made[name] = (
-            f"success of {algorithm} by level and condition",
-            figures.success_figure(pooled, algorithm, data.terms),
+def make_figures(data: ReportData) -> list[NamedFigure]:
+    """The figures that the data allow, in the order of the page."""
+    pooled, labels, made = summary.successes(data.results), data.labels, []
+    for algorithm in sorted({s.algorithm for s in pooled if not s.is_baseline}):
+        figure = figures.success_figure(pooled, algorithm, labels)
+        made.append(
+            NamedFigure(f"success_{file_name(algorithm)}", figure, f"success of {algorithm} by level and condition")
         )
     if data.imagination:
-        made["match"] = ("match rate of imagined rollouts", figures.match_figure(data.imagination, data.terms))
-        made["realism"] = ("unrealistic imagined transitions", figures.realism_figure(data.imagination, data.terms))
-    if data.examples:
-        made["filmstrip"] = ("rollouts as film strips", bench.filmstrip_figure(data.examples))
-    elif data.films:
-        made["filmstrip"] = ("rollouts as film strips", films.filmstrip_figure(data.films))
+        figure = figures.match_figure(data.imagination, labels)
+        made.append(NamedFigure("match", figure, "match rate of imagined rollouts"))
+        figure = figures.realism_figure(data.imagination, labels)
+        made.append(NamedFigure("realism", figure, "unrealistic imagined transitions"))
+    if data.illustrations.films:
+        figure = films.filmstrip_figure(data.illustrations.films)
+        made.append(NamedFigure("filmstrip", figure, "rollouts as film strips"))
     if data.lengths:
-        made["lengths"] = ("lengths of rollouts", figures.length_figure(data.lengths, data.terms))
-    if data.positions:
-        made["positions"] = ("maps of where balls lie", bench.position_figure(data.positions))
+        made.append(NamedFigure("lengths", figures.length_figure(data.lengths, labels), "lengths of rollouts"))
+    made += data.illustrations.figures
     if data.grounding_curve:
-        made["grounding"] = ("losses of grounding", figures.grounding_figure(data.grounding_curve))
+        made.append(NamedFigure("grounding", figures.grounding_figure(data.grounding_curve), "losses of grounding"))
     if data.grounding_metrics:
-        made["metrics"] = ("metrics over grounding", figures.metrics_figure(data.grounding_metrics, data.terms))
+        figure = figures.metrics_figure(data.grounding_metrics, labels)
+        made.append(NamedFigure("metrics", figure, "metrics over grounding"))
     for algorithm in sorted({str(row["algorithm"]) for row in data.learning_curves}):
-        name = f"learning_{file_name(algorithm)}"
-        made[name] = (f"training of {algorithm}", figures.learning_figure(data.learning_curves, algorithm))
+        figure = figures.learning_figure(data.learning_curves, algorithm)
+        made.append(NamedFigure(f"learning_{file_name(algorithm)}", figure, f"training of {algorithm}"))
     return made
 
 
@@ -80,45 +95,89 @@ def file_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text)
 
 
-def page_html(data: ReportData, pictures: dict[str, str]) -> str:
-    """The whole page as text; `pictures` maps figure names to `<img>` elements."""
-    pooled = summary.successes(data.results)
-    parts = [
-        sections.main_result(pooled, data.terms),
-        sections.how_to_read(data.terms),
-        sections.success(pooled, data, pictures),
-        sections.imagination(data, pictures),
-        sections.explanation(data),
-        sections.training(pictures, data.terms),
-        sections.recorded(data),
-        sections.prompts(data),
-        sections.caveats(pooled, data),
-        sections.making(data),
-    ]
-    parts = [part for part in parts if part]
-    found = [re.match(r'<section id="(\w+)"><h2>(.*?)</h2>', part).groups() for part in parts]
-    links = " ".join(f'<a href="#{anchor}">{title}</a>' for anchor, title in found)
-    title = html.escape(data.title)
-    body = "\n".join(parts)
-    # The policy has the browser refuse anything from outside, so that the page stays one file by construction.
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<title>{title}</title>
-<style>
-{animation.asset("page.css")}</style>
-</head>
-<body>
-<main>
-<header><h1>{title}</h1><nav>{links}</nav></header>
-{body}
-</main>
-<script>
-{animation.page_script()}</script>
-</body>
-</html>
-"""
+def load_template(path: pathlib.Path | None = None) -> jinja2.Template:
+    """The template of the page: a world's own one, which extends `report.html`, or `report.html` itself."""
+    loader = jinja2.PackageLoader("kalm_jax.report")
+    strict = jinja2.StrictUndefined
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html") if path is None else environment.from_string(path.read_text("utf-8"))
+
+
+def page_html(data: ReportData, embedded: dict[str, dict[str, Any]]) -> str:
+    """The whole page as text; `embedded` maps figure names to `source`, `alternative` and `width`."""
+    pooled, labels = summary.successes(data.results), data.labels
+    environments = sorted({s.environment for s in pooled})
+    learned = [s for s in pooled if not s.is_baseline]
+    settings = {key: value for key, value in data.manifest.items() if key != "command"}
+    differences = [tables.difference_table(pooled, environment, labels) for environment in environments]
+    present = {
+        "success": bool(pooled),
+        "imagination": bool(data.imagination or data.replayed or data.lengths or data.illustrations.films),
+        "explanation": bool(data.explanation),
+        "training": bool(data.grounding_curve or data.grounding_metrics or data.learning_curves),
+        "data": bool(data.collection),
+        "prompts": bool(data.prompts),
+        "making": bool(data.manifest or data.stage_seconds),
+    }
+    return load_template(labels.template).render(
+        data=data,
+        labels=labels,
+        level_name=summary.level_name,
+        figures=embedded,
+        sections={name: title for name, title in SECTIONS.items() if present.get(name, True)},
+        cards=_cards(pooled),
+        difference_tables=[table for table in differences if table is not None],
+        success_tables=[_success_tables(data, pooled, environment) for environment in environments],
+        success_figures=_by_learner(embedded, "success_"),
+        match_has_actions=any("actions_matched" in row for row in data.imagination),
+        match_table=tables.match_table(data.imagination, labels),
+        realism_table=tables.realism_table(data.imagination, labels),
+        replay_table=tables.replay_table(data.replayed, labels),
+        has_likeliest=any("likeliest" in str(row["prompt"]) for row in data.explanation),
+        explanation_table=tables.explanation_table(data.explanation, labels),
+        learning_figures=_by_learner(embedded, "learning_"),
+        collection_table=tables.mapping_table(
+            {name.replace("_", " "): value for name, value in data.collection.items()}, ("statistic", "value")
+        ),
+        prompt_table=tables.prompt_table(data.prompts),
+        seeds=sorted({s.seeds for s in learned}),
+        fewest_episodes=min((s.episodes for s in learned), default=0),
+        stage_table=_stage_table(data) if data.stage_seconds else None,
+        setting_table=tables.mapping_table(settings, ("setting", "value")),
+    )
+
+
+def _cards(pooled: Sequence[Success]) -> list[dict[str, Any]]:
+    """The answer in short: kalm - offline of every learner, at the level "rephrase" or else at the last one."""
+    changes = summary.differences(pooled)
+    levels = summary.levels_of(vars(d) for d in changes)
+    cards = []
+    for d in changes:
+        if d.level == ("rephrase" if "rephrase" in levels else levels[-1]):
+            rates = {s.condition: s.within.value for s in pooled if summary.same_learner(s, d)}
+            name, verdict = summary.learner_name(d.algorithm, d.action_choice), tables.verdict(d.within)
+            card = {"name": name, "level": d.level, "share": d.within, "verdict": verdict}
+            cards.append(card | {condition: rates[condition] for condition in (d.base, d.condition)})
+    return cards
+
+
+def _success_tables(
+    data: ReportData, pooled: Sequence[Success], environment: str
+) -> tuple[str, list[tables.Table], tables.Table | None]:
+    levels = summary.levels_of(vars(s) for s in pooled if s.environment == environment)
+    found = [tables.success_table(pooled, environment, level, data.labels) for level in levels]
+    return environment, found, tables.family_table(data.results, environment, data.labels)
+
+
+def _by_learner(embedded: dict[str, dict[str, Any]], prefix: str) -> list[tuple[str, str]]:
+    """(learner, figure's name) of the figures that exist once for every learner."""
+    names = [name for name in embedded if name.startswith(prefix)]
+    return [(summary.learner_name(name.removeprefix(prefix)), name) for name in names]
+
+
+def _stage_table(data: ReportData) -> tables.Table:
+    rows = [(stage, tqdm.format_interval(seconds)) for stage, seconds in data.stage_seconds.items()]
+    rows.append(("together", tqdm.format_interval(sum(data.stage_seconds.values()))))
+    return tables.Table(("stage", "time"), rows, [""] * (len(rows) - 1) + ["first"])

@@ -10,15 +10,15 @@ import collections
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from kalm_jax.evaluation import difference_interval, summarize, wilson_interval
 from kalm_jax.types import LEVELS
 
-FLOOR, CEILINGS = "random", ("lookahead", "expert")
-"""Algorithms whose rows are the random floor, and the ceiling of one world or another."""
-REFERENCES = (FLOOR, *CEILINGS)
+RANDOM = "random"
+"""The algorithm whose rows are the random baseline."""
 CONDITION_ORDER = ("offline", "kalm", "oracle", "words", "plan")
 LEVEL_NAMES = {
     "offline": "goals of the data",
@@ -35,9 +35,6 @@ ALGORITHM_NAMES = {
     "combo": "COMBO",
     "decision_transformer": "DT",
     "llm_policy": "language model",
-    FLOOR: "random (floor)",
-    "lookahead": "lookahead (ceiling)",
-    "expert": "expert (ceiling)",
 }
 PAPER_NAME = "KALM paper (Llama-2-7B)"
 
@@ -57,14 +54,16 @@ class Share:
 
 @dataclasses.dataclass(frozen=True)
 class Success:
-    """Success of one policy kind at one level (and family), pooled over seeds.
+    """Success of one kind of policy at one level (and family), pooled over seeds.
 
     Attributes:
       environment, algorithm, condition, level, action_choice: as in the rows.
       family: goal family, or "" for all families of the level together.
-      seeds: number of training seeds; episodes: number of episodes over all seeds.
-      within: share of episodes that reach the goal within the horizon; early: within the stricter limit.
-      median_steps: median number of steps of the successful episodes, as `evaluation.summarise` pools it.
+      seeds: number of training seeds.
+      episodes: number of episodes over all seeds.
+      within: share of episodes that reach the goal within the horizon.
+      early: share of episodes that reach it within the stricter limit.
+      median_steps: median number of steps of the successful episodes, as `evaluation.summarize` pools it.
       by_seed: (seeds, 3) episodes, successes, early successes of each seed.
     """
 
@@ -81,6 +80,25 @@ class Success:
     median_steps: float
     by_seed: np.ndarray
 
+    @property
+    def is_baseline(self) -> bool:
+        """Whether nothing was learned: the random baseline or the expert, whose condition is its own name."""
+        return self.algorithm == self.condition
+
+    @property
+    def name(self) -> str:
+        """The policy as a reader sees it, such as "TD3+BC greedy", "random baseline" or "lookahead (expert)"."""
+        if not self.is_baseline:
+            return learner_name(self.algorithm, self.action_choice)
+        if self.algorithm == RANDOM:
+            return "random baseline"
+        return self.algorithm if self.algorithm == "expert" else f"{self.algorithm} (expert)"
+
+    @property
+    def condition_name(self) -> str:
+        """The condition, "" for a baseline, which has none."""
+        return "" if self.is_baseline else self.condition
+
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
@@ -96,7 +114,7 @@ class Difference:
     early: Share
 
 
-def number(value) -> float:
+def number(value: Any) -> float:
     """A float from a number or its text; NaN from None, empty text or "nan"."""
     return math.nan if value is None or value == "" else float(value)
 
@@ -107,14 +125,22 @@ def rank(order: Sequence[str], name: str) -> tuple[int, str]:
 
 
 def learner_name(algorithm: str, action_choice: str = "") -> str:
-    """What a reader sees, such as "TD3+BC greedy"; floor and ceiling carry no action choice."""
-    name = ALGORITHM_NAMES.get(algorithm, algorithm)
-    return name if algorithm in REFERENCES or not action_choice else f"{name} {action_choice}"
+    """A learner as a reader sees it, such as "TD3+BC greedy"."""
+    return f"{ALGORITHM_NAMES.get(algorithm, algorithm)} {action_choice}".strip()
+
+
+def level_name(level: str) -> str:
+    """A level as a reader sees it."""
+    return LEVEL_NAMES.get(level, level)
 
 
 def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Success]:
-    """Pools result rows over seeds, and over the families of a level unless `by_family`, in the order of the tables."""
-    groups = collections.defaultdict(list)
+    """Pools result rows over seeds, and over the families of a level unless `by_family`, in the order of the tables.
+
+    Raises:
+      ValueError: a seed has no episode.
+    """
+    groups: dict[tuple[str, ...], list[Mapping]] = collections.defaultdict(list)
     for row in results:
         family = str(row["family"]) if by_family else ""
         key = (
@@ -130,28 +156,29 @@ def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Succe
             s.environment,
             rank(LEVELS, s.level),
             s.family,
-            (s.algorithm in CEILINGS, s.algorithm != FLOOR, s.algorithm),
+            (s.is_baseline and s.algorithm != RANDOM, s.algorithm != RANDOM, s.algorithm),
             s.action_choice,
             rank(CONDITION_ORDER, s.condition),
         ),
     )
 
 
-def _pool(key: tuple[str, ...], rows: list[Mapping]) -> Success:
+def _pool(key: tuple[str, ...], texts: Sequence[Mapping]) -> Success:
     numbers = ("episodes", "successes", "successes_early")
-    rows = [{**row, **{k: int(row[k]) for k in numbers}, "median_steps": number(row["median_steps"])} for row in rows]
-    by_seed = collections.defaultdict(lambda: np.zeros(3))
+    rows = [{**row, **{k: int(row[k]) for k in numbers}, "median_steps": number(row["median_steps"])} for row in texts]
+    by_seed: dict[str, np.ndarray] = collections.defaultdict(lambda: np.zeros(3))
     for row in rows:
         by_seed[str(row["seed"])] += [row[k] for k in numbers]
     counts = np.array([by_seed[seed] for seed in sorted(by_seed)])
-    _, algorithm, condition, level, _, _ = key
+    environment, algorithm, condition, level, family, choice = key
     if counts[:, 0].min() <= 0:
         raise ValueError(
             f"results of {algorithm}, condition {condition}, level {level}: a seed has no episode; leave its rows out"
         )
     (whole,) = summarize(rows)
     within, early = (Share(*(whole[f"{x}{end}"] for x in ("rate", "low", "high"))) for end in ("", "_early"))
-    return Success(*key, whole["seeds"], whole["episodes"], within, early, whole["median_steps"], counts)
+    totals = whole["seeds"], whole["episodes"], within, early, whole["median_steps"], counts
+    return Success(environment, algorithm, condition, level, family, choice, *totals)
 
 
 def differences(pooled: Iterable[Success], condition: str = "kalm", base: str = "offline") -> list[Difference]:
@@ -178,11 +205,10 @@ def same_learner(a: Success | Difference, b: Success | Difference) -> bool:
     return all(getattr(a, k) == getattr(b, k) for k in ("environment", "algorithm", "level", "action_choice"))
 
 
-def share_of_the_way(pooled: Sequence[Success], difference: Difference) -> float:
-    """Which part of the way from `offline` to `oracle` the condition `kalm` covers (within the horizon), 1 = all of it.
+def oracle_gain_share(pooled: Sequence[Success], difference: Difference) -> float:
+    """The gain of `kalm` over `offline` as a share of the gain of `oracle` over `offline`, within the horizon.
 
-    NaN where no oracle was evaluated, or where the oracle is not clearly ahead of offline: a share of nearly nothing is
-    noise.
+    NaN where no oracle was evaluated, or where it is not clearly ahead of offline: a share of nearly nothing is noise.
     """
     whole = [d.within for d in differences(pooled, "oracle") if same_learner(d, difference)]
     return difference.within.value / whole[0].value if whole and whole[0].low > 0 else math.nan

@@ -12,6 +12,7 @@ import abc
 import dataclasses
 import functools
 import importlib
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, Simulator
+from kalm_jax.types.pictures import Illustrations
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.types.transforms import ObservationTransform
 
@@ -135,7 +137,7 @@ class ReportLabels:
     Attributes:
       horizon, early_steps: as in `Spaces`.
       steps: what steps are called.
-      words: file in `report/assets/` whose blocks replace those of words.html; "" for none.
+      template: jinja2 template that extends `report.html` and replaces blocks of the report's text; None for none.
       unrealistic: kind of unrealistic transition (rows have a column `<kind>_transitions`) -> its description.
       explained: descriptions of the two counts of explanations, `correct` and `exact`.
       paper_match: level -> match rate in percent (KALM, table 1).
@@ -146,7 +148,7 @@ class ReportLabels:
     horizon: int
     early_steps: int
     steps: str = "steps"
-    words: str = "words_own.html"
+    template: pathlib.Path | None = None
     unrealistic: Mapping[str, str] = dataclasses.field(
         default_factory=lambda: {"outside": "outside the data", "dynamics": "beyond the dynamics"}
     )
@@ -353,11 +355,11 @@ class World(abc.ABC):
             )
         }
 
-    def report_examples(
+    def illustrate(
         self, real: tuple[Rollouts, GoalTable], imagined: tuple[Rollouts, GoalTable, np.ndarray]
-    ) -> dict[str, Any]:
-        """Fields of `ReportData` that show rollouts; imagined ones are of level "rephrase", with starts (N, S)."""
-        return {}
+    ) -> Illustrations:
+        """Rollouts in pictures for the report; imagined ones are of level "rephrase", with starts (N, S)."""
+        return Illustrations()
 
 
 def _realistic(rollouts: Rollouts, marks: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from kalm_jax.evaluation.episodes import balanced_goals
 from kalm_jax.evaluation.gymnasium import GymnasiumSimulator, make_environment, spaces_of, take_step
 from kalm_jax.imagination.rollouts import label_rewards
 from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, Simulator, concatenate
+from kalm_jax.types.pictures import Film, Illustrations
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.base import LearnerDefaults, Spaces, World
 from kalm_jax.worlds.data import read_data
@@ -189,14 +190,14 @@ class GymnasiumWorld(World):
         marks = {"outside": (after < low - room) | (after > high + room), "dynamics": change > largest}
         return {kind: mark.any(-1) & step for kind, mark in marks.items()}
 
-    def report_examples(
+    def illustrate(
         self, real: tuple[Rollouts, GoalTable], imagined: tuple[Rollouts, GoalTable, np.ndarray]
-    ) -> dict[str, Any]:
+    ) -> Illustrations:
         """Films of some imagined rollouts' actions in the simulator, beside the expert's."""
-        return {"films": self._films(*imagined)}
+        return Illustrations(films=self._films(*imagined))
 
-    def _films(self, rollouts: Rollouts, goals: GoalTable, seeds: np.ndarray) -> list[Mapping[str, Any]]:
-        """Films (see `ReportData.films`); none where the environment has no render mode "rgb_array"."""
+    def _films(self, rollouts: Rollouts, goals: GoalTable, seeds: np.ndarray) -> list[Film]:
+        """Films; none where the environment has no render mode "rgb_array"."""
         env = make_environment(self.environment, self.horizon)
         drawable = "rgb_array" in (env.metadata.get("render_modes") or ())
         env.close()
@@ -222,7 +223,7 @@ class GymnasiumWorld(World):
         env.close()
         return films
 
-    def _film(self, env: Any, kind: str, text: str, seed: int, act: Callable, steps: int) -> Mapping[str, Any]:
+    def _film(self, env: Any, kind: str, text: str, seed: int, act: Callable, steps: int) -> Film:
         stride = max(1, self.horizon // FILM_FRAMES)
         seen, _ = env.reset(seed=seed, options={"instruction": text})
         frames, times, reached, over, step = [env.render()], [0], False, False, 0
@@ -233,7 +234,7 @@ class GymnasiumWorld(World):
                 frames.append(env.render())
                 times.append(step)
         outcome = f"goal reached after {step} steps" if reached else f"goal not reached in {step} steps"
-        return {"instruction": text, "kind": kind, "outcome": outcome, "frames": np.stack(frames), "steps": times}
+        return Film(text, kind, outcome, np.stack(frames), times)
 
 
 def _seeds(rng: np.random.Generator, count: int) -> np.ndarray:

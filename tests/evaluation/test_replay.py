@@ -77,7 +77,8 @@ def test_rows_count_by_level_and_family(recorded):
     want = {"open": 2, "open_matched": 1, "closed": 3, "closed_in_time": 2, "random": 1, "random_in_time": 1}
     assert line == {"level": "unseen_hard", "family": "line", "rollouts": 3, "matched": 2, **want}
     assert (gather["open"], gather["closed"], gather["closed_in_time"], gather["random_in_time"]) == (0, 1, 0, 0)
-    page = tables.replayed_html([line, gather], get_world("clevr").labels)
+    table = tables.replay_table([line, gather], get_world("clevr").labels)
+    page = " ".join(cell for row in table.rows for cell in row)
     # 2 of 4 open; of the 3 that match 1.
     low, high = (100 * x for x in wilson_interval(1, 3))
     assert "50.0 [" in page and f"33.3 [{low:.1f}, {high:.1f}]" in page and "· gather" in page

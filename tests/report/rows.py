@@ -2,6 +2,11 @@
 
 import numpy as np
 
+from kalm_jax.worlds.base import get_world
+from kalm_jax.worlds.clevr.figures import Example
+
+LABELS = get_world("clevr").labels
+
 LEVELS = {"offline": ["relation"], "rephrase": ["relation"], "unseen_hard": ["line", "gather"]}
 
 
@@ -38,11 +43,11 @@ def make_results(oracle=False):
     return rows
 
 
-def make_rollout(kind, steps, seed, **extra):
+def make_example(steps, seed, instruction="x", reached=True, imagined=False):
     rng = np.random.default_rng(seed)
     start = np.array([-0.4, 0.0, 0.0, 0.0, 0.4, 0.0, -0.2, 0.4, 0.2, 0.4])
     walk = np.cumsum(np.concatenate([start[None], rng.normal(0, 0.05, (steps, 10))]), 0)
-    return {"kind": kind, "observations": walk, "actions": rng.integers(0, 40, steps), **extra}
+    return Example(instruction, imagined, walk, rng.integers(0, 40, steps), reached)
 
 
 def make_imagination():

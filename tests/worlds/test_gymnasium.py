@@ -181,10 +181,10 @@ def test_the_main_job_in_a_world_and_with_a_learner_of_ones_own(tmp_path):
 def test_films_show_what_the_actions_do(data):
     world, (rollouts, goals) = get_world(FIELD), data
     seeds = np.arange(len(rollouts))
-    shown = world.report_examples((rollouts, goals), (rollouts, goals, seeds))["films"]
-    assert [film["kind"] for film in shown] == ["expert", "imagined actions, replayed"] * 2
+    shown = world.illustrate((rollouts, goals), (rollouts, goals, seeds)).films
+    assert [film.kind for film in shown] == ["expert", "imagined actions, replayed"] * 2
     for film in shown:
-        assert film["frames"].shape == (len(film["steps"]), 64, 64, 3) and film["steps"][0] == 0
-        assert "goal reached" in film["outcome"] or film["kind"] != "expert"
-    red = (shown[0]["frames"] == (220, 0, 0)).all(-1).sum((1, 2))
+        assert film.frames.shape == (len(film.steps), 64, 64, 3) and film.steps[0] == 0
+        assert "goal reached" in film.outcome or film.kind != "expert"
+    red = (shown[0].frames == (220, 0, 0)).all(-1).sum((1, 2))
     assert (red > 0).all()  # flags stay in the picture

@@ -1,7 +1,5 @@
 """The records of the worlds, Meta-world's plain text, and windows of long rollouts."""
 
-import io
-
 import numpy as np
 import pytest
 
@@ -13,7 +11,6 @@ from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.offline_rl import make_learner
 from kalm_jax.pipeline.stages.learn import filter_realistic
-from kalm_jax.report import films
 from kalm_jax.types import LEVELS, Rollouts, last_steps, make_goal_table
 from kalm_jax.worlds.base import BUILTIN_WORLDS, GoalLanguage, get_world
 from kalm_jax.worlds.clevr.world import ClevrWorld
@@ -174,26 +171,3 @@ def test_a_part_without_believable_rollouts_teaches_nothing(capsys, monkeypatch)
         monkeypatch.setattr(ClevrWorld, "filter_realistic", lambda *_, good=good: good)
         assert len(filter_realistic(get_world("clevr"), "rephrase", rollouts, goals, rollouts)) == good.sum()
     assert "imagine/rephrase: no rollout reaches its goal realistically" in capsys.readouterr().out
-
-
-def make_film(count, seed=0):
-    frames = np.random.default_rng(seed).integers(0, 255, (count, 20, 20, 3)).astype(np.uint8)
-    steps = list(range(0, 3 * count, 3))
-    return {"instruction": "open it", "kind": "expert", "outcome": "goal reached", "frames": frames, "steps": steps}
-
-
-def test_films_become_strips_and_a_gif():
-    from PIL import Image
-
-    shown = [make_film(9), make_film(2, 1)]
-    figure = films.filmstrip_figure(shown)
-    assert len(figure.axes) == 6 + 2
-    np.testing.assert_array_equal(figure.axes[5].images[0].get_array(), shown[0]["frames"][8])
-    image = Image.open(io.BytesIO(films.gif_bytes(shown, panel_width=40)))
-    durations = []
-    for i in range(image.n_frames):
-        image.seek(i)
-        durations.append(image.info["duration"])
-    assert sum(durations) == 8 * 80 + 2000 and image.size[0] == 80
-    with pytest.raises(ValueError, match="at least one film"):
-        films.gif_bytes([])

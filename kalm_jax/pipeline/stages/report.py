@@ -37,6 +37,7 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
     manifest = make_manifest(config, command)
     write_json(run.path / "manifest.json", manifest)
     data = ReportData(
+        labels=world.labels,
         results=results,
         imagination=[row for part in parts for row in read_json(run.path / "imagine" / part / "quality.json")],
         replayed=[row for level in NOVEL_LEVELS for row in read_json(run.path / "replayed" / level / "replayed.json")],
@@ -55,8 +56,7 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
         prompts=read_csv(run.path / "prompts.csv") if config.prompts else (),
         model=config.ground.llm or "the built-in model",
         title=world.title,
-        terms=world.labels,
-        **world.report_examples((real, goals), (*imagined, starts)),
+        illustrations=world.illustrate((real, goals), (*imagined, starts)),
     )
     build_report(run.path, data)
     return results

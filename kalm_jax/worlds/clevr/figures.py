@@ -1,18 +1,25 @@
-"""Pictures of the CLEVR-Robot bench from above: film strips of rollouts and maps of where balls lie.
+"""CLEVR-Robot's rollouts in pictures, from above: films, a player for the report's page, and maps of ball positions.
 
-x runs to the right and y to the back, so "behind" is up in every picture. Lengths are metres. matplotlib is imported
-when a figure is made, never with this module.
+x is to the right and y to the back, so "behind" is up in every picture. Lengths are meters. matplotlib, Pillow and
+jinja2 are imported when a picture is made, never with this module.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kalm_jax.types import GoalTable, Rollouts
+from kalm_jax.types.pictures import Film, Illustrations, NamedFigure
 from kalm_jax.worlds.clevr.goals import BALLS, PUSHES
 from kalm_jax.worlds.clevr.realism import BENCH_HIGH, BENCH_LOW
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BENCH = (BENCH_LOW[0], BENCH_HIGH[0], BENCH_LOW[1], BENCH_HIGH[1])
 """Walls of the bench: smallest and largest x, smallest and largest y."""
@@ -20,9 +27,21 @@ RADIUS = 0.13
 """Radius of a ball."""
 VIEW = (-0.75, 0.75, -0.45, 0.85)
 """What a picture shows: the bench and a margin, because imagined balls may leave the bench."""
-BALL_COLOURS = ("#d4453f", "#3a6fd0", "#3d9950", "#8a4fc4", "#27b3c6")
+ARROW = ((0.08, 0.014), (0.23, 0.014), (0.23, 0.05), (0.33, 0.0), (0.23, -0.05), (0.23, -0.014), (0.08, -0.014))
+"""Corners of the arrow of a push, from the ball's center: along the push, and across it."""
+BALL_COLORS = ("#d4453f", "#3a6fd0", "#3d9950", "#8a4fc4", "#27b3c6")
 LETTERS = tuple(name[0].upper() for name in BALLS)
-BENCH_COLOUR, EDGE_COLOUR, INK = "#f2eee4", "#8d8676", "#1f2328"
+BENCH_COLOR, EDGE_COLOR, INK = "#f2eee4", "#8d8676", "#1f2328"
+MOVING_FRAMES = 5
+"""Frames of a film for one push; the first is the state before it."""
+STILL_MILLISECONDS, MOVING_MILLISECONDS = 420, 70
+PAIRS, SHOWN_LENGTHS = 3, (3, 12)
+"""Number of pairs of rollouts that a report shows, and how many pushes they may have."""
+
+POSITIONS_CAPTION = (
+    "Positions of the balls, on one logarithmic color scale. The outer dashed line is the walls, the inner one is as "
+    "near to them as a ball's center can be. A model that knows the bench fills the same rectangle as the data."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,57 +51,63 @@ class Example:
     Attributes:
       instruction: the sentence of its goal.
       imagined: True for a rollout of the language model, False for a recorded one.
-      observations: (T+1, 10) ball centres.
+      observations: (T+1, 10) ball centers.
       actions: (T,) codes 8 * ball + push direction.
-      reached: whether it ends in its goal; None when not known.
+      reached: whether it ends in its goal.
     """
 
     instruction: str
     imagined: bool
     observations: np.ndarray
     actions: np.ndarray
-    reached: bool | None = None
+    reached: bool
 
     @property
     def outcome(self) -> str:
         """How it ended, in words."""
         steps = f"{len(self.actions)} push" + ("" if len(self.actions) == 1 else "es")
-        if self.reached is None:
-            return steps
         return f"goal reached after {steps}" if self.reached else f"goal not reached in {steps}"
 
 
-def read_example(row: Mapping) -> Example:
-    """An `Example` from a plain dict, as `ReportData.examples` describes it; `title` may stand for `instruction`.
-
-    Raises ValueError with the name and value of what does not fit.
-    """
-    text = str(row.get("instruction", row.get("title", "")))
-    if row.get("kind") not in ("real", "imagined"):
-        raise ValueError(f"example {text!r}: kind is {row.get('kind')!r}, want 'real' or 'imagined'")
-    observations = np.asarray(row["observations"], float)
-    actions = np.asarray(row["actions"]).astype(int)
-    if observations.shape != (len(actions) + 1, 2 * len(BALLS)):
-        raise ValueError(
-            f"example {text!r}: observations have shape {observations.shape}, want ({len(actions) + 1}, "
-            f"{2 * len(BALLS)}): one state more than the {len(actions)} actions; cut the padding off"
-        )
-    if len(actions) and not 0 <= actions.min() <= actions.max() < len(BALLS) * len(PUSHES):
-        raise ValueError(f"example {text!r}: actions {actions.tolist()}, want 0..{len(BALLS) * len(PUSHES) - 1}")
-    reached = row.get("reached")
-    return Example(text, row["kind"] == "imagined", observations, actions, None if reached is None else bool(reached))
+def make_example(rollouts: Rollouts, goals: GoalTable, index: int) -> Example:
+    """One rollout without its padding."""
+    n = int(rollouts.length[index])
+    observations, actions = rollouts.observations[index, : n + 1], rollouts.actions[index, :n]
+    text, reached = goals.text[rollouts.goal[index]], bool(rollouts.terminated[index])
+    return Example(
+        text, bool(rollouts.imagined[index]), np.asarray(observations, float), np.asarray(actions, int), reached
+    )
 
 
-def pair_examples(rows: Sequence[Mapping]) -> list[tuple[Example | None, Example | None]]:
-    """(recorded, imagined) pairs to be shown side by side, in the order given: first with first, second with second.
+def illustrate(real: Rollouts, real_goals: GoalTable, imagined: Rollouts, imagined_goals: GoalTable) -> Illustrations:
+    """Recorded rollouts beside imagined ones for the same arrangement, and maps of where balls are."""
+    pairs = list(_pairs(real, real_goals, imagined, imagined_goals))
+    positions = {
+        name: rollouts.observations[:, 1:][rollouts.valid()].reshape(-1, 2)
+        for name, rollouts in (("recorded", real), ("imagined (rephrase)", imagined))
+    }
+    return Illustrations(
+        films=[make_film(example) for pair in pairs for example in pair],
+        figures=[NamedFigure("positions", position_figure(positions), "maps of where balls are", POSITIONS_CAPTION)],
+        player=player_html(pairs) if pairs else "",
+    )
 
-    Where one kind has more rollouts than the other, the missing partner is None.
-    """
-    examples = [read_example(row) for row in rows]
-    real = [e for e in examples if not e.imagined]
-    imagined = [e for e in examples if e.imagined]
-    size = max(len(real), len(imagined))
-    return list(zip(real + [None] * (size - len(real)), imagined + [None] * (size - len(imagined)), strict=True))
+
+def _pairs(
+    real: Rollouts, real_goals: GoalTable, imagined: Rollouts, imagined_goals: GoalTable
+) -> Iterator[tuple[Example, Example]]:
+    """(recorded, imagined) for the same arrangement: both short and successful, each pair of balls once."""
+    shortest, longest = SHOWN_LENGTHS
+    fits = [np.flatnonzero((r.length >= shortest) & (r.length <= longest) & r.terminated) for r in (real, imagined)]
+    arrays = [np.asarray(g.array)[r.goal] for r, g in ((real, real_goals), (imagined, imagined_goals))]
+    taken: set[tuple[int, ...]] = set()
+    for i in fits[1]:
+        key = tuple(arrays[1][i][:3].tolist())
+        same = fits[0][(arrays[0][fits[0]] == arrays[1][i]).all(1)]
+        if key in taken or not len(same) or len(taken) == PAIRS:
+            continue
+        taken.add(key)
+        yield make_example(real, real_goals, int(same[0])), make_example(imagined, imagined_goals, int(i))
 
 
 def push_of(action: int) -> tuple[int, np.ndarray]:
@@ -91,114 +116,128 @@ def push_of(action: int) -> tuple[int, np.ndarray]:
     return ball, PUSHES[direction] / np.linalg.norm(PUSHES[direction])
 
 
-def key_frames(steps: int, limit: int) -> np.ndarray:
-    """Indices of at most `limit` of the states 0..steps, evenly spread, always with the first and the last."""
-    return np.unique(np.linspace(0, steps, min(limit, steps + 1)).round().astype(int))
+# Films
 
 
-def filmstrip_figure(rows: Sequence[Mapping], frames: int = 6):
-    """A matplotlib Figure with a row for every rollout and up to `frames` of its states from left to right.
-
-    The arrow in a frame is the push that is made next.
-    """
-    from matplotlib.figure import Figure
-
-    examples = [e for pair in pair_examples(rows) for e in pair if e is not None]
-    if not examples:
-        raise ValueError("a film strip needs at least one example rollout, got none")
-    figure = Figure(figsize=(1.45 * frames, 1.62 * len(examples)))
-    # Margins by hand: a title that stands over a whole row confuses the automatic layout.
-    top, row_height = 0.99, 0.98 / len(examples)
-    for i, example in enumerate(examples):
-        base = top - (i + 1) * row_height
-        kind = "imagined" if example.imagined else "recorded"
-        figure.text(
-            0.01, base + 0.97 * row_height, f"{kind}: {example.instruction}", va="top", fontsize=8.5, weight="bold"
-        )
-        figure.text(0.99, base + 0.97 * row_height, example.outcome, va="top", ha="right", fontsize=8.5, color="#555")
-        shown = key_frames(len(example.actions), frames)
-        for column, step in enumerate(shown):
-            box = (0.006 + 0.99 * column / frames, base + 0.02 * row_height, 0.97 / frames, 0.78 * row_height)
-            axes = figure.add_axes(box)
-            action = example.actions[step] if step < len(example.actions) else None
-            draw_state(axes, example.observations[step], action)
-            axes.text(VIEW[0] + 0.03, VIEW[3] - 0.03, f"{step}", va="top", fontsize=7.5, color="#555")
-    return figure
+def make_film(example: Example, width: int = 220) -> Film:
+    """A film of a rollout, `width` pixels wide: balls move straight from state to state, the arrow is the push."""
+    times = np.linspace(0, len(example.actions), len(example.actions) * MOVING_FRAMES + 1)
+    still = np.arange(len(times)) % MOVING_FRAMES == 0
+    return Film(
+        example.instruction,
+        "imagined" if example.imagined else "recorded",
+        example.outcome,
+        np.stack([_frame(*state_at(example, time), width) for time in times]),
+        np.floor(times + 1e-9).astype(int),
+        np.where(still, STILL_MILLISECONDS, MOVING_MILLISECONDS).tolist(),
+    )
 
 
-def draw_state(axes, observation: np.ndarray, action: int | None = None) -> None:
-    """Draws the bench, the five balls of one observation (10,) and, if given, the arrow of an action."""
-    from matplotlib.patches import Circle, Rectangle
+def state_at(example: Example, time: float) -> tuple[np.ndarray, int | None]:
+    """Ball centers (5, 2) at a time in pushes, and the action under way (None at the end); straight between states."""
+    step = min(int(time + 1e-9), len(example.actions))
+    if step == len(example.actions):
+        return example.observations[step].reshape(-1, 2), None
+    share = time - step
+    state = (1 - share) * example.observations[step] + share * example.observations[step + 1]
+    return state.reshape(-1, 2), int(example.actions[step])
+
+
+def _frame(centers: np.ndarray, action: int | None, width: int) -> np.ndarray:
+    """(H, width, 3) uint8 of ball centers (5, 2), drawn three times too large and made smooth by shrinking."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    pixels = 3 * width / (VIEW[1] - VIEW[0])
+    height = round(width * (VIEW[3] - VIEW[2]) / (VIEW[1] - VIEW[0]))
+    image = Image.new("RGB", (3 * width, 3 * height), "white")
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(33)
+
+    def at(point: np.ndarray | tuple[float, float]) -> tuple[float, float]:
+        return (point[0] - VIEW[0]) * pixels, (VIEW[3] - point[1]) * pixels
 
     left, right, front, back = BENCH
-    axes.add_patch(Rectangle((left, front), right - left, back - front, facecolor=BENCH_COLOUR, edgecolor=EDGE_COLOUR))
-    for (x, y), colour, letter in zip(observation.reshape(-1, 2), BALL_COLOURS, LETTERS, strict=True):
-        axes.add_patch(Circle((x, y), RADIUS, facecolor=colour, edgecolor="white", linewidth=0.8))
-        axes.text(x, y, letter, ha="center", va="center_baseline", color="white", fontsize=6.5, clip_on=True)
+    draw.rectangle((*at((left, back)), *at((right, front))), fill=BENCH_COLOR, outline=EDGE_COLOR, width=3)
+    for center, color, letter in zip(centers, BALL_COLORS, LETTERS, strict=True):
+        draw.circle(at(center), RADIUS * pixels, fill=color, outline="white", width=3)
+        draw.text(at(center), letter, fill="white", font=font, anchor="mm")
     if action is not None:
         ball, unit = push_of(action)
-        start = observation[2 * ball : 2 * ball + 2] + 0.08 * unit
-        axes.annotate(
-            "",
-            xy=start + 0.24 * unit,
-            xytext=start,
-            arrowprops={
-                "arrowstyle": "-|>",
-                "color": INK,
-                "linewidth": 1.6,
-                "mutation_scale": 9,
-                "shrinkA": 0,
-                "shrinkB": 0,
-            },
-        )
-    axes.set(xlim=VIEW[:2], ylim=VIEW[2:], aspect="equal", xticks=[], yticks=[])
-    axes.set_facecolor("white")
-    for spine in axes.spines.values():
-        spine.set_color("#dddddd")
+        across = np.array([-unit[1], unit[0]])
+        draw.polygon([at(centers[ball] + x * unit + y * across) for x, y in ARROW], fill=INK)
+    return np.asarray(image.reduce(3))
 
 
-def position_figure(positions: Mapping[str, np.ndarray], bins: int = 60):
-    """Maps of where ball centres lie: a matplotlib Figure with one 2-D histogram for every named set (M, 2) of centres.
+def player_html(pairs: Sequence[tuple[Example, Example]]) -> str:
+    """HTML that plays pairs of rollouts next to each other: SVG drawings that a script moves."""
+    import jinja2
 
-    Colours show the share of the set's centres in a cell, on one logarithmic scale for all, so that maps of sets of
-    different size compare. Outside of the outer dashed line is off the bench; centres of real balls stay inside the
-    inner one, a radius from the walls, but for a few starts.
+    def arrow_place(example: Example) -> str:
+        ball, (x, y) = push_of(example.actions[0])
+        center = example.observations[0].reshape(-1, 2)[ball]
+        # SVG counts y downwards and turns clockwise, so y is negated.
+        return f"translate({center[0]:.3f} {-center[1]:.3f}) rotate({np.degrees(np.arctan2(-y, x)):.1f})"
+
+    folder = pathlib.Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template("player.html").render(
+        pairs=pairs,
+        arrow_place=arrow_place,
+        arrow=" ".join(f"{x},{-y}" for x, y in ARROW),
+        bench=BENCH,
+        view=VIEW,
+        radius=RADIUS,
+        balls=list(zip(BALL_COLORS, LETTERS, strict=True)),
+        bench_color=BENCH_COLOR,
+        edge_color=EDGE_COLOR,
+        pushes=(PUSHES / np.linalg.norm(PUSHES, axis=1, keepdims=True)).round(4).tolist(),
+    )
+
+
+# Maps
+
+
+def position_figure(positions: Mapping[str, np.ndarray], bins: int = 60) -> Figure:
+    """Maps of where ball centers are: one 2-D histogram for every named set (M, 2) of centers.
+
+    Colors show the share of the set's centers in a cell, on one logarithmic scale for all, so that maps of sets of
+    different size compare. Outside of the outer dashed line is off the bench; centers of real balls stay inside the
+    inner one, a radius from the walls, but for a few first states.
+
+    Raises:
+      ValueError: there is no set.
     """
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     if not positions:
-        raise ValueError("a map of positions needs at least one named set of ball centres, got none")
-    columns = 2 if len(positions) == 4 else min(len(positions), 3)
+        raise ValueError("a map of positions needs at least one named set of ball centers, got none")
+    columns = min(len(positions), 3)
     rows = -(-len(positions) // columns)
     figure = Figure(figsize=(2.6 * columns + 1.0, 2.7 * rows), layout="compressed")
     grid = figure.subplots(rows, columns, squeeze=False)
     edges = [np.linspace(VIEW[0] - 0.1, VIEW[1] + 0.1, bins + 1), np.linspace(VIEW[2] - 0.1, VIEW[3] + 0.1, bins + 1)]
     left, right, front, back = BENCH
-    image = None
-    for axes, (name, centres) in zip(grid.flat, positions.items()):
-        centres = np.asarray(centres, float).reshape(-1, 2)
-        share = np.histogram2d(*centres.T, bins=edges)[0] / max(1, len(centres))
-        image = axes.pcolormesh(
-            *edges, np.where(share > 0, share, np.nan).T, norm=LogNorm(1e-5, 1e-2), cmap="viridis", rasterized=True
-        )
+    scale = {"norm": LogNorm(1e-5, 1e-2), "cmap": "viridis", "rasterized": True}
+    for axes, (name, centers) in zip(grid.flat, positions.items(), strict=False):
+        share = np.histogram2d(centers[:, 0], centers[:, 1], bins=edges)[0] / max(1, len(centers))
+        image = axes.pcolormesh(*edges, np.where(share > 0, share, np.nan).T, **scale)
         for inset in (0.0, RADIUS):
             corner, size = (left + inset, front + inset), (right - left - 2 * inset, back - front - 2 * inset)
             axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=INK, linewidth=1, linestyle=(0, (4, 3))))
-        outside = np.mean(off_bench(centres)) if len(centres) else 0.0
-        axes.set_title(f"{name}\n{100 * outside:.1f}% of centres off the bench", fontsize=9)
+        outside = np.mean(off_bench(centers)) if len(centers) else 0.0
+        axes.set_title(f"{name}\n{100 * outside:.1f}% of centers off the bench", fontsize=9)
         axes.set(aspect="equal", xticks=[-0.6, 0, 0.6], yticks=[-0.3, 0.2, 0.7])
         axes.tick_params(labelsize=8)
     for axes in list(grid.flat)[len(positions) :]:
         axes.set_visible(False)
-    figure.colorbar(image, ax=grid, label="share of the centres in a cell", shrink=0.85)
+    figure.colorbar(image, ax=grid, label="share of the centers in a cell", shrink=0.85)
     figure.supxlabel("x to the right, y to the back (m)", fontsize=9)
     return figure
 
 
-def off_bench(centres: np.ndarray) -> np.ndarray:
-    """(M,) bool: which of the ball centres (M, 2) lie outside of the walls of the bench."""
-    left, right, front, back = BENCH
-    x, y = centres[..., 0], centres[..., 1]
-    return (x < left) | (x > right) | (y < front) | (y > back)
+def off_bench(centers: np.ndarray) -> np.ndarray:
+    """(M,) bool: which of the ball centers (M, 2) are outside of the walls of the bench."""
+    return np.asarray(np.any((centers < BENCH_LOW) | (centers > BENCH_HIGH), axis=-1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 
 from kalm_jax.imagination.rollouts import label_rewards
 from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts
+from kalm_jax.types.pictures import Illustrations
 from kalm_jax.worlds.base import LARGE_REWARD_SETTINGS, GoalLanguage, LearnerDefaults, ReportLabels, Spaces, World
+from kalm_jax.worlds.clevr import figures, instructions, prompts, realism
 from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr import instructions, prompts, realism
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.collect import POLICIES, collect, collection_statistics, goals_of_level, validation_goals
 from kalm_jax.worlds.clevr.policies import behavior_policy, lookahead_policy, make_episodes
@@ -21,8 +23,6 @@ from kalm_jax.worlds.clevr.text import corpus
 from kalm_jax.worlds.data import read_data
 
 EARLY_STEPS = 10
-MIN_EXAMPLE_STEPS, MAX_EXAMPLE_STEPS, EXAMPLE_PAIRS = 3, 12, 3
-"""Lengths of the rollouts that a report shows, and how many pairs of them."""
 
 
 def summary_of_plan(plan: str) -> str:
@@ -91,7 +91,7 @@ class ClevrWorld(World):
         horizon=clevr.HORIZON,
         early_steps=EARLY_STEPS,
         steps="pushes",
-        words="",
+        template=pathlib.Path(__file__).with_name("report.html"),
         unrealistic={"off_bench": "off the bench", "beyond_dynamics": "beyond the dynamics"},
         explained=("right relation", "and right roles"),
         paper_match={"rephrase": 85, "unseen_easy": 36, "unseen_hard": 28},
@@ -169,55 +169,10 @@ class ClevrWorld(World):
     ) -> dict[str, Any]:
         return realism.explanation_row(texts, rollouts, goals, prompt)
 
-    def report_examples(
+    def illustrate(
         self, real: tuple[Rollouts, GoalTable], imagined: tuple[Rollouts, GoalTable, np.ndarray]
-    ) -> dict[str, Any]:
-        """Real rollouts beside imagined ones for the same arrangement, and where balls are."""
-        return {
-            "examples": _examples(*real, *imagined[:2]),
-            "positions": {"recorded": _centers(real[0]), "imagined (rephrase)": _centers(imagined[0])},
-        }
-
-
-def _centers(rollouts: Rollouts) -> np.ndarray:
-    """(M, 2) ball centers after each step."""
-    return rollouts.observations[:, 1:][rollouts.valid()].reshape(-1, 2)
-
-
-def _examples(
-    real: Rollouts, real_goals: GoalTable, imagined: Rollouts, imagined_goals: GoalTable
-) -> list[dict[str, Any]]:
-    """Pairs of a real and an imagined rollout for the same arrangement."""
-    shown: list[dict[str, Any]] = []
-    fits = [
-        np.flatnonzero((r.length >= MIN_EXAMPLE_STEPS) & (r.length <= MAX_EXAMPLE_STEPS) & r.terminated)
-        for r in (real, imagined)
-    ]
-    arrays = [np.asarray(g.array)[r.goal] for r, g in ((real, real_goals), (imagined, imagined_goals))]
-    taken: set[tuple] = set()
-    for i in fits[1]:
-        key = tuple(arrays[1][i][:3])
-        same = fits[0][(arrays[0][fits[0]] == arrays[1][i]).all(1)]
-        if key in taken or not len(same):
-            continue
-        taken.add(key)
-        shown.append(example("real", real, real_goals, same[0]))
-        shown.append(example("imagined", imagined, imagined_goals, i))
-        if len(taken) == EXAMPLE_PAIRS:
-            break
-    return shown
-
-
-def example(kind: str, rollouts: Rollouts, goals: GoalTable, index: int) -> dict[str, Any]:
-    """One rollout as the report shows it, see `ReportData.examples`; `kind` is "real" or "imagined"."""
-    n = int(rollouts.length[index])
-    return {
-        "instruction": goals.text[rollouts.goal[index]],
-        "kind": kind,
-        "observations": rollouts.observations[index, : n + 1],
-        "actions": rollouts.actions[index, :n],
-        "reached": bool(rollouts.terminated[index]),
-    }
+    ) -> Illustrations:
+        return figures.illustrate(*real, *imagined[:2])
 
 
 WORLD = ClevrWorld()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts
+from kalm_jax.types.pictures import Film, Illustrations
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.types.transforms import ObservationTransform
 from kalm_jax.worlds.base import (
@@ -101,7 +103,7 @@ class MetaworldWorld(World):
     labels = ReportLabels(
         horizon=HORIZON,
         early_steps=EARLY_STEPS,
-        words="words_metaworld.html",
+        template=pathlib.Path(__file__).with_name("report.html"),
         unrealistic={
             "floating": "floating",
             "off_bench": "off the table",
@@ -197,9 +199,9 @@ class MetaworldWorld(World):
             correct += is_data or corpus.task_of_words(text) == task
         return {"prompt": prompt, "rollouts": len(texts), "correct": correct, "exact": exact}
 
-    def report_examples(
+    def illustrate(
         self, real: tuple[Rollouts, GoalTable], imagined: tuple[Rollouts, GoalTable, np.ndarray]
-    ) -> dict[str, Any]:
+    ) -> Illustrations:
         """Films of some imagined rollouts' actions in the simulator, beside the expert's; none without OpenGL."""
         rollouts, goals, seeds = imagined
         family = np.asarray(goals.family)[rollouts.goal]
@@ -216,7 +218,7 @@ class MetaworldWorld(World):
         except RuntimeError as error:
             print(f"the report has no pictures of rollouts: {error}")
             films = []
-        return {"films": films}
+        return Illustrations(films)
 
 
 @functools.cache
@@ -225,8 +227,8 @@ def _sentences_of(task: str) -> frozenset[str]:
     return frozenset(s.text for s in instructions.sentences("offline") if s.family == task)
 
 
-def _film(family: int, seed: int, instruction: str, kind: str, actions: np.ndarray | None) -> dict[str, Any]:
-    """A film (see `ReportData.films`) of one episode, by actions (n, 4) or, with None, by the task's expert.
+def _film(family: int, seed: int, instruction: str, kind: str, actions: np.ndarray | None) -> Film:
+    """A film of one episode, by actions (n, 4) or, with None, by the task's expert.
 
     Raises:
       RuntimeError: there is no OpenGL to draw it.
@@ -245,7 +247,7 @@ def _film(family: int, seed: int, instruction: str, kind: str, actions: np.ndarr
     finally:
         simulator.close()
     outcome = f"goal reached after {done} steps" if reached else f"goal not reached in {done} steps"
-    return {"instruction": instruction, "kind": kind, "outcome": outcome, "frames": np.stack(frames), "steps": steps}
+    return Film(instruction, kind, outcome, np.stack(frames), steps)
 
 
 WORLD = MetaworldWorld()

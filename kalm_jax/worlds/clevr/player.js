@@ -1,5 +1,5 @@
-// The only script of the page. Plays pairs of rollouts: moves the balls of each panel's SVG between recorded
-// states, and shows the push under way. Everything it needs stands in the page; it loads nothing.
+// Plays pairs of rollouts: moves the balls of each panel's SVG between the rollout's states, and shows the push
+// under way. Everything it needs is in the page; it loads nothing.
 (() => {
   "use strict";
   const SECONDS_PER_PUSH = 0.9;
@@ -72,10 +72,5 @@
     player.querySelector(".forward").addEventListener("click", () => go(Math.floor(time) + 1));
     slider.addEventListener("input", () => go(Number(slider.value)));
     show();
-  });
-
-  // Paper cannot be unfolded: print shows what the screen keeps folded.
-  window.addEventListener("beforeprint", () => {
-    document.querySelectorAll("details").forEach((folded) => (folded.open = true));
   });
 })();

@@ -1,0 +1,86 @@
+"""The charts of the report against the numbers they show."""
+
+import numpy as np
+import pytest
+
+from kalm_jax.report import figures, summary
+from tests.report.rows import LABELS, make_imagination, make_results
+
+
+def test_success_figure_draws_rates_and_baselines():
+    pooled = summary.successes(make_results())
+    figure = figures.success_figure(pooled, "td3bc", LABELS)
+    above, below = figure.axes
+    bars = sorted(above.patches, key=lambda bar: bar.get_x())
+    assert [round(bar.get_height(), 6) for bar in bars] == [41, 71] * 3
+    lines = np.array([lines.get_segments()[0] for lines in above.collections])  # (lines, 2 ends, xy)
+    levels = lines[np.ptp(lines[:, :, 0], axis=1) > 0.5][:, 0, 1]
+    assert sorted(levels) == pytest.approx([30] * 3 + [100] * 3, abs=1e-6)
+    assert [round(b.get_height(), 4) for b in sorted(below.patches, key=lambda b: b.get_x())] == pytest.approx(
+        [61 / 3, 106 / 3] * 3, abs=1e-3
+    )
+    spans = lines[np.ptp(lines[:, :, 0], axis=1) == 0][:, :, 1]  # the vertical lines are the error bars
+    shares = [s.within for s in pooled if s.algorithm == "td3bc"]
+    np.testing.assert_allclose(sorted(spans.tolist()), sorted([100 * s.low, 100 * s.high] for s in shares))
+
+
+def test_figures_of_unknown_algorithms_name_the_known_ones():
+    pooled = summary.successes(make_results())
+    with pytest.raises(ValueError, match=r"'iql'.*'bc'.*'td3bc'"):
+        figures.success_figure(pooled, "iql", LABELS)
+    with pytest.raises(ValueError, match=r"'iql'.*'bc'"):
+        figures.learning_figure([{"algorithm": "bc", "metric": "loss"}], "iql")
+
+
+def test_match_figure_opens_levels_with_several_families():
+    axes = figures.match_figure(make_imagination(), LABELS).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "goals of the data",
+        "rephrase",
+        "unseen hard",
+        "gather",
+        "line",
+    ]
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([60] * 5)
+
+
+def test_length_histogram_is_in_percent_of_each_set():
+    figure = figures.length_figure({"recorded": [1, 2, 2, 50], "imagined": [3, 3]}, LABELS)
+    heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes]
+    assert heights[0][0] == 25 and heights[0][1] == 50 and heights[0][49] == 25 and heights[1][2] == 100
+    assert [sum(h) for h in heights] == pytest.approx([100, 100])
+
+
+def test_grounding_figure_pairs_training_and_held_out_curves():
+    rows = [{"step": i, "state_loss": 1.0 + i, "val_state_loss": 2.0 + i if i % 2 else ""} for i in range(4)]
+    (axes,) = figures.grounding_figure(rows).axes
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[1, 2, 3, 4], [3, 5]]
+    with pytest.raises(ValueError, match="loss"):
+        figures.grounding_figure([{"step": 1}])
+
+
+def test_metrics_figure_draws_rates_and_their_intervals():
+    names = ("match_rate", "explanation_seen", "explanation_unseen_exact", "off_bench_transitions")
+    rows = [{"step": s, "metric": m, "rate": s / 100, "low": s / 200, "high": s / 50} for s in (20, 10) for m in names]
+    figure = figures.metrics_figure(rows, LABELS)
+    assert [[line.get_ydata().tolist() for line in axes.lines] for axes in figure.axes] == [
+        [[10, 20]],
+        [[10, 20], [10, 20]],
+        [[10, 20]],
+    ]
+    assert [line.get_label() for line in figure.axes[1].lines] == [
+        "seen prompt, right relation",
+        "unseen prompt, and right roles",
+    ]
+    band = figure.axes[0].collections[0].get_paths()[0].vertices
+    assert {(10, 5), (10, 20), (20, 10), (20, 40)} <= {tuple(v) for v in band}
+
+
+def test_learning_figure_draws_seeds_and_their_mean():
+    rows = [
+        {"algorithm": "bc", "condition": "kalm", "seed": s, "update": u, "metric": "loss", "value": s + u}
+        for s in (0, 2)
+        for u in (0, 10)
+    ]
+    (axes,) = figures.learning_figure(rows, "bc").axes
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[0, 10], [2, 12], [1, 11]]
