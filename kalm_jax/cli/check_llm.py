@@ -46,10 +46,10 @@ def prompts(tokenizer: "Tokenizer", words: int, length: int, seed: int) -> "tupl
     import numpy as np
 
     from kalm_jax.llm.tokenizer import left_pad
-    from kalm_jax.worlds.clevr.text import corpus
+    from kalm_jax.worlds.clevr.text import sample_document
 
     rng = np.random.default_rng(seed)
-    rows = [[tokenizer.bos_id, *tokenizer.encode(corpus.sample_document(rng))][:length] for _ in range(3)]
+    rows = [[tokenizer.bos_id, *tokenizer.encode(sample_document(rng))][:length] for _ in range(3)]
     rows += [rng.integers(words, size=n).tolist() for n in (length, length // 2, length // 5)]
     return left_pad(rows, tokenizer.pad_id, length)
 

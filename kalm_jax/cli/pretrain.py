@@ -3,7 +3,7 @@
     kalm pretrain --output=FOLDER
 
 Most of the text is wordings of goals, each followed by its plan, and only the plan counts in the loss; the rest is
-documents (`kalm_jax.worlds.clevr.text.corpus`). The result is a Hugging Face folder: config.json, model.safetensors,
+documents (`kalm_jax.worlds.clevr.text`). The result is a Hugging Face folder: config.json, model.safetensors,
 tokenizer.json. If it is killed, the same command continues it. `kalm_jax/llm/builtin` was made with the defaults.
 """
 
@@ -54,11 +54,11 @@ def main(argv: list[str]) -> None:
     from kalm_jax.llm.transformer import LlamaConfig
     from kalm_jax.progress import Progress
     from kalm_jax.worlds.base import GoalLanguage
-    from kalm_jax.worlds.clevr.text import corpus
+    from kalm_jax.worlds.clevr import text
 
     output = pathlib.Path(settings.output)
     if is_main_process() and not (output / "tokenizer.json").exists():
-        train_tokenizer(corpus.tokenizer_corpus(settings.seed, 50_000), settings.vocab_size).save(output)
+        train_tokenizer(text.tokenizer_corpus(settings.seed, 50_000), settings.vocab_size).save(output)
     broadcast_from_main(0)  # the other processes wait for the tokenizer
     tokenizer = load_tokenizer(output)
     config = LlamaConfig(
@@ -72,7 +72,7 @@ def main(argv: list[str]) -> None:
     # The text alone passes through the numeric model too, with its number parts unused: one training loop for both.
     spec = NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=8)
     model = GroundedModel(config, spec)
-    words = GoalLanguage(document=corpus.sample_document, sample_plan=corpus.sample_plan)
+    words = GoalLanguage(document=text.sample_document, sample_plan=text.sample_plan)
     shares = TaskShares(text=1.0 - settings.plan_share, plan=settings.plan_share)
     batches = Batches(None, None, tokenizer, shares, words, spec, settings.rows, settings.row_length, settings.seed)
     train = TrainConfig(settings.steps, learning_rate=settings.learning_rate, muon=settings.muon, checkpoint_every=500)

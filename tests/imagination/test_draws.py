@@ -16,8 +16,8 @@ from kalm_jax.types import make_goal_table
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import instructions as language
 from kalm_jax.worlds.clevr import simulator as clevr
+from kalm_jax.worlds.clevr import text as clevr_text
 from kalm_jax.worlds.clevr.collect import collect
-from kalm_jax.worlds.clevr.text import corpus
 from kalm_jax.worlds.clevr.world import state_queries
 
 RELATION, MOVE = clevr_goals.RELATION, clevr_goals.MOVE
@@ -34,7 +34,7 @@ def grounded():
 
 
 def imagined(grounded, texts, count, judge, draws, **changed):
-    plans = [[Step(*step) for step in corpus.read_plan(text)] for text in texts]
+    plans = [[Step(*step) for step in clevr_text.read_plan(text)] for text in texts]
     families = [plan[0].family for plan in plans]
     goals = make_goal_table(texts, 2, families, np.array([plan[0].array for plan in plans]))
     goal = np.arange(count) % len(texts)
@@ -118,7 +118,7 @@ def test_draws_need_a_judge(grounded):
 def test_a_reader_sums_what_the_model_says_of_each_step(grounded):
     states = clevr.observation_of(clevr.sample_states(np.random.default_rng(2), 3))
     before, after = states[:1].repeat(3, 0), states
-    plan = [Step(*step) for step in corpus.read_plan("red left blue and green behind cyan")]
+    plan = [Step(*step) for step in clevr_text.read_plan("red left blue and green behind cyan")]
     asked = [("red blue", "left"), ("green cyan", "behind")]
     want = [state_answers(*grounded, after[:1].repeat(2, 0), asked).sum()]
     want += [state_answers(*grounded, after[1:2], asked[1:])[0] + UNREAD]
@@ -170,7 +170,7 @@ def test_a_move_is_read_off_two_states_in_which_the_ball_lies_beside_itself(leng
             back = clevr_goals.make_goal(RELATION, (ball, (ball + 1) % 5, (direction + 2) % 4))
             holds = [bool(clevr_goals.satisfied(RELATION, g, s)) for g, (s, _, _) in zip((pair, back), found)]
             assert holds == [went == direction] * 2
-            assert [f"{q} {a}" for _, q, a in found] == [language.gist(RELATION, g) for g in (pair, back)]
+            assert [f"{q} {a}" for _, q, a in found] == [language.goal_summary(RELATION, g) for g in (pair, back)]
 
 
 def test_a_ball_that_stays_has_not_moved():

@@ -16,9 +16,9 @@ from kalm_jax.types import Rollouts, make_goal_table
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import simulator as clevr
+from kalm_jax.worlds.clevr import text as clevr_text
 from kalm_jax.worlds.clevr.collect import collect
 from kalm_jax.worlds.clevr.realism import explanation_row, furthest_move, read_relation
-from kalm_jax.worlds.clevr.text import corpus
 
 RELATION, MOVE = clevr_goals.RELATION, clevr_goals.MOVE
 
@@ -94,7 +94,7 @@ def world():
     families = [clevr_goals.FAMILIES.index(name) for name in names]
     arrays = [clevr_goals.make_goal(f, *t) for f, t in zip(families, triples)]
     goals = make_goal_table(texts, 1, families, np.stack(arrays))
-    plans = [[Step(*s) for s in corpus.read_plan(corpus.plan(n, a))] for n, a in zip(names, arrays)]
+    plans = [[Step(*s) for s in clevr_text.read_plan(clevr_text.plan(n, a))] for n, a in zip(names, arrays)]
     goal = np.arange(70) % 3
     states = clevr.observation_of(clevr.sample_states(np.random.default_rng(1), len(goal)))
     states = states[~clevr_goals.satisfied(goals.family[goal], goals.array[goal], states)]
@@ -163,14 +163,14 @@ def test_words_that_are_no_plan_leave_the_goal_as_it_is(world):
 def test_plans_are_read_as_they_are_written():
     rng = np.random.default_rng(0)
     for name, steps in zip(clevr_goals.FAMILIES, (1, 1, 2, 3, 4, 4)):
-        goal = corpus.sample_goal(rng, name)
-        read = corpus.read_plan(corpus.plan(name, goal))
-        assert len(read) == steps and corpus.plan(name, goal) == " and ".join(text for text, _, _ in read)
+        goal = clevr_text.sample_goal(rng, name)
+        read = clevr_text.read_plan(clevr_text.plan(name, goal))
+        assert len(read) == steps and clevr_text.plan(name, goal) == " and ".join(text for text, _, _ in read)
         if name in ("relation", "move"):
             assert read[0][1] == clevr_goals.FAMILIES.index(name)
             np.testing.assert_array_equal(read[0][2], goal)
-    assert corpus.read_plan("red left") == [] and corpus.read_plan("red left blue and then some") == []
-    assert corpus.read_plan("red left red") == []
+    assert clevr_text.read_plan("red left") == [] and clevr_text.read_plan("red left blue and then some") == []
+    assert clevr_text.read_plan("red left red") == []
 
 
 def test_plans_that_are_learned_use_no_evaluation_sentence():
@@ -178,6 +178,6 @@ def test_plans_that_are_learned_use_no_evaluation_sentence():
 
     rng = np.random.default_rng(1)
     for _ in range(300):
-        wording, plan = corpus.sample_plan(rng)
+        wording, plan = clevr_text.sample_plan(rng)
         assert split_of(wording) in (None, "offline")
-        assert corpus.read_plan(plan)
+        assert clevr_text.read_plan(plan)

@@ -15,8 +15,8 @@ from kalm_jax.types import LEVELS, Rollouts, last_steps, make_goal_table
 from kalm_jax.worlds.base import BUILTIN_WORLDS, GoalLanguage, get_world
 from kalm_jax.worlds.clevr.world import ClevrWorld
 from kalm_jax.worlds.metaworld import instructions as language
+from kalm_jax.worlds.metaworld import text as metaworld_text
 from kalm_jax.worlds.metaworld.tasks import NAMES
-from kalm_jax.worlds.metaworld.text import corpus
 
 
 @pytest.mark.parametrize("name", BUILTIN_WORLDS)
@@ -49,29 +49,29 @@ def test_a_record_fits_its_goals(name):
 def test_plain_text_holds_no_evaluation_sentence_and_covers_every_task():
     rng = np.random.default_rng(0)
     for task in NAMES:
-        said = {corpus.wording(rng, task) for _ in range(60)}
+        said = {metaworld_text.wording(rng, task) for _ in range(60)}
         assert len(said) > 15
         assert {language.split_of(text) for text in said} <= {None, "offline"}
     held_out = {s.text for level in LEVELS[1:] for s in language.sentences(level)}
     held_out |= {s.text for s in language.validation_sentences()}
     for _ in range(500):
-        parts = corpus.sample_document(rng).removesuffix(" .").replace(" same as ", " means ").split(" means ")
+        parts = metaworld_text.sample_document(rng).removesuffix(" .").replace(" same as ", " means ").split(" means ")
         assert not held_out & {part.split(" =>")[0] for part in parts}
 
 
 def test_plans_are_read_back_as_the_tasks_that_they_name():
     for i, task in enumerate(NAMES):
-        steps = corpus.read_plan(corpus.plan(i))
-        assert [words for words, _, _ in steps] == list(corpus.PLANS[task])
+        steps = metaworld_text.read_plan(metaworld_text.plan(i))
+        assert [words for words, _, _ in steps] == list(metaworld_text.PLANS[task])
         assert all(len(goal) == 12 for _, _, goal in steps)
-    assert [NAMES[f] for _, f, _ in corpus.read_plan("mug to target and machine to target")] == [
+    assert [NAMES[f] for _, f, _ in metaworld_text.read_plan("mug to target and machine to target")] == [
         "coffee-push",
         "coffee-button",
     ]
-    assert NAMES[corpus.read_plan("puck to target")[0][1]] == "push"
-    assert corpus.read_plan("open the faucet") == []
-    wording, plan = corpus.sample_plan(np.random.default_rng(3))
-    assert wording and corpus.read_plan(plan)
+    assert NAMES[metaworld_text.read_plan("puck to target")[0][1]] == "push"
+    assert metaworld_text.read_plan("open the faucet") == []
+    wording, plan = metaworld_text.sample_plan(np.random.default_rng(3))
+    assert wording and metaworld_text.read_plan(plan)
 
 
 def test_explanations_count_the_task_and_the_datas_words():

@@ -18,13 +18,28 @@ from typing import NamedTuple
 import numpy as np
 
 from kalm_jax.types.text import Sentence, normalize_sentence
-from kalm_jax.worlds.clevr import instruction_templates as templates
 from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, MOVE, RELATION, STAYED, make_goal, satisfied
+from kalm_jax.worlds.text.grammar import read_blocks
 
+COMBINATION_PREFIXES = {
+    "push": ("push", "push"),
+    "move": ("move", "move"),
+    "keep": ("keep", "keep"),
+    "help_push": ("help me push", "push"),
+    "help_move": ("help me move", "move"),
+    "help_keep": ("help me keep", "keep"),
+}
+"""The six patterns of combined relations: words before the first one, words before every later one."""
 COMBINATIONS_PER_PATTERN = 40
 """Sentences drawn for each of the six combination patterns, for two and for three relations alike."""
 
 _COMBINATION_SEED = 2404_09248
+
+
+@functools.cache
+def _templates() -> dict[str, list[str]]:
+    """The templates of `data/instructions.txt`, by block."""
+    return {name: text.split("\n") for name, text in read_blocks(__package__, "instructions.txt").items()}
 
 
 class _Relation(NamedTuple):
@@ -85,15 +100,15 @@ def describe(
 
 def _close_pairs(observation: np.ndarray) -> dict[tuple[int, int], str]:
     """(source, reference) -> direction of every relation that holds in a state (10,), source before reference."""
-    goals = _relation_goals()
+    goals = relation_goals()
     holds = goals[satisfied(RELATION, goals, np.broadcast_to(observation, (len(goals), len(observation))))]
     return {(int(a), int(b)): DIRECTIONS[d] for a, b, d in holds[:, :3]}
 
 
-def gist(family: int, goal: np.ndarray) -> str:
+def goal_summary(family: int, goal: np.ndarray) -> str:
     """A relation in the words of `describe`, such as "red blue left"; "" for other families. `goal` (9,) int.
 
-    A relation and its mirror image ("blue right of red") hold in the same states, so both have one gist.
+    A relation and its mirror image ("blue right of red") hold in the same states, so both have one summary.
     """
     if family != RELATION:
         return ""
@@ -103,7 +118,7 @@ def gist(family: int, goal: np.ndarray) -> str:
     return f"{BALLS[source]} {BALLS[reference]} {DIRECTIONS[direction]}"
 
 
-def readings(
+def state_queries(
     family: int, goal: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> list[tuple[np.ndarray, str, str]] | None:
     """States (10,) to be read, each with a question and its answer in the words of `describe`: they tell together that
@@ -115,7 +130,7 @@ def readings(
     second. One that has hardly moved cannot be read so.
     """
     if family == RELATION:
-        question, answer = gist(family, goal).rsplit(" ", 1)
+        question, answer = goal_summary(family, goal).rsplit(" ", 1)
         return [(after, question, answer)]
     if family != MOVE:
         return None
@@ -128,13 +143,14 @@ def readings(
     for state, place, side in ((new, old[ball], direction), (old, new[ball], (direction + 2) % len(DIRECTIONS))):
         beside = state.copy()
         beside[other] = place
-        question, answer = gist(RELATION, np.array([ball, other, side])).rsplit(" ", 1)
+        question, answer = goal_summary(RELATION, np.array([ball, other, side])).rsplit(" ", 1)
         found.append((beside.reshape(-1), question, answer))
     return found
 
 
 @functools.cache
-def _relation_goals() -> np.ndarray:
+def relation_goals() -> np.ndarray:
+    """(40, 9) every relation whose source comes before its reference in `BALLS`."""
     pairs = itertools.combinations(range(len(BALLS)), 2)
     return np.array([_goal("relation", (a, b, d)) for a, b in pairs for d in range(len(DIRECTIONS))])
 
@@ -146,8 +162,7 @@ def _cached(level: str) -> tuple[Sentence, ...]:
 
 @functools.cache
 def _cached_validation() -> tuple[Sentence, ...]:
-    parts = _directed("validation", templates.VALIDATION, templates.VALIDATION_DISLIKE)
-    return tuple(_fill_pairs(parts))
+    return tuple(_fill_pairs(_directed("validation")))
 
 
 @functools.cache
@@ -159,41 +174,40 @@ def _levels_by_text() -> dict[str, str]:
 
 def _offline() -> Iterator[Sentence]:
     for code, direction in enumerate(DIRECTIONS):
-        wordings = itertools.product(templates.OFFLINE_PATTERNS, templates.OFFLINE_PHRASES[direction])
+        wordings = itertools.product(_templates()["offline.patterns"], _templates()[f"offline.phrases.{direction}"])
         for number, (pattern, phrase) in enumerate(wordings):
             template = pattern.replace("{d}", phrase)
             yield from _fill_pairs([(code, template, f"offline/{direction}/{number:02d}")])
 
 
 def _rephrase() -> Iterator[Sentence]:
-    return _fill_pairs(_directed("rephrase", templates.REPHRASE, templates.REPHRASE_DISLIKE))
+    return _fill_pairs(_directed("rephrase"))
 
 
 def _unseen_easy() -> Iterator[Sentence]:
-    parts = _directed("unseen_easy", templates.UNSEEN_EASY, templates.UNSEEN_EASY_DISLIKE)
-    for code, template, name in parts:
-        for ball, colour in enumerate(BALLS):
-            yield Sentence(template.format(a=colour), "move", _goal("move", (ball, -1, code)), name)
+    for code, template, name in _directed("unseen_easy"):
+        for ball, color in enumerate(BALLS):
+            yield Sentence(template.format(a=color), "move", _goal("move", (ball, -1, code)), name)
 
 
 def _unseen_hard() -> Iterator[Sentence]:
     rng = random.Random(_COMBINATION_SEED)
     for family, count in (("two_relations", 2), ("three_relations", 3)):
-        for pattern in templates.COMBINATION_PREFIXES:
+        for pattern in COMBINATION_PREFIXES:
             yield from _combinations(rng, family, count, pattern)
-    for family, paraphrases in (("line", templates.LINE), ("gather", templates.GATHER)):
-        for number, text in enumerate(paraphrases):
+    for family in ("line", "gather"):
+        for number, text in enumerate(_templates()[f"unseen_hard.{family}"]):
             yield Sentence(text, family, _goal(family), f"unseen_hard/{family}/{number:02d}")
 
 
-def _directed(level: str, wanted: dict, disliked: dict) -> Iterator[tuple[int, str, str]]:
+def _directed(level: str) -> Iterator[tuple[int, str, str]]:
     """(direction code of the goal, template, name) of a level; a disliked direction asks for the opposite one."""
     for code, direction in enumerate(DIRECTIONS):
         # The codes go round the compass, so the opposite side is two further (half of the four).
         opposite = DIRECTIONS[(code + 2) % 4]
-        for number, template in enumerate(wanted[direction]):
+        for number, template in enumerate(_templates()[f"{level}.{direction}"]):
             yield code, template, f"{level}/{direction}/{number:02d}"
-        for number, template in enumerate(disliked[opposite]):
+        for number, template in enumerate(_templates()[f"{level}.dislike.{opposite}"]):
             yield code, template, f"{level}/{direction}/dislike-{number:02d}"
 
 
@@ -207,7 +221,7 @@ def _fill_pairs(parts: Iterable[tuple[int, str, str]]) -> Iterator[Sentence]:
 
 def _combinations(rng: random.Random, family: str, count: int, pattern: str) -> Iterator[Sentence]:
     """`COMBINATIONS_PER_PATTERN` different sentences that join `count` relations by "and"."""
-    first, later = templates.COMBINATION_PREFIXES[pattern]
+    first, later = COMBINATION_PREFIXES[pattern]
     seen = set()
     while len(seen) < COMBINATIONS_PER_PATTERN:
         relations = [_draw_relation(rng) for _ in range(count)]
@@ -241,7 +255,7 @@ def _feasible(relations: list[_Relation]) -> bool:
 
 
 def _words(rng: random.Random, relation: _Relation) -> str:
-    phrases = templates.OFFLINE_PHRASES[DIRECTIONS[relation.direction]]
+    phrases = _templates()[f"offline.phrases.{DIRECTIONS[relation.direction]}"]
     phrase = phrases[_draw(rng, len(phrases))]
     return f"the {BALLS[relation.source]} ball {phrase} the {BALLS[relation.reference]} ball"
 

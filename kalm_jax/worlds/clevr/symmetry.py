@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 
 from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, PUSHES, RELATION, make_goal
-from kalm_jax.worlds.clevr.instructions import gist
+from kalm_jax.worlds.clevr.instructions import goal_summary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Renaming:
         if len(words) != 3 or not {*words[:2]} <= {*BALLS} or words[2] not in DIRECTIONS or words[0] == words[1]:
             return text
         a, b = (self.order[BALLS.index(word)] for word in words[:2])
-        return gist(RELATION, make_goal(RELATION, (a, b, DIRECTIONS.index(words[2]))))
+        return goal_summary(RELATION, make_goal(RELATION, (a, b, DIRECTIONS.index(words[2]))))
 
 
 def renamings(count: int) -> list[Renaming]:

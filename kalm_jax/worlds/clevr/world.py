@@ -12,14 +12,13 @@ from kalm_jax.imagination.rollouts import label_rewards
 from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts
 from kalm_jax.types.pictures import Illustrations
 from kalm_jax.worlds.base import LARGE_REWARD_SETTINGS, GoalLanguage, LearnerDefaults, ReportLabels, Spaces, World
-from kalm_jax.worlds.clevr import figures, instructions, prompts, realism
+from kalm_jax.worlds.clevr import figures, instructions, prompts, realism, text
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.collect import POLICIES, collect, collection_statistics, goals_of_level, validation_goals
 from kalm_jax.worlds.clevr.policies import behavior_policy, lookahead_policy, make_episodes
 from kalm_jax.worlds.clevr.recover import recover_goals
 from kalm_jax.worlds.clevr.symmetry import renamings
-from kalm_jax.worlds.clevr.text import corpus
 from kalm_jax.worlds.data import read_data
 
 EARLY_STEPS = 10
@@ -27,19 +26,19 @@ EARLY_STEPS = 10
 
 def summary_of_plan(plan: str) -> str:
     """The goal summary of a plan of a single relation, "" for other texts."""
-    found = corpus.read_plan(plan)
-    return instructions.gist(*found[0][1:]) if len(found) == 1 else ""
+    found = text.read_plan(plan)
+    return instructions.goal_summary(*found[0][1:]) if len(found) == 1 else ""
 
 
-def state_queries(text: str, before: np.ndarray, after: np.ndarray) -> list[tuple[np.ndarray, str, str]] | None:
+def state_queries(subgoal: str, before: np.ndarray, after: np.ndarray) -> list[tuple[np.ndarray, str, str]] | None:
     """See `GoalLanguage.state_queries`."""
-    found = corpus.read_plan(text)
-    return instructions.readings(*found[0][1:], before, after) if len(found) == 1 else None
+    found = text.read_plan(subgoal)
+    return instructions.state_queries(*found[0][1:], before, after) if len(found) == 1 else None
 
 
 def plan(family: int, goal: np.ndarray) -> str:
     """The goal's subgoals, joined by " and "."""
-    return corpus.plan(clevr_goals.FAMILIES[family], goal)
+    return text.plan(clevr_goals.FAMILIES[family], goal)
 
 
 def summary_question(summary: str) -> tuple[str, ...]:
@@ -57,13 +56,13 @@ class ClevrWorld(World):
     behaviors = POLICIES
     expert_name = "lookahead"
     language = GoalLanguage(
-        document=corpus.sample_document,
+        document=text.sample_document,
         describe=instructions.describe,
-        goal_summary=instructions.gist,
+        goal_summary=instructions.goal_summary,
         plan=plan,
-        read_plan=corpus.read_plan,
-        sample_plan=corpus.sample_plan,
-        subgoal_of_summary=corpus.plan_of_gist,
+        read_plan=text.read_plan,
+        sample_plan=text.sample_plan,
+        subgoal_of_summary=text.subgoal_of_summary,
         summary_of_plan=summary_of_plan,
         summary_question=summary_question,
         renamings=renamings,

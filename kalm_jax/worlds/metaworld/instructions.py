@@ -8,19 +8,21 @@ its level. `validation_sentences` are for tuning, and no result may be reported 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from kalm_jax.types.text import Sentence, normalize_sentence
-from kalm_jax.worlds.metaworld import instruction_templates as templates
 from kalm_jax.worlds.metaworld.goals import make_goal
 from kalm_jax.worlds.metaworld.tasks import LEVEL_TASKS
+from kalm_jax.worlds.text.grammar import read_blocks
 
-_FRAMED = {
-    "offline": templates.OFFLINE,
-    "unseen_easy": templates.UNSEEN_EASY,
-    "unseen_hard": templates.UNSEEN_HARD,
-}
-_FREE = {"rephrase": templates.REPHRASE, "validation": templates.VALIDATION}
+_FRAMED = ("offline", "unseen_easy", "unseen_hard")
+"""Levels whose sentences are requests in frames; the others' are written out."""
+
+
+@functools.cache
+def _templates() -> dict[str, list[str]]:
+    """The templates of `data/instructions.txt`, by block."""
+    return {name: text.split("\n") for name, text in read_blocks(__package__, "instructions.txt").items()}
 
 
 def sentences(level: str) -> list[Sentence]:
@@ -46,20 +48,18 @@ def split_of(text: str) -> str | None:
 
 @functools.cache
 def _cached(level: str) -> tuple[Sentence, ...]:
-    return tuple(_framed(level, _FRAMED[level]) if level in _FRAMED else _free(level, _FREE[level]))
+    return tuple(_written(level))
 
 
-def _framed(level: str, requests: Mapping[str, Sequence[str]]) -> Iterator[Sentence]:
-    for task, verbs in requests.items():
-        for i, frame in enumerate(templates.FRAMES):
-            for verb in verbs:
-                yield _sentence(level, task, i, frame.format(v=verb))
-
-
-def _free(level: str, texts: Mapping[str, Sequence[str]]) -> Iterator[Sentence]:
-    for task, wordings in texts.items():
-        for i, text in enumerate(wordings):
-            yield _sentence(level, task, i, text)
+def _written(level: str) -> Iterator[Sentence]:
+    for block, texts in _templates().items():
+        if not block.startswith(f"{level}."):
+            continue
+        task = block.removeprefix(f"{level}.")
+        frames, requests = (_templates()["frames"], texts) if level in _FRAMED else (texts, [""])
+        for i, frame in enumerate(frames):
+            for request in requests:
+                yield _sentence(level, task, i, frame.format(v=request))
 
 
 def _sentence(level: str, task: str, number: int, text: str) -> Sentence:

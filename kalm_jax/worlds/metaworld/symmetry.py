@@ -12,7 +12,7 @@ import numpy as np
 from kalm_jax.worlds.metaworld.distractors import STARTS, Distractor
 from kalm_jax.worlds.metaworld.goals import JUDGED
 from kalm_jax.worlds.metaworld.tasks import ENTITIES, HAND, NAMES, TARGET, absent_entities, entity_slot, entity_start
-from kalm_jax.worlds.metaworld.text.corpus import short_goal
+from kalm_jax.worlds.metaworld.text import subgoal
 
 SHIFT = np.array([0.25, 0.12, 0.08], np.float32)
 """Metres by which a scene is moved at most along x, y and z: unseen tasks have things where none of the data's are."""
@@ -43,10 +43,10 @@ def varied(
     thing = JUDGED.get(task)
     if rng.random() < MIRRORED:
         observations, actions = mirrored(observations, actions, _MIRRORS[rng.integers(len(_MIRRORS))])
-        said = short_goal(task)
+        said = subgoal(task)
     if thing in ALIKE and rng.random() < EXCHANGED:
         other = ALIKE[thing]
-        observations, said = exchanged(observations, thing, other), short_goal(task, other)
+        observations, said = exchanged(observations, thing, other), subgoal(task, other)
     return elsewhere(rng, one_more(rng, observations)), actions, said
 
 

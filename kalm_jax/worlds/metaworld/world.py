@@ -25,7 +25,7 @@ from kalm_jax.worlds.base import (
 )
 from kalm_jax.worlds.data import read_data
 from kalm_jax.worlds.metaworld import goals as metaworld_goals
-from kalm_jax.worlds.metaworld import instructions, realism
+from kalm_jax.worlds.metaworld import instructions, realism, text
 from kalm_jax.worlds.metaworld.collect import collect, goals_of_level, validation_goals
 from kalm_jax.worlds.metaworld.experts import make_expert
 from kalm_jax.worlds.metaworld.policies import expert_policy, make_episodes
@@ -33,7 +33,6 @@ from kalm_jax.worlds.metaworld.rewards import rewards
 from kalm_jax.worlds.metaworld.simulator import TaskSimulator
 from kalm_jax.worlds.metaworld.symmetry import varied
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, ENTITIES, HAND, HORIZON, OBSERVATION_DIM, TARGET, entity_start
-from kalm_jax.worlds.metaworld.text import corpus
 from kalm_jax.worlds.metaworld.vector_simulator import MetaworldSimulator
 
 BEHAVIORS = {"straying": 30, "scripted": 0}
@@ -83,11 +82,11 @@ class MetaworldWorld(World):
     spaces = Spaces(OBSERVATION_DIM, 0, ACTION_DIM, HORIZON, EARLY_STEPS)
     behaviors = tuple(BEHAVIORS)
     language = GoalLanguage(
-        document=corpus.sample_document,
-        goal_summary=corpus.plan,
-        plan=corpus.plan,
-        read_plan=corpus.read_plan,
-        sample_plan=corpus.sample_plan,
+        document=text.sample_document,
+        goal_summary=text.plan,
+        plan=text.plan,
+        read_plan=text.read_plan,
+        sample_plan=text.sample_plan,
         explanation_prompts=("start :", "the robot moved :", "look at the robot :", "what was the task ? start :"),
         unseen_prompt="a robot arm stands at a table with some things on it . explain briefly . trajectory :",
     )
@@ -176,7 +175,7 @@ class MetaworldWorld(World):
 
     def imagined_steps(self, family: np.ndarray) -> np.ndarray:
         """(N,) maximum number of steps of imagined rollouts: those of an episode for each of the task's subgoals."""
-        stages = np.array([len(corpus.PLANS[name]) for name in self.families])
+        stages = np.array([len(text.PLANS[name]) for name in self.families])
         return HORIZON * stages[np.asarray(family)]
 
     def unrealistic_steps(self, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Mapping[str, np.ndarray]:
@@ -189,14 +188,14 @@ class MetaworldWorld(World):
         """Counts of explanations that name the task of their rollout.
 
         `exact` counts sentences of the data that ask for the task, `correct` also those that ask for it in words of the
-        pretraining text (`corpus.task_of_words`).
+        pretraining text (`text.task_of_words`).
         """
         exact = correct = 0
-        for text, g in zip(texts, rollouts.goal, strict=True):
+        for sentence, g in zip(texts, rollouts.goal, strict=True):
             task = self.families[int(goals.family[g])]
-            is_data = normalize_sentence(text) in _sentences_of(task)
+            is_data = normalize_sentence(sentence) in _sentences_of(task)
             exact += is_data
-            correct += is_data or corpus.task_of_words(text) == task
+            correct += is_data or text.task_of_words(sentence) == task
         return {"prompt": prompt, "rollouts": len(texts), "correct": correct, "exact": exact}
 
     def illustrate(
@@ -211,8 +210,8 @@ class MetaworldWorld(World):
         films = []
         try:
             for i in chosen:
-                text, n = goals.text[rollouts.goal[i]], int(rollouts.length[i])
-                start = int(family[i]), int(seeds[i]), text
+                n = int(rollouts.length[i])
+                start = int(family[i]), int(seeds[i]), goals.text[rollouts.goal[i]]
                 films.append(_film(*start, "scripted expert", None))
                 films.append(_film(*start, "imagined actions, replayed", rollouts.actions[i, :n]))
         except RuntimeError as error:

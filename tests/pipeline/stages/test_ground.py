@@ -23,8 +23,8 @@ from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.ground import run_ground
 from kalm_jax.types import make_goal_table
 from kalm_jax.worlds.clevr import instructions as language
+from kalm_jax.worlds.clevr import text as clevr_text
 from kalm_jax.worlds.clevr.goals import FAMILIES
-from kalm_jax.worlds.clevr.text import corpus
 
 WORDS = load_tokenizer(BUILTIN)
 
@@ -89,7 +89,7 @@ def test_the_builtin_model_plans_as_it_was_before_grounding(tmp_path):
     told = language.validation_sentences()[::16]
     families = [FAMILIES.index(s.family) for s in told]
     goals = make_goal_table([s.text for s in told], 1, families, [s.goal for s in told])
-    want = [corpus.plan(s.family, np.array(s.goal)) for s in told]
+    want = [clevr_text.plan(s.family, np.array(s.goal)) for s in told]
 
     def share(plans):
         return np.mean([" and ".join(step.text for step in plan) == text for plan, text in zip(plans, want)])

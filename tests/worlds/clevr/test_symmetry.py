@@ -34,9 +34,9 @@ def test_renaming_commutes_with_pushing_and_with_goals(order):
     assert np.median(apart) < 1e-6 and (apart < 0.02).mean() > 0.95
     np.testing.assert_array_equal(renaming.inverse.observations(renamed), seen)
     np.testing.assert_array_equal(renaming.inverse.actions(renaming.actions(actions)), actions)
-    for goal in language._relation_goals():
-        text = language.gist(RELATION, goal)
-        there = [g for g in language._relation_goals() if language.gist(RELATION, g) == renaming.gist(text)]
+    for goal in language.relation_goals():
+        text = language.goal_summary(RELATION, goal)
+        there = [g for g in language.relation_goals() if language.goal_summary(RELATION, g) == renaming.gist(text)]
         assert len(there) == 1 and renaming.inverse.gist(renaming.gist(text)) == text
         same = clevr_goals.satisfied(RELATION, there[0], renamed) == clevr_goals.satisfied(RELATION, goal, seen)
         assert same.all()

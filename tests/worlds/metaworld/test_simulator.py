@@ -7,6 +7,7 @@ import pytest
 from kalm_jax.datasets import safe_pickle
 from kalm_jax.worlds.metaworld import goals
 from kalm_jax.worlds.metaworld import realism as quality
+from kalm_jax.worlds.metaworld import text as metaworld_text
 from kalm_jax.worlds.metaworld.distractors import STARTS, Distractor, add_distractors, draw_pose
 from kalm_jax.worlds.metaworld.experts import make_expert
 from kalm_jax.worlds.metaworld.recording import record
@@ -25,7 +26,6 @@ from kalm_jax.worlds.metaworld.tasks import (
     entity_start,
     task_of,
 )
-from kalm_jax.worlds.metaworld.text import corpus
 from tests.paths import SHARED_DATA
 
 SAMPLE = SHARED_DATA / "meta_world_sample.npy"
@@ -377,7 +377,7 @@ def test_what_is_changed_is_described_by_short_goals_alone(recordings):
             np.testing.assert_array_equal(actions, episode.actions)
             assert moved == ["button"]
         else:
-            assert moved and text.split()[-3] == corpus.THINGS[moved[0]]
+            assert moved and text.split()[-3] == metaworld_text.THINGS[moved[0]]
         said.add(text)
     assert said == {None, "button to target", "nail to target"}
 

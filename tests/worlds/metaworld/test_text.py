@@ -7,8 +7,8 @@ import pytest
 
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.metaworld import instructions as language
+from kalm_jax.worlds.metaworld import text as metaworld_text
 from kalm_jax.worlds.metaworld.goals import FAMILIES
-from kalm_jax.worlds.metaworld.text import corpus
 
 DRAWS = 400
 FORBIDDEN = {"rephrase", "unseen_easy", "unseen_hard", "validation"}
@@ -18,7 +18,7 @@ FORBIDDEN = {"rephrase", "unseen_easy", "unseen_hard", "validation"}
 def drawn():
     """Task -> DRAWS wordings."""
     rng = np.random.default_rng(0)
-    return {task: [corpus.wording(rng, task) for _ in range(DRAWS)] for task in FAMILIES}
+    return {task: [metaworld_text.wording(rng, task) for _ in range(DRAWS)] for task in FAMILIES}
 
 
 def test_wordings_are_many_and_none_is_an_evaluation_sentence(drawn):
@@ -34,7 +34,7 @@ def test_a_wording_has_one_plan(drawn):
     plans = {}
     for task, said in drawn.items():
         for text in said:
-            plans.setdefault(normalize_sentence(text), set()).add(corpus.PLANS[task])
+            plans.setdefault(normalize_sentence(text), set()).add(metaworld_text.PLANS[task])
     assert not {text: plan for text, plan in plans.items() if len(plan) > 1}
 
 
@@ -42,25 +42,25 @@ def test_drawn_plans_are_read_back():
     rng = np.random.default_rng(1)
     seen = set()
     for _ in range(500):
-        text, plan = corpus.sample_plan(rng)
-        steps = corpus.read_plan(plan)
+        text, plan = metaworld_text.sample_plan(rng)
+        steps = metaworld_text.read_plan(plan)
         assert text and " and ".join(step[0] for step in steps) == plan
         seen.add(plan)
-    assert seen == {" and ".join(steps) for steps in corpus.PLANS.values()}
+    assert seen == {" and ".join(steps) for steps in metaworld_text.PLANS.values()}
 
 
 def test_an_evaluation_sentence_is_drawn_anew(monkeypatch):
     held_out = language.sentences("unseen_easy")[0]
     drawings = iter([held_out.text, held_out.text.upper(), "something else"])
-    monkeypatch.setattr(corpus, "_sentence", lambda task, numbers: next(drawings))
-    assert corpus.wording(np.random.default_rng(0), held_out.family) == "something else"
-    monkeypatch.setattr(corpus, "_sentence", lambda task, numbers: held_out.text)
+    monkeypatch.setattr(metaworld_text, "_sentence", lambda task, numbers: next(drawings))
+    assert metaworld_text.wording(np.random.default_rng(0), held_out.family) == "something else"
+    monkeypatch.setattr(metaworld_text, "_sentence", lambda task, numbers: held_out.text)
     with pytest.raises(RuntimeError, match="wordings of"):
-        corpus.wording(np.random.default_rng(0), held_out.family)
+        metaworld_text.wording(np.random.default_rng(0), held_out.family)
 
 
 def test_wordings_with_a_wall_are_those_without_and_speak_of_it(drawn):
-    assert corpus.PLANS["push-wall"] == corpus.PLANS["push"]
+    assert metaworld_text.PLANS["push-wall"] == metaworld_text.PLANS["push"]
     walls = ("wall", "barrier", "obstacle", "fence", "brick", "partition", "hurdle", "screen", "divider", "dam")
     walls += ("barricade", "obstruction", "blockade", "hedge", "rampart", "shield", "railing", "parapet", "bulwark")
     walls += ("in the way",)
@@ -78,10 +78,13 @@ def test_wordings_with_a_wall_are_those_without_and_speak_of_it(drawn):
     ],
 )
 def test_marked_verbs_change_their_form(form, said):
-    assert corpus.conjugate("^push the cup and ^press it", form) == said
+    assert metaworld_text.conjugate("^push the cup and ^press it", form) == said
 
 
 def test_forms_of_irregular_spelling():
     verbs = "^put ^slide ^carry ^be ^have ^go ^play ^propel ^brew"
-    assert corpus.conjugate(verbs, "doing") == "putting sliding carrying being having going playing propelling brewing"
-    assert corpus.conjugate(verbs, "does") == "puts slides carries is has goes plays propels brews"
+    assert (
+        metaworld_text.conjugate(verbs, "doing")
+        == "putting sliding carrying being having going playing propelling brewing"
+    )
+    assert metaworld_text.conjugate(verbs, "does") == "puts slides carries is has goes plays propels brews"

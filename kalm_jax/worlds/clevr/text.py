@@ -1,7 +1,7 @@
-"""Text for pretraining the built-in language model: wordings of CLEVR goals beside their meaning, plans, facts.
+"""Text for pretraining the built-in language model: wordings of CLEVR-Robot goals beside their meaning, plans, facts.
 
-No rollout, state or action is in it, and no sentence of an evaluation level (or its validation sentences): whatever
-`instructions.split_of` assigns to one is thrown away. A document is one line in one of these shapes:
+No rollout, state or action is in it, and no sentence of an evaluation level or of validation: whatever
+`instructions.split_of` assigns to one is drawn again. A document is one line in one of these shapes:
 
     {wording} means {plain offline wording} .
     {plain offline wording} can be said as {wording} .
@@ -11,9 +11,7 @@ No rollout, state or action is in it, and no sentence of an evaluation level (or
     to {wording} : first {plain} , then {plain} .
     {fact about words or space} .
 
-The grammar's alternatives are in `corpus_words`, `corpus_frames`, `corpus_dislikes`, `corpus_asides`, `corpus_several`
-and `corpus_tasks`; `corpus_wordings` puts them together. Goals are the (9,) int32 arrays of
-`kalm_jax.worlds.clevr.goals`: three triples (source ball, reference ball, direction), unused entries -1.
+Goals are (9,) int32 arrays: three triples (source ball, reference ball, direction), unused entries -1.
 """
 
 from __future__ import annotations
@@ -25,14 +23,26 @@ from collections.abc import Iterator
 import numpy as np
 
 from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, make_goal
-from kalm_jax.worlds.clevr.text.grammar import OPPOSITE, RULES, SLOT, Numbers, goal_context, literal, say
-from kalm_jax.worlds.clevr.text.wordings import adorned, contexts_of, core_sentence, fill_layout, joined, tidy, worn
+from kalm_jax.worlds.clevr.instructions import split_of
+from kalm_jax.worlds.clevr.wordings import (
+    OPPOSITE,
+    RULES,
+    SLOT,
+    contexts_of,
+    core_sentence,
+    fill_layout,
+    goal_context,
+    joined,
+    triples_of,
+)
+from kalm_jax.worlds.text.grammar import Numbers, literal, say
+from kalm_jax.worlds.text.surface import adorned, tidy, worn
 
 ALLOWED_SPLITS = (None, "offline")
-"""What `language.split_of` may say of a written sentence: plain offline wording, or none of the library's own."""
+"""What `instructions.split_of` may return for a written sentence: plain offline wording, or no sentence of a level."""
 
 MAX_TRIES = 200
-"""Attempts at a wording that is no evaluation sentence, before the grammar is declared too narrow for the goal."""
+"""Attempts at a wording that is no evaluation sentence."""
 
 
 def sample_goal(rng: np.random.Generator, family: str) -> np.ndarray:
@@ -93,14 +103,14 @@ def canonical(family: str, goal: np.ndarray) -> str:
     """The short form of a goal: "red left blue", "move red left", relations joined by "and", "line" or "gather"."""
     if _known(family) in ("line", "gather"):
         return family
-    triples = [goal[i : i + 3] for i in (0, 3, 6) if goal[i] >= 0]
+    triples = triples_of(goal)
     if family == "move":
         return f"move {BALLS[triples[0][0]]} {DIRECTIONS[triples[0][2]]}"
     return " and ".join(f"{BALLS[a]} {DIRECTIONS[d]} {BALLS[b]}" for a, b, d in triples)
 
 
 def plan(family: str, goal: np.ndarray) -> str:
-    """A goal as short goals to be reached one after the other: "red left blue and green behind cyan".
+    """A goal as subgoals to be reached one after the other: "red left blue and green behind cyan".
 
     That is `canonical`, with the line and the gathering spelled out as relations.
     """
@@ -109,13 +119,13 @@ def plan(family: str, goal: np.ndarray) -> str:
     return " and ".join(f"{BALLS[a]} {DIRECTIONS[d]} {BALLS[b]}" for a, b, d in _layout_steps(family))
 
 
-def plan_of_gist(text: str) -> str | None:
-    """The plan of the relation that a `language.gist` tells ("red blue left" -> "red left blue"); None otherwise."""
-    words_ = text.split()
-    if len(words_) != 3 or words_[0] == words_[1]:
+def subgoal_of_summary(text: str) -> str | None:
+    """The subgoal of a relation's `goal_summary` ("red blue left" -> "red left blue"); None for other texts."""
+    words = text.split()
+    if len(words) != 3 or words[0] == words[1]:
         return None
-    short = f"{words_[0]} {words_[2]} {words_[1]}"
-    return short if short in _short_goals() else None
+    short = f"{words[0]} {words[2]} {words[1]}"
+    return short if short in _subgoals() else None
 
 
 def _layout_steps(family: str, turn: int = 0, from_left: bool = True) -> list[tuple[int, int, int]]:
@@ -131,35 +141,35 @@ def _layout_steps(family: str, turn: int = 0, from_left: bool = True) -> list[tu
 
 
 def sample_plan(rng: np.random.Generator) -> tuple[str, str]:
-    """A random wording of a random goal, and its `plan`: what the words mean, for the language model to learn."""
+    """A random wording of a random goal, and its `plan`."""
     numbers = Numbers(rng)
-    family = _PLANNED[numbers.below(len(_PLANNED))]
+    family = numbers.choose(_PLANNED)
     goal = _sample_goal(numbers, family)
     return _asked(numbers, family, goal), plan(family, goal)
 
 
 def _asked(numbers: Numbers, family: str, goal: np.ndarray) -> str:
-    """A wording of a goal as it may come from a keyboard: mostly a paraphrase, at times plain, at times mistyped."""
+    """A wording of a goal as it may be typed: mostly a paraphrase, sometimes plain, sometimes mistyped."""
     if numbers.below(12) == 0:
         return _plain(numbers, family, goal)
     text = _paraphrase(numbers, family, goal)
     mistyped = worn(text, numbers)
-    return (mistyped if _allowed(mistyped) else text).rstrip(".!")
+    return (mistyped if is_allowed(mistyped) else text).rstrip(".!")
 
 
 def read_plan(text: str) -> list[tuple[str, int, tuple[int, ...]]]:
-    """The short goals of a plan: (words, family code, the goal's 9 numbers) each; [] where the text is no plan."""
+    """The subgoals of a plan: (words, family code, the goal's 9 numbers) each; [] where the text is no plan."""
     steps = []
-    for words_ in text.split(" and "):
-        known = _short_goals().get(words_.strip())
+    for words in text.split(" and "):
+        known = _subgoals().get(words.strip())
         if known is None:
             return []
-        steps.append((words_.strip(), *known))
+        steps.append((words.strip(), *known))
     return steps
 
 
 @functools.cache
-def _short_goals() -> dict[str, tuple[int, tuple[int, ...]]]:
+def _subgoals() -> dict[str, tuple[int, tuple[int, ...]]]:
     """Every relation and single move by its short form."""
     pairs = [("relation", (a, b, d)) for a, b in itertools.permutations(range(5), 2) for d in range(4)]
     moves = [("move", (a, -1, d)) for a in range(5) for d in range(4)]
@@ -172,12 +182,8 @@ _PLANNED = (
 )
 
 
-def _allowed(text: str) -> bool:
-    """Whether `text` may be read by the language model: it is no evaluation or validation sentence."""
-    from kalm_jax.worlds.clevr.instructions import (
-        split_of,  # late, for this grammar is written independently of those sentences
-    )
-
+def is_allowed(text: str) -> bool:
+    """Whether the language model may read `text`: it is no evaluation or validation sentence."""
     return split_of(text) in ALLOWED_SPLITS
 
 
@@ -185,10 +191,10 @@ def _paraphrase(numbers: Numbers, family: str, goal: np.ndarray) -> str:
     for _ in range(MAX_TRIES):
         core = core_sentence(family, goal, numbers)
         text = adorned(core, numbers)
-        if _allowed(core) and _allowed(text):
+        if is_allowed(core) and is_allowed(text):
             return text
     raise RuntimeError(
-        f"{MAX_TRIES} wordings of {canonical(family, goal)!r} were evaluation sentences; widen the grammar"
+        f"{MAX_TRIES} wordings of {canonical(family, goal)!r} were evaluation sentences; add to the rules in data/"
     )
 
 
@@ -212,10 +218,10 @@ def _plain(numbers: Numbers, family: str, goal: np.ndarray) -> str:
             ]
             text = " and ".join(say(rule, context, numbers) for rule, context in zip(rules, contexts))
             text = f"{_HELP[numbers.below(4)]}{text}" if len(contexts) > 1 else text
-        if _allowed(text):
+        if is_allowed(text):
             return text
     raise RuntimeError(
-        f"every plain wording of {canonical(family, goal)!r} is an evaluation sentence; widen PLAIN_PATTERNS"
+        f"every plain wording of {canonical(family, goal)!r} is an evaluation sentence; add to data/layouts.txt"
     )
 
 
@@ -238,14 +244,13 @@ def plain(rng: np.random.Generator, family: str, goal: np.ndarray) -> str:
 
 
 def _questions(family: str, goal: np.ndarray) -> str:
-    """What is asked of a goal and the answers."""
+    """Questions about a goal and their answers."""
     if family == "line":
         return "what is wanted ? a line from left to right ."
     if family == "gather":
         return "what is wanted ? all around green ."
-    triples = [goal[i : i + 3] for i in (0, 3, 6) if goal[i] >= 0]
     answers = []
-    for a, b, d in triples:
+    for a, b, d in triples_of(goal):
         answer = f"which ball moves ? {BALLS[a]} . which side ? {DIRECTIONS[d]} ."
         answers.append(answer if b < 0 else f"{answer} which is the reference ? {BALLS[b]} .")
     return " ".join(answers)
@@ -279,7 +284,7 @@ def _plan_document(numbers: Numbers) -> str:
     elif family == "gather":
         steps = _layout_steps(family, turn=numbers.below(4))
     else:
-        steps = [tuple(int(v) for v in goal[i : i + 3]) for i in (0, 3, 6) if goal[i] >= 0]
+        steps = [(int(a), int(b), int(d)) for a, b, d in triples_of(goal)]
     verb = ("push", "move")[numbers.below(2)]
     texts = []
     for step in steps:
@@ -291,11 +296,11 @@ def _plan_document(numbers: Numbers) -> str:
         if family in ("line", "gather"):
             fill_layout(contexts[0], numbers)
         core = joined(family, "imp", contexts, numbers)
-        if _allowed(core):
+        if is_allowed(core):
             break
     else:
         raise RuntimeError(
-            f"{MAX_TRIES} plans of {canonical(family, goal)!r} were evaluation sentences; widen the grammar"
+            f"{MAX_TRIES} plans of {canonical(family, goal)!r} were evaluation sentences; add to the rules in data/"
         )
     return f"to {tidy(core)} : first {' , then '.join(texts)} ."
 
@@ -312,9 +317,9 @@ def _fact_document(numbers: Numbers) -> str:
         context[SLOT[name]] = literal(say(inner[SLOT["REL"]], inner, numbers))
     for _ in range(MAX_TRIES):
         text = say(RULES["truth"], context, numbers)
-        if _allowed(text):
+        if is_allowed(text):
             return " ".join(text.split()) + " ."
-    raise RuntimeError(f"every fact in {MAX_TRIES} tries is an evaluation sentence; widen FACTS")
+    raise RuntimeError(f"every fact in {MAX_TRIES} tries is an evaluation sentence; add facts to data/layouts.txt")
 
 
 _SHARES = (("relation",) * 60) + (("move",) * 15) + (("two_relations",) * 6) + (("three_relations",) * 4)
@@ -327,7 +332,7 @@ def sample_document(rng: np.random.Generator) -> str:
     Shares: relations 60%, moves 15%, conjunctions 10%, lines and gatherings 7%, plans and facts 8%.
     """
     numbers = Numbers(rng)
-    kind = _SHARES[numbers.below(len(_SHARES))]
+    kind = numbers.choose(_SHARES)
     if kind == "plan":
         return _plan_document(numbers)
     if kind == "fact":

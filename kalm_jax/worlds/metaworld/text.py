@@ -1,16 +1,15 @@
-"""Plain text about Meta-world's tasks: what walls, lids, locks and coffee machines are, and what a wish comes to.
+"""Pretraining text about Meta-world's tasks: what walls, lids, locks and coffee machines are, and what a wish asks for.
 
-It is what the small language model is taught by text alone, besides rollouts, and plays the part of a large model's
-knowledge of words. Its author had not read the evaluation sentences nor those of validation, and no drawn sentence is
-one of them: a wording that `metaworld_language.split_of` assigns to one is drawn anew. No state or action is in it. A
-document is a line in one of these shapes:
+The small language model learns it from text alone, besides rollouts; it stands in for a large model's knowledge of
+words. Its author had not read the evaluation sentences nor those of validation, and no drawn sentence is one of them: a
+wording that `instructions.split_of` assigns to one is drawn again. No state or action is in it. A document is a line in
+one of these shapes:
 
     {wording} means {plain offline wording} .          {wording} same as {another wording} .
-    {wording} => {short goals}                         {fact} .
+    {wording} => {subgoals}                            {fact} .
 
-A short goal says in a few words which thing is to be at the target location, whichever way that is: "open the tap" and
-"shut the tap" both come to "faucet to target". The grammar is in `metaworld_corpus_words`, `metaworld_corpus_tasks`,
-`metaworld_corpus_unseen` and `metaworld_corpus_frames`.
+A subgoal says in a few words which object is to be at the target position, whichever way that is: "open the tap" and
+"shut the tap" are both "faucet to target". The grammar is in the files in `data/`.
 """
 
 from __future__ import annotations
@@ -20,39 +19,35 @@ import re
 
 import numpy as np
 
-from kalm_jax.worlds.clevr.text.grammar import Numbers, compile_rules, say
-from kalm_jax.worlds.clevr.text.wordings import adorned, tidy, worn
-from kalm_jax.worlds.metaworld import instructions as language
+from kalm_jax.worlds.metaworld import instructions
 from kalm_jax.worlds.metaworld.goals import FAMILIES, FIRST_STAGE, JUDGED, make_goal
-from kalm_jax.worlds.metaworld.text import frames
-from kalm_jax.worlds.metaworld.text import words as names
-from kalm_jax.worlds.metaworld.text.tasks import DATA_TASKS
-from kalm_jax.worlds.metaworld.text.unseen import UNSEEN_TASKS
+from kalm_jax.worlds.text.grammar import Numbers, Rule, compile_rules, read_blocks, say
+from kalm_jax.worlds.text.surface import adorned, tidy, worn
 
 ALLOWED_SPLITS = (None, "offline")
-"""What `metaworld_language.split_of` may say of a written sentence."""
+"""What `instructions.split_of` may say of a written sentence."""
 MAX_TRIES = 200
 
 THINGS = {
     **{"target_object": "puck", "button": "button", "lock": "lock", "handle": "door", "window": "window"},
     **{"faucet": "faucet", "coffee": "mug", "coffee-button": "machine", "nail": "nail", "soccer": "ball"},
 }
-"""Entity -> what short goals call it."""
+"""Entity -> its name in subgoals."""
 
 
-def short_goal(task: str, entity: str | None = None) -> str:
-    """What is to be done in a task (in the last stage of two), in a few words: "faucet to target", open or close it.
+def subgoal(task: str, entity: str | None = None) -> str:
+    """The subgoal of a task, of the last stage where it has two: "faucet to target" for opening as for closing it.
 
-    With `entity` it is asked of that one, whichever the task's own is.
+    `entity` takes the place of the task's object.
     """
     entity = entity or JUDGED.get(task)
     return f"{'lift ' if task.startswith('pick') else ''}{THINGS[entity] if entity else 'hand'} to target"
 
 
 PLANS: dict[str, tuple[str, ...]] = {
-    task: tuple(short_goal(stage) for stage in (FIRST_STAGE.get(task), task) if stage) for task in FAMILIES
+    task: tuple(subgoal(stage) for stage in (FIRST_STAGE.get(task), task) if stage) for task in FAMILIES
 }
-"""Task -> the short goals that it comes to, one after the other."""
+"""Task -> its subgoals, one after the other."""
 _STEPS: dict[str, str] = {}
 for _task, _steps in PLANS.items():
     if len(_steps) == 1:
@@ -62,28 +57,12 @@ TASK_WORDS = {
     **{"door-unlock": "unlock door", "door-open": "open door", "window-open": "open window"},
     **{"faucet-open": "open faucet", "coffee-push": "push mug", "coffee-button": "start machine"},
 }
-"""Task of the data -> the words that a sentence which asks for it should have."""
+"""Task of the data -> the words that a sentence which asks for it should contain."""
 
-_WALL = {
-    "reach-wall": "reach",
-    "push-wall": "push",
-    "pick-place-wall": "pick-place",
-    "button-press-wall": "button-press",
-}
-"""Task with a wall -> the same task without one."""
-
-_FORMS = ("do", "state", "bad", "hint")
-_FRAMES = {
-    "act": frames.ACT_FRAMES,
-    "state": frames.STATE_FRAMES,
-    "bad": frames.BAD_FRAMES,
-    "mixed": frames.MIXED_FRAMES,
-    "hint": frames.HINT_FRAMES,
-}
 _KINDS = ("act",) * 55 + ("state",) * 13 + ("bad",) * 12 + ("hint",) * 13 + ("mixed",) * 7
-"""Kinds of frames, each as often as it is drawn in a hundred wordings."""
+"""Kinds of frames, each as often as it occurs in a hundred wordings."""
 WORN_SHARE = 0.3
-"""Share of wordings with openers, end marks, missing articles or mistyped words, as `corpus_wordings` makes them."""
+"""Share of wordings with openers, end marks, missing articles or mistyped words (`worlds.text.surface`)."""
 _DOUBLED = frozenset(
     "put get let shut hit set run stop grip slip tap jab grab drag prod ram dab net flip spin propel".split()
 )
@@ -92,13 +71,13 @@ _MARKED, _HOLE = re.compile(r"\^(\w+)"), re.compile(r"\{(\w+)\}")
 
 
 def plan(family: int, goal: np.ndarray | None = None) -> str:
-    """The short goals of a task (by its index), joined by " and "; `goal` is not read."""
+    """The subgoals of a task (by its index), joined by " and "; `goal` is not read."""
     del goal
     return " and ".join(PLANS[FAMILIES[family]])
 
 
 def read_plan(text: str) -> list[tuple[str, int, tuple[float, ...]]]:
-    """The short goals of a plan: (words, task's index, goal's 12 numbers) each; [] where the text is no plan."""
+    """The subgoals of a plan: (words, task's index, goal's 12 numbers) each; [] where the text is no plan."""
     steps = []
     for words in (part.strip() for part in text.split(" and ")):
         if words not in _STEPS:
@@ -109,7 +88,7 @@ def read_plan(text: str) -> list[tuple[str, int, tuple[float, ...]]]:
 
 
 def task_of_words(text: str) -> str | None:
-    """The one task of the data whose `TASK_WORDS` all stand in a text, whichever words fill it; None if several.
+    """The one task of the data whose `TASK_WORDS` are all in a text; None for none or several.
 
     "please shut the tap" has none, "open the faucet please" is "faucet-open".
     """
@@ -147,24 +126,15 @@ def _name(task: str) -> str:
 
 
 @functools.cache
-def _rules() -> dict[str, list[tuple]]:
+def _rules() -> dict[str, Rule]:
     """The grammar, compiled at its first use; the rules of a task's forms are named "reach.do"."""
-    texts = {**names.WORDS, **frames.FRAME_WORDS, "fact": frames.FACTS}
-    texts |= {f"frame.{kind}": text for kind, text in _FRAMES.items()}
-    for task, rules in {**DATA_TASKS, **UNSEEN_TASKS}.items():
-        texts |= {f"{_name(task)}.{name}" if name in _FORMS else name: text for name, text in rules.items()}
-    for task, base in _WALL.items():
-        own, plain = _name(task), _name(base)
-        texts[f"{own}.do"] = f"2*[{plain}.do] [wtail] | [wlead] and [{plain}.do]"
-        texts[f"{own}.hint"] = f"[{plain}.hint] [wtail] | 2*[wsay] [{plain}.hint] | 3*[wsay] [{plain}.do]"
-        texts |= {f"{own}.{form}": f"[{plain}.{form}] [wtail]" for form in ("state", "bad")}
-    return compile_rules(texts)
+    return compile_rules(read_blocks(__package__, "words.txt", "frames.txt", "tasks.txt", "unseen_tasks.txt"))
 
 
 def _sentence(task: str, numbers: Numbers) -> str:
     """A random sentence that asks for a task, whichever level it may belong to."""
     rules = _rules()
-    kind = _KINDS[numbers.below(len(_KINDS))]
+    kind = numbers.choose(_KINDS)
     state, bad = (
         [part.strip() for part in say(rules[f"{_name(task)}.{form}"], [], numbers).split("@")]
         for form in ("bad" if kind == "bad" else "state", "bad")
@@ -187,20 +157,20 @@ def wording(rng: np.random.Generator, task: str) -> str:
     numbers = Numbers(rng)
     for _ in range(MAX_TRIES):
         text = _sentence(task, numbers)
-        if language.split_of(text) in ALLOWED_SPLITS:
+        if instructions.split_of(text) in ALLOWED_SPLITS:
             return text
-    raise RuntimeError(f"{MAX_TRIES} wordings of {task} were all evaluation sentences; widen `metaworld_corpus_tasks`")
+    raise RuntimeError(f"{MAX_TRIES} wordings of {task} were all evaluation sentences; add to the rules in data/")
 
 
 def sample_plan(rng: np.random.Generator) -> tuple[str, str]:
-    """A random wording of a random task, and its short goals."""
+    """A random wording of a random task, and its subgoals."""
     task = FAMILIES[rng.integers(len(FAMILIES))]
     return wording(rng, task), " and ".join(PLANS[task])
 
 
 @functools.cache
 def _plain(task: str) -> tuple[str, ...]:
-    return tuple(s.text for s in language.sentences("offline") if s.family == task)
+    return tuple(s.text for s in instructions.sentences("offline") if s.family == task)
 
 
 def sample_document(rng: np.random.Generator) -> str:
