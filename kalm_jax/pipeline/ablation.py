@@ -78,7 +78,7 @@ def run(
     first = next(iter(sets))
     configs |= {name: _varied(configs[first], name) for name in variants}
     folder = pathlib.Path(folder)
-    run_collect(RunFolder(folder), config)
+    run_collect(RunFolder(folder, config, command), config)
     rows = []
     for name, narrow in configs.items():
         if is_main_process():
@@ -123,7 +123,7 @@ def _measure(
     for stage, place in shared.items():
         if is_main_process() and not (folder / stage).is_symlink():
             (folder / stage).symlink_to(place, target_is_directory=True)
-    mine, kinds = RunFolder(folder), get_world(config.world).labels.unrealistic
+    mine, kinds = RunFolder(folder, config), get_world(config.world).labels.unrealistic
     run_collect(mine, config)
     run_ground(mine, config)
     rows = []

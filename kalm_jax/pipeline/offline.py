@@ -27,7 +27,7 @@ from kalm_jax.offline_rl import Learner, make_buffer, make_learner, write_stream
 from kalm_jax.offline_rl.registry import plain_config, real_settings
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.config import OfflineConfig
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import RunFolder, own_module
 from kalm_jax.progress import Progress
 from kalm_jax.report.figures import return_figure
 from kalm_jax.types import GoalTable, Rollouts, validate
@@ -54,7 +54,7 @@ def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> 
     if not 1 <= config.evaluations <= config.updates:
         raise ValueError(f"{config.evaluations} evaluations in {config.updates} updates: want 1 to {config.updates}")
     rollouts, goals, spaces = load_data(config)
-    run = RunFolder(folder)
+    run = RunFolder(folder, config, command)
     seeds = range(config.seed, config.seed + config.seeds)
     with Evaluator(config.environment, spaces, seeds, config.episodes, config.max_steps) as evaluator:
         rows = _floor(run, config, evaluator)
@@ -191,7 +191,7 @@ def _learn(
         "stream": config.stream,
         "data": data_mark(config.data),
     }
-    folder = run.stage(f"learn/{learner.name}", settings, [], work, together=True)
+    folder = run.stage(f"learn/{learner.name}", settings, [], work, together=True, modules=own_module(learner.name))
     return read_json(folder / "rows.json")
 
 

@@ -47,7 +47,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
         read_prompts(config.prompts)
     for algorithm in config.learn.learners:
         configured_learner(config, algorithm)
-    run = RunFolder(folder)
+    run = RunFolder(folder, config, command)
     run_collect(run, config)
     run_ground(run, config)
     for part in ("data", "offline", *imagined_parts(config)):

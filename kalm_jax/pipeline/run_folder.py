@@ -1,24 +1,63 @@
-"""A run's folder: stages with their files, what they depend on, and how a killed run carries on.
+"""A run's folder: its configuration, and stages with their files, what they depend on, and how a killed run continues.
 
-Each stage has a folder of its own. `begun.json` holds its fingerprint (a hash of its settings, of the library's version
-and of the stages it needs) from its first moment, `done.json` once it is complete. The same fingerprint continues or is
-skipped; another one starts the stage anew, and with it every stage that needs it.
+`run.json` holds the whole configuration (`read_run`). Each stage has a folder of its own. `begun.json` holds its
+fingerprint from its first moment, `done.json` once it is complete: a hash of its settings, of its source code
+(`pipeline.source`) and of the stages it needs. A stage with the same fingerprint is continued or skipped; another one
+starts again, with a line that says why, and with it every stage that needs it.
 
 Of several processes (`setup_jax`) the first writes files; the folder is one that all of them see.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import kalm_jax
 from kalm_jax.distributed import broadcast_from_main, is_main_process
 from kalm_jax.files import read_json, write_json
+from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
+from kalm_jax.pipeline.settings import build
+from kalm_jax.pipeline.source import source_hashes
+
+SCHEMA = 1
+"""Version of the folder's layout; it rises when a reader of the old layout cannot read the new one."""
+CONFIGS = {"pipeline": PipelineConfig, "offline": OfflineConfig}
+"""Kind of run, as run.json says it -> its configuration."""
+
+
+def read_run(folder: str | pathlib.Path) -> PipelineConfig | OfflineConfig:
+    """The configuration of the run in a folder.
+
+    Raises:
+      FileNotFoundError: no run has begun there.
+      ValueError: its schema is another one, or the configuration is damaged.
+    """
+    path = pathlib.Path(folder) / "run.json"
+    content = read_json(path)
+    if content is None:
+        raise FileNotFoundError(f"{folder} is not the folder of a run: it has no run.json")
+    _check_schema(path, content)
+    return build(CONFIGS[content["kind"]], content["configuration"])
+
+
+def _check_schema(path: pathlib.Path, content: Mapping[str, Any]) -> None:
+    if content.get("schema") != SCHEMA:
+        raise ValueError(
+            f"{path} has schema {content.get('schema')!r} and this version of kalm_jax reads {SCHEMA}: use the version "
+            f"that made it ({content.get('kalm_jax')}), or another folder"
+        )
+
+
+def own_module(name: str) -> tuple[str, ...]:
+    """For `RunFolder.stage(modules=...)`: the module of a custom learner, () for one of the library's."""
+    return (name,) if "." in name else ()
 
 
 class RunFolder:
@@ -29,12 +68,46 @@ class RunFolder:
       seconds: stage -> seconds it took, for the stages asked for so far (also of earlier runs of the same command).
     """
 
-    def __init__(self, path: str | pathlib.Path, say: Callable[[str], None] = print):
+    def __init__(
+        self,
+        path: str | pathlib.Path,
+        config: PipelineConfig | OfflineConfig | None = None,
+        command: str = "",
+        say: Callable[[str], None] = print,
+    ):
+        """Opens or makes the folder.
+
+        Args:
+          path: the folder.
+          config: of the run, written to run.json; None leaves that as it is.
+          command: what the user called, for the record.
+          say: takes a line about each stage.
+
+        Raises:
+          ValueError: the folder was made with another schema.
+        """
         self.path = pathlib.Path(path)
         self.path.mkdir(parents=True, exist_ok=True)  # of several processes whichever is first
         self.seconds: dict[str, float] = {}
         self._prints: dict[str, str] = {}
         self._say = say if is_main_process() else lambda text: None
+        world = getattr(config, "world", "")
+        self._modules = () if not world else (world,) if "." in world else (f"kalm_jax.worlds.{world}.world",)
+        if config is not None and is_main_process():
+            self._write_run(config, command)
+
+    def _write_run(self, config: PipelineConfig | OfflineConfig, command: str) -> None:
+        path = self.path / "run.json"
+        if (before := read_json(path)) is not None:
+            _check_schema(path, before)
+        content = {
+            "schema": SCHEMA,
+            "kalm_jax": kalm_jax.__version__,
+            "kind": next(kind for kind, cls in CONFIGS.items() if isinstance(config, cls)),
+            "configuration": dataclasses.asdict(config),
+            "command": command,
+        }
+        write_json(path, content)
 
     def fingerprint(self, stage: str) -> str:
         """The fingerprint of a stage that was asked for."""
@@ -43,53 +116,59 @@ class RunFolder:
     def stage(
         self,
         name: str,
-        settings: dict,
+        settings: Mapping[str, Any],
         needs: Sequence[str],
         work: Callable[[pathlib.Path], None],
         together: bool = False,
+        modules: Sequence[str] = (),
     ) -> pathlib.Path:
         """Makes sure that a stage is complete and returns its folder.
 
         Args:
           name: of the stage and of its folder, such as "ground" or "learn/td3bc-kalm".
-          settings: everything that its result depends on besides the stages it needs; must be JSON.
+          settings: everything that its result depends on besides code and the stages it needs; must be JSON.
           needs: names of stages asked for before.
           work: writes the stage's files into the folder it is given; called again there after a kill.
           together: every process calls `work`, which computes on all devices and writes where `is_main_process`;
-            otherwise only the writer does, and the others wait.
+            otherwise only the first does, and the others wait.
+          modules: import paths of code that the stage uses besides that of `work` and of the run's world.
         """
-        content = {"version": kalm_jax.__version__, "settings": settings, "needs": [self._prints[n] for n in needs]}
-        mark = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        about = {
+            "settings": json.loads(json.dumps(settings)),
+            "code": source_hashes((work.__module__, *self._modules, *modules)),
+            "needs": {need: self._prints[need] for need in needs},
+            "schema": SCHEMA,
+        }
+        mark = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
         self._prints[name] = mark
-        folder, writer = self.path / name, is_main_process()
-        begun = self._begin(name, folder, mark, settings) if writer else None
+        folder = self.path / name
+        begun = self._begin(name, folder, {"fingerprint": mark, **about}) if is_main_process() else None
         if broadcast_from_main(begun is not None):
-            if writer:
-                self._work(folder, mark, settings, begun, work)
+            if begun is not None:
+                self._work(folder, begun, work)
             elif together:
                 work(folder)
         self.seconds[name] = self._wait(folder, mark)["seconds"]
         return folder
 
-    def _begin(self, name: str, folder: pathlib.Path, mark: str, settings: dict) -> dict | None:
+    def _begin(self, name: str, folder: pathlib.Path, about: dict[str, Any]) -> dict[str, Any] | None:
         """What begun.json says now; None where the stage is done."""
-        done = read_json(folder / "done.json")
-        if done is not None and done["fingerprint"] == mark:
+        done, begun = read_json(folder / "done.json"), read_json(folder / "begun.json")
+        if done is not None and done["fingerprint"] == about["fingerprint"]:
             self._say(f"{name}: done before ({done['seconds']:.0f} s), kept")
             return None
-        begun = read_json(folder / "begun.json")
-        if begun is not None and begun["fingerprint"] == mark:
-            self._say(f"{name}: carrying on")
+        if begun is not None and begun["fingerprint"] == about["fingerprint"]:
+            self._say(f"{name}: continues")
             return begun
         if folder.exists():
-            self._say(f"{name}: settings changed, starting it anew")
+            self._say(f"{name}: starts again, because {_reason(begun or {}, about)}")
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
-        begun = {"fingerprint": mark, "settings": settings, "seconds": 0.0}
+        begun = {**about, "seconds": 0.0}
         write_json(folder / "begun.json", begun)
         return begun
 
-    def _work(self, folder: pathlib.Path, mark: str, settings: dict, begun: dict, work) -> None:
+    def _work(self, folder: pathlib.Path, begun: dict[str, Any], work: Callable[[pathlib.Path], None]) -> None:
         start = time.monotonic()
         try:
             work(folder)
@@ -97,12 +176,30 @@ class RunFolder:
             write_json(folder / "begun.json", {**begun, "seconds": begun["seconds"] + time.monotonic() - start})
             raise
         seconds = begun["seconds"] + time.monotonic() - start
-        write_json(folder / "done.json", {"fingerprint": mark, "settings": settings, "seconds": seconds})
+        done = {"fingerprint": begun["fingerprint"], "settings": begun["settings"], "seconds": seconds}
+        write_json(folder / "done.json", done)
 
-    def _wait(self, folder: pathlib.Path, mark: str) -> dict:
-        """What done.json says, as soon as the writer has written it."""
+    def _wait(self, folder: pathlib.Path, mark: str) -> dict[str, Any]:
+        """What done.json says, as soon as the first process has written it."""
         while True:
             done = read_json(folder / "done.json")
             if done is not None and done["fingerprint"] == mark:
                 return done
             time.sleep(0.2)
+
+
+def _reason(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Why a stage starts again: the first difference between what two of its begun.json say."""
+    if before.get("schema") != now["schema"]:
+        return "another version of kalm_jax made it"
+    for part, sentence in (
+        ("settings", "settings changed: "),
+        ("needs", "these stages did: "),
+        ("code", "code changed: "),
+    ):
+        old, new = before[part], now[part]
+        changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+        if changed:
+            values = [f"{key} {old.get(key)} -> {new.get(key)}" for key in changed] if part == "settings" else changed
+            return sentence + ", ".join(values[:3]) + " and more" * (len(values) > 3)
+    return "its record is damaged"

@@ -49,7 +49,7 @@ def test_sets_of_tasks_share_the_rollouts_and_carry_on(tmp_path, capsys):
     capsys.readouterr()
     assert ablation.run(run, settings, SETS, ["unseen_easy"], variants=VARIANTS) == rows
     said = capsys.readouterr().out
-    assert said.count("ground: done before") == 5 and "starting it anew" not in said and "carrying on" not in said
+    assert said.count("ground: done before") == 5 and "starts again" not in said and "continues" not in said
 
 
 @pytest.mark.parametrize("name, own, message", [("mlp", {}, "unknown"), ("linear", {"hidden": 0}, "'linear' is what")])

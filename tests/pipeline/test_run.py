@@ -1,6 +1,7 @@
 """The main job on a small scale: files, skipping, and being killed in every stage."""
 
 import dataclasses
+import json
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,7 @@ from kalm_jax.files import read_json
 from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
-from kalm_jax.pipeline import config, run_folder
+from kalm_jax.pipeline import config, run_folder, source
 
 SMOKE = config.load_presets("clevr")["smoke"]
 SMOKE = config.load_presets("clevr")["smoke"]
@@ -98,7 +99,7 @@ def test_killed_in_every_stage_it_ends_with_the_same_results(tmp_path):
     assert "http://" not in page and "https://" not in page and len(page) > 50_000
 
 
-def test_a_changed_setting_redoes_what_depends_on_it(tmp_path):
+def test_a_changed_setting_redoes_what_depends_on_it_and_says_why(tmp_path):
     said, made = [], []
 
     def job(settings):
@@ -107,11 +108,71 @@ def test_a_changed_setting_redoes_what_depends_on_it(tmp_path):
         run.stage("b", settings["b"], [], lambda f: made.append("b"))
         run.stage("c", {}, ["a"], lambda f: made.append("c"))
 
-    job({"a": {"x": 1}, "b": {}})
-    job({"a": {"x": 1}, "b": {}})
+    job({"a": {"x": 1, "y": (2, 3)}, "b": {}})
+    job({"a": {"x": 1, "y": (2, 3)}, "b": {}})
     assert made == ["a", "b", "c"]
-    job({"a": {"x": 2}, "b": {}})
+    job({"a": {"x": 2, "y": (2, 3)}, "b": {}})
     assert made == ["a", "b", "c", "a", "c"]
+    again = [line for line in said if "again" in line]
+    assert again == [
+        "a: starts again, because settings changed: x 1 -> 2",
+        "c: starts again, because these stages did: a",
+    ]
+
+
+def test_other_code_redoes_a_stage_and_other_comments_do_not(tmp_path, monkeypatch):
+    said, made = [], []
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def job(body):
+        (tmp_path / "own_learner_for_test.py").write_text(body)
+        source._read.cache_clear()
+        run = run_folder.RunFolder(tmp_path / "run", say=said.append)
+        run.stage("learn", {}, [], lambda f: made.append(1), modules=["own_learner_for_test"])
+
+    job('"""One."""\nRATE = 1\n')
+    job('"""Other words."""\n# And a comment.\nRATE = 1\n')
+    assert len(made) == 1
+    job("RATE = 2\n")
+    assert len(made) == 2 and said[-1] == "learn: starts again, because code changed: own_learner_for_test"
+    for name in ("begun.json", "done.json"):  # a folder of version 0.1.0, which knew nothing of code
+        old = {"fingerprint": "0", "settings": {}, "seconds": 1.0}
+        (tmp_path / "run" / "learn" / name).write_text(json.dumps(old))
+    job("RATE = 2\n")
+    assert len(made) == 3 and said[-1] == "learn: starts again, because another version of kalm_jax made it"
+
+
+def test_code_that_a_stage_uses_is_found_through_its_imports():
+    code = source.source_hashes(["kalm_jax.pipeline.stages.ground", "kalm_jax.worlds.clevr.world"])
+    assert {"kalm_jax.grounding.trainer", "kalm_jax.llm.lora", "kalm_jax.worlds.clevr.text.corpus"} <= set(code)
+    assert not [name for name in code if name.startswith(("kalm_jax.report", "kalm_jax.worlds.metaworld"))]
+    assert not [name for name in code if name.startswith("kalm_jax.offline_rl.algorithms")]
+    code = source.source_hashes(["kalm_jax.pipeline.stages.learn", "examples.own_world"])
+    assert {"kalm_jax.offline_rl.algorithms.td3bc", "examples.own_world"} <= set(code)
+
+
+@pytest.mark.parametrize("world", ["clevr", "metaworld"])
+@pytest.mark.parametrize("preset", config.PRESET_NAMES)
+def test_a_run_folder_has_the_whole_configuration(tmp_path, world, preset):
+    made = config.configure(config.load_presets(world)[preset], {"algo": ("bc", "a.b"), "grounding_tasks": ("text",)})
+    run_folder.RunFolder(tmp_path, made, "kalm")
+    assert run_folder.read_run(tmp_path) == made
+
+
+def test_a_folder_that_is_no_run_or_of_another_schema_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"has no run\.json"):
+        run_folder.read_run(tmp_path)
+    offline = config.OfflineConfig("Pendulum-v1", "p.h5", settings=(("td3bc", "hidden", (8, 8)), ("", "alpha", 1.5)))
+    run_folder.RunFolder(tmp_path, offline)
+    assert run_folder.read_run(tmp_path) == offline
+    content = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps(content | {"schema": 99}))
+    for use in (run_folder.read_run, lambda folder: run_folder.RunFolder(folder, offline)):
+        with pytest.raises(ValueError, match="schema 99 and this version of kalm_jax reads 1"):
+            use(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps(content | {"configuration": {"envi": 1}}))
+    with pytest.raises(ValueError, match="OfflineConfig has no field 'envi'"):
+        run_folder.read_run(tmp_path)
 
 
 def test_a_stage_that_fails_is_continued_and_its_files_kept(tmp_path):

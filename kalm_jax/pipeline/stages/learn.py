@@ -17,7 +17,7 @@ from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.artifacts import encoded_goals, encoding, novel_rollouts, real_rollouts
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.learners import checkpoints, configured_learner, policy_leaves, relabel_share, view_of
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import RunFolder, own_module
 from kalm_jax.progress import Progress
 from kalm_jax.sharding import gather
 from kalm_jax.types import GoalTable, Rollouts, concatenate_goals
@@ -74,7 +74,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition:
     if (view := view_of(config)) != ObservationTransform():
         settings["view"] = dataclasses.asdict(view)
     needs = ["collect", *encoding(config, ["data", *parts]), *parts.values()]
-    run.stage(f"learn/{algorithm}-{condition}", settings, needs, work, together=True)
+    run.stage(f"learn/{algorithm}-{condition}", settings, needs, work, together=True, modules=own_module(algorithm))
 
 
 def learning_data(run: RunFolder, config: PipelineConfig, parts: dict[str, str], relabel: float) -> Buffer:

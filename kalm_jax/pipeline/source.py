@@ -1,0 +1,97 @@
+"""Which source code a stage's result depends on, and its fingerprint: other code makes a stage again.
+
+Counted are the stage's module and every module that it imports, directly or through others, also inside functions, of
+this library and of the packages of custom worlds and learners. Comments, docstrings and formatting do not count, nor do
+modules that compute no result (`IGNORED`): editing a report redoes nothing, editing a learner redoes policies and not
+the grounding. Free of JAX.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import pathlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+ROOT = "kalm_jax"
+IGNORED = frozenset(
+    "cli report figures animation render presets config settings run_folder source run progress files cores malloc "
+    "distributed".split()
+)
+"""Names of modules and packages that compute no result, or whose values are a stage's settings."""
+
+
+def source_hashes(modules: Iterable[str]) -> dict[str, str]:
+    """Module -> hash of its code, for `modules` and everything that they import; data files beside them by path."""
+    packages = {ROOT, *(name.partition(".")[0] for name in modules)}
+    found: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in found or name.partition(".")[0] not in packages or IGNORED & set(name.split(".")):
+            continue
+        path = _path(name)
+        if path is not None:
+            found[name], imported = _read(path)
+            waiting += imported
+            for data in sorted(path.parent.glob("*.json")):
+                found[f"{name.rpartition('.')[0]}/{data.name}"] = _hash(data.read_bytes())
+    return dict(sorted(found.items()))
+
+
+@functools.cache
+def _path(name: str) -> pathlib.Path | None:
+    """The module's file; None for what is not a module, such as a function that was imported by name."""
+    top, _, rest = name.partition(".")
+    place = _top(top)
+    if place is None:
+        return None
+    place = place.joinpath(*rest.split(".")) if rest else place
+    return next((path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()), None)
+
+
+@functools.cache
+def _top(name: str) -> pathlib.Path | None:
+    """The folder of a top-level package, or a top-level module's path without its extension."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except ValueError:  # `__main__` of `python -c`
+        return None
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return pathlib.Path(next(iter(spec.submodule_search_locations)))
+    return pathlib.Path(spec.origin).with_suffix("") if spec.origin else None
+
+
+@functools.cache
+def _read(path: pathlib.Path) -> tuple[str, tuple[str, ...]]:
+    """Hash of a module's code, and the names that it imports."""
+    tree = ast.parse(path.read_bytes())
+    return _hash(repr(_plain(tree)).encode()), tuple(_imports(tree))
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _plain(node: Any) -> Any:
+    """A syntax tree as nested lists, without docstrings and empty fields, alike in all versions of Python."""
+    if isinstance(node, list):
+        return [_plain(n) for n in node if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
+    if isinstance(node, ast.AST):
+        fields = (value for name, value in ast.iter_fields(node) if name != "ctx")
+        return [type(node).__name__, *(_plain(value) for value in fields if value not in (None, []))]
+    return node
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
