@@ -258,6 +258,14 @@ def rollout_likelihood(
     return _over_rows(_action_likelihood, model, params, sequences, batch, step=16)
 
 
+def text_log_probs(
+    model: GroundedModel, params: dict, texts: Sequence[tuple[Sequence[int], Sequence[int]]], batch: int = 256
+) -> np.ndarray:
+    """(M,) log p(continuation | prompt) of M pairs (prompt, continuation) of token ids, in nats."""
+    rows = [RowSequence(model.spec.width).text(prompt).text(said, 1.0) for prompt, said in texts]
+    return _over_rows(_text_likelihood, model, params, rows, batch, step=8)
+
+
 def _over_rows(function: Callable, model: GroundedModel, params, rows: list[RowSequence], batch: int, step: int):
     """(N,) `function` of N rows, filled up to a multiple of `step` positions."""
     width = -(-max((row.length for row in rows), default=1) // step) * step

@@ -1,19 +1,23 @@
-"""Imagining with the grounded language model of a run: subgoal decompositions and rollouts."""
+"""Imagining with a grounded language model as a run is configured: subgoal decompositions and rollouts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from kalm_jax.grounding.checkpoint import load_grounded
+from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.imagination.rollouts import Step, direct, imagine, reader, write_plans
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
+from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
 from kalm_jax.types import GoalTable, Rollouts, concatenate
 from kalm_jax.worlds.base import get_world
+
+Grounded = tuple[GroundedModel, dict[str, Any], Tokenizer]
+"""A grounded language model: its modules, parameters and tokenizer, as `load_grounded` returns them."""
 
 
 def balanced_goals(rng: np.random.Generator, goals: GoalTable, count: int) -> np.ndarray:
@@ -29,27 +33,26 @@ def balanced_goals(rng: np.random.Generator, goals: GoalTable, count: int) -> np
 
 
 def plans_of(
-    run: RunFolder,
     config: PipelineConfig,
+    grounded: Grounded,
     goals: GoalTable,
     asked: Sequence[int] | np.ndarray | None = None,
-    grounded: tuple | None = None,
 ) -> list[list[Step]]:
-    """How each goal is to be imagined: by the language model's own plan, or in the goal's own words.
+    """The subgoals by which each goal is imagined: those that the language model writes, or the goal in its own words.
+
+    The built-in model writes them as it was before grounding, which costs it some of the words that its text taught it.
+    Any other model writes them after grounding, which alone taught it what subgoals are.
 
     Args:
-      run, config: of the run.
+      config: of the run.
+      grounded: the grounded language model.
       goals: all goals.
-      asked: indices of goals, repeated or not, that a plan is written for, the others keep their own words; None: all.
-      grounded: (model, parameters, tokenizer) in the place of the run's grounded model.
-
-    The built-in model plans as it was before grounding, which costs it some of the words that its text taught it. A
-    user's own model plans after grounding, which alone taught it what a plan is.
+      asked: indices, repeated or not, of the goals that are decomposed; the others keep their own words. None: all.
     """
     world, plans = get_world(config.world), direct(goals)
     if not config.imagine.plan:
         return plans
-    model, params, tokenizer = grounded or load_grounded(run.path / "ground" / "model")
+    model, params, tokenizer = grounded
     if world.language.builtin_plans and not config.ground.llm:
         params = {**params, "llm": load_model(BUILTIN)[1]}
     asked = np.arange(len(goals)) if asked is None else np.unique(asked)
@@ -65,20 +68,32 @@ def draws_of(config: PipelineConfig) -> int:
 
 
 def imagine_from(
-    run: RunFolder,
     config: PipelineConfig,
-    goals,
-    goal,
-    states,
-    plans,
+    grounded: Grounded,
+    goals: GoalTable,
+    goal: np.ndarray,
+    states: np.ndarray,
+    plans: list[list[Step]],
     label: str,
-    grounded: tuple | None = None,
     draws: int = 1,
+    seed: int | None = None,
 ) -> Rollouts:
-    """Imagined rollouts for goals `goal` (N,) from first states (N, D), in that order; `grounded` as in `plans_of`."""
+    """Imagined rollouts for goals number `goal` (N,) from first states (N, D), in that order.
+
+    Args:
+      config: of the run.
+      grounded: the grounded language model.
+      goals: all goals. goal: (N,) index of each rollout's goal.
+      states: (N, D) first states.
+      plans: subgoals of every goal in `goals`.
+      label: what the progress bar is called.
+      draws: continuations of which the best is kept.
+      seed: of everything drawn; None is the run's.
+    """
     world = get_world(config.world)
-    model, params, tokenizer = grounded or load_grounded(run.path / "ground" / "model")
-    judge = reader(model, params, tokenizer, world.language.state_queries) if draws > 1 else None
+    model, params, tokenizer = grounded
+    queries = world.language.state_queries
+    judge = reader(model, params, tokenizer, queries) if draws > 1 and queries is not None else None
     steps = world.imagined_steps(np.asarray(goals.family)[goal])
     # An imagined subgoal ends after so many steps; without subgoals the model sees no more steps than in training.
     patience = config.imagine.max_steps_per_subgoal if config.imagine.plan else config.ground.window
@@ -87,7 +102,13 @@ def imagine_from(
         for horizon in sorted(set(steps.tolist()), reverse=True):
             place = np.flatnonzero(steps == horizon)
             rollouts = imagine(
-                *(model, params, tokenizer, goals, goal[place], states[place], plans),
+                model,
+                params,
+                tokenizer,
+                goals,
+                goal[place],
+                states[place],
+                plans,
                 stop=world.success,
                 satisfied=world.satisfied,
                 label=world.label_rewards,
@@ -98,7 +119,7 @@ def imagine_from(
                 horizon=horizon,
                 patience=patience or horizon,
                 temperature=config.imagine.temperature,
-                seed=config.seed,
+                seed=config.seed if seed is None else seed,
                 progress=progress.update,
             )
             parts.append(rollouts)

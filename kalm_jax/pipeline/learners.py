@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
+from typing import Any
 
+import jax
 import numpy as np
+from flax import serialization
 
 from kalm_jax.evaluation import rows
+from kalm_jax.files import write_bytes
 from kalm_jax.llm.hf.config import read_config
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.transformer import Llama
@@ -73,48 +78,67 @@ def checkpoints(config: PipelineConfig, algorithm: str) -> dict[str, int]:
     return {f"policies-{point}.msgpack": point for point in sorted(points)} | {"policies.msgpack": updates}
 
 
-def policy_leaves(state) -> list[np.ndarray]:
-    """The numbers of a learner's state (all seeds), in the tree's order; random keys as their bits."""
-    import jax
+def save_states(path: pathlib.Path, states: Any) -> None:
+    """Writes a learner's states of all seeds."""
+    leaves = jax.tree.leaves(states)
+    write_bytes(path, serialization.to_bytes([np.asarray(jax.random.key_data(x) if _is_key(x) else x) for x in leaves]))
 
-    leaves = jax.tree.leaves(state)
-    return [
-        np.asarray(jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x) for x in leaves
+
+def load_states(
+    path: pathlib.Path,
+    learner: Learner,
+    *,
+    observation_dim: int,
+    num_actions: int,
+    action_dim: int,
+    goal_width: int,
+    transform: ObservationTransform = ObservationTransform(),
+) -> Any:
+    """A learner's states of all seeds, as `save_states` wrote them.
+
+    Args:
+      path: the file. learner: with the configuration of its training.
+      observation_dim, num_actions, action_dim: sizes of the environment, see `worlds.base.Spaces`.
+      goal_width: E of the goal vectors.
+      transform: of the observations.
+    """
+    # States are of the same shape whatever the data hold: here a single step of nothing.
+    seen = np.zeros((1, 2, observation_dim), np.float32)
+    action = np.zeros((1, 1), np.int32) if num_actions else np.zeros((1, 1, action_dim), np.float32)
+    length, goal, no = np.ones(1, np.int32), np.zeros(1, np.int32), np.zeros(1, bool)
+    step = Rollouts(seen, action, np.zeros((1, 1), np.float32), length, no, goal, no)
+    goals = unnamed_goal(np.zeros(goal_width))
+    data = make_buffer([(step, 1.0)], goals, num_actions or None, view=transform)
+    like = jax.eval_shape(learner.init, jax.random.key(0), learner.spec(data))
+    leaves = serialization.msgpack_restore(path.read_bytes())
+    restored = [
+        jax.random.wrap_key_data(leaves[str(i)]) if _is_key(want) else jax.numpy.asarray(leaves[str(i)])
+        for i, want in enumerate(jax.tree.leaves(like))
     ]
+    return jax.tree.unflatten(jax.tree.structure(like), restored)
+
+
+def _is_key(x: Any) -> bool:
+    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
 
 
 def load_policies(
     run: RunFolder, config: PipelineConfig, algorithm: str, condition: str, name: str = "policies.msgpack"
-) -> list:
+) -> list[Any]:
     """The trained states of one learner and condition, one per seed; `name` is one of `checkpoints`."""
-    import jax
-    from flax import serialization
-
-    leaves = serialization.msgpack_restore((run.path / "learn" / f"{algorithm}-{condition}" / name).read_bytes())
+    path = run.path / "learn" / f"{algorithm}-{condition}" / name
     width = np.load(run.path / "encode" / "data" / "vectors.npy").shape[1]
-    world = get_world(config.world)
-    learner = configured_learner(config, algorithm)
-    # States are of the same shape whatever the data hold: here a single step of nothing.
-    seen = np.zeros((1, 2, world.spaces.observation_dim), np.float32)
-    action = (
-        np.zeros((1, 1), np.int32)
-        if world.spaces.num_actions
-        else np.zeros((1, 1, world.spaces.action_dim), np.float32)
+    spaces = get_world(config.world).spaces
+    states = load_states(
+        path,
+        configured_learner(config, algorithm),
+        observation_dim=spaces.observation_dim,
+        num_actions=spaces.num_actions,
+        action_dim=spaces.action_dim,
+        goal_width=width,
+        transform=view_of(config),
     )
-    length, goal, no = np.ones(1, np.int32), np.zeros(1, np.int32), np.zeros(1, bool)
-    step = Rollouts(seen, action, np.zeros((1, 1), np.float32), length, no, goal, no)
-    data = make_buffer(
-        [(step, 1.0)], unnamed_goal(np.zeros(width)), world.spaces.num_actions or None, view=view_of(config)
-    )
-    like = jax.eval_shape(learner.init, jax.random.key(0), learner.spec(data))
-    tree = jax.tree.structure(like)
-    values = [leaves[str(i)] for i in range(len(leaves))]
-    restored = [
-        jax.random.wrap_key_data(v) if jax.dtypes.issubdtype(want.dtype, jax.dtypes.prng_key) else jax.numpy.asarray(v)
-        for v, want in zip(values, jax.tree.leaves(like), strict=True)
-    ]
-    state = jax.tree.unflatten(tree, restored)
-    return [state_of(state, i) for i in range(config.learn.seeds)]
+    return [state_of(states, i) for i in range(config.learn.seeds)]
 
 
 def action_choices(world: World, algorithm: str) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ from kalm_jax.progress import Progress
 from kalm_jax.report.figures import return_figure
 from kalm_jax.types import GoalTable, Rollouts, validate
 
+POLICIES, GOAL = "policies.msgpack", "goal.npy"
+"""Files of an algorithm's trained policies, and of the goal vector that they were trained on."""
 LAST = 5
 """Evaluations whose mean is an algorithm's result, as in KALM's paper: the last alone hangs on luck."""
 
@@ -177,6 +179,9 @@ def _learn(
                     checkpoint_every=config.updates,
                     progress=report,
                 )
+                if is_main_process():
+                    save_states(folder / POLICIES, states)
+                    np.save(folder / GOAL, goals.vector)
                 found = evaluator.play(GreedyPolicy(learner, states, goals))
                 rows += [{"algorithm": learner.name, "update": point, **row} for row in found]
                 # The rows last: a run killed before them trains nothing again and evaluates this point once more.
@@ -193,6 +198,27 @@ def _learn(
     }
     folder = run.stage(f"learn/{learner.name}", settings, [], work, together=True, modules=own_module(learner.name))
     return read_json(folder / "rows.json")
+
+
+def load_policy(
+    folder: str | os.PathLike[str], config: OfflineConfig, algorithm: str, index: int
+) -> tuple[Learner, Any, np.ndarray]:
+    """A trained learner, its state of training seed number `index`, and the vector (1, E) of the only goal.
+
+    Raises:
+      FileNotFoundError: the run has not trained it.
+    """
+    folder, spaces = pathlib.Path(folder) / "learn" / algorithm, spaces_of(config.environment)
+    learner, vector = configured_learner(config, algorithm), np.load(folder / GOAL)
+    states = load_states(
+        folder / POLICIES,
+        learner,
+        observation_dim=spaces.observation_dim,
+        num_actions=spaces.num_actions,
+        action_dim=len(spaces.low),
+        goal_width=vector.shape[1],
+    )
+    return learner, state_of(states, index), vector
 
 
 def evaluation_points(config: OfflineConfig, learner: Learner) -> list[int]:

@@ -229,6 +229,20 @@ class World(abc.ABC):
     def satisfied(self, family: Any, goal: Any, state: Any) -> np.ndarray:
         """(N,) bool, whether states (N, D) need nothing more to be done for their goals or subgoals."""
 
+    def goal_of_subgoals(self, subgoals: Subgoals) -> tuple[int, tuple[float, ...]]:
+        """Family code and goal array of the goal that subgoals add up to; imagined rollouts of new sentences end there.
+
+        By default the world's own goal with these subgoals, and otherwise the last subgoal.
+        """
+        written = " and ".join(text for text, _, _ in subgoals)
+        if self.language.plan is not None:
+            for table in map(self.goals, LEVELS):
+                for family, array in {(int(f), tuple(a)) for f, a in zip(table.family, table.array.tolist())}:
+                    if self.language.plan(family, np.asarray(array, table.array.dtype)) == written:
+                        return family, array
+        _, family, array = subgoals[-1]
+        return family, tuple(array)
+
     # Real rollouts
 
     @abc.abstractmethod

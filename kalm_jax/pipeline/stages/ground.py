@@ -122,8 +122,8 @@ def training_metrics(
 
     def measure(step: int, params: dict) -> list[dict]:
         grounded = (model, change_llms(params, unstack_layers) if stacked else params, tokenizer)
-        plans = plans_of(run, config, goals, grounded=grounded)
-        rollouts = imagine_from(run, config, goals, goal, states, plans, f"metrics at {step}", grounded)
+        plans = plans_of(config, grounded, goals)
+        rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"metrics at {step}")
         said = [
             world.explanation_row(explain(*grounded, shown, prompt), shown, shown_goals, name)
             for name, prompt in prompts.items()

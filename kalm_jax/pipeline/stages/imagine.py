@@ -9,6 +9,7 @@ import numpy as np
 from kalm_jax.datasets import read_rollouts, write_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.files import write_json
+from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.pipeline.artifacts import goals_of, real_rollouts, text_mark
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.imagining import balanced_goals, draws_of, imagine_from, plans_of
@@ -27,9 +28,10 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
         world = get_world(config.world)
         rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
         goal = balanced_goals(rng, goals, count)
-        plans = plans_of(run, config, goals, goal)
+        grounded = load_grounded(run.path / "ground" / "model")
+        plans = plans_of(config, grounded, goals, goal)
         states, starts = world.first_states(rng, goals, goal)
-        rollouts = imagine_from(run, config, goals, goal, states, plans, f"imagine {part}", draws=draws)
+        rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"imagine {part}", draws)
         if not is_main_process():
             return
         np.save(folder / "starts.npy", starts)

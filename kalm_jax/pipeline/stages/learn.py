@@ -7,7 +7,7 @@ import pathlib
 
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import broadcast_from_main, is_main_process
-from kalm_jax.files import write_bytes, write_json
+from kalm_jax.files import write_json
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.offline_rl import Buffer, every_end_terminal, make_buffer, one_to_one
 from kalm_jax.offline_rl.algorithms.decision_transformer import with_backbone
@@ -16,7 +16,7 @@ from kalm_jax.offline_rl.registry import plain_config
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.artifacts import encoded_goals, encoding, novel_rollouts, real_rollouts
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.learners import checkpoints, configured_learner, policy_leaves, relabel_share, view_of
+from kalm_jax.pipeline.learners import checkpoints, configured_learner, relabel_share, save_states, view_of
 from kalm_jax.pipeline.run_folder import RunFolder, own_module
 from kalm_jax.progress import Progress
 from kalm_jax.sharding import gather
@@ -27,8 +27,6 @@ from kalm_jax.worlds.base import World, get_world
 
 def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition: str) -> None:
     """All seeds of one learner and condition: `curve.json`, and `policies.msgpack` of the end and of `checkpoints`."""
-    from flax import serialization
-
     learner = configured_learner(config, algorithm)
     updates = config.learn.updates_of(algorithm)
     parts = novel_rollouts(config, condition)
@@ -52,11 +50,9 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition:
                     progress=lambda done, total, **metrics: progress.update(done, **metrics),
                 )
                 if is_main_process():
-                    write_json(
-                        folder / "curve.json",
-                        [{"algorithm": algorithm, "condition": condition, **row} for row in curve],
-                    )
-                    write_bytes(folder / name, serialization.to_bytes(policy_leaves(state)))
+                    rows = [{"algorithm": algorithm, "condition": condition, **row} for row in curve]
+                    write_json(folder / "curve.json", rows)
+                    save_states(folder / name, state)
 
     settings = {
         "learner": plain_config(learner.config),

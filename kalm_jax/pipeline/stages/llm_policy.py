@@ -37,7 +37,7 @@ def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
         seeds = [config.seed + i for i in range(config.learn.seeds)]
         tests = {seed: world.make_episodes(level, e.episodes, seed) for seed in seeds}
         asked = np.concatenate([episodes.goal for episodes in tests.values()])
-        plans = plans_of(run, config, goals, asked) if config.imagine.plan else None
+        plans = plans_of(config, grounded, goals, asked) if config.imagine.plan else None
         found, played = [], 0
         with (
             world.simulator() as simulator,

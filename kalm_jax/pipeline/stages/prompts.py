@@ -10,6 +10,7 @@ import numpy as np
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation import evaluate, learner_policy
 from kalm_jax.files import write_csv
+from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.pipeline.artifacts import encoded_goals, encoding, file_mark
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.imagining import imagine_from, plans_of
@@ -30,9 +31,10 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
         world = get_world(config.world)
         goals, (_, first, starts) = encoded_goals(run, config, "prompts"), world.read_prompts(config.prompts)
         goal = np.tile(np.arange(len(goals), dtype=np.int32), PROMPT_SAMPLES)
-        plans = plans_of(run, config, goals)
+        grounded = load_grounded(run.path / "ground" / "model")
+        plans = plans_of(config, grounded, goals)
         states = np.tile(first, (PROMPT_SAMPLES, 1))
-        rollouts = imagine_from(run, config, goals, goal, states, plans, "imagine from prompts")
+        rollouts = imagine_from(config, grounded, goals, goal, states, plans, "imagine from prompts")
         if not is_main_process():
             return
         solved = world.satisfied(goals.family, goals.array, first)

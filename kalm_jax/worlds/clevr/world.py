@@ -11,7 +11,15 @@ import numpy as np
 from kalm_jax.imagination.rollouts import label_rewards
 from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts
 from kalm_jax.types.pictures import Illustrations
-from kalm_jax.worlds.base import LARGE_REWARD_SETTINGS, GoalLanguage, LearnerDefaults, ReportLabels, Spaces, World
+from kalm_jax.worlds.base import (
+    LARGE_REWARD_SETTINGS,
+    GoalLanguage,
+    LearnerDefaults,
+    ReportLabels,
+    Spaces,
+    Subgoals,
+    World,
+)
 from kalm_jax.worlds.clevr import figures, instructions, prompts, realism, text
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import simulator as clevr
@@ -105,6 +113,24 @@ class ClevrWorld(World):
 
     def validation_goals(self) -> GoalTable:
         return validation_goals()
+
+    def goal_of_subgoals(self, subgoals: Subgoals) -> tuple[int, tuple[float, ...]]:
+        """All relations at once (a row and a heap are goals of their own, of others the first three count).
+
+        Without a relation it is the first move.
+        """
+        relations = [array for _, family, array in subgoals if family == clevr_goals.RELATION]
+        if not relations:
+            _, family, array = subgoals[0]
+            return family, tuple(array)
+        if len(relations) > 3:
+            family, array = super().goal_of_subgoals(subgoals)
+            if family != clevr_goals.RELATION:
+                return family, array
+        families = clevr_goals.RELATION, clevr_goals.TWO_RELATIONS, clevr_goals.THREE_RELATIONS
+        triples = [(int(a), int(b), int(direction)) for a, b, direction, *_ in relations[:3]]
+        family = families[len(triples) - 1]
+        return family, tuple(clevr_goals.make_goal(family, *triples).tolist())
 
     def collect(
         self, seed: int, count: int, behavior: str, progress: Callable[[int, int], None] | None

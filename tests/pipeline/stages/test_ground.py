@@ -80,12 +80,11 @@ def test_a_model_of_the_users_own_is_grounded_by_the_settings(tmp_path, lora_ran
     assert same["embedding"]["embedding"] == same["head"]["kernel"] == bool(lora_rank)
 
 
-def test_the_builtin_model_plans_as_it_was_before_grounding(tmp_path):
-    run = RunFolder(tmp_path / "run")
+def test_the_builtin_model_plans_as_it_was_before_grounding():
     shape, _, tokenizer = load_model(BUILTIN)
     spec = NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=4)
     forgot = GroundedModel(shape, spec)
-    save_grounded(run.path / "ground" / "model", forgot, init_params(forgot, jax.random.key(0)), tokenizer)
+    grounded = forgot, init_params(forgot, jax.random.key(0)), tokenizer
     told = language.validation_sentences()[::16]
     families = [FAMILIES.index(s.family) for s in told]
     goals = make_goal_table([s.text for s in told], 1, families, [s.goal for s in told])
@@ -95,11 +94,11 @@ def test_the_builtin_model_plans_as_it_was_before_grounding(tmp_path):
         return np.mean([" and ".join(step.text for step in plan) == text for plan, text in zip(plans, want)])
 
     settings = config.load_presets("clevr")["smoke"]
-    plans = plans_of(run, settings, goals)
+    plans = plans_of(settings, grounded, goals)
     assert share(plans) >= 0.9
     # Goals that are not asked for keep their own words.
-    few = plans_of(run, settings, goals, asked=[3, 1, 3])
+    few = plans_of(settings, grounded, goals, asked=[3, 1, 3])
     assert few == [plan if i in (1, 3) else alone for i, (plan, alone) in enumerate(zip(plans, direct(goals)))]
     # A model of the user's own has only what grounding taught it, here nothing.
     own = dataclasses.replace(settings, ground=config.GroundConfig(llm="own"))
-    assert share(plans_of(run, own, goals)) == 0.0
+    assert share(plans_of(own, grounded, goals)) == 0.0

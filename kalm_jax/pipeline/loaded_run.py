@@ -1,0 +1,279 @@
+"""A finished run, opened again: its policies, its language model, its results.
+
+    run = kalm_jax.load_run("runs/clevr")
+    policy = run.policy("td3bc", condition="kalm")
+    action = policy.act(observation, "put the red ball left of the blue one")
+
+Dimension letters: B batch, N rollouts, D observation, A action, E goal vector.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kalm_jax.evaluation import read_results_csv
+from kalm_jax.evaluation.gymnasium import spaces_of
+from kalm_jax.files import read_csv, read_json
+from kalm_jax.grounding.checkpoint import load_grounded
+from kalm_jax.grounding.decoding import encode_goals
+from kalm_jax.grounding.explanation import explain
+from kalm_jax.imagination.rollouts import direct
+from kalm_jax.llm.hf.folder import BUILTIN, load_model
+from kalm_jax.offline_rl.normalization import Whitening
+from kalm_jax.pipeline import offline
+from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.imagining import draws_of, imagine_from
+from kalm_jax.pipeline.learners import configured_learner, load_policies
+from kalm_jax.pipeline.plans import Plan, Planner
+from kalm_jax.pipeline.policies import ActingPolicy, environment_actions
+from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table
+from kalm_jax.types.text import normalize_sentence
+from kalm_jax.worlds.base import get_world
+
+CACHED_SENTENCES = 1024
+"""Sentences whose goal vectors a loaded run keeps."""
+
+
+class LoadedRun:
+    """What `load_run` returns for a run of the main job.
+
+    Attributes:
+      path: the run's folder.
+      config: its whole configuration.
+      world: its world.
+    """
+
+    def __init__(self, path: str | pathlib.Path, config: PipelineConfig) -> None:
+        """See `load_run`."""
+        self.path, self.config, self.world = pathlib.Path(path), config, get_world(config.world)
+        self._folder = RunFolder(self.path)
+        self._vector = functools.lru_cache(CACHED_SENTENCES)(self._encode)
+
+    @functools.cached_property
+    def grounded(self) -> tuple:
+        """(model, parameters, tokenizer) of the grounded language model.
+
+        Raises:
+          FileNotFoundError: the run has not grounded it yet.
+        """
+        folder = self.path / "ground" / "model"
+        if not folder.exists():
+            raise FileNotFoundError(f"{self.path} has no grounded language model: run its command again to the end")
+        return load_grounded(folder)
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """The rows of `results.csv`.
+
+        A row has environment, algorithm, condition, level, family, seed, action_choice, episodes, successes and more.
+        """
+        return read_results_csv(self.path / "results.csv")
+
+    def policy(self, algorithm: str, condition: str = "kalm", seed: int | None = None) -> ActingPolicy:
+        """A trained policy, as it was after the last update.
+
+        Args:
+          algorithm: one of the run's algorithms, such as "td3bc".
+          condition: what it learned from, "offline", "kalm" or "oracle".
+          seed: of its training; None is the first.
+
+        Raises:
+          ValueError: the run has trained no such policy; the message lists those that there are.
+        """
+        first, learn = self.config.seed, self.config.learn
+        seed = first if seed is None else seed
+        trained = sorted(p.parent.name for p in self.path.glob("learn/*/done.json"))
+        if f"{algorithm}-{condition}" not in trained or not first <= seed < first + learn.seeds:
+            raise ValueError(
+                f"{self.path} has no policy {algorithm!r} of condition {condition!r} and seed {seed}: it has "
+                f"{', '.join(trained) or 'none'}, each of seeds {first} to {first + learn.seeds - 1}"
+            )
+        state = load_policies(self._folder, self.config, algorithm, condition)[seed - first]
+        learner = configured_learner(self.config, algorithm)
+        environment = getattr(self.world, "environment", None)
+        convert = None if environment is None else functools.partial(environment_actions, spaces_of(environment))
+        return ActingPolicy(learner, state, self._vectors, convert, seed)
+
+    def plan(self, sentence: str) -> Plan:
+        """The subgoals that the language model writes for a sentence, and how well it understands the sentence.
+
+        Raises:
+          ValueError: the sentence is too long; the message says how long it may be.
+        """
+        return self.planner.plans([sentence])[0]
+
+    @functools.cached_property
+    def planner(self) -> Planner:
+        """What writes plans: the language model that the run plans with, see `imagining.plans_of`."""
+        model, params, tokenizer = self.grounded
+        if self.world.language.builtin_plans and not self.config.ground.llm:
+            params = {**params, "llm": load_model(BUILTIN)[1]}
+        read_plan = self.world.language.read_plan if self.config.imagine.plan else None
+        validation, limit = self.world.validation_goals().text, self.config.ground.row_length
+        return Planner(model, params, tokenizer, read_plan, validation, limit)
+
+    def imagine(self, sentence: str, count: int = 8, *, seed: int = 0, force: bool = False) -> Rollouts:
+        """`count` imagined rollouts for a sentence, each from a random first state that does not satisfy the goal yet.
+
+        Args:
+          sentence: the goal in any words.
+          count: number of rollouts N.
+          seed: of first states and of everything drawn.
+          force: imagine also what the model wrote for a sentence that it does not understand.
+
+        Returns:
+          Rollouts whose only goal, number 0, is the sentence; `terminated` are those that reach it.
+
+        Raises:
+          ValueError: the sentence is too long, or the model does not understand it.
+        """
+        plan = self.plan(sentence)
+        if not plan.understood and not (force and (plan.steps or self.planner.read_plan is None)):
+            hint = (
+                ""
+                if not plan.steps
+                else "; force=True imagines what it wrote anyway: " + str([step.text for step in plan.steps])
+            )
+            raise ValueError(
+                f"the language model does not understand {sentence!r} as a goal of the world {self.world.name} "
+                f"(confidence {plan.confidence:.2f}); say it in other words{hint}"
+            )
+        goals, known = self._goal(sentence, plan)
+        goal, rng = np.zeros(count, np.int32), np.random.default_rng(seed)
+        states, _ = self.world.first_states(rng, known, goal)
+        steps = list(plan.steps) or direct(goals)[0]
+        return imagine_from(
+            self.config, self.grounded, goals, goal, states, [steps], "imagine", draws=draws_of(self.config), seed=seed
+        )
+
+    def explain(self, rollouts: Rollouts, prompt: str | None = None) -> list[str]:
+        """A sentence for each rollout that says what it did, by the grounded language model.
+
+        `prompt` stands before each rollout; None is the first one of training.
+        """
+        prompt = self.world.language.explanation_prompts[0] if prompt is None else prompt
+        return explain(*self.grounded, last_steps(rollouts, self.config.ground.window), prompt)
+
+    def encode(self, sentences: Sequence[str]) -> np.ndarray:
+        """Goal vectors (K, E) of sentences as the run's policies see them."""
+        return np.stack([self._vector(sentence) for sentence in sentences])
+
+    def _vectors(self, sentences: Sequence[str] | None) -> np.ndarray:
+        if sentences is None:
+            raise ValueError(f"policies of the world {self.world.name} need a sentence: act(observation, sentence)")
+        return self.encode(sentences)
+
+    def _encode(self, sentence: str) -> np.ndarray:
+        """The goal vector (E,) of a sentence."""
+        self.planner.check_length(sentence)
+        vector = encode_goals(*self.grounded, [sentence], batch=1)
+        if self.config.learn.whitening:
+            with np.load(self.path / "encode" / "whitening" / "whitening.npz") as file:
+                vector = Whitening(**file)(vector)
+        return vector[0]
+
+    def _goal(self, sentence: str, plan: Plan) -> tuple[GoalTable, GoalTable]:
+        """The sentence as a table of one goal, and the same goal in words that the simulator knows.
+
+        Raises:
+          ValueError: nothing says when the goal is reached.
+        """
+        tables = [*map(self.world.goals, LEVELS), self.world.validation_goals()]
+        for table in tables:
+            texts = [normalize_sentence(text) for text in table.text]
+            if normalize_sentence(sentence) in texts:
+                known = table.take([texts.index(normalize_sentence(sentence))])
+                return known, known
+        if not plan.steps:
+            raise ValueError(
+                f"{sentence!r} is no sentence of the world {self.world.name}, and without subgoals nothing says when "
+                "its goal is reached; use one of its own sentences"
+            )
+        family, array = self.world.goal_of_subgoals([(s.text, s.family, s.array) for s in plan.steps])
+        array = np.asarray(array, tables[0].array.dtype)
+        for table in tables:
+            same = np.flatnonzero((table.family == family) & (table.array == array).all(1))
+            if len(same):
+                return make_goal_table([sentence], 1, family, array[None]), table.take(same[:1])
+        goals = make_goal_table([sentence], 1, family, array[None])
+        return goals, goals
+
+
+class LoadedOfflineRun:
+    """What `load_run` returns for a run of `experiments.offline`.
+
+    Attributes:
+      path: the run's folder.
+      config: its whole configuration.
+    """
+
+    def __init__(self, path: str | pathlib.Path, config: offline.OfflineConfig) -> None:
+        """See `load_run`."""
+        self.path, self.config = pathlib.Path(path), config
+
+    @property
+    def results(self) -> list[dict[str, str]]:
+        """The rows of `results.csv`: environment, algorithm, update, seed, return_mean and more."""
+        return read_csv(self.path / "results.csv")
+
+    def policy(self, algorithm: str, seed: int | None = None) -> ActingPolicy:
+        """A trained policy, as it was after the last update; `seed` None is the first.
+
+        Raises:
+          ValueError: the run has trained no such policy.
+        """
+        first = self.config.seed
+        seed = first if seed is None else seed
+        if algorithm not in self.config.algorithms or not first <= seed < first + self.config.seeds:
+            raise ValueError(
+                f"{self.path} has no policy {algorithm!r} of seed {seed}: it has {', '.join(self.config.algorithms)}, "
+                f"each of seeds {first} to {first + self.config.seeds - 1}"
+            )
+        learner, state, vector = offline.load_policy(self.path, self.config, algorithm, seed - first)
+        spaces = spaces_of(self.config.environment)
+        return ActingPolicy(
+            learner, state, lambda sentences: vector, functools.partial(environment_actions, spaces), seed
+        )
+
+
+def load_run(folder: str | pathlib.Path) -> LoadedRun | LoadedOfflineRun:
+    """Opens the folder of a run of `experiments.clevr`, `.metaworld`, `.world` or `.offline`.
+
+    Everything needed is in the folder. The module of a custom world or learner must be importable.
+
+    Raises:
+      FileNotFoundError: the folder is missing, or no run's.
+      ValueError: the run was made with another schema of settings.
+    """
+    config = _read_config(pathlib.Path(folder))
+    if isinstance(config, offline.OfflineConfig):
+        return LoadedOfflineRun(folder, config)
+    return LoadedRun(folder, config)
+
+
+def _read_config(folder: pathlib.Path) -> PipelineConfig | offline.OfflineConfig:
+    """The configuration in the folder's manifest."""
+    manifest = read_json(folder / "manifest.json")
+    if manifest is None:
+        raise FileNotFoundError(f"{folder} is not the folder of a finished run: it has no manifest.json")
+    values = manifest["configuration"]
+    return _build(offline.OfflineConfig if "environment" in values else PipelineConfig, values)
+
+
+def _build(cls: Any, values: dict[str, Any]) -> Any:
+    """A configuration from its JSON values."""
+
+    def value(x: Any, default: Any) -> Any:
+        if dataclasses.is_dataclass(default):
+            return _build(type(default), x)
+        return tuple(tuple(y) if isinstance(y, list) else y for y in x) if isinstance(x, list) else x
+
+    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+    return cls(**{name: value(x, defaults[name]) for name, x in values.items()})

@@ -1,0 +1,134 @@
+"""Subgoal decompositions of any sentence, with the confidence that the language model understands the sentence.
+
+A language model answers every sentence, and for "make me a sandwich" as for "line the balls up" it writes subgoals. Two
+numbers separate the two. The sentence itself is unlikely under a model whose text is about the world, and its subgoals
+are less certain than those of a sentence that asks for a goal:
+
+    score = log p(sentence) / tokens of the sentence + PLAN_WEIGHT log p(subgoals | sentence)
+
+The score is compared with those of the world's validation sentences, which ask for goals of the data in other words.
+Their mean and standard deviation make it independent of the model, of its tokenizer and of the world.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from kalm_jax.grounding.decoding import answer
+from kalm_jax.grounding.explanation import text_log_probs
+from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.grounding.tasks import plan_prompt
+from kalm_jax.imagination.rollouts import Step
+from kalm_jax.llm.tokenizer import Tokenizer
+
+PLAN_WEIGHT = 2.0
+"""Weight of the subgoals' log-probability beside that of the sentence per token."""
+LIMIT, SLOPE = -4.25, 1.5
+"""Standard deviations from the mean of validation sentences at which the confidence is one half, and how fast it
+changes there. Of the built-in model in CLEVR-Robot, see `tests/pipeline/test_plans.py`."""
+MIN_DEVIATION = 0.3
+"""Smallest standard deviation assumed, where there are few validation sentences."""
+REFERENCES = 128
+"""Validation sentences that are scored at most."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What the language model understands a sentence to ask for.
+
+    Attributes:
+      sentence: the sentence.
+      subgoals: subgoals in the data's words, to be reached one after the other; the sentence itself where the run
+        imagines goals in their own words; empty where the sentence was not understood.
+      confidence: from 0 to 1, that the sentence asks for a goal of the world; 0.5 is the limit.
+      understood: whether `confidence` is at least 0.5 and the model wrote subgoals.
+      steps: the model's subgoals with their success tests, also where the sentence was not understood; empty where what
+        it wrote are no subgoals.
+    """
+
+    sentence: str
+    subgoals: tuple[str, ...]
+    confidence: float
+    understood: bool
+    steps: tuple[Step, ...] = dataclasses.field(default=(), repr=False)
+
+
+class Planner:
+    """Writes plans with a language model, and measures how well it understands sentences."""
+
+    def __init__(
+        self,
+        model: GroundedModel,
+        params: dict,
+        tokenizer: Tokenizer,
+        read_plan: Callable[[str], list[tuple]] | None,
+        references: Sequence[str],
+        max_tokens: int,
+    ) -> None:
+        """Nothing is computed before the first sentence.
+
+        Args:
+          model, params, tokenizer: the language model that writes the plans.
+          read_plan: text -> [(text, family, array), ...], see `GoalLanguage`; None where goals are imagined in their
+            own words: then the sentence alone is scored.
+          references: sentences that ask for goals of the world, such as the validation sentences.
+          max_tokens: length of the longest sentence.
+        """
+        self.model, self.params, self.tokenizer = model, params, tokenizer
+        self.read_plan, self.max_tokens = read_plan, max_tokens
+        index = np.linspace(0, len(references) - 1, min(REFERENCES, len(references))).round().astype(int)
+        self._references = [references[i] for i in index]
+
+    def check_length(self, sentence: str) -> None:
+        """Raises a ValueError for a sentence of more than `max_tokens` tokens."""
+        # A token has at least one character of its own, so that a text of a megabyte need not be tokenized.
+        shown = sentence if len(sentence) <= 60 else f"{sentence[:57]}..."
+        count = len(self.tokenizer.encode(sentence[: 32 * self.max_tokens]))
+        if count > self.max_tokens:
+            raise ValueError(
+                f"the sentence {shown!r} has {len(sentence)} characters, {count} tokens or more; the limit is "
+                f"{self.max_tokens} tokens: say it in fewer words"
+            )
+
+    def plans(self, sentences: Sequence[str]) -> list[Plan]:
+        """The plan of each sentence.
+
+        Raises:
+          ValueError: a sentence is longer than `max_tokens`.
+        """
+        for sentence in sentences:
+            self.check_length(sentence)
+        scores, found = self._scored(sentences)
+        mean, deviation = self._reference
+        plans = []
+        for sentence, score, steps in zip(sentences, scores, found, strict=True):
+            confidence = 1 / (1 + np.exp(-np.clip(SLOPE * ((score - mean) / deviation - LIMIT), -60, 60)))
+            if not sentence.strip() or (self.read_plan is not None and not steps):
+                confidence = 0.0
+            understood = bool(confidence >= 0.5)
+            said = tuple(step.text for step in steps) if self.read_plan is not None else (sentence,)
+            plans.append(Plan(sentence, said if understood else (), float(confidence), understood, steps))
+        return plans
+
+    @functools.cached_property
+    def _reference(self) -> tuple[float, float]:
+        """Mean and standard deviation of the validation sentences' scores."""
+        scores, _ = self._scored(self._references)
+        return float(np.mean(scores)), max(MIN_DEVIATION, float(np.std(scores)))
+
+    def _scored(self, sentences: Sequence[str]) -> tuple[np.ndarray, list[tuple[Step, ...]]]:
+        """(N,) scores, and the subgoals that the model writes for each sentence."""
+        grounded = self.model, self.params, self.tokenizer
+        prompts = [plan_prompt(self.tokenizer, sentence) for sentence in sentences]
+        tokens = np.array([max(1, len(prompt) - 1) for prompt in prompts])
+        scores = text_log_probs(*grounded[:2], [(prompt[:1], prompt[1:]) for prompt in prompts]) / tokens
+        if self.read_plan is None:
+            return scores, [() for _ in sentences]
+        written = answer(*grounded, prompts)
+        ends = [[*self.tokenizer.encode(text), self.tokenizer.eos_id] for text in written]
+        scores = scores + PLAN_WEIGHT * text_log_probs(*grounded[:2], list(zip(prompts, ends, strict=True)))
+        return scores, [tuple(Step(*step) for step in self.read_plan(text)) for text in written]

@@ -1,0 +1,170 @@
+"""`kalm_jax.train` and `kalm_jax.evaluate`: a learner on a data set, and a policy in an environment, in one call."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+
+from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.evaluation import learner_policy, mean_interval, wilson_interval
+from kalm_jax.evaluation import evaluate as evaluate_policies
+from kalm_jax.evaluation.gymnasium import Player, spaces_of
+from kalm_jax.evaluation.returns import EPISODE_SEEDS, Evaluator, GreedyPolicy
+from kalm_jax.offline_rl import make_buffer, make_learner, state_of
+from kalm_jax.offline_rl.trainer import train as train_states
+from kalm_jax.pipeline.offline import fit_to_environment
+from kalm_jax.pipeline.policies import ActingPolicy, environment_actions
+from kalm_jax.progress import Progress
+from kalm_jax.types import GoalTable, Rollouts
+from kalm_jax.worlds.base import World, get_world
+
+MAX_COPIES = 32
+"""Copies of an environment that are stepped together."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResults:
+    """What `train` returns.
+
+    Attributes:
+      policies: one for each training seed.
+      curve: rows with seed, update, metric and value.
+      returns: rows with seed, episodes, return_mean, return_std, length_mean and success; empty without environment.
+      summary: {"return", "low", "high", "success"}: the mean over seeds and its 95% interval; empty without environment.
+    """
+
+    policies: list[ActingPolicy]
+    curve: list[dict[str, Any]]
+    returns: list[dict[str, Any]]
+    summary: dict[str, Any]
+
+
+def train(
+    algorithm: str,
+    dataset: str | tuple[Rollouts, GoalTable],
+    env: str | None = None,
+    *,
+    seeds: int = 3,
+    seed: int = 0,
+    updates: int = 20_000,
+    episodes: int = 20,
+    draw: str = "transitions",
+    **settings: Any,
+) -> TrainingResults:
+    """Trains a learner on a data set, and evaluates it where an environment is given.
+
+        results = kalm_jax.train("td3bc", "rollouts.h5", env="Pendulum-v1", seeds=3, updates=10_000, alpha=1.0)
+        results.summary["return"], results.policies[0].act(observation)
+
+    Args:
+      algorithm: a learner, such as "td3bc", or the import path of a custom one.
+      dataset: a file, a Minari data set's name (see `datasets.formats.read_rollouts`), or rollouts and their goals.
+      env: Gymnasium id. Its action bounds are scaled to [-1, 1]; without it continuous actions must be in [-1, 1].
+      seeds: number of training runs, trained together. seed: the first of them.
+      updates: of each training run.
+      episodes: of the evaluation, for each seed.
+      draw: how batches are drawn, see `offline_rl.make_buffer`.
+      **settings: fields of the learner's configuration.
+
+    Raises:
+      ValueError: an unknown learner or setting, or data that do not fit the environment.
+    """
+    learner = make_learner(algorithm, **settings)
+    name = dataset if isinstance(dataset, str) else "the data"
+    rollouts, goals = read_rollouts(dataset) if isinstance(dataset, str) else dataset
+    spaces = None if env is None else spaces_of(env)
+    if env is not None and spaces is not None:
+        rollouts = fit_to_environment(rollouts, goals, spaces, env, name)
+    elif len(goals) > 1 and not goals.vector.shape[1]:
+        raise ValueError(
+            f"{name}: {len(goals)} goals without goal vectors; encode their sentences first, such as by "
+            "goals.with_vector(run.encode(goals.text))"
+        )
+    discrete = np.ndim(rollouts.actions) == 2
+    num_actions = spaces.num_actions if spaces is not None else int(np.max(rollouts.actions)) + 1 if discrete else 0
+    buffer, numbers = make_buffer([(rollouts, 1.0)], goals, num_actions or None, draw), list(range(seed, seed + seeds))
+    with Progress(f"train {algorithm}", updates * seeds) as progress:
+        states, curve = train_states(
+            learner, buffer, numbers, updates, progress=lambda done, total, **metrics: progress.update(done, **metrics)
+        )
+    convert = None if spaces is None else functools.partial(environment_actions, spaces)
+    lookup = functools.partial(_known_vectors, goals)
+    policies = [ActingPolicy(learner, state_of(states, i), lookup, convert, s) for i, s in enumerate(numbers)]
+    if env is None or spaces is None:
+        return TrainingResults(policies, curve, [], {})
+    with Evaluator(env, spaces, numbers, episodes) as evaluator:
+        returns = evaluator.play(GreedyPolicy(learner, states, goals))
+    mean, low, high = mean_interval([row["return_mean"] for row in returns])
+    success = [row["success"] for row in returns if row["success"] != ""]
+    summary = {"return": mean, "low": low, "high": high, "success": float(np.mean(success)) if success else None}
+    return TrainingResults(policies, curve, returns, summary)
+
+
+def _known_vectors(goals: GoalTable, sentences: list[str] | None) -> np.ndarray:
+    """Goal vectors of sentences of the data; of the only goal without a sentence."""
+    if sentences is None or len(goals) == 1:
+        if len(goals) == 1:
+            return np.asarray(goals.vector)
+        raise ValueError(f"the policy has learned {len(goals)} goals: act(observation, sentence)")
+    unknown = sorted(set(sentences) - set(goals.text))
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no sentence of the data, whose goals alone have vectors here")
+    return np.asarray(goals.vector)[[goals.text.index(sentence) for sentence in sentences]]
+
+
+def evaluate(
+    policy: ActingPolicy, env: str | World, *, episodes: int = 100, level: str = "offline", seed: int = 0
+) -> dict[str, Any]:
+    """Plays a policy greedily.
+
+        kalm_jax.evaluate(run.policy("td3bc"), "clevr", level="rephrase")["success"]
+        kalm_jax.evaluate(results.policies[0], "Pendulum-v1", episodes=10)["return"]
+
+    Args:
+      policy: of a loaded run or of `train`.
+      env: a world (or its name), or the id of a Gymnasium environment with a single goal.
+      episodes: number of episodes.
+      level: of a world's goals.
+      seed: of the episodes.
+
+    Returns:
+      episodes; success with its 95% Wilson interval low to high, None where the environment does not report it; in a
+      Gymnasium environment also return and its 95% interval return_low to return_high.
+    """
+    if isinstance(env, str) and "-v" in env:
+        return _evaluate_returns(policy, env, episodes, seed)
+    world = get_world(env) if isinstance(env, str) else env
+    played = world.make_episodes(level, episodes, seed)
+    asked = np.unique(played.goal)
+    known = policy.vectors_of([played.goals.text[g] for g in asked])
+    vectors = np.zeros((len(played.goals), known.shape[1]), np.float32)
+    vectors[asked] = known
+    act = learner_policy(policy.learner, policy.state, True, seed, world.observe, world.label_rewards)
+    with world.simulator() as simulator:
+        (result,) = evaluate_policies([act], [played.with_vectors(vectors)], simulator)
+    return {"episodes": episodes, **_success(result.success)}
+
+
+def _evaluate_returns(policy: ActingPolicy, env: str, episodes: int, seed: int) -> dict[str, Any]:
+    rewards: list[np.ndarray] = []
+
+    def act(observations: np.ndarray, seeds: np.ndarray, step: int) -> np.ndarray:
+        if step == 0:
+            policy.reset()
+        actions = policy.act(observations, reward=rewards[-1] if step else None)
+        return actions - player.spaces.start if player.spaces.num_actions else actions
+
+    with Player(env, min(episodes, MAX_COPIES)) as player:
+        seeds = EPISODE_SEEDS + 1_000_000 * seed + np.arange(episodes)
+        rollouts, success = player.play(act, seeds, told=rewards.append)
+    mean, low, high = mean_interval(rollouts.rewards.sum(1, dtype=np.float64))
+    returns = {"return": mean, "return_low": low, "return_high": high}
+    return {"episodes": episodes, **(_success(success) if success is not None else {"success": None}), **returns}
+
+
+def _success(success: np.ndarray) -> dict[str, float]:
+    low, high = wilson_interval(int(success.sum()), len(success))
+    return {"success": float(success.mean()), "low": float(low), "high": float(high)}
