@@ -9,7 +9,6 @@ Dimension letters: B batch, N rollouts, D observation, A action, E goal vector.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Sequence
@@ -27,12 +26,13 @@ from kalm_jax.imagination.rollouts import direct
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
 from kalm_jax.offline_rl.normalization import Whitening
 from kalm_jax.pipeline import offline
-from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
 from kalm_jax.pipeline.imagining import draws_of, imagine_from
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.plans import Plan, Planner
 from kalm_jax.pipeline.policies import ActingPolicy, environment_actions
 from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.settings import build
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.base import get_world
@@ -214,7 +214,7 @@ class LoadedOfflineRun:
       config: its whole configuration.
     """
 
-    def __init__(self, path: str | pathlib.Path, config: offline.OfflineConfig) -> None:
+    def __init__(self, path: str | pathlib.Path, config: OfflineConfig) -> None:
         """See `load_run`."""
         self.path, self.config = pathlib.Path(path), config
 
@@ -253,27 +253,15 @@ def load_run(folder: str | pathlib.Path) -> LoadedRun | LoadedOfflineRun:
       ValueError: the run was made with another schema of settings.
     """
     config = _read_config(pathlib.Path(folder))
-    if isinstance(config, offline.OfflineConfig):
+    if isinstance(config, OfflineConfig):
         return LoadedOfflineRun(folder, config)
     return LoadedRun(folder, config)
 
 
-def _read_config(folder: pathlib.Path) -> PipelineConfig | offline.OfflineConfig:
+def _read_config(folder: pathlib.Path) -> PipelineConfig | OfflineConfig:
     """The configuration in the folder's manifest."""
     manifest = read_json(folder / "manifest.json")
     if manifest is None:
         raise FileNotFoundError(f"{folder} is not the folder of a finished run: it has no manifest.json")
     values = manifest["configuration"]
-    return _build(offline.OfflineConfig if "environment" in values else PipelineConfig, values)
-
-
-def _build(cls: Any, values: dict[str, Any]) -> Any:
-    """A configuration from its JSON values."""
-
-    def value(x: Any, default: Any) -> Any:
-        if dataclasses.is_dataclass(default):
-            return _build(type(default), x)
-        return tuple(tuple(y) if isinstance(y, list) else y for y in x) if isinstance(x, list) else x
-
-    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
-    return cls(**{name: value(x, defaults[name]) for name, x in values.items()})
+    return build(OfflineConfig if "environment" in values else PipelineConfig, values)

@@ -11,6 +11,7 @@ import importlib.metadata
 import os
 import pathlib
 import platform
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,10 +24,11 @@ from kalm_jax.evaluation.gymnasium_behaviors import random_actions
 from kalm_jax.evaluation.returns import Evaluator, GreedyPolicy
 from kalm_jax.evaluation.statistics import mean_interval
 from kalm_jax.files import read_json, write_csv, write_json, write_text
-from kalm_jax.offline_rl import Learner, make_buffer, make_learner, write_stream
+from kalm_jax.offline_rl import Learner, make_buffer, make_learner, state_of, write_stream
 from kalm_jax.offline_rl.registry import plain_config, real_settings
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.config import OfflineConfig
+from kalm_jax.pipeline.learners import load_states, save_states
 from kalm_jax.pipeline.run_folder import RunFolder, own_module
 from kalm_jax.progress import Progress
 from kalm_jax.report.figures import return_figure
@@ -55,7 +57,9 @@ def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> 
         raise ValueError("transitions in files are for one process; leave --stream or the other processes out")
     if not 1 <= config.evaluations <= config.updates:
         raise ValueError(f"{config.evaluations} evaluations in {config.updates} updates: want 1 to {config.updates}")
-    rollouts, goals, spaces = load_data(config)
+    spaces = spaces_of(config.environment)
+    rollouts, goals = read_rollouts(config.data)
+    rollouts = fit_to_environment(rollouts, goals, spaces, config.environment, config.data)
     run = RunFolder(folder, config, command)
     seeds = range(config.seed, config.seed + config.seeds)
     with Evaluator(config.environment, spaces, seeds, config.episodes, config.max_steps) as evaluator:
@@ -89,34 +93,36 @@ def chosen_settings(config: OfflineConfig, name: str) -> dict[str, object]:
     return {f: float(v) if f in real and type(v) is int else v for f, v in chosen.items()}
 
 
-def load_data(config: OfflineConfig) -> tuple[Rollouts, GoalTable, Spaces]:
-    """The rollouts with continuous actions scaled to [-1, 1], their goal, and the environment's spaces.
+def fit_to_environment(
+    rollouts: Rollouts, goals: GoalTable, spaces: Spaces, environment: str, name: object
+) -> Rollouts:
+    """The rollouts with continuous actions scaled to [-1, 1].
+
+    Args:
+      rollouts, goals: the data. spaces: of the environment.
+      environment, name: what errors call the environment and the data.
 
     Raises:
       ValueError: sizes, kinds or ranges of observations or actions are not the environment's, or several goals.
     """
-    spaces, name = spaces_of(config.environment), config.data
-    bounds = None if spaces.num_actions else (spaces.low, spaces.high)
-    rollouts, goals = read_rollouts(name)
     dim, discrete = rollouts.observations.shape[2], rollouts.actions.ndim == 2
     if dim != spaces.observation_dim:
-        raise ValueError(
-            f"{name}: observations have {dim} numbers, those of {config.environment} have {spaces.observation_dim}"
-        )
+        raise ValueError(f"{name}: observations have {dim} numbers, those of {environment} {spaces.observation_dim}")
     if discrete != bool(spaces.num_actions) or (not discrete and rollouts.actions.shape[2:] != spaces.low.shape):
         kinds = {True: "discrete actions", False: f"continuous actions {rollouts.actions.shape[2:]}"}
         wanted = f"{spaces.num_actions} discrete ones" if spaces.num_actions else f"continuous ones {spaces.low.shape}"
-        raise ValueError(f"{name}: has {kinds[discrete]}, {config.environment} takes {wanted}")
+        raise ValueError(f"{name}: has {kinds[discrete]}, {environment} takes {wanted}")
     if len(goals) > 1:
         raise ValueError(
             f"{name}: its rollouts are for {len(goals)} goals, and a Gymnasium environment does not say which goal it "
             "wants; put goals into the observations, or train on CLEVR-Robot with experiments.clevr --offline_data"
         )
+    bounds = None if spaces.num_actions else (spaces.low, spaces.high)
     validate(rollouts, len(goals), spaces.num_actions or None, name, bounds)
-    if not discrete:
-        actions = spaces.to_unit(rollouts.actions) * rollouts.valid()[..., None]
-        rollouts = dataclasses.replace(rollouts, actions=actions.astype(np.float32))
-    return rollouts, goals, spaces
+    if discrete:
+        return rollouts
+    actions = spaces.to_unit(rollouts.actions) * rollouts.valid()[..., None]
+    return dataclasses.replace(rollouts, actions=actions.astype(np.float32))
 
 
 def _settings(config: OfflineConfig) -> dict:

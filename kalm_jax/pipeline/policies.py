@@ -19,8 +19,8 @@ from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts, make_goal_tabl
 class ActingPolicy:
     """A trained policy that acts on observations and sentences.
 
-    A policy with a memory (`has_memory`: a Decision Transformer) acts on everything since the last `reset`: each episode
-    must begin with a `reset`, its batch must not change within an episode, and `act` takes the reward of the previous
+    A policy with a memory (`has_memory`: a Decision Transformer) acts on all since the last `reset`: each episode must
+    begin with a `reset`, its batch must not change within an episode, and `act` takes the reward of the previous
     action. Other policies need no `reset`.
 
     Attributes:

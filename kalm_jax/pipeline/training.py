@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from kalm_jax.datasets.formats import read_rollouts
-from kalm_jax.evaluation import learner_policy, mean_interval, wilson_interval
 from kalm_jax.evaluation import evaluate as evaluate_policies
+from kalm_jax.evaluation import learner_policy, mean_interval, wilson_interval
 from kalm_jax.evaluation.gymnasium import Player, spaces_of
 from kalm_jax.evaluation.returns import EPISODE_SEEDS, Evaluator, GreedyPolicy
 from kalm_jax.offline_rl import make_buffer, make_learner, state_of
@@ -33,7 +33,7 @@ class TrainingResults:
       policies: one for each training seed.
       curve: rows with seed, update, metric and value.
       returns: rows with seed, episodes, return_mean, return_std, length_mean and success; empty without environment.
-      summary: {"return", "low", "high", "success"}: the mean over seeds and its 95% interval; empty without environment.
+      summary: {"return", "low", "high", "success"}: mean over seeds and its 95% interval; empty without environment.
     """
 
     policies: list[ActingPolicy]

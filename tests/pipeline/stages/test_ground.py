@@ -9,7 +9,7 @@ import pytest
 
 from kalm_jax.evaluation.llm_metrics import read_metrics
 from kalm_jax.files import read_json
-from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
+from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
 from kalm_jax.grounding.shares import TaskShares
 from kalm_jax.imagination.rollouts import direct

@@ -1,0 +1,175 @@
+"""`kalm_jax.load_language_model`, `ground` and `imagine`: a language model from its folder to imagined rollouts."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from kalm_jax.grounding.checkpoint import save_grounded
+from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, numeric_spec
+from kalm_jax.grounding.tasks import Batches, augmented
+from kalm_jax.grounding.trainer import TrainConfig, fit
+from kalm_jax.llm.hf.folder import BUILTIN, load_model
+from kalm_jax.llm.lora import LoraConfig, merge
+from kalm_jax.llm.lora import init as init_lora
+from kalm_jax.llm.tokenizer import Tokenizer
+from kalm_jax.llm.transformer import LlamaConfig
+from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig
+from kalm_jax.pipeline.imagining import Grounded, balanced_goals, draws_of, imagine_from, plans_of
+from kalm_jax.progress import Progress
+from kalm_jax.sharding import default_mesh, gather, weight_sharding
+from kalm_jax.types import GoalTable, Rollouts
+from kalm_jax.worlds.base import get_world
+
+Measure = Callable[[int, dict], None]
+"""(step, parameters on the host) -> None, called while a model is grounded."""
+
+
+def load_language_model(folder: str | pathlib.Path = "") -> tuple[LlamaConfig, dict[str, Any], Tokenizer]:
+    """A causal language model of the Llama, Mistral or Qwen family: its architecture, parameters and tokenizer.
+
+        config, params, tokenizer = kalm_jax.load_language_model("path/to/SmolLM2-135M")
+
+    Args:
+      folder: a Hugging Face folder with config.json, *.safetensors and tokenizer.json; "" is the built-in model.
+
+    Raises:
+      FileNotFoundError, ValueError: what is missing or does not fit, with the file.
+    """
+    return load_model(folder or BUILTIN, "float32")
+
+
+def ground(
+    rollouts: Rollouts,
+    goals: GoalTable,
+    world: str,
+    *,
+    seed: int = 0,
+    folder: str | pathlib.Path | None = None,
+    **settings: Any,
+) -> Grounded:
+    """Grounds a language model in real rollouts (KALM, section 4.1).
+
+        grounded = kalm_jax.ground(rollouts, goals, "clevr", steps=5000)
+
+    Args:
+      rollouts, goals: real rollouts, and the sentences that they reach.
+      world: name of the world, or the import path of a module with a WORLD.
+      seed: of everything drawn.
+      folder: where checkpoints, the training curve and `model/` are written; None writes nothing.
+      **settings: fields of `GroundConfig`: `llm` (a Hugging Face folder), `steps`, `rows`, `learning_rate`, ...
+
+    Returns:
+      (model, parameters, tokenizer), which `imagine` and `grounding.checkpoint.save_grounded` take.
+    """
+    config = PipelineConfig(world=world, seed=seed, ground=GroundConfig(**settings), metrics=MetricsConfig(every=0))
+    grounded = fit_language_model(config, rollouts, goals, folder)
+    if folder is not None:
+        save_grounded(pathlib.Path(folder) / "model", *grounded)
+    return grounded
+
+
+def fit_language_model(
+    config: PipelineConfig,
+    rollouts: Rollouts,
+    goals: GoalTable,
+    folder: str | pathlib.Path | None,
+    make_measure: Callable[[GroundedModel, Tokenizer], Measure] | None = None,
+) -> Grounded:
+    """Grounds the language model as `config` says; continues from the last checkpoint in `folder`.
+
+    `make_measure` makes what is called every `config.metrics.every` steps, with LoRA's adapters merged.
+    """
+    world, g = get_world(config.world), config.ground
+    lora = LoraConfig(g.lora_rank) if g.lora_rank else None
+    # Frozen weights stay in the type of their file, half the size of float32; a large model wants stacked layers.
+    dtype = None if lora else "float32"
+    sharding = weight_sharding(default_mesh())
+    llm_config, llm_params, tokenizer = load_model(g.llm or BUILTIN, dtype, sharding, scan_layers=bool(g.llm))
+    options: dict[str, Any] = {n: getattr(g, n) for n in ("predict_change", "gaussian_states", "hidden", "two_models")}
+    options |= {} if world.spaces.num_actions else {"gaussian_actions": g.gaussian_actions}
+    shown = augmented(rollouts, goals, world.augment, config.seed) if world.augment else rollouts
+    spec = numeric_spec(shown, world.spaces.num_actions, **world.numeric_options, **options)
+    llm_config = dataclasses.replace(llm_config, attention=g.attention, recompute=g.recompute)
+    model = GroundedModel(llm_config, spec)
+    params = init_params(model, jax.random.key(config.seed), llm_params)
+    batches = Batches(
+        rollouts,
+        goals,
+        tokenizer,
+        g.shares,
+        world.language,
+        spec,
+        rows=g.rows,
+        length=g.row_length,
+        seed=config.seed,
+        window=g.window,
+        reading=g.reading,
+        augment=world.augment,
+    )
+    train = TrainConfig(
+        g.steps,
+        g.learning_rate,
+        g.warmup,
+        # Other models than the built-in one by AdamW, as the authors do; Muon works on copies of all matrices.
+        muon=0.0 if g.llm else TrainConfig.muon,
+        accumulate=g.accumulate,
+        compute=g.compute,
+        lora=lora,
+        measure_every=config.metrics.every,
+    )
+    if lora:
+        params = change_llms(params, lambda llm: init_lora(jax.random.key(config.seed), llm, lora))
+    elif g.two_models:  # donated buffers must not be shared
+        params["states"] = jax.tree.map(jax.numpy.copy, params["states"])
+    frozen = llm_params if lora else None
+
+    def whole(params: dict) -> dict:
+        if not lora:
+            return params
+        base = gather(frozen)
+        return change_llms(params, lambda adapters: merge(base, adapters, lora, "float32"))
+
+    measured = make_measure(model, tokenizer) if make_measure is not None and config.metrics.every else None
+    measure = None if measured is None else lambda step, params: measured(step, whole(params))
+    with Progress("ground", g.steps) as progress:
+        params, _ = fit(model, params, batches, train, folder, progress.update, frozen, donate=True, measure=measure)
+    return model, whole(params), tokenizer
+
+
+def imagine(
+    grounded: Grounded,
+    goals: GoalTable,
+    world: str,
+    *,
+    count: int = 64,
+    seed: int = 0,
+    **settings: Any,
+) -> Rollouts:
+    """Imagines rollouts for goals, families and sentences equally often (KALM, section 4.2).
+
+        novel = kalm_jax.get_world("clevr").goals("unseen_hard")
+        rollouts = kalm_jax.imagine(grounded, novel, "clevr", count=256)
+
+    Args:
+      grounded: as `ground` or `grounding.checkpoint.load_grounded` returns it.
+      goals: sentences with the success tests of the world, such as `world.goals("rephrase")`.
+      world: name of the world, or the import path of a module with a WORLD.
+      count: number of rollouts N.
+      seed: of goals, first states and everything imagined.
+      **settings: fields of `ImagineConfig`, such as `temperature`, `plan` and `draws`.
+
+    Returns:
+      N imagined rollouts with rewards; their `goal` indexes `goals`.
+    """
+    config = PipelineConfig(world=world, seed=seed, imagine=ImagineConfig(**settings))
+    rng = np.random.default_rng(seed)
+    goal = balanced_goals(rng, goals, count)
+    plans = plans_of(config, grounded, goals, goal)
+    states, _ = get_world(world).first_states(rng, goals, goal)
+    return imagine_from(config, grounded, goals, goal, states, plans, "imagine", draws=draws_of(config))
