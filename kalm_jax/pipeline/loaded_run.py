@@ -18,7 +18,7 @@ import numpy as np
 
 from kalm_jax.evaluation import read_results_csv
 from kalm_jax.evaluation.gymnasium import spaces_of
-from kalm_jax.files import read_csv, read_json
+from kalm_jax.files import read_csv
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.grounding.explanation import explain
@@ -31,8 +31,7 @@ from kalm_jax.pipeline.imagining import draws_of, imagine_from
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.plans import Plan, Planner
 from kalm_jax.pipeline.policies import ActingPolicy, environment_actions
-from kalm_jax.pipeline.run_folder import RunFolder
-from kalm_jax.pipeline.settings import build
+from kalm_jax.pipeline.run_folder import RunFolder, read_run
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.base import get_world
@@ -252,16 +251,7 @@ def load_run(folder: str | pathlib.Path) -> LoadedRun | LoadedOfflineRun:
       FileNotFoundError: the folder is missing, or no run's.
       ValueError: the run was made with another schema of settings.
     """
-    config = _read_config(pathlib.Path(folder))
+    config = read_run(folder)
     if isinstance(config, OfflineConfig):
         return LoadedOfflineRun(folder, config)
     return LoadedRun(folder, config)
-
-
-def _read_config(folder: pathlib.Path) -> PipelineConfig | OfflineConfig:
-    """The configuration in the folder's manifest."""
-    manifest = read_json(folder / "manifest.json")
-    if manifest is None:
-        raise FileNotFoundError(f"{folder} is not the folder of a finished run: it has no manifest.json")
-    values = manifest["configuration"]
-    return build(OfflineConfig if "environment" in values else PipelineConfig, values)
