@@ -21,7 +21,7 @@ from kalm_jax.worlds.base import get_world
 from tests.offline_rl.data import goal_table, one_step_rollouts, random_buffer
 from tests.pipeline.test_run import small_llm
 
-FIELD, OWN = "examples.own_world", "tests.offline_rl.own_learner"
+FIELD, OWN = "examples.own_world", "examples.own_learner"
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_wrong_worlds_are_named(data, tmp_path):
     world, (rollouts, goals) = get_world(FIELD), data
     with pytest.raises(ValueError, match=r"unknown world 'tests.no_world' .*the import path of a module with a WORLD"):
         get_world("tests.no_world")
-    with pytest.raises(ValueError, match=r"tests.offline_rl.own_learner has no WORLD"):
+    with pytest.raises(ValueError, match=r"examples.own_learner has no WORLD"):
         get_world(OWN)
     table = own_world.FieldWorld.goal_table
 
@@ -151,7 +151,7 @@ def test_a_learner_of_ones_own():
         make_learner("tests.no_learner")
     with pytest.raises(ValueError, match=r"'examples.own_world': its module has no Config, init, update, act"):
         make_learner(FIELD)
-    with pytest.raises(ValueError, match=r"tests.offline_rl.own_learner has no setting alhpa"):
+    with pytest.raises(ValueError, match=r"examples.own_learner has no setting alhpa"):
         make_learner(OWN, alhpa=1)
 
 

@@ -1,6 +1,8 @@
-"""A learner of one's own: cloning in which a rewarded step counts more.
+"""A custom learner: behavior cloning in which a rewarded step counts more.
 
-`--algo=tests.offline_rl.own_learner` trains it.
+    python -m experiments.offline --algo=examples.own_learner --env=... --data=...
+
+`kalm_jax.train("examples.own_learner", ...)` and `--algo=examples.own_learner` of every program train it.
 """
 
 import dataclasses
@@ -15,7 +17,7 @@ from kalm_jax.offline_rl.networks import MLP, policy_input
 
 @dataclasses.dataclass(frozen=True)
 class Config(bc.BCConfig):
-    """Settings: those of behaviour cloning, and `weight` of a step with reward 1 beside one with 0."""
+    """Settings: those of behavior cloning, and `weight` of a step with reward 1 beside one with 0."""
 
     weight: float = 10.0
 

@@ -1,0 +1,202 @@
+"""The public API: each name works as its documentation says; a loaded run acts, imagines, explains."""
+
+import json
+import subprocess
+import sys
+
+import gymnasium
+import jax
+import numpy as np
+import pytest
+
+import kalm_jax as kalm
+from examples import load_run as load_run_example
+from examples import own_language_model
+from kalm_jax.llm.hf.folder import BUILTIN, save_model
+from kalm_jax.llm.tokenizer import load_tokenizer
+from kalm_jax.llm.transformer import Llama, LlamaConfig
+from kalm_jax.pipeline import offline
+from kalm_jax.pipeline.config import OfflineConfig
+from kalm_jax.types import unnamed_goal
+
+
+def test_import_is_light_and_names_are_listed():
+    code = (
+        "import sys, kalm_jax; heavy = {'jax', 'flax', 'optax', 'orbax', 'mujoco', 'matplotlib'} & set(sys.modules);"
+        "assert not heavy, heavy; assert set(kalm_jax.__all__) <= set(dir(kalm_jax));"
+        "assert all(getattr(kalm_jax, name) for name in kalm_jax.__all__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(AttributeError, match="no attribute 'nope'"):
+        _ = kalm.nope
+
+
+def test_every_public_name_is_documented():
+    for name in kalm.__all__:
+        assert len(getattr(kalm, name).__doc__.split()) > 5, name
+
+
+@pytest.mark.slow
+def test_a_loaded_policy_acts_on_observations_and_sentences(small_run):
+    run = kalm.load_run(small_run)
+    policy = run.policy("bc", condition="kalm", seed=0)
+    env = gymnasium.make("kalm/ClevrRobot-v0")
+    observation, info = env.reset(seed=0)
+    action = policy.act(observation, info["instruction"])
+    assert env.action_space.contains(action) and not policy.has_memory
+    batch = np.stack([observation, observation])
+    one = policy.act(batch, info["instruction"])
+    two = policy.act(batch, [info["instruction"], "put the red ball left of the blue one"])
+    assert one.shape == two.shape == (2,) and one[0] == one[1] == two[0] == action
+    with pytest.raises(ValueError, match="3 sentences"):
+        policy.act(batch, ["a", "b", "c"])
+    with pytest.raises(ValueError, match="need a sentence"):
+        policy.act(observation)
+    with pytest.raises(ValueError, match=r"no policy 'td3bc'.*bc-kalm"):
+        run.policy("td3bc")
+    with pytest.raises(ValueError, match="seeds 0 to 0"):
+        run.policy("bc", seed=1)
+    vectors = np.load(small_run / "encode" / "rephrase" / "vectors.npy")
+    text = run.world.goals("rephrase").text
+    assert run.config.learn.whitening
+    whitened = run.encode(text[:2])
+    assert whitened.shape == vectors[:2].shape and not np.allclose(whitened, vectors[:2])
+
+
+@pytest.mark.slow
+def test_loaded_policies_evaluate_as_the_run_did(small_run):
+    run = kalm.load_run(small_run)
+    rows = [
+        row
+        for row in run.results
+        if (row["algorithm"], row["condition"], row["level"], row["action_choice"])
+        == ("bc", "kalm", "unseen_easy", "greedy")
+    ]
+    found = kalm.evaluate(run.policy("bc"), run.world, episodes=2, level="unseen_easy")
+    assert found["success"] * found["episodes"] == sum(row["successes"] for row in rows)
+    assert found["low"] <= found["success"] <= found["high"]
+
+
+@pytest.mark.slow
+def test_a_policy_with_a_memory_acts_by_episodes(small_run):
+    policy = kalm.load_run(small_run).policy("decision_transformer", condition="offline")
+    assert policy.has_memory
+    observations = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 10)).astype(np.float32)
+    sentence = "push the red ball behind the blue ball"
+    first = [int(policy.act(x, sentence, reward=r)) for x, r in zip(observations, (None, 1.0, -1.0))]
+    policy.reset()
+    assert first == [int(policy.act(x, sentence, reward=r)) for x, r in zip(observations, (None, 1.0, -1.0))]
+
+
+@pytest.mark.slow
+def test_a_loaded_run_imagines_and_explains(small_run):
+    run = kalm.load_run(small_run)
+    rollouts = run.imagine("line the balls up", count=3)
+    assert isinstance(rollouts, kalm.Rollouts) and len(rollouts) == 3 and rollouts.imagined.all()
+    assert len(run.explain(rollouts)) == 3
+    again = run.imagine("line the balls up", count=3)
+    np.testing.assert_array_equal(rollouts.observations, again.observations)
+    new = "would you kindly shove the crimson sphere so that it ends up on the left of the azure one"
+    assert run.plan(new).subgoals == ("red left blue",) and len(run.imagine(new, count=2)) == 2
+
+
+@pytest.mark.slow
+def test_what_is_not_understood_is_said_so(small_run):
+    run = kalm.load_run(small_run)
+    plan = run.plan("make me a sandwich")
+    assert not plan.understood and plan.subgoals == () and plan.confidence < 0.1
+    with pytest.raises(ValueError, match=r"does not understand 'make me a sandwich'.*confidence 0\.0"):
+        run.imagine("make me a sandwich")
+    assert len(run.imagine("make me a sandwich", count=2, force=True)) == 2
+    with pytest.raises(ValueError, match="does not understand ''"):
+        run.imagine("", force=True)
+    for ask in (run.plan, run.imagine, lambda text: run.policy("bc").act(np.zeros(10), text)):
+        with pytest.raises(ValueError, match=r"has 50000 characters.*the limit is 128 tokens"):
+            ask("push the red ball" + " x" * 24_991 + "!")
+    with pytest.raises(FileNotFoundError, match="not the folder of a finished run"):
+        kalm.load_run(small_run / "ground")
+
+
+@pytest.mark.slow
+def test_the_example_that_loads_a_run(small_run, capsys):
+    assert len(load_run_example.main(small_run, "gather the balls in the middle")) == 4
+    assert load_run_example.main(small_run, "make me a sandwich") is None
+    said = capsys.readouterr().out
+    assert "pushes" in said and "subgoals none" in said
+
+
+@pytest.fixture(scope="module")
+def pendulum():
+    """Random rollouts of Pendulum-v1, and their unnamed goal."""
+    env, rng = gymnasium.make("Pendulum-v1", max_episode_steps=20), np.random.default_rng(0)
+    observations, actions, rewards = (
+        np.zeros((8, 21, 3), np.float32),
+        np.zeros((8, 20, 1), np.float32),
+        np.zeros((8, 20)),
+    )
+    for i in range(8):
+        observations[i, 0], _ = env.reset(seed=i)
+        for t in range(20):
+            actions[i, t] = rng.uniform(-2, 2, 1)
+            observations[i, t + 1], rewards[i, t], *_ = env.step(actions[i, t])
+    no, length = np.zeros(8, bool), np.full(8, 20, np.int32)
+    rollouts = kalm.Rollouts(observations, actions, rewards.astype(np.float32), length, no, np.zeros(8, np.int32), no)
+    return rollouts, unnamed_goal()
+
+
+def test_train_and_evaluate_a_learner(pendulum):
+    results = kalm.train("td3bc", pendulum, env="Pendulum-v1", seeds=2, updates=4, episodes=2, batch_size=8)
+    assert [row["seed"] for row in results.returns] == [0, 1] and len(results.policies) == 2
+    assert results.summary["low"] <= results.summary["return"] <= results.summary["high"]
+    action = results.policies[1].act(pendulum[0].observations[0, 0])
+    assert gymnasium.make("Pendulum-v1").action_space.contains(action)
+    found = kalm.evaluate(results.policies[0], "Pendulum-v1", episodes=2)
+    assert found["success"] is None and found["return"] < 0
+    with pytest.raises(ValueError, match="no setting"):
+        kalm.train("td3bc", pendulum, nonsense=1)
+
+
+def test_train_a_custom_learner_without_an_environment(pendulum):
+    rollouts, goals = pendulum
+    rollouts = jax.tree.map(np.copy, rollouts)
+    rollouts.actions[:] /= 2
+    results = kalm.train("examples.own_learner", (rollouts, goals), seeds=1, updates=2, batch_size=4, weight=2.0)
+    assert results.returns == [] and results.policies[0].act(rollouts.observations[:4, 0]).shape == (4, 1)
+    assert kalm.make_learner("examples.own_learner", weight=2.0).config.weight == 2.0
+
+
+def test_policies_of_an_offline_run_are_kept(pendulum, tmp_path):
+    from kalm_jax.datasets.formats import write_rollouts
+
+    write_rollouts(tmp_path / "data.h5", *pendulum)
+    settings = (("", "batch_size", 8),)
+    config = OfflineConfig(
+        "Pendulum-v1", str(tmp_path / "data.h5"), ("bc",), 2, 0, 4, 2, 2, max_steps=20, settings=settings
+    )
+    offline.run(tmp_path / "run", config)
+    (tmp_path / "data.h5").unlink()
+    run = kalm.load_run(tmp_path / "run")
+    observation = pendulum[0].observations[0, 0]
+    actions = [run.policy("bc", seed=seed).act(observation) for seed in (0, 1)]
+    assert all(gymnasium.make("Pendulum-v1").action_space.contains(action) for action in actions)
+    assert actions[0] != actions[1] and {row["algorithm"] for row in run.results} == {"random", "bc"}
+    with pytest.raises(ValueError, match="no policy 'td3bc'"):
+        run.policy("td3bc")
+
+
+@pytest.mark.slow
+def test_the_example_of_another_language_model(tmp_path):
+    tokenizer = load_tokenizer(BUILTIN)
+    llm = LlamaConfig(tokenizer.vocab_size, 16, 1, 2, 2, 8, 32)
+    tokens = np.zeros((1, 2), np.int32)
+    params = Llama(llm).init(jax.random.key(0), tokens, tokens, np.ones((1, 2, 2), bool))["params"]
+    save_model(tmp_path, llm, params, tokenizer)
+    imagined = own_language_model.main(str(tmp_path), rollouts=10, steps=2, count=4)
+    assert len(imagined) == 4 and imagined.imagined.all()
+
+
+def test_the_built_in_language_model_loads():
+    config, params, tokenizer = kalm.load_language_model()
+    assert sum(x.size for x in jax.tree.leaves(params)) < 1_000_000 and config.vocab_size >= tokenizer.vocab_size
+    assert json.loads((BUILTIN / "config.json").read_text())["hidden_size"] == config.width
