@@ -114,7 +114,7 @@ def test_what_is_not_understood_is_said_so(small_run):
     for ask in (run.plan, run.imagine, lambda text: run.policy("bc").act(np.zeros(10), text)):
         with pytest.raises(ValueError, match=r"has 50000 characters.*the limit is 128 tokens"):
             ask("push the red ball" + " x" * 24_991 + "!")
-    with pytest.raises(FileNotFoundError, match="not the folder of a finished run"):
+    with pytest.raises(FileNotFoundError, match="not the folder of a run"):
         kalm.load_run(small_run / "ground")
 
 
