@@ -167,7 +167,7 @@ def test_train_a_custom_learner_without_an_environment(pendulum):
 
 
 def test_policies_of_an_offline_run_are_kept(pendulum, tmp_path):
-    from kalm_jax.datasets.formats import write_rollouts
+    from kalm_jax.datasets import write_rollouts
 
     write_rollouts(tmp_path / "data.h5", *pendulum)
     settings = (("", "batch_size", 8),)

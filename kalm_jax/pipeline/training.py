@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.datasets.formats import read_rollouts
+from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import evaluate as evaluate_policies
 from kalm_jax.evaluation import learner_policy, mean_interval, wilson_interval
 from kalm_jax.evaluation.gymnasium import Player, spaces_of
@@ -61,7 +61,7 @@ def train(
 
     Args:
       algorithm: a learner, such as "td3bc", or the import path of a custom one.
-      dataset: a file, a Minari data set's name (see `datasets.formats.read_rollouts`), or rollouts and their goals.
+      dataset: a file, a Minari data set's name (see `datasets.read_rollouts`), or rollouts and their goals.
       env: Gymnasium id. Its action bounds are scaled to [-1, 1]; without it continuous actions must be in [-1, 1].
       seeds: number of training runs, trained together. seed: the first of them.
       updates: of each training run.
