@@ -51,6 +51,7 @@ def filmstrip_figure(films: Sequence[Film], frames: int = 6) -> Figure:
             axes = figure.add_axes(box)
             axes.imshow(film.frames[index])
             axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_color("#dddddd")
             axes.text(4, 4, f"{film.steps[index]}", va="top", fontsize=7.5, color=INK, bbox=LABEL_BOX)
     return figure
 

@@ -234,7 +234,9 @@ def explanation_table(explanation: Sequence[Mapping], labels: ReportLabels) -> T
     for row in summary.sum_rows(explanation, "prompt"):
         shares = [percent(summary.rate(row, key, "rollouts")) for key in ("correct", "exact")]
         paper = labels.paper_explanation if row["prompt"] in ("seen", "unseen") else MISSING
-        rows.append((f"{row['prompt']} prompt", f"{row['rollouts']:.0f}", *shares, paper))
+        wording, _, choice = str(row["prompt"]).partition(",")
+        name = f"{wording} prompt,{choice}" if choice else f"{wording} prompt"
+        rows.append((name, f"{row['rollouts']:.0f}", *shares, paper))
     kinds = [f"{name}, %" for name in labels.explained]
     return Table(["prompt", "rollouts", *kinds, f"{summary.PAPER_NAME}, %"], rows)
 
