@@ -1,15 +1,19 @@
 """The documents are true: their commands parse, their links lead somewhere, their programs run."""
 
 import functools
+import importlib
 import re
 
 import pytest
 
+from kalm_jax.cli import main
 from tests.paths import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-EXPERIMENTS = {path.stem.replace("_", "-") for path in (ROOT / "experiments").glob("[a-z]*.py")}
+BENCHMARKS = {"learning": "benchmarks.learning_main", "throughput": "benchmarks.throughput.main"}
+OTHERS_FLAGS = {"no-deps", "ntasks-per-node", "gpus-per-task", "strict"}
+"""Flags in a sentence that are pip's, SLURM's and mkdocs'."""
 HISTORY = "CHANGELOG.md"
 """Names flags and files of earlier versions."""
 
@@ -21,31 +25,35 @@ def blocks(page, language):
 
 def commands(page):
     """(program, its arguments) of every command that a page shows, in blocks or in a sentence."""
-    text = re.sub(r"\s+", " ", page.read_text())
-    for name, arguments in re.findall(r"(?:kalm|python -m experiments\.)[ ]?([a-z][\w-]*)((?: +[^ `&|,;)]+)*)", text):
-        yield name.replace("_", "-"), arguments.split()
+    text = page.read_text()
+    lines = [line for block in blocks(page, "") for line in block.splitlines()]
+    spans = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    for line in lines + [" ".join(span.split()) for span in spans]:
+        for name, arguments in re.findall(r"(?:\bkalm |python -m experiments\.)([a-z][\w-]*)([^&|;#]*)", line):
+            yield name.replace("_", "-"), arguments.split()
+
+
+def given(words):
+    """Names of the flags among words."""
+    return {word.removeprefix("--").partition("=")[0] for word in words if re.match(r"--\w", word)} - {"help"}
 
 
 @functools.cache
 def flags_of(name):
-    """Names of the flags of a command."""
-    from kalm_jax.cli import main
+    """Names of the flags of a command, also as they are turned off."""
+    module = importlib.import_module(BENCHMARKS[name]) if name in BENCHMARKS else main.load(name)
+    names = {flag.name for flag in module.flags()}
+    return names | {f"no{name}" for name in names}
 
-    return {flag.name for flag in main.load(name).flags()}
 
-
-@pytest.mark.parametrize("page", [p for p, n in zip(PAGES, NAMES, strict=True) if n != HISTORY], ids=str)
-def test_every_flag_of_a_command_exists(page):
-    from kalm_jax.cli.main import COMMANDS
-
-    for name, arguments in commands(page):
-        given = {a.removeprefix("--").partition("=")[0] for a in arguments if a.startswith("--")} - {"help"}
-        if not given:
-            continue
-        assert name in {*COMMANDS, *EXPERIMENTS}, name
-        if name in COMMANDS:
-            known = flags_of(name)
-            assert {g for g in given if g not in known and g.removeprefix("no") not in known} == set(), name
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name != HISTORY], ids=lambda page: page.stem)
+def test_every_flag_exists(page):
+    for name, words in commands(page):
+        if given(words):
+            assert given(words) - flags_of(name) == set(), name
+    everything = set.union(*(flags_of(name) for name in [*main.COMMANDS, *BENCHMARKS]), OTHERS_FLAGS)
+    alone = [span.split() for span in re.findall(r"`(--[^`]+)`", page.read_text())]
+    assert set().union(*map(given, alone)) - everything == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -57,8 +65,6 @@ def test_every_link_to_a_file_leads_to_one(page):
 
 
 def test_every_path_in_the_code_map_exists():
-    paths = re.findall(
-        r"`((?:kalm_jax|benchmarks|tests|examples|notebooks)/[\w/.-]+)`",
-        "\n".join(p.read_text() for p in PAGES if p.name != HISTORY),
-    )
+    text = "\n".join(page.read_text() for page in PAGES if page.name != HISTORY)
+    paths = re.findall(r"`((?:kalm_jax|benchmarks|tests|examples|notebooks)/[\w/.-]+)`", text)
     assert [path for path in sorted(set(paths)) if not (ROOT / path).exists()] == []
