@@ -1,7 +1,11 @@
-"""Two CPU devices, so that every test also runs the split over devices."""
+"""Two CPU devices, so that every test also runs with its batches split, and the fixtures that several files share."""
+
+import dataclasses
+import os
 
 import jax
 import pytest
+from filelock import FileLock
 
 from kalm_jax.distributed import setup_jax
 
@@ -17,12 +21,13 @@ def forget_programs():
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory):
-    """The folder of a small finished run of CLEVR-Robot: behavior cloning and a Decision Transformer, one seed."""
-    import dataclasses
-
+    """Folder of a finished run on CLEVR-Robot, too short to learn anything; made once for all workers."""
     from kalm_jax.pipeline import config, run
 
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small-run"
     smoke = config.load_presets("clevr")["smoke"]
+    algorithms = ("bc", "td3bc", "decision_transformer")
     small = dataclasses.replace(
         smoke,
         collect=config.CollectConfig(rollouts=40),
@@ -31,9 +36,10 @@ def small_run(tmp_path_factory):
         imagine=dataclasses.replace(
             smoke.imagine, rephrase=8, unseen_easy=8, unseen_hard=8, explained=2, explanation_draws=0, replayed=4
         ),
-        learn=dataclasses.replace(smoke.learn, algorithms=("bc", "decision_transformer"), seeds=1, updates=8),
+        learn=dataclasses.replace(smoke.learn, algorithms=algorithms, seeds=1, updates=8),
         evaluate=config.EvaluateConfig(episodes=2, expert_episodes=1),
     )
-    folder = tmp_path_factory.mktemp("small") / "run"
-    run.run(folder, small, "a test")
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "report.html").exists():
+            run.run(folder, small, "a test")
     return folder

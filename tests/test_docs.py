@@ -3,9 +3,11 @@
 import functools
 import importlib
 import re
+import shutil
 
 import pytest
 
+import kalm_jax
 from kalm_jax.cli import main
 from tests.paths import ROOT
 
@@ -68,3 +70,30 @@ def test_every_path_in_the_code_map_exists():
     text = "\n".join(page.read_text() for page in PAGES if page.name != HISTORY)
     paths = re.findall(r"`((?:kalm_jax|benchmarks|tests|examples|notebooks)/[\w/.-]+)`", text)
     assert [path for path in sorted(set(paths)) if not (ROOT / path).exists()] == []
+
+
+@pytest.fixture(scope="module")
+def desk(small_run, tmp_path_factory):
+    """A folder with what the pages' programs read: finished runs and a file of rollouts."""
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "runs").mkdir()
+    for name in ("clevr", "clevr-default"):
+        shutil.copytree(small_run, folder / "runs" / name)
+    main.run("collect", ["--env=Pendulum-v1", "--policy=mixed", "--episodes=6", f"--output={folder / 'pendulum.h5'}"])
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda page: page.stem)
+def test_the_programs_of_a_page_run(page, desk, monkeypatch):
+    """One after the other, as a reader would run them."""
+    monkeypatch.chdir(desk)
+    names = {}
+    for number, block in enumerate(blocks(page, "python")):
+        exec(compile(block, f"{page.name}, program {number + 1}", "exec"), names)
+
+
+def test_every_public_name_is_in_a_program_of_a_page():
+    shown = "\n".join(block for page in PAGES for block in blocks(page, "python"))
+    missing = [n for n in kalm_jax.__all__ if not re.search(rf"\bkalm\.{n}\b|import .*\b{n}\b", shown)]
+    assert missing == []
