@@ -44,7 +44,7 @@ def cartpole(observation: np.ndarray) -> np.ndarray:
 
 def metaworld_reach(observation: np.ndarray) -> np.ndarray:
     """Actions (n, 4) for kalm/MetaworldReach-v0: Meta-world's own expert."""
-    from kalm_jax.worlds.metaworld.experts import make_expert
+    from kalm_jax.worlds.metaworld.behaviors import make_expert
 
     expert = make_expert("reach")
     return np.stack([expert(x) for x in observation]).clip(-1.0, 1.0).astype(np.float32)

@@ -222,12 +222,12 @@ class World(abc.ABC):
         """Sentences of no level, rephrased goals of the data, on which metrics are measured during training."""
 
     @abc.abstractmethod
-    def success(self, family: Any, goal: Any, state: Any, action: Any, next_state: Any) -> Any:
+    def success(self, family: Any, goal: Any, observation: Any, action: Any, next_observation: Any, /) -> Any:
         """(N,) bool, whether a step reaches the goal; arguments with leading axis N are arrays of NumPy or JAX."""
 
     @abc.abstractmethod
-    def satisfied(self, family: Any, goal: Any, state: Any) -> np.ndarray:
-        """(N,) bool, whether states (N, D) need nothing more to be done for their goals or subgoals."""
+    def satisfied(self, family: Any, goal: Any, observation: Any, /) -> np.ndarray:
+        """(N,) bool, whether observations (N, D) need nothing more to be done for their goals or subgoals."""
 
     def goal_of_subgoals(self, subgoals: Subgoals) -> tuple[int, tuple[float, ...]]:
         """Family code and goal array of the goal that subgoals add up to; imagined rollouts of new sentences end there.

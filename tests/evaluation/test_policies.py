@@ -8,7 +8,7 @@ from kalm_jax.evaluation import evaluate, learner_policy
 from kalm_jax.offline_rl import make_buffer, make_learner
 from kalm_jax.types import Rollouts
 from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr.policies import make_episodes
+from kalm_jax.worlds.clevr.episodes import make_episodes
 from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, ClevrSimulator, observation_of
 
 

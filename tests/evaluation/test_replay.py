@@ -19,7 +19,6 @@ from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.collect import collect
-from kalm_jax.worlds.clevr.policies import random_policy
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +50,9 @@ def test_a_model_is_asked_anew_from_the_real_states(recorded):
     with clevr.ClevrSimulator() as simulator:
         found = replay(
             *(rollouts.take(slice(0, 6)), few, simulator, grounded, plans, clevr_goals.satisfied),
-            *(random_policy(0), clevr.observation_of, 1.0, 0),
+            *(get_world("clevr").random_policy(0), clevr.observation_of, 1.0, 0),
         )
-        (chance,) = evaluate([random_policy(0)], [few], simulator)
+        (chance,) = evaluate([get_world("clevr").random_policy(0)], [few], simulator)
     assert found["open"].success.all()
     np.testing.assert_array_equal(found["random"].steps, chance.steps)
     assert (found["closed"].steps[~found["closed"].success] == clevr.HORIZON).all()

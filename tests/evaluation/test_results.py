@@ -14,7 +14,7 @@ from kalm_jax.evaluation import (
 )
 from kalm_jax.types import EpisodeResults
 from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr.policies import make_episodes
+from kalm_jax.worlds.clevr.episodes import make_episodes
 
 
 def test_rows_summary_and_file(tmp_path):

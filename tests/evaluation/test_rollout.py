@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from kalm_jax.evaluation import evaluate
+from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr.policies import make_episodes, random_policy
+from kalm_jax.worlds.clevr.episodes import make_episodes
 from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, ClevrSimulator, observation_of
 
 
@@ -38,7 +39,7 @@ def test_an_episode_ends_at_its_first_success(simulator):
     seen = []
 
     def recording(episodes, states, active, step):
-        actions = random_policy(0)(episodes, states, active, step)
+        actions = get_world("clevr").random_policy(0)(episodes, states, active, step)
         seen.append((states.copy(), active.copy(), actions))
         return actions
 
@@ -59,8 +60,12 @@ def test_an_episode_ends_at_its_first_success(simulator):
 
 def test_results_do_not_depend_on_the_company(simulator):
     episodes = make_episodes("offline", 5, seed=0), make_episodes("unseen_easy", 4, seed=0)
-    together = evaluate([random_policy(1), random_policy(2)], episodes, simulator, horizon=6)
-    for policy, played, result in zip((random_policy(1), random_policy(2)), episodes, together):
+    together = evaluate(
+        [get_world("clevr").random_policy(1), get_world("clevr").random_policy(2)], episodes, simulator, horizon=6
+    )
+    for policy, played, result in zip(
+        (get_world("clevr").random_policy(1), get_world("clevr").random_policy(2)), episodes, together
+    ):
         (alone,) = evaluate([policy], [played], simulator, horizon=6)
         np.testing.assert_array_equal(alone.success, result.success)
         np.testing.assert_array_equal(alone.steps, result.steps)

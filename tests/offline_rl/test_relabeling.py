@@ -30,7 +30,7 @@ def goal_of(goals, vectors):
 
 def test_relabelled_steps_are_judged_by_the_environments_own_tests(data):
     rollouts, goals = data
-    buffer = make_buffer([(rollouts, 1.0)], goals, clevr.NUM_ACTIONS, relabel=Relabel(0.7, clevr_goals.judge))
+    buffer = make_buffer([(rollouts, 1.0)], goals, clevr.NUM_ACTIONS, relabel=Relabel(0.7, clevr_goals.relabel_outcome))
     batch = sample(buffer, jax.random.key(0), 2000)
     goal, own = goal_of(goals, batch.goal), np.asarray(batch.own)
     step = (
@@ -59,7 +59,7 @@ def test_goals_stay_within_their_source(data):
     half = np.arange(len(rollouts)) % 2 == 0
     first, second = rollouts.take(half), rollouts.take(~half)
     buffer = make_buffer(
-        one_to_one(first, [second], [1.0]), goals, clevr.NUM_ACTIONS, relabel=Relabel(0.9, clevr_goals.judge)
+        one_to_one(first, [second], [1.0]), goals, clevr.NUM_ACTIONS, relabel=Relabel(0.9, clevr_goals.relabel_outcome)
     )
     batch = sample(buffer, jax.random.key(1), 2000)
     arrays = np.asarray(goals.array)
@@ -71,15 +71,15 @@ def test_goals_stay_within_their_source(data):
 def test_goals_that_nothing_can_judge_are_refused(data):
     rollouts, goals = data
     with pytest.raises(ValueError, match="share of relabelled goals is 1"):
-        Relabel(1.0, clevr_goals.judge)
+        Relabel(1.0, clevr_goals.relabel_outcome)
     unknown = dataclasses.replace(goals, family=np.full(len(goals), -1, np.int32))
     with pytest.raises(ValueError, match="unknown family"):
-        make_buffer([(rollouts, 1.0)], unknown, clevr.NUM_ACTIONS, relabel=Relabel(0.5, clevr_goals.judge))
+        make_buffer([(rollouts, 1.0)], unknown, clevr.NUM_ACTIONS, relabel=Relabel(0.5, clevr_goals.relabel_outcome))
 
 
 def test_the_policy_imitates_only_what_was_done_for_the_goal(data):
     rollouts, goals = data
-    buffer = make_buffer([(rollouts, 1.0)], goals, clevr.NUM_ACTIONS, relabel=Relabel(0.5, clevr_goals.judge))
+    buffer = make_buffer([(rollouts, 1.0)], goals, clevr.NUM_ACTIONS, relabel=Relabel(0.5, clevr_goals.relabel_outcome))
     batch = sample(buffer, jax.random.key(2), 64)
     learner = make_learner("td3bc", hidden=(16,), alpha=0.0)
     state = learner.init(jax.random.key(0), buffer.spec())

@@ -29,7 +29,8 @@ from kalm_jax.pipeline.stages.oracle import run_oracle
 from kalm_jax.types import LEVELS, Episodes, make_goal_table
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr.policies import behavior_policy, make_episodes
+from kalm_jax.worlds.clevr.behaviors import behavior_policy
+from kalm_jax.worlds.clevr.episodes import make_episodes
 from kalm_jax.worlds.clevr.simulator import ClevrSimulator, observation_of
 
 # ------------------------------------------------------------------------------------------- the language model acts

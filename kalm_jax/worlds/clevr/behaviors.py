@@ -1,18 +1,23 @@
-"""The scripted behaviour policy of CLEVR-Robot data: geometry, habits and chance, without looking ahead.
+"""The policies of CLEVR-Robot: a scripted one that resembles KALM's recorded data, and one that looks a step ahead.
 
-KALM's recorded rollouts look like a learned, imperfect policy: half of them are two to five purposeful pushes, of the
-reference ball more often than of the ball to move; one in three takes more than ten, and there one or two pushes that
-a wall or a neighbour blocks come back for dozens of steps until something gives way. Three parts give that picture:
+KALM's recorded rollouts look like those of a learned, imperfect policy. Half of them are two to five purposeful pushes,
+of the reference ball more often than of the ball to move. One in three takes more than ten, and there one or two pushes
+that a wall or a neighbor blocks repeat for dozens of steps until something gives way. The scripted policy has three
+parts:
 
-- gain: how much nearer the push would bring the goal if nothing were in its way (walls and neighbours are ignored,
-  which is what makes it push against them);
-- habit: each episode's own liking for each push, a fixed smooth function of the balls' positions. While the scene
-  stands still, so does the liking: the same push comes again;
-- chance: a temperature. It and the habit's weight grow with the number of steps, so that the early pushes of an
-  episode are the purposeful ones and a stuck episode gets loose.
+- gain: how much nearer the push would bring the goal if nothing were in its way (walls and neighbors are ignored, so
+  that it pushes against them);
+- habit: each episode's own preference for each push, a fixed smooth function of the balls' positions. While the scene
+  does not change, neither does the preference, and the same push repeats;
+- chance: a temperature. The temperature and the habit's weight grow with the number of steps, so that the early pushes
+  of an episode are the purposeful ones, and a stuck episode becomes more random.
 
 `SETTINGS` were fitted by random search to the authors' 40 sample rollouts; `collect.collection_statistics` compares.
-Letters: N episodes, 40 actions.
+
+The lookahead policy tries pushes in the simulator from the true state and takes the best. It uses velocities and the
+simulator, so it is no learner: it collects data and shows which success rates are attainable.
+
+Dimension letters: N episodes or states, A = 40 actions.
 """
 
 from __future__ import annotations
@@ -21,11 +26,18 @@ import dataclasses
 
 import numpy as np
 
+from kalm_jax.types import Episodes, Policy
+from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr.goals import BALLS, REWARD_POINT, UNIT
-from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, OBSERVATION_DIM, push_direction
+from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, OBSERVATION_DIM, ClevrSimulator, observation_of, push_direction
+
+COLLECT_EPSILON = 0.3
+"""Share of random pushes of the lookahead policy when it collects: without them rollouts are short and much alike."""
+EXPERT_EPSILON = 0.05
+"""Share of random pushes of the expert; some are needed, as a greedy policy can repeat itself forever."""
 
 STRAIGHT, DIAGONAL = 0.25, 0.195
-"""Metres along each axis that an unobstructed ball goes in a straight and in a diagonal push (measured)."""
+"""Meters along each axis that an unobstructed ball moves in a straight and in a diagonal push (measured)."""
 
 _BALL, _DIRECTION = push_direction(np.arange(NUM_ACTIONS))
 _DISPLACEMENT = np.sign(_DIRECTION) * np.where((_DIRECTION != 0).all(1, keepdims=True), DIAGONAL, STRAIGHT)  # (40, 2)
@@ -33,12 +45,12 @@ _DISPLACEMENT = np.sign(_DIRECTION) * np.where((_DIRECTION != 0).all(1, keepdims
 
 @dataclasses.dataclass(frozen=True)
 class ScriptedSettings:
-    """How the policy behaves. A push's score is in metres that it brings the goal nearer.
+    """Settings of the scripted policy. A push's score is in meters by which it brings the goal nearer.
 
     Attributes:
       habit: median over episodes of the standard deviation of the habits.
       habit_spread: standard deviation of its logarithm over episodes.
-      habit_distance: metres that the balls must move before habits change.
+      habit_distance: meters that the balls must move before habits change.
       temperature: median over episodes; the scores are divided by it.
       temperature_spread: standard deviation of its logarithm over episodes.
       habit_growth, temperature_growth: what each step adds to habits and temperature, as a share of their start.
@@ -61,7 +73,7 @@ SETTINGS = ScriptedSettings()
 
 
 def begin_habits(rng: np.random.Generator, n: int, settings: ScriptedSettings = SETTINGS) -> dict[str, np.ndarray]:
-    """What n new episodes draw once: arrays with leading axis n, for `scripted_actions`."""
+    """What N = `n` new episodes draw once: arrays with leading axis N, for `scripted_actions`."""
     frequency = rng.normal(size=(n, NUM_ACTIONS, OBSERVATION_DIM)) / settings.habit_distance
     return {
         "frequency": frequency.astype(np.float32),  # radians per metre
@@ -71,8 +83,8 @@ def begin_habits(rng: np.random.Generator, n: int, settings: ScriptedSettings = 
     }
 
 
-def gains(observation, goal) -> np.ndarray:
-    """Metres (N, 40) by which each push would bring a relation nearer to the reward's point if nothing were in its way.
+def gains(observation: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Meters (N, 40) by which each push would bring a relation nearer to the reward's point if nothing were in its way.
 
     Args:
       observation: (N, 10). goal: (N, 9) of family `relation`.
@@ -87,9 +99,14 @@ def gains(observation, goal) -> np.ndarray:
 
 
 def scripted_actions(
-    rng: np.random.Generator, observation, goal, habits, step, settings: ScriptedSettings = SETTINGS
+    rng: np.random.Generator,
+    observation: np.ndarray,
+    goal: np.ndarray,
+    habits: dict[str, np.ndarray],
+    step: np.ndarray,
+    settings: ScriptedSettings = SETTINGS,
 ) -> np.ndarray:
-    """Actions (N,) int32, drawn from softmax((gain + habit + liking of balls) / temperature).
+    """Actions (N,) int32, drawn from softmax((gain + habit + preference of balls) / temperature).
 
     Args:
       observation: (N, 10). goal: (N, 9) of family `relation`. habits: from `begin_habits`, leading axis N.
@@ -102,3 +119,99 @@ def scripted_actions(
     score = gains(observation, goal) + habit + settings.reference * is_reference + settings.other * is_other
     temperature = habits["temperature"] * (1 + settings.temperature_growth * step)
     return (score / temperature[:, None] + rng.gumbel(size=score.shape)).argmax(1).astype(np.int32)
+
+
+def lookahead_actions(
+    simulator: ClevrSimulator,
+    states: np.ndarray,
+    family: np.ndarray,
+    goal: np.ndarray,
+    rng: np.random.Generator,
+    epsilon: float = EXPERT_EPSILON,
+    tries: int = NUM_ACTIONS,
+) -> np.ndarray:
+    """Actions (N,) int32: with probability epsilon a random one, else the best of all 40, each tried for one step.
+
+    Best is the least `clevr_goals.distance_to_goal` of the next state, with success before anything else. For `move`
+    it is, among the actions that count as success, the one that moves the named ball furthest. Ties are broken at
+    random. One call costs `tries` pushes per state, at most 3 for `move`.
+
+    Args:
+      states: (N, 69). family: () or (N,) int. goal: (N, 9) int or (9,).
+      epsilon: share of random actions, 0..1.
+      tries: number of different actions, drawn at random for each state, that are tried (`move` tries all that
+        count); fewer are faster and give less direct, more varied rollouts.
+
+    Raises:
+      ValueError: `tries` is not in 1..40.
+    """
+    if not 1 <= tries <= NUM_ACTIONS:
+        raise ValueError(f"tries is {tries}: use 1 to {NUM_ACTIONS} actions")
+    states = np.asarray(states, np.float64)
+    n = len(states)
+    family = np.broadcast_to(np.asarray(family), (n,))
+    goal = np.broadcast_to(np.asarray(goal), (n, clevr_goals.GOAL_SIZE))
+    every = np.arange(NUM_ACTIONS)
+    is_move = family == clevr_goals.MOVE
+    counts = clevr_goals.move_by_action(goal[:, None], every[None]) | (goal[:, 2:3] == clevr_goals.STILL)
+    sample = rng.random((n, NUM_ACTIONS)).argsort(1).argsort(1) < tries
+    tried = np.where(is_move[:, None], counts, sample)  # (N, 40)
+    explore = rng.random(n) < epsilon
+    tried[explore] = False
+    index, actions = np.nonzero(tried)
+    cost = np.full((n, NUM_ACTIONS), np.inf)
+    if len(index):
+        after = observation_of(simulator.push(states[index], actions))
+        cost[index, actions] = _cost(family[index], goal[index], observation_of(states[index]), actions, after)
+    best = np.argmin(np.where(cost == cost.min(1, keepdims=True), rng.random(cost.shape), 2.0), axis=1)
+    return np.where(explore, rng.integers(NUM_ACTIONS, size=n), best).astype(np.int32)
+
+
+def _cost(
+    family: np.ndarray, goal: np.ndarray, observation: np.ndarray, action: np.ndarray, after: np.ndarray
+) -> np.ndarray:
+    """(N,) what the lookahead policy minimizes: below 0 on success, otherwise the distance to the goal."""
+    moved = (after - observation).reshape(len(after), -1, 2)
+    along = moved[np.arange(len(after)), goal[:, 0]] * clevr_goals.UNIT[np.clip(goal[:, 2], 0, 3)]
+    bonus = np.where(family == clevr_goals.MOVE, np.where(goal[:, 2] < clevr_goals.STILL, along.sum(-1), 0.0), 0.0)
+    reached = clevr_goals.success(family, goal, observation, action, after)
+    distance = clevr_goals.distance_to_goal(family, goal, after)
+    return np.where(reached, -10.0 - bonus, distance)
+
+
+def lookahead_policy(simulator: ClevrSimulator, seed: int, epsilon: float = EXPERT_EPSILON) -> Policy:
+    """The expert, which tries every push in the simulator before it takes one: 40 simulated pushes for each action."""
+
+    def act(episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
+        index, rng = np.flatnonzero(active), np.random.default_rng([seed, step])
+        actions = np.zeros(len(states), np.int64)
+        family, goal = episodes.family[index], episodes.array[index]
+        actions[index] = lookahead_actions(simulator, states[index], family, goal, rng, epsilon)
+        return actions
+
+    return act
+
+
+def behavior_policy(simulator: ClevrSimulator, seed: int) -> Policy:
+    """Pursues goals of any level as the policy that collects data does: scripted for relations, else by lookahead.
+
+    The lookahead policy takes as many random pushes as in collection.
+    """
+    habits: dict[str, np.ndarray] = {}
+
+    def act(episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
+        rng, actions = np.random.default_rng([seed, step]), np.zeros(len(states), np.int64)
+        if step == 0:
+            habits.update(begin_habits(rng, len(states)))
+        relation = episodes.family == clevr_goals.RELATION
+        for index, scripted in ((np.flatnonzero(active & relation), True), (np.flatnonzero(active & ~relation), False)):
+            if scripted and len(index):
+                mine = {name: values[index] for name, values in habits.items()}
+                seen, steps = observation_of(states[index]), np.full(len(index), step)
+                actions[index] = scripted_actions(rng, seen, episodes.array[index], mine, steps)
+            elif len(index):
+                goal = (episodes.family[index], episodes.array[index])
+                actions[index] = lookahead_actions(simulator, states[index], *goal, rng, COLLECT_EPSILON)
+        return actions
+
+    return act

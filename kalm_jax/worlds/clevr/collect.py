@@ -7,16 +7,14 @@ satisfied at its start. Episodes that are shorter, or that have not succeeded by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, validate
-from kalm_jax.types.text import Sentence
+from kalm_jax.types import GoalTable, Rollouts, validate
 from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr.behaviors import begin_habits, scripted_actions
-from kalm_jax.worlds.clevr.instructions import sentences, validation_sentences
-from kalm_jax.worlds.clevr.lookahead import lookahead_actions
+from kalm_jax.worlds.clevr.behaviors import COLLECT_EPSILON, begin_habits, lookahead_actions, scripted_actions
+from kalm_jax.worlds.clevr.episodes import goals_of_level
 from kalm_jax.worlds.clevr.simulator import (
     HORIZON,
     NUM_ACTIONS,
@@ -29,26 +27,8 @@ from kalm_jax.worlds.clevr.simulator import (
 POLICIES = ("scripted", "lookahead")
 MIN_LENGTH, MAX_LENGTH = 2, HORIZON - 1
 """Pushes in the shortest and the longest rollout of the authors' data."""
-LOOKAHEAD_EPSILON = 0.3
-"""Share of random pushes in the lookahead policy: without them its rollouts have three pushes and little variety."""
 _SLOTS = 400
 """Episodes simulated at once; part of what a seed means, hence the same on every machine."""
-
-
-def goals_of_level(level: str) -> GoalTable:
-    """Every sentence of a level (`LEVELS`) as a goal, without goal vectors; the offline level has 4,320."""
-    return _goal_table(sentences(level), level)
-
-
-def validation_goals() -> GoalTable:
-    """Every validation sentence as a goal, without goal vectors; they count as rephrased ones."""
-    return _goal_table(validation_sentences(), "rephrase")
-
-
-def _goal_table(every: Sequence[Sentence], level: str) -> GoalTable:
-    families = [clevr_goals.FAMILIES.index(s.family) for s in every]
-    array = np.array([s.goal for s in every], np.int32)
-    return make_goal_table([s.text for s in every], LEVELS.index(level), families, array)
 
 
 def collect(
@@ -132,7 +112,7 @@ def _record(simulator, rng, goal, policy, progress):
         if policy == "scripted":
             action = scripted_actions(rng, before, goal[job], habits, step)
         else:
-            action = lookahead_actions(simulator, states, clevr_goals.RELATION, goal[job], rng, LOOKAHEAD_EPSILON)
+            action = lookahead_actions(simulator, states, clevr_goals.RELATION, goal[job], rng, COLLECT_EPSILON)
         states = simulator.push(states, action)
         actions[job, step] = action
         step += 1

@@ -3,31 +3,37 @@
 A goal is a family (index into `FAMILIES`) and a goal array: (9,) int32, three triples (source ball, reference ball,
 direction), unused entries -1.
 
-  relation         the source ball lies in a direction of the reference ball, close to it: the first triple
+  relation         the source ball is in a direction of the reference ball, close to it: the first triple
   move             push one ball in a direction, one step: (ball, -1, direction)
   two_relations    two relations at once, on one state
   three_relations  three relations at once
   line             red, blue, green, purple, cyan from left to right; no entries
   gather           every other ball close to the green one; no entries
 
-Success tests and the reward of real rollouts are those of KALM's released code, its known faults mended: real and
-imagined rollouts share one reward, and the state test of `move` looks at the named ball instead of any ball.
+Success tests and the reward of real rollouts are those of KALM's released code, with its known errors corrected: real
+and imagined rollouts share one reward, and the state test of `move` looks at the named ball instead of any ball.
 
-All functions take numpy or jax arrays and return the same kind; they can be jitted and accept any leading axes that
-broadcast against each other. Letters: N leading axes (usually one batch axis), G = 9 goal entries, P = 4 parts.
-Positions are metres in world coordinates, x to the right, y to the back.
+All functions take NumPy or JAX arrays and return the same kind; they can be jitted and accept any leading axes that
+broadcast against each other. Dimension letters: N leading axes (usually one batch axis), G = 9 goal entries.
+Positions are meters, x to the right, y to the back.
 """
 
 from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+Array: TypeAlias = Any
+"""An array of NumPy or JAX; functions return the kind that they are given."""
+
 BALLS = ("red", "blue", "green", "purple", "cyan")
 DIRECTIONS = ("behind", "left", "front", "right")
 STILL = 4
-"""Direction code of the authors' "stay still", which the tests of `move` understand and no sentence uses."""
+"""Direction code of the authors' "stay still"; the tests of `move` support it, and no sentence uses it."""
 FAMILIES = ("relation", "move", "two_relations", "three_relations", "line", "gather")
 RELATION, MOVE, TWO_RELATIONS, THREE_RELATIONS, LINE, GATHER = range(len(FAMILIES))
 GOAL_SIZE = 9
@@ -41,30 +47,31 @@ PUSHES = np.array(
 """(8, 2) push directions: action = 8 * ball + index into this table."""
 
 NEAR = 0.391
-"""Centre distance below which a relation holds (authors' evaluation code; the recorded data agree with it)."""
+"""Distance of centers below which a relation holds (authors' evaluation code; the recorded data agree with it)."""
 SNAP = 1e-3
 """Coordinate differences below this count as zero before the angle is taken."""
 REWARD_POINT = 0.195
 """The reward of a relation measures the distance to the point this far from the reference ball."""
 TOUCHING = 0.26
-"""Centre distance of two balls that touch."""
+"""Distance of the centers of two balls that touch."""
 MOVED, STAYED = 0.15, 0.05
 LINE_ANGLE = np.pi / 6
-GATHERED, GATHER_CENTRE = 0.325, 2
+GATHERED, GATHER_CENTER = 0.325, 2
 SUCCESS_REWARD, REWARD_SCALE = 100.0, 10.0
 
 _NUM_PARTS = np.array([1, 0, 2, 3, 4, 4])
 _MAX_PARTS = 4
 
 
-def _namespace(*arrays):
+def _namespace(*arrays: object) -> ModuleType:
     return jnp if any(isinstance(x, jax.Array) for x in arrays) else np
 
 
 def make_goal(family: int, *triples: tuple[int, int, int]) -> np.ndarray:
     """The goal array (9,) int32 of a family (code) and its (source, reference, direction) triples.
 
-    Raises ValueError when the number of triples, a ball, or a direction does not fit the family.
+    Raises:
+      ValueError: the number of triples, a ball, or a direction does not fit the family.
     """
     if family not in range(len(FAMILIES)):
         raise ValueError(f"family {family!r} is not one of 0..{len(FAMILIES) - 1}, the indices of {FAMILIES}")
@@ -88,26 +95,26 @@ def make_goal(family: int, *triples: tuple[int, int, int]) -> np.ndarray:
     return np.array(flat + [-1] * (GOAL_SIZE - len(flat)), np.int32)
 
 
-def _balls(observation):
+def _balls(observation: Array) -> Array:
     """(N, 10) -> (N, 5, 2) positions."""
     return observation.reshape((*observation.shape[:-1], len(BALLS), 2))
 
 
-def _pick(xp, positions, ball):
+def _pick(xp: ModuleType, positions: Array, ball: Array) -> Array:
     """Positions (N, 5, 2) of `ball` (N, K) -> (N, K, 2); ball -1 gives the origin, which callers mask."""
     chosen = (ball[..., None] == xp.arange(len(BALLS))).astype(positions.dtype)  # (N, K, 5)
     return (chosen[..., None] * positions[..., None, :, :]).sum(-2)
 
 
-def _unit(xp, direction, dtype):
+def _unit(xp: ModuleType, direction: Array, dtype: np.dtype) -> Array:
     """Unit vectors (..., 2) of direction codes; codes outside 0..3 are clipped and must be masked by the caller."""
     return xp.asarray(UNIT, dtype)[xp.clip(direction, 0, len(DIRECTIONS) - 1)]
 
 
-def _relation_parts(xp, goal, observation):
-    """The three triples' relations, each (N, 3): holds, metres to the reward's point, and shortfall in metres.
+def _relation_parts(xp: ModuleType, goal: Array, observation: Array) -> tuple[Array, Array, Array]:
+    """The three triples' relations, each (N, 3): holds, meters to the reward's point, and shortfall in meters.
 
-    The shortfall is the way round the reference ball to the sector's edge, plus the way in; 0 where it holds.
+    The shortfall is the path around the reference ball to the sector's edge, plus the path into it; 0 where it holds.
     """
     positions = _balls(observation)
     source, reference, direction = goal[..., 0::3], goal[..., 1::3], goal[..., 2::3]  # (N, 3)
@@ -122,12 +129,12 @@ def _relation_parts(xp, goal, observation):
     distance = xp.sqrt(((delta - REWARD_POINT * unit) ** 2).sum(-1))
     excess = xp.maximum(xp.arctan2(xp.abs(clockwise), along) - np.pi / 4, 0.0)
     around = excess * xp.maximum(apart, TOUCHING) + xp.maximum(apart - NEAR, 0.0)
-    # A state on the open edge of the sector is unsatisfied at no distance; the floor keeps 0 for "satisfied".
+    # On the open edge of the sector the relation does not hold at distance 0; SNAP reserves 0 for "holds".
     return holds, distance, xp.where(holds, 0.0, xp.maximum(around, SNAP))
 
 
-def _line_parts(xp, observation):
-    """The four links of the line: holds (N, 4) and the angle (N, 4) in radians beyond the allowed 30 degrees."""
+def _line_parts(xp: ModuleType, observation: Array) -> tuple[Array, Array]:
+    """The four links of the line: holds (N, 4) and the excess angle (N, 4) in radians over 30 degrees."""
     positions = _balls(observation)
     link = positions[..., 1:, :] - positions[..., :-1, :]
     angle = xp.abs(xp.arctan2(link[..., 1], link[..., 0]))
@@ -135,16 +142,16 @@ def _line_parts(xp, observation):
     return angle <= LINE_ANGLE + 1e-6, xp.maximum(angle - LINE_ANGLE, 0.0)
 
 
-def _gather_parts(xp, observation):
-    """The four balls round the green one: holds (N, 4) and the distance (N, 4) in metres beyond the allowed."""
+def _gather_parts(xp: ModuleType, observation: Array) -> tuple[Array, Array]:
+    """The four balls around the green one: holds (N, 4) and the excess distance (N, 4) in meters."""
     positions = _balls(observation)
-    others = positions[..., [i for i in range(len(BALLS)) if i != GATHER_CENTRE], :]
-    distance = xp.sqrt(((others - positions[..., GATHER_CENTRE : GATHER_CENTRE + 1, :]) ** 2).sum(-1))
+    others = positions[..., [i for i in range(len(BALLS)) if i != GATHER_CENTER], :]
+    distance = xp.sqrt(((others - positions[..., GATHER_CENTER : GATHER_CENTER + 1, :]) ** 2).sum(-1))
     return distance <= GATHERED, xp.maximum(distance - GATHERED, 0.0)
 
 
-def _parts(xp, family, goal, observation):
-    """What a state must fulfil: used (N, 4) bool, holds (N, 4) bool and shortfall (N, 4), 0 where it holds."""
+def _parts(xp: ModuleType, family: Array, goal: Array, observation: Array) -> tuple[Array, Array, Array]:
+    """The parts of goals: used (N, 4) bool, holds (N, 4) bool and shortfall (N, 4), 0 where the part holds."""
     family, goal, observation = xp.asarray(family), xp.asarray(goal), xp.asarray(observation)
     used = xp.arange(_MAX_PARTS) < xp.asarray(_NUM_PARTS)[family][..., None]
     holds_relation, _, around = _relation_parts(xp, goal, observation)
@@ -158,12 +165,12 @@ def _parts(xp, family, goal, observation):
     return used, holds & used, xp.where(used & ~holds, shortfall, 0.0)
 
 
-def satisfied(family, goal, observation):
-    """(N,) bool: the state fulfils the goal, by the tests of KALM's released code.
+def satisfied(family: Array, goal: Array, observation: Array) -> Array:
+    """(N,) bool: the state satisfies the goal, by the tests of KALM's released code.
 
     Args:
       family: () or (N,) int, index into `FAMILIES`.
-      goal: (N, 9) int. observation: (N, 10) metres.
+      goal: (N, 9) int. observation: (N, 10) meters.
 
     `move` is a test of one step, not of a state, and is False here.
     """
@@ -172,13 +179,13 @@ def satisfied(family, goal, observation):
     return (holds == used).all(-1) & (xp.asarray(family) != MOVE)
 
 
-def completed_parts(family, goal, observation):
+def completed_parts(family: Array, goal: Array, observation: Array) -> Array:
     """(N,) int32: how many relations, links of the line, or gathered balls hold in the state; 0 for `move`."""
     xp = _namespace(family, goal, observation)
     return _parts(xp, family, goal, observation)[1].sum(-1).astype(np.int32)
 
 
-def move_by_action(goal, action):
+def move_by_action(goal: Array, action: Array) -> Array:
     """(N,) bool: the action pushes the named ball straight or diagonally in the direction; chance level 7.5%.
 
     Args:
@@ -193,8 +200,8 @@ def move_by_action(goal, action):
     return (action // len(PUSHES) == goal[..., 0]) & (along > 0) & (goal[..., 2] < STILL)
 
 
-def move_by_state(goal, observation, next_observation):
-    """(N,) bool: the named ball went at least 0.15 m in the direction; for `STILL`, no coordinate changed by 0.05 m."""
+def move_by_state(goal: Array, observation: Array, next_observation: Array) -> Array:
+    """(N,) bool: the named ball moved at least 0.15 m in the direction; for `STILL`, nothing moved by 0.05 m."""
     xp = _namespace(goal, observation, next_observation)
     goal, change = xp.asarray(goal), xp.asarray(next_observation) - xp.asarray(observation)
     ball_change = _pick(xp, _balls(change), goal[..., 0:1])[..., 0, :]
@@ -202,8 +209,8 @@ def move_by_state(goal, observation, next_observation):
     return xp.where(goal[..., 2] == STILL, (xp.abs(change) < STAYED).all(-1), along >= MOVED)
 
 
-def success(family, goal, observation, action, next_observation):
-    """(N,) bool: what ends a rollout. `move` is judged by its action, every other family by the next state.
+def success(family: Array, goal: Array, observation: Array, action: Array, next_observation: Array) -> Array:
+    """(N,) bool: whether a step ends a rollout. `move` is judged by its action, every other family by the next state.
 
     Args as in `satisfied`, `move_by_action` and `move_by_state`; "stay still" is judged by the state.
     """
@@ -213,10 +220,10 @@ def success(family, goal, observation, action, next_observation):
     return xp.where(xp.asarray(family) == MOVE, moved, satisfied(family, goal, next_observation))
 
 
-def reward(family, goal, observation, action, next_observation):
+def reward(family: Array, goal: Array, observation: Array, action: Array, next_observation: Array) -> Array:
     """(N,) float32 reward of one step, the same for real and imagined rollouts.
 
-    relation: 100 on success, else 10 * (d - d'), d the distance in metres of the source ball to the point 0.195 m from
+    relation: 100 on success, else 10 * (d - d'), d the distance in meters of the source ball to the point 0.195 m from
     the reference ball in the wanted direction (verified on the authors' data). move: 1 on success, else 0. All other
     families: 100 on success, else 10 * the change in completed parts (ImagineBench).
     """
@@ -231,24 +238,26 @@ def reward(family, goal, observation, action, next_observation):
     return xp.where(reached, bonus, xp.where(family == MOVE, 0.0, progress)).astype(np.float32)
 
 
-def judge(family, goal, observation, action, next_observation):
-    """Reward (N,), success (N,) bool, and whether a rollout for the goal could have this step (N,) bool.
+def relabel_outcome(
+    family: Array, goal: Array, observation: Array, action: Array, next_observation: Array
+) -> tuple[Array, Array, Array]:
+    """Reward (N,), success (N,) bool, and whether a rollout for the goal could contain this step (N,) bool.
 
-    It could where the goal does not hold before the step: a rollout ends at its first success.
+    It could where the goal is not satisfied before the step: a rollout ends at its first success.
     """
     step = (family, goal, observation, action, next_observation)
     return reward(*step), success(*step), ~satisfied(family, goal, observation)
 
 
-def distance_to_goal(family, goal, observation):
-    """(N,) how far a state is from the goal, 0 when satisfied: the score of the lookahead policy.
+def distance_to_goal(family: Array, goal: Array, observation: Array) -> Array:
+    """(N,) how far a state is from the goal, 0 when satisfied: the score that the lookahead policy minimizes.
 
-    Relations: sum over those that do not hold of the metres to go round the reference ball into the sector and close
-    to it. line: sum of the links' angles in radians beyond 30 degrees. gather: sum of the distances in metres beyond
-    0.325. move: always 1.
+    Relations: sum over those that do not hold of the meters around the reference ball into the sector and close to
+    it. line: sum of the links' excess angles in radians over 30 degrees. gather: sum of the excess distances in meters
+    over 0.325. move: always 1.
 
-    For relations the lookahead does better on this than on the distance to the reward's point: two relations at once
-    are reached in 95% against 80% of 40 episodes.
+    For relations the lookahead does better with this than with the distance to the reward's point: two relations at
+    once are reached in 95% instead of 80% of 40 episodes.
     """
     xp = _namespace(family, goal, observation)
     shortfall = _parts(xp, family, goal, observation)[2].sum(-1)
@@ -267,12 +276,15 @@ def _triple_from_authors(vector: np.ndarray) -> tuple[int, int, int]:
     )
 
 
-def from_authors(vector) -> tuple[int, np.ndarray]:
+def from_authors(vector: np.ndarray) -> tuple[int, np.ndarray]:
     """Family code and goal array from a goal vector of KALM's files.
 
     Six numbers: 1 at the source ball, 2 at the reference ball, then the direction; without a reference ball it is a
     `move`. The hard level has its indicator at entry 5 (0 two relations, 1 three, 2 line, 3 gather) and, for
-    relations, the six numbers of each after it (18 or 24 in all). Raises ValueError for anything else.
+    relations, the six numbers of each after it (18 or 24 in all).
+
+    Raises:
+      ValueError: the vector is none of these.
     """
     vector = np.asarray(vector).reshape(-1)
     if vector.size < 6 or vector.dtype.kind not in "iufb" or not np.isfinite(vector).all():
@@ -295,7 +307,7 @@ def from_authors(vector) -> tuple[int, np.ndarray]:
     return family, make_goal(family, *(_triple_from_authors(v) for v in vector[6:].reshape(count, 6)))
 
 
-def to_authors(goal) -> np.ndarray:
+def to_authors(goal: Array) -> np.ndarray:
     """The authors' goal vector (6,) float32 of a `relation` goal array (9,); inverse of `from_authors`."""
     source, reference, direction = (int(x) for x in np.asarray(goal)[:3])
     make_goal(RELATION, (source, reference, direction))  # raises where the triple is no relation

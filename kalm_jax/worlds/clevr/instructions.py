@@ -222,7 +222,7 @@ def _fill_pairs(parts: Iterable[tuple[int, str, str]]) -> Iterator[Sentence]:
 def _combinations(rng: random.Random, family: str, count: int, pattern: str) -> Iterator[Sentence]:
     """`COMBINATIONS_PER_PATTERN` different sentences that join `count` relations by "and"."""
     first, later = COMBINATION_PREFIXES[pattern]
-    seen = set()
+    seen: set[frozenset[_Relation]] = set()
     while len(seen) < COMBINATIONS_PER_PATTERN:
         relations = [_draw_relation(rng) for _ in range(count)]
         if not _feasible(relations) or frozenset(relations) in seen:

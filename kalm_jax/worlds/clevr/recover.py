@@ -15,7 +15,7 @@ import numpy as np
 from kalm_jax.types import GoalTable, Rollouts
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import simulator as clevr
-from kalm_jax.worlds.clevr.collect import goals_of_level
+from kalm_jax.worlds.clevr.episodes import goals_of_level
 
 TOLERANCE = 1e-3
 """Largest difference between a recorded reward and the formula's; rewards reach 3, recorded ones agree to 1e-6."""

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from kalm_jax.worlds.base import Subgoals
 from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, make_goal
 from kalm_jax.worlds.clevr.instructions import split_of
 from kalm_jax.worlds.clevr.wordings import (
@@ -157,9 +158,9 @@ def _asked(numbers: Numbers, family: str, goal: np.ndarray) -> str:
     return (mistyped if is_allowed(mistyped) else text).rstrip(".!")
 
 
-def read_plan(text: str) -> list[tuple[str, int, tuple[int, ...]]]:
+def read_plan(text: str) -> Subgoals:
     """The subgoals of a plan: (words, family code, the goal's 9 numbers) each; [] where the text is no plan."""
-    steps = []
+    steps: Subgoals = []
     for words in text.split(" and "):
         known = _subgoals().get(words.strip())
         if known is None:
@@ -322,7 +323,9 @@ def _fact_document(numbers: Numbers) -> str:
     raise RuntimeError(f"every fact in {MAX_TRIES} tries is an evaluation sentence; add facts to data/layouts.txt")
 
 
-_SHARES = (("relation",) * 60) + (("move",) * 15) + (("two_relations",) * 6) + (("three_relations",) * 4)
+_SHARES: tuple[str, ...] = (
+    (("relation",) * 60) + (("move",) * 15) + (("two_relations",) * 6) + (("three_relations",) * 4)
+)
 _SHARES += (("line",) * 4) + (("gather",) * 3) + (("plan",) * 3) + (("fact",) * 5)
 
 

@@ -153,11 +153,21 @@ _ITEMS = {name.removeprefix("item."): alternatives(text) for name, text in _LIST
 _LIST_STYLES = (
     ("gap",) * 6 + ("verb",) * 9 + ("goes",) * 4 + ("should",) * 5 + ("fronted",) * 3 + ("owner",) * 2 + ("side", "to")
 )
-_AND = (" and ",) * 6 + (", and ",) * 4
+_AND: tuple[str, ...] = (" and ",) * 6 + (", and ",) * 4
 _AND += (" and also ", " as well as ", ", ", "; ", ", plus ", ", then ", " and then ", " & ", ". ")
 _AND += (", with ", ", while ", " + ", "\n")
 _FIRST_OF_THREE = (", ", ", ", ", ", ", then ", "; ", " and ", ". ")
-_LAST = (" and ", ", and ", ", and finally ", ", and lastly ", ", and also ", ", then ", " and then ", ", ", "; ")
+_LAST: tuple[str, ...] = (
+    " and ",
+    ", and ",
+    ", and finally ",
+    ", and lastly ",
+    ", and also ",
+    ", then ",
+    " and then ",
+    ", ",
+    "; ",
+)
 _LAST += (", last of all ", ", and to finish ")
 _NUMBERED = (
     ("first ", ", then ", ", finally "),

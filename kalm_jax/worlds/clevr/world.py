@@ -23,8 +23,9 @@ from kalm_jax.worlds.base import (
 from kalm_jax.worlds.clevr import figures, instructions, prompts, realism, text
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import simulator as clevr
-from kalm_jax.worlds.clevr.collect import POLICIES, collect, collection_statistics, goals_of_level, validation_goals
-from kalm_jax.worlds.clevr.policies import behavior_policy, lookahead_policy, make_episodes
+from kalm_jax.worlds.clevr.behaviors import behavior_policy, lookahead_policy
+from kalm_jax.worlds.clevr.collect import POLICIES, collect, collection_statistics
+from kalm_jax.worlds.clevr.episodes import goals_of_level, make_episodes, validation_goals
 from kalm_jax.worlds.clevr.recover import recover_goals
 from kalm_jax.worlds.clevr.symmetry import renamings
 from kalm_jax.worlds.data import read_data
@@ -92,7 +93,7 @@ class ClevrWorld(World):
         imagined_shares={"rephrase": 0.4, "unseen_easy": 0.1, "unseen_hard": 0.5, "prompts": 0.4},
         # TD3+BC answers with a point of the simplex, CQL and COMBO with softmax Q.
         stochastic=("bc", "td3bc", "cql", "awac", "iql", "combo", "decision_transformer"),
-        relabel=clevr_goals.judge,
+        relabel=clevr_goals.relabel_outcome,
     )
     labels = ReportLabels(
         horizon=clevr.HORIZON,

@@ -8,16 +8,15 @@ T = 100 steps, D = 91, A = 4.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
 from kalm_jax.cores import available_cores
-from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, validate
-from kalm_jax.types.text import Sentence
-from kalm_jax.worlds.metaworld import instructions as language
+from kalm_jax.types import GoalTable, Rollouts, validate
 from kalm_jax.worlds.metaworld.distractors import MODES
+from kalm_jax.worlds.metaworld.episodes import goals_of_level
 from kalm_jax.worlds.metaworld.goals import FAMILIES, SUCCESS_REWARD
 from kalm_jax.worlds.metaworld.recording import Job, Recorded, record_job
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, HORIZON, LEVEL_TASKS, OBSERVATION_DIM
@@ -25,22 +24,6 @@ from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, HORIZON, LEVEL_TASKS, OB
 NOISE = 0.3
 """Standard deviation of the noisiest attempts' actions, which range over [-1, 1]."""
 _CHUNK = 10
-
-
-def goals_of_level(level: str) -> GoalTable:
-    """Every sentence of a level as a goal, without goal vectors; a goal's family is its task's index."""
-    return _goal_table(language.sentences(level), level)
-
-
-def validation_goals() -> GoalTable:
-    """Every validation sentence as a goal, without goal vectors; they count as rephrased ones."""
-    return _goal_table(language.validation_sentences(), "rephrase")
-
-
-def _goal_table(every: Sequence[Sentence], level: str) -> GoalTable:
-    families = [FAMILIES.index(s.family) for s in every]
-    array = np.array([s.goal for s in every], np.float32)
-    return make_goal_table([s.text for s in every], LEVELS.index(level), families, array)
 
 
 def collect(

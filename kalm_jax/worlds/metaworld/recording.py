@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kalm_jax.worlds.metaworld.behaviors import make_expert
 from kalm_jax.worlds.metaworld.distractors import Distractor
-from kalm_jax.worlds.metaworld.experts import make_expert
 from kalm_jax.worlds.metaworld.simulator import TaskSimulator
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, HORIZON, NAMES
 

@@ -26,9 +26,9 @@ from kalm_jax.worlds.base import (
 from kalm_jax.worlds.data import read_data
 from kalm_jax.worlds.metaworld import goals as metaworld_goals
 from kalm_jax.worlds.metaworld import instructions, realism, text
-from kalm_jax.worlds.metaworld.collect import collect, goals_of_level, validation_goals
-from kalm_jax.worlds.metaworld.experts import make_expert
-from kalm_jax.worlds.metaworld.policies import expert_policy, make_episodes
+from kalm_jax.worlds.metaworld.behaviors import expert_policy, make_expert
+from kalm_jax.worlds.metaworld.collect import collect
+from kalm_jax.worlds.metaworld.episodes import goals_of_level, make_episodes, validation_goals
 from kalm_jax.worlds.metaworld.rewards import rewards
 from kalm_jax.worlds.metaworld.simulator import TaskSimulator
 from kalm_jax.worlds.metaworld.symmetry import varied

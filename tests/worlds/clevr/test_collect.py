@@ -6,7 +6,8 @@ import pytest
 from kalm_jax.types import LEVELS
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr.behaviors import begin_habits, gains, scripted_actions
-from kalm_jax.worlds.clevr.collect import collect, collection_statistics, goals_of_level
+from kalm_jax.worlds.clevr.collect import collect, collection_statistics
+from kalm_jax.worlds.clevr.episodes import goals_of_level
 from kalm_jax.worlds.clevr.simulator import ClevrSimulator, states_of
 
 

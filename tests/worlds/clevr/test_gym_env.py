@@ -11,9 +11,9 @@ from gymnasium.vector import AutoresetMode
 import kalm_jax.worlds
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import simulator as clevr
+from kalm_jax.worlds.clevr.behaviors import lookahead_actions
 from kalm_jax.worlds.clevr.gym_env import ClevrRobotEnv, find_goal
 from kalm_jax.worlds.clevr.instructions import sentences
-from kalm_jax.worlds.clevr.lookahead import lookahead_actions
 from kalm_jax.worlds.clevr.render import COLOURS, top_view
 
 ID = "kalm/ClevrRobot-v0"

@@ -8,8 +8,10 @@ import pytest
 from kalm_jax.evaluation import (
     evaluate,
 )
+from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr.policies import lookahead_policy, make_episodes, random_policy
+from kalm_jax.worlds.clevr.behaviors import lookahead_policy
+from kalm_jax.worlds.clevr.episodes import make_episodes
 from kalm_jax.worlds.clevr.simulator import STATE_DIM, ClevrSimulator, observation_of
 
 
@@ -44,7 +46,7 @@ def test_sentences_repeat_only_when_all_are_used():
 
 def test_the_ceiling_is_above_the_floor(simulator):
     episodes = make_episodes("rephrase", 8, seed=0)
-    policies = [random_policy(0), lookahead_policy(simulator, 0)]
+    policies = [get_world("clevr").random_policy(0), lookahead_policy(simulator, 0)]
     floor, ceiling = evaluate(policies, [episodes] * 2, simulator, horizon=8)
     assert ceiling.success.mean() > floor.success.mean() and ceiling.success.mean() >= 0.75
 

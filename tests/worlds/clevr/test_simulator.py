@@ -8,7 +8,7 @@ import pytest
 
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import simulator as clevr
-from kalm_jax.worlds.clevr.lookahead import lookahead_actions
+from kalm_jax.worlds.clevr.behaviors import lookahead_actions
 from tests.paths import ROOT, SHARED_DATA
 
 SAMPLE = SHARED_DATA / "clevr_robot_sample.npy"
@@ -161,7 +161,7 @@ def test_wrong_input_is_named(simulator, states, actions, message):
 
 
 def test_importing_the_module_starts_no_simulator():
-    code = "import sys, kalm_jax.worlds.clevr.lookahead; sys.exit('mujoco' in sys.modules)"
+    code = "import sys, kalm_jax.worlds.clevr.behaviors; sys.exit('mujoco' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

@@ -9,9 +9,10 @@ import pytest
 from kalm_jax.cli import metaworld_experts
 from kalm_jax.evaluation import evaluate, rows
 from kalm_jax.worlds.base import get_world
+from kalm_jax.worlds.metaworld.behaviors import expert_policy
 from kalm_jax.worlds.metaworld.collect import attempts, collect
+from kalm_jax.worlds.metaworld.episodes import make_episodes
 from kalm_jax.worlds.metaworld.goals import FAMILIES, satisfied
-from kalm_jax.worlds.metaworld.policies import expert_policy, make_episodes, random_policy
 from kalm_jax.worlds.metaworld.realism import KINDS, LIMITS, measure_limits, unrealistic
 from kalm_jax.worlds.metaworld.recording import record
 from kalm_jax.worlds.metaworld.rewards import rewards
@@ -103,7 +104,7 @@ def test_evaluation_plays_the_ceiling_and_the_floor():
     episodes = make_episodes("offline", 10, 0)
     assert sorted(episodes.family) == list(range(10))
     with MetaworldSimulator(1) as simulator:
-        expert, floor = evaluate([expert_policy(), random_policy(0)], [episodes] * 2, simulator)
+        expert, floor = evaluate([expert_policy(), get_world("metaworld").random_policy(0)], [episodes] * 2, simulator)
         (short,) = evaluate([expert_policy()], [episodes], simulator, horizon=20)
     assert expert.success.sum() >= 8 and floor.success.sum() <= 2 and not short.success.any()
     assert (floor.steps[~floor.success] == 100).all() and (short.steps == 20).all()

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 
 import kalm_jax.worlds  # noqa: F401 (registers the environments)
 from kalm_jax.worlds import opengl
-from kalm_jax.worlds.metaworld.experts import make_expert
+from kalm_jax.worlds.metaworld.behaviors import make_expert
 from kalm_jax.worlds.metaworld.gym_env import MetaworldEnv, find_sentence
 from kalm_jax.worlds.metaworld.instructions import sentences
 from kalm_jax.worlds.metaworld.tasks import LEVEL_TASKS, absent_entities

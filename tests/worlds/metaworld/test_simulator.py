@@ -8,8 +8,8 @@ from kalm_jax.datasets import safe_pickle
 from kalm_jax.worlds.metaworld import goals
 from kalm_jax.worlds.metaworld import realism as quality
 from kalm_jax.worlds.metaworld import text as metaworld_text
+from kalm_jax.worlds.metaworld.behaviors import make_expert
 from kalm_jax.worlds.metaworld.distractors import STARTS, Distractor, add_distractors, draw_pose
-from kalm_jax.worlds.metaworld.experts import make_expert
 from kalm_jax.worlds.metaworld.recording import record
 from kalm_jax.worlds.metaworld.rewards import dense_rewards, rewards
 from kalm_jax.worlds.metaworld.simulator import TaskSimulator

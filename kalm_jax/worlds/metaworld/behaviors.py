@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kalm_jax.worlds.metaworld.goals import HANDLE_TARGET, last_stage, make_goal
-from kalm_jax.worlds.metaworld.tasks import HAND, OPENING, TARGET, entity_slot, task_of
+from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, HAND, NAMES, OPENING, TARGET, entity_slot, task_of
+
+if TYPE_CHECKING:  # recording processes import this module, and no JAX
+    from kalm_jax.types import Policy
 
 Expert = Callable[[np.ndarray], np.ndarray]
 """Maps an observation (91,) to an action (4,) float64 in [-1, 1]."""
@@ -85,3 +89,19 @@ def _pull_open(observation) -> np.ndarray:
     angle = np.arctan2(radial[1], radial[0]) - np.pi / 2 - _LEAD  # clockwise from above
     opening = np.array([np.cos(angle), np.sin(angle)])
     return np.append(opening / np.abs(opening).max(), [0.0, 1.0])
+
+
+def expert_policy() -> Policy:
+    """The scripted expert of each episode's task, without noise: what imitation cannot be asked to exceed."""
+    experts = {}
+
+    def act(episodes, states, active, step):
+        actions = np.zeros((len(states), ACTION_DIM))
+        for i in np.flatnonzero(active):
+            family = int(episodes.family[i])
+            if family not in experts:
+                experts[family] = make_expert(NAMES[family])
+            actions[i] = experts[family](states[i])
+        return actions
+
+    return act
