@@ -1,9 +1,9 @@
 """Reads pickled `.npy` files and bare pickles without running anything that they name.
 
 KALM's authors publish rollouts as a dictionary pickled into an `.npy` file, and `numpy.load(allow_pickle=True)` calls
-whatever function such a file asks for. Here a pickle never receives a function of Python or NumPy: the handful of
-names that NumPy's pickles use stand for inert records of our own, every record is checked (types, shapes against the
-number of bytes present), and only then an array is made from the bytes. Everything else is refused by name.
+whatever function such a file asks for. Here a pickle never receives a function of Python or NumPy. The few names that
+NumPy's pickles use stand for inert records of this module. Every record is checked (types, shapes against the number of
+bytes present), and only then is an array made from the bytes. Everything else is refused by name.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import pickle
 import pickletools
 import re
 import struct
+from collections.abc import Callable
+from typing import IO, Any, NoReturn
 
 import numpy as np
 
@@ -30,17 +32,19 @@ class _RefusedError(ValueError):
     """Something in the file that is not read; the message says what."""
 
 
-def _is_shape(shape) -> bool:
+def _is_shape(shape: object) -> bool:
     return isinstance(shape, tuple) and len(shape) <= _MAX_DIMENSIONS and all(type(n) is int and n >= 0 for n in shape)
 
 
 class _PendingDtype:
     """A `numpy.dtype` as the pickle describes it, not yet checked."""
 
-    def __init__(self, code, *flags):
+    state: object
+
+    def __init__(self, code: object, *flags: object) -> None:
         self.code, self.state = code, None
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: object) -> None:
         self.state = state
 
     def resolve(self) -> np.dtype:
@@ -67,22 +71,23 @@ class _PendingDtype:
 class _PendingArray:
     """A `numpy.ndarray` as the pickle describes it, not yet checked."""
 
-    def __init__(self, shape=None, dtype=None, fortran=False, data=None):
+    def __init__(self, shape: Any = None, dtype: Any = None, fortran: object = False, data: Any = None) -> None:
         self.shape, self.dtype, self.fortran, self.data = shape, dtype, fortran, data
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) not in (4, 5):
             raise _RefusedError("an array with a state that NumPy does not write")
         self.shape, self.dtype, self.fortran, self.data = state[-4:]
 
-    def resolve(self, convert) -> np.ndarray:
+    def resolve(self, convert: Callable[[object], object]) -> np.ndarray:
         """The array; `convert(element)` makes the elements of an object array. Views of the file's bytes, read-only."""
         shape = self.shape
         if not _is_shape(shape):
             raise _RefusedError(f"an array of shape {str(shape)[:80]}")
         if not isinstance(self.dtype, _PendingDtype):
             raise _RefusedError("an array whose type is not a NumPy type")
-        dtype, count, order = self.dtype.resolve(), math.prod(shape), "F" if self.fortran else "C"
+        dtype, count = self.dtype.resolve(), math.prod(shape)
+        order: Any = "F" if self.fortran else "C"
         if dtype.hasobject:
             if not isinstance(self.data, list) or len(self.data) != count:
                 raise _RefusedError(f"an object array of shape {shape} that does not hold its {count} elements")
@@ -100,44 +105,44 @@ class _PendingArray:
 class _PendingScalar:
     """A NumPy scalar: an array of shape () that is unpacked."""
 
-    def __init__(self, dtype, data):
+    def __init__(self, dtype: object, data: object) -> None:
         self.array = _PendingArray((), dtype, False, data)
 
-    def resolve(self, convert):
+    def resolve(self, convert: Callable[[object], object]) -> object:
         return self.array.resolve(convert)[()]
 
 
-def _reconstruct(subtype, shape, typecode):
+def _reconstruct(subtype: object, shape: object, typecode: object) -> _PendingArray:
     if subtype is not _GLOBALS["numpy", "ndarray"]:
         raise _RefusedError("a subclass of numpy.ndarray; save plain arrays instead")
     return _PendingArray()
 
 
-def _frombuffer(data, dtype, shape, order, *axis_order):
+def _frombuffer(data: object, dtype: object, shape: object, order: object, *axis_order: object) -> _PendingArray:
     if order not in ("C", "F") or axis_order not in ((), (None,)):
         raise _RefusedError(f"an array in memory order {str(order)[:20]!r}; save a contiguous copy instead")
     return _PendingArray(shape, dtype, order == "F", data)
 
 
-def _encode(text, codec):
+def _encode(text: object, codec: object) -> bytes:
     if not isinstance(text, str) or codec not in ("latin1", "latin-1"):
         raise _RefusedError(f"a call of codecs.encode with codec {str(codec)[:40]!r}; only latin1 is read")
     return text.encode("latin1")
 
 
-def _ordered_dict(items=()):
+def _ordered_dict(items: Any = ()) -> dict:
     if not isinstance(items, list | tuple) or any(not isinstance(i, list | tuple) or len(i) != 2 for i in items):
         raise _RefusedError("an OrderedDict that is not made of pairs")
     return {key: value for key, value in items}
 
 
-def _empty_bytes(*args):
+def _empty_bytes(*args: object) -> bytes:
     if args:
         raise _RefusedError("a call of bytes with arguments")
     return b""
 
 
-def _no_call(*_):
+def _no_call(*_: object) -> NoReturn:
     raise _RefusedError("a call of numpy.ndarray; save plain arrays instead")
 
 
@@ -146,13 +151,13 @@ class _Global:
 
     __slots__ = ("_make", "name")
 
-    def __init__(self, name, make):
+    def __init__(self, name: str, make: Callable) -> None:
         self.name, self._make = name, make
 
-    def __call__(self, *args):
+    def __call__(self, *args: object) -> object:
         return self._make(*args)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: object) -> NoReturn:
         raise _RefusedError(f"a change of {self.name}")
 
 
@@ -177,7 +182,7 @@ _GLOBALS = {
 class _Unpickler(pickle.Unpickler):
     """Resolves the names in `_GLOBALS` to stand-ins and refuses every other name."""
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> _Global:
         stand_in = _GLOBALS.get((module, name))
         if stand_in is None:
             raise _RefusedError(f"the name {module}.{name}, which is not run; {_READ_ONLY_THESE}")
@@ -187,29 +192,29 @@ class _Unpickler(pickle.Unpickler):
 class _Bounded:
     """A file that refuses to read more bytes than it has, so that a false size cannot ask for memory."""
 
-    def __init__(self, file):
+    def __init__(self, file: IO[bytes]) -> None:
         self.file, start = file, file.tell()
         self.size = file.seek(0, os.SEEK_END)
         file.seek(start)
 
-    def remaining(self):
+    def remaining(self) -> int:
         return self.size - self.file.tell()
 
-    def read(self, n):
+    def read(self, n: int) -> bytes:
         if n > self.remaining():
             raise EOFError
         return self.file.read(n)
 
-    def readline(self):
+    def readline(self) -> bytes:
         return self.file.readline()
 
-    def tell(self):
+    def tell(self) -> int:
         return self.file.tell()
 
 
-def _check_sizes(file) -> None:
+def _check_sizes(file: IO[bytes]) -> None:
     """Walks the opcodes without running them: sizes and memo positions that the file cannot back are refused."""
-    bounded = _Bounded(file)
+    bounded: Any = _Bounded(file)
     for count, (opcode, argument, _) in enumerate(pickletools.genops(bounded)):
         if "PUT" in opcode.name and argument is not None and int(argument) > count:
             raise _RefusedError(f"a memo position {argument} after {count} instructions")
@@ -217,7 +222,7 @@ def _check_sizes(file) -> None:
             raise EOFError
 
 
-def _convert(thing, memo, depth=0):
+def _convert(thing: Any, memo: dict[int, Any], depth: int = 0) -> Any:
     """The plain value of what the unpickler built: records become arrays and scalars, containers are copied."""
     if thing is None or type(thing) in (bool, int, float, complex, str, bytes, bytearray):
         return thing
@@ -226,7 +231,7 @@ def _convert(thing, memo, depth=0):
     if depth > _MAX_DEPTH:
         raise _RefusedError(f"containers nested more than {_MAX_DEPTH} deep, or inside themselves")
 
-    def inner(part):
+    def inner(part: object) -> Any:
         return _convert(part, memo, depth + 1)
 
     if isinstance(thing, _PendingArray | _PendingScalar):
@@ -244,14 +249,14 @@ def _convert(thing, memo, depth=0):
     return value
 
 
-def _load_pickle(file):
+def _load_pickle(file: IO[bytes]) -> Any:
     start = file.tell()
     _check_sizes(file)
     file.seek(start)
     return _convert(_Unpickler(file, encoding="latin1").load(), {})
 
 
-def _npy_header(file):
+def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """(shape, Fortran order, dtype) of an `.npy` file, read as plain literals; the file is left at the data."""
     version = tuple(file.read(8)[6:])
     if version not in ((1, 0), (2, 0), (3, 0)):
@@ -270,7 +275,7 @@ def _npy_header(file):
     return shape, fortran, np.dtype("O") if descr[1] == "O" else np.dtype(descr)
 
 
-def _load_npy(file):
+def _load_npy(file: IO[bytes]) -> Any:
     """The array of an `.npy` file, or the object itself when the file holds one object (shape ())."""
     shape, fortran, dtype = _npy_header(file)
     if dtype.hasobject:
@@ -299,21 +304,23 @@ _UNREADABLE = (
 )  # what the standard library raises on bytes that are cut short or not what they claim to be
 
 
-def load(path_or_bytes):
+def load(path_or_bytes: str | os.PathLike | bytes | bytearray | memoryview) -> Any:
     """The object in an `.npy` file (pickled or plain) or in a bare pickle; runs nothing that the file names.
 
     Args:
       path_or_bytes: a path, or the bytes of such a file.
 
     Returns:
-      For an `.npy` file of one pickled object (the authors' format) that object, usually a dictionary of arrays; for
-      other `.npy` files the array; for a pickle its value. Arrays may be read-only; an OrderedDict becomes a dict.
+      For an `.npy` file of one pickled object (the format of KALM's authors) that object, usually a dictionary of
+      arrays; for other `.npy` files the array; for a pickle its value. Arrays may be read-only. An OrderedDict becomes
+      a dict.
 
     Raises:
       FileNotFoundError: no such file.
       ValueError: the file is truncated, is neither `.npy` nor pickle, or names something that is not read. The
         message names the file and the thing.
     """
+    file: IO[bytes]
     if isinstance(path_or_bytes, bytes | bytearray | memoryview):
         name, file = "the bytes given", io.BytesIO(path_or_bytes)
     else:

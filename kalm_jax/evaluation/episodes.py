@@ -1,4 +1,4 @@
-"""Evaluation episodes are drawn evenly over families, and within a family over sentence templates."""
+"""Draws the goals of evaluation episodes: evenly over families, and within a family over sentence templates."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def balanced_goals(
     sizes = num // len(families) + (np.arange(len(families)) < num % len(families))
     drawn = []
     for code, size in zip(families, sizes):
-        members, rounds = np.flatnonzero(family == code), []
-        while sum(map(len, rounds)) < size:
+        members = np.flatnonzero(family == code)
+        rounds: list[np.ndarray] = []
+        while len(rounds) * len(members) < size:
             order = rng.permutation(members)
             _, group = np.unique(template[order], return_inverse=True)
             by_group = np.argsort(group, kind="stable")

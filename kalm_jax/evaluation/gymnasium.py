@@ -1,7 +1,10 @@
-"""Episodes of any Gymnasium environment as `Rollouts`: its spaces as learners see them, and copies stepped together.
+"""Any Gymnasium environment: its spaces as learners see them, as a simulator of episodes, and episodes as `Rollouts`.
 
-Observations are flattened to one vector (`gymnasium.wrappers.FlattenObservation`), discrete actions count from 0.
-Letters: n copies, N episodes, T padded steps, D observation, A action.
+Observations are flattened to one vector (`gymnasium.wrappers.FlattenObservation`), and discrete actions count from 0.
+As a simulator of instructions, the environment's `reset` takes `options={"instruction": text}`, and its `step` reports
+`is_success` (or `success`) in its info, as `kalm/ClevrRobot-v0` and `kalm/Metaworld-v0` do.
+
+Dimension letters: B copies of the environment, N episodes, T time steps (padded), D observation, A action.
 """
 
 from __future__ import annotations
@@ -10,23 +13,28 @@ import dataclasses
 import functools
 import importlib
 from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kalm_jax.types import Episodes, Rollouts
 
+if TYPE_CHECKING:
+    import gymnasium
+
 MAX_STEPS = 1000
-"""Steps after which an episode is ended where the environment itself has no limit."""
+"""Steps after which an episode is truncated where the environment has no limit."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Spaces:
-    """What a learner must know of an environment.
+    """What a learner must know about an environment.
 
     Attributes:
       observation_dim: D, flattened.
       num_actions: of a discrete action space, 0 for a continuous one.
-      start: number that the environment gives its first discrete action.
+      start: the environment's number of its first discrete action.
       low, high: (A,) float32 bounds of continuous actions; empty for discrete ones.
     """
 
@@ -36,16 +44,18 @@ class Spaces:
     low: np.ndarray
     high: np.ndarray
 
-    def to_unit(self, actions) -> np.ndarray:
+    def to_unit(self, actions: np.ndarray) -> np.ndarray:
         """Continuous actions (..., A) within the bounds, scaled to [-1, 1]."""
         return np.clip(2 * (np.asarray(actions) - self.low) / (self.high - self.low) - 1, -1, 1).astype(np.float32)
 
-    def from_unit(self, actions) -> np.ndarray:
+    def from_unit(self, actions: np.ndarray) -> np.ndarray:
         """Actions (..., A) in [-1, 1] scaled to the bounds."""
         return np.clip(self.low + (np.asarray(actions) + 1) / 2 * (self.high - self.low), self.low, self.high)
 
 
-def make_environment(environment: str, max_steps: int | None = None, render_mode: str | None = None):
+def make_environment(
+    environment: str, max_steps: int | None = None, render_mode: str | None = None
+) -> gymnasium.Env[np.ndarray, Any]:
     """The Gymnasium environment of an id (`module:Id-v0` imports the module first), observations flattened.
 
     Raises:
@@ -63,7 +73,8 @@ def make_environment(environment: str, max_steps: int | None = None, render_mode
             importlib.import_module(module)
         spec = gymnasium.spec(name)
         limit = max_steps or spec.max_episode_steps or MAX_STEPS
-        env = gymnasium.make(name, max_episode_steps=limit, **({"render_mode": render_mode} if render_mode else {}))
+        options: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+        env = gymnasium.make(name, max_episode_steps=limit, **options)
     except (gymnasium.error.Error, ImportError) as error:
         raise ValueError(f"environment {environment!r} cannot be made: {error}") from error
     if not env.observation_space.is_np_flattenable:
@@ -98,39 +109,40 @@ class GymnasiumSimulator:
     """Plays episodes whose `states` (n,) are the seeds of their resets; use as a context manager.
 
     Attributes:
-      environment: its Gymnasium id, see `gym_rollouts.make_environment`. horizon: steps allowed, its limit's place.
-      spaces: of the environment, see `gym_rollouts.Spaces`.
+      environment: its Gymnasium id, see `make_environment`.
+      horizon: the most steps of an episode, which replace the environment's own limit.
+      spaces: those of the environment.
     """
 
     def __init__(self, environment: str, horizon: int):
-        """No copy is made before it is needed."""
+        """Makes no copy of the environment before it is needed."""
         self.environment, self.horizon, self.spaces = environment, horizon, spaces_of(environment)
-        self._idle = []
+        self._idle: list[gymnasium.Env] = []
 
     def start(self, episodes: Episodes) -> GymnasiumPlay:
-        """Begins the episodes, a copy of the environment for each; see `evaluation.evaluate`."""
+        """Begins the episodes, with one copy of the environment for each."""
         texts = [episodes.goals.text[g] for g in episodes.goal]
         copies = [self.take_copy() for _ in texts]
         seen = [_reset(*reset) for reset in zip(copies, texts, episodes.states, strict=True)]
         return GymnasiumPlay(self, copies, np.stack(seen))
 
-    def first_observations(self, texts: Sequence[str], seeds) -> np.ndarray:
-        """(n, D) float32, what resets with these instructions and seeds show."""
+    def first_observations(self, texts: Sequence[str], seeds: Sequence[int] | np.ndarray) -> np.ndarray:
+        """(N, D) float32, the observations after resets with these instructions and seeds."""
         copy = self.take_copy()
         seen = [_reset(copy, text, seed) for text, seed in zip(texts, seeds, strict=True)]
         self.give_back([copy])
         return np.stack(seen)
 
-    def take_copy(self):
-        """An environment that no episode is played in."""
+    def take_copy(self) -> gymnasium.Env:
+        """A copy of the environment in which no episode is played."""
         return self._idle.pop() if self._idle else make_environment(self.environment, self.horizon)
 
     def give_back(self, copies: Sequence) -> None:
-        """Environments whose episodes are over."""
+        """Takes copies back whose episodes are over."""
         self._idle += copies
 
     def close(self) -> None:
-        """Closes the copies; others are made if it is used again."""
+        """Closes the copies; new ones are made if the simulator is used again."""
         for copy in self._idle:
             copy.close()
         self._idle = []
@@ -138,7 +150,7 @@ class GymnasiumSimulator:
     def __enter__(self) -> GymnasiumSimulator:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
 
@@ -146,18 +158,18 @@ class GymnasiumPlay:
     """Episodes that are being played.
 
     Attributes:
-      states: (n, D) float32 observations, what policies see.
-      horizon: (n,) int, steps allowed.
+      states: (N, D) float32 observations, what policies see.
+      horizon: (N,) int, the number of steps allowed.
     """
 
     def __init__(self, simulator: GymnasiumSimulator, copies: list, states: np.ndarray):
         self._simulator, self._copies, self.states = simulator, copies, states
         self.horizon, self._over = np.full(len(copies), simulator.horizon), np.zeros(len(copies), bool)
 
-    def step(self, active, actions) -> np.ndarray:
-        """Acts where `active` (n,) bool: indices (n,) counted from 0, or (n, A) in [-1, 1]. Successes (n,) bool.
+    def step(self, active: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Acts where `active` (N,) bool: indices (N,) from 0, or (N, A) in [-1, 1]. Returns successes (N,) bool.
 
-        An episode that the environment itself has ended stays where it is.
+        An episode that the environment has ended is not stepped any more.
         """
         reached = np.zeros(len(self._copies), bool)
         for i in np.flatnonzero(active & ~self._over):
@@ -166,34 +178,38 @@ class GymnasiumPlay:
         return reached
 
     def close(self) -> None:
-        """Gives the environments back."""
+        """Gives the copies back."""
         self._simulator.give_back(self._copies)
 
 
-def take_step(copy, spaces: Spaces, action) -> tuple[np.ndarray, bool, bool]:
+def take_step(copy: gymnasium.Env, spaces: Spaces, action: np.ndarray) -> tuple[np.ndarray, bool, bool]:
     """(observation, success, whether the episode is over) after an action: an index from 0, or (A,) in [-1, 1]."""
-    action = int(action) + spaces.start if spaces.num_actions else spaces.from_unit(action)
-    seen, _, ended, truncated, info = copy.step(action)
+    given = int(action) + spaces.start if spaces.num_actions else spaces.from_unit(action)
+    seen, _, ended, truncated, info = copy.step(given)
     if not info.keys() & {"is_success", "success"}:
         raise ValueError(f"{copy.unwrapped}: a step's info has neither is_success nor success")
     return seen, bool(info.get("is_success", info.get("success"))), bool(ended or truncated)
 
 
-def _reset(copy, text: str, seed) -> np.ndarray:
+def _reset(copy: gymnasium.Env, text: str, seed: int) -> np.ndarray:
     seen, _ = copy.reset(seed=int(seed), options={"instruction": text})
     return seen.astype(np.float32)
+
+
+_Episode = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Observations, actions, rewards, and whether the episode terminated."""
 
 
 class Player:
     """Copies of one environment, stepped together; use as a context manager.
 
     Attributes:
-      spaces: what `spaces_of` says of the environment.
-      copies: how many there are.
+      spaces: those of the environment.
+      copies: B.
     """
 
     def __init__(self, environment: str, copies: int, max_steps: int | None = None):
-        """As `make_environment`; `max_steps` takes the place of the environment's own limit."""
+        """Arguments as of `make_environment`; `max_steps` replaces the environment's own limit."""
         import gymnasium
 
         self.spaces, self.copies = spaces_of(environment), copies
@@ -201,37 +217,44 @@ class Player:
         self._envs = gymnasium.vector.SyncVectorEnv([make] * copies)
 
     def play(
-        self, act: Callable, seeds: Sequence[int], progress: Callable | None = None, told: Callable | None = None
+        self,
+        act: Callable[[np.ndarray, np.ndarray, int], np.ndarray],
+        seeds: Sequence[int] | np.ndarray,
+        progress: Callable[[int], None] | None = None,
+        on_rewards: Callable[[np.ndarray], None] | None = None,
     ) -> tuple[Rollouts, np.ndarray | None]:
-        """One episode for each seed, `copies` of them at a time.
+        """Plays one episode for each seed, B of them at a time.
 
         Args:
-          act: called as act(observations (n, D) float32, seeds (n,), step); answers (n,) indices counted from 0, or
-            (n, A) actions within the bounds. Answers for episodes that are over are ignored.
-          seeds: of the episodes' resets.
-          progress: called as progress(episodes done) after each round.
-          told: called as told(rewards (n,)) after each step, for what hangs on the rewards of the episode so far.
+          act: called as act(observations (B, D) float32, seeds (B,), step); returns (B,) indices from 0, or (B, A)
+            actions within the bounds. Actions for episodes that are over are ignored.
+          seeds: (N,) of the episodes' resets.
+          progress: called as progress(episodes done) after each B episodes.
+          on_rewards: called as on_rewards(rewards (B,)) after each step.
 
         Returns:
-          The episodes in the order of `seeds`, of one unnamed goal, and success (N,) bool, or None where the
+          The episodes in the order of `seeds`, with one goal without text, and success (N,) bool, or None where the
           environment's info has neither `is_success` nor `success`.
         """
-        parts, success = [], []
+        parts: list[_Episode] = []
+        success: list[bool | None] = []
         for i in range(0, len(seeds), self.copies):
             wanted = np.asarray(seeds[i : i + self.copies])
-            episodes, reached = self._round(act, np.resize(wanted, self.copies), told)
-            parts += [episode for episode in episodes[: len(wanted)]]
+            episodes, reached = self._round(act, np.resize(wanted, self.copies), on_rewards)
+            parts += episodes[: len(wanted)]
             success += reached[: len(wanted)]
             if progress is not None:
                 progress(len(parts))
         return _stack(parts, self.spaces), None if None in success else np.array(success)
 
-    def _round(self, act, seeds, told):
-        """Episodes as (observations, actions, rewards, terminated), and whether each succeeded (None: not told)."""
+    def _round(
+        self, act: Callable, seeds: np.ndarray, on_rewards: Callable | None
+    ) -> tuple[list[_Episode], list[bool | None]]:
+        """B episodes, and whether each succeeded (None: the environment does not report it)."""
         observation, _ = self._envs.reset(seed=[int(seed) for seed in seeds])
         seen, taken, rewards = [observation.astype(np.float32)], [], []
         length, terminated = np.zeros(self.copies, int), np.zeros(self.copies, bool)
-        success = [None] * self.copies
+        success: list[bool | None] = [None] * self.copies
         while (length == 0).any():
             step = len(taken)
             actions = np.asarray(act(seen[-1], seeds, step))
@@ -240,16 +263,15 @@ class Player:
             seen.append(observation.astype(np.float32))
             taken.append(actions)
             rewards.append(reward)
-            if told is not None:
-                told(reward)
+            if on_rewards is not None:
+                on_rewards(reward)
             for name in ("is_success", "success"):
                 for i in np.flatnonzero((length == 0) & np.asarray(info.get(f"_{name}", False))):
                     success[i] = bool(success[i]) or bool(info[name][i])
             over = (length == 0) & (ended | truncated)
             length[over], terminated[over] = step + 1, ended[over]
-        seen, taken, rewards = (np.stack(x, 1) for x in (seen, taken, rewards))
-        episodes = [(seen[i, : n + 1], taken[i, :n], rewards[i, :n], terminated[i]) for i, n in enumerate(length)]
-        return episodes, success
+        x, a, r = (np.stack(parts, 1) for parts in (seen, taken, rewards))
+        return [(x[i, : n + 1], a[i, :n], r[i, :n], terminated[i]) for i, n in enumerate(length)], success
 
     def close(self) -> None:
         """Closes the copies."""
@@ -258,11 +280,11 @@ class Player:
     def __enter__(self) -> Player:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
 
-def _stack(episodes, spaces: Spaces) -> Rollouts:
+def _stack(episodes: list[_Episode], spaces: Spaces) -> Rollouts:
     n, t = len(episodes), max(len(reward) for _, _, reward, _ in episodes)
     observations, rewards = np.zeros((n, t + 1, spaces.observation_dim), np.float32), np.zeros((n, t), np.float32)
     actions = np.zeros((n, t), np.int32) if spaces.num_actions else np.zeros((n, t, len(spaces.low)), np.float32)

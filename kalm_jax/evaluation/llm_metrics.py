@@ -1,4 +1,4 @@
-"""The language model's own metrics as counts with intervals, such as they stand at a step of its grounding (KALM, 5.3).
+"""Metrics of the language model during grounding, as counts with intervals (KALM, section 5.3).
 
 A row is one metric: `count` of `total` things, their `rate`, and its 95% interval (`low`, `high`).
 """
@@ -46,9 +46,9 @@ def metric_rows(
 
 
 def write_metrics(path: pathlib.Path, rows: Sequence[Mapping]) -> None:
-    """Puts the rows of one step behind those of earlier steps in a CSV file; rows of later ones fall away.
+    """Appends the rows of one step to those of earlier steps in a CSV file; rows of later steps are dropped.
 
-    A training run that goes on from a checkpoint measures again what was measured after it.
+    A training run that resumes from a checkpoint measures again what was measured after it.
     """
     before = [row for row in read_metrics(path) if row["step"] < rows[0]["step"]]
     write_csv(path, COLUMNS, [*before, *rows])

@@ -1,14 +1,15 @@
-"""The grounded language model acting in the simulator, in a goal's own words or by its own plan."""
+"""The grounded language model acts in the simulator, given the instruction or its own plan of subgoals."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
-from kalm_jax.grounding.acting import draw, read, read_on
+from kalm_jax.grounding.acting import Reading, draw, read, read_on
 from kalm_jax.grounding.decoding import Spread, fitting
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.sequences import RowSequence, align_right
@@ -19,28 +20,33 @@ from kalm_jax.sharding import default_mesh, shard_params
 from kalm_jax.types import Episodes
 
 BATCH = 128
-"""Episodes per call of the model, or an eighth of it for few, or a few more so that the devices divide them; the last
-call is filled up."""
+"""Episodes per call of the model; an eighth of it for few episodes. The last call is padded."""
 
 
 class WordsPolicy:
-    """Acts on the goal's own words and everything since the episode's start, with a key-value cache.
+    """Acts on the instruction and on everything since the episode's start, with a key-value cache.
 
-    Every `window` steps it forgets the steps and goes on from the words and the state, as a model that was trained on
-    windows of rollouts must.
+    Every `window` steps it drops the past steps and continues from the instruction and the state, as it must where the
+    model was trained on windows of rollouts.
     """
 
     def __init__(
-        self, grounded: tuple[GroundedModel, dict, Tokenizer], seed: int, temperature: float, window: int, observe
+        self,
+        grounded: tuple[GroundedModel, dict, Tokenizer],
+        seed: int,
+        temperature: float,
+        window: int,
+        observe: Callable[[np.ndarray], np.ndarray],
     ):
-        """`grounded`: see `load_grounded`; `temperature` 0 is greedy; `observe`: see `evaluation.learner_policy`."""
+        """Takes what `load_grounded` returns; `temperature` 0 is greedy; `observe` as of `learner_policy`."""
         (self.model, params, self.tokenizer), self.temperature = grounded, temperature
         self._spread = _spread(params)
         self.key, self.window, self.observe = jax.random.key(seed), window, observe
-        self._readings, self._actions = [], None
+        self._readings: list[Reading] = []
+        self._actions = np.zeros(0)
 
     def __call__(self, episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
-        """Actions of all episodes, see `evaluation.policies`; a row's do not hang on the others."""
+        """Actions of all episodes, see `kalm_jax.types.Policy`; an episode's do not depend on the other episodes."""
         observation = np.asarray(self.observe(states), np.float32)
         if step == 0:
             texts = [episodes.goals.text[g] for g in episodes.goal]
@@ -52,8 +58,8 @@ class WordsPolicy:
         for i, place in enumerate(places):
             if step % self.window == 0:
                 rows = [RowSequence(self.model.spec.width).text(self._prompts[j]).state(observation[j]) for j in place]
-                rows = align_right(rows, self._length, self.model.spec.width)
-                reading = read_first.on_devices((rows,), model=self.model, steps=self.window - 1)
+                aligned = align_right(rows, self._length, self.model.spec.width)
+                reading = read_first.on_devices((aligned,), model=self.model, steps=self.window - 1)
                 self._readings = [*self._readings[:i], reading]
             else:
                 led = (self._actions[place], observation[place])
@@ -67,10 +73,10 @@ class WordsPolicy:
 
 
 class PlanPolicy:
-    """Acts on the short goals that the model itself took the words to come to, one after the other.
+    """Acts on the model's own subgoals of the instruction, one after the other.
 
-    At each step an episode goes for the first short goal that its state does not satisfy, and reads what it did for it,
-    at most the last `patience` steps. Episodes change goals at different times, so nothing is cached.
+    At each step an episode pursues the first subgoal that its state does not satisfy. The model reads what was done for
+    it, at most the last `patience` steps. Episodes change subgoals at different times, so nothing is cached.
     """
 
     def __init__(
@@ -83,7 +89,7 @@ class PlanPolicy:
         patience: int,
         observe: Callable,
     ):
-        """`plans`: of every goal of the episodes, see `write_plans`; `satisfied`: see `imagine`; others as above."""
+        """Takes the plan of every goal of the episodes (see `write_plans`), and `satisfied` as of `imagine`."""
         (self.model, params, self.tokenizer), self.temperature = grounded, temperature
         self._spread = _spread(params)
         self.plans, self.satisfied, self.patience, self.observe = plans, satisfied, patience, observe
@@ -92,14 +98,15 @@ class PlanPolicy:
         self._length = -(-(longest + 2 * patience - 1) // 8) * 8
 
     def __call__(self, episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
-        """Actions of the active episodes, 0 for the others; see `evaluation.policies`."""
+        """Actions of the active episodes, 0 for the others; see `kalm_jax.types.Policy`."""
         observation = np.asarray(self.observe(states), np.float32)
         n = len(observation)
         if step == 0:
             self._keys = jax.random.split(self.key, n)
             self._going: list[Step | None] = [None] * n
             self._since = np.zeros(n, np.int64)
-            self._seen, self._done = [], []
+            self._seen: list[np.ndarray] = []
+            self._done: list[np.ndarray] = []
         self._seen.append(observation)
         here = np.flatnonzero(active)
         wanted = next_steps([self.plans[episodes.goal[i]] for i in here], observation[here], self.satisfied, 0)
@@ -125,15 +132,15 @@ class PlanPolicy:
 
     @property
     def _shape(self) -> tuple[int, ...]:
-        """Of one action."""
+        """The shape of one action."""
         return () if self.model.spec.num_actions else (self.model.spec.action_dim,)
 
 
-def _spread(params) -> Callable[[int], tuple[Spread, Spread, Spread]]:
+def _spread(params: Any) -> Callable[[int], tuple[Spread, Spread, Spread]]:
     """Of how many rows there are: `read`, `draw` and `read_on` on the mesh, with the same parameters there."""
 
     @functools.cache
-    def of_batch(batch: int):
+    def of_batch(batch: int) -> tuple[Spread, Spread, Spread]:
         placed = shard_params(default_mesh(), params)
         return Spread(read, placed, batch), Spread(draw, placed, batch), Spread(read_on, placed, batch)
 
@@ -141,5 +148,5 @@ def _spread(params) -> Callable[[int], tuple[Spread, Spread, Spread]]:
 
 
 def _places(count: int, size: int) -> list[np.ndarray]:
-    """0 to `count` - 1 in parts of `size`; the last place is repeated, so that one compiled program serves all."""
+    """0 to `count` - 1 in parts of `size`; the last one is repeated, so that all parts have one compiled program."""
     return [np.minimum(np.arange(i, i + size), count - 1) for i in range(0, count, size)]

@@ -1,8 +1,7 @@
-"""Imagined rollouts against the simulator: do their actions reach the goal there, and does the model once it looks?
+"""Replays imagined rollouts in the simulator, in open and in closed loop.
 
-Open loop: the imagined actions from the rollout's own first state, whatever the simulator makes of them. Closed loop:
-after every step the rest is imagined anew from the simulator's state, and its first action is taken. As only that
-action counts, the rest is not drawn to its end.
+Open loop: the imagined actions are taken from the rollout's first state, whatever states the simulator reaches. Closed
+loop: at every step the model is given the simulator's state and its next action is taken.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ def actions_policy(rollouts: Rollouts) -> Policy:
     """Acts as rollout i did in episode i, whatever the states are."""
     actions = np.asarray(rollouts.actions)
 
-    def act(episodes, states, active, step):
+    def act(episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
         return actions[:, step]
 
     return act
@@ -39,12 +38,15 @@ def replay(
     temperature: float,
     seed: int,
 ) -> dict[str, EpisodeResults]:
-    """What becomes of imagined rollouts in the simulator, each played from its own first state: the names of `rows`.
+    """Results of imagined rollouts in the simulator, each from its own first state: "open", "closed" and "random".
 
     Args:
-      rollouts: (N) imagined ones. episodes: (N) their starts and goals.
-      simulator, observe, random_policy: of the world. satisfied, plans: with which they were imagined.
-      grounded: model, parameters, tokenizer. temperature, seed: of its actions in the closed loop.
+      rollouts: (N) imagined ones.
+      episodes: (N) their first states and goals.
+      simulator, observe, random_policy: those of the world.
+      satisfied, plans: those with which the rollouts were imagined.
+      grounded: model, parameters, tokenizer.
+      temperature, seed: of the actions in the closed loop.
     """
     closed = PlanPolicy(grounded, plans, satisfied, seed, temperature, 1, observe)
     (opened,) = evaluate([actions_policy(rollouts)], [episodes], simulator, np.asarray(rollouts.length))
@@ -57,9 +59,11 @@ def rows(
 ) -> list[dict]:
     """A row of counts for every (level, family) of the episodes; `families` are the world's names.
 
-    Columns: level, family, rollouts; matched, that reach their goal as imagined; open, whose actions reach it in the
-    simulator, and open_matched, of the matched ones; closed and random, within the world's limit of steps by imagining
-    anew and by acting at random; closed_in_time and random_in_time, in no more steps than were imagined.
+    Columns besides level, family and rollouts:
+      matched: rollouts that reach their goal as imagined.
+      open, open_matched: whose actions reach it in the simulator, of all and of the matched ones.
+      closed, random: reached in closed loop and by random actions within the world's limit of steps.
+      closed_in_time, random_in_time: the same in no more steps than were imagined.
     """
     level, family = np.asarray(episodes.goals.level)[episodes.goal], episodes.family
     matched, length = np.asarray(rollouts.terminated), np.asarray(rollouts.length)

@@ -71,11 +71,11 @@ def summarize(results: Iterable[Mapping]) -> list[dict]:
 def _pooled(group: list[Mapping]) -> dict:
     seeds = sorted({row["seed"] for row in group})
 
-    def count(column):
+    def count(column: str) -> np.ndarray:
         return np.array([sum(row[column] for row in group if row["seed"] == seed) for seed in seeds], np.float64)
 
     episodes = count("episodes")
-    found = {"seeds": len(seeds), "episodes": int(episodes.sum())}
+    found: dict[str, float] = {"seeds": len(seeds), "episodes": int(episodes.sum())}
     for end, column in (("", "successes"), ("_early", "successes_early")):
         good = count(column)
         low, high = pooled_interval(good, episodes)

@@ -1,22 +1,28 @@
 """Intervals of success rates: one policy, several training seeds, and the difference of two conditions. All cover 95%.
 
-Several seeds are no single large sample: policies of different seeds differ in skill. Where the seeds' rates scatter
-more than chance would have it, the variance of the pooled rate is taken from that scatter, and as few seeds tell it
-badly, Student's t with `seeds - 1` degrees of freedom takes the place of the normal quantile. In a simulation of three
-seeds with 100 or 300 episodes, whose skill has a standard deviation of 0 to 0.2, this covers 91 to 98%; the plain
+Several seeds are not one large sample, because policies of different seeds differ in skill. Where the seeds' rates
+scatter more than chance explains, the variance of the pooled rate is estimated from that scatter. As few seeds estimate
+it badly, Student's t with `seeds - 1` degrees of freedom then replaces the normal quantile. In a simulation of three
+seeds with 100 or 300 episodes, whose skill has a standard deviation of 0 to 0.2, this covers 91 to 98%. The plain
 interval of all episodes together covers 95% only at 0, and 44 to 62% at 0.1.
 
 The episodes of different seeds count as independent: draw different ones for each seed (the same for all conditions).
+
+Dimension letters: S training seeds, N episodes of each.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import special
 
 CONFIDENCE = 0.95
+
+Counts = Sequence[float] | np.ndarray
+"""One number for each training seed."""
 
 
 def wilson_interval(successes: float, episodes: float, quantile: float | None = None) -> tuple[float, float]:
@@ -29,15 +35,15 @@ def wilson_interval(successes: float, episodes: float, quantile: float | None = 
         raise ValueError(f"{successes} successes in {episodes} episodes: want 0 <= successes <= episodes, episodes > 0")
     z = _quantile() if quantile is None else quantile
     rate = successes / episodes
-    centre = (rate + z**2 / (2 * episodes)) / (1 + z**2 / episodes)
+    center = (rate + z**2 / (2 * episodes)) / (1 + z**2 / episodes)
     half = z / (1 + z**2 / episodes) * math.sqrt(rate * (1 - rate) / episodes + z**2 / (4 * episodes**2))
-    # Rounding would put the bound of a rate of 0 or 1 a hair inside it.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == episodes else min(1.0, centre + half)
+    # Rounding would move the bound of a rate of 0 or 1 slightly inside the interval.
+    low = 0.0 if successes == 0 else max(0.0, center - half)
+    high = 1.0 if successes == episodes else min(1.0, center + half)
     return low, high
 
 
-def pooled_interval(successes, episodes) -> tuple[float, float]:
+def pooled_interval(successes: Counts, episodes: Counts) -> tuple[float, float]:
     """Interval of the rate over all seeds, sum(successes) / sum(episodes).
 
     Wilson's interval with the effective number of episodes p (1 - p) / variance, the variance being the larger of the
@@ -46,19 +52,21 @@ def pooled_interval(successes, episodes) -> tuple[float, float]:
     Args:
       successes, episodes: (S,) counts, one for each training seed. One seed gives Wilson's interval.
     """
-    successes, episodes = _counts(successes, episodes)
-    total = float(episodes.sum())
-    rate = float(successes.sum()) / total
-    seeds = len(episodes)
+    good, played = _counts(successes, episodes)
+    total = float(played.sum())
+    rate = float(good.sum()) / total
+    seeds = len(played)
     chance = rate * (1 - rate) / total
-    scatter = seeds / max(1, seeds - 1) * float(np.sum((successes - episodes * rate) ** 2)) / total**2
+    scatter = seeds / max(1, seeds - 1) * float(np.sum((good - played * rate) ** 2)) / total**2
     if scatter <= chance or seeds == 1:
-        return wilson_interval(float(successes.sum()), total)
+        return wilson_interval(float(good.sum()), total)
     effective = rate * (1 - rate) / scatter
     return wilson_interval(rate * effective, effective, _quantile(seeds - 1))
 
 
-def difference_interval(successes, episodes, base_successes, base_episodes) -> tuple[float, float]:
+def difference_interval(
+    successes: Counts, episodes: Counts, base_successes: Counts, base_episodes: Counts
+) -> tuple[float, float]:
     """Interval of the rate of one condition minus that of the base condition, from counts of each seed (S,) and (S',).
 
     Newcombe's: the distances of each rate to its own `pooled_interval` are added as squares. Conditions that share
@@ -67,28 +75,28 @@ def difference_interval(successes, episodes, base_successes, base_episodes) -> t
     Returns (low, high), from -1 to 1.
     """
     ends = []
-    for good, total in ((successes, episodes), (base_successes, base_episodes)):
-        good, total = _counts(good, total)
+    for counts in ((successes, episodes), (base_successes, base_episodes)):
+        good, total = _counts(*counts)
         ends.append((float(good.sum() / total.sum()), *pooled_interval(good, total)))
     (p, low, high), (q, base_low, base_high) = ends
     return p - q - math.hypot(p - low, base_high - q), p - q + math.hypot(high - p, q - base_low)
 
 
-def paired_difference_interval(success, base_success) -> tuple[float, float]:
+def paired_difference_interval(success: np.ndarray, base_success: np.ndarray) -> tuple[float, float]:
     """Interval of the mean difference over episodes that both conditions played.
 
     Args:
-      success, base_success: (S, n) bool, the same episode at the same place. Seeds count as in `pooled_interval`.
+      success, base_success: (S, N) bool, the same episode at the same place. Seeds count as in `pooled_interval`.
 
     Raises:
       ValueError: shapes differ, or there is only one episode in all.
     """
     success, base_success = np.asarray(success, np.float64), np.asarray(base_success, np.float64)
     if success.ndim != 2 or success.shape != base_success.shape or success.size < 2:
-        raise ValueError(f"success has shapes {success.shape} and {base_success.shape}, want (S, n) twice, S * n > 1")
+        raise ValueError(f"success has shapes {success.shape} and {base_success.shape}, want (S, N) twice, S * N > 1")
     gain = success - base_success
     seeds, total = len(gain), gain.size
-    # Two pairs that disagree, one each way, are added: few pairs that all agree do not prove that there is no variance.
+    # Two pairs that disagree, one each way, are added: few pairs that all agree are no proof of zero variance.
     within = ((gain**2).sum() + 2) / (total + 2) - (gain.sum() / (total + 2)) ** 2
     chance = within / total
     scatter = gain.mean(1).var(ddof=1) / seeds if seeds > 1 else 0.0
@@ -96,26 +104,26 @@ def paired_difference_interval(success, base_success) -> tuple[float, float]:
     return float(gain.mean() - half), float(gain.mean() + half)
 
 
-def mean_interval(values) -> tuple[float, float, float]:
+def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
     """Mean of values (n,), such as one return per seed, and Student's interval (low, high); NaN ends for one value.
 
     Raises:
       ValueError: no values.
     """
-    values = np.asarray(values, np.float64).reshape(-1)
-    if not len(values):
+    x = np.asarray(values, np.float64).reshape(-1)
+    if not len(x):
         raise ValueError("the mean of no values: give at least one")
-    if len(values) == 1:
-        return float(values[0]), math.nan, math.nan
-    half = _quantile(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
+    if len(x) == 1:
+        return float(x[0]), math.nan, math.nan
+    half = _quantile(len(x) - 1) * float(x.std(ddof=1)) / math.sqrt(len(x))
+    return float(x.mean()), float(x.mean() - half), float(x.mean() + half)
 
 
-def _counts(successes, episodes) -> tuple[np.ndarray, np.ndarray]:
-    successes, episodes = (np.atleast_1d(np.asarray(x, np.float64)) for x in (successes, episodes))
-    if successes.shape != episodes.shape or successes.ndim != 1 or not (episodes > 0).all():
-        raise ValueError(f"counts {successes.tolist()} of {episodes.tolist()} episodes: want a pair per seed, above 0")
-    return successes, episodes
+def _counts(successes: Counts, episodes: Counts) -> tuple[np.ndarray, np.ndarray]:
+    good, total = (np.atleast_1d(np.asarray(x, np.float64)) for x in (successes, episodes))
+    if good.shape != total.shape or good.ndim != 1 or not (total > 0).all():
+        raise ValueError(f"counts {good.tolist()} of {total.tolist()} episodes: want a pair per seed, above 0")
+    return good, total
 
 
 def _quantile(freedom: int | None = None) -> float:
