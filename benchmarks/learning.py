@@ -15,7 +15,7 @@ import pathlib
 import numpy as np
 
 from benchmarks.controllers import CONTROLLERS
-from benchmarks.throughput.peer_d3rlpy import CONFIGS
+from benchmarks.throughput.baselines.d3rlpy import CONFIGS
 from kalm_jax.datasets import write_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.gymnasium_behaviors import collect_episodes
@@ -122,7 +122,7 @@ def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") ->
         results = run_offline(place, mine, command)
         for row in results:
             row["values"] = last_returns(place, row["policy"])
-        lines += ["", f"## {environment}", "", *table_lines(results, peers(place, mine))]
+        lines += ["", f"## {environment}", "", *table_lines(results, baselines(place, mine))]
     text = "\n".join([f"`{command}`", *lines]) + "\n"
     if is_main_process():
         write_text(folder / "learning.md", text)
@@ -156,17 +156,19 @@ def table_lines(results: list[dict], others: dict[str, list[float]]) -> list[str
     ]
     for row in results:
         name, values = row["policy"], row["values"]
-        beside, peer, inside = "", ("", ""), ""
+        beside, baseline, inside = "", ("", ""), ""
         if values and clone and name != "bc":
             mean, low, high = mean_interval(np.array(values) - np.array(clone))  # the same episodes for each seed
             beside = f"{mean:+.4g} [{low:.4g}, {high:.4g}]" if np.isfinite(low) else f"{mean:+.4g}"
         if name in others:
             mean, low, high = mean_interval(others[name])
-            peer = (f"{mean:.4g}", _interval(low, high))
+            baseline = (f"{mean:.4g}", _interval(low, high))
             inside = "yes" if low <= row["return"] <= high else ("above" if row["return"] > high else "no")
             inside = inside if np.isfinite(low) else ""
         interval = _interval(row["return_low"], row["return_high"])
-        lines.append(f"| {name} | {row['return']:.4g} | {interval} | {beside} | {peer[0]} | {peer[1]} | {inside} |")
+        lines.append(
+            f"| {name} | {row['return']:.4g} | {interval} | {beside} | {baseline[0]} | {baseline[1]} | {inside} |"
+        )
     return lines
 
 
@@ -174,7 +176,7 @@ def _interval(low: float, high: float) -> str:
     return f"{low:.4g} to {high:.4g}" if np.isfinite(low) else "-"
 
 
-def peers(place: pathlib.Path, config: OfflineConfig) -> dict[str, list[float]]:
+def baselines(place: pathlib.Path, config: OfflineConfig) -> dict[str, list[float]]:
     """Returns of d3rlpy's algorithms of the same names, one for each seed; {} where d3rlpy is not installed."""
     try:
         import d3rlpy
@@ -191,12 +193,12 @@ def peers(place: pathlib.Path, config: OfflineConfig) -> dict[str, list[float]]:
             learner = configured_learner(config, name)
             points, changed = evaluation_points(config, learner), set(chosen_settings(config, name))
             make = getattr(d3rlpy.algos, CONFIGS[name, bool(spaces.num_actions)])
-            settings, missing = peer_settings(learner, changed, {field.name for field in dataclasses.fields(make)})
+            settings, missing = baseline_settings(learner, changed, {field.name for field in dataclasses.fields(make)})
             if missing:
                 print(f"{PEER} {name}: has no {', '.join(missing)} and keeps its own")
 
             def work(into: pathlib.Path, name=name, make=make, points=points, settings=settings):
-                algorithms = [_peer(make, rollouts, bool(spaces.num_actions), settings, seed) for seed in seeds]
+                algorithms = [_baseline(make, rollouts, bool(spaces.num_actions), settings, seed) for seed in seeds]
                 rows, before = [], 0
                 with Progress(f"{PEER} {name}", points[-1] * len(seeds)) as progress:
                     for point in points:
@@ -205,7 +207,7 @@ def peers(place: pathlib.Path, config: OfflineConfig) -> dict[str, list[float]]:
                                 algorithm.update(data.sample_transition_batch(algorithm.batch_size))
                             progress.update(before * len(seeds) + (i + 1) * (point - before))
                         before = point
-                        rows += [{"update": point, **row} for row in evaluator.play(_peer_policy(algorithms))]
+                        rows += [{"update": point, **row} for row in evaluator.play(_baseline_policy(algorithms))]
                 write_json(into / "rows.json", rows)
 
             about = {"settings": settings, "points": points, "seeds": seeds, "episodes": config.episodes}
@@ -213,7 +215,7 @@ def peers(place: pathlib.Path, config: OfflineConfig) -> dict[str, list[float]]:
     return found
 
 
-def peer_settings(learner: Learner, changed: set[str], known: set[str]) -> tuple[dict, list[str]]:
+def baseline_settings(learner: Learner, changed: set[str], known: set[str]) -> tuple[dict, list[str]]:
     """What d3rlpy is told of a learner's configuration (the rest is its own, the papers'), and what it has no name for.
 
     Args:
@@ -233,7 +235,7 @@ def peer_settings(learner: Learner, changed: set[str], known: set[str]) -> tuple
     return settings, missing
 
 
-def _peer(make: type, rollouts: Rollouts, discrete: bool, settings: dict, seed: int):
+def _baseline(make: type, rollouts: Rollouts, discrete: bool, settings: dict, seed: int):
     """(algorithm, data) of d3rlpy with a seed of its own, before its first update; `make` is its configuration."""
     import d3rlpy
     import torch
@@ -261,7 +263,7 @@ def _peer(make: type, rollouts: Rollouts, discrete: bool, settings: dict, seed: 
     return algorithm, data
 
 
-def _peer_policy(algorithms: list):
+def _baseline_policy(algorithms: list):
     """What `Evaluator.play` wants, of an algorithm for each seed."""
 
     def act(observations, step):

@@ -1,4 +1,4 @@
-"""How fast the parts run, beside peers where they are installed. A suite is a module with `groups()`: see `measure`.
+"""Speed of the parts, beside baselines where they are installed. A suite is a module with `groups()`: see `measure`.
 
 Two have `rows()` instead: `memory`, which measures no time, and `pipeline`, whose work is whole runs.
 """
@@ -7,4 +7,4 @@ SUITES = {
     name: f"benchmarks.throughput.{name}"
     for name in ("offline_rl", "env", "llm_train", "llm_decode", "pipeline", "memory")
 }
-"""Name -> module. `groups()` yields lists of contestants that do the same work; each list is measured interleaved."""
+"""Name -> module. `groups()` yields lists of benchmarks that do the same work; each list is measured interleaved."""

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.throughput.measure import OURS, Contestant
+from benchmarks.throughput.measure import OURS, Benchmark
 from kalm_jax.worlds.clevr import simulator as clevr
 
 BATCHES = (1, 64, 512)
 METAWORLD_TASK, EPISODES = "push", 16
 
 
-def groups() -> Iterator[list[Contestant]]:
+def groups() -> Iterator[list[Benchmark]]:
     """For every size of batch of CLEVR-Robot: the simulator, MuJoCo alone, and the Gymnasium vector environment.
 
     For Meta-world: evaluation's steps of random actions, and collection's rollouts of the scripted expert.
@@ -25,24 +25,24 @@ def groups() -> Iterator[list[Contestant]]:
     for n in BATCHES:
         group = f"CLEVR-Robot, {n} tables"
         yield [
-            Contestant(group, OURS, _simulator(n), "pushes", n),
-            Contestant(group, "mujoco.rollout", _mujoco(n), "pushes", n),
-            Contestant(group, "kalm_jax vector env", _environment(n), "pushes", n),
+            Benchmark(group, OURS, _simulator(n), "pushes", n),
+            Benchmark(group, "mujoco.rollout", _mujoco(n), "pushes", n),
+            Benchmark(group, "kalm_jax vector env", _environment(n), "pushes", n),
         ]
     group = f"Meta-world, {METAWORLD_TASK}: {EPISODES} episodes"
     yield [
-        Contestant(group, OURS, _episodes, "steps", EPISODES),
-        Contestant(group, "metaworld alone", _package_steps, "steps", EPISODES),
+        Benchmark(group, OURS, _episodes, "steps", EPISODES),
+        Benchmark(group, "metaworld alone", _package_steps, "steps", EPISODES),
     ]
     group = f"Meta-world, {METAWORLD_TASK}: the expert's rollouts"
     yield [
-        Contestant(group, OURS, _recording, "rollouts"),
-        Contestant(group, "metaworld alone", _package_rollouts, "rollouts"),
+        Benchmark(group, OURS, _recording, "rollouts"),
+        Benchmark(group, "metaworld alone", _package_rollouts, "rollouts"),
     ]
 
 
 def _problem(n: int):
-    """States (n, 69) and actions (n,), the same for all contestants."""
+    """States (n, 69) and actions (n,), the same for all benchmarks."""
     rng = np.random.default_rng(0)
     return clevr.sample_states(rng, n), rng.integers(0, clevr.NUM_ACTIONS, n)
 

@@ -1,6 +1,6 @@
 """Positions per second of decoding: imagined numbers with the key-value cache and without; words beside transformers.
 
-A numeric position is a state or an action. Contestants have 64 rows of a prompt of 40 words and a first state, with
+A numeric position is a state or an action. Benchmarks have 64 rows of a prompt of 40 words and a first state, with
 room for 50 actions and 50 states, and a model of 4 layers of 256. Without a cache each position costs one pass over all
 of the row, which has a fixed length, as in a compiled program it must. Words are the greedy continuation, one per pass,
 of a prompt of as many positions; torch generates them with its own cache.
@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.throughput import peer_transformers
-from benchmarks.throughput.measure import OURS, Contestant, Program
+from benchmarks.throughput.baselines import transformers as transformers_baseline
+from benchmarks.throughput.measure import OURS, Benchmark, Program
 from benchmarks.throughput.roofline import Cost, cost_of
 from kalm_jax.grounding.decoding import generate_rollouts, generate_text, prefill
 from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
@@ -30,19 +30,19 @@ NO_WORD = -1
 CONFIG = LlamaConfig(vocab_size=2048, width=256, layers=4, heads=4, kv_heads=4, head_dim=64, ffn_dim=640)
 
 
-def groups() -> Iterator[list[Contestant]]:
+def groups() -> Iterator[list[Benchmark]]:
     """Numbers, cached and not; then words, ours and torch's."""
     size = f"decoding, width {CONFIG.width}, {CONFIG.layers} layers, batch {BATCH}"
     name = f"{size}, {2 * STEPS} numbers"
     yield [
-        Contestant(name, OURS, cached, "positions", BATCH * 2 * STEPS),
-        Contestant(name, "without a cache", uncached, "positions", BATCH),
+        Benchmark(name, OURS, cached, "positions", BATCH * 2 * STEPS),
+        Benchmark(name, "without a cache", uncached, "positions", BATCH),
     ]
     name = f"{size}, {WORDS} words"
-    torch = peer_transformers.generation(CONFIG, BATCH, PROMPT + 1, WORDS)
+    torch = transformers_baseline.generation(CONFIG, BATCH, PROMPT + 1, WORDS)
     yield [
-        Contestant(name, OURS, words, "positions", BATCH * WORDS),
-        Contestant(name, peer_transformers.NAME, torch, "positions", BATCH * WORDS),
+        Benchmark(name, OURS, words, "positions", BATCH * WORDS),
+        Benchmark(name, transformers_baseline.NAME, torch, "positions", BATCH * WORDS),
     ]
 
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from benchmarks.throughput import peer_transformers
-from benchmarks.throughput.measure import OURS, Contestant, Program
+from benchmarks.throughput.baselines import transformers as transformers_baseline
+from benchmarks.throughput.measure import OURS, Benchmark, Program
 from benchmarks.throughput.roofline import Cost, cost_of
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.sequences import Rows, RowSequence, pack
@@ -29,23 +29,23 @@ from kalm_jax.worlds.base import get_world
 
 ROLLOUTS, BATCHES = 64, 4
 UNIT = 1000
-"""Contestants are asked for multiples of so many positions."""
+"""Benchmarks are asked for multiples of so many positions."""
 
 
-def groups() -> Iterator[list[Contestant]]:
+def groups() -> Iterator[list[Benchmark]]:
     """Packed rows, then padded ones; text, ours and torch's."""
     ground = GroundConfig()
     name = f"grounding, built-in model, {ground.rows} rows of {ground.row_length}"
     yield [
-        Contestant(name, OURS, lambda: prepare(packed), "useful positions", UNIT),
-        Contestant(name, "padded", lambda: prepare(padded), "useful positions", UNIT),
+        Benchmark(name, OURS, lambda: prepare(packed), "useful positions", UNIT),
+        Benchmark(name, "padded", lambda: prepare(padded), "useful positions", UNIT),
     ]
     name = f"text, built-in model, {ground.rows} rows of {ground.row_length}"
     config, step = read_config(BUILTIN), ground.rows * ground.row_length
-    torch = peer_transformers.training(config, ground.rows, ground.row_length)
+    torch = transformers_baseline.training(config, ground.rows, ground.row_length)
     yield [
-        Contestant(name, OURS, lambda: prepare(text, muon=0.0), "positions", step),
-        Contestant(name, peer_transformers.NAME, torch, "positions", step),
+        Benchmark(name, OURS, lambda: prepare(text, muon=0.0), "positions", step),
+        Benchmark(name, transformers_baseline.NAME, torch, "positions", step),
     ]
 
 
@@ -70,7 +70,7 @@ def text(batches: Batches, step: int) -> Rows:
 
 
 def prepare(fill, rows: int | None = None, compute: str = "float32", muon: float = TrainConfig.muon):
-    """Updates on batches that `fill` makes, made beforehand: what `Contestant.prepare` wants.
+    """Updates on batches that `fill` makes, made beforehand: what `Benchmark.prepare` wants.
 
     Args:
       fill: `packed`, `padded` or `text`.

@@ -114,7 +114,7 @@ def measure_pipeline(settings: ThroughputSettings, suite, old: list[dict] | None
 
 
 def measure_rates(settings: ThroughputSettings, suite, old: list[dict] | None) -> None:
-    """A suite of contestants."""
+    """A suite of groups of benchmarks."""
     import jax
 
     from benchmarks.throughput import measure
@@ -131,7 +131,7 @@ def measure_rates(settings: ThroughputSettings, suite, old: list[dict] | None) -
     options["roofline"] = measure_roofline(**options)
     about["roofline"] = dataclasses.asdict(options["roofline"])
     say(f"{about['processor']}, {about['device']}, load {about['load']}; per second of {clock}")
-    say(f"limits: {settings['roofline']}")
+    say(f"limits: {options['roofline']}")
     rows = measure.run_suite(groups, repeats=settings.repeats or 5, seconds=settings.seconds, say=say, **options)
     if not rows:
         sys.exit(f"error: --only={','.join(settings.only)} leaves nothing to measure")

@@ -1,8 +1,8 @@
-"""Measures contestants that do the same work: interleaved blocks, process CPU time, medians with their spread.
+"""Measures benchmarks of the same work: interleaved blocks, process CPU time, medians with their ranges.
 
-On shared cores wall time says more about the neighbours than about the program, so a CPU's rate is per second of
-process CPU time (all threads), and a program is best pinned to one core. An accelerator works while the process waits:
-there the rate is per second of wall time.
+On shared cores wall time depends on other processes more than on the program. A CPU's rate is therefore per second of
+process CPU time (all threads), and a program is best pinned to one core. An accelerator works while the process waits,
+so its rate is per second of wall time.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from benchmarks.throughput.resources import Watch
 from benchmarks.throughput.roofline import Cost, Roofline
@@ -23,7 +24,7 @@ OURS = "kalm_jax"
 
 
 class MissingError(Exception):
-    """A peer that is not installed, or has no counterpart; the message says which."""
+    """A baseline that is not installed, or has no counterpart; the message says which."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Program:
     """A `run` that is a compiled program of JAX, so that XLA can say what a unit of its work costs.
 
     Attributes:
-      run: as `Contestant.prepare` wants it.
-      cost: answers the cost of one unit; asked after the measuring, as it may compile.
+      run: as `Benchmark.prepare` returns it.
+      cost: returns the cost of one unit; called after the measurement, as it may compile.
     """
 
     run: Callable[[int], None]
@@ -42,66 +43,69 @@ class Program:
         self.run(n)
 
 
+Prepare = Callable[[], Callable[[int], None]]
+
+
 @dataclasses.dataclass(frozen=True)
-class Contestant:
+class Benchmark:
     """One way to do a group's work.
 
     Attributes:
-      group: what is done, the same for all that are compared.
-      name: who does it; the group's rates are compared with that of the first contestant, ours.
-      prepare: makes ready and answers run(n), which does n units of work and returns when they are done, if it can a
-        `Program`. Raises `MissingError` where that cannot be.
+      group: the work, the same for all that are compared.
+      name: the library or variant; the first benchmark of a group is kalm_jax, and the others are its baselines.
+      prepare: prepares the work and returns run(n), which does n units and returns when they are done; a `Program`
+        where possible. Raises `MissingError` where the work cannot be done.
       unit: what is counted.
       step: `run` is called with multiples of this.
     """
 
     group: str
     name: str
-    prepare: Callable[[], Callable[[int], None]]
+    prepare: Prepare
     unit: str = "updates"
     step: int = 1
 
 
 def measure(
-    contestants: Sequence[Contestant],
+    benchmarks: Sequence[Benchmark],
     repeats: int = 5,
     seconds: float = 2.0,
     clock: Callable[[], float] = time.process_time,
     say: Callable[[str], None] = print,
     roofline: Roofline | None = None,
 ) -> list[dict]:
-    """Rows of one group: its contestants take turns, block by block, so that all meet the same neighbours.
+    """Rows of one group, whose benchmarks take turns block by block, so that all run beside the same other processes.
 
     Args:
-      contestants: of one group; those that cannot run are left out and said aloud.
-      repeats: blocks of each, after one for warming up whose length also sets that of the others.
-      seconds: of a block, about.
-      clock: seconds of work.
+      benchmarks: those of one group; a line says which of them cannot run.
+      repeats: blocks of each, after one for warming up, which also decides how long a block is.
+      seconds: approximate length of a block.
+      clock: returns seconds of work.
       say: takes a line of text.
-      roofline: limits of the hardware, counted by the same clock.
+      roofline: limits of the hardware, measured with the same clock.
 
     Returns:
       Dicts with group, name, unit, median, low, high (units per second: median, least and greatest block), wall (median
       units per second of wall time), first (seconds of `clock` for preparing and the first call, compilation
       included), first_wall (the same of wall time), compile (of first_wall, what was compiling), memory (bytes that it
-      added at its peak, see `Watch.memory`), repeats, and ratio, ratio_low, ratio_high: the first contestant's rate
+      added at its peak, see `Watch.memory`), repeats, and ratio, ratio_low, ratio_high: the first benchmark's rate
       over this one's in one turn. Of a `Program` also flops and bytes per unit; with a roofline flops_share and
       bytes_share reached.
     """
     ready = []
-    for contestant in contestants:
+    for benchmark in benchmarks:
         watch, start, wall = Watch(), clock(), time.perf_counter()
         try:
-            run = contestant.prepare()
+            run = benchmark.prepare()
         except MissingError as error:
-            say(f"{contestant.group}: no row for {contestant.name}: {error}")
+            say(f"{benchmark.group}: no row for {benchmark.name}: {error}")
             continue
-        run(contestant.step)
+        run(benchmark.step)
         first = {"first": clock() - start, "first_wall": time.perf_counter() - wall}
         first |= {"compile": watch.compiling(), "memory": watch.memory()}
-        ready.append((contestant, run, first, _block_size(run, contestant.step, seconds, clock)))
-    rates = [[] for _ in ready]
-    walls = [[] for _ in ready]
+        ready.append((benchmark, run, first, _block_size(run, benchmark.step, seconds, clock)))
+    rates: list[list[float]] = [[] for _ in ready]
+    walls: list[list[float]] = [[] for _ in ready]
     for turn in range(repeats):
         for i in range(len(ready)):
             i = (i + turn) % len(ready)
@@ -111,9 +115,9 @@ def measure(
             rates[i].append(n / max(clock() - begun, 1e-9))
             walls[i].append(n / max(time.perf_counter() - wall, 1e-9))
     rows = []
-    for (contestant, run, first, _), found, wall in zip(ready, rates, walls):
+    for (benchmark, run, first, _), found, wall in zip(ready, rates, walls):
         ratios = [ours / theirs for ours, theirs in zip(rates[0], found)]
-        row = {"group": contestant.group, "name": contestant.name, "unit": contestant.unit, **spread(found)}
+        row = {"group": benchmark.group, "name": benchmark.name, "unit": benchmark.unit, **spread(found)}
         row |= {"wall": statistics.median(wall), **first, "repeats": repeats, **spread(ratios, "ratio")}
         if isinstance(run, Program):
             cost = run.cost()
@@ -131,7 +135,7 @@ def spread(values: Sequence[float], name: str = "") -> dict[str, float]:
     return dict(zip(names, (statistics.median(values), min(values), max(values))))
 
 
-def _block_size(run, step: int, seconds: float, clock) -> int:
+def _block_size(run: Callable[[int], None], step: int, seconds: float, clock: Callable[[], float]) -> int:
     """Units of work, a multiple of `step`, that take about `seconds`; warms up on the way."""
     n = step
     while True:
@@ -143,11 +147,11 @@ def _block_size(run, step: int, seconds: float, clock) -> int:
         n = max(2 * n, round(n * 0.4 * seconds / max(took, 1e-3) / step) * step)
 
 
-def run_suite(groups: Iterable[Sequence[Contestant]], **settings) -> list[dict]:
+def run_suite(groups: Iterable[Sequence[Benchmark]], **settings: Any) -> list[dict]:
     """The rows of all groups, each printed as soon as it is measured."""
     rows, say = [], settings.get("say", print)
-    for contestants in groups:
-        found = measure(contestants, **settings)
+    for benchmarks in groups:
+        found = measure(benchmarks, **settings)
         for row in found:
             say(line(row))
         rows += found
@@ -168,17 +172,17 @@ def line(row: dict) -> str:
 
 
 SECONDS = "seconds"
-"""Unit of rows that are no rates: less is better."""
+"""Unit of rows that are durations: less is better."""
 LEAST_SECONDS = 1.0
-"""Such a row that is longer by less is never called slower: blocks are few, and small ones are noisy."""
+"""Least increase of a duration that counts as slower: blocks are few, and short ones are noisy."""
 
 
 def compare(old: Sequence[dict], new: Sequence[dict], least: float = 0.9) -> tuple[list[str], list[str]]:
-    """Lines that set our rows beside an earlier run's, and the groups that are slower.
+    """Lines that compare rows with those of an earlier run, and the groups that are slower.
 
-    Slower is a median below `least` of the old one with no block as fast as the old slowest: noise alone rarely does
-    both. Of `SECONDS` it is a median above 1 / `least` of the old one, and no block as short as the old longest.
-    Rates of different machines cannot be compared, only the ratios to a peer.
+    A group is slower where the median is below `least` of the old one and no block is as fast as the old slowest; noise
+    alone rarely does both. In `SECONDS` it is a median above 1 / `least` of the old one, with no block as short as the
+    old longest. Rates of different machines cannot be compared, only the ratios to a baseline.
     """
     before = {(row["group"], row["name"]): row for row in old}
     lines, slower = [], []
@@ -203,7 +207,7 @@ def compare(old: Sequence[dict], new: Sequence[dict], least: float = 0.9) -> tup
 
 
 def machine() -> dict:
-    """What the figures hang on: hardware, load, versions."""
+    """What the figures depend on: hardware, load, versions."""
     import importlib.metadata
 
     import jax

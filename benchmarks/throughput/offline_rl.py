@@ -1,8 +1,8 @@
 """Updates per second of every registered learner at KALM's shapes, beside d3rlpy and the usual loop of JAX libraries.
 
-An update is one step of the critics; the policy moves at the learner's own pace. Peers get the goal vector as part of
-every observation, as their users must store it; ours gathers it by index. Everybody samples from the same 20,000
-transitions with networks of two layers of 256.
+An update is one step of the critics; the policy is updated as often as the learner does it. Baselines get the goal
+vector as part of every observation, as their users must store it; kalm_jax gathers it by index. All sample from the
+same 20,000 transitions with networks of two layers of 256.
 """
 
 from __future__ import annotations
@@ -12,36 +12,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.throughput.measure import OURS, Contestant, MissingError, Program
+from benchmarks.throughput.baselines import d3rlpy as d3rlpy_baseline
+from benchmarks.throughput.baselines import jax_unrolled
+from benchmarks.throughput.measure import OURS, Benchmark, MissingError, Program
+from benchmarks.throughput.problems import SHAPES, Shape, problem
 from benchmarks.throughput.roofline import cost_of
 from kalm_jax.offline_rl import LEARNERS, make_buffer, make_learner
-from kalm_jax.types import GoalTable, Rollouts, make_goal_table
 
-EPISODES, STEPS, GOALS = 400, 50, 200
 UPDATES_PER_CALL = 500
 SEEDS = {"cpu": (1,), "gpu": (1, 8, 64), "tpu": (1, 8, 64)}
 
 
-@dataclasses.dataclass(frozen=True)
-class Shape:
-    """Sizes of a problem: observation D, goal vector E, actions A (discrete or not)."""
-
-    name: str
-    observation: int
-    goal: int
-    actions: int
-    discrete: bool
-
-    def __str__(self) -> str:
-        kind = "discrete actions" if self.discrete else "continuous"
-        return f"{self.name}: {self.observation}+{self.goal}, {self.actions} {kind}"
-
-
-SHAPES = (
-    Shape("CLEVR-Robot", 10, 768, 40, True),
-    Shape("Meta-World", 91, 768, 4, False),
-    Shape("HalfCheetah", 17, 0, 6, False),
-)
 SETTINGS = {
     "bc": {"batch_size": 100},
     "td3bc": {"batch_size": 256},
@@ -49,9 +30,9 @@ SETTINGS = {
     "iql": {"batch_size": 256},
     "combo": {"batch_size": 256, "dynamics_updates": 0},
 }
-"""The authors' batch sizes (offline_rl.md, section 0)."""
+"""The batch sizes of the algorithms' authors."""
 CQL = {True: {"batch_size": 32, "target_period": 8000}, False: {"batch_size": 256}}
-"""The same for CQL with discrete actions, whose target is copied as d3rlpy and KALM copy it, and continuous ones."""
+"""The same for CQL with discrete actions, whose target is copied as in d3rlpy and KALM, and with continuous ones."""
 
 
 def settings_of(name: str, discrete: bool) -> dict:
@@ -61,31 +42,9 @@ def settings_of(name: str, discrete: bool) -> dict:
     return {k: v for k, v in wanted.items() if k in known}
 
 
-def problem(shape: Shape, seed: int = 0) -> tuple[Rollouts, GoalTable]:
-    """Random rollouts of a shape; speed does not depend on what they show."""
-    rng = np.random.default_rng(seed)
-    k = GOALS if shape.goal else 1
-    actions = rng.integers(0, shape.actions, (EPISODES, STEPS)).astype(np.int32)
-    if not shape.discrete:
-        actions = rng.uniform(-1, 1, (EPISODES, STEPS, shape.actions)).astype(np.float32)
-    rollouts = Rollouts(
-        observations=rng.normal(size=(EPISODES, STEPS + 1, shape.observation)).astype(np.float32),
-        actions=actions,
-        rewards=rng.normal(size=(EPISODES, STEPS)).astype(np.float32),
-        length=np.full(EPISODES, STEPS, np.int32),
-        terminated=rng.random(EPISODES) < 0.5,
-        goal=rng.integers(0, k, EPISODES).astype(np.int32),
-        imagined=np.zeros(EPISODES, bool),
-    )
-    vector = np.tanh(rng.normal(size=(k, shape.goal))).astype(np.float32)
-    return rollouts, make_goal_table([f"goal {i}" for i in range(k)], 0, 0, np.arange(k)[:, None], vector)
-
-
-def groups() -> Iterator[list[Contestant]]:
-    """For every shape and learner: ours, for several seeds on an accelerator, then the peers."""
+def groups() -> Iterator[list[Benchmark]]:
+    """For every shape and learner: ours, for several seeds on an accelerator, then the baselines."""
     import jax
-
-    from benchmarks.throughput import peer_d3rlpy, peer_unrolled
 
     for shape in SHAPES:
         for name in sorted(LEARNERS):
@@ -93,16 +52,16 @@ def groups() -> Iterator[list[Contestant]]:
             batch = make_learner(name, **settings).config.batch_size
             for seeds in SEEDS.get(jax.default_backend(), (1,)):
                 group = f"{name}, {shape}, batch {batch}" + (f", {seeds} seeds" if seeds > 1 else "")
-                mine = [Contestant(group, OURS, ours(name, shape, settings, seeds), step=seeds)]
+                mine = [Benchmark(group, OURS, ours(name, shape, settings, seeds), step=seeds)]
                 if seeds == 1:
-                    mine.append(Contestant(group, "d3rlpy", peer_d3rlpy.prepare(name, shape, batch)))
-                    unrolled = peer_unrolled.prepare(name, shape, batch)
-                    mine.append(Contestant(group, "JAX, unrolled", unrolled, step=peer_unrolled.UNROLLED))
+                    mine.append(Benchmark(group, "d3rlpy", d3rlpy_baseline.prepare(name, shape, batch)))
+                    unrolled = jax_unrolled.prepare(name, shape, batch)
+                    mine.append(Benchmark(group, "JAX, unrolled", unrolled, step=jax_unrolled.UNROLLED))
                 yield mine
 
 
 def ours(name: str, shape: Shape, settings: dict, seeds: int):
-    """How we train `seeds` seeds of a learner: what `Contestant.prepare` wants; an update of one seed is one unit."""
+    """How we train `seeds` seeds of a learner: what `Benchmark.prepare` wants; an update of one seed is one unit."""
 
     def prepare():
         import jax
@@ -134,22 +93,3 @@ def ours(name: str, shape: Shape, settings: dict, seeds: int):
         return Program(run, cost)
 
     return prepare
-
-
-def flat_transitions(shape: Shape) -> dict[str, np.ndarray]:
-    """The same problem as peers store it: observations (M, D + E), next_observations, actions, rewards, terminals, and
-    `timeouts`."""
-    rollouts, goals = problem(shape)
-    step = rollouts.valid()
-    vectors = np.repeat(goals.vector[rollouts.goal][:, None], STEPS + 1, 1)
-    observations = np.concatenate([rollouts.observations, vectors], -1)
-    last = np.arange(STEPS) == STEPS - 1
-    terminals = last & rollouts.terminated[:, None]
-    return {
-        "observations": observations[:, :-1][step],
-        "next_observations": observations[:, 1:][step],
-        "actions": rollouts.actions[step],
-        "rewards": rollouts.rewards[step],
-        "terminals": terminals[step].astype(np.float32),
-        "timeouts": (last & ~terminals)[step].astype(np.float32),
-    }

@@ -66,7 +66,7 @@ def start(preset: str, folder: pathlib.Path, cache: pathlib.Path) -> dict:
 
 
 def parts(run: dict) -> dict[str, dict[str, float]]:
-    """Place -> what `sampling.summarise` says of it, in the order of the run: stages with the wall time that the run
+    """Place -> what `sampling.summarize` says of it, in the order of the run: stages with the wall time that the run
     folder recorded (their work takes up the difference), `start` with the process's own start and end."""
     places = {name: dict(place) for name, place in run["places"].items()}
     for name, seconds in run["recorded"].items():

@@ -96,7 +96,7 @@ class Sampler(threading.Thread):
             self._last, self._cpu = now, cpu
 
 
-def summarise(looks: list[Look], compiling: list[tuple[float, float]]) -> dict[str, dict[str, float]]:
+def summarize(looks: list[Look], compiling: list[tuple[float, float]]) -> dict[str, dict[str, float]]:
     """Place -> `MEASURES`: seconds of wall time of each kind and their sum `wall`, process CPU seconds `cpu` and those
     of them that are neither compiling nor a stage's work, and `memory`, the most bytes seen.
 
@@ -120,7 +120,7 @@ def observe(work: Callable[[], object], root: pathlib.Path) -> dict:
     """Runs `work`, which writes the run folder `root`, and says where its time went.
 
     Returns:
-      "places" (see `summarise`), "recorded": stage -> seconds as its done.json says, "memory": most bytes in use.
+      "places" (see `summarize`), "recorded": stage -> seconds as its done.json says, "memory": most bytes in use.
     """
     with Sampler(root) as sampler:
         resources.listen()
@@ -128,7 +128,7 @@ def observe(work: Callable[[], object], root: pathlib.Path) -> dict:
     recorded: dict[str, float] = collections.defaultdict(float)
     for file in root.glob("**/done.json"):
         recorded[file.relative_to(root).parts[0]] += json.loads(file.read_text())["seconds"]
-    places = summarise(sampler.looks, resources.compile_spans())
+    places = summarize(sampler.looks, resources.compile_spans())
     return {"places": places, "recorded": dict(recorded), "memory": resources.memory_peak()}
 
 

@@ -49,7 +49,7 @@ def test_the_last_five_evaluations_of_each_seed_count():
     assert learning._last(rows) == [100.0, 101.0]
 
 
-def test_the_table_judges_against_the_interval_of_the_peer():
+def test_the_table_judges_against_the_interval_of_the_baseline():
     def row(policy, mean, values):
         return {"policy": policy, "return": mean, "return_low": mean - 1, "return_high": mean + 1, "values": values}
 
@@ -60,24 +60,26 @@ def test_the_table_judges_against_the_interval_of_the_peer():
     assert bc.endswith("|  |  |  |  |")
 
 
-def test_the_peer_is_told_what_the_run_sets_and_what_it_has_no_name_for():
+def test_the_baseline_is_told_what_the_run_sets_and_what_it_has_no_name_for():
     known = {"batch_size", "gamma", "reward_scaler", "critic_learning_rate", "actor_learning_rate", "weight_temp"}
     iql = make_learner("iql", hidden=(8,), beta=5.0, learning_rate=0.1, critic_norm=True)
-    told, missing = learning.peer_settings(iql, {"hidden", "beta", "learning_rate", "critic_norm"}, known)
+    told, missing = learning.baseline_settings(iql, {"hidden", "beta", "learning_rate", "critic_norm"}, known)
     rates = {"critic_learning_rate": 0.1, "actor_learning_rate": 0.1}
     assert told == {"batch_size": 256, "gamma": 0.99, "reward_scaler": 1.0, "weight_temp": 5.0, **rates}
     assert missing == ["critic_norm", "hidden"]
-    told, missing = learning.peer_settings(iql, {"hidden"}, {*known, "actor_encoder_factory", "critic_encoder_factory"})
+    told, missing = learning.baseline_settings(
+        iql, {"hidden"}, {*known, "actor_encoder_factory", "critic_encoder_factory"}
+    )
     assert told["actor_encoder_factory"] == told["critic_encoder_factory"] == [8] and not missing
-    assert "weight_temp" not in told  # what the run leaves alone is the peer's own
+    assert "weight_temp" not in told  # what the run leaves alone is the baseline's own
     # CQL's policy has a rate of its own.
-    told, _ = learning.peer_settings(make_learner("cql", learning_rate=0.1), {"learning_rate"}, known)
+    told, _ = learning.baseline_settings(make_learner("cql", learning_rate=0.1), {"learning_rate"}, known)
     assert told["critic_learning_rate"] == 0.1 and "actor_learning_rate" not in told
-    discrete = learning.peer_settings(make_learner("cql", learning_rate=0.1), {"learning_rate"}, {"learning_rate"})
+    discrete = learning.baseline_settings(make_learner("cql", learning_rate=0.1), {"learning_rate"}, {"learning_rate"})
     assert discrete == ({"learning_rate": 0.1}, ["batch_size", "discount", "reward_scale"])
 
 
-def test_every_setting_that_the_peer_knows_is_one_of_ours():
+def test_every_setting_that_the_baseline_knows_is_one_of_ours():
     ours = {field.name for _, config in LEARNERS.values() for field in dataclasses.fields(config)}
     assert set(learning.PEER_NAMES) <= ours
 

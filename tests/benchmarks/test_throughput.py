@@ -1,4 +1,4 @@
-"""Measuring: rates are what the clock says, peers do the same work, and a slower run is seen."""
+"""Measuring: rates are what the clock says, baselines do the same work, and a slower run is seen."""
 
 import importlib
 
@@ -6,13 +6,15 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks.throughput import SUITES, env, measure, offline_rl, peer_d3rlpy, peer_unrolled
-from benchmarks.throughput.measure import Contestant, MissingError
+from benchmarks.throughput import SUITES, env, measure, offline_rl, problems
+from benchmarks.throughput.baselines import d3rlpy as d3rlpy_baseline
+from benchmarks.throughput.baselines import jax_unrolled
+from benchmarks.throughput.measure import Benchmark, MissingError
 from kalm_jax.worlds.clevr import simulator as clevr
 
 
 class Bench:
-    """Contestants whose work takes as long as they say, on a clock of their own."""
+    """Benchmarks whose work takes as long as they say, on a clock of their own."""
 
     def __init__(self):
         self.now, self.log = 0.0, []
@@ -20,7 +22,7 @@ class Bench:
     def clock(self):
         return self.now
 
-    def contestant(self, name, rate, step=1):
+    def benchmark(self, name, rate, step=1):
         def prepare():
             self.now += 3.0
 
@@ -31,7 +33,7 @@ class Bench:
 
             return run
 
-        return Contestant("work", name, prepare, step=step)
+        return Benchmark("work", name, prepare, step=step)
 
 
 def test_rates_and_ratios_are_those_of_the_clock():
@@ -40,9 +42,9 @@ def test_rates_and_ratios_are_those_of_the_clock():
     def missing():
         raise MissingError("not installed")
 
-    contestants = [bench.contestant("ours", 50.0), bench.contestant("slow", 10.0, step=8)]
-    contestants.append(Contestant("work", "absent", missing))
-    rows = measure.measure(contestants, repeats=4, seconds=2.0, clock=bench.clock, say=lines.append)
+    benchmarks = [bench.benchmark("ours", 50.0), bench.benchmark("slow", 10.0, step=8)]
+    benchmarks.append(Benchmark("work", "absent", missing))
+    rows = measure.measure(benchmarks, repeats=4, seconds=2.0, clock=bench.clock, say=lines.append)
     assert [row["name"] for row in rows] == ["ours", "slow"]
     np.testing.assert_allclose([row["median"] for row in rows], [50, 10])
     np.testing.assert_allclose([row["ratio"] for row in rows], [1, 5])
@@ -54,7 +56,7 @@ def test_rates_and_ratios_are_those_of_the_clock():
 
 def test_blocks_take_about_the_time_asked_for():
     bench = Bench()
-    run = bench.contestant("x", 1000.0, step=8).prepare()
+    run = bench.benchmark("x", 1000.0, step=8).prepare()
     n = measure._block_size(run, 8, 2.0, bench.clock)
     assert n % 8 == 0 and abs(n / 1000 - 2) < 0.1
 
@@ -64,8 +66,8 @@ def row(group, name, low, median, high):
 
 
 def test_a_regression_is_seen_and_noise_is_not():
-    old = [row("a", "kalm_jax", 90, 100, 110), row("b", "kalm_jax", 60, 100, 110), row("a", "peer", 9, 10, 11)]
-    new = [row("a", "kalm_jax", 70, 75, 85), row("b", "kalm_jax", 70, 75, 85), row("a", "peer", 4, 5, 6)]
+    old = [row("a", "kalm_jax", 90, 100, 110), row("b", "kalm_jax", 60, 100, 110), row("a", "baseline", 9, 10, 11)]
+    new = [row("a", "kalm_jax", 70, 75, 85), row("b", "kalm_jax", 70, 75, 85), row("a", "baseline", 4, 5, 6)]
     lines, slower = measure.compare(old, new)
     assert slower == ["a"] and "-25%)  SLOWER" in lines[0] and "SLOWER" not in lines[1]
     assert measure.compare(old, old)[1] == []
@@ -82,7 +84,7 @@ def test_of_seconds_more_is_slower_and_a_few_more_are_noise():
     assert measure.compare(new, old)[1] == []
 
 
-SMALL = offline_rl.Shape("small", 4, 3, 2, False)
+SMALL = problems.Shape("small", 4, 3, 2, False)
 
 
 def test_ours_makes_as_many_updates_as_it_says(monkeypatch):
@@ -100,12 +102,12 @@ def test_ours_makes_as_many_updates_as_it_says(monkeypatch):
     assert made == [[4, 4], [8, 8], [10, 10]]
 
 
-def test_peers_learn_from_the_same_transitions():
+def test_baselines_learn_from_the_same_transitions():
     from kalm_jax.offline_rl import make_buffer
 
-    rollouts, goals = offline_rl.problem(SMALL)
+    rollouts, goals = problems.problem(SMALL)
     buffer = make_buffer([(rollouts, 1.0)], goals)
-    flat = offline_rl.flat_transitions(SMALL)
+    flat = problems.flat_transitions(SMALL)
     goal = np.asarray(buffer.goal_vectors)[np.asarray(buffer.goal)]
     for name, shift in (("observations", 0), ("next_observations", 1)):
         want = np.concatenate([np.asarray(buffer.observations)[np.asarray(buffer.row) + shift], goal], 1)
@@ -115,34 +117,34 @@ def test_peers_learn_from_the_same_transitions():
     assert (flat["terminals"] + flat["timeouts"]).sum() == len(rollouts)
 
 
-@pytest.mark.parametrize("name", sorted(peer_unrolled.ALGORITHMS))
+@pytest.mark.parametrize("name", sorted(jax_unrolled.ALGORITHMS))
 def test_the_plain_learners_learn(monkeypatch, name):
     """A bandit whose reward is how near the action is to 0.8: the policy must go there from about 0."""
-    monkeypatch.setattr(peer_unrolled, "SAMPLES", 2)
-    monkeypatch.setattr(peer_unrolled, "CONSERVATIVE", 0.1)
+    monkeypatch.setattr(jax_unrolled, "SAMPLES", 2)
+    monkeypatch.setattr(jax_unrolled, "CONSERVATIVE", 0.1)
     action = np.random.default_rng(0).uniform(-1, 1, (32, 1)).astype(np.float32)
     ones = np.ones((32, 4), np.float32)
     data = {"observations": ones, "next_observations": ones, "actions": action, "terminals": ones[:, 0]}
     data["rewards"] = -10 * (action[:, 0] - 0.8) ** 2
-    state, update = peer_unrolled.ALGORITHMS[name](4, 1)
+    state, update = jax_unrolled.ALGORITHMS[name](4, 1)
     update, key = jax.jit(update, static_argnums=3), jax.random.key(0)
     for i in range(250):
         state = update(state, jax.random.fold_in(key, i), data, 1)
-    mean = peer_unrolled._mlp(2 if name == "cql" else 1).apply(state["policy"], ones[:1])[0, 0]
+    mean = jax_unrolled.mlp(2 if name == "cql" else 1).apply(state["policy"], ones[:1])[0, 0]
     assert np.tanh(mean) > 0.4
 
 
-def test_peers_without_a_counterpart_say_so():
-    for peer in (peer_d3rlpy, peer_unrolled):
+def test_baselines_without_a_counterpart_say_so():
+    for baseline in (d3rlpy_baseline, jax_unrolled):
         with pytest.raises(MissingError, match="td3bc"):
-            peer.prepare("td3bc", offline_rl.SHAPES[0], 8)()
+            baseline.prepare("td3bc", problems.SHAPES[0], 8)()
 
 
 def test_every_learner_is_measured_at_every_shape():
     from kalm_jax.offline_rl import LEARNERS
 
     groups = [group[0].group for group in offline_rl.groups()]
-    assert len(groups) == len(set(groups)) == len(LEARNERS) * len(offline_rl.SHAPES)
+    assert len(groups) == len(set(groups)) == len(LEARNERS) * len(problems.SHAPES)
     assert "td3bc, Meta-World: 91+768, 4 continuous, batch 256" in groups
     assert set(SUITES) == {"offline_rl", "env", "llm_train", "llm_decode", "pipeline", "memory"}
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.throughput import llm_decode, llm_train, memory, peer_transformers
+from benchmarks.throughput import llm_decode, llm_train, memory
+from benchmarks.throughput.baselines import transformers as transformers_baseline
 from benchmarks.throughput.measure import MissingError
 from kalm_jax.grounding.decoding import generate_rollouts
 
@@ -92,7 +93,7 @@ def test_text_rows_have_a_word_at_every_position():
 
 def test_without_torch_transformers_has_no_row(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    for prepare in (peer_transformers.training(SMALL, 2, 8), peer_transformers.generation(SMALL, 2, 4, 3)):
+    for prepare in (transformers_baseline.training(SMALL, 2, 8), transformers_baseline.generation(SMALL, 2, 4, 3)):
         with pytest.raises(MissingError, match="parity"):
             prepare()
 
@@ -100,15 +101,15 @@ def test_without_torch_transformers_has_no_row(monkeypatch):
 def test_transformers_does_the_same_work(monkeypatch):
     """It has as many parameters, trains them, and continues every row to its limit."""
     pytest.importorskip("torch")
-    torch, model = peer_transformers.load(SMALL)
+    torch, model = transformers_baseline.load(SMALL)
     assert sum(p.numel() for p in model.parameters()) == memory.parameters(SMALL)
     kept = []
-    monkeypatch.setattr(peer_transformers, "load", lambda config: (torch, model))
+    monkeypatch.setattr(transformers_baseline, "load", lambda config: (torch, model))
     monkeypatch.setattr(
         model, "generate", lambda *a, **k: kept.append(type(model).generate(model, *a, **k)) or kept[-1]
     )
-    peer_transformers.generation(SMALL, 2, 4, 3)()(2 * 2 * 3)
+    transformers_baseline.generation(SMALL, 2, 4, 3)()(2 * 2 * 3)
     assert [tuple(out.shape) for out in kept] == [(2, 7)] * 2
     before = [p.detach().clone() for p in model.parameters()]
-    peer_transformers.training(SMALL, 2, 8)()(2 * 8)
+    transformers_baseline.training(SMALL, 2, 8)()(2 * 8)
     assert all((a != b).any() for a, b in zip(before, model.parameters()))

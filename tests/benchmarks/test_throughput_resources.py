@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.throughput import measure, offline_rl, pipeline, resources, roofline, sampling
-from benchmarks.throughput.measure import Contestant, Program
+from benchmarks.throughput import measure, offline_rl, pipeline, problems, resources, roofline, sampling
+from benchmarks.throughput.measure import Benchmark, Program
 from benchmarks.throughput.roofline import Cost, Roofline
 from kalm_jax.files import write_json
 from kalm_jax.pipeline.run_folder import RunFolder
@@ -74,12 +74,12 @@ def test_costs_are_those_of_the_program():
 
 
 def test_a_program_says_its_share_of_the_roofline_and_others_do_not():
-    contestants = [
-        Contestant("g", "kalm_jax", lambda: Program(lambda n: time.sleep(0.001 * n), lambda: Cost(50.0, 10.0))),
-        Contestant("g", "other", lambda: lambda n: time.sleep(0.001 * n)),
+    benchmarks = [
+        Benchmark("g", "kalm_jax", lambda: Program(lambda n: time.sleep(0.001 * n), lambda: Cost(50.0, 10.0))),
+        Benchmark("g", "other", lambda: lambda n: time.sleep(0.001 * n)),
     ]
     limits = Roofline(flops=1e6, bytes=1e5, dtype="float32")
-    ours, other = measure.measure(contestants, 2, 0.01, time.perf_counter, roofline=limits)
+    ours, other = measure.measure(benchmarks, 2, 0.01, time.perf_counter, roofline=limits)
     assert ours["flops_share"] == pytest.approx(50 * ours["median"] / 1e6)
     assert ours["bytes_share"] == pytest.approx(10 * ours["median"] / 1e5)
     assert "flops_share" not in other and {"compile", "memory"} <= other.keys()
@@ -88,7 +88,7 @@ def test_a_program_says_its_share_of_the_roofline_and_others_do_not():
 
 def test_an_update_costs_as_much_alone_as_among_many():
     """XLA counts the loops over updates and seeds once: the cost is that of one update of one seed."""
-    shape = offline_rl.Shape("small", 4, 3, 2, False)
+    shape = problems.Shape("small", 4, 3, 2, False)
     one, four = (offline_rl.ours("bc", shape, {"batch_size": 32, "hidden": (16,)}, n)().cost() for n in (1, 4))
     dense = (4 + 3) * 16 + 16 * 2
     assert 4 * 32 * dense < one.flops < 20 * 32 * dense  # forward, then about twice that backward, and Adam
@@ -164,7 +164,7 @@ def test_what_looks_saw_is_added_up():
         sampling.Look(1.0, 3.0, 4.0, "ground", "work", 9),
         sampling.Look(3.0, 4.0, 1.0, "ground", "files", 8),
     ]
-    places = sampling.summarise(looks, [(2.0, 3.5)])
+    places = sampling.summarize(looks, [(2.0, 3.5)])
     assert places["ground"] == {
         **{"work": 1.0, "compile": 1.5, "files": 0.5, "imports": 0.0, "wall": 3.0},
         **{"cpu": 5.0, "cpu_overhead": 0.5, "memory": 9},

@@ -1,4 +1,4 @@
-"""The usual training loop of JAX libraries for offline RL (JAX-CORL's), as a peer: TD3+BC and CQL written out plainly.
+"""The training loop that JAX libraries for offline RL usually have (JAX-CORL's): TD3+BC and CQL written out plainly.
 
 Eight updates are unrolled in one jitted call, the data lie on the device with the goal repeated in every observation
 and next observation, batches are drawn inside, nothing is donated; CQL repeats observations for each sampled action.
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 
-from benchmarks.throughput.measure import MissingError
+from benchmarks.throughput.measure import MissingError, Prepare
+from benchmarks.throughput.problems import Shape, flat_transitions
 
 UNROLLED = 8
 TAU, DISCOUNT = 0.005, 0.99
@@ -17,15 +18,13 @@ NOISE, CLIP, ALPHA, DELAY = 0.2, 0.5, 2.5, 2
 SAMPLES, CONSERVATIVE = 10, 5.0
 
 
-def prepare(name: str, shape, batch: int):
-    """What `Contestant.prepare` wants; `run` takes multiples of `UNROLLED`."""
+def prepare(name: str, shape: Shape, batch: int) -> Prepare:
+    """What `Benchmark.prepare` wants; `run` takes multiples of `UNROLLED`."""
 
     def ready():
         if name not in ALGORITHMS or shape.discrete:
             raise MissingError(f"only {' and '.join(ALGORITHMS)} with continuous actions are written out")
         import jax
-
-        from benchmarks.throughput.offline_rl import flat_transitions
 
         data = {k: jax.numpy.asarray(v) for k, v in flat_transitions(shape).items()}
         state, update = ALGORITHMS[name](data["observations"].shape[1], shape.actions)
@@ -53,7 +52,8 @@ def _advance(update, batch, state, key, data):
     return state, key
 
 
-def _mlp(outputs: int):
+def mlp(outputs: int):
+    """Two hidden layers of 256."""
     import flax.linen as nn
 
     return nn.Sequential([nn.Dense(256), nn.relu, nn.Dense(256), nn.relu, nn.Dense(outputs)])
@@ -64,7 +64,7 @@ def _networks(observation_dim: int, policy_outputs: int, action_dim: int):
     import jax
     import jax.numpy as jnp
 
-    actor, critic = _mlp(policy_outputs), _mlp(1)
+    actor, critic = mlp(policy_outputs), mlp(1)
     keys = jax.random.split(jax.random.key(0), 3)
     policy = actor.init(keys[0], jnp.zeros((1, observation_dim)))
     critics = [critic.init(key, jnp.zeros((1, observation_dim + action_dim))) for key in keys[1:]]

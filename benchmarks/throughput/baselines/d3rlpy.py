@@ -1,11 +1,12 @@
-"""d3rlpy as a peer: its algorithm of the same name, batches drawn from its own buffer, torch on one thread.
+"""d3rlpy as a baseline: its algorithm of the same name, batches drawn from its own buffer, torch on one thread.
 
 Install it without its pins, which do not fit ours: `pip install --no-deps d3rlpy==2.8.1`, then what it imports.
 """
 
 from __future__ import annotations
 
-from benchmarks.throughput.measure import MissingError
+from benchmarks.throughput.measure import MissingError, Prepare
+from benchmarks.throughput.problems import Shape, flat_transitions
 
 CONFIGS = {
     ("bc", True): "DiscreteBCConfig",
@@ -18,8 +19,8 @@ CONFIGS = {
 }
 
 
-def prepare(name: str, shape, batch: int):
-    """What `Contestant.prepare` wants."""
+def prepare(name: str, shape: Shape, batch: int) -> Prepare:
+    """What `Benchmark.prepare` wants."""
 
     def ready():
         if (name, shape.discrete) not in CONFIGS:
@@ -29,8 +30,6 @@ def prepare(name: str, shape, batch: int):
             import torch
         except ImportError as error:
             raise MissingError(f"not installed ({error})") from error
-        from benchmarks.throughput.offline_rl import flat_transitions
-
         torch.set_num_threads(1)
         arrays = flat_transitions(shape)
         actions = arrays["actions"][:, None] if shape.discrete else arrays["actions"]

@@ -1,4 +1,4 @@
-"""`transformers` on torch as a peer: a training step and generation of the same architecture, words alone.
+"""`transformers` on torch as a baseline: a training step and generation of the same architecture, words alone.
 
 The model is the class of Hugging Face that computes what ours does, with random weights: speed does not depend on them.
 On the CPU torch has one thread; beside a GPU of JAX's it computes on that, or has no row.
@@ -49,7 +49,7 @@ def wait(torch, model) -> None:
 
 
 def training(config: LlamaConfig, rows: int, length: int):
-    """Updates by AdamW with clipped gradients on rows of words: what `Contestant.prepare` wants, in positions."""
+    """Updates by AdamW with clipped gradients on rows of words: what `Benchmark.prepare` wants, in positions."""
 
     def ready():
         torch, model = load(config)
@@ -72,7 +72,7 @@ def training(config: LlamaConfig, rows: int, length: int):
 
 
 def generation(config: LlamaConfig, batch: int, prompt: int, limit: int):
-    """`limit` words after each of `batch` prompts, greedily: what `Contestant.prepare` wants, in positions."""
+    """`limit` words after each of `batch` prompts, greedily: what `Benchmark.prepare` wants, in positions."""
 
     def ready():
         torch, model = load(config)
