@@ -114,7 +114,9 @@ def parse(flags: Sequence[Flag], argv: Sequence[str], positional: Sequence[str] 
             absl_flags.DEFINE_bool(flag.name, None, "", flag_values=values)
         else:
             kind = absl_flags.MultiFlag if flag.field.about.read else absl_flags.Flag
-            made_flag = kind(_Parser(flag.field), absl_flags.ArgumentSerializer(), flag.name, None, "")
+            made_flag: absl_flags.Flag[Any] = kind(
+                _Parser(flag.field), absl_flags.ArgumentSerializer(), flag.name, None, ""
+            )
             absl_flags.DEFINE_flag(made_flag, flag_values=values)
     values.set_gnu_getopt(True)
     try:

@@ -60,14 +60,13 @@ def success_row(task: str, episodes: list[Recorded]) -> dict:
 def agreement_row(task: str, episodes: list[Recorded]) -> dict:
     """Agreement of labels with the simulator on the transitions of one task."""
     family, goal = np.array([NAMES.index(task)]), metaworld_goals.make_goal(task)
-    same, dense, native = [], [], []
+    parts = []
     for e in episodes:
         truth = np.zeros(len(e.actions), bool)
         truth[-1] = e.success  # an episode ends at its first success
-        same.append(metaworld_goals.satisfied(family, goal, e.observations[1:]) == truth)
-        dense.append(dense_rewards(family, e.observations[None], e.actions[None])[0])
-        native.append(e.native)
-    same, dense, native = (np.concatenate(x) for x in (same, dense, native))
+        agrees = metaworld_goals.satisfied(family, goal, e.observations[1:]) == truth
+        parts.append((agrees, dense_rewards(family, e.observations[None], e.actions[None])[0], e.native))
+    same, dense, native = (np.concatenate(part) for part in zip(*parts, strict=True))
     error = np.abs(dense - native)
     return {
         "task": task,

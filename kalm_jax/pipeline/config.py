@@ -307,7 +307,7 @@ def configure(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfi
         given.setdefault("evaluate_every", 0)
     changes: dict[str, Any] = {}
     for part in PARTS:
-        old = getattr(config, part) if part else config
+        old: Any = getattr(config, part) if part else config
         mine = {f.name: given.pop(f.flag) for f in settings_of(type(old)) if f.flag in given}
         if "shares" in mine and not isinstance(mine["shares"], TaskShares):
             mine["shares"] = old.shares.only(mine["shares"])

@@ -44,7 +44,7 @@ class Setting:
     exists: str = ""
     read: Callable[[str], object] | None = None
 
-    def wanted(self, kind: object) -> str:
+    def wanted(self, kind: Any) -> str:
         """What a value must be, for help and errors: "an integer from 1 to 20"; "" where nothing is asked."""
         choices = self.choices or tuple(self.words)
         if choices:
@@ -57,7 +57,7 @@ class Setting:
             return f"{name} from {self.low:g} to {self.high:g}"
         return f"{name} of at least {self.low:g}" if self.low > -math.inf else name
 
-    def accepts(self, value: object, kind: object) -> bool:
+    def accepts(self, value: Any, kind: Any) -> bool:
         """Whether the field may have this value."""
         if kind is TaskShares:
             return isinstance(value, TaskShares)
@@ -66,11 +66,11 @@ class Setting:
         if kind in (int, float):
             number = numbers.Integral if kind is int else numbers.Real
             good = isinstance(value, number) and not isinstance(value, bool) and math.isfinite(value)
-            return good and self.low <= value <= self.high
+            return bool(good and self.low <= value <= self.high)
         entries = value if kind == "tuple" and isinstance(value, tuple) else (value,)
         if self.choices:
             return bool(entries) and all(e in self.choices or (self.importable and "." in str(e)) for e in entries)
-        return isinstance(value, {"tuple": tuple, bool: bool, str: str}.get(kind, object))
+        return isinstance(value, tuple if kind == "tuple" else kind)
 
     def missing(self, value: str) -> str:
         """What is missing of the files that a flag's value names; "" where nothing is, or where the value is empty."""

@@ -3,6 +3,8 @@
 Nested mappings of the fields of `pipeline.config.PipelineConfig` that differ from their defaults.
 """
 
+from typing import Any
+
 _IMAGINE = {"max_steps_per_subgoal": 20, "draws": 1, "explanation_draws": 0}
 # Whitening costs the condition "offline" much of what it reaches on rephrased goals in Meta-world, and "kalm" gains
 # nothing. What policies do in tasks of which they learned nothing differs from one checkpoint to the next: five are
@@ -11,7 +13,7 @@ _LEARN = {"discount": 0.99, "relabel": 0.0, "whitening": 0.0, "checkpoints": 5}
 # Experts have no memory, so a window of their steps says as much as the whole.
 _GROUND = {"rows": 24, "row_length": 96, "learning_rate": 2e-3, "window": 20, "shares": {"text": 0.04, "plan": 0.12}}
 
-PRESETS = {
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "smoke": {
         "collect": {"rollouts": 80},
         "ground": {**_GROUND, "steps": 20, "rows": 16},
