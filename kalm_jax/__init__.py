@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kalm_jax.types import GoalTable, Rollouts
     from kalm_jax.worlds.base import World, get_world
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "GoalTable",

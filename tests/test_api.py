@@ -53,8 +53,8 @@ def test_a_loaded_policy_acts_on_observations_and_sentences(small_run):
         policy.act(batch, ["a", "b", "c"])
     with pytest.raises(ValueError, match="need a sentence"):
         policy.act(observation)
-    with pytest.raises(ValueError, match=r"no policy 'td3bc'.*bc-kalm"):
-        run.policy("td3bc")
+    with pytest.raises(ValueError, match=r"no policy 'cql'.*bc-kalm"):
+        run.policy("cql")
     with pytest.raises(ValueError, match="seeds 0 to 0"):
         run.policy("bc", seed=1)
     vectors = np.load(small_run / "encode" / "rephrase" / "vectors.npy")
@@ -181,8 +181,8 @@ def test_policies_of_an_offline_run_are_kept(pendulum, tmp_path):
     actions = [run.policy("bc", seed=seed).act(observation) for seed in (0, 1)]
     assert all(gymnasium.make("Pendulum-v1").action_space.contains(action) for action in actions)
     assert actions[0] != actions[1] and {row["algorithm"] for row in run.results} == {"random", "bc"}
-    with pytest.raises(ValueError, match="no policy 'td3bc'"):
-        run.policy("td3bc")
+    with pytest.raises(ValueError, match="no policy 'cql'"):
+        run.policy("cql")
 
 
 @pytest.mark.slow

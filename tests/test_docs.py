@@ -61,8 +61,8 @@ def test_every_flag_exists(page):
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_link_to_a_file_leads_to_one(page):
     targets = re.findall(r"\]\(([^)#:]+)(?:#[\w-]+)?\)", page.read_text())
-    generated = {"reference/cli.md", "reference/api.md", "../reference/cli.md"}
-    missing = [t for t in targets if not (page.parent / t).exists() and t not in generated]
+    made = ("reference/cli.md", "reference/api.md")  # while the site is built
+    missing = [target for target in targets if not (page.parent / target).exists() and not target.endswith(made)]
     assert missing == []
 
 

@@ -20,7 +20,7 @@ FLAGS = "--algo=bc --seeds=1 --updates=40 --episodes=2 --grounding_steps=6"
 OUTPUT = "runs/tiny"
 """
 """Put behind the cell of parameters: less than the smoke run, every stage of it all the same."""
-SMALL = {"colab_tpu": "", "colab_gpu": "ROWS, SECONDS = (8,), 0.1"}
+SMALL = {"colab_tpu": "", "colab_gpu": "ROWS, STEPS = (8,), 8"}
 
 
 def read(name):
@@ -81,7 +81,7 @@ def test_a_notebook_runs_from_top_to_bottom(name, shared):
     assert "lookahead" in text_of(cell(notebook, "table"))
     assert "image/png" in pictures_in(cell(notebook, "environment"))
     assert pictures_in(cell(notebook, "sentence")) == ["image/gif"]
-    assert "comes to: red right blue" in text_of(cell(notebook, "sentence"))
+    assert "has the subgoals: red right blue" in text_of(cell(notebook, "sentence"))
     made = [file for file in (folder / "figures").iterdir() if file.suffix in (".png", ".gif")]
     assert len(pictures_in(cell(notebook, "figures"))) == len(made) > 3
     if name == "colab_tpu":

@@ -31,8 +31,11 @@ def load(name: str) -> ModuleType:
 
 def invocation(name: str) -> str:
     """How this process was asked for a command: "kalm clevr", or "python -m experiments.clevr"."""
-    if pathlib.Path(sys.argv[0]).stem == "kalm":
+    program = pathlib.Path(sys.argv[0])
+    if program.stem == "kalm":
         return f"kalm {name}"
+    if program.stem == "__main__":
+        return f"python -m kalm_jax {name}"
     return f"python -m experiments.{name.replace('-', '_')}"
 
 
