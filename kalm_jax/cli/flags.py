@@ -79,7 +79,7 @@ class _Parser(absl_flags.ArgumentParser):
     def parse(self, argument: Any) -> Any:
         about, kind = self.field.about, self.field.kind
         doc = about.doc.partition(". ")[0].rstrip(".")
-        wrong = f"{about.wanted(kind) or 'cannot be read'} ({doc})"
+        wrong = f"want {about.wanted(kind)} ({doc})"
         try:
             if about.read:
                 return about.read(str(argument))

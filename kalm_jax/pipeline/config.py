@@ -83,15 +83,15 @@ class GroundConfig(Checked):
     )
     attention: str = setting(
         "plain",
-        "Attention in grounding: plain, or a kernel: cuDNN's on a GPU, splash (Pallas) on a TPU. The kernels want "
-        "bfloat16 and have not been tried on hardware. No part of a run's identity.",
+        "Attention in grounding: plain, or a kernel: cuDNN's on a GPU, splash (Pallas) on a TPU. The kernels need "
+        "bfloat16 and have not been tried on hardware. Changing it redoes nothing.",
         flag="grounding_attention",
         choices=("plain", "cudnn", "splash"),
     )
     recompute: str = setting(
         "all",
         "What the backward pass through a model given by --llm computes again: all of a layer, or (cheap) all but its "
-        "products with weights, a quarter of a step's work for more memory. No part of a run's identity.",
+        "products with weights, a quarter of a step's work for more memory. Changing it redoes nothing.",
         flag="grounding_recompute",
         choices=("all", "cheap"),
     )

@@ -49,7 +49,7 @@ class Setting:
         choices = self.choices or tuple(self.words)
         if choices:
             many = ", comma-separated" if kind in ("tuple", TaskShares) else ""
-            return f"choose from {', '.join(choices)}{many}{', or give an import path' * self.importable}"
+            return f"one of {', '.join(choices)}{many}{', or an import path' * self.importable}"
         if kind not in (int, float):
             return ""
         name = "an integer" if kind is int else "a finite number"
@@ -95,7 +95,7 @@ class Checked:
             value = getattr(self, field.name)
             if value != field.default and not field.about.accepts(value, field.kind):
                 wanted = field.about.wanted(field.kind) or f"a value like {field.default!r}"
-                raise ValueError(f"{type(self).__name__}.{field.name} = {value!r}: {wanted}")
+                raise ValueError(f"{type(self).__name__}.{field.name} is {value!r}, want {wanted}")
 
 
 @dataclasses.dataclass(frozen=True)

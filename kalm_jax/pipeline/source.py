@@ -31,7 +31,7 @@ def source_hashes(modules: Iterable[str]) -> dict[str, str]:
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name in found or name.partition(".")[0] not in packages or IGNORED & set(name.split(".")):
+        if name in found or name == ROOT or name.partition(".")[0] not in packages or IGNORED & set(name.split(".")):
             continue
         path = _path(name)
         if path is not None:

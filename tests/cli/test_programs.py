@@ -43,15 +43,15 @@ def python(*argv):
 @pytest.mark.parametrize(
     "flag, fix",
     [
-        ("--algo=td3bcc", "choose from td3bc, bc"),
+        ("--algo=td3bcc", "want one of td3bc, bc"),
         ("--offline_data=missing.npy", "no such file"),
         ("--eval_prompts=missing.npy", "no such file"),
-        ("--grounding_tasks=generation,guessing", "choose from generation, explanation"),
+        ("--grounding_tasks=generation,guessing", "want one of generation, explanation"),
         ("--llm=nowhere", "Hugging Face folder"),
         ("--preset=huge", "smoke"),
         ("--alog=bc", "alog"),
         ("--compat=yes", "kalm"),
-        ("--behavior=lazy", "choose from scripted, lookahead"),
+        ("--behavior=lazy", "want one of scripted, lookahead"),
         ("--noplan=3", "noplan"),
         ("runs/here", "--name=value"),
     ],
@@ -68,7 +68,7 @@ def test_wrong_numbers_are_refused_by_name(name, flag: Flag, capsys):
     beyond = [about.low - 1] + [about.high + 1] * (about.high < math.inf)
     for value in ("nan", "inf", "-inf", "", "many", *beyond):
         code, said = fails(capsys, name, f"--{flag.name}={value}")
-        assert code == 2 and f"--{flag.name}={value}: {about.wanted(flag.field.kind)}" in said, said
+        assert code == 2 and f"--{flag.name}={value}: want {about.wanted(flag.field.kind)}" in said, said
     assert about.low > -math.inf, f"--{flag.name} has no lower bound"
 
 
@@ -130,7 +130,7 @@ def test_a_language_model_from_a_folder_is_trained_gently():
 
 
 def test_metaworld_has_the_shared_flags_and_no_others(capsys):
-    assert "choose from td3bc, bc" in fails(capsys, "metaworld", "--algo=td3bcc")[1]
+    assert "want one of td3bc, bc" in fails(capsys, "metaworld", "--algo=td3bcc")[1]
     assert "eval_prompts" in fails(capsys, "metaworld", "--eval_prompts=x")[1]
 
 

@@ -82,7 +82,7 @@ def test_the_table_has_differences_to_the_first_set():
         ("--grounding_tasks_sets=all,all-explanations", "give different sets"),
         ("--grounding_tasks_sets=generation-plan", "give different sets"),
         ("--algo=bc", "Unknown command line flag 'algo'"),
-        ("--variants=state,mlp", "choose from state"),
+        ("--variants=state,mlp", "want one of state"),
     ],
 )
 def test_wrong_flags_fail_at_once(flag, mend, tmp_path, capsys):
