@@ -25,7 +25,7 @@ IGNORED = frozenset(
 
 
 def source_hashes(modules: Iterable[str]) -> dict[str, str]:
-    """Module -> hash of its code, for `modules` and everything that they import; data files beside them by path."""
+    """Module -> hash of its code, for `modules` and all that they import, and of files in a folder `data` beside."""
     packages = {ROOT, *(name.partition(".")[0] for name in modules)}
     found: dict[str, str] = {}
     waiting = list(modules)
@@ -37,8 +37,8 @@ def source_hashes(modules: Iterable[str]) -> dict[str, str]:
         if path is not None:
             found[name], imported = _read(path)
             waiting += imported
-            for data in sorted(path.parent.glob("*.json")):
-                found[f"{name.rpartition('.')[0]}/{data.name}"] = _hash(data.read_bytes())
+            for data in (file for file in path.parent.glob("data/*") if file.is_file()):
+                found[f"{name.rpartition('.')[0]}/data/{data.name}"] = _hash(data.read_bytes())
     return dict(sorted(found.items()))
 
 

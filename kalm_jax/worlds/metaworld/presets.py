@@ -11,7 +11,7 @@ PRESETS = {
 }
 
 ABOUT = {
-    "smoke": "one to five minutes on one core, less than 0.3 GB on disk; it shows that everything runs, not how well",
-    "default": "an hour and a half on one core, less than 1 GB on disk; the table in the README is its result",
+    "smoke": "one to five minutes on one core, less than 0.3 GB on disk; shows that everything runs, not how well",
+    "default": "an hour and a half on one core, less than 1 GB on disk; its result is in the README",
     "paper": "the authors' amounts of data, grounding and updates, for an accelerator; it has not been run",
 }
