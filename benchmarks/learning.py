@@ -146,7 +146,7 @@ def table_lines(results: list[dict], others: dict[str, list[float]]) -> list[str
     """The table of an environment in Markdown.
 
     Args:
-      results: rows of `offline.summarise` with `values`, a return for each seed.
+      results: rows of `offline.summarize` with `values`, a return for each seed.
       others: returns of d3rlpy's algorithms, a return for each seed, by the learner's name.
     """
     clone = next((row["values"] for row in results if row["policy"] == "bc"), [])

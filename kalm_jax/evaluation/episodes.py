@@ -9,7 +9,7 @@ def balanced_goals(
     rng: np.random.Generator,
     family: np.ndarray,
     families: np.ndarray,
-    num: int,
+    num: int | np.ndarray,
     template: np.ndarray | None = None,
 ) -> np.ndarray:
     """(num,) int32 indices of goals, family after family, each family equally often.
@@ -20,16 +20,16 @@ def balanced_goals(
       rng: source of the draws.
       family: (K,) the family of each goal.
       families: the families to draw from; the first of them get one goal more where `num` does not divide evenly.
-      num: number of draws.
+      num: number of draws, or (F,) the number of draws of each family.
       template: (K,) the template of each goal's sentence; None treats all sentences alike.
 
     Raises:
       ValueError: `num` is below 1.
     """
-    if num < 1:
+    if np.sum(num) < 1:
         raise ValueError(f"num is {num}, want at least one episode")
     template = np.zeros(len(family), np.int64) if template is None else template
-    sizes = num // len(families) + (np.arange(len(families)) < num % len(families))
+    sizes = num if np.ndim(num) else num // len(families) + (np.arange(len(families)) < num % len(families))
     drawn = []
     for code, size in zip(families, sizes):
         members = np.flatnonzero(family == code)

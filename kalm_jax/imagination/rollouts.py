@@ -45,7 +45,7 @@ class Step:
 
     text: str
     family: int
-    array: tuple[int, ...]
+    array: tuple[float, ...]
 
 
 def direct(goals: GoalTable) -> list[list[Step]]:

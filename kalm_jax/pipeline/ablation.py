@@ -1,8 +1,8 @@
-"""The paper's ablation: the language model grounded by some of the tasks only (KALM, tables 1 and 5).
+"""The paper's ablation: a language model grounded by some of the tasks only (KALM, tables 1 and 5).
 
-Every set of tasks has a run of its own in the folder, with the same seeds, settings and steps, and all share the
-collected rollouts. Shares of tasks that are left out go to the others, in proportion. Beside them, by all tasks of the
-first set, stand other ways in which numbers enter and leave the model, and in which it imagines (`VARIANTS`).
+Each set of tasks is a run in the folder, with the same seeds, settings and steps, and all share the collected rollouts.
+The shares of tasks that are left out are divided among the others in proportion. `VARIANTS` of the first set change how
+numbers enter and leave the model, or how it imagines.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation import difference_interval
@@ -28,14 +29,7 @@ from kalm_jax.report.summary import LEVEL_NAMES, Share
 from kalm_jax.report.tables import MISSING, percent, points
 from kalm_jax.worlds.base import get_world
 
-PAPER = {
-    "all": {"rephrase": 85, "unseen_easy": 36, "unseen_hard": 28},
-    "all-explanation": {"rephrase": 83, "unseen_easy": 39, "unseen_hard": 8},
-    "all-dynamics": {"rephrase": 83, "unseen_easy": 42, "unseen_hard": 15},
-}
-"""Match rates in percent (KALM, table 1, Llama-2-7B on CLEVR-Robot), by name of the set."""
-
-VARIANTS = {
+VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "state": ("ground", {"predict_change": False}),
     "gaussian": ("ground", {"gaussian_states": True}),
     "linear": ("ground", {"hidden": 0}),
@@ -43,8 +37,8 @@ VARIANTS = {
     "direct": ("imagine", {"plan": False}),
     "single_draws": ("imagine", {"draws": 1}),
 }
-"""Name of a variant -> which part of `PipelineConfig` it changes, and how; the docstring of that part says what it is.
-Those that change imagination alone share the grounded model of the first set."""
+"""Name of a variant -> the part of `PipelineConfig` that it changes, and the fields. Variants of imagination share the
+grounded model of the first set."""
 
 
 def run(
@@ -54,12 +48,10 @@ def run(
     levels: Sequence[str] = NOVEL_LEVELS,
     command: str = "",
     variants: Sequence[str] = (),
-) -> list[dict]:
-    """Grounds, imagines and explains once for every set of tasks; writes and prints the tables, returns their rows.
+) -> list[dict[str, Any]]:
+    """Grounds, imagines and explains for every set of tasks and every variant; writes, prints and returns the table.
 
-    Then likewise for every variant, named in the same column.
-
-    Killed, the same call carries on. Of several processes (`setup_jax`) the first writes and prints.
+    The same call continues a killed run. Of several processes (`setup_jax`) the first writes and prints.
 
     Args:
       folder: of the comparison: `collect/`, a folder for each set, `ablation.csv` and `ablation.md`.
@@ -69,8 +61,8 @@ def run(
       variants: names of `VARIANTS`, each with the tasks of the first set.
 
     Raises:
-      ValueError: unknown tasks, tasks that the configuration draws none of, a variant that is unknown or the
-        configuration's own, or a model that cannot be read.
+      ValueError: unknown tasks, tasks whose shares are all 0, a variant that is unknown or changes nothing, or a model
+        that cannot be read.
     """
     check_folder(config.ground.llm or BUILTIN)
     attention.check(config.ground.attention, config.ground.compute)
@@ -89,7 +81,8 @@ def run(
     if not is_main_process():
         return []
     write_csv(folder / "ablation.csv", ("tasks", "level", *COLUMNS), rows)
-    text = "\n".join(table(rows, get_world(config.world).labels.unrealistic, config.world == "clevr"))
+    labels = get_world(config.world).labels
+    text = "\n".join(table(rows, labels.unrealistic, labels.paper_ablation))
     title = "Which grounding tasks matter" + ", and what else" * bool(variants)
     write_text(folder / "ablation.md", f"# {title}\n\n    {command}\n\n{text}\n")
     print(text)
@@ -108,16 +101,16 @@ def _varied(config: PipelineConfig, name: str) -> PipelineConfig:
     part, changes = VARIANTS[name]
     varied = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **changes)})
     if varied == config:
-        raise ValueError(f"the variant {name!r} is what everything here is; leave one of the two out")
+        raise ValueError(f"the variant {name!r} is what all runs here are; leave one of the two out")
     return varied
 
 
 def _measure(
     folder: pathlib.Path, config: PipelineConfig, levels: Sequence[str], shared: Mapping[str, str]
-) -> list[dict]:
-    """Rows of `metric_rows` by level for one model; those of explanations belong to no level.
+) -> list[dict[str, Any]]:
+    """Rows of `metric_rows` by level for one model; rows of explanations have no level.
 
-    `shared` are stages that another run has done, and where they are from `folder`.
+    `shared` are stages that another run has done -> their places relative to `folder`.
     """
     folder.mkdir(exist_ok=True)
     for stage, place in shared.items():
@@ -136,26 +129,29 @@ def _measure(
     return rows + [{**row, "level": ""} for row in metric_rows(config.ground.steps, [], said, kinds)]
 
 
-def table(rows: Sequence[Mapping], kinds: Mapping[str, str], beside_paper: bool) -> list[str]:
+def table(
+    rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str], paper: Mapping[str, Mapping[str, float]]
+) -> list[str]:
     """Lines of Markdown: match rate and unrealistic transitions by level, then explanations, all with 95% intervals.
 
     Args:
-      rows: as `run` returns them. kinds: of unrealistic transitions, and what they are called.
-      beside_paper: whether the paper's match rates stand beside ours.
+      rows: as `run` returns them.
+      kinds: kind of unrealistic transition -> what it is called.
+      paper: set of tasks -> level -> the paper's match rate in percent; empty for none.
     """
     names = list(dict.fromkeys(row["tasks"] for row in rows))
     found = {(row["tasks"], row["level"], row["metric"]): row for row in rows}
     shown = {name: name.replace("_", " ") for name in STEP_TESTS if any(row["metric"] == name for row in rows)}
     shown |= {f"{kind}_transitions": name for kind, name in kinds.items()}
     header = ["level", "tasks", "match rate, %", f"minus {names[0]}, points", *(f"{x}, %" for x in shown.values())]
-    lines = _head(header + ["KALM paper: match rate, %"] * beside_paper)
+    lines = _head(header + ["KALM paper: match rate, %"] * bool(paper))
     for level in dict.fromkeys(row["level"] for row in rows if row["level"]):
         first = found[names[0], level, "match_rate"]
         for name in names:
             match = found[name, level, "match_rate"]
             cells = [LEVEL_NAMES.get(level, level), name, percent(_share(match)), _beside(match, first)]
             cells += [percent(_share(found.get((name, level, metric)))) for metric in shown]
-            cells += [str(PAPER.get(name, {}).get(level, MISSING))] * beside_paper
+            cells += [str(paper.get(name, {}).get(level, MISSING))] * bool(paper)
             lines.append(_line(cells))
     prompts = list(dict.fromkeys(row["metric"] for row in rows if not row["level"]))
     lines += ["", *_head(["tasks", *(f"{prompt.replace('_', ' ')}, %" for prompt in prompts)])]

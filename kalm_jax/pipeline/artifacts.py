@@ -1,4 +1,4 @@
-"""What the stages of a run have written, read back: rollouts, goals and goal vectors."""
+"""What stages of a run have written, for the stages after them: rollouts, goals and goal vectors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from kalm_jax.types import LEVELS, GoalTable
 from kalm_jax.worlds.base import get_world
 
 NOVEL_LEVELS = LEVELS[1:]
+"""Levels of goals that the data do not have."""
 
 
 def file_mark(path: str) -> str:
-    """What identifies a user's file: its size and time, so that an edited file redoes the stages."""
+    """Identifies a user's file by size and time, so that an edited file redoes the stages; "" for none."""
     if not path:
         return ""
     stat = pathlib.Path(path).stat()
@@ -27,6 +28,7 @@ def file_mark(path: str) -> str:
 
 
 def text_mark(goals: GoalTable) -> str:
+    """Identifies the sentences of a table."""
     return hashlib.sha256("\n".join(goals.text).encode()).hexdigest()[:16]
 
 
@@ -40,7 +42,11 @@ def goals_of(run: RunFolder, config: PipelineConfig, part: str) -> GoalTable:
     if part == "data":
         return read_rollouts(real_rollouts(run))[1]
     world = get_world(config.world)
-    return world.read_prompts(config.prompts)[0] if part == "prompts" else world.goals(part)
+    if part != "prompts":
+        return world.goals(part)
+    if world.read_prompts is None:
+        raise ValueError(f"the world {config.world} reads no prompt files; leave {config.prompts} out")
+    return world.read_prompts(config.prompts)[0]
 
 
 def encoded_goals(run: RunFolder, config: PipelineConfig, part: str) -> GoalTable:

@@ -20,7 +20,7 @@ from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig
-from kalm_jax.pipeline.imagining import Grounded, balanced_goals, draws_of, imagine_from, plans_of
+from kalm_jax.pipeline.imagining import Grounded, draws_of, goals_to_imagine, imagine_from, plans_of
 from kalm_jax.progress import Progress
 from kalm_jax.sharding import default_mesh, gather, weight_sharding
 from kalm_jax.types import GoalTable, Rollouts
@@ -130,9 +130,9 @@ def fit_language_model(
     frozen = llm_params if lora else None
 
     def whole(params: dict) -> dict:
-        if not lora:
+        if lora is None:
             return params
-        base = gather(frozen)
+        base: dict = gather(llm_params)
         return change_llms(params, lambda adapters: merge(base, adapters, lora, "float32"))
 
     measured = make_measure(model, tokenizer) if make_measure is not None and config.metrics.every else None
@@ -169,7 +169,7 @@ def imagine(
     """
     config = PipelineConfig(world=world, seed=seed, imagine=ImagineConfig(**settings))
     rng = np.random.default_rng(seed)
-    goal = balanced_goals(rng, goals, count)
+    goal = goals_to_imagine(rng, goals, count)
     plans = plans_of(config, grounded, goals, goal)
     states, _ = get_world(world).first_states(rng, goals, goal)
     return imagine_from(config, grounded, goals, goal, states, plans, "imagine", draws=draws_of(config))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kalm_jax.evaluation.episodes import balanced_goals
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.imagination.rollouts import Step, direct, imagine, reader, write_plans
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
@@ -20,16 +21,11 @@ Grounded = tuple[GroundedModel, dict[str, Any], Tokenizer]
 """A grounded language model: its modules, parameters and tokenizer, as `load_grounded` returns them."""
 
 
-def balanced_goals(rng: np.random.Generator, goals: GoalTable, count: int) -> np.ndarray:
-    """(count,) goal indices: families equally often, then sentences equally often within each."""
+def goals_to_imagine(rng: np.random.Generator, goals: GoalTable, count: int) -> np.ndarray:
+    """(count,) goal indices in random order: families equally often, then sentences equally often within each."""
     families = np.unique(goals.family)
-    share = np.diff(np.round(np.linspace(0, count, len(families) + 1)).astype(int))
-    chosen = []
-    for family, n in zip(families, share):
-        members = np.flatnonzero(goals.family == family)
-        rounds = [rng.permutation(members) for _ in range(-(-n // len(members)))]
-        chosen.append(np.concatenate(rounds)[:n])
-    return rng.permutation(np.concatenate(chosen))
+    sizes = np.diff(np.round(np.linspace(0, count, len(families) + 1)).astype(int))
+    return rng.permutation(balanced_goals(rng, goals.family, families, sizes))
 
 
 def plans_of(

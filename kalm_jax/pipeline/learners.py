@@ -19,20 +19,20 @@ from kalm_jax.offline_rl import Learner, kalm_learner, make_buffer, make_learner
 from kalm_jax.offline_rl.registry import find_algorithm
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import RunFolder
-from kalm_jax.types import Rollouts, unnamed_goal
+from kalm_jax.types import EpisodeResults, Episodes, Rollouts, unnamed_goal
 from kalm_jax.types.transforms import ObservationTransform
 from kalm_jax.worlds.base import World, get_world
 
-RELABELLED = {"td3bc": {"alpha": 10.0, "batch_size": 256}}
-"""Learners whose critic learns from relabelled goals while their policy keeps to the pushes made for its goal, and what
-then suits them: the critic may weigh four times as much as in the paper, and there must be enough pushes of the goal's
-own in a batch."""
+RELABELED = {"td3bc": {"alpha": 10.0, "batch_size": 256}}
+"""Learners whose critic learns from relabeled goals while their policy learns from the actions of its own goal, and the
+settings that then suit them. The critic may have four times its weight of the paper, and batches must have enough
+transitions whose goal is their original one."""
 CHECKPOINTS = 20
 """Parts of a training run, at whose ends policies may be kept."""
 DT_CONTEXT = 10
-"""Steps that a Decision Transformer looks back: as many as most rollouts here are long, half of its authors' 20."""
+"""Context of a Decision Transformer in steps: the length of most rollouts here, half of its authors' 20."""
 DYNAMICS_SHARE = 5
-"""COMBO learns its model of the world in one of this many updates, before its policy."""
+"""COMBO trains its dynamics model for one in so many of the updates, before its policy."""
 
 
 def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
@@ -45,7 +45,7 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
         "dynamics_updates": config.learn.updates_of(algorithm) // DYNAMICS_SHARE,
     }
     known = {field.name for field in dataclasses.fields(find_algorithm(algorithm)[1])}
-    special = RELABELLED[algorithm] if relabel_share(config, algorithm) else {}
+    special: dict[str, Any] = dict(RELABELED[algorithm]) if relabel_share(config, algorithm) else {}
     if algorithm == "decision_transformer":
         special = {"context": DT_CONTEXT}
         if config.learn.dt_backbone == "llm":
@@ -55,24 +55,20 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
 
 
 def view_of(config: PipelineConfig) -> ObservationTransform:
-    """How policies see observations: as suits the world, or with the authors' settings plainly."""
-    return (
-        get_world(config.world).learning.observation_transform
-        if config.learn.settings == "ours"
-        else ObservationTransform()
-    )
+    """How policies see observations: transformed as suits the world, or unchanged with the authors' settings."""
+    ours = config.learn.settings == "ours"
+    return get_world(config.world).learning.observation_transform if ours else ObservationTransform()
 
 
 def relabel_share(config: PipelineConfig, algorithm: str) -> float:
-    """Share of relabelled goals; none with the settings or the semantics of the authors, or where no step is judged."""
-    ours = (
-        config.learn.settings == "ours" and config.learn.compat == "none" and get_world(config.world).learning.relabel
-    )
-    return config.learn.relabel if ours and algorithm in RELABELLED else 0.0
+    """Share of relabeled goals: 0 with the authors' settings or semantics, or where the world tests no single steps."""
+    ours = config.learn.settings == "ours" and config.learn.compat == "none"
+    possible = ours and get_world(config.world).learning.relabel is not None and algorithm in RELABELED
+    return config.learn.relabel if possible else 0.0
 
 
 def checkpoints(config: PipelineConfig, algorithm: str) -> dict[str, int]:
-    """Files of the policies that are evaluated, and after how many updates each is kept; the end is the last."""
+    """File of each evaluated checkpoint -> after how many updates; the last one is at the end of the training."""
     updates, count = config.learn.updates_of(algorithm), config.learn.checkpoints
     points = {max(1, round(updates * (CHECKPOINTS - i) / CHECKPOINTS)) for i in range(1, count)} - {updates}
     return {f"policies-{point}.msgpack": point for point in sorted(points)} | {"policies.msgpack": updates}
@@ -142,15 +138,28 @@ def load_policies(
 
 
 def action_choices(world: World, algorithm: str) -> tuple[str, ...]:
-    """How a learner's policy is played: greedily, and sampled where it is a distribution."""
+    """How a learner's policy is evaluated: greedily, and by sampling where it is a distribution."""
     return ("greedy", "sampled") if algorithm in world.learning.stochastic else ("greedy",)
 
 
 def result_rows(
-    world: World, result, episodes, algorithm: str, condition: str, seed: int, action_choice: str
-) -> list[dict]:
-    """`evaluation.rows` in a world's words."""
-    labels = {"algorithm": algorithm, "condition": condition, "seed": seed, "action_choice": action_choice}
+    world: World,
+    result: EpisodeResults,
+    episodes: Episodes,
+    algorithm: str,
+    condition: str,
+    seed: int,
+    action_choice: str,
+) -> list[dict[str, Any]]:
+    """`evaluation.rows` with a world's names."""
     return rows(
-        result, episodes, environment=world.name, families=world.families, early=world.spaces.early_steps, **labels
+        result,
+        episodes,
+        environment=world.name,
+        algorithm=algorithm,
+        condition=condition,
+        seed=seed,
+        action_choice=action_choice,
+        families=world.families,
+        early=world.spaces.early_steps,
     )

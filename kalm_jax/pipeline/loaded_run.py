@@ -27,7 +27,7 @@ from kalm_jax.llm.hf.folder import BUILTIN, load_model
 from kalm_jax.offline_rl.normalization import Whitening
 from kalm_jax.pipeline import offline
 from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
-from kalm_jax.pipeline.imagining import draws_of, imagine_from
+from kalm_jax.pipeline.imagining import Grounded, draws_of, imagine_from
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.plans import Plan, Planner
 from kalm_jax.pipeline.policies import ActingPolicy, environment_actions
@@ -56,7 +56,7 @@ class LoadedRun:
         self._vector = functools.lru_cache(CACHED_SENTENCES)(self._encode)
 
     @functools.cached_property
-    def grounded(self) -> tuple:
+    def grounded(self) -> Grounded:
         """(model, parameters, tokenizer) of the grounded language model.
 
         Raises:
@@ -158,7 +158,8 @@ class LoadedRun:
         `prompt` stands before each rollout; None is the first one of training.
         """
         prompt = self.world.language.explanation_prompts[0] if prompt is None else prompt
-        return explain(*self.grounded, last_steps(rollouts, self.config.ground.window), prompt)
+        model, params, tokenizer = self.grounded
+        return explain(model, params, tokenizer, last_steps(rollouts, self.config.ground.window), prompt)
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
         """Goal vectors (K, E) of sentences as the run's policies see them."""
@@ -172,7 +173,8 @@ class LoadedRun:
     def _encode(self, sentence: str) -> np.ndarray:
         """The goal vector (E,) of a sentence."""
         self.planner.check_length(sentence)
-        vector = encode_goals(*self.grounded, [sentence], batch=1)
+        model, params, tokenizer = self.grounded
+        vector = encode_goals(model, params, tokenizer, [sentence], batch=1)
         if self.config.learn.whitening:
             with np.load(self.path / "encode" / "whitening" / "whitening.npz") as file:
                 vector = Whitening(**file)(vector)
@@ -195,8 +197,8 @@ class LoadedRun:
                 f"{sentence!r} is no sentence of the world {self.world.name}, and without subgoals nothing says when "
                 "its goal is reached; use one of its own sentences"
             )
-        family, array = self.world.goal_of_subgoals([(s.text, s.family, s.array) for s in plan.steps])
-        array = np.asarray(array, tables[0].array.dtype)
+        family, numbers = self.world.goal_of_subgoals([(s.text, s.family, s.array) for s in plan.steps])
+        array = np.asarray(numbers, tables[0].array.dtype)
         for table in tables:
             same = np.flatnonzero((table.family == family) & (table.array == array).all(1))
             if len(same):

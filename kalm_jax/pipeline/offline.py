@@ -1,7 +1,9 @@
-"""The job of `experiments.offline`: any learner on any Gymnasium environment from a file of rollouts.
+"""Offline RL on any Gymnasium environment from a file of rollouts: `kalm offline`.
 
-Stages as in the main job (`run_folder.py`): `floor`, the random policy, and `learn/ALGO`, training with an evaluation
-in the simulator after each `updates / evaluations` updates. Killed, the same command carries on.
+Stages as in the main job (`run_folder.py`): `random`, the random baseline, and `learn/ALGO`, training with an
+evaluation in the simulator after each `updates / evaluations` updates. The same command continues a killed run.
+
+Dimension letters: S training seeds, B copies of the environment for each, E goal vector.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from kalm_jax.evaluation.gymnasium_behaviors import random_actions
 from kalm_jax.evaluation.returns import Evaluator, GreedyPolicy
 from kalm_jax.evaluation.statistics import mean_interval
 from kalm_jax.files import read_json, write_csv, write_json, write_text
-from kalm_jax.offline_rl import Learner, make_buffer, make_learner, state_of, write_stream
+from kalm_jax.offline_rl import Buffer, Learner, StreamBuffer, make_buffer, make_learner, state_of, write_stream
 from kalm_jax.offline_rl.registry import plain_config, real_settings
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.config import OfflineConfig
@@ -37,10 +39,10 @@ from kalm_jax.types import GoalTable, Rollouts, validate
 POLICIES, GOAL = "policies.msgpack", "goal.npy"
 """Files of an algorithm's trained policies, and of the goal vector that they were trained on."""
 LAST = 5
-"""Evaluations whose mean is an algorithm's result, as in KALM's paper: the last alone hangs on luck."""
+"""Evaluations whose mean is an algorithm's result, as in KALM's paper: the last alone varies much."""
 
 
-def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> list[dict]:
+def run(folder: str | os.PathLike[str], config: OfflineConfig, command: str = "") -> list[dict[str, Any]]:
     """Trains and evaluates what is not done yet; writes `results.csv`, `table.md`, `figures/`; returns the table.
 
     Raises:
@@ -48,22 +50,18 @@ def run(folder: str | os.PathLike, config: OfflineConfig, command: str = "") -> 
       FloatingPointError: a loss is not finite.
     """
     learners = [configured_learner(config, name) for name in config.algorithms]
-    remembering = [learner.name for learner in learners if learner.remembers]
-    if config.stream and remembering:
-        raise ValueError(
-            f"{', '.join(remembering)} reads windows of rollouts, which no stream holds: leave --stream out"
-        )
+    recurrent = [learner.name for learner in learners if learner.remembers]
+    if config.stream and recurrent:
+        raise ValueError(f"{', '.join(recurrent)} reads windows of rollouts, which no stream holds: leave --stream out")
     if config.stream and jax.process_count() > 1:
         raise ValueError("transitions in files are for one process; leave --stream or the other processes out")
     if not 1 <= config.evaluations <= config.updates:
         raise ValueError(f"{config.evaluations} evaluations in {config.updates} updates: want 1 to {config.updates}")
-    spaces = spaces_of(config.environment)
-    rollouts, goals = read_rollouts(config.data)
-    rollouts = fit_to_environment(rollouts, goals, spaces, config.environment, config.data)
-    run = RunFolder(folder, config, command)
+    rollouts, goals, spaces = load_data(config)
+    run = RunFolder(pathlib.Path(folder), config, command)
     seeds = range(config.seed, config.seed + config.seeds)
     with Evaluator(config.environment, spaces, seeds, config.episodes, config.max_steps) as evaluator:
-        rows = _floor(run, config, evaluator)
+        rows = _random_baseline(run, config, evaluator)
         for learner in learners:
             rows += _learn(run, config, learner, evaluator, rollouts, goals)
     return _report(run, config, command, rows, rollouts) if is_main_process() else []
@@ -91,6 +89,13 @@ def chosen_settings(config: OfflineConfig, name: str) -> dict[str, object]:
     known, real = [field.name for field in dataclasses.fields(learner.config)], real_settings(learner)
     chosen = {f: v for a, f, v in config.settings if a == name or (not a and f in known)}
     return {f: float(v) if f in real and type(v) is int else v for f, v in chosen.items()}
+
+
+def load_data(config: OfflineConfig) -> tuple[Rollouts, GoalTable, Spaces]:
+    """The rollouts as `fit_to_environment` returns them, their goal, and the environment's spaces."""
+    spaces = spaces_of(config.environment)
+    rollouts, goals = read_rollouts(config.data)
+    return fit_to_environment(rollouts, goals, spaces, config.environment, config.data), goals, spaces
 
 
 def fit_to_environment(
@@ -125,53 +130,51 @@ def fit_to_environment(
     return dataclasses.replace(rollouts, actions=actions.astype(np.float32))
 
 
-def _settings(config: OfflineConfig) -> dict:
-    """What every stage depends on."""
+def _settings(config: OfflineConfig) -> dict[str, Any]:
+    """Settings that every stage depends on."""
     return {k: getattr(config, k) for k in ("environment", "seeds", "seed", "episodes", "max_steps")}
 
 
-def _floor(run: RunFolder, config: OfflineConfig, evaluator: Evaluator) -> list[dict]:
+def _random_baseline(run: RunFolder, config: OfflineConfig, evaluator: Evaluator) -> list[dict[str, Any]]:
     """The random policy's rows."""
+    spaces, episodes = evaluator.spaces, config.episodes * config.seeds
 
-    def work(folder: pathlib.Path):
-        s = config.seeds
+    def act(observations: np.ndarray, step: int) -> np.ndarray:
+        actions = random_actions(np.random.default_rng([config.seed, step]), spaces, observations[..., 0].size)
+        actions = actions if spaces.num_actions else spaces.to_unit(actions)
+        return actions.reshape(config.seeds, -1, *actions.shape[1:])
 
-        def act(observations, step):
-            drawn = random_actions(
-                np.random.default_rng([config.seed, step]), evaluator.spaces, observations[..., 0].size
-            )
-            drawn = drawn if evaluator.spaces.num_actions else evaluator.spaces.to_unit(drawn)
-            return drawn.reshape(s, -1, *drawn.shape[1:])
-
-        with Progress("floor", config.episodes * s) as progress:
-            rows = evaluator.play(act, lambda done: progress.update(min(done, config.episodes * s)))
+    def work(folder: pathlib.Path) -> None:
+        with Progress("random", episodes) as progress:
+            rows = evaluator.play(act, lambda done: progress.update(min(done, episodes)))
         write_json(folder / "rows.json", [{"algorithm": "random", "update": 0, **row} for row in rows])
 
-    folder = run.stage("floor", _settings(config), [], work)
+    folder = run.stage("random", _settings(config), [], work)
     return read_json(folder / "rows.json")
 
 
 def _learn(
-    run: RunFolder, config: OfflineConfig, learner: Learner, evaluator: Evaluator, rollouts, goals
-) -> list[dict]:
-    """Trains one learner, evaluating on the way; its rows."""
-    points = evaluation_points(config, learner)
-    seeds = evaluator.seeds
+    run: RunFolder,
+    config: OfflineConfig,
+    learner: Learner,
+    evaluator: Evaluator,
+    rollouts: Rollouts,
+    goals: GoalTable,
+) -> list[dict[str, Any]]:
+    """Trains one learner with evaluations on the way, keeps its policies, and returns its rows."""
+    points, seeds = evaluation_points(config, learner), evaluator.seeds
 
-    def work(folder: pathlib.Path):
+    def work(folder: pathlib.Path) -> None:
         rows = read_json(folder / "rows.json") or []
         evaluated = {row["update"] for row in rows}
-        about = (goals, evaluator.spaces.num_actions or None, config.draw)
+        num_actions = evaluator.spaces.num_actions or None
+        buffer: Buffer | StreamBuffer
         if config.stream:
-            buffer = write_stream(folder / "stream", [([rollouts], 1.0)], *about)
+            buffer = write_stream(folder / "stream", [([rollouts], 1.0)], goals, num_actions, config.draw)
         else:
-            buffer = make_buffer([(rollouts, 1.0)], *about)
+            buffer = make_buffer([(rollouts, 1.0)], goals, num_actions, config.draw)
         first = max(evaluated, default=0) * len(seeds)
         with Progress(f"learn {learner.name}", config.updates * len(seeds), initial=first) as progress:
-
-            def report(done, total, **metrics):
-                progress.update(done, **metrics)
-
             for point in points:
                 if point in evaluated:
                     continue
@@ -183,14 +186,14 @@ def _learn(
                     updates_per_call=min(500, max(1, config.updates // config.evaluations)),
                     checkpoint_dir=folder / "checkpoints",
                     checkpoint_every=config.updates,
-                    progress=report,
+                    progress=lambda done, total, **metrics: progress.update(done, **metrics),
                 )
                 if is_main_process():
                     save_states(folder / POLICIES, states)
                     np.save(folder / GOAL, goals.vector)
                 found = evaluator.play(GreedyPolicy(learner, states, goals))
                 rows += [{"algorithm": learner.name, "update": point, **row} for row in found]
-                # The rows last: a run killed before them trains nothing again and evaluates this point once more.
+                # The rows come last: a run killed before them only repeats the evaluation.
                 if is_main_process():
                     write_json(folder / "curve.json", curve)
                     write_json(folder / "rows.json", rows)
@@ -214,10 +217,10 @@ def load_policy(
     Raises:
       FileNotFoundError: the run has not trained it.
     """
-    folder, spaces = pathlib.Path(folder) / "learn" / algorithm, spaces_of(config.environment)
-    learner, vector = configured_learner(config, algorithm), np.load(folder / GOAL)
+    place, spaces = pathlib.Path(folder) / "learn" / algorithm, spaces_of(config.environment)
+    learner, vector = configured_learner(config, algorithm), np.load(place / GOAL)
     states = load_states(
-        folder / POLICIES,
+        place / POLICIES,
         learner,
         observation_dim=spaces.observation_dim,
         num_actions=spaces.num_actions,
@@ -238,7 +241,7 @@ def evaluation_points(config: OfflineConfig, learner: Learner) -> list[int]:
 
 
 def data_mark(path: str) -> str:
-    """What identifies a file by size and time, so that another one trains anew; a data set's name otherwise."""
+    """Identifies a file by size and time, so that a changed one trains again; a data set by its name."""
     file = pathlib.Path(path)
     if not file.exists():
         return path
@@ -246,11 +249,11 @@ def data_mark(path: str) -> str:
     return "-".join(f"{f.stat().st_size}-{f.stat().st_mtime_ns}" for f in files if f.is_file())
 
 
-def summarise(rows: list[dict], data_returns: np.ndarray) -> list[dict]:
+def summarize(rows: list[dict[str, Any]], data_returns: np.ndarray) -> list[dict[str, Any]]:
     """The table: a row for the random policy, one for the data, one per algorithm.
 
     `return` is the mean over seeds of the mean of each seed's last `LAST` evaluations, with Student's interval (95%)
-    over seeds, `return_low` to `return_high` (of the data: over its episodes); `normalised` is 0 for the random policy
+    over seeds, `return_low` to `return_high` (of the data: over its episodes); `normalized` is 0 for the random policy
     and 100 for the data's mean.
     """
     table = []
@@ -259,7 +262,7 @@ def summarise(rows: list[dict], data_returns: np.ndarray) -> list[dict]:
         last = sorted({row["update"] for row in mine})[-LAST:]
         seeds = sorted({row["seed"] for row in mine})
 
-        def per_seed(column, mine=mine, last=last, seeds=seeds):
+        def per_seed(column: str, mine: list = mine, last: list = last, seeds: list = seeds) -> list[float]:
             kept = [r for r in mine if r["update"] in last and r[column] != ""]
             values = [[r[column] for r in kept if r["seed"] == seed] for seed in seeds]
             return [float(np.mean(v)) for v in values if v]
@@ -281,27 +284,30 @@ def summarise(rows: list[dict], data_returns: np.ndarray) -> list[dict]:
     mean, low, high = mean_interval(data_returns)
     data = {"policy": "data", "seeds": "", "evaluations": "", "return": mean, "return_low": low, "return_high": high}
     table.insert(1, {**data, "length": "", "success": ""})
-    floor = table[0]["return"]
+    random = table[0]["return"]
+    gain = mean - random
     for row in table:
-        gain = mean - floor
-        row["normalised"] = 100 * (row["return"] - floor) / gain if abs(gain) > 1e-6 * max(1, abs(mean)) else ""
+        row["normalized"] = 100 * (row["return"] - random) / gain if abs(gain) > 1e-6 * max(1, abs(mean)) else ""
     return table
 
 
-def table_text(table: list[dict]) -> str:
+def table_text(table: list[dict[str, Any]]) -> str:
     """The table in Markdown."""
     lines = ["| policy | return | 95% interval over seeds | random 0, data 100 | success |", "|---|---|---|---|---|"]
     for row in table:
         interval = f"{row['return_low']:.4g} to {row['return_high']:.4g}" if np.isfinite(row["return_low"]) else "-"
-        normalised = f"{row['normalised']:.0f}" if row["normalised"] != "" else "-"
+        normalized = f"{row['normalized']:.0f}" if row["normalized"] != "" else "-"
         success = f"{100 * row['success']:.0f}%" if row["success"] != "" else "-"
-        lines.append(f"| {row['policy']} | {row['return']:.4g} | {interval} | {normalised} | {success} |")
+        lines.append(f"| {row['policy']} | {row['return']:.4g} | {interval} | {normalized} | {success} |")
     return "\n".join(lines)
 
 
-def _report(run: RunFolder, config: OfflineConfig, command: str, rows: list[dict], rollouts) -> list[dict]:
+def _report(
+    run: RunFolder, config: OfflineConfig, command: str, rows: list[dict[str, Any]], rollouts: Rollouts
+) -> list[dict[str, Any]]:
+    """Writes `results.csv`, `table.md`, the figure and `manifest.json`; prints and returns the table."""
     returns = np.asarray(rollouts.rewards, np.float64).sum(1)
-    table = summarise(rows, returns)
+    table = summarize(rows, returns)
     columns = ["environment", *rows[0]]
     write_csv(run.path / "results.csv", columns, ({"environment": config.environment, **row} for row in rows))
     (run.path / "figures").mkdir(exist_ok=True)

@@ -143,6 +143,7 @@ class ReportLabels:
       paper_match: level -> match rate in percent (KALM, table 1).
       paper_unrealistic: level -> percent of each kind of unrealistic transition, in the order of `unrealistic`.
       paper_explanation: the paper's explanation accuracy in percent, "-" for none.
+      paper_ablation: name of a set of grounding tasks -> level -> match rate in percent (KALM, table 1).
     """
 
     horizon: int
@@ -156,6 +157,7 @@ class ReportLabels:
     paper_match: Mapping[str, float] = dataclasses.field(default_factory=dict)
     paper_unrealistic: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
     paper_explanation: str = "-"
+    paper_ablation: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
 
 
 class World(abc.ABC):

@@ -69,7 +69,7 @@ def test_the_table_has_differences_to_the_first_set():
         rows += [{"tasks": name, "level": "rephrase", **row} for row in found]
         said = metric_rows(9, [], [{"prompt": "seen", "rollouts": 40, "correct": 30, "exact": 20}], kinds)
         rows += [{"tasks": name, "level": "", **row} for row in said]
-    lines = ablation.table(rows, kinds, beside_paper=True)
+    lines = ablation.table(rows, kinds, get_world("clevr").labels.paper_ablation)
     low, high = (100 * x for x in difference_interval([50], [100], [80], [100]))
     assert f"| -30.0 [{low:+.1f}, {high:+.1f}] | 10.0 [" in lines[3] and lines[3].endswith("| 83 |")
     low, high = (100 * x for x in wilson_interval(30, 40))

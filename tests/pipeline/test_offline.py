@@ -204,9 +204,9 @@ def test_the_table_averages_the_last_five_evaluations():
         for update in range(1, 9):
             rows.append({"algorithm": "bc", "seed": seed, "update": update, "return_mean": 100.0 * (update > 3) + seed})
     rows = [{"length_mean": 5.0, "success": "", **row} for row in rows]
-    random, data, bc = offline.summarise(rows, np.array([40.0, 80.0]))
+    random, data, bc = offline.summarize(rows, np.array([40.0, 80.0]))
     assert (random["return"], data["return"], bc["return"]) == (10.0, 60.0, 100.5)
-    assert (random["normalised"], data["normalised"], bc["normalised"]) == (0, 100, 100 * 90.5 / 50)
+    assert (random["normalized"], data["normalized"], bc["normalized"]) == (0, 100, 100 * 90.5 / 50)
     assert bc["return_low"] < 100 < 101 < bc["return_high"]
     assert "| bc | 100.5 |" in offline.table_text([random, data, bc])
 

@@ -14,11 +14,11 @@ from kalm_jax.worlds.base import get_world
 
 
 def run_baselines(run: RunFolder, config: PipelineConfig, level: str) -> None:
-    """The random floor and the ceiling of a level in `results.csv`."""
+    """Writes the success of random actions and of the expert at a level to `results.csv`."""
     e, world = config.evaluate, get_world(config.world)
 
-    def work(folder: pathlib.Path):
-        with world.simulator() as simulator, Progress(f"floor and ceiling {level}", 2) as progress:
+    def work(folder: pathlib.Path) -> None:
+        with world.simulator() as simulator, Progress(f"baselines {level}", 2) as progress:
             found = []
             for i in range(config.learn.seeds):
                 seed = config.seed + i

@@ -26,7 +26,7 @@ def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
     settings = {"sentences": text_mark(goals)}
     known = part != "data" and read_json(run.path / "encode" / "data" / "done.json")["settings"] == settings
 
-    def work(folder: pathlib.Path):
+    def work(folder: pathlib.Path) -> None:
         if known:
             vectors = np.load(run.path / "encode" / "data" / "vectors.npy")
         else:
@@ -42,7 +42,7 @@ def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
 def run_whiten(run: RunFolder, config: PipelineConfig) -> None:
     """How the vectors of all goals are whitened for policies, in `whitening.npz`; the same for every condition."""
 
-    def work(folder: pathlib.Path):
+    def work(folder: pathlib.Path) -> None:
         if is_main_process():
             vectors = np.concatenate([np.load(run.path / "encode" / part / "vectors.npy") for part in WHITENED])
             np.savez(folder / "whitening.npz", **dataclasses.asdict(whitening(vectors, config.learn.whitening)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,18 +13,19 @@ from kalm_jax.pipeline.artifacts import encoded_goals, encoding
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.learners import action_choices, checkpoints, configured_learner, load_policies, result_rows
 from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.types import EpisodeResults, Episodes
 from kalm_jax.worlds.base import get_world
 
 
 def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, condition: str, level: str) -> None:
-    """Success of every seed of one learner and condition at a level in `results.csv`.
+    """Writes the success of every seed of one learner and condition at a level to `results.csv`.
 
     Where several checkpoints are kept each plays an even share of the episodes: the rate is the mean over them.
     """
     world = get_world(config.world)
     choices, learner = action_choices(world, algorithm), configured_learner(config, algorithm)
 
-    def work(folder: pathlib.Path):
+    def work(folder: pathlib.Path) -> None:
         vectors = encoded_goals(run, config, level).vector
         kept = [load_policies(run, config, algorithm, condition, name) for name in checkpoints(config, algorithm)]
         played, policies, keys = [], [], []
@@ -42,8 +44,9 @@ def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, conditi
             results = evaluate(policies, played, simulator)
         found = []
         for i in range(0, len(keys), len(kept)):
-            result, episodes = joined(results[i : i + len(kept)]), joined(played[i : i + len(kept)])
-            found += result_rows(world, result, episodes, algorithm, condition, *keys[i])
+            seed, choice = keys[i]
+            result, episodes = joined(results[i : i + len(kept)], played[i : i + len(kept)])
+            found += result_rows(world, result, episodes, algorithm, condition, seed, choice)
         write_results_csv(folder / "results.csv", found)
 
     settings = {"episodes": config.evaluate.episodes, "seed": config.seed}
@@ -51,8 +54,8 @@ def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, conditi
     run.stage(f"evaluate/{algorithm}-{condition}-{level}", settings, needs, work)
 
 
-def joined(parts: list):
-    """Results, or episodes of one level, one after the other."""
-    names = [field.name for field in dataclasses.fields(parts[0])]
-    arrays = [name for name in names if isinstance(getattr(parts[0], name), np.ndarray)]
-    return dataclasses.replace(parts[0], **{k: np.concatenate([getattr(part, k) for part in parts]) for k in arrays})
+def joined(results: Sequence[EpisodeResults], played: Sequence[Episodes]) -> tuple[EpisodeResults, Episodes]:
+    """Results, and episodes of one level, one after the other."""
+    result = EpisodeResults(np.concatenate([r.success for r in results]), np.concatenate([r.steps for r in results]))
+    states, goal = np.concatenate([e.states for e in played]), np.concatenate([e.goal for e in played])
+    return result, dataclasses.replace(played[0], states=states, goal=goal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 
 from kalm_jax.datasets import read_rollouts
@@ -17,12 +18,12 @@ from kalm_jax.worlds.base import get_world
 
 
 def run_explain(run: RunFolder, config: PipelineConfig) -> None:
-    """Explanations of held-out real rollouts, with the seen and an unseen prompt, in `explanation.json`."""
+    """Writes how well held-out real rollouts are explained, after two prompts, one unseen, to `explanation.json`."""
     draws = config.imagine.explanation_draws
 
-    def work(folder: pathlib.Path):
+    def work(folder: pathlib.Path) -> None:
         world = get_world(config.world)
-        model, params, tokenizer = load_grounded(run.path / "ground" / "model")
+        grounded = load_grounded(run.path / "ground" / "model")
         rollouts, goals = read_rollouts(run.path / "collect" / "held_out.h5")
         rollouts = last_steps(rollouts.take(slice(0, config.imagine.explained)), config.ground.window)
         prompts = {"seen": world.language.explanation_prompts[0], "unseen": world.language.unseen_prompt}
@@ -30,19 +31,28 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
         with Progress("explain", len(prompts) * (1 + draws)) as progress:
             for i, (name, prompt) in enumerate(prompts.items()):
                 done = i * (1 + draws)
-                asked = (model, params, tokenizer, rollouts, prompt)
-                rows.append(world.explanation_row(explain(*asked), rollouts, goals, name))
+                texts = explain(*grounded, rollouts, prompt)
+                rows.append(world.explanation_row(texts, rollouts, goals, name))
                 if draws:
                     gists = likeliest_gists(
-                        *(*asked, world.language, draws, config.seed),
-                        progress=lambda k, done=done: progress.update(done + k),
+                        *grounded,
+                        rollouts,
+                        prompt,
+                        world.language,
+                        draws,
+                        config.seed,
+                        progress=functools.partial(_advance, progress, done),
                     )
-                    texts = tell(*asked, gists, world.language, config.seed)
+                    texts = tell(*grounded, rollouts, prompt, gists, world.language, config.seed)
                     rows.append(world.explanation_row(texts, rollouts, goals, f"{name}, likeliest of {draws}"))
                 progress.update(done + 1 + draws)
         if is_main_process():
             write_json(folder / "explanation.json", rows)
 
-    settings = {"rollouts": config.imagine.explained, "draws": draws}
-    settings["weighing"] = [ACTING_WEIGHT, READING_WEIGHT, VIEWS, SAYINGS]
+    weighing = [ACTING_WEIGHT, READING_WEIGHT, VIEWS, SAYINGS]
+    settings = {"rollouts": config.imagine.explained, "draws": draws, "weighing": weighing}
     run.stage("explain", settings, ["ground"], work, together=True)
+
+
+def _advance(progress: Progress, before: int, done: int) -> None:
+    progress.update(before + done)

@@ -22,7 +22,7 @@ from kalm_jax.llm.transformer import unstack_layers
 from kalm_jax.pipeline.artifacts import real_rollouts
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.grounding import fit_language_model
-from kalm_jax.pipeline.imagining import balanced_goals, imagine_from, plans_of
+from kalm_jax.pipeline.imagining import goals_to_imagine, imagine_from, plans_of
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.types import Rollouts, last_steps
 from kalm_jax.worlds.base import get_world
@@ -53,14 +53,13 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         "seed": config.seed,
         "weights": _folder_mark(config.ground.llm or BUILTIN),
     }
-    for name in ("attention", "recompute"):  # as with another mesh: other orders of the same sums
+    for name in ("attention", "recompute"):  # they change the order of sums alone, as another mesh does
         del settings[name]
-    if not config.ground.two_models:
-        del settings["two_models"]  # runs from before there was a choice stay done
     settings |= world.numeric_options
     if world.augment is not None:
         settings["augment"] = world.augment.__name__
-        settings["short_goals"] = sorted(filter(None, map(world.language.plan, range(len(world.families)))))
+        if (plan := world.language.plan) is not None:
+            settings["short_goals"] = sorted(filter(None, map(plan, range(len(world.families)))))
     run.stage("ground", settings, ["collect"], work, together=True)
 
 
@@ -75,7 +74,7 @@ def training_metrics(
     m, world = config.metrics, get_world(config.world)
     rng = np.random.default_rng([config.seed, 4])
     every = world.validation_goals()
-    used, goal = np.unique(balanced_goals(rng, every, m.rollouts), return_inverse=True)
+    used, goal = np.unique(goals_to_imagine(rng, every, m.rollouts), return_inverse=True)
     goals = every.take(used)
     states, _ = world.first_states(rng, goals, goal)
     shown, shown_goals = read_rollouts(run.path / "collect" / "held_out.h5")
@@ -97,6 +96,7 @@ def training_metrics(
     return measure
 
 
-def _folder_mark(folder) -> list[str]:
+def _folder_mark(folder: str | pathlib.Path) -> list[str]:
+    """Identifies a model's weights by names, sizes and beginnings of their files."""
     files = weight_files(folder)
     return [f"{f.name}-{f.stat().st_size}-{hashlib.sha256(f.open('rb').read(1 << 20)).hexdigest()[:12]}" for f in files]

@@ -12,7 +12,7 @@ from kalm_jax.files import write_json
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.pipeline.artifacts import goals_of, real_rollouts, text_mark
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.imagining import balanced_goals, draws_of, imagine_from, plans_of
+from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.types import LEVELS
 from kalm_jax.worlds.base import get_world
@@ -24,10 +24,10 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
     goals = goals_of(run, config, part)
     draws = 1 if part == "rephrase" else draws_of(config)
 
-    def work(folder: pathlib.Path):
+    def work(folder: pathlib.Path) -> None:
         world = get_world(config.world)
         rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
-        goal = balanced_goals(rng, goals, count)
+        goal = goals_to_imagine(rng, goals, count)
         grounded = load_grounded(run.path / "ground" / "model")
         plans = plans_of(config, grounded, goals, goal)
         states, starts = world.first_states(rng, goals, goal)
@@ -43,6 +43,6 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
     settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "max_steps_per_subgoal")}
     if draws > 1:
         settings["draws"] = draws
-    if get_world(config.world).project is not None:
-        settings["project"] = get_world(config.world).project.__name__
+    if (project := get_world(config.world).project) is not None:
+        settings["project"] = project.__name__
     run.stage(f"imagine/{part}", settings | {"sentences": text_mark(goals)}, ["ground"], work, together=True)

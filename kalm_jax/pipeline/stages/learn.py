@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import broadcast_from_main, is_main_process
@@ -26,14 +28,14 @@ from kalm_jax.worlds.base import World, get_world
 
 
 def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition: str) -> None:
-    """All seeds of one learner and condition: `curve.json`, and `policies.msgpack` of the end and of `checkpoints`."""
+    """Trains all seeds of one learner and condition; writes `curve.json` and the policies of all `checkpoints`."""
     learner = configured_learner(config, algorithm)
     updates = config.learn.updates_of(algorithm)
     parts = novel_rollouts(config, condition)
     relabel, world = relabel_share(config, algorithm), get_world(config.world)
     seeds = [config.seed + i for i in range(config.learn.seeds)]
 
-    def work(folder: pathlib.Path):
+    def work(folder: pathlib.Path) -> None:
         buffer = learning_data(run, config, parts, relabel)
         start = _language_backbone(run) if learner.name == "decision_transformer" and learner.config.backbone else None
         with Progress(f"learn {algorithm} {condition}", updates * len(seeds)) as progress:
@@ -89,22 +91,21 @@ def learning_data(run: RunFolder, config: PipelineConfig, parts: dict[str, str],
     if config.learn.compat == "kalm":
         real, novel = every_end_terminal(real), [every_end_terminal(r) for r in novel]
     sources = one_to_one(real, novel, shares)
-    other_goals = Relabel(relabel, world.learning.relabel) if relabel else None
+    other_goals = Relabel(relabel, world.learning.relabel) if relabel and world.learning.relabel else None
     return make_buffer(
         sources, goals, world.spaces.num_actions or None, config.learn.draw, other_goals, view_of(config)
     )
 
 
-def _language_backbone(run: RunFolder):
-    """What puts the grounded language model's weights into a Decision Transformer, see `train`."""
-
+def _language_backbone(run: RunFolder) -> Callable[[Any], Any]:
+    """Puts the grounded language model's weights into a Decision Transformer's states, see `train`."""
     _, params, _ = load_grounded(run.path / "ground" / "model")
     backbone = gather(params["llm"])
     return lambda states: with_backbone(states, backbone)
 
 
 def filter_realistic(world: World, part: str, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Rollouts:
-    """The believable rollouts; that there is none, so that policies learn from none of the part, is said aloud."""
+    """The rollouts that reach their goal realistically; prints a line where there is none."""
     good = world.filter_realistic(rollouts, goals, real)
     if not good.any() and is_main_process():
         print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from none of them")

@@ -16,11 +16,12 @@ from kalm_jax.pipeline.imagining import plans_of
 from kalm_jax.pipeline.learners import result_rows
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
+from kalm_jax.types import Policy
 from kalm_jax.worlds.base import get_world
 
 
 def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
-    """Success of the grounded language model itself at a level in `results.csv`.
+    """Writes the success of the grounded language model itself at a level to `results.csv`.
 
     Condition "words": by the goal's own words. Condition "plan", in a run that imagines by plans: by the model's plan.
     """
@@ -28,7 +29,7 @@ def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
     window = min(config.ground.window or world.spaces.horizon, world.spaces.horizon)
     goals = world.goals(level)
 
-    def work(folder: pathlib.Path):
+    def work(folder: pathlib.Path) -> None:
         grounded = load_grounded(run.path / "ground" / "model")
         spec = grounded[0].spec
         choices = {"greedy": 0.0}
@@ -45,11 +46,17 @@ def run_llm_policy(run: RunFolder, config: PipelineConfig, level: str) -> None:
         ):
             for seed, episodes in tests.items():
                 for choice, heat in choices.items():
-                    conditions = {"words": WordsPolicy(grounded, seed, heat, window, world.observe)}
+                    conditions: dict[str, Policy] = {}
+                    conditions["words"] = WordsPolicy(grounded, seed, heat, window, world.observe)
                     if plans:
-                        patience = config.imagine.max_steps_per_subgoal
                         conditions["plan"] = PlanPolicy(
-                            *(grounded, plans, world.satisfied, seed, heat, patience, world.observe)
+                            grounded,
+                            plans,
+                            world.satisfied,
+                            seed,
+                            heat,
+                            config.imagine.max_steps_per_subgoal,
+                            world.observe,
                         )
                     for condition, policy in conditions.items():
                         (result,) = evaluate([policy], [episodes], simulator)

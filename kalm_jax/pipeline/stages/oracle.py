@@ -10,14 +10,14 @@ from kalm_jax.datasets import write_rollouts
 from kalm_jax.evaluation import record
 from kalm_jax.pipeline.artifacts import goals_of
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.imagining import balanced_goals
+from kalm_jax.pipeline.imagining import goals_to_imagine
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
 from kalm_jax.types import LEVELS, Episodes, concatenate
 from kalm_jax.worlds.base import get_world
 
 ROUNDS = 8
-"""Times that a goal is tried, from another start each time, before the condition "oracle" does without it."""
+"""Attempts at a goal, each from another state, before the condition "oracle" does without it."""
 
 
 def run_oracle(run: RunFolder, config: PipelineConfig, level: str) -> None:
@@ -30,10 +30,10 @@ def run_oracle(run: RunFolder, config: PipelineConfig, level: str) -> None:
     """
     count, goals = getattr(config.imagine, level), goals_of(run, config, level)
 
-    def work(folder: pathlib.Path):
+    def work(folder: pathlib.Path) -> None:
         world = get_world(config.world)
         rng = np.random.default_rng([config.seed, 3, LEVELS.index(level)])
-        goal, parts = balanced_goals(rng, goals, count), []
+        goal, parts = goals_to_imagine(rng, goals, count), []
         with world.simulator() as simulator, Progress(f"oracle {level}", count) as progress:
             for _ in range(ROUNDS):
                 _, starts = world.first_states(rng, goals, goal)

@@ -20,21 +20,25 @@ from kalm_jax.types import Episodes
 from kalm_jax.worlds.base import get_world
 
 PROMPT_SAMPLES = 8
-"""Imagined rollouts per user's prompt from its own first state, for the match rate."""
+"""Imagined rollouts of each prompt from its first state, for the match rate."""
 
 
 def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
-    """The user's prompts: match rates, and success of every learner and condition from the given first states."""
+    """Writes match rates and success on the user's prompts, from the given first states, to `prompts.csv`."""
     pairs = [(algorithm, condition) for algorithm in config.learn.learners for condition in config.learn.conditions]
 
-    def work(folder: pathlib.Path):
+    read_prompts = get_world(config.world).read_prompts
+    if read_prompts is None:
+        raise ValueError(f"the world {config.world} reads no prompt files")
+
+    def work(folder: pathlib.Path) -> None:
         world = get_world(config.world)
-        goals, (_, first, starts) = encoded_goals(run, config, "prompts"), world.read_prompts(config.prompts)
+        goals, (_, first, starts) = encoded_goals(run, config, "prompts"), read_prompts(config.prompts)
         goal = np.tile(np.arange(len(goals), dtype=np.int32), PROMPT_SAMPLES)
         grounded = load_grounded(run.path / "ground" / "model")
         plans = plans_of(config, grounded, goals)
-        states = np.tile(first, (PROMPT_SAMPLES, 1))
-        rollouts = imagine_from(config, grounded, goals, goal, states, plans, "imagine from prompts")
+        first_states = np.tile(first, (PROMPT_SAMPLES, 1))
+        rollouts = imagine_from(config, grounded, goals, goal, first_states, plans, "imagine from prompts")
         if not is_main_process():
             return
         solved = world.satisfied(goals.family, goals.array, first)
@@ -51,18 +55,16 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
         episodes = Episodes(starts, np.arange(len(goals), dtype=np.int32), goals)
         with world.simulator() as simulator:
             for algorithm, condition in pairs:
-                policies, learner = (
-                    load_policies(run, config, algorithm, condition),
-                    configured_learner(config, algorithm),
-                )
+                learner = configured_learner(config, algorithm)
+                states = load_policies(run, config, algorithm, condition)
                 for choice in action_choices(world, algorithm):
-                    players = [
+                    policies = [
                         learner_policy(
-                            learner, policy, choice == "greedy", config.seed + i, world.observe, world.label_rewards
+                            learner, state, choice == "greedy", config.seed + i, world.observe, world.label_rewards
                         )
-                        for i, policy in enumerate(policies)
+                        for i, state in enumerate(states)
                     ]
-                    results = evaluate(players, [episodes] * len(players), simulator)
+                    results = evaluate(policies, [episodes] * len(policies), simulator)
                     success = np.mean([r.success for r in results], axis=0)
                     for f, row in table.items():
                         mine = np.ones(len(goals), bool) if f is None else goals.family == f
@@ -71,9 +73,6 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
         shutil.copyfile(folder / "prompts.csv", run.path / "prompts.csv")
 
     settings = {"prompts": file_mark(config.prompts), "seed": config.seed, "samples": PROMPT_SAMPLES}
-    needs = [
-        *encoding(config, ["prompts"]),
-        "ground",
-        *(f"learn/{algorithm}-{condition}" for algorithm, condition in pairs),
-    ]
+    learned = [f"learn/{algorithm}-{condition}" for algorithm, condition in pairs]
+    needs = [*encoding(config, ["prompts"]), "ground", *learned]
     run.stage("prompts", settings, needs, work, together=True)

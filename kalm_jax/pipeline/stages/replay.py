@@ -1,8 +1,9 @@
-"""Plays imagined rollouts in the simulator, see `evaluation/replay.py`."""
+"""Plays the actions of imagined rollouts in the simulator, see `evaluation.replay`."""
 
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,14 +16,14 @@ from kalm_jax.imagination.rollouts import Step, direct
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.types import Episodes, GoalTable
-from kalm_jax.worlds.base import get_world
+from kalm_jax.worlds.base import Subgoals, get_world
 
 
 def run_replay(run: RunFolder, config: PipelineConfig, level: str) -> None:
-    """What becomes of a level's imagined rollouts in the simulator, by family, in `replayed.json`."""
+    """Writes how a level's imagined rollouts end in the simulator, by family, to `replayed.json`."""
     count = config.imagine.replayed
 
-    def work(folder: pathlib.Path):
+    def work(folder: pathlib.Path) -> None:
         world, imagined = get_world(config.world), run.path / "imagine" / level
         rollouts, goals = read_rollouts(imagined / "rollouts.h5")
         plans = written_plans(imagined, goals, world.language.read_plan)
@@ -33,7 +34,11 @@ def run_replay(run: RunFolder, config: PipelineConfig, level: str) -> None:
         grounded = load_grounded(run.path / "ground" / "model")
         with world.simulator() as simulator:
             results = replay(
-                *(rollouts, episodes, simulator, grounded, plans),
+                rollouts,
+                episodes,
+                simulator,
+                grounded,
+                plans,
                 satisfied=world.satisfied,
                 random_policy=world.random_policy(config.seed),
                 observe=world.observe,
@@ -47,12 +52,12 @@ def run_replay(run: RunFolder, config: PipelineConfig, level: str) -> None:
     run.stage(f"replayed/{level}", settings, ["ground", f"imagine/{level}"], work, together=True)
 
 
-def written_plans(folder: pathlib.Path, goals: GoalTable, read) -> list[list[Step]]:
-    """The plans by which `folder` was imagined: those of its `plans.json`, as `read` reads them."""
+def written_plans(folder: pathlib.Path, goals: GoalTable, read_plan: Callable[[str], Subgoals]) -> list[list[Step]]:
+    """The subgoals by which the rollouts in `folder` were imagined, from its `plans.json`."""
     texts = read_json(folder / "plans.json")
-    own = direct(goals)
-    said = [[] if texts.get(text, [text]) == [text] else read(" and ".join(texts[text])) for text in goals.text]
-    return [[Step(*s) for s in plan] or alone for plan, alone in zip(said, own, strict=True)]
+    direct_plans = direct(goals)
+    said = [[] if texts.get(text, [text]) == [text] else read_plan(" and ".join(texts[text])) for text in goals.text]
+    return [[Step(*s) for s in plan] or alone for plan, alone in zip(said, direct_plans, strict=True)]
 
 
 def first_of_each(family: np.ndarray, count: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
         collection=read_json(run.path / "collect" / "statistics.json"),
         stage_seconds=run.seconds,
         manifest=manifest,
-        lengths={"recorded": real.length, "imagined (rephrase)": imagined[0].length},
+        lengths={"recorded": real.length.tolist(), "imagined (rephrase)": imagined[0].length.tolist()},
         prompts=read_csv(run.path / "prompts.csv") if config.prompts else (),
         model=config.ground.llm or "the built-in model",
         title=world.title,
@@ -62,8 +63,8 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
     return results
 
 
-def make_manifest(config: PipelineConfig, command: str) -> dict:
-    """What somebody needs to make the run again: command, configuration, versions, hardware."""
+def make_manifest(config: PipelineConfig, command: str) -> dict[str, Any]:
+    """What a reader needs to repeat the run: command, configuration, versions, hardware."""
     import importlib.metadata
     import platform
 

@@ -105,6 +105,11 @@ class ClevrWorld(World):
         paper_match={"rephrase": 85, "unseen_easy": 36, "unseen_hard": 28},
         paper_unrealistic={"rephrase": (18.4, 0.1), "unseen_easy": (0.0, 0.2), "unseen_hard": (4.3, 0.2)},
         paper_explanation="over 85",
+        paper_ablation={
+            "all": {"rephrase": 85, "unseen_easy": 36, "unseen_hard": 28},
+            "all-explanation": {"rephrase": 83, "unseen_easy": 39, "unseen_hard": 8},
+            "all-dynamics": {"rephrase": 83, "unseen_easy": 42, "unseen_hard": 15},
+        },
     )
     success = staticmethod(clevr_goals.success)
     satisfied = staticmethod(clevr_goals.satisfied)
