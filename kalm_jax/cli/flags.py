@@ -86,7 +86,7 @@ class _Parser(absl_flags.ArgumentParser):
             value = self._read(str(argument))
         except (KeyError, ValueError) as error:
             raise ValueError(str(error) if about.read else wrong) from error
-        if not about.accepts(value, "tuple" if kind is TaskShares else kind):
+        if value != self.field.default and not about.accepts(value, "tuple" if kind is TaskShares else kind):
             raise ValueError(wrong)
         if missing := about.missing(value):
             raise ValueError(f"{missing} ({doc})")
