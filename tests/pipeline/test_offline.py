@@ -125,9 +125,15 @@ def files(tmp_path_factory):
     return folder
 
 
+def load_data(config):
+    spaces = spaces_of(config.environment)
+    rollouts, goals = read_rollouts(config.data)
+    return offline.fit_to_environment(rollouts, goals, spaces, config.environment, config.data), goals, spaces
+
+
 def test_data_are_scaled_to_the_unit_box(files):
     config = offline.OfflineConfig("Pendulum-v1", str(files / "Pendulum-v1.h5"))
-    rollouts, _, spaces = offline.load_data(config)
+    rollouts, _, spaces = load_data(config)
     raw, _ = read_rollouts(config.data)
     np.testing.assert_allclose(rollouts.actions, raw.actions / 2, atol=1e-6)
     assert spaces.num_actions == 0
@@ -136,21 +142,21 @@ def test_data_are_scaled_to_the_unit_box(files):
 @pytest.mark.parametrize(
     ("environment", "file", "words"),
     [
-        ("Pendulum-v1", "CartPole-v1", "observations have 4 numbers, those of Pendulum-v1 have 3"),
+        ("Pendulum-v1", "CartPole-v1", "observations have 4 numbers, those of Pendulum-v1 3"),
         ("Reacher-v5", "Pendulum-v1", "observations have 3"),
         ("kalm/ClevrRobot-v0", "Pendulum-v1", "observations have 3"),
     ],
 )
 def test_data_of_another_environment_are_refused(files, environment, file, words):
     with pytest.raises(ValueError, match=rf"{file}\.h5: {words}"):
-        offline.load_data(offline.OfflineConfig(environment, str(files / f"{file}.h5")))
+        load_data(offline.OfflineConfig(environment, str(files / f"{file}.h5")))
 
 
 def test_other_kinds_ranges_and_several_goals_are_refused(files, tmp_path):
     def refused(rollouts, goals, words, environment="Pendulum-v1"):
         write_rollouts(tmp_path / "r.h5", rollouts, goals)
         with pytest.raises(ValueError, match=r"r\.h5: .*" + words):
-            offline.load_data(offline.OfflineConfig(environment, str(tmp_path / "r.h5")))
+            load_data(offline.OfflineConfig(environment, str(tmp_path / "r.h5")))
 
     good, _ = read_rollouts(files / "Pendulum-v1.h5")
     far = good.actions.copy()
@@ -318,5 +324,5 @@ def test_settings_reach_the_learner_and_wrong_ones_are_named(files):
     for wrong in (("", "alhpa", 1), ("iqlx", "alpha", 1), ("bc", "alpha", 1)):
         with pytest.raises(ValueError, match=wrong[1]):
             offline.configured_learner(tiny(files, settings=(wrong,)), "td3bc")
-    with pytest.raises(ValueError, match="unknown offline-RL algorithm 'td4'"):
+    with pytest.raises(ValueError, match=r"algorithms = \('td4',\)"):
         offline.run("unused", tiny(files, algorithms=("td4",)))
