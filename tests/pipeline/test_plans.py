@@ -1,0 +1,61 @@
+"""Sentences that ask for a goal are understood, others are not: the built-in model in CLEVR-Robot, and the limits."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
+from kalm_jax.llm.hf.folder import BUILTIN, load_model
+from kalm_jax.pipeline.plans import Planner
+from kalm_jax.types import LEVELS
+from kalm_jax.worlds.base import get_world
+from tests.paths import DATA
+
+NON_GOALS = json.loads((DATA / "non_goals.json").read_text())
+"""Sentences in English and in other languages that ask for nothing with the balls, random letters, and nothing."""
+
+
+def planner(own_words=False):
+    """The built-in model as a planner of CLEVR-Robot."""
+    config, llm, tokenizer = load_model(BUILTIN)
+    spec = NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=4)
+    model, world = GroundedModel(config, spec), get_world("clevr")
+    params = {**init_params(model, jax.random.key(0)), "llm": llm}
+    read_plan = None if own_words else world.language.read_plan
+    return Planner(model, params, tokenizer, read_plan, world.validation_goals().text, max_tokens=128)
+
+
+@pytest.mark.slow
+def test_goals_are_understood_and_other_sentences_are_not():
+    """The share of understood sentences was 100, 99.8, 98.5 and 99.4% of the levels, 98.8% of the wordings; 3% of others."""
+    understand, world = planner(), get_world("clevr")
+    groups = {level: world.goals(level).text for level in LEVELS}
+    groups["wordings"] = [wording["text"] for wording in json.loads((DATA / "wordings.json").read_text())]
+    shares = {name: np.mean([p.understood for p in understand.plans(texts)]) for name, texts in groups.items()}
+    others = [plan.understood for plan in understand.plans(NON_GOALS)]
+    print(shares, np.mean(others), [text for text, wrong in zip(NON_GOALS, others, strict=True) if wrong])
+    assert len(NON_GOALS) >= 40 and min(shares.values()) >= 0.97 and np.mean(others) <= 0.1
+
+
+def test_a_plan_has_subgoals_confidence_and_steps():
+    clear, other, empty = planner().plans(["put the red ball left of the blue one", "make me a sandwich", " "])
+    assert clear.understood and clear.confidence > 0.9 and clear.subgoals == ("red left blue",)
+    world = get_world("clevr")
+    family, array = world.goal_of_subgoals([(s.text, s.family, s.array) for s in clear.steps])
+    assert world.families[family] == "relation" and array[:3] == (0, 1, 2)
+    for plan in (other, empty):
+        assert not plan.understood and plan.subgoals == () and plan.confidence < 0.1
+    assert empty.confidence == 0
+
+
+def test_without_subgoals_the_sentence_alone_is_weighed():
+    clear, other = planner(own_words=True).plans(["push the red ball behind the blue ball", "who wrote Hamlet"])
+    assert clear.understood and clear.subgoals == (clear.sentence,) and clear.steps == ()
+    assert not other.understood
+
+
+def test_a_sentence_that_is_too_long_is_refused():
+    with pytest.raises(ValueError, match=r"'push the red ball.*' has 1000017 characters.*the limit is 128 tokens"):
+        planner().check_length("push the red ball" + " ball" * 200_000)
