@@ -38,6 +38,8 @@ from kalm_jax.worlds.base import get_world
 
 CACHED_SENTENCES = 1024
 """Sentences whose goal vectors a loaded run keeps."""
+MIN_REFERENCES = 32
+"""Validation sentences that are enough to say what a sentence of a goal is like; otherwise the data's count too."""
 
 
 class LoadedRun:
@@ -115,8 +117,10 @@ class LoadedRun:
         if self.world.language.builtin_plans and not self.config.ground.llm:
             params = {**params, "llm": load_model(BUILTIN)[1]}
         read_plan = self.world.language.read_plan if self.config.imagine.plan else None
-        validation, limit = self.world.validation_goals().text, self.config.ground.row_length
-        return Planner(model, params, tokenizer, read_plan, validation, limit)
+        references = list(self.world.validation_goals().text)
+        if len(references) < MIN_REFERENCES:
+            references += self.world.goals(LEVELS[0]).text
+        return Planner(model, params, tokenizer, read_plan, references, self.config.ground.row_length)
 
     def imagine(self, sentence: str, count: int = 8, *, seed: int = 0, force: bool = False) -> Rollouts:
         """`count` imagined rollouts for a sentence, each from a random first state that does not satisfy the goal yet.
@@ -125,16 +129,17 @@ class LoadedRun:
           sentence: the goal in any words.
           count: number of rollouts N.
           seed: of first states and of everything drawn.
-          force: imagine also what the model wrote for a sentence that it does not understand.
+          force: imagine also the subgoals that the model wrote for a sentence that it does not understand.
 
         Returns:
           Rollouts whose only goal, number 0, is the sentence; `terminated` are those that reach it.
 
         Raises:
-          ValueError: the sentence is too long, or the model does not understand it.
+          ValueError: the sentence is too long; or it is none of the world's and the model does not understand it, or
+            nothing says when its goal is reached.
         """
-        plan = self.plan(sentence)
-        if not plan.understood and not (force and (plan.steps or self.planner.read_plan is None)):
+        plan, known = self.plan(sentence), self._own_goal(sentence)
+        if known is None and not plan.understood and not (force and plan.steps):
             hint = (
                 ""
                 if not plan.steps
@@ -144,9 +149,9 @@ class LoadedRun:
                 f"the language model does not understand {sentence!r} as a goal of the world {self.world.name} "
                 f"(confidence {plan.confidence:.2f}); say it in other words{hint}"
             )
-        goals, known = self._goal(sentence, plan)
+        goals, simulated = (known, known) if known is not None else self._new_goal(sentence, plan)
         goal, rng = np.zeros(count, np.int32), np.random.default_rng(seed)
-        states, _ = self.world.first_states(rng, known, goal)
+        states, _ = self.world.first_states(rng, simulated, goal)
         steps = list(plan.steps) or direct(goals)[0]
         return imagine_from(
             self.config, self.grounded, goals, goal, states, [steps], "imagine", draws=draws_of(self.config), seed=seed
@@ -180,30 +185,38 @@ class LoadedRun:
                 vector = Whitening(**file)(vector)
         return vector[0]
 
-    def _goal(self, sentence: str, plan: Plan) -> tuple[GoalTable, GoalTable]:
-        """The sentence as a table of one goal, and the same goal in words that the simulator knows.
+    @property
+    def _tables(self) -> list[GoalTable]:
+        """All sentences of the world."""
+        return [*map(self.world.goals, LEVELS), self.world.validation_goals()]
+
+    def _own_goal(self, sentence: str) -> GoalTable | None:
+        """The world's own goal with this sentence as a table of one, or None."""
+        wanted = normalize_sentence(sentence)
+        for table in self._tables:
+            texts = [normalize_sentence(text) for text in table.text]
+            if wanted in texts:
+                return table.take([texts.index(wanted)])
+        return None
+
+    def _new_goal(self, sentence: str, plan: Plan) -> tuple[GoalTable, GoalTable]:
+        """The sentence as a table of one goal, and the same goal in words that the simulator knows, if there are any.
 
         Raises:
           ValueError: nothing says when the goal is reached.
         """
-        tables = [*map(self.world.goals, LEVELS), self.world.validation_goals()]
-        for table in tables:
-            texts = [normalize_sentence(text) for text in table.text]
-            if normalize_sentence(sentence) in texts:
-                known = table.take([texts.index(normalize_sentence(sentence))])
-                return known, known
         if not plan.steps:
             raise ValueError(
                 f"{sentence!r} is no sentence of the world {self.world.name}, and without subgoals nothing says when "
                 "its goal is reached; use one of its own sentences"
             )
         family, numbers = self.world.goal_of_subgoals([(s.text, s.family, s.array) for s in plan.steps])
-        array = np.asarray(numbers, tables[0].array.dtype)
-        for table in tables:
+        array = np.asarray(numbers, self._tables[0].array.dtype)
+        goals = make_goal_table([sentence], 1, family, array[None])
+        for table in self._tables:
             same = np.flatnonzero((table.family == family) & (table.array == array).all(1))
             if len(same):
-                return make_goal_table([sentence], 1, family, array[None]), table.take(same[:1])
-        goals = make_goal_table([sentence], 1, family, array[None])
+                return goals, table.take(same[:1])
         return goals, goals
 
 

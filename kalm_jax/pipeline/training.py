@@ -159,7 +159,7 @@ def _evaluate_returns(policy: ActingPolicy, env: str, episodes: int, seed: int) 
 
     with Player(env, min(episodes, MAX_COPIES)) as player:
         seeds = EPISODE_SEEDS + 1_000_000 * seed + np.arange(episodes)
-        rollouts, success = player.play(act, seeds.tolist(), told=rewards.append)
+        rollouts, success = player.play(act, seeds, on_rewards=rewards.append)
     mean, low, high = mean_interval(rollouts.rewards.sum(1, dtype=np.float64))
     returns = {"return": mean, "return_low": low, "return_high": high}
     return {"episodes": episodes, **(_success(success) if success is not None else {"success": None}), **returns}

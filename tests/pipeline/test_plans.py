@@ -29,7 +29,7 @@ def planner(own_words=False):
 
 @pytest.mark.slow
 def test_goals_are_understood_and_other_sentences_are_not():
-    """The share of understood sentences was 100, 99.8, 98.5 and 99.4% of the levels, 98.8% of the wordings; 3% of others."""
+    """Prints the shares of sentences that are understood; see the assertions for what is promised."""
     understand, world = planner(), get_world("clevr")
     groups = {level: world.goals(level).text for level in LEVELS}
     groups["wordings"] = [wording["text"] for wording in json.loads((DATA / "wordings.json").read_text())]
@@ -44,7 +44,7 @@ def test_a_plan_has_subgoals_confidence_and_steps():
     assert clear.understood and clear.confidence > 0.9 and clear.subgoals == ("red left blue",)
     world = get_world("clevr")
     family, array = world.goal_of_subgoals([(s.text, s.family, s.array) for s in clear.steps])
-    assert world.families[family] == "relation" and array[:3] == (0, 1, 2)
+    assert world.families[family] == "relation" and array[:3] == (0, 1, 1)
     for plan in (other, empty):
         assert not plan.understood and plan.subgoals == () and plan.confidence < 0.1
     assert empty.confidence == 0

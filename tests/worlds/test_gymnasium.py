@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+import kalm_jax as kalm
 from examples import own_world
 from kalm_jax.datasets import write_rollouts
 from kalm_jax.evaluation import evaluate
@@ -176,6 +177,12 @@ def test_the_main_job_in_a_world_and_with_a_learner_of_ones_own(tmp_path):
     page = (tmp_path / "run" / "report.html").read_text()
     assert "KALM on field" in page and "The paper has no results in this world" in page
     assert "ball" not in page.split("<script>")[0].partition("<body")[2] and "film strips" in page
+    run = kalm.load_run(tmp_path / "run")
+    action = run.policy(OWN).act(np.zeros(8), "go to the red flag")
+    assert run.world.name == "field" and gymnasium.make("kalm-examples/Field-v0").action_space.contains(action)
+    assert len(run.imagine("go to the left side", count=2)) == 2
+    with pytest.raises(ValueError, match=r"does not understand|no sentence of the world"):
+        run.imagine("make me a sandwich")
 
 
 def test_films_show_what_the_actions_do(data):
