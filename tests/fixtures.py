@@ -3,6 +3,7 @@
 import dataclasses
 
 import h5py
+import jax
 import numpy as np
 
 from kalm_jax.types import Rollouts, make_goal_table
@@ -38,6 +39,11 @@ def encoded_goals(num_goals=3, size=4):
     """Goals without text, as files have them that hold encodings only."""
     vector = np.random.default_rng(1).normal(size=(num_goals, size)).astype(np.float32)
     return make_goal_table([""] * num_goals, 0, -1, np.full((num_goals, 9), -1, np.int32), vector)
+
+
+def assert_tree_equal(a, b):
+    """Equal arrays, leaf by leaf."""
+    jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
 def assert_equal(a, b, fields=None):

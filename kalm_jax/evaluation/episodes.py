@@ -19,8 +19,9 @@ def balanced_goals(
     Args:
       rng: source of the draws.
       family: (K,) the family of each goal.
-      families: the families to draw from; the first of them get one goal more where `num` does not divide evenly.
-      num: number of draws, or (F,) the number of draws of each family.
+      families: the families to draw from.
+      num: number of draws, which the first families get one more of where it does not divide evenly; or the number of
+        draws of each family.
       template: (K,) the template of each goal's sentence; None treats all sentences alike.
 
     Raises:
@@ -29,7 +30,8 @@ def balanced_goals(
     if np.sum(num) < 1:
         raise ValueError(f"num is {num}, want at least one episode")
     template = np.zeros(len(family), np.int64) if template is None else template
-    sizes = num if np.ndim(num) else num // len(families) + (np.arange(len(families)) < num % len(families))
+    count, rest = np.divmod(num, len(families))
+    sizes = np.asarray(num) if np.ndim(num) else count + (np.arange(len(families)) < rest)
     drawn = []
     for code, size in zip(families, sizes):
         members = np.flatnonzero(family == code)

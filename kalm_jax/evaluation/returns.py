@@ -1,12 +1,14 @@
 """Returns of learners in any Gymnasium environment: all training seeds play their own episodes, stepped together.
 
-Letters: S training seeds, n copies of the environment for each, A action.
+Dimension letters: S training seeds, B copies of the environment for each, D observation, A action.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,7 +18,7 @@ from kalm_jax.offline_rl.registry import Learner
 from kalm_jax.types import GoalTable
 
 COPIES = 32
-"""Copies of the environment that are stepped together, about."""
+"""Approximate number of copies of the environment that are stepped together."""
 EPISODE_SEEDS = 10_000_019
 """Evaluation episodes begin at this seed, far from those that `experiments.collect` uses."""
 
@@ -25,31 +27,36 @@ class Evaluator:
     """Plays policies in the environment, all training seeds together; use as a context manager."""
 
     def __init__(self, environment: str, spaces: Spaces, seeds: Sequence[int], episodes: int, max_steps: int = 0):
-        """Nothing is started before `play`.
+        """Starts nothing before `play`.
 
         Args:
-          environment: Gymnasium id. spaces: its spaces.
+          environment: Gymnasium id.
+          spaces: its spaces.
           seeds: of the training runs, S consecutive ones.
-          episodes: of each of them, at every call of `play` the same.
+          episodes: number of each seed's episodes, which are the same at every call of `play`.
           max_steps: of an episode; 0 takes the environment's own limit.
         """
         self.environment, self.spaces, self.seeds = environment, spaces, list(seeds)
-        self.episodes, self.max_steps, self._player = episodes, max_steps, None
+        self.episodes, self.max_steps = episodes, max_steps
+        self._player: Player | None = None
         self._each = min(episodes, max(1, COPIES // len(self.seeds)))
 
     def __enter__(self) -> Evaluator:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         if self._player is not None:
             self._player.close()
 
-    def play(self, act, progress=None) -> list[dict]:
+    def play(
+        self, act: Callable[[np.ndarray, int], np.ndarray], progress: Callable[[int], None] | None = None
+    ) -> list[dict[str, Any]]:
         """Returns, lengths and success of each seed's episodes, a row per seed.
 
         Args:
-          act: called as act(observations (S, n, D), step); answers (S, n) indices or (S, n, A) in [-1, 1]. Where it
-            has a method `told`, that is called with the rewards (S, n) of each step.
+          act: called as act(observations (S, B, D), step); returns (S, B) indices or (S, B, A) in [-1, 1]. Where it
+            has a method `on_rewards`, that is called with the rewards (S, B) of each step.
+          progress: called as progress(episodes done).
         """
         if self._player is None:  # a run that finds everything done needs no simulator
             self._player = Player(self.environment, len(self.seeds) * self._each, self.max_steps)
@@ -58,17 +65,15 @@ class Evaluator:
         number = np.arange(rounds * each).reshape(rounds, 1, each) + episodes * np.arange(s)[:, None]
         wanted = np.broadcast_to(np.arange(rounds * each).reshape(rounds, 1, each) < episodes, number.shape)
 
-        def flat_act(observations, _, step):
+        def flat_act(observations: np.ndarray, _: np.ndarray, step: int) -> np.ndarray:
             actions = np.asarray(act(observations.reshape(s, each, -1), step))
             actions = actions.reshape(s * each, *actions.shape[2:])
             return actions if self.spaces.num_actions else self.spaces.from_unit(actions)
 
-        def told(rewards):
-            act.told(rewards.reshape(s, each))
-
+        take = getattr(act, "on_rewards", None)
+        on_rewards = None if take is None else lambda rewards: take(rewards.reshape(s, each))
         seeds = EPISODE_SEEDS + 1_000_000 * self.seeds[0] + number
-        told = told if hasattr(act, "told") else None
-        rollouts, success = self._player.play(flat_act, seeds.reshape(-1), progress, told)
+        rollouts, success = self._player.play(flat_act, seeds.reshape(-1), progress, on_rewards)
         returns, rows = rollouts.rewards.sum(1, dtype=np.float64), []
         for i in range(s):
             mine = (wanted & (np.arange(s) == i)[:, None]).reshape(-1)
@@ -93,8 +98,8 @@ class GreedyPolicy:
         self.learner, self.states, self.vector = learner, states, np.asarray(goals.vector)
         self._memory = self._last = None
 
-    def __call__(self, observations, step):
-        """Actions (S, n) or (S, n, A) for observations (S, n, D)."""
+    def __call__(self, observations: np.ndarray, step: int) -> np.ndarray:
+        """Actions (S, B) or (S, B, A) for observations (S, B, D)."""
         if not self.learner.remembers:
             return np.asarray(_act(self.states, observations, self.vector, learner=self.learner))
         last = None if step == 0 else self._last
@@ -102,8 +107,8 @@ class GreedyPolicy:
         self._last = (action, None)
         return np.asarray(action)
 
-    def told(self, rewards) -> None:
-        """Takes the rewards (S, n) of the actions just answered."""
+    def on_rewards(self, rewards: np.ndarray) -> None:
+        """Takes the rewards (S, B) of the latest actions."""
         if self._last is not None:
             self._last = (self._last[0], rewards.astype(np.float32))
 

@@ -5,10 +5,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.types import concatenate_goals, make_goal_table
-
-
-def assert_same(a, b):
-    jax.tree.map(np.testing.assert_array_equal, a, b)
+from tests.fixtures import assert_tree_equal
 
 
 def goals(k, prefix="goal"):
@@ -20,7 +17,7 @@ def test_goal_table_pytree_keeps_text_out_of_the_arrays():
     table = goals(3)
     same = jax.jit(lambda g: g)(table)
     assert same.text == table.text
-    assert_same(same, table)
+    assert_tree_equal(same, table)
     assert len(jax.tree.leaves(table)) == 4
 
 
@@ -30,7 +27,7 @@ def test_goal_tables_take_join_and_encode():
     assert offsets == [0, 2] and both.text == ("a 0", "a 1", "b 0", "b 1", "b 2")
     part = both.take(np.arange(len(both)) >= offsets[1])
     assert part.text == b.text
-    assert_same(part, b)
+    assert_tree_equal(part, b)
     assert both.take([4, 0]).text == ("b 2", "a 0")
     vector = np.ones((5, 7))
     assert both.with_vector(vector).vector.dtype == np.float32

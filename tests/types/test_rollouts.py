@@ -7,29 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kalm_jax.types import Rollouts, concatenate, validate
+from kalm_jax.types import concatenate, validate
+from tests.fixtures import assert_tree_equal, random_rollouts
 
 
-def rollouts(lengths, horizon, action_dim=None, dim=3, seed=0):
-    rng = np.random.default_rng(seed)
-    n = len(lengths)
-    length = np.array(lengths, np.int32)
-    seen = (np.arange(horizon + 1) <= length[:, None])[..., None]
-    shape = (n, horizon) if action_dim is None else (n, horizon, action_dim)
-    actions = rng.integers(0, 40, shape).astype(np.int32) if action_dim is None else rng.normal(size=shape).astype("f4")
-    return Rollouts(
-        observations=(rng.normal(size=(n, horizon + 1, dim)) * seen).astype(np.float32),
-        actions=actions,
-        rewards=rng.normal(size=(n, horizon)).astype(np.float32),
-        length=length,
-        terminated=rng.random(n) < 0.5,
-        goal=rng.integers(0, 4, n).astype(np.int32),
-        imagined=rng.random(n) < 0.5,
-    )
-
-
-def assert_same(a, b):
-    jax.tree.map(np.testing.assert_array_equal, a, b)
+def rollouts(lengths, horizon, action_dim=None, seed=0):
+    return random_rollouts(seed, horizon=horizon, action_dim=action_dim, num_actions=40, num_goals=4, length=lengths)
 
 
 @pytest.mark.parametrize("action_dim", [None, 2])
@@ -88,21 +71,21 @@ def test_concatenate_pads_and_take_gets_the_parts_back():
     both = concatenate([a, b.take(np.zeros(3, bool)), b])
     validate(both, num_goals=4, num_actions=40)
     assert len(both) == 5 and both.horizon == 5 and both.num_transitions() == a.num_transitions() + b.num_transitions()
-    assert_same(both.take(slice(2, None)), b)
+    assert_tree_equal(both.take(slice(2, None)), b)
     first = both.take(np.array([True, True, False, False, False]))
     np.testing.assert_array_equal(first.observations[:, :4], a.observations)
     np.testing.assert_array_equal(first.actions[:, :3], a.actions)
     assert not first.observations[:, 4:].any() and not first.actions[:, 3:].any() and not first.rewards[:, 3:].any()
-    assert_same(b.take([2, 0]).take([1, 0]), b.take([0, 2]))
+    assert_tree_equal(b.take([2, 0]).take([1, 0]), b.take([0, 2]))
     with pytest.raises(ValueError, match="nothing to concatenate"):
         concatenate([b.take(slice(0, 0))])
 
 
 def test_pytree_round_trip_through_jit():
     good = rollouts([1, 4, 2], 4)
-    assert_same(jax.jit(lambda r: r)(good), good)
+    assert_tree_equal(jax.jit(lambda r: r)(good), good)
     total = jax.jit(lambda r: jnp.where(jnp.arange(r.horizon) < r.length[:, None], r.rewards, 0).sum())(good)
     np.testing.assert_allclose(total, good.rewards[good.valid()].sum(), rtol=1e-6)
     leaves, structure = jax.tree.flatten(good)
     assert len(leaves) == 7
-    assert_same(jax.tree.unflatten(structure, leaves), good)
+    assert_tree_equal(jax.tree.unflatten(structure, leaves), good)

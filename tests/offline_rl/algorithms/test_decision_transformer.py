@@ -297,6 +297,6 @@ def test_a_played_policy_remembers_its_own_actions_and_rewards():
                     history[i] = extend(history[i], before[i], reward[i, :, t - 1], observation[i, :, t])
                 np.testing.assert_array_equal(got[i], choose(learner, state, history[i], goal))
             np.testing.assert_array_equal(got[1], alone)
-            policy.told(reward[:, :, t])
+            policy.on_rewards(reward[:, :, t])
             taken.append(alone)
             before = got
