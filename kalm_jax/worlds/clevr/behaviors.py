@@ -76,7 +76,7 @@ def begin_habits(rng: np.random.Generator, n: int, settings: ScriptedSettings = 
     """What N = `n` new episodes draw once: arrays with leading axis N, for `scripted_actions`."""
     frequency = rng.normal(size=(n, NUM_ACTIONS, OBSERVATION_DIM)) / settings.habit_distance
     return {
-        "frequency": frequency.astype(np.float32),  # radians per metre
+        "frequency": frequency.astype(np.float32),  # radians per meter
         "phase": rng.uniform(0, 2 * np.pi, (n, NUM_ACTIONS)).astype(np.float32),
         "habit": settings.habit * np.exp(settings.habit_spread * rng.normal(size=n)),
         "temperature": settings.temperature * np.exp(settings.temperature_spread * rng.normal(size=n)),
@@ -124,7 +124,7 @@ def scripted_actions(
 def lookahead_actions(
     simulator: ClevrSimulator,
     states: np.ndarray,
-    family: np.ndarray,
+    family: np.ndarray | int,
     goal: np.ndarray,
     rng: np.random.Generator,
     epsilon: float = EXPERT_EPSILON,

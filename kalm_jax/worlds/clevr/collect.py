@@ -1,8 +1,8 @@
 """Collects CLEVR-Robot rollouts of the offline goals in the simulator, and describes a collection in numbers.
 
-What KALM's authors recorded: 80 target configurations equally often, every rollout successful, 2 to 49 pushes long, not
-satisfied at its start. Episodes that are shorter, or that have not succeeded by then, are thrown away and drawn anew
-(all but the last are cheap). Letters: N rollouts, S slots simulated at once, T = 50 steps, K goals.
+KALM's authors recorded 80 target configurations equally often; every rollout is successful, 2 to 49 pushes long, and
+not satisfied at its start. Episodes that are shorter, or that have not succeeded by then, are discarded and repeated
+(all but the last are cheap). Dimension letters: N rollouts, M slots simulated together, T = 50 steps, K goals.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ POLICIES = ("scripted", "lookahead")
 MIN_LENGTH, MAX_LENGTH = 2, HORIZON - 1
 """Pushes in the shortest and the longest rollout of the authors' data."""
 _SLOTS = 400
-"""Episodes simulated at once; part of what a seed means, hence the same on every machine."""
+"""Episodes simulated together; results depend on it, hence it is the same on every machine."""
 
 
 def collect(
@@ -50,15 +50,15 @@ def collect(
 
     Returns:
       Rollouts with T = 50, and the goals: all 4,320 offline sentences. A rollout's `goal` is one of the 54 sentences
-      of its configuration, at random; rewards are `clevr_goals.reward`.
+      of its configuration, at random; rewards are `goals.reward`.
 
     Raises:
       ValueError: unknown policy or num_rollouts below 1.
     """
     if policy not in POLICIES:
-        raise ValueError(f"unknown behaviour policy {policy!r}: use one of {', '.join(POLICIES)}")
+        raise ValueError(f"unknown behavior {policy!r}: use one of {', '.join(POLICIES)}")
     if num_rollouts < 1:
-        raise ValueError(f"num_rollouts is {num_rollouts}, want at least 1")
+        raise ValueError(f"num_rollouts is {num_rollouts}: collect at least 1")
     rng = np.random.default_rng(seed)
     goals = goals_of_level("offline")
     configurations, member = np.unique(goals.array, axis=0, return_inverse=True)
@@ -84,25 +84,31 @@ def collect(
     return validate(rollouts, len(goals), NUM_ACTIONS, name="collected rollouts"), goals
 
 
-def _sample_unsatisfied(rng, goal) -> np.ndarray:
-    """Initial states (S, 69) in which the relations `goal` (S, 9) do not hold yet."""
+def _sample_unsatisfied(rng: np.random.Generator, goal: np.ndarray) -> np.ndarray:
+    """Initial states (M, 69) in which the relations `goal` (M, 9) do not hold yet."""
     states = sample_states(rng, len(goal))
     while (holds := clevr_goals.satisfied(clevr_goals.RELATION, goal, observation_of(states))).any():
         states[holds] = sample_states(rng, int(holds.sum()))
     return states
 
 
-def _record(simulator, rng, goal, policy, progress):
+def _record(
+    simulator: ClevrSimulator,
+    rng: np.random.Generator,
+    goal: np.ndarray,
+    policy: str,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Observations (N, T+1, 10), actions (N, T) and lengths (N,) of one accepted episode for each goal (N, 9).
 
-    A fixed number of slots is simulated in lock step. A slot whose episode was accepted takes the next goal at once,
-    one whose episode was not tries its goal again, so that the batch stays full until the goals run out.
+    A fixed number of slots is simulated in lock step. A slot whose episode was accepted takes the next goal, and one
+    whose episode was not tries its goal again, so that the batch stays full until no goals are left.
     """
     n = len(goal)
     observations = np.zeros((n, HORIZON + 1, OBSERVATION_DIM), np.float32)
     actions, length = np.zeros((n, HORIZON), np.int32), np.zeros(n, np.int32)
     slots = min(_SLOTS, n)
-    job = np.arange(slots)  # which rollout a slot works at
+    job = np.arange(slots)  # the rollout that each slot records
     states, step = _sample_unsatisfied(rng, goal[job]), np.zeros(slots, np.int64)
     habits = begin_habits(rng, slots)
     observations[job, 0] = observation_of(states)
@@ -124,7 +130,7 @@ def _record(simulator, rng, goal, policy, progress):
         done += int(accepted.sum())
         if progress is not None and accepted.any():
             progress(done, n)
-        # Accepted slots take the goals that are left, in order; slots beyond those are given up.
+        # Accepted slots take the remaining goals in order; slots beyond those are dropped.
         taking = np.flatnonzero(accepted)
         fresh = taking[: n - begun]
         job[fresh] = np.arange(begun, begun + len(fresh))
@@ -135,8 +141,8 @@ def _record(simulator, rng, goal, policy, progress):
         if len(new):
             states[new], step[new] = _sample_unsatisfied(rng, goal[job[new]]), 0
             observations[job[new], 0] = observation_of(states[new])
-            for name, drawn in begin_habits(rng, len(new)).items():
-                habits[name][new] = drawn
+            for name, values in begin_habits(rng, len(new)).items():
+                habits[name][new] = values
         if len(fresh) < len(taking):
             keep = np.ones(len(job), bool)
             keep[taking[len(fresh) :]] = False
@@ -146,11 +152,11 @@ def _record(simulator, rng, goal, policy, progress):
 
 
 def collection_statistics(rollouts: Rollouts, goals: GoalTable) -> dict[str, float]:
-    """What a collection of relation rollouts looks like, as plain numbers; the report and the tests compare them.
+    """Numbers that describe a collection of relation rollouts.
 
     Lengths are in pushes, shares between 0 and 1. `nearer` is the share of pushes that brought the source ball nearer
     to the reward's point; `blocked` the share that moved the pushed ball less than 3 cm; `repeated_first` the share of
-    rollouts whose second push is the first one again. For a name that no push falls under the value is NaN.
+    rollouts whose second push repeats the first. A value without any push is NaN.
 
     Raises:
       ValueError: a rollout's goal is not of the family `relation`.
@@ -158,7 +164,9 @@ def collection_statistics(rollouts: Rollouts, goals: GoalTable) -> dict[str, flo
     family = np.asarray(goals.family)[rollouts.goal]
     if (family != clevr_goals.RELATION).any():
         wrong = int(np.flatnonzero(family != clevr_goals.RELATION)[0])
-        raise ValueError(f"rollout {wrong} has a goal of family {family[wrong]}; statistics are of relations (0) alone")
+        raise ValueError(
+            f"rollout {wrong} has a goal of family {family[wrong]}; statistics are defined for relations (0) only"
+        )
     length, valid = np.asarray(rollouts.length), rollouts.valid()
     row, step = np.nonzero(valid)
     goal = np.asarray(goals.array)[rollouts.goal][row]
@@ -191,12 +199,12 @@ def collection_statistics(rollouts: Rollouts, goals: GoalTable) -> dict[str, flo
     return {name: float(value) for name, value in numbers.items()}
 
 
-def _mean(values) -> float:
-    return values.mean() if len(values) else np.nan
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else np.nan
 
 
-def _point_distance(goal, observation) -> np.ndarray:
-    """Distance (N,) of the source ball to the reward's point, also where the relation holds already."""
+def _point_distance(goal: np.ndarray, observation: np.ndarray) -> np.ndarray:
+    """Distance (N,) of the source ball to the reward's point, even where the relation holds already."""
     positions, rows = observation.reshape(-1, len(clevr_goals.BALLS), 2), np.arange(len(goal))
     offset = positions[rows, goal[:, 0]] - positions[rows, goal[:, 1]]
     return np.linalg.norm(offset - clevr_goals.REWARD_POINT * clevr_goals.UNIT[goal[:, 2]], axis=-1)

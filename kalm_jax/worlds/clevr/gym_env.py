@@ -1,29 +1,30 @@
 """CLEVR-Robot for Gymnasium: one environment, and many stepped as one batch.
 
-Observation Box (10,) float32, action Discrete(40), reward and success from `clevr_goals`. The goal is a sentence of
-`language.sentences(level)`; it is in `info`, not in the observation. An episode terminates in its goal;
+The observation is a Box (10,) float32, the action Discrete(40); reward and success are those of `goals`. The goal is a
+sentence of `instructions.sentences(level)`; it is in `info`, not in the observation. An episode terminates in its goal;
 `gymnasium.make` and `make_vec` truncate it after 50 pushes (`max_episode_steps`).
 
-info: "instruction" the sentence, "family" its index in `clevr_goals.FAMILIES`, "goal" (9,) int32, "is_success".
+info: "instruction" the sentence, "family" its index in `goals.FAMILIES`, "goal" (9,) int32, "is_success".
 
 Options of `reset`, all optional:
   "instruction": one of the library's sentences, of any level, instead of a random one of this level
   "goal": (family, goal array (9,)) instead of a sentence; the instruction is then the empty string
   "state": the full state (69,) to start from, velocities included, instead of a random one
-A random start never satisfies its goal; a start that is given as a "state" may.
+A random start never satisfies its goal; a "state" may.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from kalm_jax.worlds.clevr import goals as clevr_goals
-from kalm_jax.worlds.clevr.render import MujocoCamera, top_view
+from kalm_jax.worlds.clevr.render import TableCamera, top_view
 from kalm_jax.worlds.clevr.simulator import (
     HORIZON,
     NUM_ACTIONS,
@@ -35,12 +36,12 @@ from kalm_jax.worlds.clevr.simulator import (
 )
 
 _OPTIONS = ("instruction", "goal", "state")
-_BOUND = 2.0  # metres; the walls keep the balls within 0.6
+_BOUND = 2.0  # meters; the walls keep the balls within 0.6
 _FPS = 5
 
 
 class Episode(NamedTuple):
-    """What `reset` decides: the sentence, its family and goal array, and the state (69,) to start from."""
+    """The result of a reset: the sentence, its family and goal array, and the state (69,) to start from."""
 
     instruction: str
     family: int
@@ -70,17 +71,17 @@ def find_goal(instruction: str) -> tuple[int, np.ndarray]:
     level = split_of(instruction)
     if level is None:
         raise ValueError(
-            f"instruction {instruction!r} is none of the library's sentences, so what would fulfil it is unknown; "
-            'pass options={"goal": (family, goal array)} to say it'
+            f"instruction {instruction!r} is none of the library's sentences, so its goal is unknown; "
+            'pass options={"goal": (family, goal array)}'
         )
     _, family, goal = _by_text(level)[normalize_sentence(instruction)]
     return family, goal.copy()
 
 
 def _given_goal(options: dict) -> tuple[str, int, np.ndarray] | None:
-    """The goal that the options fix, or None."""
+    """The goal that the options determine, or None."""
     if "goal" in options and "instruction" in options:
-        raise ValueError('reset options fix both "goal" and "instruction"; give one of them')
+        raise ValueError('reset options have both "goal" and "instruction"; pass one of them')
     if "instruction" in options:
         return (str(options["instruction"]), *find_goal(options["instruction"]))
     if "goal" not in options:
@@ -90,25 +91,25 @@ def _given_goal(options: dict) -> tuple[str, int, np.ndarray] | None:
     if int(family) not in range(len(clevr_goals.FAMILIES)) or goal.shape != (clevr_goals.GOAL_SIZE,):
         raise ValueError(
             f'reset option "goal" is ({family}, array of shape {goal.shape}); want (family code 0..'
-            f"{len(clevr_goals.FAMILIES) - 1}, goal array ({clevr_goals.GOAL_SIZE},)), see clevr_goals.make_goal"
+            f"{len(clevr_goals.FAMILIES) - 1}, goal array ({clevr_goals.GOAL_SIZE},)), see goals.make_goal"
         )
     return "", int(family), goal.astype(np.int32)
 
 
-def checked_state(state) -> np.ndarray:
+def checked_state(state: np.ndarray) -> np.ndarray:
     """`state` as a new (69,) float64 array; ValueError where it is not one."""
     array = np.array(state, np.float64)
     if array.shape != (STATE_DIM,) or not np.isfinite(array).all():
-        raise ValueError(f"state of shape {array.shape}: want {STATE_DIM} finite numbers; see clevr.states_of")
+        raise ValueError(f"state of shape {array.shape}: pass {STATE_DIM} finite numbers, see simulator.states_of")
     return array
 
 
 def draw_episode(rng: np.random.Generator, level: str, options: dict | None = None) -> Episode:
-    """A goal of the level and a start that does not satisfy it, except for what `options` fix (module docstring)."""
+    """A goal of the level and a start that does not satisfy it, except for what `options` determine."""
     options = options or {}
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
-        raise ValueError(f"unknown reset options {unknown}; known are {_OPTIONS}")
+        raise ValueError(f"unknown reset options {unknown}; use {', '.join(_OPTIONS)}")
     entries, given = _level(level), _given_goal(options)
     fixed = checked_state(options["state"]) if "state" in options else None
     while True:
@@ -123,11 +124,11 @@ def _observation_space() -> gymnasium.spaces.Box:
     return gymnasium.spaces.Box(-_BOUND, _BOUND, (OBSERVATION_DIM,), np.float32)
 
 
-def _check_render(render_mode, renderer) -> None:
+def _check_render(render_mode: str | None, renderer: str) -> None:
     if render_mode not in (None, "rgb_array"):
-        raise ValueError(f"render_mode {render_mode!r}: want None or 'rgb_array'")
+        raise ValueError(f"render_mode {render_mode!r}: use None or 'rgb_array'")
     if renderer not in ("top_view", "mujoco"):
-        raise ValueError(f"renderer {renderer!r}: want 'top_view' (no OpenGL) or 'mujoco'")
+        raise ValueError(f"renderer {renderer!r}: use 'top_view' (no OpenGL) or 'mujoco'")
 
 
 class ClevrRobotEnv(gymnasium.Env):
@@ -135,7 +136,9 @@ class ClevrRobotEnv(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": _FPS}  # noqa: RUF012 (Gymnasium's convention)
 
-    def __init__(self, level="offline", render_mode=None, renderer="top_view", render_size=256):
+    def __init__(
+        self, level: str = "offline", render_mode: str | None = None, renderer: str = "top_view", render_size: int = 256
+    ) -> None:
         """A table with goals of `level`.
 
         Args:
@@ -150,17 +153,17 @@ class ClevrRobotEnv(gymnasium.Env):
         self.observation_space = _observation_space()
         self.action_space = gymnasium.spaces.Discrete(NUM_ACTIONS)
         self._simulator = ClevrSimulator(threads=1)
-        self._camera = None
+        self._camera: TableCamera | None = None
         self._episode: Episode | None = None
-        self._state: np.ndarray | None = None
+        self._state = np.zeros(STATE_DIM)
 
     def get_state(self) -> np.ndarray:
         """A copy of the full state (69,), velocities included."""
         self._started()
         return self._state.copy()
 
-    def set_state(self, state) -> None:
-        """Goes on from the full state (69,); goal and step count stay."""
+    def set_state(self, state: np.ndarray) -> None:
+        """Continues from the full state (69,); goal and step count are unchanged."""
         self._started()
         self._state = checked_state(state)
 
@@ -170,7 +173,7 @@ class ClevrRobotEnv(gymnasium.Env):
         return self._episode
 
     def _info(self, is_success: bool) -> dict:
-        episode = self._episode
+        episode = self._started()
         return {
             "instruction": episode.instruction,
             "family": episode.family,
@@ -178,25 +181,27 @@ class ClevrRobotEnv(gymnasium.Env):
             "is_success": bool(is_success),
         }
 
-    def reset(self, *, seed=None, options=None):
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """Starts an episode; see the module docstring for `options`."""
         super().reset(seed=seed)
         self._episode = draw_episode(self.np_random, self.level, options)
         self._state = self._episode.state
         return observation_of(self._state), self._info(False)
 
-    def step(self, action):
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """One push, 0.4 s."""
         episode, before = self._started(), observation_of(self._state)
         if not self.action_space.contains(action):
-            raise ValueError(f"action {action!r}: want an integer in 0..{NUM_ACTIONS - 1}")
+            raise ValueError(f"action {action!r}: use an integer in 0..{NUM_ACTIONS - 1}")
         self._state = self._simulator.push(self._state[None], np.array([action], np.int64))[0]
         after = observation_of(self._state)
-        judged = (episode.family, episode.goal, before, action, after)
-        reached = bool(clevr_goals.success(*judged))
-        return after, float(clevr_goals.reward(*judged)), reached, False, self._info(reached)
+        outcome = (episode.family, episode.goal, before, action, after)
+        reached = bool(clevr_goals.success(*outcome))
+        return after, float(clevr_goals.reward(*outcome)), reached, False, self._info(reached)
 
-    def render(self):
+    def render(self) -> np.ndarray | None:
         """(render_size, render_size, 3) uint8, or None without a render mode."""
         if self.render_mode is None:
             return None
@@ -204,10 +209,10 @@ class ClevrRobotEnv(gymnasium.Env):
         if self.renderer == "top_view":
             return top_view(observation_of(self._state), self.render_size)
         if self._camera is None:
-            self._camera = MujocoCamera(self._simulator.model, self.render_size)
-        return self._camera.picture(self._state)
+            self._camera = TableCamera(self._simulator.model, self.render_size)
+        return self._camera.state_picture(self._state)
 
-    def close(self):
+    def close(self) -> None:
         """Frees the simulator and the renderer."""
         if self._camera is not None:
             self._camera.close()
@@ -218,35 +223,35 @@ class ClevrRobotEnv(gymnasium.Env):
 class ClevrRobotVectorEnv(gymnasium.vector.VectorEnv):
     """Many tables stepped as one batch on all cores; `gymnasium.make_vec("kalm/ClevrRobot-v0", num_envs=512)`.
 
-    With the same seed it goes through the same episodes as `gymnasium.make_vec(..., vectorization_mode="sync")`.
+    With the same seed it plays the same episodes as `gymnasium.make_vec(..., vectorization_mode="sync")`.
     `states` (N, 69) can be read and set between steps.
     """
 
     def __init__(
         self,
-        num_envs=1,
-        level="offline",
-        render_mode=None,
-        renderer="top_view",
-        render_size=128,
-        max_episode_steps=HORIZON,
-        autoreset_mode=AutoresetMode.NEXT_STEP,
-        threads=None,
-    ):
+        num_envs: int = 1,
+        level: str = "offline",
+        render_mode: str | None = None,
+        renderer: str = "top_view",
+        render_size: int = 128,
+        max_episode_steps: int = HORIZON,
+        autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
+        threads: int | None = None,
+    ) -> None:
         """As `ClevrRobotEnv`; further:
 
         Args:
           num_envs: number of tables N, at least 1.
           max_episode_steps: pushes before truncation.
-          autoreset_mode: Gymnasium's: a finished table starts anew with the next step (NEXT_STEP, the default), at
-            once (SAME_STEP, the last observations in info["final_obs"]), or when `reset` is called (DISABLED).
-          threads: threads of the simulator, by default one for each core.
+          autoreset_mode: of Gymnasium. A finished table restarts with the next step (NEXT_STEP, the default), in the
+            same step (SAME_STEP, with the last observations in info["final_obs"]), or by `reset` (DISABLED).
+          threads: of the simulator; None for one per core.
         """
         _check_render(render_mode, renderer)
         if renderer == "mujoco":
             raise ValueError("renderer 'mujoco' is for single environments; the batch draws with 'top_view'")
         if num_envs < 1 or max_episode_steps < 1:
-            raise ValueError(f"num_envs {num_envs} and max_episode_steps {max_episode_steps}: want at least 1 of each")
+            raise ValueError(f"num_envs {num_envs} and max_episode_steps {max_episode_steps}: use at least 1 of each")
         _level(level)
         self.num_envs, self.level, self.render_mode, self.render_size = num_envs, level, render_mode, render_size
         self.max_episode_steps, self.autoreset_mode = max_episode_steps, AutoresetMode(autoreset_mode)
@@ -256,7 +261,7 @@ class ClevrRobotVectorEnv(gymnasium.vector.VectorEnv):
         self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, num_envs)
         self._simulator = ClevrSimulator(threads)
-        self._rngs: list[np.random.Generator] | None = None
+        self._rngs: list[np.random.Generator] = []
         self.states = np.zeros((num_envs, STATE_DIM))
         self._instruction = np.full(num_envs, "", object)
         self._family = np.zeros(num_envs, np.int32)
@@ -264,7 +269,7 @@ class ClevrRobotVectorEnv(gymnasium.vector.VectorEnv):
         self._steps = np.zeros(num_envs, np.int32)
         self._finished = np.zeros(num_envs, bool)
 
-    def _start(self, which, options=None) -> None:
+    def _start(self, which: np.ndarray, options: dict[str, Any] | None = None) -> None:
         """Draws new episodes for the tables at the indices `which`."""
         for i in which:
             episode = draw_episode(self._rngs[i], self.level, options)
@@ -273,7 +278,7 @@ class ClevrRobotVectorEnv(gymnasium.vector.VectorEnv):
         self._steps[which] = 0
         self._finished[which] = False
 
-    def _info(self, is_success) -> dict:
+    def _info(self, is_success: np.ndarray) -> dict:
         every = np.ones(self.num_envs, bool)
         fields = {
             "instruction": self._instruction.copy(),
@@ -283,19 +288,19 @@ class ClevrRobotVectorEnv(gymnasium.vector.VectorEnv):
         }
         return fields | {f"_{name}": every.copy() for name in fields}
 
-    def reset(self, *, seed=None, options=None):
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """Starts every table, or those of options["reset_mask"] (N,) bool. An int seed gives seed, seed + 1, ..."""
         options = dict(options or {})
         mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, bool)))
         if mask.shape != (self.num_envs,) or mask.dtype != bool or not mask.any():
-            raise ValueError(
-                f'"reset_mask" is {mask.dtype} {mask.shape}: want ({self.num_envs},) bool, some of it True'
-            )
+            raise ValueError(f'"reset_mask" is {mask.dtype} {mask.shape}: pass ({self.num_envs},) bool with some True')
         seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else seed
         seeds = [None] * self.num_envs if seeds is None else list(seeds)
         if len(seeds) != self.num_envs:
-            raise ValueError(f"{len(seeds)} seeds for {self.num_envs} environments; give one for each, or one integer")
-        if self._rngs is None:
+            raise ValueError(f"{len(seeds)} seeds for {self.num_envs} environments; pass one for each, or one integer")
+        if not self._rngs:
             self._rngs = [gymnasium.utils.seeding.np_random(s)[0] for s in seeds]
         else:
             for i in np.flatnonzero(mask):
@@ -303,13 +308,13 @@ class ClevrRobotVectorEnv(gymnasium.vector.VectorEnv):
         self._start(np.flatnonzero(mask), options)
         return observation_of(self.states), self._info(np.zeros(self.num_envs, bool))
 
-    def step(self, actions):
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One push on every table; see `autoreset_mode` for those that have finished."""
-        if self._rngs is None:
+        if not self._rngs:
             raise gymnasium.error.ResetNeeded("the environments have no state yet: call reset() first")
         actions = np.asarray(actions)
         if actions.shape != (self.num_envs,):
-            raise ValueError(f"actions have shape {actions.shape}, want ({self.num_envs},)")
+            raise ValueError(f"actions have shape {actions.shape}: pass shape ({self.num_envs},)")
         if self.autoreset_mode == AutoresetMode.DISABLED and self._finished.any():
             table = int(np.flatnonzero(self._finished)[0])
             raise gymnasium.error.ResetNeeded(f'environment {table} has finished: reset it with options["reset_mask"]')
@@ -319,19 +324,19 @@ class ClevrRobotVectorEnv(gymnasium.vector.VectorEnv):
         self.states[live] = self._simulator.push(self.states[live], actions[live])
         self._steps[live] += 1
         after = observation_of(self.states)
-        judged = (self._family, self._goal, before, actions, after)
-        reached = clevr_goals.success(*judged) & ~renewed
-        rewards = np.where(renewed, 0.0, clevr_goals.reward(*judged)).astype(np.float64)
+        outcome = (self._family, self._goal, before, actions, after)
+        reached = clevr_goals.success(*outcome) & ~renewed
+        rewards = np.where(renewed, 0.0, clevr_goals.reward(*outcome)).astype(np.float64)
         truncated = (self._steps >= self.max_episode_steps) & ~renewed
         self._start(np.flatnonzero(renewed))
         info = self._info(reached)
         self._finished = reached | truncated
         if self.autoreset_mode == AutoresetMode.SAME_STEP and self._finished.any():
-            info = self._restart_at_once(after, info)
+            info = self._restart_finished(after, info)
         return observation_of(self.states), rewards, reached, truncated, info
 
-    def _restart_at_once(self, observations, info) -> dict:
-        """Restarts what has finished; the last observations and infos go to "final_obs" and "final_info"."""
+    def _restart_finished(self, observations: np.ndarray, info: dict[str, Any]) -> dict:
+        """Restarts finished tables; their last observations and infos go to "final_obs" and "final_info"."""
         finished = self._finished.copy()
         last = np.full(self.num_envs, None, object)
         for i in np.flatnonzero(finished):
@@ -347,19 +352,19 @@ class ClevrRobotVectorEnv(gymnasium.vector.VectorEnv):
         return info | {"final_obs": last, "_final_obs": finished, "final_info": final, "_final_info": finished.copy()}
 
     @staticmethod
-    def _rows(mask, value):
+    def _rows(mask: np.ndarray, value: np.ndarray) -> np.ndarray:
         return mask.reshape((-1,) + (1,) * (value.ndim - 1))
 
-    def render(self):
+    def render(self) -> tuple[np.ndarray, ...] | None:
         """A tuple of N pictures, or None without a render mode."""
         if self.render_mode is None:
             return None
         return tuple(top_view(observation, self.render_size) for observation in observation_of(self.states))
 
-    def close_extras(self, **_):
+    def close_extras(self, **_: Any) -> None:
         """Ends the simulator's threads."""
         self._simulator.close()
 
 
-def _empty(value):
+def _empty(value: np.ndarray) -> Any:
     return None if value.dtype == object else np.zeros((), value.dtype)

@@ -1,10 +1,10 @@
-"""What says which goal: the instructions of CLEVR-Robot, by level, each with the goal that it means.
+"""The instructions of CLEVR-Robot by level, each with its goal.
 
 The levels are those of KALM (section 5.1): `offline`, the 18 sentence patterns of the real data in 3 phrasings of the
 direction for each of the 80 target configurations; `rephrase`, other words for the same configurations, some of them
 a wish or a dislike; `unseen_easy`, one ball moves in a direction; `unseen_hard`, two or three relations at once, the
-line, the circle. Which level a sentence belongs to is data: `split_of` looks it up. `validation_sentences` are a fifth
-list, for tuning, which no result may be reported on.
+line, the circle. `split_of` looks up the level of a sentence. `validation_sentences` are a fifth list, for tuning; no
+result may be reported on them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import itertools
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -60,7 +60,7 @@ def sentences(level: str) -> list[Sentence]:
 
 
 def validation_sentences() -> list[Sentence]:
-    """Rephrased relations for the developers' own tuning: disjoint from every level, never part of an evaluation."""
+    """Rephrased relations for tuning: disjoint from every level, never part of an evaluation."""
     return list(_cached_validation())
 
 
@@ -75,14 +75,14 @@ def split_of(text: str) -> str | None:
 def describe(
     rng: np.random.Generator, observation: np.ndarray, before: np.ndarray | None = None
 ) -> list[tuple[str, str]]:
-    """What a state shows, in short questions and answers: ("red blue", "left") says red is close to blue, on its left.
+    """Short questions and answers about a state: ("red blue", "left") says that red is close to blue, on its left.
 
-    Every pair of balls that are close to each other is asked for once, and one other pair, whose answer is "far"; in
-    random order, but each pair always in that of `BALLS`. With the state `before`, what is new comes first, if
-    anything is: ("new", "red blue left and green cyan behind").
+    Every pair of balls that are close to each other is asked about once, and one other pair, whose answer is "far". The
+    pairs are in random order, each in the order of `BALLS`. With the state `before`, new relations come first, if there
+    are any: ("new", "red blue left and green cyan behind").
 
     Args:
-      rng: draws orders. observation, before: (10,) metres.
+      rng: source of the order. observation, before: (10,) meters.
     """
     close = _close_pairs(observation)
     far = [pair for pair in itertools.combinations(range(len(BALLS)), 2) if pair not in close]
@@ -105,7 +105,7 @@ def _close_pairs(observation: np.ndarray) -> dict[tuple[int, int], str]:
     return {(int(a), int(b)): DIRECTIONS[d] for a, b, d in holds[:, :3]}
 
 
-def goal_summary(family: int, goal: np.ndarray) -> str:
+def goal_summary(family: int, goal: np.ndarray | Sequence[float]) -> str:
     """A relation in the words of `describe`, such as "red blue left"; "" for other families. `goal` (9,) int.
 
     A relation and its mirror image ("blue right of red") hold in the same states, so both have one summary.
@@ -119,15 +119,15 @@ def goal_summary(family: int, goal: np.ndarray) -> str:
 
 
 def state_queries(
-    family: int, goal: np.ndarray, before: np.ndarray, after: np.ndarray
+    family: int, goal: np.ndarray | Sequence[float], before: np.ndarray, after: np.ndarray
 ) -> list[tuple[np.ndarray, str, str]] | None:
-    """States (10,) to be read, each with a question and its answer in the words of `describe`: they tell together that
-    what led from `before` to `after` did what a short goal wants. None: it did not, or nothing can tell.
+    """States (10,), each with a question and its answer in the words of `describe`. They all hold if the step from
+    `before` to `after` reached the subgoal. None: it did not, or no state can show it.
 
-    A relation is asked of the state after. No state shows a move, so it is asked of two that never were, in which the
-    ball lies beside itself: as it is after, with another ball's place taken by its old one, and as it was before, with
-    that place taken by its new one. The ball must lie on the wanted side in the first and on the opposite side in the
-    second. One that has hardly moved cannot be read so.
+    A relation is asked about in the state after. No single state shows a move, so two constructed states are asked
+    about: the state after with another ball at the moved ball's old position, and the state before with that ball at
+    its new position. The moved ball must be on the wanted side in the first and on the opposite side in the second. For
+    a ball that hardly moved there is no answer.
     """
     if family == RELATION:
         question, answer = goal_summary(family, goal).rsplit(" ", 1)
@@ -201,9 +201,9 @@ def _unseen_hard() -> Iterator[Sentence]:
 
 
 def _directed(level: str) -> Iterator[tuple[int, str, str]]:
-    """(direction code of the goal, template, name) of a level; a disliked direction asks for the opposite one."""
+    """(direction code of the goal, template, name) of a level; a disliked direction has the opposite as its goal."""
     for code, direction in enumerate(DIRECTIONS):
-        # The codes go round the compass, so the opposite side is two further (half of the four).
+        # The four codes go around the compass, so the opposite side is two further.
         opposite = DIRECTIONS[(code + 2) % 4]
         for number, template in enumerate(_templates()[f"{level}.{direction}"]):
             yield code, template, f"{level}/{direction}/{number:02d}"
@@ -234,7 +234,7 @@ def _combinations(rng: random.Random, family: str, count: int, pattern: str) -> 
 
 
 def _draw(rng: random.Random, size: int) -> int:
-    # Only `Random.random` is promised to be the same in every Python version; the sentences must not change with it.
+    # Only `Random.random` is guaranteed to be the same in every Python version; the sentences must not change with it.
     return int(rng.random() * size)
 
 
@@ -244,7 +244,7 @@ def _draw_relation(rng: random.Random) -> _Relation:
 
 
 def _feasible(relations: list[_Relation]) -> bool:
-    """Whether the related balls form a forest: without a cycle every ball can be set down beside its neighbour."""
+    """Whether the relations form a forest: without a cycle every ball can be placed beside its neighbor."""
     group = list(range(len(BALLS)))
     for source, reference, _ in relations:
         joined, kept = group[source], group[reference]

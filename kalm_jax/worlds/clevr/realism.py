@@ -1,6 +1,6 @@
-"""How good imagined rollouts and explanations are: match rate, unrealistic transitions, explanation (KALM, 5.3).
+"""How good imagined rollouts and explanations of CLEVR-Robot are: unrealistic transitions, explanations (KALM, 5.3).
 
-The checks are for CLEVR-Robot. What a push can do is measured on the training rollouts: the limit comes with the data.
+What a push can do is measured on the training rollouts.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.clevr import goals as clevr_goals
 
 BENCH_LOW, BENCH_HIGH = np.array([-0.6, -0.3]), np.array([0.6, 0.7])
-"""The walls: a ball's centre beyond them has left the bench (metres)."""
+"""The walls: a ball whose center is beyond them has left the bench (meters)."""
 
 
 def furthest_move(rollouts: Rollouts) -> float:
-    """The largest distance (metres) that any ball moved in one recorded step."""
+    """The largest distance (meters) that any ball moved in one recorded step."""
     step = rollouts.valid()
     moves = np.diff(rollouts.observations, axis=1)[step]
     return float(np.linalg.norm(moves.reshape(len(moves), -1, 2), axis=-1).max(initial=0.0))
@@ -68,8 +68,8 @@ def read_relation(text: str) -> tuple[int, int, int] | None:
 def explanation_row(texts: Sequence[str], rollouts: Rollouts, goals: GoalTable, prompt: str) -> dict:
     """Counts of explanations that name the goal of their rollout.
 
-    `exact` counts the same source, direction and reference. `correct` also counts the mirrored sentence: "red behind
-    blue" and "blue in front of red" hold in exactly the same states (the authors count keywords in this way).
+    `exact` counts the same source, direction and reference. `correct` also counts the mirrored sentence, since "red
+    behind blue" and "blue in front of red" hold in exactly the same states (the authors count keywords in this way).
     """
     exact = correct = 0
     for text, g in zip(texts, rollouts.goal, strict=True):

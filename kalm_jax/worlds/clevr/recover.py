@@ -1,9 +1,9 @@
-"""Goals of recorded CLEVR-Robot rollouts that come without them (the authors' HDF5 layout), read off their rewards.
+"""Goals of recorded CLEVR-Robot rollouts without goals (the authors' HDF5 layout), recovered from their rewards.
 
-A step's reward is ten times how much nearer the source ball came to a point beside the reference ball (`clevr_goals`),
-so a rollout's rewards single out a relation; any offline sentence for it then describes the rollout. "Red behind blue"
-and "blue in front of red" have the same rewards and the same states: the ball pushed more often is taken for the
-reference, as it is for two pushes of three in the authors' data.
+A step's reward is ten times the distance by which the source ball came nearer to a point beside the reference ball
+(`goals.reward`), so a rollout's rewards identify a relation, and any offline sentence for it describes the rollout.
+"Red behind blue" and "blue in front of red" have the same rewards and the same states; the ball that is pushed more
+often is taken for the reference, as two of three pushes are of the reference in the authors' data.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ TOLERANCE = 1e-3
 def recover_goals(rollouts: Rollouts, name: str) -> tuple[Rollouts, GoalTable]:
     """The rollouts with offline goals, found from their rewards, and with final states.
 
-    The layout does not hold final states. Each is filled in by simulating the last push from rest, which is right to
-    about 1.6 cm (the balls' velocities are not recorded either). Where rewards fit several goals (nothing that matters
-    moved before the last push), the final state decides; rollouts that stay ambiguous are left out, said aloud.
-    Goals are right up to the mirrored sentence, see the module's first lines.
+    The layout has no final states. Each is filled in by simulating the last push from rest, which is accurate to about
+    1.6 cm (the balls' velocities are not recorded either). Where rewards fit several goals (nothing that matters moved
+    before the last push), the final state decides; rollouts that remain ambiguous are left out, and their number is
+    printed. Goals are determined up to the mirrored sentence, see the module's docstring.
 
     Raises:
       ValueError: the rewards of a rollout fit no goal of the offline level; the message names the rollout.
@@ -60,7 +60,7 @@ def recover_goals(rollouts: Rollouts, name: str) -> tuple[Rollouts, GoalTable]:
     return dataclasses.replace(rollouts, observations=observations, goal=chosen).take(known), goals
 
 
-def _fitting(arrays, states, rewards) -> np.ndarray:
+def _fitting(arrays: np.ndarray, states: np.ndarray, rewards: np.ndarray) -> np.ndarray:
     """(80,) bool: the goals whose reward formula gives `rewards` (n,) for the steps between `states` (n+1, 10)."""
     fits = np.ones(len(arrays), bool)
     for t, reward in enumerate(rewards):
@@ -70,7 +70,7 @@ def _fitting(arrays, states, rewards) -> np.ndarray:
     return fits
 
 
-def _upright(arrays, pushes) -> np.ndarray:
+def _upright(arrays: np.ndarray, pushes: np.ndarray) -> np.ndarray:
     """(80,) bool: of each goal and its mirror image, the one whose reference is pushed more often."""
     source, reference = arrays[:, 0], arrays[:, 1]
     return (pushes[reference] > pushes[source]) | ((pushes[reference] == pushes[source]) & (reference < source))

@@ -1,6 +1,6 @@
 """CLEVR-Robot: the MuJoCo scene, one action (a push), the full state, and batched stepping.
 
-Five balls on a table between four invisible walls, and a pusher that is teleported to a ball and pushes for 0.4 s. The
+Five balls are on a table between four invisible walls, and a pusher is teleported to a ball and pushes for 0.4 s. The
 scene is the one KALM's data were recorded in: one-step replay of their states is exact to float32 rounding (worst error
 3e-7 m over 486 transitions), but only with the two inverse weights that `build_model` sets.
 
@@ -8,15 +8,21 @@ State (69,) float64: qpos 37 = five balls (x, y, z, quaternion) and the pusher's
 (linear, angular) and the pusher's two. Observation (10,) float32: the balls' (x, y). Velocities carry over between
 actions and are not observed, so the observation alone does not determine what happens next.
 
-MuJoCo is imported when a simulator is constructed, not with this module. Letters: N states in a batch.
+MuJoCo is imported when a simulator is constructed, not with this module. Dimension letters: N states, S = 69.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kalm_jax.cores import available_cores
+from kalm_jax.types import Episodes
 from kalm_jax.worlds.clevr.goals import BALLS, MOVE, PUSHES, success
+
+if TYPE_CHECKING:
+    from mujoco import MjModel
 
 NUM_ACTIONS = len(BALLS) * len(PUSHES)
 OBSERVATION_DIM = 2 * len(BALLS)
@@ -31,9 +37,9 @@ BALL_RADIUS, PUSHER_RADIUS = 0.13, 0.05
 BALL_DENSITY, PUSHER_DENSITY = 1.0, 0.5
 ARMATURE = 0.04
 PUSH_START = 0.15
-"""Metres from the ball's centre to the pusher's start. They overlap (0.15 < 0.13 + 0.05): contact ejects the ball."""
+"""Meters from the ball's center to the pusher's start. They overlap (0.15 < 0.13 + 0.05): contact ejects the ball."""
 
-_COLOURS = ((0.85, 0.16, 0.16), (0.16, 0.34, 0.85), (0.12, 0.62, 0.20), (0.53, 0.18, 0.72), (0.12, 0.75, 0.78))
+_COLORS = ((0.85, 0.16, 0.16), (0.16, 0.34, 0.85), (0.12, 0.62, 0.20), (0.53, 0.18, 0.72), (0.12, 0.75, 0.78))
 _XY = np.arange(len(BALLS))[:, None] * 7 + np.arange(2)  # (5, 2) indices of the balls' x, y in qpos
 _BALL, _DIRECTION = np.arange(NUM_ACTIONS) // len(PUSHES), np.tile(PUSHES, (len(BALLS), 1)).astype(np.float64)
 _CHUNK = 1024
@@ -58,7 +64,7 @@ def scene_xml() -> str:
         f'<joint name="{name}" type="free" damping=".75" armature="{ARMATURE}"/>'
         f'<geom name="{name}" type="sphere" size="{BALL_RADIUS}" density="{BALL_DENSITY}" contype="3" conaffinity="3" '
         f'rgba="{red} {green} {blue} 1"/></body>'
-        for name, (red, green, blue) in zip(BALLS, _COLOURS)
+        for name, (red, green, blue) in zip(BALLS, _COLORS)
     )
     slides = "".join(
         f'<joint name="pusher_{axis}" type="slide" axis="{vector}" damping=".5" armature="{ARMATURE}"/>'
@@ -89,11 +95,11 @@ def pusher_inverse_weights() -> tuple[float, float]:
     return 2 / 3 / (mass + ARMATURE), 1 / (mass + ARMATURE)
 
 
-def build_model():
+def build_model() -> MjModel:
     """The compiled `mujoco.MjModel`.
 
     MuJoCo 3 compiles the pusher's inverse weights without the joints' armature (3819.7 instead of 16.6). They scale the
-    softness of each of its contacts; unmended, one push ends centimetres away from the recorded data.
+    softness of each of its contacts; uncorrected, one push ends centimeters away from the recorded data.
     """
     import mujoco
 
@@ -104,16 +110,16 @@ def build_model():
     return model
 
 
-def observation_of(states) -> np.ndarray:
-    """Observations (..., 10) float32 of states (..., 69): the balls' x and y in metres."""
+def observation_of(states: np.ndarray) -> np.ndarray:
+    """Observations (..., 10) float32 of states (..., 69): the balls' x and y in meters."""
     return np.asarray(states)[..., _XY.reshape(-1)].astype(np.float32)
 
 
-def states_of(observations) -> np.ndarray:
+def states_of(observations: np.ndarray) -> np.ndarray:
     """States (..., 69) float64 with the balls of observations (..., 10) at rest and the pusher at the origin."""
     observations = np.asarray(observations, np.float64)
     if observations.shape[-1:] != (OBSERVATION_DIM,):
-        raise ValueError(f"observations have shape {observations.shape}, want (..., {OBSERVATION_DIM})")
+        raise ValueError(f"observations have shape {observations.shape}: use shape (..., {OBSERVATION_DIM})")
     states = np.zeros((*observations.shape[:-1], STATE_DIM))
     states[..., _XY.reshape(-1)] = observations
     states[..., _XY[:, 0] + 2] = START_HEIGHT
@@ -124,7 +130,7 @@ def states_of(observations) -> np.ndarray:
 def sample_states(rng: np.random.Generator, n: int) -> np.ndarray:
     """Initial states (n, 69) by the rules of KALM's released generator.
 
-    Balls are placed one after the other, x ~ U(-0.5, 0.5), y ~ U(-0.3, 0.5) metres, at least 0.36 apart and at least
+    Balls are placed one after the other, x ~ U(-0.5, 0.5), y ~ U(-0.3, 0.5) meters, at least 0.36 apart and at least
     0.01 apart along each axis; after ten failed tries for a ball its scene starts again. As in the authors' data, many
     balls start inside a wall, which pushes them back during the first action.
     """
@@ -135,7 +141,7 @@ def sample_states(rng: np.random.Generator, n: int) -> np.ndarray:
         for ball in range(len(BALLS)):
             tries = rng.uniform((-0.5, -0.3), (0.5, 0.5), size=(len(scenes), 10, 2))
             gap = np.abs(scenes[:, None, :ball] - tries[:, :, None])  # (scenes, tries, earlier balls, 2)
-            fits = (np.hypot(gap[..., 0], gap[..., 1]) >= 0.36).all(2) & (gap >= 0.01).all((2, 3))
+            fits = np.asarray((np.hypot(gap[..., 0], gap[..., 1]) >= 0.36).all(2) & (gap >= 0.01).all((2, 3)))
             first = fits.argmax(1)
             scenes[:, ball] = tries[np.arange(len(scenes)), first]
             scenes = scenes[fits.any(1)]
@@ -144,20 +150,20 @@ def sample_states(rng: np.random.Generator, n: int) -> np.ndarray:
     return states_of(np.concatenate(placed)[:n].reshape(n, OBSERVATION_DIM))
 
 
-def push_direction(actions) -> tuple[np.ndarray, np.ndarray]:
-    """Ball index (N,) and push direction (N, 2), not normalised, of actions (N,) in 0..39."""
+def push_direction(actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ball index (N,) and push direction (N, 2), not normalized, of actions (N,) in 0..39."""
     actions = np.asarray(actions)
     return _BALL[actions], _DIRECTION[actions]
 
 
 class ClevrSimulator:
-    """Pushes in batches of states. Holds the model and a pool of threads; no state is kept between calls.
+    """Pushes in batches of states. It holds the model and a pool of threads, and keeps no state between calls.
 
     Results do not depend on the number of threads or on the order of the batch. Usable as a context manager; `close`
-    ends the threads. One simulator must not be used by two Python threads at once.
+    ends the threads. One simulator must not be used by two Python threads at the same time.
     """
 
-    def __init__(self, threads: int | None = None):
+    def __init__(self, threads: int | None = None) -> None:
         """`threads` defaults to the number of CPU cores this process may use."""
         from mujoco import MjData
         from mujoco.rollout import Rollout
@@ -165,18 +171,21 @@ class ClevrSimulator:
         if threads is None:
             threads = available_cores()
         if threads < 1:
-            raise ValueError(f"threads is {threads}, want at least 1")
+            raise ValueError(f"threads is {threads}: use at least 1")
         self.threads = threads
         self.model = build_model()
         self._data = [MjData(self.model) for _ in range(threads)]
         self._pool = Rollout(nthread=threads if threads > 1 else 0)
         self._out = np.zeros((0, SUBSTEPS, 1 + STATE_DIM))
 
-    def push(self, states, actions) -> np.ndarray:
+    def push(self, states: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """States (N, 69) float64 after one action each, actions (N,) int in 0..39 = 8 * ball + push.
 
         The pusher is put behind its ball with zero velocity and driven with a constant force of |direction| newton for
-        0.4 s; everything else goes on from `states`. Raises ValueError for wrong shapes, actions or numbers.
+        0.4 s; everything else continues from `states`.
+
+        Raises:
+          ValueError: wrong shapes, actions out of range, or states that are not finite.
         """
         states, actions = np.asarray(states, np.float64), np.asarray(actions)
         if states.ndim != 2 or states.shape[1] != STATE_DIM:
@@ -188,7 +197,7 @@ class ClevrSimulator:
             raise ValueError(f"actions[{wrong}] is {actions[wrong]}, want 0..{NUM_ACTIONS - 1}")
         if not np.isfinite(states).all():
             wrong = int(np.flatnonzero(~np.isfinite(states).all(1))[0])
-            raise ValueError(f"states[{wrong}] has a number that is not finite; the simulator cannot go on from it")
+            raise ValueError(f"states[{wrong}] has a number that is not finite; the simulator needs finite states")
         ball, direction = push_direction(actions)
         start = np.zeros((len(states), 1 + STATE_DIM))  # time, qpos, qvel
         start[:, 1:] = states
@@ -199,17 +208,17 @@ class ClevrSimulator:
         parts = [self._roll(start[i : i + _CHUNK], direction[i : i + _CHUNK]) for i in chunks]
         return parts[0] if len(parts) == 1 else np.concatenate([states[:0], *parts])
 
-    def start(self, episodes) -> ClevrPlay:
-        """Begins evaluation episodes (`evaluation.Episodes`), which are stepped together; see `evaluation.evaluate`."""
+    def start(self, episodes: Episodes) -> ClevrPlay:
+        """Begins evaluation episodes, which are stepped together; see `evaluation.evaluate`."""
         return ClevrPlay(self, episodes)
 
-    def _roll(self, start, force) -> np.ndarray:
+    def _roll(self, start: np.ndarray, force: np.ndarray) -> np.ndarray:
         """States (n, 69) after `SUBSTEPS` physics steps from `start` (n, 70) under a constant `force` (n, 2)."""
         n = len(start)
         if len(self._out) < n:
             self._out = np.empty((n, SUBSTEPS, start.shape[1]))
         control = np.repeat(force[:, None], SUBSTEPS, axis=1)
-        # Without initial_warmstart each rollout starts its solver cold, as after the authors' reset of the simulator.
+        # Without initial_warmstart each rollout starts its solver cold, as the authors' reset of the simulator does.
         self._pool.rollout(self.model, self._data, start, control, state=self._out[:n])
         return self._out[:n, -1, 1:].copy()
 
@@ -220,7 +229,7 @@ class ClevrSimulator:
     def __enter__(self) -> ClevrSimulator:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -232,20 +241,20 @@ class ClevrPlay:
       horizon: (n,) int, pushes allowed: one for a `move` goal.
     """
 
-    def __init__(self, simulator: ClevrSimulator, episodes):
+    def __init__(self, simulator: ClevrSimulator, episodes: Episodes) -> None:
         self._simulator, self._family, self._goal = simulator, episodes.family, episodes.array
         self.states = episodes.states.copy()
         self.horizon = np.where(self._family == MOVE, 1, HORIZON)
 
-    def step(self, active, actions) -> np.ndarray:
+    def step(self, active: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Pushes where `active` (n,) bool; `actions` (n,) int are ignored elsewhere. Returns successes (n,) bool."""
         before, actions = self.states[active], np.asarray(actions)[active]
         after = self._simulator.push(before, actions)
         reached = np.zeros(len(self.states), bool)
-        judged = (self._family[active], self._goal[active], observation_of(before), actions, observation_of(after))
-        reached[active] = success(*judged)
+        step = (self._family[active], self._goal[active], observation_of(before), actions, observation_of(after))
+        reached[active] = success(*step)
         self.states[active] = after
         return reached
 
     def close(self) -> None:
-        """Nothing is held beyond the states."""
+        """Does nothing: no resources are held beyond the states."""

@@ -1,6 +1,6 @@
-"""CLEVR-Robot with its balls named in another order: the same world, in which the same pushes do the same.
+"""CLEVR-Robot with its balls renamed: an equivalent environment, in which the same pushes have the same effects.
 
-A model that has learned all balls alike says the same of both; one that has not errs differently.
+A model that treats all balls alike answers the same for both; for any other model the errors differ.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from kalm_jax.worlds.clevr.instructions import goal_summary
 
 @dataclasses.dataclass(frozen=True)
 class Renaming:
-    """Ball b gets the name of ball `order[b]`. Letters: any leading axes."""
+    """Ball b gets the name of ball `order[b]`; arrays have any leading axes."""
 
     order: tuple[int, ...]
 
     @property
     def inverse(self) -> Renaming:
-        """What gives back the old names."""
+        """The renaming that restores the old names."""
         return Renaming(tuple(int(b) for b in np.argsort(self.order)))
 
     def observations(self, observations: np.ndarray) -> np.ndarray:
@@ -37,11 +37,11 @@ class Renaming:
         return (np.array(self.order)[ball] * len(PUSHES) + push).astype(actions.dtype)
 
     def text(self, text: str) -> str:
-        """A sentence with the balls' other names."""
+        """A sentence with the balls' new names."""
         return " ".join(BALLS[self.order[BALLS.index(word)]] if word in BALLS else word for word in text.split(" "))
 
     def gist(self, text: str) -> str:
-        """A `language.gist` of the renamed balls; other texts as they are."""
+        """An `instructions.goal_summary` of the renamed balls; other texts are unchanged."""
         words = text.split()
         if len(words) != 3 or not {*words[:2]} <= {*BALLS} or words[2] not in DIRECTIONS or words[0] == words[1]:
             return text
@@ -50,11 +50,11 @@ class Renaming:
 
 
 def renamings(count: int) -> list[Renaming]:
-    """`count` orders of the balls, always the same ones and at most 120: the first keeps all names."""
-    drawn = [tuple(range(len(BALLS)))]
+    """`count` renamings, at most 120 and always the same ones; the first keeps all names."""
+    orders = [tuple(range(len(BALLS)))]
     rng = np.random.default_rng(0)
-    while len(drawn) < min(count, 120):
+    while len(orders) < min(count, 120):
         order = tuple(int(b) for b in rng.permutation(len(BALLS)))
-        if order not in drawn:
-            drawn.append(order)
-    return [Renaming(order) for order in drawn]
+        if order not in orders:
+            orders.append(order)
+    return [Renaming(order) for order in orders]

@@ -1,14 +1,14 @@
-"""Scripted experts of Meta-world's 22 tasks as functions of the 91-number state: the package's own, and two of ours.
+"""Scripted experts of Meta-world's 22 tasks as functions of the 91-number state: the package's, and two more.
 
-make-coffee chains the package's experts of its two stages. locked-door-open has an expert of its own, because the
-package's two in a row take more than 100 steps. Meta-world is imported when an expert is made.
+make-coffee chains the package's experts of its two stages. locked-door-open has a separate expert, because the
+package's two in sequence take more than 100 steps. Meta-world is imported when an expert is made.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,19 +16,23 @@ from kalm_jax.worlds.metaworld.goals import HANDLE_TARGET, last_stage, make_goal
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, HAND, NAMES, OPENING, TARGET, entity_slot, task_of
 
 if TYPE_CHECKING:  # recording processes import this module, and no JAX
-    from kalm_jax.types import Policy
+    from kalm_jax.types import Episodes, Policy
 
 Expert = Callable[[np.ndarray], np.ndarray]
 """Maps an observation (91,) to an action (4,) float64 in [-1, 1]."""
 
 _HINGE = np.array([-0.185, -0.1, 0.0])
-"""The door's hinge in metres from the safe's middle."""
+"""The door's hinge in meters from the middle of the safe."""
 _LEAD = 0.2
-"""Radians by which the pull is turned inwards; the hand follows late."""
+"""Radians by which the pull is turned inwards, since the hand lags behind."""
 
 
 def make_expert(name: str) -> Expert:
-    """The expert of a task, deterministic and without memory; ValueError for an unknown task."""
+    """The expert of a task, deterministic and without memory.
+
+    Raises:
+      ValueError: there is no such task.
+    """
     task = task_of(name)
     if name == "make-coffee":
         return _stages(
@@ -42,19 +46,19 @@ def make_expert(name: str) -> Expert:
 def _stages(name: str, first: Expert, second: Expert) -> Expert:
     goal = make_goal(name)
 
-    def act(observation):
+    def act(observation: np.ndarray) -> np.ndarray:
         return second(observation) if last_stage(goal, observation) else first(observation)
 
     return act
 
 
 def _package_expert(package: str, *entities: str) -> Expert:
-    """The package's policy of a task, which is given the package's 39 numbers of these entities."""
+    """The package's policy of a task, called with the package's 39 numbers of these entities."""
     from metaworld.policies import ENV_POLICY_MAP
 
-    policy = ENV_POLICY_MAP[f"{package}-v3"]()
+    policy: Any = ENV_POLICY_MAP[f"{package}-v3"]()
 
-    def act(observation):
+    def act(observation: np.ndarray) -> np.ndarray:
         seen = np.zeros(39)
         seen[:4] = observation[: OPENING + 1]
         for i, entity in enumerate(entities):
@@ -67,11 +71,11 @@ def _package_expert(package: str, *entities: str) -> Expert:
     return act
 
 
-def _move(hand, to, grip: float) -> np.ndarray:
+def _move(hand: np.ndarray, to: np.ndarray, grip: float) -> np.ndarray:
     return np.append(np.clip(25.0 * (np.asarray(to) - hand), -1.0, 1.0), grip)
 
 
-def _unlock(observation) -> np.ndarray:
+def _unlock(observation: np.ndarray) -> np.ndarray:
     """Turns the lock's lever from hanging down to pointing right, without running into it from the right."""
     hand, lever = observation[HAND], observation[entity_slot("lock")][:3]
     beside = lever + np.array([-0.04, -0.02, -0.03])
@@ -82,8 +86,8 @@ def _unlock(observation) -> np.ndarray:
     return _move(hand, beside + np.array([0.1, 0.0, 0.01]), 1.0)
 
 
-def _pull_open(observation) -> np.ndarray:
-    """Pulls the door round its hinge by the lever, which the fingers hold once it is turned."""
+def _pull_open(observation: np.ndarray) -> np.ndarray:
+    """Pulls the door around its hinge by the lever, which the fingers hold once it is turned."""
     hinge = observation[TARGET] - HANDLE_TARGET["locked-door-open"] + _HINGE
     radial = observation[entity_slot("lock")][:2] - hinge[:2]
     angle = np.arctan2(radial[1], radial[0]) - np.pi / 2 - _LEAD  # clockwise from above
@@ -92,10 +96,10 @@ def _pull_open(observation) -> np.ndarray:
 
 
 def expert_policy() -> Policy:
-    """The scripted expert of each episode's task, without noise: what imitation cannot be asked to exceed."""
-    experts = {}
+    """The scripted expert of each episode's task, without noise: the upper bound of imitation."""
+    experts: dict[int, Expert] = {}
 
-    def act(episodes, states, active, step):
+    def act(episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
         actions = np.zeros((len(states), ACTION_DIM))
         for i in np.flatnonzero(active):
             family = int(episodes.family[i])

@@ -1,14 +1,14 @@
 """Collects Meta-world rollouts by the scripted experts with noise, in parallel processes.
 
-KALM's authors do not say how theirs were collected; their published samples look like the package's experts. Here each
-attempt draws how noisy it is, and attempts that do not succeed within 100 steps are drawn anew. Letters: N rollouts,
-T = 100 steps, D = 91, A = 4.
+KALM's authors do not say how theirs were collected; their published samples look like the package's experts. Here the
+noise of each attempt is drawn, and attempts that do not succeed within 100 steps are repeated. Dimension letters:
+N rollouts, T = 100 steps, D = 91, A = 4.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -40,10 +40,10 @@ def collect(
 
     Args:
       seed: the same seed gives the same rollouts, whatever the number of processes.
-      level: whose tasks and sentences; novel levels serve the upper bound that real data would give.
-      noise, stray: see `metaworld_recording.record`.
-      distractor: see `metaworld_distractors`; KALM's data have none.
-      processes: one for each core by default; with 1 everything happens in this process.
+      level: whose tasks and sentences; novel levels give the upper bound of real data.
+      noise, stray: see `recording.record`.
+      distractor: see `distractors`; KALM's data have none.
+      processes: one per core by default; with 1 everything happens in this process.
       progress: called as progress(done, total) when rollouts are finished.
 
     Returns:
@@ -56,7 +56,7 @@ def collect(
     """
     if num_rollouts < 1 or noise < 0 or stray < 0:
         raise ValueError(
-            f"num_rollouts is {num_rollouts}, noise {noise} and stray {stray}: want at least 1 rollout, the rest >= 0"
+            f"num_rollouts is {num_rollouts}, noise {noise} and stray {stray}: use at least 1 rollout, nothing below 0"
         )
     goals, rng = goals_of_level(level), np.random.default_rng(seed)
     tasks = LEVEL_TASKS[level]
@@ -73,7 +73,7 @@ def collect(
     family = np.array([FAMILIES.index(tasks[i]) for i in order])
     wordings = [np.flatnonzero(goals.family == f) for f in family]
     goal = [w[int(u * len(w))] for w, u in zip(wordings, sentence, strict=True)]
-    rollouts = _pack(episodes, np.array(goal, np.int32))
+    rollouts = _pack([e for e in episodes if e is not None], np.array(goal, np.int32))
     return validate(rollouts, len(goals), name="collected rollouts"), goals
 
 
@@ -86,7 +86,16 @@ def attempts(task: str, num: int, seed: int, noise: float = 0.0, processes: int 
     return found
 
 
-def _record_all(tasks, order, seed, noise, distractor, stray, keep_failures, processes) -> Iterator[tuple[tuple, list]]:
+def _record_all(
+    tasks: Sequence[str],
+    order: np.ndarray,
+    seed: int,
+    noise: float,
+    distractor: str,
+    stray: int,
+    keep_failures: bool,
+    processes: int | None,
+) -> Iterator[tuple[tuple[int, ...], list[Recorded]]]:
     """(places, episodes) of chunks of rollouts of one task each, as they are finished."""
     if distractor not in MODES:
         raise ValueError(f"unknown distractor mode {distractor!r}: use one of {', '.join(MODES)}")

@@ -1,15 +1,15 @@
-"""Distractors: an entity that the task does not have, shown in its slot at a place where it could stand.
+"""Distractors: an entity that the task does not have, shown in its slot in a possible pose.
 
 KALM's evaluation fills the slot of one absent entity from a file that its authors did not publish; here its pose is
-drawn from where the package's resets put that entity. The authors draw another pose at every step ("step"), so that the
-distractor flickers; by default it stays ("episode").
+drawn from the poses in which the package's resets place that entity. The authors draw another pose at every step
+("step"), so that the distractor flickers; by default it stays ("episode").
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from kalm_jax.worlds.metaworld.tasks import ENTITIES, FIRST_ENTITY, OBSERVATION_DIM, absent_entities, entity_slot
+from kalm_jax.worlds.metaworld.tasks import ENTITIES, absent_entities, entity_slot
 
 MODES = ("none", "episode", "step")
 
@@ -37,21 +37,25 @@ STARTS = {
     "nail": (((0.24, 0.64, 0.11), (0.24, 0.64, 0.11), _UPRIGHT),),
     "soccer": (((-0.1, 0.6, 0.03), (0.1, 0.7, 0.03), _PUCK),),
 }
-"""For each entity the boxes (low x y z, high x y z) in which it starts, each with its quaternion there."""
+"""Entity -> the boxes (low x y z, high x y z) in which it starts, each with its quaternion."""
 
 
 def draw_pose(rng: np.random.Generator, entity: str) -> np.ndarray:
-    """A pose (7,) float32 in which an entity could stand at the start of an episode."""
+    """A pose (7,) float32 of an entity at the start of an episode."""
     boxes = STARTS[entity]
     low, high, quaternion = boxes[rng.integers(len(boxes))]
     return np.concatenate([rng.uniform(low, high), quaternion]).astype(np.float32)
 
 
 class Distractor:
-    """The distractor of one episode; what it shows depends on its generator and on the steps taken alone."""
+    """The distractor of one episode; its poses depend on its generator and on the number of steps only."""
 
     def __init__(self, mode: str, rng: np.random.Generator, first_observation: np.ndarray):
-        """Draws an entity that `first_observation` (91,) lacks. `mode` is one of `MODES`; ValueError for another."""
+        """Draws an entity that `first_observation` (91,) lacks.
+
+        Raises:
+          ValueError: `mode` is none of `MODES`.
+        """
         if mode not in MODES:
             raise ValueError(f"unknown distractor mode {mode!r}: use one of {', '.join(MODES)}")
         self.mode, self._rng = mode, rng
@@ -68,19 +72,3 @@ class Distractor:
         if self.mode == "step":
             self._pose = draw_pose(self._rng, self.entity)
         return observation
-
-
-def add_distractors(seed: int, observations: np.ndarray, length: np.ndarray, mode: str = "episode") -> np.ndarray:
-    """Observations (N, T+1, 91) of rollouts without distractors, each rollout given one of its own.
-
-    Args:
-      length: (N,) steps; entries after `length` stay zero.
-    """
-    observations = np.array(observations, np.float32)
-    if observations.ndim != 3 or observations.shape[2] != OBSERVATION_DIM:
-        raise ValueError(f"observations have shape {observations.shape}, want (N, T+1, {OBSERVATION_DIM})")
-    for i, steps in enumerate(np.asarray(length)):
-        distractor = Distractor(mode, np.random.default_rng([seed, i]), observations[i, 0])
-        for t in range(steps + 1):
-            observations[i, t, FIRST_ENTITY:] = distractor.show(observations[i, t])[FIRST_ENTITY:]
-    return observations

@@ -1,35 +1,40 @@
 """Goals of Meta-world: the success tests of its 22 tasks as one pure array function of the 91-number state.
 
-A goal's family is the index of its task in `metaworld_tasks.TASKS`. Its array (12,) float32 is what the test reads:
+A goal's family is the index of its task in `tasks.TASKS`. Its array (12,) float32 is what the test reads:
 
-  0      where in the observation the judged position begins (the gripper's 0, or an entity's slot)
-  1:4    weights of x, y, z    4:7  offset in metres that is added to the position    7  radius in metres
-  8:11   weights of the target location's x, y, z    11  least value of their sum: which stage has been reached
+  0      index in the observation of the position that is tested (the gripper's 0, or an entity's slot)
+  1:4    weights of x, y, z    4:7  offset in meters that is added to the position    7  radius in meters
+  8:11   weights of the target position's x, y, z    11  minimum of their sum: which stage has been reached
 
-  success:  |weights * (position + offset - target location)| <= radius  and  stage weights . target location >= least
+  success:  |weights * (position + offset - target)| <= radius  and  stage weights . target >= minimum
 
 The tests are those of the package (and of KALM, with its radii); only the two composed tasks have a second stage, in
-which the observed target location is another one. Reach is judged at the fingertips, 4.5 cm below the observed hand.
+which the observed target position is another one. Reach is tested at the fingertips, 4.5 cm below the observed hand.
 
-All functions take numpy or jax arrays and return the same kind; they can be jitted and accept any leading axes that
-broadcast against each other. Letters: N leading axes, D = 91.
+All functions take NumPy or JAX arrays and return the same kind; they can be jitted and accept any leading axes that
+broadcast against each other. Dimension letters: N leading axes, D = 91.
 """
 
 from __future__ import annotations
 
 import sys
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from kalm_jax.worlds.metaworld.tasks import NAMES, OBSERVATION_DIM, TARGET, entity_start
 
+Array: TypeAlias = Any
+"""An array of NumPy or JAX; functions return the kind that they are given."""
+
 FAMILIES = NAMES
 GOAL_SIZE = 12
 FINGERTIPS = (-0.0007, 0.003, -0.045)
-"""Metres from the observed hand to the middle of the fingertips while the hand moves (fitted; 3 mm RMS)."""
+"""Meters from the observed hand to the middle of the fingertips while the hand moves (fitted; 3 mm RMS)."""
 SUCCESS_REWARD = 10.0
 FINISHED_STAGE = 10.0
-"""Native reward that a finished first stage of a composed task keeps."""
+"""Reward of the simulator for the finished first stage of a composed task."""
 
 RADIUS = {
     **{"reach": 0.05, "push": 0.05, "pick-place": 0.07, "button-press": 0.02, "door-unlock": 0.02, "door-open": 0.08},
@@ -38,11 +43,11 @@ RADIUS = {
     **{"door-lock": 0.02, "door-close": 0.08, "window-close": 0.05, "faucet-close": 0.07},
     **{"make-coffee": 0.02, "locked-door-open": 0.08, "hammer": 0.05, "soccer": 0.07},
 }
-"""Metres within which a task succeeds (hammer: see `_OFFSET`; composed tasks: of the second stage)."""
+"""Meters within which a task succeeds (hammer: see `_OFFSET`; composed tasks: of the second stage)."""
 HANDLE_TARGET = {"door-open": (-0.3, -0.45, 0.0), "locked-door-open": (-0.3, -0.45, 0.0)}
-"""Where the opened door's handle should be, in metres from the safe's middle."""
+"""Position of the opened door's handle, in meters from the middle of the safe."""
 
-JUDGED = {
+TESTED_ENTITY = {
     **dict.fromkeys(("push", "pick-place", "push-wall", "pick-place-wall"), "target_object"),
     **dict.fromkeys(("button-press", "button-press-wall"), "button"),
     **dict.fromkeys(("door-unlock", "door-lock"), "lock"),
@@ -52,7 +57,7 @@ JUDGED = {
     **dict.fromkeys(("coffee-button", "make-coffee"), "coffee-button"),
     **{"coffee-push": "coffee", "hammer": "nail", "soccer": "soccer"},
 }
-"""The entity whose position is judged; reach and reach-wall judge the gripper."""
+"""The entity whose position is tested; reach and reach-wall test the gripper."""
 _AXES = {
     **dict.fromkeys(("door-unlock", "door-open", "locked-door-open", "window-open", "window-close"), (1, 0, 0)),
     **dict.fromkeys(("button-press", "button-press-wall", "coffee-button", "make-coffee", "hammer"), (0, 1, 0)),
@@ -63,38 +68,42 @@ _OFFSET = {
     "reach": FINGERTIPS,
     "reach-wall": FINGERTIPS,
     "faucet-open": (-0.04, 0.0, 0.03),
-    # The nail is in from 9 cm of its 10 on, 1 cm short of the target location: this accepts -1 to 9 cm past it.
+    # The nail is in once it is driven 9 of its 10 cm, 1 cm short of the target: this accepts -1 to 9 cm past it.
     "hammer": (0.0, -0.04, 0.0),
 }
 _STAGE = {"make-coffee": (0.0, 0.0, 1.0, 0.15), "locked-door-open": (0.0, -1.0, 0.0, -0.58)}
-"""make-coffee's target rises to the button, locked-door-open's comes forward from the lock to the handle's place."""
+"""make-coffee's target rises to the button; locked-door-open's moves forward from the lock to the handle's target."""
 FIRST_STAGE = {"make-coffee": "coffee-push", "locked-door-open": "door-unlock"}
 """The task whose test ends the first stage of a composed task."""
 _SECOND_TARGET = {
     "make-coffee": ("coffee-button", (0.0, 0.03, 0.0)),
     "locked-door-open": ("handle", (-0.4907, -0.2429, 0.05)),
 }
-"""Where the second stage's target is, in metres from an entity as it is when the first stage ends."""
+"""The second stage's target, in meters from an entity's position at the end of the first stage."""
 
 
-def _namespace(*arrays):
-    # Processes that only simulate have not imported JAX, and then no array is one of its.
+def _namespace(*arrays: object) -> ModuleType:
+    # Processes that only simulate have not imported JAX, and have no arrays of it.
     jax = sys.modules.get("jax")
     return jax.numpy if jax and any(isinstance(x, jax.Array) for x in arrays) else np
 
 
 def make_goal(name: str) -> np.ndarray:
-    """The goal array (12,) float32 of a task; ValueError for an unknown one."""
+    """The goal array (12,) float32 of a task.
+
+    Raises:
+      ValueError: there is no such task.
+    """
     if name not in FAMILIES:
         raise ValueError(f"unknown Meta-world task {name!r}: use one of {', '.join(FAMILIES)}")
-    start = entity_start(JUDGED[name]) if name in JUDGED else 0
+    start = entity_start(TESTED_ENTITY[name]) if name in TESTED_ENTITY else 0
     stage = _STAGE.get(name, (0.0, 0.0, 0.0, 0.0))
     goal = (start, *_AXES.get(name, (1, 1, 1)), *_OFFSET.get(name, (0, 0, 0)), RADIUS[name], *stage)
     return np.array(goal, np.float32)
 
 
-def distance(goal, observation):
-    """(N,) metres from what the test wants, along the axes that it looks at; in the composed tasks of either stage.
+def distance(goal: Array, observation: Array) -> Array:
+    """(N,) meters from the tested position to its target along the weighted axes, in either stage of composed tasks.
 
     Args:
       goal: (N, 12). observation: (N, 91).
@@ -109,32 +118,29 @@ def distance(goal, observation):
     return xp.sqrt((offset**2).sum(-1))
 
 
-def last_stage(goal, observation):
-    """(N,) bool: the stage in which the task can succeed has been reached; True for tasks of one stage."""
+def last_stage(goal: Array, observation: Array) -> Array:
+    """(N,) bool: the stage in which the task can succeed has been reached; True for tasks with one stage."""
     xp = _namespace(goal, observation)
     goal, observation = xp.asarray(goal), xp.asarray(observation)
     return (goal[..., 8:11] * observation[..., TARGET]).sum(-1) >= goal[..., 11]
 
 
-def satisfied(family, goal, observation):
-    """(N,) bool: the state fulfils the goal. `family` (N,) or () is not read: the array says it all."""
+def satisfied(family: Array, goal: Array, observation: Array) -> Array:
+    """(N,) bool: the state satisfies the goal; `family` (N,) or () is not used."""
     del family
     return (distance(goal, observation) <= _namespace(goal, observation).asarray(goal)[..., 7]) & last_stage(
         goal, observation
     )
 
 
-def success(family, goal, observation, action, next_observation):
-    """(N,) bool: what ends a rollout, a test of the next state; `observation` and `action` are not read."""
+def success(family: Array, goal: Array, observation: Array, action: Array, next_observation: Array) -> Array:
+    """(N,) bool: whether a step ends a rollout, a test of the next state; `observation` and `action` are not used."""
     del observation, action
     return satisfied(family, goal, next_observation)
 
 
-def step_done(family, goal, observation):
-    """(N,) bool: the state needs nothing more of a task as a step of a plan.
-
-    It fulfils the task's goal, or shows the target of a stage that comes after it.
-    """
+def step_done(family: Array, goal: Array, observation: Array) -> Array:
+    """(N,) bool: a subgoal is done: the state satisfies it, or shows the target of a later stage."""
     xp = _namespace(family, goal, observation)
     done = satisfied(family, goal, observation)
     for whole, first in FIRST_STAGE.items():
@@ -143,10 +149,10 @@ def step_done(family, goal, observation):
     return done
 
 
-def show_stage(family, observation) -> np.ndarray:
-    """Observations (N, 91) of composed tasks with the target location that the simulator would show.
+def show_stage(family: Array, observation: Array) -> np.ndarray:
+    """Observations (N, 91) of composed tasks with the target that the simulator would show.
 
-    Where the first stage is fulfilled that is the second one's. A model that imagines states cannot know that targets
+    Where the first stage is satisfied that is the second one's. A model that imagines states cannot know that targets
     move, since no task of the data has a second stage.
 
     Args:

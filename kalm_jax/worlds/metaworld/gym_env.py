@@ -1,8 +1,8 @@
 """Meta-world for Gymnasium: `gymnasium.make("kalm/Metaworld-v0", task="push", level="offline")`.
 
-Observation Box (91,) float32 (`metaworld_tasks`), action Box (4,) in [-1, 1], reward and success as in KALM: increments
-of the package's dense reward, 10 on success, which ends the episode. `gymnasium.make` truncates it after 100 steps. The
-instruction is one of the level's sentences for the task; it is in `info`, not in the observation.
+The observation is a Box (91,) float32 (`tasks`), the action a Box (4,) in [-1, 1]. Reward and success are as in KALM:
+increments of the package's dense reward, and 10 on success, which ends the episode. `gymnasium.make` truncates it after
+100 steps. The instruction is one of the level's sentences for the task; it is in `info`, not in the observation.
 
 info: "instruction" the sentence, "task" its name, "family" its index, "goal" (12,) float32, "is_success".
 
@@ -11,7 +11,7 @@ Options of `reset`, all optional: "instruction", one of the library's sentences 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -26,7 +26,7 @@ from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, OBSERVATION_DIM
 
 _OPTIONS = ("instruction", "task")
 _BOUND = 5.0
-"""Metres; nothing is observed beyond, also when an object has been thrown off the bench."""
+"""Meters; observations are clipped here, even when an object has been thrown off the bench."""
 
 
 class _Play(NamedTuple):
@@ -43,31 +43,37 @@ class MetaworldEnv(gymnasium.Env):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 80}  # noqa: RUF012 (Gymnasium's convention)
 
     def __init__(
-        self, task=None, level="offline", distractor="episode", render_mode=None, render_size=256, camera="corner2"
-    ):
+        self,
+        task: str | None = None,
+        level: str = "offline",
+        distractor: str = "episode",
+        render_mode: str | None = None,
+        render_size: int = 256,
+        camera: str = "corner2",
+    ) -> None:
         """An arm with goals of `level`.
 
         Args:
           task: name of a task of the level; None draws one of the level's tasks at each reset.
           level: "offline", "rephrase", "unseen_easy" or "unseen_hard" ("validation" for tuning only).
-          distractor: an absent entity is shown in its slot: "episode" at one place for the whole episode, "step" at
-            another place at each step (as KALM's authors do), "none" not at all.
+          distractor: how an absent entity is shown in its slot: "episode" in one pose for the whole episode, "step" in
+            another pose at each step (as KALM's authors do), "none" not at all.
           render_mode: None or "rgb_array". camera: one of Meta-world's; render_size: pixels. Drawing needs OpenGL.
         """
         if render_mode not in (None, "rgb_array"):
-            raise ValueError(f"render_mode {render_mode!r}: want None or 'rgb_array'")
+            raise ValueError(f"render_mode {render_mode!r}: use None or 'rgb_array'")
         if camera not in CAMERAS:
-            raise ValueError(f"camera {camera!r}: want one of {', '.join(CAMERAS)}")
+            raise ValueError(f"camera {camera!r}: use one of {', '.join(CAMERAS)}")
         if distractor not in MODES:
-            raise ValueError(f"distractor {distractor!r}: want one of {', '.join(MODES)}")
+            raise ValueError(f"distractor {distractor!r}: use one of {', '.join(MODES)}")
         entries = language.validation_sentences() if level == "validation" else language.sentences(level)
         names = tuple(dict.fromkeys(entry.family for entry in entries))
         if task is not None and task not in names:
-            raise ValueError(f"task {task!r} is none of the level {level!r}: want one of {', '.join(names)}")
+            raise ValueError(f"task {task!r} is not in the level {level!r}: use one of {', '.join(names)}")
         self.level, self.task, self.distractor, self.render_mode = level, task, distractor, render_mode
         self._names = names if task is None else (task,)
         self._sentences = {name: [entry for entry in entries if entry.family == name] for name in self._names}
-        self._drawing = {"camera": camera, "size": render_size}
+        self._drawing: dict[str, Any] = {"camera": camera, "size": render_size}
         self._simulators: dict[str, TaskSimulator] = {}
         self._play: _Play | None = None
         self._native = 0.0
@@ -77,17 +83,19 @@ class MetaworldEnv(gymnasium.Env):
     def _choose(self, options: dict) -> Sentence:
         unknown = sorted(set(options) - set(_OPTIONS))
         if unknown:
-            raise ValueError(f"unknown reset options {unknown}; known are {_OPTIONS}")
+            raise ValueError(f"unknown reset options {unknown}; use {', '.join(_OPTIONS)}")
         if "instruction" in options:
             return find_sentence(options["instruction"])
         name = options.get("task", self._names[self.np_random.integers(len(self._names))])
         if name not in self._sentences:
-            raise ValueError(f"task {name!r} is none of {', '.join(self._sentences)}")
+            raise ValueError(f"task {name!r} is not available here: use one of {', '.join(self._sentences)}")
         entries = self._sentences[name]
         return entries[self.np_random.integers(len(entries))]
 
-    def reset(self, *, seed=None, options=None):
-        """Starts an episode; the same seed gives the same one, whatever was played before."""
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Starts an episode; the same seed gives the same episode, whatever was played before."""
         super().reset(seed=seed)
         sentence = self._choose(options or {})
         if sentence.family not in self._simulators:
@@ -98,7 +106,7 @@ class MetaworldEnv(gymnasium.Env):
         self._native = 0.0
         return self._shown(observation), self._info(False)
 
-    def step(self, action):
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """One action: 1 cm of the hand at most along each axis, 0.0125 s."""
         result = self._started().simulator.step(action)
         reward = SUCCESS_REWARD if result.success else result.native_reward - self._native
@@ -110,11 +118,11 @@ class MetaworldEnv(gymnasium.Env):
             raise gymnasium.error.ResetNeeded("the environment has no state yet: call reset() first")
         return self._play
 
-    def _shown(self, observation) -> np.ndarray:
-        return np.clip(self._play.distractor.show(observation), -_BOUND, _BOUND)
+    def _shown(self, observation: np.ndarray) -> np.ndarray:
+        return np.clip(self._started().distractor.show(observation), -_BOUND, _BOUND)
 
     def _info(self, is_success: bool) -> dict:
-        sentence = self._play.sentence
+        sentence = self._started().sentence
         return {
             "instruction": sentence.text,
             "task": sentence.family,
@@ -123,11 +131,11 @@ class MetaworldEnv(gymnasium.Env):
             "is_success": bool(is_success),
         }
 
-    def render(self):
+    def render(self) -> np.ndarray | None:
         """(render_size, render_size, 3) uint8, or None without a render mode; RuntimeError without OpenGL."""
         return None if self.render_mode is None else self._started().simulator.picture(**self._drawing)
 
-    def close(self):
+    def close(self) -> None:
         """Frees the simulators and their renderers."""
         for simulator in self._simulators.values():
             simulator.close()
@@ -139,6 +147,8 @@ def find_sentence(instruction: str) -> Sentence:
     text = normalize_sentence(str(instruction))
     level = language.split_of(text)
     if level is None:
-        raise ValueError(f"instruction {instruction!r} is none of the library's Meta-world sentences")
+        raise ValueError(
+            f"instruction {instruction!r} is none of Meta-world's sentences; use one of `instructions.sentences`"
+        )
     entries = language.validation_sentences() if level == "validation" else language.sentences(level)
     return next(entry for entry in entries if entry.text == text)

@@ -1,18 +1,18 @@
 """How realistic Meta-world rollouts are: the four kinds of unrealistic transition that KALM counts (section 5.3).
 
   floating      a loose object is in the air and out of the fingers' reach
-  off_bench     the hand or a thing of the task is where real rollouts never have it
+  off_bench     the hand or an object of the task is where it never is in real rollouts
   pose          a quaternion or an opening that the joints do not allow
-  dynamics      something moves or turns further in one step than it ever does in the simulator
+  dynamics      an object moves or turns further in one step than it ever does in the simulator
 
 KALM publishes no thresholds. `LIMITS` are the extremes of real rollouts, widened by `MARGIN`, of all 22 tasks' experts
-with noise 0.5; `kalm metaworld-experts --show=realism` measures them anew. Only the entities of a
-rollout's task are looked at. Letters: N rollouts, T steps.
+with noise 0.5; `kalm metaworld-experts --show=realism` measures them. Only the entities of a rollout's task are tested.
+Dimension letters: N rollouts, T steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,20 +23,20 @@ from kalm_jax.worlds.metaworld.tasks import ENTITIES, HAND, OPENING, TASKS, enti
 
 KINDS = ("floating", "off_bench", "pose", "dynamics")
 MARGIN = 0.02
-"""Metres by which the measured places are widened; moves and turns are widened by a tenth."""
+"""Meters by which the measured positions are widened; moves and turns are widened by a tenth."""
 UNIT_TOLERANCE = 0.05
-"""How far a quaternion's length may be from 1, and that of a thing that cannot turn from its own."""
+"""Tolerance of a quaternion's length, and of the quaternion of an object that cannot turn."""
 LIFTED = 0.03
-"""Metres above its rest from which on a loose object is in the air."""
+"""Meters above its rest from which a loose object counts as in the air."""
 HELD_QUANTILE = 0.99
-"""Of a task's real states with a loose object in the air; the rest are throws and falls, which also happen."""
+"""Quantile over a task's real states with a loose object in the air; the rest are throws and falls."""
 LOOSE = {"target_object": 0.02, "coffee": 0.0, "hammer": 0.0, "soccer": 0.03}
-"""Objects that lie on the bench, and the height in metres at which they do."""
+"""Loose objects -> the height in meters at which they rest on the bench."""
 
 
 class Limit(NamedTuple):
-    """What a thing does in real rollouts: places (metres), metres and quaternion change of one step, and for a loose
-    one how far from the fingertips it is in the air."""
+    """An object in real rollouts: range of positions (meters), largest move and quaternion change of a step, and for a
+    loose object its distance from the fingertips in the air."""
 
     low: tuple[float, float, float]
     high: tuple[float, float, float]
@@ -62,28 +62,28 @@ LIMITS: Mapping[str, Limit] = {
 }
 
 
-def _things(family: int) -> tuple[str, ...]:
+def _objects(family: int) -> tuple[str, ...]:
     return ("hand", *TASKS[family].entities)
 
 
-def _place(observations, thing: str) -> np.ndarray:
+def _position(observations: np.ndarray, thing: str) -> np.ndarray:
     return observations[..., HAND if thing == "hand" else entity_slot(thing)][..., :3]
 
 
-def _rotation(observations, thing: str) -> np.ndarray:
+def _rotation(observations: np.ndarray, thing: str) -> np.ndarray:
     return observations[..., entity_slot(thing)][..., 3:]
 
 
 def possible_states(states: np.ndarray) -> np.ndarray:
     """The nearest states to (..., 91) whose hand is within the arm's reach and whose quaternions have length 1.
 
-    Predicted changes add up. The arm stops where its reach ends, and a hand that goes on is soon where no real one is,
-    though what it does may be right; the reach is that of `LIMITS`, so a hand's place tests nothing any more. A
-    quaternion that turns is too short after some dozens of steps, as changes add up along a chord of the sphere on
-    which rotations lie; zeros, of absent entities and of windows, stay.
+    Predicted changes add up. The arm stops where its reach ends, and a hand that continues is soon where no real one
+    is, though its actions may be right; the reach is that of `LIMITS`, so the hand's position tests nothing afterwards.
+    A quaternion that turns is too short after some dozens of steps, since changes add up along a chord of the sphere of
+    rotations; zeros, of absent entities and of windows, are unchanged.
     """
     states, limit = np.array(states, np.float32), LIMITS["hand"]
-    hand = states[..., HAND]  # a view, as those below
+    hand = states[..., HAND]  # a view, like those below
     np.clip(hand, np.array(limit.low, np.float32), np.array(limit.high, np.float32), out=hand)
     for entity in ENTITIES:
         rotation = states[..., entity_slot(entity)][..., 3:]
@@ -92,12 +92,12 @@ def possible_states(states: np.ndarray) -> np.ndarray:
     return states
 
 
-def _turn(before, after) -> np.ndarray:
-    """Change of a quaternion, which means the same rotation as its negative."""
+def _turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Change of a quaternion, where a quaternion and its negative are the same rotation."""
     return np.minimum(np.linalg.norm(after - before, axis=-1), np.linalg.norm(after + before, axis=-1))
 
 
-def measure_limits(observations, length, family) -> dict[str, Limit]:
+def measure_limits(observations: np.ndarray, length: np.ndarray, family: np.ndarray) -> dict[str, Limit]:
     """The extremes of real rollouts, not widened.
 
     Args:
@@ -108,7 +108,7 @@ def measure_limits(observations, length, family) -> dict[str, Limit]:
         mine = np.flatnonzero(np.asarray(family) == code)
         paths = [observations[i, : length[i] + 1].astype(np.float64) for i in mine]
         states = np.concatenate(paths)
-        for thing in _things(int(code)):
+        for thing in _objects(int(code)):
             found.setdefault(thing, []).append(_extremes(thing, paths, states))
     return {
         thing: Limit(
@@ -120,9 +120,9 @@ def measure_limits(observations, length, family) -> dict[str, Limit]:
     }
 
 
-def _extremes(thing: str, paths, states) -> Limit:
-    place = _place(states, thing)
-    move = max(float(np.linalg.norm(np.diff(_place(p, thing), axis=0), axis=-1).max()) for p in paths)
+def _extremes(thing: str, paths: Sequence[np.ndarray], states: np.ndarray) -> Limit:
+    place = _position(states, thing)
+    move = max(float(np.linalg.norm(np.diff(_position(p, thing), axis=0), axis=-1).max()) for p in paths)
     if thing == "hand":
         return Limit(place.min(0), place.max(0), move)
     turn = max(float(_turn(_rotation(p[:-1], thing), _rotation(p[1:], thing)).max()) for p in paths)
@@ -135,23 +135,23 @@ def _extremes(thing: str, paths, states) -> Limit:
 
 
 def unrealistic(rollouts: Rollouts, family: np.ndarray) -> dict[str, np.ndarray]:
-    """For each of `KINDS` the transitions (N, T) bool that are; `family` (N,) is the index of each rollout's task."""
+    """Unrealistic transitions, (N, T) bool for each of `KINDS`; `family` (N,) is the index of each rollout's task."""
     marks = {kind: np.zeros(rollouts.valid().shape, bool) for kind in KINDS}
     for code in np.unique(family):
         mine = np.flatnonzero(np.asarray(family) == code)
         seen = np.asarray(rollouts.observations)[mine].astype(np.float64)
-        for thing in _things(int(code)):
-            for kind, mark in _judge(thing, seen[:, :-1], seen[:, 1:]).items():
+        for thing in _objects(int(code)):
+            for kind, mark in _marks_of(thing, seen[:, :-1], seen[:, 1:]).items():
                 marks[kind][mine] |= mark
     return {kind: mark & rollouts.valid() for kind, mark in marks.items()}
 
 
-def _judge(thing: str, before, after) -> dict[str, np.ndarray]:
-    limit, place = LIMITS[thing], _place(after, thing)
+def _marks_of(thing: str, before: np.ndarray, after: np.ndarray) -> dict[str, np.ndarray]:
+    limit, place = LIMITS[thing], _position(after, thing)
     outside = (place < np.array(limit.low) - MARGIN) | (place > np.array(limit.high) + MARGIN)
     marks = {
         "off_bench": outside.any(-1),
-        "dynamics": np.linalg.norm(place - _place(before, thing), axis=-1) > 1.1 * limit.move + 1e-3,
+        "dynamics": np.linalg.norm(place - _position(before, thing), axis=-1) > 1.1 * limit.move + 1e-3,
     }
     if thing == "hand":
         opening = after[..., OPENING]

@@ -1,4 +1,4 @@
-"""Attempts of Meta-world's scripted experts with noise, recorded: what a collecting process does. Imports no JAX."""
+"""Records attempts of Meta-world's scripted experts with noise, in a collecting process, which imports no JAX."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kalm_jax.worlds.metaworld.simulator import TaskSimulator
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, HORIZON, NAMES
 
 ATTEMPTS = 100
-"""Failures of one rollout in a row after which the recording is given up."""
+"""Failures of one rollout in a row after which recording stops with an error."""
 
 
 class Recorded(NamedTuple):
@@ -26,9 +26,9 @@ class Recorded(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What a process is to record: one task's rollouts, known by their places in the collection.
+    """The work of a process: one task's rollouts, identified by their places in the collection.
 
-    `noise`, `distractor` and `stray` as in `record`. Unless `keep_failures`, an attempt that fails is drawn anew.
+    `noise`, `distractor` and `stray` as in `record`. Unless `keep_failures`, an attempt that fails is repeated.
     """
 
     task: str
@@ -41,7 +41,11 @@ class Job(NamedTuple):
 
 
 def record_job(job: Job) -> list[Recorded]:
-    """The rollouts of a job, functions of seed, task and place; RuntimeError where an expert never succeeds."""
+    """The rollouts of a job, functions of seed, task and place.
+
+    Raises:
+      RuntimeError: an expert failed too often.
+    """
     return [_record_one(job, place) for place in job.places]
 
 
@@ -56,7 +60,9 @@ def _record_one(job: Job, place: int) -> Recorded:
         episode = record(_simulator(job.task), rng, job.noise, job.distractor, job.stray)
         if episode.success or job.keep_failures:
             return episode
-    raise RuntimeError(f"{job.task}: the expert failed {ATTEMPTS} times in a row with noise {job.noise}; lower it")
+    raise RuntimeError(
+        f"{job.task}: the expert failed {ATTEMPTS} times in a row with noise {job.noise}; lower the noise"
+    )
 
 
 def record(
@@ -65,8 +71,8 @@ def record(
     """One attempt of the task's expert, at most 100 steps.
 
     Gaussian noise is added to its actions; its standard deviation is drawn for the attempt, between 0 and `noise`. The
-    expert does not see the distractor (`metaworld_distractors`) that the observations show. Half of the attempts begin
-    where up to `stray` steps in a random direction have led, which are not recorded.
+    expert does not see the distractor that the observations show. Half of the attempts begin after up to `stray` steps
+    in a random direction, which are not recorded.
     """
     expert, observation = make_expert(simulator.task.name), simulator.reset(rng)
     shown = Distractor(distractor, rng, observation)
@@ -82,7 +88,8 @@ def record(
         native.append(reward)
         if success:
             break
-    return Recorded(*(np.array(x, np.float32) for x in (observations, actions, native)), success)
+    arrays = [np.array(x, np.float32) for x in (observations, actions, native)]
+    return Recorded(arrays[0], arrays[1], arrays[2], success)
 
 
 def _strayed(simulator: TaskSimulator, rng: np.random.Generator, observation: np.ndarray, stray: int) -> np.ndarray:

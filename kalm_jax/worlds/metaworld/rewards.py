@@ -1,15 +1,16 @@
 """Rewards of Meta-world rollouts as pure array functions of 91-number states and actions, one rule for each task.
 
-The package's dense reward (version v2, 0 to 10) also reads the fingertips and finger pads, the joint of the door and
-what the scene was like at its start. Here they come from the observed hand and opening, from the handle's place, and
-from the rollout's first state; `kalm metaworld-experts` says how well the result agrees with the
-simulator. As in KALM a rollout's reward is the increment of the dense reward, and 10 for the step that succeeds.
+The package's dense reward (version v2, 0 to 10) also uses the fingertips and finger pads, the joint of the door and the
+start of the scene. Here they are derived from the observed hand and opening, from the handle's position, and from the
+rollout's first state; `kalm metaworld-experts` measures how well the result agrees with the simulator. As in KALM, a
+rollout's reward is the increment of the dense reward, and 10 for the step that succeeds.
 
-numpy alone. Letters: N rollouts, T steps, D = 91. Positions are metres.
+The functions use NumPy only. Dimension letters: N rollouts, T steps, D = 91. Positions are meters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,22 +21,23 @@ from kalm_jax.worlds.metaworld.goals import (
     HANDLE_TARGET,
     SUCCESS_REWARD,
     last_stage,
+    make_goal,
     satisfied,
 )
 from kalm_jax.worlds.metaworld.tasks import HAND, NAMES, OPENING, TARGET, entity_slot
 
 _LEFT_PAD, _RIGHT_PAD = (0.0021, 0.0439), (0.0082, -0.0559)
-"""y of the pads beyond the hand's, in metres: constant and slope in the opening (fitted; 1.7 mm RMS)."""
+"""y of the pads relative to the hand, in meters: constant and slope in the opening (fitted; 1.7 mm RMS)."""
 _REACH_HAND, _DOOR_CLOSE_HAND = np.array([0.0, 0.6, 0.2]), np.array([-0.5, 0.6, 0.2])
 _HINGE, _SHUT_ANGLE = np.array([-0.185, -0.1, 0.0]), np.arctan2(-0.1071, 0.3757)
-"""The door's hinge from the safe's middle, and the angle of the handle seen from it while the door is shut."""
+"""The door's hinge relative to the middle of the safe, and the angle of the handle about it when the door is shut."""
 _SHOULDER = np.array([0.0, 0.055, 0.07])
 _BUTTON_TRAVEL = 0.093
-"""Metres between a button-press button's start and its hole."""
+"""Meters between a button-press button's start and its hole."""
 
 
 class _Scene(NamedTuple):
-    """After each step: places (N, T, 3), opening and pads' y (N, T); actions (N, T, 4), first state (N, 1, D)."""
+    """After each step: positions (N, T, 3), opening and pads' y (N, T); actions (N, T, 4), first state (N, 1, D)."""
 
     hand: np.ndarray
     opening: np.ndarray
@@ -58,18 +60,24 @@ class _Scene(NamedTuple):
         return self.first[..., HAND] + (0.0, 0.0, FINGERTIPS[2])
 
 
-def _scene(observations, actions) -> _Scene:
+Rule = Callable[[_Scene], np.ndarray]
+"""The dense reward (N, T) of a task."""
+
+
+def _scene(observations: np.ndarray, actions: np.ndarray) -> _Scene:
     after, first = observations[:, 1:], observations[:, :1]
     hand, opening = after[..., HAND], after[..., OPENING]
-    pads = (hand[..., 1] + constant + slope * opening for constant, slope in (_LEFT_PAD, _RIGHT_PAD))
-    return _Scene(hand, opening, hand + FINGERTIPS, *pads, after[..., TARGET], actions, after, first)
+    left, right = (hand[..., 1] + constant + slope * opening for constant, slope in (_LEFT_PAD, _RIGHT_PAD))
+    return _Scene(hand, opening, hand + FINGERTIPS, left, right, after[..., TARGET], actions, after, first)
 
 
-def rewards(family, goal, observations, actions, length) -> np.ndarray:
+def rewards(
+    family: np.ndarray, goal: np.ndarray, observations: np.ndarray, actions: np.ndarray, length: np.ndarray
+) -> np.ndarray:
     """Rewards (N, T) float32 of rollouts: increments of the dense reward, 10 where a step succeeds, 0 after `length`.
 
     Args:
-      family: (N,) int, index of each rollout's task. goal: (N, 12), see `metaworld_goals`.
+      family: (N,) int, index of each rollout's task. goal: (N, 12), see `goals`.
       observations: (N, T+1, 91). actions: (N, T, 4). length: (N,) int.
     """
     dense = dense_rewards(family, observations, actions)
@@ -79,7 +87,7 @@ def rewards(family, goal, observations, actions, length) -> np.ndarray:
     return np.where(step, np.where(reached, SUCCESS_REWARD, increments), 0.0).astype(np.float32)
 
 
-def dense_rewards(family, observations, actions) -> np.ndarray:
+def dense_rewards(family: np.ndarray, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
     """The package's dense reward (N, T) float64 after each step of rollouts; arguments as in `rewards`."""
     family = np.asarray(family)
     observations, actions = np.asarray(observations, np.float64), np.asarray(actions, np.float64)
@@ -93,25 +101,29 @@ def dense_rewards(family, observations, actions) -> np.ndarray:
 # --- the package's shaping functions ---------------------------------------------------------------------------------
 
 
-def _norm(x) -> np.ndarray:
+def _norm(x: np.ndarray) -> np.ndarray:
     return np.sqrt((x**2).sum(-1))
 
 
-def _near(x, upper, margin, lower=0.0, gaussian=False) -> np.ndarray:
+def _near(
+    x: np.ndarray, upper: float, margin: np.ndarray | float, lower: float = 0.0, gaussian: bool = False
+) -> np.ndarray:
     """1 between `lower` and `upper`, falling to 0.1 at `margin` beyond them."""
     beyond = np.where(x < lower, lower - x, x - upper) / np.maximum(margin, 1e-12)
     tail = 0.1 ** np.minimum(beyond**2, 300.0) if gaussian else 1.0 / ((3.0 * beyond) ** 2 + 1.0)
     return np.where((lower <= x) & (x <= upper), 1.0, tail)
 
 
-def _both(a, b) -> np.ndarray:
+def _both(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The Hamacher product, a soft "and" of two numbers in 0..1."""
     below = a + b - a * b
     return np.where(below > 0, a * b / np.where(below > 0, below, 1.0), 0.0)
 
 
-def _caging(s: _Scene, thing, start, radius, pad, xz, effort=1.0) -> tuple[np.ndarray, np.ndarray]:
-    """How well the fingers are round a thing, and that joined with how firmly they close: both (N, T)."""
+def _caging(
+    s: _Scene, thing: np.ndarray, start: np.ndarray, radius: float, pad: float, xz: float, effort: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """How well the fingers enclose an object, and that combined with how firmly they close: both (N, T)."""
     sides = []
     for side in (s.left, s.right):
         margin = np.abs(np.abs(side - start[..., 1]) - pad)
@@ -123,8 +135,8 @@ def _caging(s: _Scene, thing, start, radius, pad, xz, effort=1.0) -> tuple[np.nd
     return caging, _both(caging, np.where(caging > 0.97, closed, 0.0))
 
 
-def _signed_sides(s: _Scene, thing, upper: float, radius: float) -> np.ndarray:
-    """The rule of pick-place and soccer: between the pads by y, each on its own side."""
+def _signed_sides(s: _Scene, thing: np.ndarray, upper: float, radius: float) -> np.ndarray:
+    """The rule of pick-place and soccer: the object is between the pads along y, each pad on its own side."""
     found = []
     for side, sign in ((s.left, 1.0), (s.right, -1.0)):
         # The package's "initial" pads follow the pads (they are views of the simulator), so the margin does too.
@@ -133,7 +145,7 @@ def _signed_sides(s: _Scene, thing, upper: float, radius: float) -> np.ndarray:
     return _both(*found)
 
 
-def _xz_near(s: _Scene, thing, start) -> np.ndarray:
+def _xz_near(s: _Scene, thing: np.ndarray, start: np.ndarray) -> np.ndarray:
     flat = np.array([1.0, 0.0, 1.0])
     return _near(_norm((s.tips - thing) * flat), 0.005, _norm((start - s.first_tips) * flat) - 0.005)
 
@@ -166,8 +178,8 @@ def _pick_place(s: _Scene) -> np.ndarray:
     return np.where(away < 0.05, 10.0, _both(grasped, in_place) + np.where(lifted, 1.0 + 5.0 * in_place, 0.0))
 
 
-def _past_wall(s: _Scene, midpoint, scale) -> tuple[np.ndarray, ...]:
-    """Puck, its start, distance to the target, and how near midpoint and target are, for tasks with a wall."""
+def _past_wall(s: _Scene, midpoint: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Puck, its start, its distance to the target, and how near midpoint and target are, for tasks with a wall."""
     thing, start = s.at("target_object"), s.start("target_object")
     away = _norm(thing - s.target)
     first = _near(_norm((thing - midpoint) * scale), 0.05, _norm((start - midpoint) * scale))
@@ -232,13 +244,13 @@ def _door_lock(s: _Scene) -> np.ndarray:
     lever = s.at("lock")
     pad = np.stack([s.hand[..., 0], s.left, s.hand[..., 2]], -1)
     away = _norm((lever - pad) * np.array([0.25, 1.0, 0.5]))
-    # The package takes the pad's place now for its place at the start, so that the margin is the distance itself.
+    # The package uses the pad's current position as its position at the start, so the margin is the distance itself.
     near = _near(away, 0.01, away)
     pressed = _near(np.abs(s.target[..., 2] - lever[..., 2]), 0.005, 0.1)
     return 2.0 * _both(np.maximum(s.opening, 0.0), near) + 8.0 * pressed
 
 
-def _open_door(s: _Scene, handle_target) -> np.ndarray:
+def _open_door(s: _Scene, handle_target: tuple[float, float, float]) -> np.ndarray:
     handle, hand = s.at("handle"), s.hand
     door = handle + np.array([-0.05, 0.0, 0.0])
     radius = _norm((hand - door)[..., :2])
@@ -266,7 +278,7 @@ def _door_close(s: _Scene) -> np.ndarray:
     return np.where(away < 0.05, 10.0, 3.0 * hand_in_place + 6.0 * in_place)
 
 
-def _window(s: _Scene, travel, gaussian: bool) -> np.ndarray:
+def _window(s: _Scene, travel: np.ndarray | float, gaussian: bool) -> np.ndarray:
     handle, start = s.at("window"), s.start("window")
     in_place = _near(np.abs(handle[..., 0] - s.target[..., 0]), 0.05, np.abs(travel - 0.05))
     margin = np.abs(_norm(start - s.first_tips) - 0.02)
@@ -281,7 +293,7 @@ def _window_close(s: _Scene) -> np.ndarray:
     return _window(s, np.abs(s.start("window")[..., 0] - s.target[..., 0]), gaussian=True)
 
 
-def _faucet(s: _Scene, offset, base) -> np.ndarray:
+def _faucet(s: _Scene, offset: np.ndarray, base: np.ndarray) -> np.ndarray:
     handle = s.at("faucet") + offset
     base = s.target - base
     away = _norm(handle - s.target)
@@ -337,9 +349,7 @@ def _soccer(s: _Scene) -> np.ndarray:
     return np.where(away < 0.07, 10.0, 1.5 * (caging + gripping) + 6.5 * in_place)
 
 
-def _two_stages(name: str, first, second):
-    from kalm_jax.worlds.metaworld.goals import make_goal
-
+def _two_stages(name: str, first: Rule, second: Rule) -> Rule:
     goal = make_goal(name)
 
     def rule(s: _Scene) -> np.ndarray:
@@ -348,7 +358,7 @@ def _two_stages(name: str, first, second):
     return rule
 
 
-_RULES = {
+_RULES: dict[str, Rule] = {
     **{"reach": _reach, "reach-wall": _reach, "push": _push, "push-wall": _push_wall},
     **{"pick-place": _pick_place, "pick-place-wall": _pick_place_wall},
     **{"button-press": _button_press, "button-press-wall": _button_press_wall, "coffee-button": _coffee_button},

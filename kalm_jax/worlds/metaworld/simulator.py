@@ -1,12 +1,13 @@
 """Meta-world's Sawyer arm: one task's simulator with starts that are a function of a random generator alone.
 
-It is the published package (v3, reward version v2), with its traps taken out:
-  * the package ignores `reset(seed=)` and draws from a pool of goals; here each start draws anew from a generator;
+It is the published package (v3, reward version v2) with its pitfalls removed:
+  * the package ignores `reset(seed=)` and draws from a pool of goals; here each start is drawn from a generator;
   * the goal's bounds are cached before it is visible, so that it is clipped to zero; here the cache is dropped;
-  * with new goals at each reset some first observations show the object of the reset before (window-open, faucet-open);
-  * parts of a reset depend on the episode before; here everything is put back first.
-Moving the hand to its start takes 250 physics steps and is the same in every episode of most tasks, so there it is done
-once. Steps are those of the package with the same start, to 1e-13 m (push, whose puck lies restlessly, to 1 mm).
+  * with new goals at each reset some first observations show the object of the previous reset (window-open,
+    faucet-open); here they do not;
+  * parts of a reset depend on the previous episode; here everything is restored first.
+Moving the hand to its start takes 250 physics steps and is the same in every episode of most tasks, so it is done once
+for them. Steps are those of the package with the same start, to 1e-13 m (push, whose puck never rests, to 1 mm).
 
 MuJoCo is imported when a simulator is constructed, not with this module.
 """
@@ -16,26 +17,27 @@ from __future__ import annotations
 import functools
 import importlib
 import os
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from kalm_jax.worlds.metaworld.render import Camera
+from kalm_jax.worlds.metaworld.render import SceneCamera
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, compose_observation, task_of
 
 _HELD = ("body_pos", "site_pos")
-"""Arrays of the model that a reset of the package writes to."""
+"""Arrays of the model that the package's resets modify."""
 _TOUCHING = ("door-lock", "door-unlock", "locked-door-open")
-"""Tasks in which the hand, on its way to its start, touches the safe where this episode has it."""
+"""Tasks in which the hand, on its way to its start, touches the safe, whose position differs between episodes."""
 _PADS = ("leftpad_geom", "rightpad_geom")
 _FOREIGN = ("model", "data", "mujoco_renderer", "_np_random", "np_random")
-"""Attributes of the package's environment that are no part of an episode."""
+"""Attributes of the package's environment that do not belong to an episode."""
 _MOVING = ("_prev_obs", "_last_stable_obs", "_target_pos", "second_stage", "curr_path_length")
 """Attributes that steps change."""
 
 
 class StepResult(NamedTuple):
-    """What one action led to: observation (91,) float32, the package's own dense reward, and its success flag."""
+    """The result of an action: observation (91,) float32, the package's dense reward, and its success flag."""
 
     observation: np.ndarray
     native_reward: float
@@ -43,27 +45,32 @@ class StepResult(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """An episode that can be gone on with later: physics, and what the environment holds beside it.
+    """An episode that can be continued later: physics, and the attributes of the environment.
 
-    The edited model arrays and most attributes belong to the whole episode and are shared by its snapshots.
+    The modified model arrays and most attributes belong to the whole episode and are shared by its snapshots.
     """
 
     physics: np.ndarray
     model: tuple[np.ndarray, ...]
-    attributes: dict
-    moving: dict
+    attributes: dict[str, Any]
+    moving: dict[str, Any]
 
 
 class TaskSimulator:
-    """One Meta-world task. `reset` starts an episode, `step` goes on; `save` and `load` switch between episodes."""
+    """One Meta-world task. `reset` starts an episode, `step` advances it; `save` and `load` switch between episodes."""
 
-    def __init__(self, name: str):
-        """Builds the scene (0.2 s, 5 to 20 MB); ValueError for an unknown task."""
+    def __init__(self, name: str) -> None:
+        """Builds the scene (0.2 s, 5 to 20 MB).
+
+        Raises:
+          ValueError: there is no such task.
+          RuntimeError: MuJoCo cannot be imported.
+        """
         self.task = task_of(name)
-        self._camera: Camera | None = None
+        self._camera: SceneCamera | None = None
         env = self._env = _environment_class(name)()
         env._set_task_called, env._partially_observable, env.seeded_rand_vec = True, False, True
-        env.max_path_length = np.iinfo(np.int64).max  # the horizon is the caller's
+        env.max_path_length = np.iinfo(np.int64).max  # the caller limits the steps
         env.__dict__.pop("sawyer_observation_space", None)
         self._built = tuple(getattr(env.model, field).copy() for field in _HELD)
         self._settle()
@@ -71,7 +78,7 @@ class TaskSimulator:
         env.touching_object = functools.partial(touching, env.data, [env.data.geom(pad).id for pad in _PADS])
 
     def _settle(self) -> None:
-        """Moves the hand to its start in the package's way and keeps where that leads."""
+        """Moves the hand to its start as the package does and keeps the resulting state."""
         import mujoco
 
         env = self._env
@@ -103,7 +110,7 @@ class TaskSimulator:
         mujoco.mj_resetData(env.model, env.data)
         env.np_random = rng
         env.curr_path_length = 0
-        # The first pass draws and moves the scene's fixed parts, the second computes from where they then are.
+        # The first pass draws and moves the scene's fixed parts; the second computes from their new positions.
         env._freeze_rand_vec = False
         env.reset_model()
         env._freeze_rand_vec = True
@@ -113,11 +120,15 @@ class TaskSimulator:
         self._attributes = {k: v for k, v in vars(env).items() if k not in _FOREIGN + _MOVING}
         return self.observation()
 
-    def step(self, action) -> StepResult:
-        """One action (4,) in [-1, 1], 0.0125 s; ValueError for another shape or numbers that are not finite."""
+    def step(self, action: np.ndarray) -> StepResult:
+        """One action (4,) in [-1, 1], 0.0125 s.
+
+        Raises:
+          ValueError: another shape, or numbers that are not finite.
+        """
         action = np.asarray(action, np.float64)
         if action.shape != (ACTION_DIM,) or not np.isfinite(action).all():
-            raise ValueError(f"action {action.tolist()}: want {ACTION_DIM} finite numbers in [-1, 1]")
+            raise ValueError(f"action {action.tolist()}: pass {ACTION_DIM} finite numbers in [-1, 1]")
         _, reward, _, _, info = self._env.step(np.minimum(np.maximum(action, -1.0), 1.0))
         return StepResult(self._compose(self._env._prev_obs), float(reward), bool(info["success"]))
 
@@ -125,7 +136,7 @@ class TaskSimulator:
         """The current observation (91,) float32."""
         return self._compose(self._env._get_curr_obs_combined_no_goal())
 
-    def _compose(self, now) -> np.ndarray:
+    def _compose(self, now: np.ndarray) -> np.ndarray:
         """From the package's current frame (18,): hand 3, opening 1, two poses of 7."""
         poses = list(now[4:].reshape(2, 7)[: len(self.task.entities)])
         if "wall" in self.task.entities:
@@ -134,12 +145,12 @@ class TaskSimulator:
         return compose_observation(self.task, now[:4], self._env._target_pos, poses)
 
     def save(self) -> Snapshot:
-        """The episode as it is now."""
+        """The current episode, for `load`."""
         moving = {name: vars(self._env)[name] for name in _MOVING if name in vars(self._env)}
         return Snapshot(self._physics(), self._model, self._attributes, moving)
 
     def load(self, snapshot: Snapshot) -> None:
-        """Goes on with a saved episode of this simulator; the next step is bit for bit what it would have been."""
+        """Continues a saved episode of this simulator; steps are bit for bit those of an uninterrupted episode."""
         import mujoco
 
         env = self._env
@@ -159,9 +170,13 @@ class TaskSimulator:
         return physics
 
     def picture(self, camera: str = "corner2", size: int = 256) -> np.ndarray:
-        """(size, size, 3) uint8 from one of `metaworld_camera.CAMERAS`; RuntimeError where there is no OpenGL."""
+        """(size, size, 3) uint8 from one of `render.CAMERAS`.
+
+        Raises:
+          RuntimeError: there is no OpenGL.
+        """
         if self._camera is None:
-            self._camera = Camera(self._env.model, camera, size)
+            self._camera = SceneCamera(self._env.model, camera, size)
         return self._camera.picture(self._env.data)
 
     def close(self) -> None:
@@ -171,22 +186,22 @@ class TaskSimulator:
             self._camera = None
 
 
-def touching(data, pads, geom: int) -> bool:
-    """Whether both of two geoms, the fingers' pads, press on a third one: the package's test without its loops.
+def touching(data: Any, pads: Sequence[int], geom: int) -> bool:
+    """Whether both finger pads press on a geom: the package's test without its loops.
 
     Args:
-      data: of MuJoCo. pads, geom: numbers of geoms.
+      data: an `MjData`. pads, geom: ids of geoms.
     """
     pairs, rows = data.contact.geom, data.contact.efc_address
     touched = (pairs == geom).any(1)
     return all(0 < data.efc_force[rows[touched & (pairs == pad).any(1)]].sum() for pad in pads)
 
 
-def _environment_class(name: str):
-    """The class of a task's scene in the package, or one of ours."""
+def _environment_class(name: str) -> Any:
+    """The class of a task's scene, in the package or in `scenes.py`."""
     try:
         importlib.import_module("mujoco")
-    except Exception as error:  # with MUJOCO_GL=osmesa and no OSMesa, the import fails in PyOpenGL's depths
+    except Exception as error:  # with MUJOCO_GL=osmesa and no OSMesa, the import fails inside PyOpenGL
         raise RuntimeError(
             f"MuJoCo cannot be imported ({type(error).__name__}: {error}); MUJOCO_GL is "
             f"{os.environ.get('MUJOCO_GL', 'not set')!r}: unset it, or install what it names (Debian: libegl1 "

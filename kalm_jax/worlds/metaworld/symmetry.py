@@ -1,8 +1,8 @@
-"""What grounding changes in Meta-world rollouts: what no action depends on, and what it depends on in a known way.
+"""Augmentation of Meta-world rollouts for grounding, by symmetries of the scene.
 
-A scene that is moved or mirrored, arm and all, is one in which the same, or the mirrored, actions do the same, and a
-thing may be any other that stands in its place. Where a change makes another thing of a rollout than what its sentences
-say, its short goal alone describes it ("window to target"), and no sentence does.
+In a scene that is moved or mirrored with its robot, the same or the mirrored actions have the same effects, and an
+object may be replaced by another one in its place. Where a rollout no longer fits its sentences after a change, only
+its subgoal describes it ("window to target").
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from __future__ import annotations
 import numpy as np
 
 from kalm_jax.worlds.metaworld.distractors import STARTS, Distractor
-from kalm_jax.worlds.metaworld.goals import JUDGED
+from kalm_jax.worlds.metaworld.goals import TESTED_ENTITY
 from kalm_jax.worlds.metaworld.tasks import ENTITIES, HAND, NAMES, TARGET, absent_entities, entity_slot, entity_start
 from kalm_jax.worlds.metaworld.text import subgoal
 
 SHIFT = np.array([0.25, 0.12, 0.08], np.float32)
-"""Metres by which a scene is moved at most along x, y and z: unseen tasks have things where none of the data's are."""
+"""Largest shift of a scene along x, y and z in meters: unseen tasks have objects where the data has none."""
 MIRRORED, EXCHANGED = 0.5, 0.3
-"""Shares of rollouts that are mirrored, and, of those with a thing in `ALIKE`, that show the other in its place."""
-CENTRE = (0.0, 0.6)
-"""x and y of the planes of the mirrors, through where the hand begins."""
+"""Share of rollouts that are mirrored, and of those with an object in `ALIKE` that show the other one in its place."""
+CENTER = (0.0, 0.6)
+"""x and y of the mirror planes, through the start of the hand."""
 _MIRRORS = ((True, False), (False, True), (True, True))
 ALIKE = {"target_object": "soccer", "coffee": "soccer", "button": "nail", "coffee-button": "nail"}
-"""Things that the data move -> one that they only show standing about and that goes the same way: rolled or pushed over
-the table, or pressed in."""
+"""Object that moves in the data -> an object that the data only shows at rest and that moves in the same way: rolled or
+pushed over the table, or pressed in."""
 _SCALAR_FIRST = ("button", "lock", "faucet", "wall", "coffee-button", "hammer", "nail")
 """Entities whose quaternion is (w, x, y, z); the others' is (x, y, z, w)."""
 
@@ -31,16 +31,16 @@ _SCALAR_FIRST = ("button", "lock", "faucet", "wall", "coffee-button", "hammer", 
 def varied(
     rng: np.random.Generator, observations: np.ndarray, actions: np.ndarray, family: int
 ) -> tuple[np.ndarray, np.ndarray, str | None]:
-    """A part of a rollout of task number `family`, sometimes changed by all functions below.
+    """A part of a rollout of task number `family`, changed at random by the functions below.
 
     Args:
       observations: (T+1, 91). actions: (T, 4).
 
     Returns:
-      Observations, actions, and the short goal that describes the rollout now; None where its sentences still do.
+      Observations, actions, and the subgoal that describes the rollout now; None where its sentences still do.
     """
     task, said = NAMES[family], None
-    thing = JUDGED.get(task)
+    thing = TESTED_ENTITY.get(task)
     if rng.random() < MIRRORED:
         observations, actions = mirrored(observations, actions, _MIRRORS[rng.integers(len(_MIRRORS))])
         said = subgoal(task)
@@ -51,19 +51,19 @@ def varied(
 
 
 def mirrored(observations: np.ndarray, actions: np.ndarray, axes: tuple[bool, bool]) -> tuple[np.ndarray, np.ndarray]:
-    """Observations (T+1, 91) and actions (T, 4) with left and right, or near and far, or both, exchanged.
+    """Observations (T+1, 91) and actions (T, 4) with left and right, or near and far, or both, mirrored.
 
     Args:
-      axes: whether x and whether y are mirrored, in planes through `CENTRE`.
+      axes: whether x and whether y are mirrored, in planes through `CENTER`.
     """
     observations, actions = observations.copy(), actions.copy()
     present = _present(observations)
     for axis in np.flatnonzero(axes):
         for start in _places(present):
-            observations[:, start + axis] = 2 * CENTRE[axis] - observations[:, start + axis]
+            observations[:, start + axis] = 2 * CENTER[axis] - observations[:, start + axis]
         for entity in present:
             first = entity_start(entity) + 3 + (entity in _SCALAR_FIRST)
-            # A rotation seen in a mirror turns the other way about the axes that lie in it.
+            # A mirrored rotation turns the other way about the axes in the mirror plane.
             observations[:, [first + k for k in range(3) if k != axis]] *= -1
         actions[:, axis] *= -1
     return observations, actions
@@ -75,14 +75,14 @@ def _present(observations: np.ndarray) -> list[str]:
 
 
 def _places(entities: list[str]) -> list[int]:
-    """Where in an observation the x of the hand, of the target and of entities is."""
+    """Indices in an observation of the x of the hand, of the target and of entities."""
     return [HAND.start, TARGET.start, *map(entity_start, entities)]
 
 
 def exchanged(observations: np.ndarray, thing: str, other: str) -> np.ndarray:
-    """Observations (T+1, 91) in which entity `other` does what `thing` did, upright; `thing` itself is gone.
+    """Observations (T+1, 91) in which entity `other` takes the place of `thing`, upright.
 
-    If `other` stood in the scene too, `thing` stands in its place.
+    If `other` is in the scene too, `thing` takes its place, otherwise `thing` is absent.
     """
     out = observations.copy()
     there = other in _present(observations)
@@ -96,9 +96,9 @@ def exchanged(observations: np.ndarray, thing: str, other: str) -> np.ndarray:
 
 
 def one_more(rng: np.random.Generator, observations: np.ndarray) -> np.ndarray:
-    """Observations (T, 91) of one episode, half of the time with one more entity that their first one lacks.
+    """Observations (T, 91) of one episode, half of the time with one more entity, absent in the first one.
 
-    The scenes of unseen tasks have a wall beside things and a distractor: more entities than any that the data show.
+    The scenes of unseen tasks have a wall as well as objects and a distractor: more entities than any in the data.
     """
     if rng.random() < 0.5:
         return observations
@@ -108,10 +108,10 @@ def one_more(rng: np.random.Generator, observations: np.ndarray) -> np.ndarray:
 
 
 def elsewhere(rng: np.random.Generator, observations: np.ndarray) -> np.ndarray:
-    """Observations (T, 91) of one episode, half of the time with the arm, all things and the target moved alike.
+    """Observations (T, 91) of one episode, half of the time with the hand, all objects and the target shifted alike.
 
-    What an action does hangs on where things are to each other. Every kind of thing begins at the same height and
-    nearly in the same place in all of the data, in unseen scenes it does not.
+    The effect of an action depends on relative positions. In the data every kind of object begins at the same height
+    and nearly in the same place; in unseen scenes it does not.
     """
     if rng.random() < 0.5:
         return observations

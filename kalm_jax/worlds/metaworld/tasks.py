@@ -1,14 +1,15 @@
 """Meta-world's tasks by level, and the entity slots of KALM's 91-number observation: constants, without a simulator.
 
-Observation (91,): gripper 4 (hand x, y, z in metres, opening 0..1), target location 3, then 7 numbers (position in
-metres, quaternion as the package gives it) for each entity of `ENTITIES`. Slots of entities that a scene does not have
-are zero. It is the current frame only; the package's own 39 numbers also repeat the frame before.
+Observation (91,): gripper 4 (hand x, y, z in meters, opening 0..1), target position 3, then 7 numbers (position in
+meters, quaternion as the package has it) for each entity of `ENTITIES`. Slots of entities that a scene does not have
+are zero. It is the current frame only; the package's own 39 numbers also repeat the previous frame.
 
-Action (4,) float32 in [-1, 1]: the hand's move along x, y, z (1 is 1 cm) and the force that closes the gripper.
+Action (4,) float32 in [-1, 1]: the hand's motion along x, y, z (1 is 1 cm) and the force that closes the gripper.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,8 +33,8 @@ class Task(NamedTuple):
 
     Attributes:
       name: as in KALM.
-      entities: what its scene has, in the order in which the package observes them.
-      package: name in Meta-world without "-v3"; "" for the two tasks that are composed here.
+      entities: of its scene, in the order in which the package observes them.
+      package: name in Meta-world without "-v3"; "" for the two tasks that are composed in `scenes.py`.
     """
 
     name: str
@@ -88,7 +89,11 @@ LEVEL_TASKS = {
 
 
 def task_of(name: str) -> Task:
-    """The task with this name; ValueError for an unknown one."""
+    """The task with this name.
+
+    Raises:
+      ValueError: there is none.
+    """
     if name not in NAMES:
         raise ValueError(f"unknown Meta-world task {name!r}: use one of {', '.join(NAMES)}")
     return TASKS[NAMES.index(name)]
@@ -100,11 +105,11 @@ def entity_start(name: str) -> int:
 
 
 def entity_slot(name: str) -> slice:
-    """Where an entity's 7 numbers are in the observation."""
+    """The slice of an entity's 7 numbers in the observation."""
     return slice(entity_start(name), entity_start(name) + ENTITY_SIZE)
 
 
-def compose_observation(task: Task, gripper, target, poses) -> np.ndarray:
+def compose_observation(task: Task, gripper: np.ndarray, target: np.ndarray, poses: Sequence[np.ndarray]) -> np.ndarray:
     """The observation (91,) float32 of gripper (4,), target (3,) and the poses (E, 7) of the task's E entities."""
     observation = np.zeros(OBSERVATION_DIM, np.float32)
     observation[:4], observation[TARGET] = gripper, target
@@ -113,7 +118,7 @@ def compose_observation(task: Task, gripper, target, poses) -> np.ndarray:
     return observation
 
 
-def absent_entities(observations) -> np.ndarray:
-    """(..., 12) bool: the entities that observations (..., 91) do not show, their slots being zero."""
+def absent_entities(observations: np.ndarray) -> np.ndarray:
+    """(..., 12) bool: the entities that observations (..., 91) do not show, whose slots are zero."""
     slots = np.asarray(observations)[..., FIRST_ENTITY:]
     return (slots.reshape(*slots.shape[:-1], len(ENTITIES), ENTITY_SIZE) == 0).all(-1)

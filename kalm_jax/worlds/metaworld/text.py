@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 
 import numpy as np
 
 from kalm_jax.worlds.metaworld import instructions
-from kalm_jax.worlds.metaworld.goals import FAMILIES, FIRST_STAGE, JUDGED, make_goal
+from kalm_jax.worlds.metaworld.goals import FAMILIES, FIRST_STAGE, TESTED_ENTITY, make_goal
 from kalm_jax.worlds.text.grammar import Numbers, Rule, compile_rules, read_blocks, say
 from kalm_jax.worlds.text.surface import adorned, tidy, worn
 
@@ -40,7 +41,7 @@ def subgoal(task: str, entity: str | None = None) -> str:
 
     `entity` takes the place of the task's object.
     """
-    entity = entity or JUDGED.get(task)
+    entity = entity or TESTED_ENTITY.get(task)
     return f"{'lift ' if task.startswith('pick') else ''}{THINGS[entity] if entity else 'hand'} to target"
 
 
@@ -103,7 +104,8 @@ def conjugate(text: str, form: str) -> str:
     Raises:
       KeyError: another form.
     """
-    inflect = {"do": str, "doing": _gerund, "does": _third_person}[form]
+    forms: dict[str, Callable[[str], str]] = {"do": str, "doing": _gerund, "does": _third_person}
+    inflect = forms[form]
     return _MARKED.sub(lambda match: inflect(match[1]), text)
 
 

@@ -1,33 +1,41 @@
-"""Many Meta-world episodes played side by side, in worker processes: what batches of actions are evaluated with.
+"""Many Meta-world episodes played side by side in worker processes.
 
-Each worker builds one simulator per task and switches it between its episodes, which costs little, so that the
-number of episodes is free. An episode is a function of its task, seed and actions, whatever the number of processes.
+Each worker builds one simulator per task and switches it between its episodes, which costs little, so that any number
+of episodes is possible. An episode is a function of its task, seed and actions, whatever the number of processes.
+Dimension letters: N episodes.
 """
 
 from __future__ import annotations
 
 import itertools
 import multiprocessing
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kalm_jax.cores import available_cores
 from kalm_jax.worlds.metaworld.distractors import MODES, Distractor
-from kalm_jax.worlds.metaworld.simulator import TaskSimulator
+from kalm_jax.worlds.metaworld.simulator import Snapshot, TaskSimulator
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, HORIZON, NAMES, OBSERVATION_DIM
 
+if TYPE_CHECKING:  # workers import no JAX
+    from kalm_jax.types import Episodes
 
-class Episodes:
-    """Episodes in this process, known by the numbers that they were started with: the work of one worker."""
 
-    def __init__(self, distractor: str):
+class WorkerEpisodes:
+    """The episodes of one worker, identified by the numbers that they were started with."""
+
+    def __init__(self, distractor: str) -> None:
         self._distractor = distractor
         self._simulators: dict[int, TaskSimulator] = {}
-        self._kept: dict[int, list] = {}  # number -> [family, snapshot, distractor]
-        self._current: dict[int, int] = {}  # family -> number of the episode that its simulator is at
+        self._kept: dict[int, tuple[int, Snapshot, Distractor]] = {}
+        self._current: dict[int, int] = {}  # family -> number of the episode in its simulator
 
-    def start(self, numbers, families, seeds) -> np.ndarray:
-        """Starts episodes (n,) of these tasks; first observations (n, 91)."""
+    def start(self, numbers: Sequence[int], families: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
+        """Starts episodes (N,) of these tasks; first observations (N, 91)."""
         return np.stack([self._start(*job) for job in zip(numbers, families, seeds, strict=True)])
 
     def _start(self, number: int, family: int, seed: int) -> np.ndarray:
@@ -37,38 +45,38 @@ class Episodes:
             simulator = self._simulators[family] = TaskSimulator(NAMES[family])
         observation = simulator.reset(rng)
         distractor = Distractor(self._distractor, rng, observation)
-        self._kept[number] = [family, simulator.save(), distractor]
+        self._kept[number] = family, simulator.save(), distractor
         self._current[family] = number
         return distractor.show(observation)
 
-    def step(self, numbers, actions) -> tuple[np.ndarray, np.ndarray]:
-        """One action (n, 4) in each episode: observations (n, 91) and successes (n,) bool."""
+    def step(self, numbers: Sequence[int], actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One action (N, 4) in each episode: observations (N, 91) and successes (N,) bool."""
         results = [self._step(*job) for job in zip(numbers, actions, strict=True)]
         return np.stack([seen for seen, _ in results]), np.array([success for _, success in results], bool)
 
-    def _step(self, number: int, action) -> tuple[np.ndarray, bool]:
+    def _step(self, number: int, action: np.ndarray) -> tuple[np.ndarray, bool]:
         family, snapshot, distractor = self._kept[number]
         simulator = self._simulators[family]
         if self._current[family] != number:
             simulator.load(snapshot)
             self._current[family] = number
         result = simulator.step(action)
-        self._kept[number][1] = simulator.save()
+        self._kept[number] = family, simulator.save(), distractor
         return distractor.show(result.observation), result.success
 
-    def drop(self, numbers) -> None:
+    def drop(self, numbers: Sequence[int]) -> None:
         """Forgets episodes."""
         for number in numbers:
             self._kept.pop(number, None)
 
 
-def _work(pipe, distractor: str) -> None:
-    """A worker's loop: (method, arguments) in, (True, answer) or (False, error) out; None ends it."""
-    episodes = Episodes(distractor)
+def _work(pipe: Connection, distractor: str) -> None:
+    """A worker's loop: receives (method, arguments), sends (True, answer) or (False, error); None ends it."""
+    kept = WorkerEpisodes(distractor)
     while (message := pipe.recv()) is not None:
         method, arguments = message
         try:
-            pipe.send((True, getattr(episodes, method)(*arguments)))
+            pipe.send((True, getattr(kept, method)(*arguments)))
         except Exception as error:
             pipe.send((False, error))
 
@@ -76,19 +84,19 @@ def _work(pipe, distractor: str) -> None:
 class MetaworldSimulator:
     """Steps batches of Meta-world episodes on all cores. Usable as a context manager; `close` ends the workers."""
 
-    def __init__(self, processes: int | None = None, distractor: str = "episode"):
-        """`processes` defaults to one for each core; with 1 everything happens in this process.
+    def __init__(self, processes: int | None = None, distractor: str = "episode") -> None:
+        """`processes` defaults to one per core; with 1 everything happens in this process.
 
-        Workers are spawned, so a script that makes one needs `if __name__ == "__main__":`.
+        Workers are spawned, so a script that uses them needs `if __name__ == "__main__":`.
         """
         if distractor not in MODES:
             raise ValueError(f"unknown distractor mode {distractor!r}: use one of {', '.join(MODES)}")
         self.processes = available_cores() if processes is None else processes
         if self.processes < 1:
-            raise ValueError(f"processes is {processes}, want at least 1")
+            raise ValueError(f"processes is {processes}: use at least 1")
         self._numbers = itertools.count()
-        self._local = Episodes(distractor) if self.processes == 1 else None
-        self._workers = []
+        self._local = WorkerEpisodes(distractor) if self.processes == 1 else None
+        self._workers: list[tuple[BaseProcess, Connection]] = []
         context = multiprocessing.get_context("spawn")
         for _ in range(self.processes if self._local is None else 0):
             ours, theirs = context.Pipe()
@@ -97,21 +105,23 @@ class MetaworldSimulator:
             theirs.close()
             self._workers.append((worker, ours))
 
-    def start(self, episodes) -> MetaworldPlay:
-        """Begins `evaluation.Episodes`, whose `states` (n,) are seeds here; see `evaluation.evaluate`."""
+    def start(self, episodes: Episodes) -> MetaworldPlay:
+        """Begins evaluation episodes, whose `states` (N,) are seeds; see `evaluation.evaluate`."""
         return self.begin(episodes.family, episodes.states)
 
-    def begin(self, family, seeds) -> MetaworldPlay:
-        """Begins an episode for each task index of `family` (n,), with these `seeds` (n,) of at least 0."""
+    def begin(self, family: np.ndarray, seeds: np.ndarray) -> MetaworldPlay:
+        """Begins an episode for each task index of `family` (N,), with `seeds` (N,) of at least 0."""
         family, seeds = np.asarray(family), np.asarray(seeds)
         if family.shape != seeds.shape or family.ndim != 1 or seeds.dtype.kind not in "iu":
-            raise ValueError(f"tasks {family.shape} and seeds {seeds.dtype} {seeds.shape}: want (n,) integers of both")
+            raise ValueError(
+                f"tasks {family.shape} and seeds {seeds.dtype} {seeds.shape}: pass one integer of each per episode"
+            )
         numbers = np.array(list(itertools.islice(self._numbers, len(family))), np.int64)
         (states,) = self.call("start", numbers, OBSERVATION_DIM, family.tolist(), seeds.tolist())
         return MetaworldPlay(self, numbers, states.astype(np.float32))
 
-    def call(self, method: str, numbers: np.ndarray, width: int, *columns) -> list[np.ndarray]:
-        """Calls a method of `Episodes` where each episode lives, and puts the answers in the order of `numbers`."""
+    def call(self, method: str, numbers: np.ndarray, width: int, *columns: Any) -> list[np.ndarray]:
+        """The answers of a method of `WorkerEpisodes`, called in each episode's process, in the order of `numbers`."""
         if self._local is not None:
             answer = getattr(self._local, method)(numbers.tolist(), *columns)
             return list(answer) if isinstance(answer, tuple) else [answer]
@@ -141,7 +151,7 @@ class MetaworldSimulator:
     def __enter__(self) -> MetaworldSimulator:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -149,19 +159,19 @@ class MetaworldPlay:
     """Episodes that are being played.
 
     Attributes:
-      states: (n, 91) float32 observations, what policies see.
-      horizon: (n,) int, steps allowed.
+      states: (N, 91) float32 observations, which policies see.
+      horizon: (N,) int, the number of steps allowed.
     """
 
-    def __init__(self, simulator: MetaworldSimulator, numbers: np.ndarray, states: np.ndarray):
+    def __init__(self, simulator: MetaworldSimulator, numbers: np.ndarray, states: np.ndarray) -> None:
         self._simulator, self._numbers, self.states = simulator, numbers, states
         self.horizon = np.full(len(numbers), HORIZON)
 
-    def step(self, active, actions) -> np.ndarray:
-        """Acts where `active` (n,) bool; `actions` (n, 4) are ignored elsewhere. Returns successes (n,) bool."""
+    def step(self, active: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Acts where `active` (N,) bool; `actions` (N, 4) are ignored elsewhere. Returns successes (N,) bool."""
         actions = np.asarray(actions, np.float64)
         if actions.shape != (len(self._numbers), ACTION_DIM):
-            raise ValueError(f"actions have shape {actions.shape}, want ({len(self._numbers)}, {ACTION_DIM})")
+            raise ValueError(f"actions have shape {actions.shape}: pass ({len(self._numbers)}, {ACTION_DIM})")
         reached = np.zeros(len(self._numbers), bool)
         if np.any(active):
             numbers = self._numbers[active]

@@ -94,7 +94,7 @@ class MetaworldWorld(World):
         # The paper's alpha, not its code's 2.5: on offline episodes of other seeds and on validation sentences,
         # condition "kalm" reaches 63 and 47% (8,000 updates, one seed); with 2.5 it had 31% of the test's offline
         # episodes, where BC had 77.
-        settings={**LARGE_REWARD_SETTINGS, "td3bc": LARGE_REWARD_SETTINGS["td3bc"] | {"alpha": 0.5}},
+        settings={**LARGE_REWARD_SETTINGS, "td3bc": {**LARGE_REWARD_SETTINGS["td3bc"], "alpha": 0.5}},
         imagined_shares={"rephrase": 0.45, "unseen_easy": 0.35, "unseen_hard": 0.2},
         observation_transform=TRANSFORM,
         relabel=None,  # a reward needs the state before the step, and the success test is the step's own goal's

@@ -14,7 +14,7 @@ from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.behaviors import lookahead_actions
 from kalm_jax.worlds.clevr.gym_env import ClevrRobotEnv, find_goal
 from kalm_jax.worlds.clevr.instructions import sentences
-from kalm_jax.worlds.clevr.render import COLOURS, top_view
+from kalm_jax.worlds.clevr.render import COLORS, top_view
 
 ID = "kalm/ClevrRobot-v0"
 LEVELS = ("offline", "rephrase", "unseen_easy", "unseen_hard")
@@ -203,10 +203,10 @@ def test_the_top_view_shows_each_ball_where_it_is():
     for ball, name in enumerate(clevr_goals.BALLS):
         x, y = observation.reshape(5, 2)[ball]
         column, row = round((x / 1.32 + 0.5) * 100), round((0.5 - (y - 0.2) / 1.32) * 100)
-        np.testing.assert_array_equal(picture[row, column], COLOURS[name])
+        np.testing.assert_array_equal(picture[row, column], COLORS[name])
     # The picture is of the table alone; the rest does not hide a ball.
     corner = picture[50, 90]
-    assert tuple(corner) not in COLOURS.values()
+    assert tuple(corner) not in COLORS.values()
 
 
 def test_caption_trail_and_action_are_drawn_and_sizes_are_constant():

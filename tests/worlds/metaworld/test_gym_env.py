@@ -10,7 +10,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import kalm_jax.worlds  # noqa: F401 (registers the environments)
-from kalm_jax.worlds import opengl
+from kalm_jax.worlds import camera
 from kalm_jax.worlds.metaworld.behaviors import make_expert
 from kalm_jax.worlds.metaworld.gym_env import MetaworldEnv, find_sentence
 from kalm_jax.worlds.metaworld.instructions import sentences
@@ -127,7 +127,7 @@ def test_without_opengl_the_message_says_what_to_install(monkeypatch):
     def fails(name):
         raise ImportError(f"no {name}")
 
-    monkeypatch.setattr(opengl.importlib, "import_module", fails)
+    monkeypatch.setattr(camera.importlib, "import_module", fails)
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     with pytest.raises(RuntimeError, match=r"egl: ImportError.*osmesa: ImportError.*libegl1.*libosmesa6"):
-        opengl.open_context(16)
+        camera.open_context(16)

@@ -9,7 +9,7 @@ from kalm_jax.worlds.metaworld import goals
 from kalm_jax.worlds.metaworld import realism as quality
 from kalm_jax.worlds.metaworld import text as metaworld_text
 from kalm_jax.worlds.metaworld.behaviors import make_expert
-from kalm_jax.worlds.metaworld.distractors import STARTS, Distractor, add_distractors, draw_pose
+from kalm_jax.worlds.metaworld.distractors import STARTS, Distractor, draw_pose
 from kalm_jax.worlds.metaworld.recording import record
 from kalm_jax.worlds.metaworld.rewards import dense_rewards, rewards
 from kalm_jax.worlds.metaworld.simulator import TaskSimulator
@@ -415,17 +415,6 @@ def test_every_entity_starts_inside_its_box(simulators):
                 for low, high, quaternion in STARTS[entity]
             ]
             assert any(fits), (name, entity, pose)
-
-
-def test_rollouts_get_distractors_after_the_fact(recordings):
-    episode = recordings["reach"][0]
-    observations = np.zeros((2, len(episode.observations) + 3, 91), np.float32)
-    observations[:, : len(episode.observations)] = episode.observations
-    length = np.array([len(episode.actions), 4])
-    found = add_distractors(1, observations, length)
-    assert (absent_entities(found[0, : length[0] + 1]).sum(-1) == len(ENTITIES) - 2).all()
-    np.testing.assert_array_equal(found[1, 5:], observations[1, 5:])
-    np.testing.assert_array_equal(found, add_distractors(1, observations, length))
 
 
 def test_imagined_states_become_possible_and_those_that_are_stay(recordings):
