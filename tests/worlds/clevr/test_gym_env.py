@@ -8,13 +8,14 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
-import kalm_jax.worlds
+import kalm_jax  # noqa: F401 (registers the environments)
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.behaviors import lookahead_actions
 from kalm_jax.worlds.clevr.gym_env import ClevrRobotEnv, find_goal
 from kalm_jax.worlds.clevr.instructions import sentences
 from kalm_jax.worlds.clevr.render import COLORS, top_view
+from kalm_jax.worlds.registration import register_environments
 
 ID = "kalm/ClevrRobot-v0"
 LEVELS = ("offline", "rephrase", "unseen_easy", "unseen_hard")
@@ -31,7 +32,7 @@ def test_gymnasiums_own_checker_passes(level):
 
 def test_registering_again_changes_nothing():
     spec = gymnasium.spec(ID)
-    kalm_jax.worlds.register_environments()
+    register_environments()
     assert gymnasium.spec(ID) is spec and spec.max_episode_steps == clevr.HORIZON == 50
 
 

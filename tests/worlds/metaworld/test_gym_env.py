@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-import kalm_jax.worlds  # noqa: F401 (registers the environments)
+import kalm_jax  # noqa: F401 (registers the environments)
 from kalm_jax.worlds import camera
 from kalm_jax.worlds.metaworld.behaviors import make_expert
 from kalm_jax.worlds.metaworld.gym_env import MetaworldEnv, find_sentence
