@@ -13,7 +13,7 @@ import kalm_jax as kalm
 
 def main(folder, rollouts=200, steps=20, count=8):
     config, params, tokenizer = kalm.load_language_model(folder)
-    print(f"{config.num_layers} layers of width {config.width}, {tokenizer.vocab_size} words")
+    print(f"{config.layers} layers of width {config.width}, {tokenizer.vocab_size} words")
     del params  # `ground` reads the folder again, and puts the weights where they are trained
 
     world = kalm.get_world("clevr")

@@ -46,8 +46,8 @@ class Plan:
         imagines goals in their own words; empty where the sentence was not understood.
       confidence: from 0 to 1, that the sentence asks for a goal of the world; 0.5 is the limit.
       understood: whether `confidence` is at least 0.5 and the model wrote subgoals.
-      steps: the model's subgoals with their success tests, also where the sentence was not understood; empty where what
-        it wrote are no subgoals.
+      steps: the model's subgoals with their success tests, also where the sentence was not understood; empty where it
+        wrote none, or nothing was asked.
     """
 
     sentence: str
@@ -107,6 +107,7 @@ class Planner:
         plans = []
         for sentence, score, steps in zip(sentences, scores, found, strict=True):
             confidence = 1 / (1 + np.exp(-np.clip(SLOPE * ((score - mean) / deviation - LIMIT), -60, 60)))
+            steps = steps if sentence.strip() else ()
             if not sentence.strip() or (self.read_plan is not None and not steps):
                 confidence = 0.0
             understood = bool(confidence >= 0.5)
