@@ -1,4 +1,4 @@
-"""Scripted controllers of four Gymnasium environments, see `Controller`. Letters: n copies, D observation, A action."""
+"""Scripted controllers of four Gymnasium environments, see `Controller`. Dimension letters: B copies, D observation, A action."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kalm_jax.evaluation.gymnasium_behaviors import Controller
 
 
 def pendulum(observation: np.ndarray) -> np.ndarray:
-    """Torques (n, 1) for Pendulum-v1: energy is pumped in until the pole is near the top, then it is held there.
+    """Torques (B, 1) for Pendulum-v1: energy is pumped in until the pole is near the top, then it is held there.
 
     The pole obeys theta'' = 15 sin(theta) + 3 u, |u| <= 2, so E = theta'^2 / 2 + 15 cos(theta) changes by 3 u theta'
     and is 15 for a pole at rest at the top.
@@ -24,7 +24,7 @@ def pendulum(observation: np.ndarray) -> np.ndarray:
 
 
 def reacher(observation: np.ndarray) -> np.ndarray:
-    """Torques (n, 2) for Reacher-v5: a damped spring from the finger to the target, through the arm's Jacobian.
+    """Torques (B, 2) for Reacher-v5: a damped spring from the finger to the target, through the arm's Jacobian.
 
     Observation: cos and sin of both joints, the target's (x, y), both joints' speeds, finger minus target (x, y).
     """
@@ -38,12 +38,12 @@ def reacher(observation: np.ndarray) -> np.ndarray:
 
 
 def cartpole(observation: np.ndarray) -> np.ndarray:
-    """Directions (n,) for CartPole-v1, 0 left and 1 right: a linear rule of position, speeds and angle."""
+    """Directions (B,) for CartPole-v1, 0 left and 1 right: a linear rule of position, speeds and angle."""
     return (observation @ np.array([0.1, 0.3, 1.0, 1.0]) > 0).astype(np.int32)
 
 
 def metaworld_reach(observation: np.ndarray) -> np.ndarray:
-    """Actions (n, 4) for kalm/MetaworldReach-v0: Meta-world's own expert."""
+    """Actions (B, 4) for kalm/MetaworldReach-v0: Meta-world's own expert."""
     from kalm_jax.worlds.metaworld.behaviors import make_expert
 
     expert = make_expert("reach")

@@ -1,9 +1,9 @@
 """The job of experiments.learning: every learner on the same scripted data, beside BC and, where installed, d3rlpy.
 
-For each environment: rollouts by a behavior policy, `offline.run` on them, and the same number of updates of d3rlpy's
-algorithm of the same name, with the same batch size, discount and scale of inputs and rewards and with what `settings`
-change of ours where it has the same, evaluated at the same points in the same episodes. All of it resumes; a d3rlpy
-algorithm that was killed begins again.
+For each environment a behavior policy records rollouts, on which `offline.run` trains the learners. The algorithms of
+the same names in d3rlpy make the same number of updates, with the same batch size, discount, and scale of inputs and
+rewards, and with the run's `settings` where they have them. They are evaluated after the same updates in the same
+episodes. A killed run resumes; an algorithm of d3rlpy starts from the beginning.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -44,10 +46,10 @@ SMALL = (
     *(("decision_transformer", name, value) for name, value in (("width", 64), ("batch_size", 16), ("context", 10))),
     ("decision_transformer", "learning_rate", 3e-4),
 )
-"""Settings (as in `OfflineConfig`) with which every learner, d3rlpy's too, is done in minutes on one core: CQL with its
-paper's rates is still at random's level in Meta-world's reach after 5,000 updates."""
-PEER = "d3rlpy"
-PEER_NAMES = {
+"""Settings (as in `OfflineConfig`) with which every learner, d3rlpy's too, takes minutes on one core. With the rates of
+its paper CQL is no better than random in Meta-world's reach after 5,000 updates."""
+BASELINE = "d3rlpy"
+BASELINE_NAMES = {
     "batch_size": ("batch_size",),
     "reward_scale": ("reward_scaler",),
     "hidden": ("encoder_factory", "actor_encoder_factory", "critic_encoder_factory", "value_encoder_factory"),
@@ -71,7 +73,7 @@ PEER_NAMES = {
     "max_weight": ("max_weight",),
     "logit_penalty": ("beta",),
 }
-"""Our settings, and what d3rlpy calls each where the algorithm has it."""
+"""Settings of kalm_jax, and what d3rlpy calls each where the algorithm has it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +81,9 @@ class LearningConfig:
     """What a comparison depends on.
 
     Attributes:
-      environments: Gymnasium ids with a controller, see `data.controllers`.
-      behavior, data_episodes: who records how many rollouts.
-      offline: what every environment is trained with; its `environment` and `data` are not read.
+      environments: Gymnasium ids with a controller, see `benchmarks.controllers`.
+      behavior, data_episodes: the behavior policy and the number of rollouts that it records.
+      offline: configuration of the training; its `environment` and `data` are not read.
     """
 
     environments: tuple[str, ...] = ENVIRONMENTS
@@ -131,11 +133,12 @@ def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") ->
 
 
 def last_returns(place: pathlib.Path, policy: str) -> list[float]:
-    """Of each seed the mean return of its last `LAST` evaluations; [] of what is no learner."""
-    return _last(read_json(place / "learn" / policy / "rows.json") or [])
+    """The mean return of each seed's last `LAST` evaluations; [] where `policy` is not a learner."""
+    return mean_of_last(read_json(place / "learn" / policy / "rows.json") or [])
 
 
-def _last(rows: list[dict]) -> list[float]:
+def mean_of_last(rows: list[dict]) -> list[float]:
+    """The mean return of each seed's last `LAST` evaluations."""
     points = sorted({row["update"] for row in rows})[-LAST:]
     kept = [row for row in rows if row["update"] in points]
     seeds = sorted({row["seed"] for row in rows})
@@ -151,7 +154,7 @@ def table_lines(results: list[dict], others: dict[str, list[float]]) -> list[str
     """
     clone = next((row["values"] for row in results if row["policy"] == "bc"), [])
     lines = [
-        f"| policy | return | 95% over seeds | minus BC | {PEER} | 95% over seeds | within {PEER}'s |",
+        f"| policy | return | 95% over seeds | minus BC | {BASELINE} | 95% over seeds | within {BASELINE}'s |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in results:
@@ -181,7 +184,7 @@ def baselines(place: pathlib.Path, config: OfflineConfig) -> dict[str, list[floa
     try:
         import d3rlpy
     except ImportError as error:
-        print(f"no rows of {PEER}: not installed ({error})")
+        print(f"no rows of {BASELINE}: not installed ({error})")
         return {}
     rollouts, _, spaces = load_data(config)
     seeds, run = list(range(config.seed, config.seed + config.seeds)), RunFolder(place)
@@ -195,12 +198,12 @@ def baselines(place: pathlib.Path, config: OfflineConfig) -> dict[str, list[floa
             make = getattr(d3rlpy.algos, CONFIGS[name, bool(spaces.num_actions)])
             settings, missing = baseline_settings(learner, changed, {field.name for field in dataclasses.fields(make)})
             if missing:
-                print(f"{PEER} {name}: has no {', '.join(missing)} and keeps its own")
+                print(f"{BASELINE} {name}: has no {', '.join(missing)} and keeps its own")
 
             def work(into: pathlib.Path, name=name, make=make, points=points, settings=settings):
                 algorithms = [_baseline(make, rollouts, bool(spaces.num_actions), settings, seed) for seed in seeds]
                 rows, before = [], 0
-                with Progress(f"{PEER} {name}", points[-1] * len(seeds)) as progress:
+                with Progress(f"{BASELINE} {name}", points[-1] * len(seeds)) as progress:
                     for point in points:
                         for i, (algorithm, data) in enumerate(algorithms):
                             for _ in range(point - before):
@@ -211,15 +214,17 @@ def baselines(place: pathlib.Path, config: OfflineConfig) -> dict[str, list[floa
                 write_json(into / "rows.json", rows)
 
             about = {"settings": settings, "points": points, "seeds": seeds, "episodes": config.episodes}
-            found[name] = _last(read_json(run.stage(f"{PEER}/{name}", about, [], work) / "rows.json"))
+            found[name] = mean_of_last(read_json(run.stage(f"{BASELINE}/{name}", about, [], work) / "rows.json"))
     return found
 
 
 def baseline_settings(learner: Learner, changed: set[str], known: set[str]) -> tuple[dict, list[str]]:
-    """What d3rlpy is told of a learner's configuration (the rest is its own, the papers'), and what it has no name for.
+    """Settings of d3rlpy's algorithm that follow a learner's configuration, and those that it has no name for.
+
+    The other settings are d3rlpy's defaults, which are the papers'.
 
     Args:
-      learner: ours.
+      learner: the learner of kalm_jax.
       changed: fields of its configuration that the run sets.
       known: fields of the configuration of d3rlpy's algorithm.
     """
@@ -227,7 +232,7 @@ def baseline_settings(learner: Learner, changed: set[str], known: set[str]) -> t
     settings, missing = {}, []
     for field in sorted({"batch_size", "discount", "reward_scale"} & fields | changed):
         value = getattr(learner.config, field)
-        names = [name for name in PEER_NAMES.get(field, ()) if name in known]
+        names = [name for name in BASELINE_NAMES.get(field, ()) if name in known]
         if field == "learning_rate" and "policy_learning_rate" in fields:  # then it is the critics' alone
             names = [name for name in names if name != "actor_learning_rate"]
         settings |= dict.fromkeys(names, list(value) if isinstance(value, tuple) else value)
@@ -235,15 +240,15 @@ def baseline_settings(learner: Learner, changed: set[str], known: set[str]) -> t
     return settings, missing
 
 
-def _baseline(make: type, rollouts: Rollouts, discrete: bool, settings: dict, seed: int):
-    """(algorithm, data) of d3rlpy with a seed of its own, before its first update; `make` is its configuration."""
+def _baseline(make: Any, rollouts: Rollouts, discrete: bool, settings: dict, seed: int) -> tuple[Any, Any]:
+    """(algorithm, data) of d3rlpy before its first update; `make` is the class of its configuration."""
     import d3rlpy
     import torch
 
     torch.set_num_threads(1)
     d3rlpy.seed(seed)
-    wrapped = dict.fromkeys(PEER_NAMES["reward_scale"], d3rlpy.preprocessing.MultiplyRewardScaler)
-    wrapped |= dict.fromkeys(PEER_NAMES["hidden"], d3rlpy.models.VectorEncoderFactory)
+    wrapped = dict.fromkeys(BASELINE_NAMES["reward_scale"], d3rlpy.preprocessing.MultiplyRewardScaler)
+    wrapped |= dict.fromkeys(BASELINE_NAMES["hidden"], d3rlpy.models.VectorEncoderFactory)
     settings = {key: wrapped[key](value) if key in wrapped else value for key, value in settings.items()}
     standard = d3rlpy.preprocessing.StandardObservationScaler()
     valid, time = rollouts.valid(), np.arange(rollouts.horizon)
@@ -263,10 +268,10 @@ def _baseline(make: type, rollouts: Rollouts, discrete: bool, settings: dict, se
     return algorithm, data
 
 
-def _baseline_policy(algorithms: list):
-    """What `Evaluator.play` wants, of an algorithm for each seed."""
+def _baseline_policy(algorithms: list) -> Callable[[np.ndarray, int], np.ndarray]:
+    """The policy that `Evaluator.play` takes, of an algorithm for each seed."""
 
-    def act(observations, step):
+    def act(observations: np.ndarray, step: int) -> np.ndarray:
         return np.stack([a.predict(x.astype(np.float32)) for (a, _), x in zip(algorithms, observations, strict=True)])
 
     return act

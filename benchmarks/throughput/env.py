@@ -1,7 +1,7 @@
-"""Steps per second of the worlds: ours against the limit, which is the bare simulator doing the same.
+"""Steps per second of the worlds, beside the bare simulator, which is the limit.
 
-For CLEVR-Robot that is MuJoCo's own batch stepper on the same states, for Meta-world the package's environments, one
-after the other in one process, as our collection and evaluation step them in each of theirs.
+The bare simulator is MuJoCo's batch stepper on the same states for CLEVR-Robot. For Meta-world it is the package's
+environments, one after the other in one process, as kalm_jax steps them in each of its worker processes.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _simulator(n: int):
 
 
 def _mujoco(n: int):
-    """MuJoCo's C loop alone: start states and controls are made beforehand, and nothing is done with what comes out."""
+    """MuJoCo's C loop alone: start states and controls are made beforehand, and the results are not used."""
 
     def prepare():
         import mujoco
@@ -108,7 +108,7 @@ def _environment(n: int):
 
 
 def _episodes():
-    """What evaluation does in a process, with episodes of one task that take turns in one scene."""
+    """The work of evaluation in one process, with episodes of one task that take turns in one scene."""
     from kalm_jax.worlds.metaworld.tasks import NAMES
     from kalm_jax.worlds.metaworld.vector_simulator import MetaworldSimulator
 

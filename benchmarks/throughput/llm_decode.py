@@ -1,4 +1,4 @@
-"""Positions per second of decoding: imagined numbers with the key-value cache and without; words beside transformers.
+"""Positions per second of decoding: imagined numbers with and without a key-value cache; words beside `transformers`.
 
 A numeric position is a state or an action. Benchmarks have 64 rows of a prompt of 40 words and a first state, with
 room for 50 actions and 50 states, and a model of 4 layers of 256. Without a cache each position costs one pass over all
@@ -26,12 +26,12 @@ from kalm_jax.llm.transformer import LlamaConfig, prefix_mask
 BATCH, PROMPT, STEPS, STATE = 64, 40, 50, 39
 WORDS = 100
 NO_WORD = -1
-"""As the end of a text it never comes: every row is continued to its limit."""
+"""An end-of-text token that is never generated: every row is continued to its limit."""
 CONFIG = LlamaConfig(vocab_size=2048, width=256, layers=4, heads=4, kv_heads=4, head_dim=64, ffn_dim=640)
 
 
 def groups() -> Iterator[list[Benchmark]]:
-    """Numbers, cached and not; then words, ours and torch's."""
+    """Numbers with and without a cache; then words by kalm_jax and by torch."""
     size = f"decoding, width {CONFIG.width}, {CONFIG.layers} layers, batch {BATCH}"
     name = f"{size}, {2 * STEPS} numbers"
     yield [
@@ -63,7 +63,7 @@ def never(family, goal, state, action, next_state):
 
 
 def cached():
-    """What imagination does."""
+    """Decoding as imagination does it."""
     model, params, prompts, states = problem()
     zeros, keys = np.zeros((BATCH, 1), np.int32), jax.random.split(jax.random.key(1), BATCH)
     arguments = (params, prompts, states, zeros[:, 0], zeros, keys, 0.0)
@@ -81,7 +81,7 @@ def cached():
 
 
 def words():
-    """What answers and plans are written by."""
+    """Decoding as answers and plans need it."""
     model, params, _, _ = problem()
     ids = np.random.default_rng(1).integers(0, CONFIG.vocab_size, (BATCH, PROMPT + 1))
     prompts = align_right([RowSequence(STATE).text(row) for row in ids], PROMPT + 1, STATE)
@@ -127,7 +127,7 @@ def reread(params, prompts: Rows, states, count, *, model: GroundedModel):
 
     def body(i, carry):
         x, state = carry
-        at = PROMPT + i % (2 * STEPS)  # after the last place the row is written anew: the work is the same
+        at = PROMPT + i % (2 * STEPS)  # after the last place the row is written again: the work is the same
         hidden = apply(x, positions, mask, method="backbone")[0][:, at]
         action = jnp.argmax(apply(hidden, method="action_head")[:, :-1], axis=-1).astype(jnp.int32)
         following = apply(hidden, state, None, method="next_state")

@@ -1,8 +1,8 @@
 """Positions per second of grounding updates: packed rows beside padded ones, and rows of text beside `transformers`.
 
 A useful position is one that is not padding. The model is the built-in one, the data are rollouts in CLEVR-Robot, and a
-batch is that of the default run; only how it is filled differs. Text has a word at every position, and AdamW on both
-sides; ours computes the loss of states and actions besides, which torch's model has not.
+batch is that of the default run; only how it is filled differs. Text has a word at every position, and both sides use
+AdamW. kalm_jax also computes the loss of states and actions, which torch's model does not have.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from kalm_jax.worlds.base import get_world
 
 ROLLOUTS, BATCHES = 64, 4
 UNIT = 1000
-"""Benchmarks are asked for multiples of so many positions."""
+"""Benchmarks run multiples of this many positions."""
 
 
 def groups() -> Iterator[list[Benchmark]]:
-    """Packed rows, then padded ones; text, ours and torch's."""
+    """Packed and padded rows; then text by kalm_jax and by torch."""
     ground = GroundConfig()
     name = f"grounding, built-in model, {ground.rows} rows of {ground.row_length}"
     yield [
@@ -70,7 +70,7 @@ def text(batches: Batches, step: int) -> Rows:
 
 
 def prepare(fill, rows: int | None = None, compute: str = "float32", muon: float = TrainConfig.muon):
-    """Updates on batches that `fill` makes, made beforehand: what `Benchmark.prepare` wants.
+    """Updates on batches that `fill` makes, made beforehand; as `Benchmark.prepare`.
 
     Args:
       fill: `packed`, `padded` or `text`.

@@ -1,4 +1,4 @@
-r"""How fast the parts run: `python -m experiments.throughput --suite=offline_rl`.
+r"""Speed of the parts: `python -m experiments.throughput --suite=offline_rl`.
 
 Suites: offline_rl, updates of every learner at KALM's shapes, beside d3rlpy where that is installed; env, pushes in
 CLEVR-Robot beside MuJoCo alone, and Meta-world beside the bare package; llm_train, grounding with packed rows beside
@@ -8,10 +8,10 @@ pipeline, where the time of the main job goes (--preset), and how fast its secon
 a 7B model's training step, compiled for simulated devices (exits with 1 where more is needed than BUILD.md promises).
 
 Everything is pinned to one core and counted per second of process CPU time, so that other jobs on the machine disturb
-little; on an accelerator it is wall time. Rows also say what compiling took, the memory, and for compiled programs
-which share they reach of the hardware's limits, measured first. Suite pipeline runs on all cores, in processes of its
-own, as the main job does. `--output` keeps the figures as JSON, and `--compare` sets them beside an earlier file and
-exits with 1 where ours got slower.
+little; on an accelerator it is wall time. Rows also have the time of compiling, the memory, and for compiled programs
+the share that they reach of the hardware's limits, which are measured first. Suite pipeline runs on all cores, in processes of its
+own, as the main job does. `--output` keeps the figures as JSON, and `--compare` compares them with an earlier file and
+exits with 1 where kalm_jax is slower.
 """
 
 import dataclasses
@@ -80,7 +80,7 @@ def read_old(settings: ThroughputSettings) -> list[dict] | None:
 
 
 def finish(settings: ThroughputSettings, result: dict, old: list[dict] | None) -> None:
-    """Keeps the figures and sets them beside those of before; exits with 1 where ours got slower."""
+    """Keeps the figures and compares them with earlier ones; exits with 1 where kalm_jax is slower."""
     from benchmarks.throughput import measure
 
     write(settings, {"suite": settings.suite, **result})

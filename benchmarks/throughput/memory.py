@@ -1,9 +1,10 @@
-"""Bytes per device of a training step of a 7B model, without such a device: the step is compiled for simulated ones.
-Beside them a small model with many words, whose logits would be most of it; and what recomputing less costs.
+"""Bytes per device of a training step of a 7B model, compiled for simulated devices.
 
-Nothing is allocated: parameters, optimiser and batch are shapes that lie by the mesh's rules (`PARAM_RULES`). What
-XLA says of the compiled program is exact for what lies there from step to step. What a step needs besides (gradients,
-activations) is that of a CPU, which computes bfloat16 products in float32. With LoRA it would convert all of the frozen
+A small model with a large vocabulary, whose logits dominate, and the cost of recomputing less are measured as well.
+
+Nothing is allocated: parameters, optimizer state and batch are shapes, sharded by `PARAM_RULES`. What XLA reports of
+the compiled program is exact for arrays that live from step to step. What a step needs besides (gradients, activations)
+is that of a CPU, which computes bfloat16 products in float32. With LoRA it would convert all of the frozen
 weights to float32 ahead of the loop over layers, as no GPU does, so there the step is compiled in float32 throughout:
 its activations are twice as large as those of the real one, and its frozen weights are counted as the bfloat16 ones.
 """
@@ -40,7 +41,7 @@ class Case:
     """A training step and what it must fit.
 
     Attributes:
-      name: said in the table.
+      name: in the table.
       mesh: its shape.
       rows: of a batch, in `accumulate` parts.
       limit: bytes per device that BUILD.md promises.
@@ -86,7 +87,7 @@ CASES = (
 
 
 def devices_needed() -> int:
-    """Simulated devices that the cases want."""
+    """Number of simulated devices that the cases need."""
     return max(case.mesh.data * case.mesh.fsdp * case.mesh.tensor for case in CASES)
 
 
@@ -113,7 +114,7 @@ def measure_case(case: Case) -> dict:
     state = memory.argument_size_in_bytes
     if case.rank:
         state -= 2 * parameters(case.config) // case.mesh.fsdp // case.mesh.tensor
-    # Outputs that are not written over an input (donated parameters and optimiser are) come on top.
+    # Outputs that are not written over an input (donated parameters and optimizer state are) come on top.
     temporary = memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     return {
         "group": f"{'7B, ' if case.config is LLAMA_2_7B else ''}{case.name}, {case.rows} rows of {ROW_LENGTH}",

@@ -36,14 +36,14 @@ CQL = {True: {"batch_size": 32, "target_period": 8000}, False: {"batch_size": 25
 
 
 def settings_of(name: str, discrete: bool) -> dict:
-    """What the learner called `name` is measured with: changes of its own configuration."""
+    """Changes of the configuration with which the learner called `name` is measured."""
     wanted = CQL[discrete] if name == "cql" else SETTINGS.get(name, {})
     known = {field.name for field in dataclasses.fields(LEARNERS[name][1])}
     return {k: v for k, v in wanted.items() if k in known}
 
 
 def groups() -> Iterator[list[Benchmark]]:
-    """For every shape and learner: ours, for several seeds on an accelerator, then the baselines."""
+    """For every shape and learner: kalm_jax, on an accelerator with several seeds, then the baselines."""
     import jax
 
     for shape in SHAPES:
@@ -61,7 +61,7 @@ def groups() -> Iterator[list[Benchmark]]:
 
 
 def ours(name: str, shape: Shape, settings: dict, seeds: int):
-    """How we train `seeds` seeds of a learner: what `Benchmark.prepare` wants; an update of one seed is one unit."""
+    """Training of `seeds` seeds of a learner, as `Benchmark.prepare`; an update of one seed is one unit."""
 
     def prepare():
         import jax

@@ -26,7 +26,7 @@ STARTED_AGAIN = ("smoke",)
 
 
 def rows(preset: str, repeats: int = 1, say: Callable[[str], None] = print) -> tuple[list[dict], dict]:
-    """The rows of a preset, see `first_rows` and `second_rows`, and the machine that they hang on.
+    """The rows of a preset, see `first_rows` and `second_rows`, and the machine that they depend on.
 
     Args:
       preset: one of `PRESETS`.
@@ -34,7 +34,7 @@ def rows(preset: str, repeats: int = 1, say: Callable[[str], None] = print) -> t
       say: takes a line of text.
 
     Raises:
-      RuntimeError: a run failed; with the end of what it said.
+      RuntimeError: a run failed; the message has the end of its output.
     """
     first, second = [], []
     with tempfile.TemporaryDirectory(prefix="kalm_jax-") as kept:
@@ -52,7 +52,7 @@ def rows(preset: str, repeats: int = 1, say: Callable[[str], None] = print) -> t
 
 
 def start(preset: str, folder: pathlib.Path, cache: pathlib.Path) -> dict:
-    """One run: what `sampling.observe` answers, the machine, and `seconds` and `cpu` of the whole process."""
+    """One run: what `sampling.observe` returns, the machine, and `seconds` and `cpu` of the whole process."""
     result = folder.with_suffix(".json")
     command = [sys.executable, "-m", "benchmarks.throughput.sampling", preset, str(folder), str(result)]
     environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(cache)}
@@ -66,7 +66,7 @@ def start(preset: str, folder: pathlib.Path, cache: pathlib.Path) -> dict:
 
 
 def parts(run: dict) -> dict[str, dict[str, float]]:
-    """Place -> what `sampling.summarize` says of it, in the order of the run: stages with the wall time that the run
+    """Place -> what `sampling.summarize` returns for it, in the order of the run: stages with the wall time that the run
     folder recorded (their work takes up the difference), `start` with the process's own start and end."""
     places = {name: dict(place) for name, place in run["places"].items()}
     for name, seconds in run["recorded"].items():
@@ -92,7 +92,7 @@ def overhead(places: dict[str, dict[str, float]]) -> float:
 def first_rows(group: str, runs: Sequence[dict]) -> list[dict]:
     """A row per place, one for the whole and one for the overhead, over several first starts.
 
-    The places' `median`, `low`, `high` are seconds: of process CPU time on a CPU, which neighbours disturb least, else
+    The places' `median`, `low`, `high` are seconds: of process CPU time on a CPU, which other jobs disturb least, else
     of wall time; `wall` and its parts work, compile, files, imports are seconds of wall time of the first run. The
     overhead's are of wall time, with its `share` of the whole's; its `cpu_share` is that of process CPU time.
     """

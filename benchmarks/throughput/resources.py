@@ -1,4 +1,4 @@
-"""What a piece of a program takes besides its time: seconds of compiling, bytes of memory.
+"""What a part of a program costs besides its time: seconds of compiling, bytes of memory.
 
 Compiling is what JAX itself reports: tracing, lowering, and compiling or reading the compiled program from the cache.
 Memory is that of the first device where it counts it (accelerators), else that of the process (peak resident set).
@@ -22,7 +22,7 @@ _listening = False
 
 
 def listen() -> None:
-    """From now on it is noted when JAX compiles, in this process; called again it does nothing."""
+    """Starts recording when JAX compiles in this process; another call does nothing."""
     global _listening
     import jax
 
@@ -68,7 +68,7 @@ def covered(spans: list[tuple[float, float]], begin: float, end: float) -> float
 
 
 class Watch:
-    """Compiling and memory from its making to the questions asked of it."""
+    """Compiling and memory since its creation."""
 
     def __init__(self):
         listen()
@@ -82,7 +82,7 @@ class Watch:
         return covered(compile_spans(), self._begun, time.perf_counter())
 
     def memory(self) -> int | None:
-        """Bytes that came on top of what was in use before, at the peak; None where an earlier peak hides it."""
+        """Bytes at the peak beyond those in use before; None where an earlier peak hides it."""
         peak = memory_peak()
         if peak is None or self._peak is None or not (self._fresh or peak > self._peak):
             return None
@@ -90,7 +90,7 @@ class Watch:
 
 
 def memory_now() -> int | None:
-    """Bytes in use now; None where that cannot be known."""
+    """Bytes in use now; None where that is unknown."""
     stats = _device()
     return stats["bytes_in_use"] if stats else _status("VmRSS")
 
@@ -104,7 +104,7 @@ def memory_peak() -> int | None:
 
 
 def forget_peak() -> bool:
-    """Lets the peak of this process begin anew; whether that could be done (on Linux, not for a device's memory)."""
+    """Resets the peak of this process; returns whether that is possible (on Linux, not for a device's memory)."""
     if _device() or not (_SELF / "clear_refs").exists():
         return False
     with contextlib.suppress(PermissionError):  # some containers forbid it: the peak is then that since the start
@@ -114,7 +114,7 @@ def forget_peak() -> bool:
 
 
 def _device() -> dict:
-    """What the first device says of its memory; nothing where JAX runs on the CPU, or has not begun."""
+    """The memory statistics of the first device; nothing where JAX runs on the CPU or has not started."""
     if "jax" not in sys.modules:
         return {}
     import jax

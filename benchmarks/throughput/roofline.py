@@ -1,4 +1,4 @@
-"""What the hardware found can do at most, measured, and the share of it that a compiled program reaches.
+"""Measured limits of the hardware, and the share of them that a compiled program reaches.
 
 Two limits: floating-point operations per second of a large matrix product, and bytes per second read and written by a
 pass over an array larger than any cache. A program's own operations and bytes are those that XLA counts in what it has
@@ -70,7 +70,7 @@ def measure_roofline(
     seconds: float = 0.2,
     sizes: tuple[int, int, str] | None = None,
 ) -> Roofline:
-    """The limits of the first device: the best of `repeats` blocks, since a limit is what nothing disturbs.
+    """The limits of the first device: the best of `repeats` blocks, since other jobs only lower it.
 
     Args:
       clock: seconds of work, as in `measure`.

@@ -1,9 +1,9 @@
-"""Where the time of a run goes: a thread looks a hundred times a second what the main thread is doing.
+"""Where the time of a run goes: a thread samples a hundred times a second what the main thread is doing.
 
-Nothing of what runs is changed for it, so it holds for any run. Time is one of four kinds: compiling (what JAX reports,
+The program is not changed for it, so it works for any run. Time is one of four kinds: compiling (what JAX reports,
 exactly), imports, files (their reading and writing, by `FILES`), and work, which is the rest. It is given to the stage
-in whose `RunFolder.stage` the main thread is. A look is late only where the main thread computes in C without letting
-go of Python; it then stands in the same call, which gets the time since the look before.
+in whose `RunFolder.stage` the main thread is. A look is late only where the main thread computes in C without releasing
+Python's lock; it is then still in the same call, which gets the time since the look before.
 
 As a program, `python -m benchmarks.throughput.sampling PRESET FOLDER RESULT.json` observes one run of the main job.
 """
@@ -117,10 +117,10 @@ def summarize(looks: list[Look], compiling: list[tuple[float, float]]) -> dict[s
 
 
 def observe(work: Callable[[], object], root: pathlib.Path) -> dict:
-    """Runs `work`, which writes the run folder `root`, and says where its time went.
+    """Runs `work`, which writes the run folder `root`, and measures where its time goes.
 
     Returns:
-      "places" (see `summarize`), "recorded": stage -> seconds as its done.json says, "memory": most bytes in use.
+      "places" (see `summarize`), "recorded": stage -> seconds in its done.json, "memory": most bytes in use.
     """
     with Sampler(root) as sampler:
         resources.listen()
@@ -133,7 +133,7 @@ def observe(work: Callable[[], object], root: pathlib.Path) -> dict:
 
 
 def main(preset: str, folder: str, result: str) -> None:
-    """Observes the main job with a preset and writes what came out; with the hardware, which only now is touched."""
+    """Observes the main job with a preset and writes the result, with a description of the hardware."""
 
     def work():
         from kalm_jax.distributed import setup_jax

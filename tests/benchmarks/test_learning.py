@@ -46,7 +46,7 @@ def test_a_comparison_says_what_its_rows_say_and_finds_them_again(tmp_path, monk
 
 def test_the_last_five_evaluations_of_each_seed_count():
     rows = [{"seed": s, "update": u, "return_mean": 100.0 * (u > 2) + s} for s in (0, 1) for u in range(1, 8)]
-    assert learning._last(rows) == [100.0, 101.0]
+    assert learning.mean_of_last(rows) == [100.0, 101.0]
 
 
 def test_the_table_judges_against_the_interval_of_the_baseline():
@@ -81,7 +81,7 @@ def test_the_baseline_is_told_what_the_run_sets_and_what_it_has_no_name_for():
 
 def test_every_setting_that_the_baseline_knows_is_one_of_ours():
     ours = {field.name for _, config in LEARNERS.values() for field in dataclasses.fields(config)}
-    assert set(learning.PEER_NAMES) <= ours
+    assert set(learning.BASELINE_NAMES) <= ours
 
 
 def test_the_expert_of_reach_collects():

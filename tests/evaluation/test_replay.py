@@ -38,7 +38,7 @@ def test_the_actions_of_real_rollouts_reach_their_goals_again_and_only_as_a_whol
     assert not cut.success.any() and (cut.steps == length - 1).all()
 
 
-def test_a_model_is_asked_anew_from_the_real_states(recorded):
+def test_in_closed_loop_the_model_acts_on_the_simulators_states(recorded):
     rollouts, episodes = recorded
     tokenizer = load_tokenizer(BUILTIN)
     model = GroundedModel(

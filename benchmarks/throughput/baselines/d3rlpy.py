@@ -1,6 +1,6 @@
 """d3rlpy as a baseline: its algorithm of the same name, batches drawn from its own buffer, torch on one thread.
 
-Install it without its pins, which do not fit ours: `pip install --no-deps d3rlpy==2.8.1`, then what it imports.
+Install it without its pins, which conflict with those of kalm_jax: `pip install --no-deps d3rlpy==2.8.1`, then what it imports.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CONFIGS = {
 
 
 def prepare(name: str, shape: Shape, batch: int) -> Prepare:
-    """What `Benchmark.prepare` wants."""
+    """Training of d3rlpy's algorithm of that name, as `Benchmark.prepare`."""
 
     def ready():
         if (name, shape.discrete) not in CONFIGS:

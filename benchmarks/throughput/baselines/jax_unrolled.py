@@ -1,8 +1,8 @@
 """The training loop that JAX libraries for offline RL usually have (JAX-CORL's): TD3+BC and CQL written out plainly.
 
-Eight updates are unrolled in one jitted call, the data lie on the device with the goal repeated in every observation
-and next observation, batches are drawn inside, nothing is donated; CQL repeats observations for each sampled action.
-Written for this comparison from the papers; it is not JAX-CORL itself, whose TD3+BC has LayerNorm critics besides.
+Eight updates are unrolled in one jitted call. The data are on the device, with the goal repeated in every observation
+and next observation. Batches are drawn inside, and nothing is donated. CQL repeats observations for each sampled
+action. It was written for this comparison from the papers; it is not JAX-CORL, whose TD3+BC also has LayerNorm critics.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SAMPLES, CONSERVATIVE = 10, 5.0
 
 
 def prepare(name: str, shape: Shape, batch: int) -> Prepare:
-    """What `Benchmark.prepare` wants; `run` takes multiples of `UNROLLED`."""
+    """Training of the learner called `name`, as `Benchmark.prepare`; `run` takes multiples of `UNROLLED`."""
 
     def ready():
         if name not in ALGORITHMS or shape.discrete:
@@ -81,13 +81,13 @@ def _follow(new, old):
     return jax.tree.map(lambda x, y: TAU * x + (1 - TAU) * y, new, old)
 
 
-def _step(adam, loss, params, optimiser, *args):
+def _step(adam, loss, params, adam_state, *args):
     """Parameters and Adam's state after one step on `loss(params, *args)`."""
     import jax
     import optax
 
-    change, optimiser = adam.update(jax.grad(loss)(params, *args), optimiser)
-    return optax.apply_updates(params, change), optimiser
+    change, adam_state = adam.update(jax.grad(loss)(params, *args), adam_state)
+    return optax.apply_updates(params, change), adam_state
 
 
 def _td3bc(observation_dim: int, action_dim: int):

@@ -1,7 +1,7 @@
 """`transformers` on torch as a baseline: a training step and generation of the same architecture, words alone.
 
-The model is the class of Hugging Face that computes what ours does, with random weights: speed does not depend on them.
-On the CPU torch has one thread; beside a GPU of JAX's it computes on that, or has no row.
+The model is the class of Hugging Face that computes the same, with random weights: speed does not depend on them. On
+the CPU torch has one thread. Where JAX computes on a GPU, torch must as well, or it has no row.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def load(config: LlamaConfig):
 
 
 def wait(torch, model) -> None:
-    """Returns when what the model's device has been asked for is done."""
+    """Returns when the model's device has finished its work."""
     if model.device.type == "cuda":
         torch.cuda.synchronize()
 
 
 def training(config: LlamaConfig, rows: int, length: int):
-    """Updates by AdamW with clipped gradients on rows of words: what `Benchmark.prepare` wants, in positions."""
+    """Updates by AdamW with clipped gradients on rows of words, as `Benchmark.prepare`; the unit is positions."""
 
     def ready():
         torch, model = load(config)
@@ -72,7 +72,7 @@ def training(config: LlamaConfig, rows: int, length: int):
 
 
 def generation(config: LlamaConfig, batch: int, prompt: int, limit: int):
-    """`limit` words after each of `batch` prompts, greedily: what `Benchmark.prepare` wants, in positions."""
+    """`limit` words after each of `batch` prompts, greedily, as `Benchmark.prepare`; the unit is positions."""
 
     def ready():
         torch, model = load(config)
