@@ -1,4 +1,7 @@
-"""Scripted controllers of four Gymnasium environments, see `Controller`. Dimension letters: B copies, D observation, A action."""
+"""Scripted controllers of four Gymnasium environments, see `Controller`.
+
+Dimension letters: B copies, D observation, A action.
+"""
 
 from __future__ import annotations
 

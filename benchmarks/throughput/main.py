@@ -9,9 +9,9 @@ a 7B model's training step, compiled for simulated devices (exits with 1 where m
 
 Everything is pinned to one core and counted per second of process CPU time, so that other jobs on the machine disturb
 little; on an accelerator it is wall time. Rows also have the time of compiling, the memory, and for compiled programs
-the share that they reach of the hardware's limits, which are measured first. Suite pipeline runs on all cores, in processes of its
-own, as the main job does. `--output` keeps the figures as JSON, and `--compare` compares them with an earlier file and
-exits with 1 where kalm_jax is slower.
+the share that they reach of the hardware's limits, which are measured first. The suite pipeline runs on all cores, in
+processes of its own, as the main job does. `--output` keeps the figures as JSON, and `--compare` compares them with an
+earlier file and exits with 1 where kalm_jax is slower.
 """
 
 import dataclasses

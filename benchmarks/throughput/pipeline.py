@@ -66,8 +66,11 @@ def start(preset: str, folder: pathlib.Path, cache: pathlib.Path) -> dict:
 
 
 def parts(run: dict) -> dict[str, dict[str, float]]:
-    """Place -> what `sampling.summarize` returns for it, in the order of the run: stages with the wall time that the run
-    folder recorded (their work takes up the difference), `start` with the process's own start and end."""
+    """Place -> what `sampling.summarize` returns for it, in the order of the run.
+
+    Stages have the wall time that the run folder recorded, and their work takes up the difference; `start` includes the
+    start and the end of the process.
+    """
     places = {name: dict(place) for name, place in run["places"].items()}
     for name, seconds in run["recorded"].items():
         row = places.setdefault(name, dict.fromkeys(MEASURES, 0))

@@ -1,6 +1,7 @@
 """d3rlpy as a baseline: its algorithm of the same name, batches drawn from its own buffer, torch on one thread.
 
-Install it without its pins, which conflict with those of kalm_jax: `pip install --no-deps d3rlpy==2.8.1`, then what it imports.
+Install it without its pins, which conflict with those of kalm_jax: `pip install --no-deps d3rlpy==2.8.1`, then
+what it imports.
 """
 
 from __future__ import annotations
