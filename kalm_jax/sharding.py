@@ -145,7 +145,7 @@ def partition_spec(path: str, shape: tuple[int, ...], mesh: Mesh | AbstractMesh)
 def param_shardings(mesh: Mesh | AbstractMesh, tree: Tree) -> Tree:
     """The tree of `NamedSharding`s, by `PARAM_RULES`, of a tree of arrays or of their shapes."""
 
-    def of(path, x):
+    def of(path: tuple, x: jax.Array | jax.ShapeDtypeStruct) -> NamedSharding:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         return NamedSharding(mesh, partition_spec(name, x.shape, mesh))
 

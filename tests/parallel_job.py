@@ -1,6 +1,6 @@
 """A small grounding and decoding job, run by the tests with other devices and processes than pytest's own.
 
-python tests/parallel_job.py OUTPUT.npz DEVICES MESH [HOSTS]
+python -m tests.parallel_job OUTPUT.npz DEVICES MESH [HOSTS]
 """
 
 import dataclasses
@@ -14,11 +14,11 @@ from kalm_jax.distributed import is_main_process, setup_jax
 from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import trainer as train
+from kalm_jax.grounding.config import TaskShares
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.sequences import RowSequence, align_right
-from kalm_jax.grounding.shares import TaskShares
 from kalm_jax.grounding.tasks import Batches
-from kalm_jax.imagination.rollouts import Step
+from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.llm import lora
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.lora import LoraConfig
@@ -52,7 +52,15 @@ def problem():
     config = LlamaConfig(words.vocab_size, 16, 2, 4, 2, 8, 32, tie_embeddings=False, qkv_bias=True, scan_layers=True)
     model = GroundedModel(config, numeric_spec(data, 3, hidden=16))
     batches = Batches(
-        data, GOALS, words, TaskShares(), GoalLanguage(document=lambda rng: "red ball"), model.spec, 8, 48, 0
+        data,
+        GOALS,
+        words,
+        TaskShares(),
+        GoalLanguage(document=lambda rng: "red ball"),
+        model.spec,
+        rows=8,
+        length=48,
+        seed=0,
     )
     return model, gather(init_params(model, jax.random.key(0))), batches
 
@@ -99,7 +107,7 @@ def acted() -> dict:
     """What the untrained model does in three given states of three episodes, in their words and by plans."""
     states = np.random.default_rng(4).normal(size=(3, 3, 3)).astype(np.float32)
     episodes = Episodes(states[0], np.array([0, 1, 0], np.int32), GOALS)
-    plans = [[Step(text, 0, (i,))] for i, text in enumerate(TEXTS)]
+    plans = [[Subgoal(text, 0, (i,))] for i, text in enumerate(TEXTS)]
     by_words = WordsPolicy(decoder(), 0, 1.0, 3, np.asarray)
     by_plan = PlanPolicy(decoder(), plans, lambda family, goal, state: state[:, 0] > 1e9, 0, 1.0, 2, np.asarray)
     policies, active = {"words": by_words, "plan": by_plan}, np.ones(3, bool)
@@ -113,9 +121,10 @@ def decoded() -> dict:
     prompts = align_right([RowSequence(3).text([1, 5 + i]).state(s) for i, s in enumerate(first)], 4, 3)
     zeros = np.zeros((8, 1), np.int32)
     keys = jax.random.split(jax.random.key(2), 8)
-    run = decode.Spread(decode.generate_rollouts, params, 8)
-    states, actions, *_ = run((prompts, first, zeros[:, 0], zeros, keys), 1.0, None, model=model, stop=never, horizon=3)
-    said = decode.answer(model, params, words, [[1, 5 + i] for i in range(8)], limit=6, batch=8)
+    run = decode.ShardedBatchRunner(decode.generate_rollouts, params, 8)
+    inputs = {"prompts": prompts, "state": first, "family": zeros[:, 0], "goal": zeros, "keys": keys}
+    states, actions, *_ = run(inputs, temperature=1.0, model=model, stop=never, horizon=3)
+    said = decode.generate_answers(model, params, words, [[1, 5 + i] for i in range(8)], limit=6, batch=8)
     goals = decode.encode_goals(model, params, words, TEXTS, batch=8)
     return {"states": states, "actions": actions, "said": np.array(said), "goals": goals}
 
@@ -180,7 +189,7 @@ def main(output, devices, mesh, parts, hosts=""):
     found["share"], found["compiled"] = np.array(seen), np.array(step._cache_size())
     if "words" in parts:
         # Five positions at a time, or ten of half of the words.
-        params, curve = ground(None, logits=5 * load_tokenizer(BUILTIN).vocab_size)
+        params, curve = ground(None, max_logits=5 * load_tokenizer(BUILTIN).vocab_size)
         found |= {f"words{k}": v for k, v in flat(params).items()}
         found["words-loss"] = np.array([row["loss"] for row in curve])
     if "decode" in parts:

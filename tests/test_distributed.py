@@ -14,7 +14,8 @@ from jax.sharding import AbstractMesh
 from jax.sharding import PartitionSpec as P
 
 from kalm_jax.distributed import init_distributed
-from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
+from kalm_jax.grounding.config import NumericSpec
+from kalm_jax.grounding.model import GroundedModel, init_params
 from kalm_jax.llm import lora
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.sharding import (

@@ -18,8 +18,9 @@ import numpy as np
 from benchmarks.throughput.baselines import transformers as transformers_baseline
 from benchmarks.throughput.measure import OURS, Benchmark, Program
 from benchmarks.throughput.roofline import Cost, cost_of
+from kalm_jax.grounding.config import NumericSpec
 from kalm_jax.grounding.decoding import generate_rollouts, generate_text, prefill
-from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
+from kalm_jax.grounding.model import GroundedModel, init_params
 from kalm_jax.grounding.sequences import Rows, RowSequence, align_right
 from kalm_jax.llm.transformer import LlamaConfig, prefix_mask
 
@@ -119,21 +120,21 @@ def uncached():
 @functools.partial(jax.jit, static_argnames="model")
 def reread(params, prompts: Rows, states, count, *, model: GroundedModel):
     """The last state (B, D) and its position's vector after `count` more positions, greedily, without a cache."""
-    apply = functools.partial(model.apply, {"params": params})
+    bound = model.bind({"params": params})
     size = PROMPT + 1 + 2 * STEPS
-    x = jnp.zeros((BATCH, size, CONFIG.width)).at[:, : PROMPT + 1].set(apply(prompts, method="embed"))
+    x = jnp.zeros((BATCH, size, CONFIG.width)).at[:, : PROMPT + 1].set(bound.embed(prompts))
     positions = jnp.broadcast_to(jnp.arange(size), (BATCH, size))
     mask = prefix_mask(jnp.ones((BATCH, size), bool), size)
 
     def body(i, carry):
         x, state = carry
         at = PROMPT + i % (2 * STEPS)  # after the last place the row is written again: the work is the same
-        hidden = apply(x, positions, mask, method="backbone")[0][:, at]
-        action = jnp.argmax(apply(hidden, method="action_head")[:, :-1], axis=-1).astype(jnp.int32)
-        following = apply(hidden, state, None, method="next_state")
+        hidden = bound.backbone(x, positions, mask)[0][:, at]
+        action = jnp.argmax(bound.action_head(hidden)[:, :-1], axis=-1).astype(jnp.int32)
+        following = bound.next_state(hidden, state)
         is_action = i % 2 == 0
-        said = apply(action, jnp.zeros((BATCH, STATE)), method="embed_action")
-        vector = jnp.where(is_action, said, apply(following, method="embed_state"))
+        said = bound.embed_action(action, jnp.zeros((BATCH, STATE)))
+        vector = jnp.where(is_action, said, bound.embed_state(following))
         return x.at[:, at + 1].set(vector), jnp.where(is_action, state, following)
 
     x, state = jax.lax.fori_loop(0, count, body, (x, jnp.asarray(states)))

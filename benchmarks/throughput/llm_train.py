@@ -20,7 +20,7 @@ from benchmarks.throughput.roofline import Cost, cost_of
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.sequences import Rows, RowSequence, pack
 from kalm_jax.grounding.tasks import Batches
-from kalm_jax.grounding.trainer import TrainConfig, init_optimiser, train_step
+from kalm_jax.grounding.trainer import TrainConfig, init_optimizer, train_step
 from kalm_jax.llm.hf.config import read_config
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
 from kalm_jax.pipeline.config import GroundConfig
@@ -84,13 +84,13 @@ def prepare(fill, rows: int | None = None, compute: str = "float32", muon: float
     spec = numeric_spec(rollouts, world.spaces.num_actions)
     model = GroundedModel(config, spec)
     settings = TrainConfig(ground.steps, compute=compute, muon=muon)
-    size = (ground.rows, ground.row_length, 0, ground.window)
-    batches = Batches(rollouts, goals, tokenizer, ground.shares, world.language, spec, *size)
+    size = {"rows": ground.rows, "length": ground.row_length, "seed": 0, "window": ground.window}
+    batches = Batches(rollouts, goals, tokenizer, ground.shares, world.language, spec, **size)
     filled = [fill(batches, step) for step in range(BATCHES)]
     useful = [int((x.kind > 0).sum()) for x in filled]
     mesh = default_mesh()
     params = shard_params(mesh, gather(init_params(model, jax.random.key(0), llm)))
-    state = [params, init_optimiser(mesh, params, settings)]
+    state = [params, init_optimizer(mesh, params, settings)]
     filled = [shard_batch(mesh, x) for x in filled]
 
     owed, order = [0], itertools.cycle(range(BATCHES))

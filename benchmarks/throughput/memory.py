@@ -21,10 +21,11 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from benchmarks.throughput.measure import OURS
-from kalm_jax.grounding.losses import LOGITS
-from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
+from kalm_jax.grounding.config import NumericSpec
+from kalm_jax.grounding.losses import MAX_LOGITS
+from kalm_jax.grounding.model import GroundedModel, init_params
 from kalm_jax.grounding.sequences import empty_rows
-from kalm_jax.grounding.trainer import TrainConfig, optimiser, train_step
+from kalm_jax.grounding.trainer import TrainConfig, train_step
 from kalm_jax.llm import lora
 from kalm_jax.llm.lora import LoraConfig
 from kalm_jax.llm.transformer import LlamaConfig
@@ -48,7 +49,7 @@ class Case:
       rank: of LoRA, whose frozen weights are bfloat16; 0 is full fine-tuning with float32 weights and Adam.
       accumulate: see `TrainConfig`.
       recompute: see `LlamaConfig`.
-      logits: see `TrainConfig`.
+      max_logits: see `TrainConfig`.
       config: of the model.
     """
 
@@ -59,7 +60,7 @@ class Case:
     rank: int = 0
     accumulate: int = 1
     recompute: str = "all"
-    logits: int = LOGITS
+    max_logits: int = MAX_LOGITS
     config: LlamaConfig = LLAMA_2_7B
 
     def train_config(self) -> TrainConfig:
@@ -67,7 +68,7 @@ class Case:
         adapters = LoraConfig(self.rank) if self.rank else None
         compute = "float32" if self.rank else "bfloat16"
         return TrainConfig(
-            1000, muon=0.0, accumulate=self.accumulate, compute=compute, lora=adapters, logits=self.logits
+            1000, muon=0.0, accumulate=self.accumulate, compute=compute, lora=adapters, max_logits=self.max_logits
         )
 
 
@@ -82,7 +83,7 @@ CASES = (
     Case("full, 8 devices, products kept", MeshShape(1, 8), 32, 24 * GB, recompute="cheap"),
     Case("LoRA 16, 1 device, products kept", MeshShape(1), 32, 24 * GB, 16, 8, "cheap"),
     Case("0.5B of 151,936 words, full, 1 device", MeshShape(1), 32, 14 * GB, config=QWEN_0_5B),
-    Case("the same, all words at once", MeshShape(1), 32, 24 * GB, logits=1 << 60, config=QWEN_0_5B),
+    Case("the same, all words at once", MeshShape(1), 32, 24 * GB, max_logits=1 << 60, config=QWEN_0_5B),
 )
 
 
@@ -148,7 +149,7 @@ def compiled(case: Case):
         empty_rows(case.rows, ROW_LENGTH, spec.width),
     )
     with jax.set_mesh(mesh):
-        opt_state = jax.eval_shape(optimiser(settings).init, params)
+        opt_state = jax.eval_shape(settings.optimizer().init, params)
         params, opt_state, frozen = (_placed(mesh, tree) for tree in (params, opt_state, frozen))
         return train_step.lower(params, opt_state, batch, frozen, model=model, config=settings).compile()
 

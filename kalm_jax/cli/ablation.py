@@ -21,7 +21,7 @@ from kalm_jax.cli import job
 from kalm_jax.cli.devices import start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
-from kalm_jax.grounding.shares import TASKS
+from kalm_jax.grounding.config import TASKS
 from kalm_jax.pipeline.settings import Checked, setting
 
 VARIANTS = ("state", "gaussian", "linear", "two_models", "direct", "single_draws")

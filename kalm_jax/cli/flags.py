@@ -11,7 +11,7 @@ from typing import Any
 
 from absl import flags as absl_flags
 
-from kalm_jax.grounding.shares import TaskShares
+from kalm_jax.grounding.config import TaskShares
 from kalm_jax.pipeline.settings import REQUIRED, Field, settings_of
 
 

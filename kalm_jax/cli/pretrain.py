@@ -45,8 +45,8 @@ def main(argv: list[str]) -> None:
     import numpy as np
 
     from kalm_jax.distributed import broadcast_from_main, is_main_process
-    from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
-    from kalm_jax.grounding.shares import TaskShares
+    from kalm_jax.grounding.config import NumericSpec, TaskShares
+    from kalm_jax.grounding.model import GroundedModel, init_params
     from kalm_jax.grounding.tasks import Batches
     from kalm_jax.grounding.trainer import TrainConfig, fit
     from kalm_jax.llm.hf.folder import save_model
@@ -74,7 +74,8 @@ def main(argv: list[str]) -> None:
     model = GroundedModel(config, spec)
     words = GoalLanguage(document=text.sample_document, sample_plan=text.sample_plan)
     shares = TaskShares(text=1.0 - settings.plan_share, plan=settings.plan_share)
-    batches = Batches(None, None, tokenizer, shares, words, spec, settings.rows, settings.row_length, settings.seed)
+    size = {"rows": settings.rows, "length": settings.row_length, "seed": settings.seed}
+    batches = Batches(None, None, tokenizer, shares, words, spec, **size)
     train = TrainConfig(settings.steps, learning_rate=settings.learning_rate, muon=settings.muon, checkpoint_every=500)
     said = {
         k: v for k, v in dataclasses.asdict(settings).items() if k not in ("output", "vocab_size", "width", "layers")

@@ -9,12 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from kalm_jax.grounding.acting import Reading, draw, read, read_on
-from kalm_jax.grounding.decoding import Spread, fitting
+from kalm_jax.grounding.acting import DecodingState, act, observe, start_episodes
+from kalm_jax.grounding.decoding import ShardedBatchRunner, smaller_batch
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
-from kalm_jax.imagination.rollouts import Step, next_steps
+from kalm_jax.imagination.subgoals import Subgoal, next_subgoals
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.sharding import default_mesh, shard_params
 from kalm_jax.types import Episodes
@@ -42,7 +42,7 @@ class WordsPolicy:
         (self.model, params, self.tokenizer), self.temperature = grounded, temperature
         self._spread = _spread(params)
         self.key, self.window, self.observe = jax.random.key(seed), window, observe
-        self._readings: list[Reading] = []
+        self._decodings: list[DecodingState] = []
         self._actions = np.zeros(0)
 
     def __call__(self, episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
@@ -59,14 +59,20 @@ class WordsPolicy:
             if step % self.window == 0:
                 rows = [RowSequence(self.model.spec.width).text(self._prompts[j]).state(observation[j]) for j in place]
                 aligned = align_right(rows, self._length, self.model.spec.width)
-                reading = read_first.on_devices((aligned,), model=self.model, steps=self.window - 1)
-                self._readings = [*self._readings[:i], reading]
+                decoding = read_first.on_devices({"rows": aligned}, model=self.model, steps=self.window - 1)
+                self._decodings = [*self._decodings[:i], decoding]
             else:
-                led = (self._actions[place], observation[place])
-                self._readings[i] = read_next.on_devices(led, self._readings[i], model=self.model)
+                led = {"action": self._actions[place], "state": observation[place]}
+                self._decodings[i] = read_next.on_devices(led, decoding=self._decodings[i], model=self.model)
         drawn = [
-            draw_action((self._keys[place],), reading, step, self.temperature, model=self.model)
-            for reading, place in zip(self._readings, places, strict=True)
+            draw_action(
+                {"keys": self._keys[place]},
+                decoding=decoding,
+                step=step,
+                temperature=self.temperature,
+                model=self.model,
+            )
+            for decoding, place in zip(self._decodings, places, strict=True)
         ]
         self._actions = np.concatenate(drawn)[: len(states)]
         return self._actions
@@ -76,26 +82,28 @@ class PlanPolicy:
     """Acts on the model's own subgoals of the instruction, one after the other.
 
     At each step an episode pursues the first subgoal that its state does not satisfy. The model reads what was done for
-    it, at most the last `patience` steps. Episodes change subgoals at different times, so nothing is cached.
+    it, at most the last `max_steps_per_subgoal` steps. Episodes change subgoals at different times, so nothing is
+    cached.
     """
 
     def __init__(
         self,
         grounded: tuple[GroundedModel, dict, Tokenizer],
-        plans: Sequence[list[Step]],
+        plans: Sequence[list[Subgoal]],
         satisfied: Callable,
         seed: int,
         temperature: float,
-        patience: int,
+        max_steps_per_subgoal: int,
         observe: Callable,
     ):
         """Takes the plan of every goal of the episodes (see `write_plans`), and `satisfied` as of `imagine`."""
         (self.model, params, self.tokenizer), self.temperature = grounded, temperature
         self._spread = _spread(params)
-        self.plans, self.satisfied, self.patience, self.observe = plans, satisfied, patience, observe
+        self.plans, self.satisfied, self.observe = plans, satisfied, observe
+        self.max_steps_per_subgoal = max_steps_per_subgoal
         self.key = jax.random.key(seed)
         longest = max(len(goal_prompt(self.tokenizer, text)) for text in {s.text for plan in plans for s in plan})
-        self._length = -(-(longest + 2 * patience - 1) // 8) * 8
+        self._length = -(-(longest + 2 * max_steps_per_subgoal - 1) // 8) * 8
 
     def __call__(self, episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
         """Actions of the active episodes, 0 for the others; see `kalm_jax.types.Policy`."""
@@ -103,16 +111,16 @@ class PlanPolicy:
         n = len(observation)
         if step == 0:
             self._keys = jax.random.split(self.key, n)
-            self._going: list[Step | None] = [None] * n
+            self._going: list[Subgoal | None] = [None] * n
             self._since = np.zeros(n, np.int64)
             self._seen: list[np.ndarray] = []
             self._done: list[np.ndarray] = []
         self._seen.append(observation)
         here = np.flatnonzero(active)
-        wanted = next_steps([self.plans[episodes.goal[i]] for i in here], observation[here], self.satisfied, 0)
+        wanted = next_subgoals([self.plans[episodes.goal[i]] for i in here], observation[here], self.satisfied, 0)
         rows = []
         for i, goal in zip(here, wanted, strict=True):
-            if goal != self._going[i] or step - self._since[i] >= self.patience:
+            if goal != self._going[i] or step - self._since[i] >= self.max_steps_per_subgoal:
                 self._going[i], self._since[i] = goal, step
             past = range(self._since[i], step)
             row = RowSequence(self.model.spec.width).text(goal_prompt(self.tokenizer, goal.text))
@@ -123,9 +131,13 @@ class PlanPolicy:
         read_first, draw_action, _ = self._spread(len(here))
         for place in _places(len(here), read_first.batch):
             aligned = align_right([rows[j] for j in place], self._length, self.model.spec.width)
-            reading = read_first.on_devices((aligned,), model=self.model, steps=0)
+            decoding = read_first.on_devices({"rows": aligned}, model=self.model, steps=0)
             out[here[place]] = draw_action(
-                (self._keys[here[place]],), reading, step, self.temperature, model=self.model
+                {"keys": self._keys[here[place]]},
+                decoding=decoding,
+                step=step,
+                temperature=self.temperature,
+                model=self.model,
             )
         self._done.append(out)
         return out
@@ -136,15 +148,15 @@ class PlanPolicy:
         return () if self.model.spec.num_actions else (self.model.spec.action_dim,)
 
 
-def _spread(params: Any) -> Callable[[int], tuple[Spread, Spread, Spread]]:
-    """Of how many rows there are: `read`, `draw` and `read_on` on the mesh, with the same parameters there."""
+def _spread(params: Any) -> Callable[[int], tuple[ShardedBatchRunner, ...]]:
+    """Of how many rows there are: `start_episodes`, `act` and `observe` on the mesh, with the same parameters there."""
 
     @functools.cache
-    def of_batch(batch: int) -> tuple[Spread, Spread, Spread]:
+    def of_batch(batch: int) -> tuple[ShardedBatchRunner, ...]:
         placed = shard_params(default_mesh(), params)
-        return Spread(read, placed, batch), Spread(draw, placed, batch), Spread(read_on, placed, batch)
+        return tuple(ShardedBatchRunner(function, placed, batch) for function in (start_episodes, act, observe))
 
-    return lambda rows: of_batch(fitting(BATCH, rows))
+    return lambda rows: of_batch(smaller_batch(BATCH, rows))
 
 
 def _places(count: int, size: int) -> list[np.ndarray]:

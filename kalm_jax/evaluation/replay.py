@@ -12,7 +12,7 @@ import numpy as np
 
 from kalm_jax.evaluation.llm_policy import PlanPolicy
 from kalm_jax.evaluation.rollout import evaluate
-from kalm_jax.imagination.rollouts import Step
+from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.types import LEVELS, EpisodeResults, Episodes, Policy, Rollouts, Simulator
 
 
@@ -31,7 +31,7 @@ def replay(
     episodes: Episodes,
     simulator: Simulator,
     grounded: tuple,
-    plans: Sequence[list[Step]],
+    plans: Sequence[list[Subgoal]],
     satisfied: Callable,
     random_policy: Policy,
     observe: Callable,

@@ -1,1 +1,1 @@
-"""Numeric encoders and heads on the language model, the four fine-tuning tasks, and their training."""
+"""Grounding: a language model learns to read and write the states and actions of an environment."""

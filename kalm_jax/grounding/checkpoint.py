@@ -1,25 +1,27 @@
-"""A grounded model as a folder: its text part as the Hugging Face folder `text/`, its number parts beside that.
+"""A grounded model as a folder: its language model as the Hugging Face folder `text/`, its numeric parts beside that.
 
-Of two models the one for states is the folder `states/`, like `text/` but without a word head of its own.
+A nested model (`two_models`) is the folder `states/`, like `text/` but without a word head.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import pathlib
 import shutil
 import types
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from kalm_jax.files import write_json
-from kalm_jax.grounding.model import GroundedModel, NumericSpec, change_llms, init_params
+from kalm_jax.files import read_json, write_json
+from kalm_jax.grounding.config import NumericSpec
+from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, nested_models
+from kalm_jax.grounding.two_models import TwoModels
 from kalm_jax.llm.hf.folder import load_model, save_model
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
@@ -31,7 +33,7 @@ _TEXT, _STATES, _NUMBERS, _SPEC = "text", "states", "numbers.safetensors", "numb
 def save_grounded(folder: str | pathlib.Path, model: GroundedModel, params: dict, tokenizer: Tokenizer) -> None:
     """Writes `text/` (a folder that `load_model` and `transformers` open), numbers.safetensors and numbers.json.
 
-    Of two models, `states/` too; of one, a `states/` that is there of another model is removed.
+    A nested model is written to `states/`; without one, a `states/` folder of another model is removed.
     """
     from safetensors.numpy import save_file
 
@@ -40,28 +42,23 @@ def save_grounded(folder: str | pathlib.Path, model: GroundedModel, params: dict
     save_file({k: np.ascontiguousarray(v) for k, v in _flat_numbers(params).items()}, folder / _NUMBERS)
     spec = dataclasses.asdict(model.spec)
     if not model.spec.differences:
-        del spec["differences"], spec["difference_std"]  # a file without them is as it was before there were any
+        del spec["differences"], spec["difference_std"]
     if model.spec.limit is None:
-        del spec["limit"]  # as before
-    if model.spec.two_models:
-        config = dataclasses.replace(model.config, tie_embeddings=True)
-        save_model(folder / _STATES, config, params["states"]["llm"], tokenizer)
-    else:
-        del spec["two_models"]  # a file of one model is as it was before there were two
-        if (folder / _STATES).exists():
-            shutil.rmtree(folder / _STATES)
+        del spec["limit"]
+    if isinstance(model, TwoModels):
+        spec["two_models"] = True
+    if (folder / _STATES).exists():
+        shutil.rmtree(folder / _STATES)
+    for name, part in nested_models(params).items():
+        save_model(folder / name, dataclasses.replace(model.config, tie_embeddings=True), part["llm"], tokenizer)
     write_json(folder / _SPEC, spec, sort_keys=False)
 
 
-def _tuples(x):
-    return tuple(map(_tuples, x)) if isinstance(x, list) else x
-
-
-def load_grounded(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[GroundedModel, dict, Tokenizer]:
-    """What `save_grounded` wrote: model, parameters (the text part's in `dtype`), tokenizer.
+def load_grounded(folder: str | pathlib.Path, dtype: Any = jnp.float32) -> tuple[GroundedModel, dict, Tokenizer]:
+    """What `save_grounded` wrote: model, parameters (those of the language model in `dtype`), tokenizer.
 
     Raises:
-      FileNotFoundError, ValueError: as `load_model` does, or the number parts are not those of numbers.json.
+      FileNotFoundError, ValueError: as `load_model` does, or the numeric parts do not match numbers.json.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -69,13 +66,14 @@ def load_grounded(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[Ground
     folder = pathlib.Path(folder)
     if not (folder / _SPEC).exists():
         raise FileNotFoundError(
-            f"{folder} has no {_SPEC}: it is no grounded model; ground it first (experiments.clevr)"
+            f"{folder} has no {_SPEC}: it is no grounded model; ground one first (kalm clevr or kalm metaworld)"
         )
-    raw = json.loads((folder / _SPEC).read_text())
+    raw = read_json(folder / _SPEC)
+    kind = TwoModels if raw.pop("two_models", False) else GroundedModel
     spec = NumericSpec(**{k: _tuples(v) for k, v in raw.items()})
     config, llm, tokenizer = load_model(folder / _TEXT, dtype, default_sharding())
-    model = GroundedModel(config, spec)
-    states = _load_states(folder / _STATES, config, dtype) if spec.two_models else None
+    model = kind(config, spec)
+    states = _load_states(folder / _STATES, config, dtype) if kind is TwoModels else None
     try:
         numbers = {k: jnp.asarray(v) for k, v in load_file(folder / _NUMBERS).items()}
     except SafetensorError as error:
@@ -85,26 +83,30 @@ def load_grounded(folder: str | pathlib.Path, dtype=jnp.float32) -> tuple[Ground
     if wrong:
         raise ValueError(f"{folder / _NUMBERS}: missing, of another shape, or not of {_SPEC}: {wrong[:5]}")
     params = {"llm": llm, **traverse_util.unflatten_dict(numbers, sep="/")}
-    if spec.two_models:
-        params["states"]["llm"] = states
+    if states is not None:
+        params[_STATES]["llm"] = states
     return model, params, tokenizer
 
 
-def _load_states(folder: pathlib.Path, config: LlamaConfig, dtype) -> dict:
-    """The weights of the states' language model beside that of `config`."""
-    got, llm, _ = load_model(folder, dtype, default_sharding())
-    if got != dataclasses.replace(config, tie_embeddings=True):
+def _tuples(x: Any) -> Any:
+    return tuple(map(_tuples, x)) if isinstance(x, list) else x
+
+
+def _load_states(folder: pathlib.Path, config: LlamaConfig, dtype: Any) -> dict:
+    """The weights of the states' language model that belongs to a model of `config`."""
+    found, llm, _ = load_model(folder, dtype, default_sharding())
+    if found != dataclasses.replace(config, tie_embeddings=True):
         raise ValueError(f"{folder} is of another shape than {_TEXT}/ beside it; copy or ground the whole model again")
     return llm
 
 
 @functools.cache  # as `parameter_shapes`
 def _number_shapes(model: GroundedModel) -> Mapping[str, tuple[int, ...]]:
-    """Path -> shape of every parameter beside the language model's."""
+    """Path -> shape of every parameter that is not the language model's."""
     params = jax.eval_shape(lambda: init_params(model, jax.random.key(0)))
     return types.MappingProxyType({path: x.shape for path, x in _flat_numbers(params).items()})
 
 
 def _flat_numbers(params: dict) -> dict:
-    """The parameters beside the language model's, by path."""
+    """The parameters that are not the language model's, by path."""
     return traverse_util.flatten_dict(change_llms(params, lambda llm: {}), sep="/")

@@ -1,244 +1,359 @@
 """Cached decoding with a grounded model: rollouts from words, words after anything, and vectors of words.
 
-Every function is one jitted call per batch; prompts are left-padded, so that all rows write at the same cache slot.
-Batches are split over the devices, and parameters lie on them, as in training (`default_mesh`).
+Every function is one jitted call per batch. Prompts are left-padded, so that all rows write at the same slot of the
+cache. Batches and parameters are sharded over the devices as in training (`sharding.default_mesh`).
+
+Dimension letters: B rows, T positions, D observation, A action, G goal array, K goals; E is the
+width of the model.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
 
-from kalm_jax.grounding.model import GroundedModel, Vectors
+from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.sequences import Rows, RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.llm.tokenizer import Tokenizer, left_pad
-from kalm_jax.llm.transformer import empty_cache, prefix_mask
+from kalm_jax.llm.transformer import Cache, prefix_mask
 from kalm_jax.sharding import constrain, default_mesh, gather, padded_size, shard_batch, shard_params
 
-Stop = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
-"""(family (B,), goal (B, G), state (B, D), action (B,) or (B, A), next state (B, D)) -> (B,) bool: goal reached."""
+Item = TypeVar("Item")
 
-_STATES = 1 << 30
-"""Sets the random numbers of states apart from those of actions, which are numbered by their step."""
+Actions = Int[Array, " B"] | Float[Array, "B A"]
+"""Actions of B rows: discrete ids, or continuous values in raw units."""
 
-
-def prefill(model, params, rows: Rows, size: int):
-    """Hidden state (B, width) of the last position of right-aligned rows, and a cache for `size` positions."""
-    valid = rows.segment > 0
-    x = model.apply({"params": params}, rows, method="embed")
-    cache = jax.tree.map(lambda y: empty_cache(model.config, y.shape[0], size, y.dtype), x)  # of two models a pair
-    cache = jax.tree.map(constrain, cache)
-    hidden, cache = model.apply(
-        {"params": params}, x, rows.position, prefix_mask(valid, size), cache, 0, method="backbone"
-    )
-    return _at(hidden, -1), cache, jnp.pad(valid, ((0, 0), (0, size - valid.shape[1])))
+_STATE_STREAM = 1 << 30
+"""Separates the random numbers of states from those of actions, which are numbered by their step."""
 
 
-def _at(hidden: Vectors, position: int) -> Vectors:
-    """Hidden states (B, T, width) at one position."""
-    return jax.tree.map(lambda h: h[:, position], hidden)
+class Stop(Protocol):
+    """(family (B,), goal (B, G), state (B, D), action (B,) or (B, A), next state (B, D)) -> (B,) bool: goal reached."""
+
+    def __call__(self, family: Any, goal: Any, state: Any, action: Any, next_state: Any, /) -> Any:
+        """Whether the goal of each row is reached."""
 
 
-def next_position(model, params, x: Vectors, slot, valid, cache):
-    """One more position x (B, width) at cache slot `slot`; returns hidden (B, width), validity and cache."""
-    position = jnp.sum(valid, axis=1, keepdims=True)
-    valid = valid.at[:, slot].set(True)
-    x = jax.tree.map(lambda y: y[:, None], x)
-    hidden, cache = model.apply({"params": params}, x, position, valid[:, None], cache, slot, method="backbone")
-    return _at(hidden, 0), valid, cache
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class DecodingState:
+    """What the model has read of B rows.
+
+    Attributes:
+      hidden: hidden states of the newest position.
+      cache: keys and values of all positions.
+      valid: slots of the cache that hold a position.
+      slot: the next free slot, the same for all rows.
+    """
+
+    hidden: Float[Array, "B E"]
+    cache: Cache
+    valid: Bool[Array, "B slots"]
+    slot: Int[Array, ""]
 
 
-def draw_action(model, apply, hidden, keys, t, temperature):
-    """(B,) ids or (B, A) values after hidden states (B, width) at step t."""
-    keys = jax.vmap(lambda k: jax.random.fold_in(k, t))(keys)
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class RolloutState:
+    """The loop state of `generate_rollouts`.
+
+    Attributes:
+      step: number of steps taken, t.
+      decoding: what the model has read, up to the state s_t.
+      state: s_t in raw units.
+      states: all states so far, with `horizon` + 1 entries; 0 after a rollout's end.
+      actions: all actions so far, (B, horizon) or (B, horizon, A); 0 after a rollout's end.
+      length: number of actions of each rollout.
+      done: rollouts that have ended.
+      success: rollouts that have reached their goal.
+    """
+
+    step: Int[Array, ""]
+    decoding: DecodingState
+    state: Float[Array, "B D"]
+    states: Float[Array, "B steps D"]
+    actions: Array
+    length: Int[Array, " B"]
+    done: Bool[Array, " B"]
+    success: Bool[Array, " B"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TextState:
+    """The loop state of `generate_text`.
+
+    Attributes:
+      step: number of tokens drawn.
+      decoding: what the model has read.
+      tokens: all tokens so far, with `limit` entries; the end token after a text's end.
+      done: texts that have ended.
+    """
+
+    step: Int[Array, ""]
+    decoding: DecodingState
+    tokens: Int[Array, "B limit"]
+    done: Bool[Array, " B"]
+
+
+def prefill(model: GroundedModel, params: dict, rows: Rows, size: int) -> DecodingState:
+    """Reads right-aligned rows into a cache with room for `size` positions in all."""
+    bound, valid = model.bind({"params": params}), rows.segment > 0
+    x = bound.embed(rows)
+    cache = jax.tree.map(constrain, model.empty_cache(x.shape[0], size, x.dtype))
+    hidden, cache = bound.backbone(x, rows.position, prefix_mask(valid, size), cache, 0)
+    assert cache is not None
+    length = valid.shape[1]
+    return DecodingState(hidden[:, -1], cache, jnp.pad(valid, ((0, 0), (0, size - length))), jnp.int32(length))
+
+
+def advance(model: GroundedModel, params: dict, state: DecodingState, x: Float[Array, "B E"]) -> DecodingState:
+    """Reads one more position of every row, given as vectors."""
+    position = jnp.sum(state.valid, axis=1, keepdims=True)
+    valid = state.valid.at[:, state.slot].set(True)
+    bound = model.bind({"params": params})
+    hidden, cache = bound.backbone(x[:, None], position, valid[:, None], state.cache, state.slot)
+    assert cache is not None
+    return DecodingState(hidden[:, 0], cache, valid, state.slot + 1)
+
+
+def advance_action(model: GroundedModel, params: dict, state: DecodingState, action: Actions) -> DecodingState:
+    """Reads one action of every row."""
+    batch, discrete = action.shape[0], bool(model.spec.num_actions)
+    value = jnp.zeros((batch, model.spec.width)) if discrete else jnp.asarray(action)
+    token = action if discrete else jnp.zeros(batch, jnp.int32)
+    return advance(model, params, state, model.bind({"params": params}).embed_action(token, value))
+
+
+def advance_state(
+    model: GroundedModel, params: dict, state: DecodingState, observation: Float[Array, "B D"]
+) -> DecodingState:
+    """Reads one environment state of every row, in raw units."""
+    return advance(model, params, state, model.bind({"params": params}).embed_state(observation))
+
+
+def sample_actions(
+    model: GroundedModel,
+    params: dict,
+    hidden: Float[Array, "B E"],
+    keys: Key[Array, " B"],
+    step: int | Int[Array, ""],
+    temperature: float | Float[Array, ""],
+) -> Actions:
+    """Actions after hidden states, at step number `step`; temperature 0 is greedy."""
+    bound = model.bind({"params": params})
+    keys = jax.vmap(lambda k: jax.random.fold_in(k, step))(keys)
     if model.spec.num_actions:
-        out = apply(hidden, method="action_head")
+        out = bound.action_head(hidden)
         noise = jax.vmap(lambda k: jax.random.gumbel(k, (model.spec.num_actions,)))(keys)
         return jnp.argmax(out[:, : model.spec.num_actions] + temperature * noise, axis=-1).astype(jnp.int32)
-    noise = None
-    if model.spec.gaussian_actions:
-        noise = temperature * jax.vmap(lambda k: jax.random.normal(k, (model.spec.action_dim,)))(keys)
-    return apply(hidden, noise, method="continuous_action")
+    if not model.spec.gaussian_actions:
+        return bound.continuous_action(hidden)
+    noise = jax.vmap(lambda k: jax.random.normal(k, (model.spec.action_dim,)))(keys)
+    return bound.continuous_action(hidden, temperature * noise)
 
 
-def _draw_state(model, apply, hidden, state, keys, t, temperature):
-    """(B, D) the states after `state` (B, D) and hidden states (B, width) at step t."""
-    noise = None
-    if model.spec.gaussian_states:
-        keys = jax.vmap(lambda k: jax.random.fold_in(jax.random.fold_in(k, _STATES), t))(keys)
-        noise = temperature * jax.vmap(lambda k: jax.random.normal(k, (model.spec.state_dim,)))(keys)
-    return apply(hidden, state, noise, method="next_state")
+def _sample_states(
+    model: GroundedModel,
+    params: dict,
+    hidden: Float[Array, "B E"],
+    state: Float[Array, "B D"],
+    keys: Key[Array, " B"],
+    step: Int[Array, ""],
+    temperature: float | Float[Array, ""],
+) -> Float[Array, "B D"]:
+    """The states after `state` and hidden states, at step number `step`."""
+    bound = model.bind({"params": params})
+    if not model.spec.gaussian_states:
+        return bound.next_state(hidden, state)
+    keys = jax.vmap(lambda k: jax.random.fold_in(jax.random.fold_in(k, _STATE_STREAM), step))(keys)
+    noise = jax.vmap(lambda k: jax.random.normal(k, (model.spec.state_dim,)))(keys)
+    return bound.next_state(hidden, state, temperature * noise)
 
 
-@functools.partial(jax.jit, static_argnames=("model", "stop", "horizon"))
+@partial(jax.jit, static_argnames=("model", "stop", "horizon"))
 def generate_rollouts(
-    params,
+    params: dict,
     prompts: Rows,
-    state,
-    family,
-    goal,
-    keys,
-    temperature,
-    state_temperature=None,
-    first_action=None,
+    state: Float[Array, "B D"],
+    family: Array,
+    goal: Array,
+    keys: Key[Array, " B"],
+    temperature: float | Float[Array, ""],
+    state_temperature: float | Float[Array, ""] | None = None,
+    first_action: Int[Array, " B"] | None = None,
     *,
     model: GroundedModel,
     stop: Stop,
     horizon: int,
-):
-    """Imagines rollouts; a_t is drawn from the position of s_t (the authors' code is one step late, `kalm.md` 9.1).
+) -> tuple[Float[Array, "B steps D"], Array, Int[Array, " B"], Bool[Array, " B"]]:
+    """Imagines rollouts. Action a_t is drawn from the position of s_t (the authors' code is one position late).
 
     Args:
       params: of `model`.
-      prompts: B right-aligned rows whose last position is the first state.
-      state: (B, D) first states, raw units.
-      family, goal: what `stop` reads, (B,) and (B, G).
-      keys: (B,) random keys, one per rollout: its result does not depend on the batch that it is in.
-      temperature: of actions where the model says their distribution (discrete or Gaussian); 0 is greedy.
+      prompts: right-aligned rows whose last position is the first state.
+      state: first states, in raw units.
+      family, goal: arguments of `stop`.
+      keys: one per rollout. Its result does not depend on the batch that it is in.
+      temperature: of actions where the model predicts a distribution (discrete or Gaussian); 0 is greedy.
       state_temperature: of states, likewise; None is `temperature`.
-      first_action: (B,) the actions of the first step, which then are not drawn.
+      first_action: actions of the first step, which then are not drawn.
+      model: the grounded model.
       stop: ends a rollout at its imagined success.
-      horizon: most steps.
+      horizon: maximum number of steps.
 
     Returns:
-      states (B, horizon+1, D), actions (B, horizon[, A]), length (B,), success (B,). What comes after the end is 0.
+      States (B, horizon + 1, D), actions (B, horizon) or (B, horizon, A), lengths and success. Entries after a
+      rollout's end are 0.
     """
-    apply = functools.partial(model.apply, {"params": params})
-    batch, prompt = prompts.kind.shape
-    hidden, cache, valid = prefill(model, params, prompts, prompt + 2 * horizon)
-    shape = (batch, horizon) if model.spec.num_actions else (batch, horizon, model.spec.action_dim)
-    states = jnp.zeros((batch, horizon + 1, model.spec.state_dim)).at[:, 0].set(state)
-    actions = jnp.zeros(shape, jnp.int32 if model.spec.num_actions else jnp.float32)
+    batch, length = prompts.kind.shape
+    spec = model.spec
+    shape = (batch, horizon) if spec.num_actions else (batch, horizon, spec.action_dim)
     state_temperature = temperature if state_temperature is None else state_temperature
 
-    def going(carry):
-        t, _, _, _, _, _, _, _, done, _ = carry
-        return (t < horizon) & ~jnp.all(done)
+    def is_running(carry: RolloutState) -> Bool[Array, ""]:
+        return (carry.step < horizon) & ~jnp.all(carry.done)
 
-    def body(carry):
-        t, hidden, state, states, actions, cache, valid, length, done, success = carry
-        action = draw_action(model, apply, hidden, keys, t, temperature)
+    def take_step(carry: RolloutState) -> RolloutState:
+        t, running = carry.step, ~carry.done
+        action = sample_actions(model, params, carry.decoding.hidden, keys, t, temperature)
         if first_action is not None:
             action = jnp.where(t == 0, first_action, action)
-        value = jnp.zeros((batch, model.spec.width)) if model.spec.num_actions else jnp.asarray(action)
-        x = apply(action if model.spec.num_actions else jnp.zeros(batch, jnp.int32), value, method="embed_action")
-        hidden, valid, cache = next_position(model, params, x, prompt + 2 * t, valid, cache)
-        nxt = _draw_state(model, apply, hidden, state, keys, t, state_temperature)
-        reached = stop(family, goal, state, action, nxt) & ~done
-        keep = ~done
-        states = states.at[:, t + 1].set(jnp.where(keep[:, None], nxt, 0.0))
-        masked = jnp.where(keep.reshape((-1,) + (1,) * (actions.ndim - 2)), action, 0)
-        actions = actions.at[:, t].set(masked)
-        length, success, done = length + keep, success | reached, done | reached
-        x = apply(nxt, method="embed_state")
-        hidden, valid, cache = next_position(model, params, x, prompt + 2 * t + 1, valid, cache)
-        return t + 1, hidden, nxt, states, actions, cache, valid, length, done, success
+        decoding = advance_action(model, params, carry.decoding, action)
+        next_state = _sample_states(model, params, decoding.hidden, carry.state, keys, t, state_temperature)
+        reached = stop(family, goal, carry.state, action, next_state) & running
+        kept = jnp.where(running.reshape((-1,) + (1,) * (carry.actions.ndim - 2)), action, 0)
+        return RolloutState(
+            step=t + 1,
+            decoding=advance_state(model, params, decoding, next_state),
+            state=next_state,
+            states=carry.states.at[:, t + 1].set(jnp.where(running[:, None], next_state, 0.0)),
+            actions=carry.actions.at[:, t].set(kept),
+            length=carry.length + running,
+            done=carry.done | reached,
+            success=carry.success | reached,
+        )
 
-    no = jnp.zeros(batch, bool)
-    carry = (
-        0,
-        hidden,
-        jnp.asarray(state, jnp.float32),
-        states,
-        actions,
-        cache,
-        valid,
-        jnp.zeros(batch, jnp.int32),
-        no,
-        no,
+    start = RolloutState(
+        step=jnp.int32(0),
+        decoding=prefill(model, params, prompts, length + 2 * horizon),
+        state=jnp.asarray(state, jnp.float32),
+        states=jnp.zeros((batch, horizon + 1, spec.state_dim)).at[:, 0].set(state),
+        actions=jnp.zeros(shape, jnp.int32 if spec.num_actions else jnp.float32),
+        length=jnp.zeros(batch, jnp.int32),
+        done=jnp.zeros(batch, bool),
+        success=jnp.zeros(batch, bool),
     )
-    _, _, _, states, actions, _, _, length, _, success = jax.lax.while_loop(going, body, carry)
-    return states, actions, length, success
+    end = jax.lax.while_loop(is_running, take_step, start)
+    return end.states, end.actions, end.length, end.success
 
 
-@functools.partial(jax.jit, static_argnames=("model", "limit", "eos"))
-def generate_text(params, prompts: Rows, keys, temperature, *, model: GroundedModel, limit: int, eos: int):
-    """Words (B, limit) after right-aligned prompts, `eos` after the end; stops when every row has ended.
+@partial(jax.jit, static_argnames=("model", "limit", "eos"))
+def generate_text(
+    params: dict,
+    prompts: Rows,
+    keys: Key[Array, " B"],
+    temperature: float | Float[Array, ""],
+    *,
+    model: GroundedModel,
+    limit: int,
+    eos: int,
+) -> Int[Array, "B limit"]:
+    """Token ids after right-aligned prompts, `eos` after a text's end; stops when every row has ended.
 
-    `keys` (B,) are random keys, `temperature` is that of the words; 0 is greedy.
+    `keys` are one per row; temperature 0 is greedy.
     """
-    model, (batch, prompt) = model.speaker, prompts.kind.shape
-    hidden, cache, valid = prefill(model, params, prompts, prompt + limit)
+    model, (batch, length) = model.text_model, prompts.kind.shape
+    bound = model.bind({"params": params})
 
-    def going(carry):
-        t, _, _, _, _, done = carry
-        return (t < limit) & ~jnp.all(done)
+    def is_running(carry: TextState) -> Bool[Array, ""]:
+        return (carry.step < limit) & ~jnp.all(carry.done)
 
-    def body(carry):
-        t, hidden, words, cache, valid, done = carry
-        logits = model.apply({"params": params}, hidden, method="text_logits")
+    def take_step(carry: TextState) -> TextState:
+        t = carry.step
+        logits = bound.text_logits(carry.decoding.hidden)
         noise = jax.vmap(lambda k: jax.random.gumbel(jax.random.fold_in(k, t), logits.shape[1:]))(keys)
-        word = jnp.argmax(logits + temperature * noise, axis=-1).astype(jnp.int32)
-        word = jnp.where(done, eos, word)
-        done = done | (word == eos)
-        x = model.apply({"params": params}, word, method=lambda m, w: m.llm.embed(w))
-        hidden, valid, cache = next_position(model, params, x, prompt + t, valid, cache)
-        return t + 1, hidden, words.at[:, t].set(word), cache, valid, done
+        token = jnp.argmax(logits + temperature * noise, axis=-1).astype(jnp.int32)
+        token = jnp.where(carry.done, eos, token)
+        return TextState(
+            step=t + 1,
+            decoding=advance(model, params, carry.decoding, bound.embed_text(token)),
+            tokens=carry.tokens.at[:, t].set(token),
+            done=carry.done | (token == eos),
+        )
 
-    words = jnp.full((batch, limit), eos, jnp.int32)
-    return jax.lax.while_loop(going, body, (0, hidden, words, cache, valid, jnp.zeros(batch, bool)))[2]
+    start = TextState(
+        step=jnp.int32(0),
+        decoding=prefill(model, params, prompts, length + limit),
+        tokens=jnp.full((batch, limit), eos, jnp.int32),
+        done=jnp.zeros(batch, bool),
+    )
+    return jax.lax.while_loop(is_running, take_step, start).tokens
 
 
-@functools.partial(jax.jit, static_argnames=("model",))
-def _goal_hidden(params, tokens, valid, *, model: GroundedModel):
+@partial(jax.jit, static_argnames=("model",))
+def _goal_vectors(
+    params: dict, tokens: Int[Array, "B T"], valid: Bool[Array, "B T"], *, model: GroundedModel
+) -> Float[Array, "B E"]:
     position = jnp.maximum(jnp.cumsum(valid, axis=1) - 1, 0)
-
-    def encode(m):
-        return m.backbone(m.llm.embed(tokens), position, valid.astype(jnp.int32))[0]
-
-    hidden = model.speaker.apply({"params": params}, method=encode)
+    bound = model.text_model.bind({"params": params})
+    hidden, _ = bound.backbone(bound.embed_text(tokens), position, valid.astype(jnp.int32))
     weight = valid[..., None].astype(hidden.dtype)
     mean = jnp.sum(hidden * weight, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1.0)
     return hidden[:, -1] + 2.0 * mean  # a mean varies about half as much
 
 
-class Spread:
-    """One of the jitted functions on the mesh: called with the arrays of a batch on the host, answers on the host.
+class ShardedBatchRunner:
+    """Calls a jitted function on the default mesh with batches from the host, and returns its results to the host.
 
     Attributes:
-      batch: rows that every batch must have, at least as many as asked for.
+      batch: number of rows of every batch, at least as many as asked for.
     """
 
-    def __init__(self, function: Callable, params, batch: int):
-        """`function(params, *arrays, *rest, **static)`; parameters are put on the mesh, where they may lie already."""
+    def __init__(self, function: Callable, params: dict, batch: int) -> None:
+        """`function(params, **batch, **others)`; parameters are put on the mesh unless they are there already."""
         self.batch = padded_size(batch)
         self._function, self._mesh = function, default_mesh()
         self._params = shard_params(self._mesh, params)
 
-    def __call__(self, arrays: tuple, *rest, **static):
-        """`arrays` are split along their first axis; `rest` are numbers, or what `on_devices` answered."""
-        return gather(self.on_devices(arrays, *rest, **static))
+    def __call__(self, batch: Mapping[str, Any], **others: Any) -> Any:
+        """`function` of a batch, whose arrays are split along their first axis, and of other arguments."""
+        return gather(self.on_devices(batch, **others))
 
-    def on_devices(self, arrays: tuple, *rest, **static):
-        """The same, with the answer left on the devices."""
+    def on_devices(self, batch: Mapping[str, Any], **others: Any) -> Any:
+        """The same, with the results left on the devices."""
         with jax.set_mesh(self._mesh):
-            return self._function(self._params, *shard_batch(self._mesh, arrays), *rest, **static)
+            return self._function(self._params, **shard_batch(self._mesh, dict(batch)), **others)
 
 
 def encode_goals(
-    model: GroundedModel, params, tokenizer: Tokenizer, texts: Sequence[str], batch: int = 128
-) -> np.ndarray:
-    """Goal vectors (K, width): the language model's last hidden states as it has read what it is to imagine.
+    model: GroundedModel, params: dict, tokenizer: Tokenizer, texts: Sequence[str], batch: int = 128
+) -> Float[np.ndarray, "K E"]:
+    """Goal vectors: the language model's last hidden states for the prompt of a rollout.
 
-    The sum of two: the state at the end of the prompt, from which the model goes on to a rollout, names the same balls
-    alike in different wordings; the mean over the prompt keeps the wordings apart.
+    A vector is the sum of two. The state at the end of the prompt, from which the model continues to a rollout, is
+    similar for the same goal in different wordings; the mean over the prompt keeps the wordings apart.
     """
     rows = [goal_prompt(tokenizer, text) for text in texts]
-    width = -(-max((len(r) for r in rows), default=1) // 8) * 8
-    out, run = [], Spread(_goal_hidden, params, batch)
+    width = round_up(max((len(r) for r in rows), default=1), 8)
+    out, run = [], ShardedBatchRunner(_goal_vectors, params, batch)
     for chunk in chunks(rows, run.batch, fill=[tokenizer.bos_id]):
-        out.append(run(left_pad(chunk, tokenizer.pad_id, width), model=model))
+        tokens, valid = left_pad(chunk, tokenizer.pad_id, width)
+        out.append(run({"tokens": tokens, "valid": valid}, model=model))
     return np.concatenate(out)[: len(rows)] if out else np.zeros((0, model.config.width), np.float32)
 
 
-def answer(
+def generate_answers(
     model: GroundedModel,
-    params,
+    params: dict,
     tokenizer: Tokenizer,
     prompts: Sequence[list[int] | RowSequence],
     temperature: float = 0.0,
@@ -247,34 +362,40 @@ def answer(
     batch: int = 128,
     end: int | None = None,
 ) -> list[str]:
-    """What the model says after each prompt, token ids or a row that ends in words; greedy at temperature 0.
+    """The model's text after each prompt (token ids, or a row that ends in words); greedy at temperature 0.
 
     An answer ends before the token `end`, by default the tokenizer's end of a sentence, or after `limit` tokens.
     """
     end = tokenizer.eos_id if end is None else end
-    empty = RowSequence(model.spec.width)
-    rows = [p if isinstance(p, RowSequence) else RowSequence(model.spec.width).text(p) for p in prompts]
-    width = -(-max((row.length for row in rows), default=1) // 8) * 8
-    out, run = [], Spread(generate_text, params, fitting(batch, len(rows)))
-    keys = jax.random.split(jax.random.key(seed), -(-max(len(rows), 1) // run.batch) * run.batch)
-    for i, chunk in enumerate(chunks(rows, run.batch, fill=empty.text([tokenizer.bos_id]))):
-        inputs = (align_right(chunk, width, model.spec.width), keys[i * run.batch : (i + 1) * run.batch])
-        out.extend(run(inputs, temperature, model=model, limit=limit, eos=end))
-    return [tokenizer.decode(w[: _first(w, end)]).strip() for w in out[: len(rows)]]
+    width = model.spec.width
+    rows = [p if isinstance(p, RowSequence) else RowSequence(width).text(p) for p in prompts]
+    length = round_up(max((row.length for row in rows), default=1), 8)
+    out: list[np.ndarray] = []
+    run = ShardedBatchRunner(generate_text, params, smaller_batch(batch, len(rows)))
+    keys = jax.random.split(jax.random.key(seed), round_up(max(len(rows), 1), run.batch))
+    for i, chunk in enumerate(chunks(rows, run.batch, fill=RowSequence(width).text([tokenizer.bos_id]))):
+        inputs = {"prompts": align_right(chunk, length, width), "keys": keys[i * run.batch : (i + 1) * run.batch]}
+        out.extend(run(inputs, temperature=temperature, model=model, limit=limit, eos=end))
+    return [tokenizer.decode(tokens[: _first(tokens, end)]).strip() for tokens in out[: len(rows)]]
 
 
-def fitting(batch: int, rows: int) -> int:
-    """`batch`, or an eighth of it where that holds all rows: few rows then cost little."""
+def _first(tokens: Int[np.ndarray, " limit"], end: int) -> int:
+    ends = np.flatnonzero(tokens == end)
+    return int(ends[0]) if len(ends) else len(tokens)
+
+
+def smaller_batch(batch: int, rows: int) -> int:
+    """`batch`, or an eighth of it where that holds all rows: few rows are then cheap."""
     return batch // 8 if max(rows, 1) <= batch // 8 else batch
 
 
-def _first(words, eos) -> int:
-    ends = np.flatnonzero(words == eos)
-    return int(ends[0]) if len(ends) else len(words)
+def round_up(number: int, step: int) -> int:
+    """The least multiple of `step` that is at least `number`; few different shapes are few compiled programs."""
+    return -(-number // step) * step
 
 
-def chunks(items: list, size: int, fill):
-    """Lists of exactly `size` items, the last one filled up, so that one compiled program serves all."""
+def chunks(items: list[Item], size: int, fill: Item) -> Iterator[list[Item]]:
+    """Lists of exactly `size` items, the last one filled up with `fill`, so that one compiled program serves all."""
     for i in range(0, len(items), size):
         chunk = items[i : i + size]
         yield chunk + [fill] * (size - len(chunk))

@@ -1,252 +1,292 @@
-"""Rollouts into words: what a grounded model says that a rollout was for, and how likely it would itself act so."""
+"""Rollouts into words: what a grounded model says a rollout was for, and how likely the model itself would act so.
+
+Dimension letters: N rollouts, T positions, B rows, D observation, M questions or candidate goal summaries.
+"""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Array, Float, Int
 
-from kalm_jax.grounding.decoding import Spread, answer, chunks, fitting
+from kalm_jax.grounding.decoding import ShardedBatchRunner, chunks, generate_answers, round_up, smaller_batch
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.sequences import ACTION, Rows, RowSequence, align_right
-from kalm_jax.grounding.tasks import ANSWER_PROMPT, GIST_END, STATE_PROMPT, goal_prompt, plan_prompt
+from kalm_jax.grounding.tasks import ANSWER_PROMPT, STATE_PROMPT, SUMMARY_END, goal_prompt, plan_prompt
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.types import Rollouts
 from kalm_jax.worlds.base import GoalLanguage
 
-GIST_LIMIT = 12
-"""Most tokens of a gist."""
-ACTING_WEIGHT, READING_WEIGHT = 0.25, 2.0
-"""Powers of what the model would itself do and of what states show among what gists are weighed by, beside their shares
-of the draws. Chosen on rollouts of a seed of its own: a rollout's likelihood multiplies errors of many steps."""
-SAYINGS, LISTENINGS = 5, 3
-"""Sentences that are tried for one gist, and how often one is listened to."""
-VIEWS = 8
-"""Ways in which a rollout is shown, where a world has several (`GoalLanguage.renamings`)."""
+SUMMARY_LIMIT = 12
+"""Maximum number of tokens of a goal summary."""
+ACTION_WEIGHT, STATE_WEIGHT = 0.25, 2.0
+"""Exponents of the likelihood of the actions and of the states' answers when goal summaries are weighed, beside 1 for
+their share of the samples. They were chosen on the rollouts of a separate seed. A rollout's likelihood multiplies the
+errors of many steps, so its exponent is small."""
+MAX_ATTEMPTS, NUM_VOTES = 5, 3
+"""Maximum number of sentences that are tried for a goal summary, and number of readings that check each."""
+NUM_AUGMENTATIONS = 8
+"""Number of renamings under which a rollout is shown, where a world has them (`GoalLanguage.renamings`)."""
 
 
-def explain(model: GroundedModel, params, tokenizer: Tokenizer, rollouts: Rollouts, prompt: str) -> list[str]:
-    """One sentence per rollout, the model's first answer: what it says that the rollout was for.
+def explain(model: GroundedModel, params: dict, tokenizer: Tokenizer, rollouts: Rollouts, prompt: str) -> list[str]:
+    """One sentence per rollout, the model's greedy answer to what the rollout was for.
 
     Args:
+      model, params, tokenizer: the grounded model.
+      rollouts: N rollouts.
       prompt: stands before the rollout.
     """
-    return _say(model, params, tokenizer, _asked(model, tokenizer, rollouts, prompt), 0.0, 0)
+    return _sentences(model, params, tokenizer, _questions(model, tokenizer, rollouts, prompt), 0.0, 0)
 
 
-def tell(
+def generate_explanations(
     model: GroundedModel,
-    params,
+    params: dict,
     tokenizer: Tokenizer,
     rollouts: Rollouts,
     prompt: str,
-    gists: Sequence[str],
-    words: GoalLanguage,
+    summaries: Sequence[str],
+    language: GoalLanguage,
     seed: int = 0,
 ) -> list[str]:
-    """One sentence per rollout that tells its gist, such as one of `likeliest_gists`.
+    """One sentence per rollout that expresses its goal summary, such as one of `likeliest_goal_summaries`.
 
-    The model listens to itself: a sentence whose plan, which it writes too, has another gist is said anew, in other
-    names where the world has such, otherwise drawn; at most `SAYINGS` are tried. The first sentence stays where none is
-    understood as it was meant.
+    A self-consistency check follows: the model writes the plan of each sentence, and a sentence whose plan has another
+    goal summary is generated again, under another renaming where the world has renamings, otherwise by sampling. At
+    most `MAX_ATTEMPTS` sentences are tried. The first one stays where none passes the check.
 
     Args:
+      model, params, tokenizer: the grounded model.
+      rollouts: N rollouts.
       prompt: stands before the rollout.
-      gists: of every rollout; where one is "", the model begins with its own and is not listened to.
-      words: `summary_of_plan` says what is understood; None takes every sentence as it comes. `renamings` may be None.
+      summaries: of every rollout; where one is "", the model begins with its own, and there is no check.
+      language: without `summary_of_plan` there is no check. `renamings` may be None.
+      seed: of sampling.
     """
-    renamings = words.renamings(SAYINGS) if words.renamings else [None]
-    told, open_ = [""] * len(rollouts), list(range(len(rollouts)))
-    for k in range(SAYINGS if words.summary_of_plan else 1):
-        renaming = renamings[k % len(renamings)]
-        rows = _asked(model, tokenizer, _renamed(rollouts.take(np.array(open_, int)), renaming), prompt)
+    renamings = language.renamings(MAX_ATTEMPTS) if language.renamings else [None]
+    texts, open_ = [""] * len(rollouts), list(range(len(rollouts)))
+    for attempt in range(MAX_ATTEMPTS if language.summary_of_plan else 1):
+        renaming = renamings[attempt % len(renamings)]
+        rows = _questions(model, tokenizer, _renamed(rollouts.take(np.array(open_, int)), renaming), prompt)
         for row, i in zip(rows, open_, strict=True):
-            gist = renaming.gist(gists[i]) if renaming else gists[i]
-            row.text(tokenizer.encode(f"{gist} {GIST_END}") if gist else [])
-        said = _say(model, params, tokenizer, rows, float(k >= len(renamings)), seed + k)
-        said = [renaming.inverse.text(text) for text in said] if renaming else said
-        clear = _understood(model, params, tokenizer, said, [gists[i] for i in open_], words, renamings)
-        for i, text, good in zip(open_, said, clear, strict=True):
-            told[i] = text if good or not k else told[i]
-        open_ = [i for i, good in zip(open_, clear, strict=True) if not good and gists[i]]
-    return told
+            summary = renaming.goal_summary(summaries[i]) if renaming else summaries[i]
+            row.text(tokenizer.encode(f"{summary} {SUMMARY_END}") if summary else [])
+        found = _sentences(model, params, tokenizer, rows, float(attempt >= len(renamings)), seed + attempt)
+        found = [renaming.inverse.text(text) for text in found] if renaming else found
+        passed = _consistent(model, params, tokenizer, found, [summaries[i] for i in open_], language, renamings)
+        for i, text, good in zip(open_, found, passed, strict=True):
+            texts[i] = text if good or not attempt else texts[i]
+        open_ = [i for i, good in zip(open_, passed, strict=True) if not good and summaries[i]]
+    return texts
 
 
-def _understood(
-    model, params, tokenizer, said: list[str], gists: list[str], words: GoalLanguage, renamings
-) -> list[bool]:
-    """Whether sentences have their gists, as most of the times that the model reads them, each time in other names."""
-    if words.summary_of_plan is None:
-        return [True] * len(said)
-    votes = np.zeros(len(said), int)
-    for renaming in renamings[:LISTENINGS]:
-        heard = [renaming.text(text) for text in said] if renaming else said
-        plans = answer(model, params, tokenizer, [plan_prompt(tokenizer, text) for text in heard])
-        found = [words.summary_of_plan(plan) for plan in plans]
-        found = [renaming.inverse.gist(gist) for gist in found] if renaming else found
-        votes += np.array([a == b for a, b in zip(found, gists, strict=True)], int)
-    return (2 * votes > min(LISTENINGS, len(renamings))).tolist()
-
-
-def _say(model, params, tokenizer, rows: list[RowSequence], temperature: float, seed: int) -> list[str]:
-    """What follows the gist of each row's answer."""
-    said = answer(model, params, tokenizer, rows, temperature=temperature, seed=seed)
-    return [text.rsplit(f"{GIST_END} ", 1)[-1] for text in said]
-
-
-def likeliest_gists(
+def _consistent(
     model: GroundedModel,
-    params,
+    params: dict,
+    tokenizer: Tokenizer,
+    sentences: list[str],
+    summaries: list[str],
+    language: GoalLanguage,
+    renamings: list,
+) -> list[bool]:
+    """Whether most plans that the model writes for each sentence, under different renamings, have its goal summary."""
+    if language.summary_of_plan is None:
+        return [True] * len(sentences)
+    votes = np.zeros(len(sentences), int)
+    for renaming in renamings[:NUM_VOTES]:
+        shown = [renaming.text(text) for text in sentences] if renaming else sentences
+        plans = generate_answers(model, params, tokenizer, [plan_prompt(tokenizer, text) for text in shown])
+        found = [language.summary_of_plan(plan) for plan in plans]
+        found = [renaming.inverse.goal_summary(summary) for summary in found] if renaming else found
+        votes += np.array([a == b for a, b in zip(found, summaries, strict=True)], int)
+    return (2 * votes > min(NUM_VOTES, len(renamings))).tolist()
+
+
+def _sentences(
+    model: GroundedModel, params: dict, tokenizer: Tokenizer, rows: list[RowSequence], temperature: float, seed: int
+) -> list[str]:
+    """What follows the goal summary in the model's answer to each row."""
+    answers = generate_answers(model, params, tokenizer, rows, temperature=temperature, seed=seed)
+    return [text.rsplit(f"{SUMMARY_END} ", 1)[-1] for text in answers]
+
+
+def likeliest_goal_summaries(
+    model: GroundedModel,
+    params: dict,
     tokenizer: Tokenizer,
     rollouts: Rollouts,
     prompt: str,
-    words: GoalLanguage,
+    language: GoalLanguage,
     draws: int,
     seed: int = 0,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], Any] | None = None,
 ) -> list[str]:
-    """Of several gists of each rollout the one that fits best by all that the model knows.
+    """The goal summary of each rollout that is the likeliest by all that the model knows.
 
-    Gists are drawn from p(gist | rollout). The answer has the largest product of
+    Candidates are sampled from p(summary | rollout). The result has the largest product of
 
-      p(gist | rollout), its share of the draws;
-      p(rollout | gist), what the model would itself do for it, see `rollout_likelihood` (reranking by the reverse
-        direction: Li et al., NAACL 2016, there for dialogue), to the power of `ACTING_WEIGHT`;
-      p(a state fulfils it) at the end and its complement before, by what the model says that each state shows, where
-        the world has questions about states, to the power of `READING_WEIGHT`: a rollout ends as soon as its goal is
-        reached.
+      p(summary | rollout), its share of the samples;
+      p(rollout | summary), what the model would itself do for it, see `rollout_log_probs` (reranking by the reverse
+        direction: Li et al., NAACL 2016, there for dialogue), to the power of `ACTION_WEIGHT`;
+      p(a state satisfies it) at the end and of the complement before, by the model's answers about states, where the
+        world has questions about them, to the power of `STATE_WEIGHT`: a rollout ends as soon as its goal is reached.
 
-    Where things can be given other names without changing anything, the model is asked about a rollout under several
-    of their names, and all that it says is averaged.
+    Where objects can be renamed without changing anything else, the model is asked about a rollout under several
+    renamings, and the results are averaged.
 
     Args:
-      words: `subgoal_of_summary` tells gists from other texts and for what rollouts are imagined;
-        `summary_question` and `renamings` may be None.
-      draws: gists drawn per rollout, over all names.
-      progress: called with the number of draws done.
+      model, params, tokenizer: the grounded model.
+      rollouts: N rollouts.
+      prompt: stands before a rollout.
+      language: `subgoal_of_summary` separates summaries from other texts and gives the subgoal for which rollouts are
+        generated; `summary_question` and `renamings` may be None.
+      draws: number of samples per rollout, over all renamings.
+      seed: of sampling.
+      progress: called with the number of samples done.
 
     Returns:
-      A gist per rollout, "" where no draw was one.
+      A goal summary per rollout, "" where no sample was one.
     """
-    end = tokenizer.encode(f"x {GIST_END}")[-1]  # as it is after a word
-    renamings = words.renamings(min(VIEWS, draws)) if words.renamings else [None]
+    assert language.subgoal_of_summary is not None, "this world has no goal summaries"
+    end = tokenizer.encode(f"x {SUMMARY_END}")[-1]  # the token as it is after a word
+    renamings = language.renamings(min(NUM_AUGMENTATIONS, draws)) if language.renamings else [None]
     views = [_renamed(rollouts, renaming) for renaming in renamings]
-    counts = [collections.Counter() for _ in range(len(rollouts))]
+    counts: list[collections.Counter] = [collections.Counter() for _ in range(len(rollouts))]
     for k in range(draws):
         renaming = renamings[k % len(views)]
-        asked = _asked(model, tokenizer, views[k % len(views)], prompt)
-        said = answer(model, params, tokenizer, asked, temperature=1.0, seed=seed + k, limit=GIST_LIMIT, end=end)
-        for count, gist in zip(counts, said, strict=True):
-            count[renaming.inverse.gist(gist) if renaming else gist] += 1
+        rows = _questions(model, tokenizer, views[k % len(views)], prompt)
+        found = generate_answers(
+            model, params, tokenizer, rows, temperature=1.0, seed=seed + k, limit=SUMMARY_LIMIT, end=end
+        )
+        for count, summary in zip(counts, found, strict=True):
+            count[renaming.inverse.goal_summary(summary) if renaming else summary] += 1
         if progress is not None:
             progress(k + 1)
-    known = [(i, gist) for i, count in enumerate(counts) for gist in count if words.subgoal_of_summary(gist)]
-    if not known:
+    candidates = [(i, text) for i, count in enumerate(counts) for text in count if language.subgoal_of_summary(text)]
+    if not candidates:
         return [""] * len(rollouts)
-    place = np.array([i for i, _ in known], int)
-    scores, acting, reading = np.array([math.log(counts[i][gist]) for i, gist in known]), 0.0, []
+    place = np.array([i for i, _ in candidates], int)
+    scores = np.array([math.log(counts[i][text]) for i, text in candidates])
+    acting: Any = 0.0
+    answers = []
     for renaming, view in zip(renamings, views, strict=True):
-        gists = [renaming.gist(gist) if renaming else gist for _, gist in known]
-        prompts = [goal_prompt(tokenizer, words.subgoal_of_summary(gist)) for gist in gists]
-        acting = acting + rollout_likelihood(model, params, prompts, view.take(place)) / len(views)
-        if words.summary_question is not None:
-            questions = [words.summary_question(gist) for gist in gists]
-            reading.append(_step_answers(model, params, tokenizer, view, place, questions))
-    scores = scores + ACTING_WEIGHT * acting
-    if reading:
+        summaries = [renaming.goal_summary(text) if renaming else text for _, text in candidates]
+        prompts = [goal_prompt(tokenizer, language.subgoal_of_summary(summary)) for summary in summaries]
+        acting = acting + rollout_log_probs(model, params, prompts, view.take(place)) / len(views)
+        if language.summary_question is not None:
+            questions = [language.summary_question(summary) for summary in summaries]
+            answers.append(_answers_of_steps(model, params, tokenizer, view, place, questions))
+    scores = scores + ACTION_WEIGHT * acting
+    if answers:
         ends = np.cumsum(np.asarray(rollouts.length)[place] + 1)
-        scores = scores + READING_WEIGHT * _fulfilled_at_the_end(np.mean(reading, 0), ends)
+        scores = scores + STATE_WEIGHT * _satisfied_at_the_end(np.mean(answers, 0), ends)
     best: dict[int, tuple[float, str]] = {}
-    for (i, gist), score in zip(known, scores, strict=True):
-        best[i] = max(best.get(i, (-math.inf, "")), (float(score), gist))
+    for (i, text), score in zip(candidates, scores, strict=True):
+        best[i] = max(best.get(i, (-math.inf, "")), (float(score), text))
     return [best[i][1] if i in best else "" for i in range(len(rollouts))]
 
 
-def _renamed(rollouts: Rollouts, renaming) -> Rollouts:
+def _renamed(rollouts: Rollouts, renaming: Any) -> Rollouts:
     if renaming is None:
         return rollouts
     observations = renaming.observations(rollouts.observations)
     return dataclasses.replace(rollouts, observations=observations, actions=renaming.actions(rollouts.actions))
 
 
-def _step_answers(model, params, tokenizer, rollouts: Rollouts, place, questions) -> np.ndarray:
-    """p(answer) of `questions` (M pairs) about every state of rollouts `place` (M,), one after the other."""
+def _answers_of_steps(
+    model: GroundedModel,
+    params: dict,
+    tokenizer: Tokenizer,
+    rollouts: Rollouts,
+    place: Int[np.ndarray, " M"],
+    questions: Sequence[tuple[str, str]],
+) -> np.ndarray:
+    """p(answer) of M questions about every state of the rollouts `place`, one rollout after the other."""
     lengths = np.asarray(rollouts.length)[place]
     states = np.concatenate([rollouts.observations[i, : n + 1] for i, n in zip(place, lengths)])
     repeated = [question for question, n in zip(questions, lengths) for _ in range(n + 1)]
-    return np.exp(state_answers(model, params, tokenizer, states, repeated))
+    return np.exp(answer_log_probs(model, params, tokenizer, states, repeated))
 
 
-def _fulfilled_at_the_end(p: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """(M,) log p of the last of each rollout's states, plus the least log (1 - p) of a state before.
+def _satisfied_at_the_end(p: np.ndarray, ends: Int[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
+    """log p of the last of each rollout's states, plus the least log (1 - p) of an earlier state.
 
     Args:
-      p: of all states of M rollouts, one after the other. ends: (M,) where each rollout's states end.
+      p: of all states of M rollouts, one rollout after the other.
+      ends: where each rollout's states end.
     """
     parts = np.split(np.clip(p, 1e-6, 1 - 1e-6), ends[:-1])
     return np.array([np.log(x[-1]) + np.log1p(-x[:-1]).min(initial=0.0) for x in parts])
 
 
-def state_answers(
-    model: GroundedModel, params, tokenizer: Tokenizer, states, questions: Sequence[tuple[str, str]], batch: int = 512
-) -> np.ndarray:
-    """(M,) log p(answer | state, question) for states (M, D) and M (question, answer) of `GoalLanguage.describe`."""
+def answer_log_probs(
+    model: GroundedModel,
+    params: dict,
+    tokenizer: Tokenizer,
+    states: Float[np.ndarray, "M D"],
+    questions: Sequence[tuple[str, str]],
+    batch: int = 512,
+) -> Float[np.ndarray, " M"]:
+    """log p(answer | state, question) of M pairs (question, answer), such as those of `GoalLanguage.describe`."""
     ids = {text: tokenizer.encode(text) for text in {STATE_PROMPT, *(part for pair in questions for part in pair)}}
     now, rows = [tokenizer.bos_id, *ids[STATE_PROMPT]], []
-    for state, (question, said) in zip(states, questions, strict=True):
-        rows.append(RowSequence(model.spec.width).text(now).state(state).text(ids[question]).text(ids[said], 1.0))
-    return _over_rows(_text_likelihood, model, params, rows, batch, step=8)
+    for state, (question, answer) in zip(states, questions, strict=True):
+        rows.append(RowSequence(model.spec.width).text(now).state(state).text(ids[question]).text(ids[answer], 1.0))
+    return _over_rows(_text_log_probs, model, params, rows, batch, step=8)
 
 
-def _asked(model: GroundedModel, tokenizer: Tokenizer, rollouts: Rollouts, prompt: str) -> list[RowSequence]:
+def _questions(model: GroundedModel, tokenizer: Tokenizer, rollouts: Rollouts, prompt: str) -> list[RowSequence]:
     """Each rollout after `prompt`, and the question what it was for."""
     before, after = [tokenizer.bos_id, *tokenizer.encode(prompt)], tokenizer.encode(ANSWER_PROMPT)
     return [rollout_row(model, before, rollouts, i).text(after) for i in range(len(rollouts))]
 
 
-@functools.partial(jax.jit, static_argnames=("model",))
-def _action_likelihood(params, rows: Rows, *, model: GroundedModel):
-    model = model.speaker
-    hidden = model.apply({"params": params}, rows, method="hidden")[:, :-1]
+@partial(jax.jit, static_argnames=("model",))
+def _action_log_probs(params: dict, rows: Rows, *, model: GroundedModel) -> Float[Array, " B"]:
+    bound = model.text_model.bind({"params": params})
+    hidden = bound.hidden(rows)[:, :-1]
     is_action = rows.kind[:, 1:] == ACTION
-    out = model.apply({"params": params}, hidden, method="action_head")
+    out = bound.action_head(hidden)
     if model.spec.num_actions:
-        chosen = jnp.where(is_action, rows.token[:, 1:], 0)
-        return -jnp.sum(is_action * optax.softmax_cross_entropy_with_integer_labels(out, chosen), axis=1)
-    value = rows.value[:, 1:, : model.spec.action_dim]
-    error = model.apply({"params": params}, out, value, method="action_error") * model.spec.action_dim
+        taken = jnp.where(is_action, rows.token[:, 1:], 0)
+        return -jnp.sum(is_action * optax.softmax_cross_entropy_with_integer_labels(out, taken), axis=1)
+    error = bound.action_error(out, rows.value[:, 1:, : model.spec.action_dim]) * model.spec.action_dim
     return -jnp.sum(is_action * error, axis=1)
 
 
-@functools.partial(jax.jit, static_argnames=("model",))
-def _text_likelihood(params, rows: Rows, *, model: GroundedModel):
-    model = model.speaker
-    hidden = model.apply({"params": params}, rows, method="hidden")[:, :-1]
-    logits = model.apply({"params": params}, hidden, method="text_logits")
+@partial(jax.jit, static_argnames=("model",))
+def _text_log_probs(params: dict, rows: Rows, *, model: GroundedModel) -> Float[Array, " B"]:
+    bound = model.text_model.bind({"params": params})
+    logits = bound.text_logits(bound.hidden(rows)[:, :-1])
     error = optax.softmax_cross_entropy_with_integer_labels(logits, rows.token[:, 1:])
     return -jnp.sum(jnp.where(rows.weight[:, :-1] > 0, error, 0.0), axis=1)
 
 
-def rollout_likelihood(
-    model: GroundedModel, params, prompts: Sequence[list[int]], rollouts: Rollouts, batch: int = 256
-) -> np.ndarray:
-    """(N,) log p(actions, "the goal is reached" at the end and not before | words, states), in nats.
+def rollout_log_probs(
+    model: GroundedModel, params: dict, prompts: Sequence[list[int]], rollouts: Rollouts, batch: int = 256
+) -> Float[np.ndarray, " N"]:
+    """log p(actions, "the goal is reached" at the end and not before | words, states), in nats.
 
-    Of continuous actions it is the density in normalised units, and nothing says that the goal is reached.
+    Of continuous actions it is the density in normalized units, and nothing states that the goal is reached.
 
     Args:
+      model, params: the grounded model.
       prompts: N prompts of token ids, as before a rollout that is to be generated.
       rollouts: N rollouts.
+      batch: rows per call.
 
     Raises:
-      ValueError: continuous actions whose head predicts a point and no distribution.
+      ValueError: the head of continuous actions predicts a point and no distribution.
     """
     if not (model.spec.num_actions or model.spec.gaussian_actions):
         raise ValueError(
@@ -255,23 +295,26 @@ def rollout_likelihood(
     sequences = [rollout_row(model, prompt, rollouts, i) for i, prompt in enumerate(prompts)]
     if model.spec.num_actions:
         sequences = [s.action(model.spec.num_actions) for s in sequences]
-    return _over_rows(_action_likelihood, model, params, sequences, batch, step=16)
+    return _over_rows(_action_log_probs, model, params, sequences, batch, step=16)
 
 
 def text_log_probs(
     model: GroundedModel, params: dict, texts: Sequence[tuple[Sequence[int], Sequence[int]]], batch: int = 256
-) -> np.ndarray:
-    """(M,) log p(continuation | prompt) of M pairs (prompt, continuation) of token ids, in nats."""
-    rows = [RowSequence(model.spec.width).text(prompt).text(said, 1.0) for prompt, said in texts]
-    return _over_rows(_text_likelihood, model, params, rows, batch, step=8)
+) -> Float[np.ndarray, " M"]:
+    """log p(continuation | prompt) of M pairs (prompt, continuation) of token ids, in nats."""
+    rows = [RowSequence(model.spec.width).text(prompt).text(text, 1.0) for prompt, text in texts]
+    return _over_rows(_text_log_probs, model, params, rows, batch, step=8)
 
 
-def _over_rows(function: Callable, model: GroundedModel, params, rows: list[RowSequence], batch: int, step: int):
-    """(N,) `function` of N rows, filled up to a multiple of `step` positions."""
-    width = -(-max((row.length for row in rows), default=1) // step) * step
-    out, run = [], Spread(function, params, fitting(batch, len(rows)))
-    for chunk in chunks(rows, run.batch, fill=RowSequence(model.spec.width).text([0])):
-        out.append(run((align_right(chunk, width, model.spec.width),), model=model))
+def _over_rows(
+    function: Callable, model: GroundedModel, params: dict, rows: list[RowSequence], batch: int, step: int
+) -> Float[np.ndarray, " N"]:
+    """`function` of N rows, padded to a multiple of `step` positions."""
+    width = model.spec.width
+    length = round_up(max((row.length for row in rows), default=1), step)
+    out, run = [], ShardedBatchRunner(function, params, smaller_batch(batch, len(rows)))
+    for chunk in chunks(rows, run.batch, fill=RowSequence(width).text([0])):
+        out.append(run({"rows": align_right(chunk, length, width)}, model=model))
     return np.concatenate(out)[: len(rows)] if out else np.zeros(0, np.float32)
 
 

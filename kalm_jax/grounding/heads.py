@@ -1,6 +1,6 @@
-"""What a head for numbers says: a point (the paper), or a Gaussian of its own width per number, from which to draw.
+"""What a head for numbers predicts: a point (the paper), or a Gaussian with a width per number, from which to sample.
 
-All numbers are in normalised units. A Gaussian head's output is twice as wide: means, then what becomes log deviations.
+All numbers are in normalized units. A Gaussian head has twice as many outputs: means, then unbounded log deviations.
 """
 
 from __future__ import annotations
@@ -10,27 +10,30 @@ import math
 import chex
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 LOG_STD = (-5.0, 2.0)
-"""Soft bounds of the log standard deviation (Chua et al. 2018, appendix A.1): without, numbers that never change would
-make the likelihood endless. Between them it is the head's output itself."""
+"""Soft bounds of the log standard deviation (Chua et al. 2018, appendix A.1). Without them the likelihood of numbers
+that never change would be unbounded. Between the bounds it is nearly the head's output itself."""
 
 
 def width(numbers: int, gaussian: bool) -> int:
-    """Outputs of a head for so many numbers."""
+    """Number of outputs of a head for so many numbers."""
     return 2 * numbers if gaussian else numbers
 
 
-def mean_and_log_std(out: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """(..., D) each, of a Gaussian head's output (..., 2 D)."""
+def mean_and_log_std(out: Float[Array, "*batch outputs"]) -> tuple[Float[Array, "*batch D"], Float[Array, "*batch D"]]:
+    """Mean and log standard deviation of a Gaussian head's 2 D outputs."""
     mean, raw = jnp.split(out, 2, axis=-1)
     low, high = LOG_STD
     below = high - jax.nn.softplus(high - raw)
     return mean, low + jax.nn.softplus(below - low)
 
 
-def error(out: jax.Array, target: jax.Array, gaussian: bool) -> jax.Array:
-    """(...) mean over the D numbers of the squared error, or of the negative log likelihood in nats."""
+def error(
+    out: Float[Array, "*batch outputs"], target: Float[Array, "*batch D"], gaussian: bool
+) -> Float[Array, "*batch"]:
+    """Mean over the D numbers of the squared error, or of the negative log likelihood in nats."""
     if not gaussian:
         chex.assert_equal_shape([out, target])
         return jnp.mean((out - target) ** 2, axis=-1)
@@ -40,8 +43,10 @@ def error(out: jax.Array, target: jax.Array, gaussian: bool) -> jax.Array:
     return jnp.mean(0.5 * z**2 + log_std + 0.5 * math.log(2 * math.pi), axis=-1)
 
 
-def value(out: jax.Array, gaussian: bool, noise: jax.Array | None = None) -> jax.Array:
-    """(..., D) the point or the mean; with `noise` (..., D), standard normal times a temperature, a draw."""
+def value(
+    out: Float[Array, "*batch outputs"], gaussian: bool, noise: Float[Array, "*batch D"] | None = None
+) -> Float[Array, "*batch D"]:
+    """The point or the mean; with `noise`, which is standard normal times a temperature, a sample."""
     if not gaussian:
         return out
     mean, log_std = mean_and_log_std(out)

@@ -1,14 +1,19 @@
-"""A training row: mixed positions of words, states and actions as arrays, several short sequences packed into one row.
+"""Training rows: arrays of mixed positions of words, states and actions, with several short sequences packed into a
+row.
 
-Dimension letters: R rows, T positions, W numbers per position (state and continuous action share them).
+Dimension letters: B rows, T positions, N steps of a rollout, D observation, A action; "width" is the number of values
+of a position (`NumericSpec.width`), which states and continuous actions share.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float, Num
 
 PAD, TEXT, STATE, ACTION = 0, 1, 2, 3
 """The kinds of position."""
@@ -17,25 +22,25 @@ PAD, TEXT, STATE, ACTION = 0, 1, 2, 3
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """What the model reads and what it is asked to predict.
+    """What the model reads and what it is to predict.
 
     Attributes:
-      kind: (R, T) int32, one of PAD, TEXT, STATE, ACTION.
-      token: (R, T) int32, word id (TEXT) or discrete action id (ACTION).
-      value: (R, T, W) float32, the state (STATE) or the continuous action (ACTION).
-      base: (R, T, W) float32, the latest state at or before this position in its sequence; zero before the first.
-      segment: (R, T) int32, which sequence of the row this is, from 1; 0 is padding.
-      position: (R, T) int32, position within its sequence.
-      weight: (R, T) float32, weight of predicting position t + 1 from position t.
+      kind: (B, T) int32, one of PAD, TEXT, STATE, ACTION.
+      token: (B, T) int32, word id (TEXT) or discrete action id (ACTION).
+      value: (B, T, width) float32, the state (STATE) or the continuous action (ACTION).
+      base: (B, T, width) float32, the latest state at or before this position in its sequence; zero before the first.
+      segment: (B, T) int32, number of the sequence within its row, from 1; 0 is padding.
+      position: (B, T) int32, position within its sequence.
+      weight: (B, T) float32, weight of predicting position t + 1 from position t.
     """
 
-    kind: np.ndarray
-    token: np.ndarray
-    value: np.ndarray
-    base: np.ndarray
-    segment: np.ndarray
-    position: np.ndarray
-    weight: np.ndarray
+    kind: Any
+    token: Any
+    value: Any
+    base: Any
+    segment: Any
+    position: Any
+    weight: Any
 
 
 @dataclasses.dataclass
@@ -49,28 +54,28 @@ class RowSequence:
     weight: list = dataclasses.field(default_factory=list)
     length: int = 0
 
-    def _append(self, kind, token, value, weight):
+    def _append(self, kind: np.ndarray, token: np.ndarray, value: np.ndarray, weight: np.ndarray) -> None:
         self.kind.append(kind)
         self.token.append(token)
         self.value.append(value)
         self.weight.append(weight)
         self.length += len(kind)
 
-    def text(self, ids, weight: float = 0.0) -> RowSequence:
-        """Appends words; each is predicted with `weight`."""
+    def text(self, ids: Sequence[int], weight: float = 0.0) -> RowSequence:
+        """Appends words by their token ids; each is predicted with `weight`."""
         n = len(ids)
         value = np.zeros((n, self.width), np.float32)
         self._append(np.full(n, TEXT), np.asarray(ids, np.int32), value, np.full(n, weight, np.float32))
         return self
 
-    def state(self, state, weight: float = 0.0) -> RowSequence:
-        """Appends one state (D,)."""
+    def state(self, state: Float[np.ndarray, " D"], weight: float = 0.0) -> RowSequence:
+        """Appends one state in raw units."""
         value = np.zeros((1, self.width), np.float32)
         value[0, : len(state)] = state
         self._append(np.array([STATE]), np.zeros(1, np.int32), value, np.array([weight], np.float32))
         return self
 
-    def action(self, action, weight: float = 0.0) -> RowSequence:
+    def action(self, action: Any, weight: float = 0.0) -> RowSequence:
         """Appends one action: an id, or a vector (A,)."""
         value, token = np.zeros((1, self.width), np.float32), np.zeros(1, np.int32)
         if np.ndim(action):
@@ -80,8 +85,14 @@ class RowSequence:
         self._append(np.array([ACTION]), token, value, np.array([weight], np.float32))
         return self
 
-    def rollout(self, states, actions, state_weight: float, action_weight: float) -> RowSequence:
-        """Appends s0 a0 s1 ... s_n from states (n+1, D) and actions (n,) or (n, A); s0 itself is never predicted."""
+    def rollout(
+        self,
+        states: Float[np.ndarray, "N+1 D"],
+        actions: Num[np.ndarray, " N"] | Float[np.ndarray, "N A"],
+        state_weight: float,
+        action_weight: float,
+    ) -> RowSequence:
+        """Appends s_0 a_0 s_1 ... s_N; s_0 itself is never predicted."""
         n, d = len(actions), states.shape[1]
         kind = np.full(2 * n + 1, STATE)
         kind[1::2] = ACTION
@@ -98,8 +109,8 @@ class RowSequence:
         self._append(kind, token, value, weight)
         return self
 
-    def arrays(self):
-        """kind, token, value, base and the weight of predicting the NEXT position, all with leading axis T."""
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """Kind, token, value, base and the weight of predicting the NEXT position, all with leading axis T."""
         kind, token, value, weight = (np.concatenate(x) for x in (self.kind, self.token, self.value, self.weight))
         latest = np.maximum.accumulate(np.where(kind == STATE, np.arange(len(kind)), -1))
         base = np.where((latest >= 0)[:, None], value[np.maximum(latest, 0)], 0.0)
@@ -128,8 +139,8 @@ def _write(out: Rows, row: int, start: int, segment: int, sequence: RowSequence)
     out.segment[row, at], out.position[row, at] = segment, np.arange(len(kind))
 
 
-def pack(sequences, rows: int, length: int, width: int, patience: int = 8) -> Rows:
-    """Packs sequences from an iterator into `rows` rows of `length`, first fit, until `patience` did not fit.
+def pack(sequences: Iterable[RowSequence], rows: int, length: int, width: int, max_misses: int = 8) -> Rows:
+    """Packs sequences from an iterator into `rows` rows of `length`, first fit, until `max_misses` did not fit.
 
     Raises:
       ValueError: a sequence is longer than a row.
@@ -144,7 +155,7 @@ def pack(sequences, rows: int, length: int, width: int, patience: int = 8) -> Ro
         fits = np.flatnonzero(used + sequence.length <= length)
         if not len(fits):
             misses += 1
-            if misses == patience:
+            if misses == max_misses:
                 break
             continue
         row = fits[0]
@@ -154,8 +165,12 @@ def pack(sequences, rows: int, length: int, width: int, patience: int = 8) -> Ro
     return out
 
 
-def align_right(sequences, length: int, width: int) -> Rows:
-    """One sequence per row, aligned at its end: prompts for decoding, where every row goes on at the same slot."""
+def align_right(sequences: Sequence[RowSequence], length: int, width: int) -> Rows:
+    """One sequence per row, aligned at its end: prompts for decoding, where all rows continue at the same slot.
+
+    Raises:
+      ValueError: a sequence is longer than `length`.
+    """
     out = empty_rows(len(sequences), length, width)
     for i, sequence in enumerate(sequences):
         if sequence.length > length:

@@ -1,1 +1,1 @@
-"""Rollouts for goals that no data covers: generation, reward labelling, and how good they are."""
+"""Imagination: rollouts for goals that no data covers, their subgoals, verification and realism."""

@@ -1,1 +1,1 @@
-"""The language model alone: transformer, tokenizer, Hugging Face folders, cached decoding. It knows no environment."""
+"""The language model alone: transformer, tokenizer, LoRA, Hugging Face folders. It knows no environment."""

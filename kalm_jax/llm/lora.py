@@ -1,14 +1,15 @@
-"""LoRA (Hu et al. 2022): W becomes W + (alpha / rank) A B, A and B small. At the start B is zero: nothing is changed.
+"""LoRA (Hu et al. 2022): W becomes W + (alpha / rank) A B with small A and B. B is zero at the start of training.
 
-Adapters are a tree of their own. In training the model's layers add what they do to what W does
-(`transformer.adapted`): merged matrices of a large model, and their gradients, would need more memory than all the
-rest. `merge` gives the parameters of a plain model, for export.
+Adapters are a separate tree of parameters. In training the model's layers add the adapter's output to that of W
+(`transformer.add_adapter`), because merged matrices of a large model, and their gradients, would need more memory than
+everything else. `merge` gives the parameters of a plain model, for export.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,26 +24,28 @@ class LoraConfig:
 
     Attributes:
       rank: columns of A and rows of B.
-      alpha: the change is scaled by alpha / rank, so that one learning rate serves all ranks.
+      alpha: the change is scaled by alpha / rank, so that one learning rate suits all ranks.
     """
 
     rank: int
     alpha: float = 16.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.rank < 1:
-            raise ValueError(f"a LoRA rank of {self.rank}: it must be at least 1; without LoRA give no configuration")
+            raise ValueError(
+                f"a LoRA rank of {self.rank}: it must be at least 1; give no LoraConfig to train without LoRA"
+            )
 
 
 def init(key: jax.Array, params: dict, config: LoraConfig) -> dict:
-    """Adapters, float32, where each matrix of the layers is: {"a": (inputs, rank), "b": (rank, outputs)}.
+    """Adapters in float32, at the path of each matrix of the layers: {"a": (inputs, rank), "b": (rank, outputs)}.
 
     Args:
       key: random key.
-      params: of a `Llama`, with layers apart or stacked (then A and B have a leading axis too).
-      config: rank and strength.
+      params: of a `Llama`; of stacked layers A and B have a leading axis too.
+      config: size and strength.
     """
-    adapters = {}
+    adapters: dict[str, jax.Array] = {}
     flat = traverse_util.flatten_dict(params, sep="/")
     for i, (path, x) in enumerate(sorted((p, x) for p, x in flat.items() if _is_adapted(p))):
         stack, inputs, outputs = _matrix(path, x.shape)
@@ -51,8 +54,8 @@ def init(key: jax.Array, params: dict, config: LoraConfig) -> dict:
     return traverse_util.unflatten_dict(adapters, sep="/")
 
 
-def merge(params: dict, adapters: dict, config: LoraConfig, dtype=None) -> dict:
-    """Parameters of a plain model. The sum is taken in float32; changed matrices get `dtype`, or keep their own type.
+def merge(params: dict, adapters: dict, config: LoraConfig, dtype: Any = None) -> dict:
+    """Parameters of a plain model. Sums are computed in float32; changed matrices get `dtype`, or keep their type.
 
     Raises:
       ValueError: adapters of another model.
@@ -68,9 +71,9 @@ def merge(params: dict, adapters: dict, config: LoraConfig, dtype=None) -> dict:
 
 
 def scaled(adapters: dict, config: LoraConfig) -> dict:
-    """Adapters as the model's layers add them, its collection "lora": B with the strength."""
+    """The model's collection "lora": adapters with B scaled by alpha / rank."""
 
-    def scale(path, x):
+    def scale(path: tuple[Any, ...], x: jax.Array) -> jax.Array:
         return x * (config.alpha / config.rank) if path[-1].key == "b" else x
 
     return jax.tree_util.tree_map_with_path(scale, adapters)
@@ -81,8 +84,8 @@ def _is_adapted(path: str) -> bool:
 
 
 def _matrix(path: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int, int]:
-    """(stacked layers or nothing, inputs, outputs) of a kernel whose heads have an axis of their own."""
+    """(stacked layers or nothing, inputs, outputs) of a kernel that may have an axis of heads."""
     stack = shape[:1] if path.startswith("layers/") else ()
-    own = shape[len(stack) :]
-    split = len(own) - 1 if "attention/o/" in path else 1
-    return stack, math.prod(own[:split]), math.prod(own[split:])
+    matrix = shape[len(stack) :]
+    split = len(matrix) - 1 if "attention/o/" in path else 1
+    return stack, math.prod(matrix[:split]), math.prod(matrix[split:])

@@ -1,4 +1,4 @@
-"""Words to token ids and back, and training of the built-in model's own tokenizer."""
+"""Words to token ids and back, and the training of the built-in model's tokenizer."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 
@@ -21,7 +23,8 @@ class Tokenizer:
       special_ids: ids of all special and added tokens.
     """
 
-    def __init__(self, tokenizer):
+    def __init__(self, tokenizer: Any) -> None:
+        """Wraps a tokenizer of `transformers`; ValueError where it has no end-of-sequence token."""
         self._tokenizer = tokenizer
         self.vocab_size = len(tokenizer)
         self.bos_id, self.eos_id = tokenizer.bos_token_id, tokenizer.eos_token_id
@@ -51,7 +54,11 @@ class Tokenizer:
 
 
 def load_tokenizer(folder: str | pathlib.Path) -> Tokenizer:
-    """The tokenizer of a Hugging Face folder; nothing is downloaded."""
+    """The tokenizer of a Hugging Face folder; nothing is downloaded.
+
+    Raises:
+      FileNotFoundError, ValueError: tokenizer.json is missing, cannot be read, or cannot be used.
+    """
     file = pathlib.Path(folder) / "tokenizer.json"
     if not file.exists():
         raise FileNotFoundError(
@@ -61,16 +68,19 @@ def load_tokenizer(folder: str | pathlib.Path) -> Tokenizer:
     try:
         json.loads(file.read_text())
     except ValueError as error:
-        raise ValueError(f"{file} cannot be read ({error}); a half download? fetch it again") from error
-    # Not AutoTokenizer: by the model's family it would choose a class that rebuilds the text normalisation its own way.
+        raise ValueError(
+            f"{file} cannot be read ({error}); the download may be incomplete, so fetch it again"
+        ) from error
+    # Not AutoTokenizer: it would choose a class by the model's family, which rebuilds the text normalization
+    # differently.
     try:
         return Tokenizer(_fast_tokenizer_class().from_pretrained(str(folder), local_files_only=True))
     except Exception as error:  # `tokenizers` raises nothing more special
         raise ValueError(f"{folder}: its tokenizer cannot be used ({error})") from error
 
 
-def _fast_tokenizer_class():
-    # transformers tells at import that it found no PyTorch, which nobody here needs to hear.
+def _fast_tokenizer_class() -> Any:
+    # transformers warns at import that it found no PyTorch, which is not needed here.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     from transformers import PreTrainedTokenizerFast
 
@@ -78,7 +88,7 @@ def _fast_tokenizer_class():
 
 
 def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
-    """A byte-level BPE tokenizer (any text can be encoded) that lower-cases, trained on `documents`."""
+    """A byte-level BPE tokenizer, which can encode any text and lower-cases it, trained on `documents`."""
     from tokenizers import Tokenizer as Model
     from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -100,8 +110,14 @@ def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
     )
 
 
-def left_pad(rows: Sequence[Sequence[int]], pad_id: int, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Token ids (B, T) and validity (B, T), rows aligned at their end, T = `width` or the longest row."""
+def left_pad(
+    rows: Sequence[Sequence[int]], pad_id: int, width: int | None = None
+) -> tuple[Int[np.ndarray, "B T"], Bool[np.ndarray, "B T"]]:
+    """Token ids and validity of rows aligned at their end; T is `width`, or the length of the longest row.
+
+    Raises:
+      ValueError: a row is longer than `width`.
+    """
     width = width or max((len(r) for r in rows), default=1)
     ids = np.full((len(rows), width), pad_id, np.int32)
     valid = np.zeros((len(rows), width), bool)

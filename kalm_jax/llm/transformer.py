@@ -1,10 +1,10 @@
 """A Llama-family transformer in Flax, with a key-value cache.
 
-Dimension letters: B batch, T positions now, S positions in the cache, D model width, N query heads,
-K key/value heads, H head width, F feed-forward width, V vocabulary.
+The model has three parts, so that numbers can enter and leave beside the words: `embed` (tokens -> vectors), `backbone`
+(vectors -> hidden states), `logits` (hidden states -> words).
 
-The model is called in three parts, so that numbers can enter and leave beside the words:
-`embed` (tokens -> vectors), `backbone` (vectors -> hidden states), `logits` (hidden states -> words).
+Dimension letters: B rows, T positions, E width of the model, H query heads, H_kv key/value heads, V vocabulary; "slots"
+are the keys that can be attended to, which are the positions themselves without a cache.
 """
 
 from __future__ import annotations
@@ -12,21 +12,26 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
+from typing import Any
 
 import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
 
 from kalm_jax.llm.attention import ATTENTION, attend
 from kalm_jax.sharding import constrain
 
 Cache = list[dict[str, jax.Array]] | dict[str, jax.Array]
-"""One {"k", "v"} per layer, each (B, K, S, H): heads first, which decodes several times faster than (B, S, K, H).
-With scanned layers a single {"k", "v"} of (layers, B, K, S, H)."""
+"""One {"k", "v"} per layer, each (B, H_kv, slots, head_dim): heads first, which decodes several times faster than slots
+first. With scanned layers it is a single {"k", "v"} with a leading axis of layers."""
+
+Index = int | Int[Array, ""] | None
+"""Where in a cache positions are written, the same for all rows."""
 
 RECOMPUTE = {"all": None, "cheap": jax.checkpoint_policies.dots_with_no_batch_dims_saveable}
-"""What `LlamaConfig.recompute` may say: JAX's policies."""
+"""Values of `LlamaConfig.recompute`, and JAX's policies for them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,11 +39,12 @@ class RopeScaling:
     """How the rotary frequencies of a model were stretched after its first training.
 
     Attributes:
-      kind: "linear" divides all frequencies by `factor`; "llama3" only those whose wavelength is long, and between
-        `original / low` and `original / high` positions part of it (Llama 3.1, section 3.4.2 and its code).
-      factor: by how much.
+      kind: "linear" divides all frequencies by `factor`. "llama3" divides only those with a long wavelength, and those
+        with a wavelength between `original / high` and `original / low` positions in part (Llama 3.1, section 3.4.2
+        and its code).
+      factor: divides the frequencies.
       low, high: wavelengths per `original` positions, `low_freq_factor` and `high_freq_factor`.
-      original: positions of the first training.
+      original: number of positions in the first training.
     """
 
     kind: str
@@ -47,23 +53,23 @@ class RopeScaling:
     high: float = 4.0
     original: int = 8192
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in ("linear", "llama3"):
             raise ValueError(f"rotary scaling {self.kind!r} is not one of linear, llama3")
 
 
 @dataclasses.dataclass(frozen=True)
 class LlamaConfig:
-    """Shape of a Llama-family model; the names are those of a Hugging Face `config.json`, shortened.
+    """Shape of a Llama-family model, with shortened names of a Hugging Face `config.json`.
 
     Attributes:
       vocab_size: V.
-      width: D, `hidden_size`.
+      width: E, `hidden_size`.
       layers: `num_hidden_layers`.
-      heads: N, `num_attention_heads`.
-      kv_heads: K, `num_key_value_heads`; fewer than `heads` is grouped-query attention.
-      head_dim: H.
-      ffn_dim: F, `intermediate_size`.
+      heads: H, `num_attention_heads`.
+      kv_heads: H_kv, `num_key_value_heads`; fewer than `heads` is grouped-query attention.
+      head_dim: width of a head.
+      ffn_dim: `intermediate_size`.
       rope_theta: base of the rotary embedding.
       rope_scaling: see `RopeScaling`, or None.
       norm_eps: epsilon of RMSNorm.
@@ -71,14 +77,14 @@ class LlamaConfig:
       qkv_bias: biases on query, key and value projections (Qwen2).
       qk_norm: RMSNorm on queries and keys before the rotation (Qwen3).
       sliding_window: a position sees itself and the `sliding_window - 1` before it (Mistral); 0 is all of them.
-      max_positions: positions that the model was trained for; nothing here depends on it, `config.json` carries it.
-      scan_layers: no property of the model but of its program: one compiled layer, applied in a loop to stacked
+      max_positions: number of positions that the model was trained for; only `config.json` uses it.
+      scan_layers: a property of the program, not of the model: one compiled layer is applied in a loop to stacked
         parameters (`stack_layers`) and recomputed in the backward pass. It trains large models in little memory;
         decoding is several times faster without.
       recompute: with `scan_layers`, what the backward pass computes again: "all" of a layer, or "cheap", all but its
         products with weights, which are kept. Those are nearly all of the work (a step then has three passes of
-        products in the place of four) and most of the memory.
-      attention: how it is computed, one of `attention.ATTENTION`, see `attention.choose`.
+        products instead of four) and most of the memory.
+      attention: the implementation, one of `attention.ATTENTION`, see `attention.choose`.
     """
 
     vocab_size: int
@@ -100,7 +106,7 @@ class LlamaConfig:
     recompute: str = "all"
     attention: str = "plain"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.recompute not in RECOMPUTE:
             raise ValueError(f"recompute {self.recompute!r} is not one of {', '.join(RECOMPUTE)}")
         if self.attention not in ATTENTION:
@@ -117,15 +123,15 @@ class RMSNorm(nn.Module):
     eps: float
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*batch E"]) -> Float[Array, "*batch E"]:
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
         h = x.astype(jnp.float32)
         h = h * jax.lax.rsqrt(jnp.mean(h * h, axis=-1, keepdims=True) + self.eps)
         return h.astype(x.dtype) * scale.astype(x.dtype)
 
 
-def rotary_frequencies(config: LlamaConfig) -> jax.Array:
-    """Radians per position (H/2,), after `config.rope_scaling`."""
+def rotary_frequencies(config: LlamaConfig) -> Float[Array, " half"]:
+    """Radians per position of the head_dim / 2 planes, after `config.rope_scaling`."""
     h, scaling = config.head_dim, config.rope_scaling
     frequency = config.rope_theta ** (-jnp.arange(0, h, 2, dtype=jnp.float32) / h)
     if scaling is None:
@@ -137,60 +143,72 @@ def rotary_frequencies(config: LlamaConfig) -> jax.Array:
     return frequency * (kept + (1.0 - kept) / scaling.factor)
 
 
-def rotary_tables(positions: jax.Array, config: LlamaConfig) -> tuple[jax.Array, jax.Array]:
-    """Cosines and sines (B, T, H/2), in float32: bfloat16 would round position 257 to 256."""
+def rotary_tables(
+    positions: Int[Array, "B T"], config: LlamaConfig
+) -> tuple[Float[Array, "B T half"], Float[Array, "B T half"]]:
+    """Cosines and sines in float32: bfloat16 would round position 257 to 256."""
     angle = positions.astype(jnp.float32)[..., None] * rotary_frequencies(config)
     return jnp.cos(angle), jnp.sin(angle)
 
 
-def rotate(x: jax.Array, cos: jax.Array, sin: jax.Array) -> jax.Array:
-    """Rotary embedding of x (B, heads, T, H), halves convention (first half with second half)."""
+def rotate(
+    x: Float[Array, "B heads T head_dim"], cos: Float[Array, "B T half"], sin: Float[Array, "B T half"]
+) -> Float[Array, "B heads T head_dim"]:
+    """Rotary embedding of x in the halves convention: number i of the first half with number i of the second."""
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     cos, sin = cos[:, None], sin[:, None]
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x.dtype)
 
 
-def adapted(module: nn.Module, name: str, x: jax.Array, y: jax.Array) -> jax.Array:
-    """`y`, what the matrix `name` makes of `x` (its inputs the last axes), with what its LoRA adapter adds, if any.
+def add_adapter(
+    module: nn.Module, name: str, x: Float[Array, "B T *inputs"], y: Float[Array, "B T *outputs"]
+) -> Float[Array, "B T *outputs"]:
+    """The output `y` of the matrix `name` for the input `x`, plus that of its LoRA adapter, if there is one.
 
     The adapter, {"a": (inputs, rank), "b": (rank, outputs)}, is in the module's collection "lora"; see `lora.py`.
     """
     if not module.has_variable("lora", name):
         return y
-    factor = module.get_variable("lora", name)["kernel"]
+    factor: Any = module.get_variable("lora", name)["kernel"]
     a, b = (factor[k].astype(x.dtype) for k in "ab")
     inputs = x.reshape(*x.shape[:2], a.shape[0])
     return y + ((inputs @ a) @ b).reshape(y.shape)
 
 
 class Attention(nn.Module):
-    """Causal self-attention with grouped key/value heads and an optional cache.
-
-    `mask` is a pair: (B, T, S) bool, and the (B, T) segments that describe it, or None; see `attention.attend`.
-    """
+    """Causal self-attention with grouped key/value heads and an optional cache; see `attention.attend`."""
 
     config: LlamaConfig
 
     @nn.compact
-    def __call__(self, x, cos, sin, mask, cache=None, index=None):
+    def __call__(
+        self,
+        x: Float[Array, "B T E"],
+        cos: Float[Array, "B T half"],
+        sin: Float[Array, "B T half"],
+        mask: Bool[Array, "B T slots"],
+        segments: Int[Array, "B T"] | None,
+        cache: dict[str, Float[Array, "B H_kv slots head_dim"]] | None = None,
+        index: Index = None,
+    ) -> tuple[Float[Array, "B T E"], dict[str, Float[Array, "B H_kv slots head_dim"]] | None]:
         c = self.config
 
-        def project(name, heads):
+        def project(name: str, heads: int) -> Float[Array, "B heads T head_dim"]:
             y = nn.DenseGeneral((heads, c.head_dim), use_bias=c.qkv_bias, dtype=x.dtype, name=name)(x)
-            y = adapted(self, name, x, y)
-            return y.transpose(0, 2, 1, 3)  # [B, heads, T, H]
+            y = add_adapter(self, name, x, y)
+            return y.transpose(0, 2, 1, 3)
 
         q, k, v = project("q", c.heads), project("k", c.kv_heads), project("v", c.kv_heads)
         if c.qk_norm:
             q, k = RMSNorm(c.norm_eps, name="q_norm")(q), RMSNorm(c.norm_eps, name="k_norm")(k)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        if cache is not None:
+        if cache is not None and index is not None:
             k = jax.lax.dynamic_update_slice(cache["k"], k.astype(cache["k"].dtype), (0, 0, index, 0))
             v = jax.lax.dynamic_update_slice(cache["v"], v.astype(cache["v"].dtype), (0, 0, index, 0))
             cache = {"k": k, "v": v}
-        y = attend(c.attention, q, k, v, *mask, c.sliding_window).transpose(0, 2, 1, 3)  # [B, T, N, H]
+        y = attend(c.attention, q, k, v, mask, segments, c.sliding_window).transpose(0, 2, 1, 3)  # [B, T, H, head_dim]
         out = nn.DenseGeneral(c.width, axis=(-2, -1), use_bias=False, dtype=x.dtype, name="o")(y)
-        return adapted(self, "o", y, out), cache
+        return add_adapter(self, "o", y, out), cache
 
 
 class FeedForward(nn.Module):
@@ -199,11 +217,11 @@ class FeedForward(nn.Module):
     config: LlamaConfig
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: Float[Array, "B T E"]) -> Float[Array, "B T E"]:
         c = self.config
 
-        def project(name, width, x):
-            return adapted(self, name, x, nn.Dense(width, use_bias=False, dtype=x.dtype, name=name)(x))
+        def project(name: str, width: int, x: Array) -> Array:
+            return add_adapter(self, name, x, nn.Dense(width, use_bias=False, dtype=x.dtype, name=name)(x))
 
         h = nn.silu(project("gate", c.ffn_dim, x)) * project("up", c.ffn_dim, x)
         return project("down", c.width, h)
@@ -215,22 +233,31 @@ class Layer(nn.Module):
     config: LlamaConfig
 
     @nn.compact
-    def __call__(self, x, cos, sin, mask, cache=None, index=None):
+    def __call__(
+        self,
+        x: Float[Array, "B T E"],
+        cos: Float[Array, "B T half"],
+        sin: Float[Array, "B T half"],
+        mask: Bool[Array, "B T slots"],
+        segments: Int[Array, "B T"] | None,
+        cache: dict[str, Float[Array, "B H_kv slots head_dim"]] | None = None,
+        index: Index = None,
+    ) -> tuple[Float[Array, "B T E"], dict[str, Float[Array, "B H_kv slots head_dim"]] | None]:
         x = constrain(x)
         h = RMSNorm(self.config.norm_eps, name="attention_norm")(x)
-        h, cache = Attention(self.config, name="attention")(h, cos, sin, mask, cache, index)
+        h, cache = Attention(self.config, name="attention")(h, cos, sin, mask, segments, cache, index)
         x = x + h
         h = RMSNorm(self.config.norm_eps, name="ffn_norm")(x)
         return x + FeedForward(self.config, name="ffn")(h), cache
 
 
 def _scanned(config: LlamaConfig) -> nn.Module:
-    """All layers as one, over parameters and caches with a leading layer axis."""
+    """All layers as one module, over parameters and caches with a leading axis of layers."""
     return nn.scan(
         nn.remat(Layer, prevent_cse=False, policy=RECOMPUTE[config.recompute]),
         variable_axes={"params": 0, "lora": 0},
         split_rngs={"params": True},
-        in_axes=(nn.broadcast, nn.broadcast, nn.broadcast, 0, nn.broadcast),
+        in_axes=(nn.broadcast, nn.broadcast, nn.broadcast, nn.broadcast, 0, nn.broadcast),
         length=config.layers,
     )(config)
 
@@ -240,7 +267,7 @@ class Llama(nn.Module):
 
     config: LlamaConfig
 
-    def setup(self):
+    def setup(self) -> None:
         c = self.config
         self.embedding = nn.Embed(c.vocab_size, c.width, embedding_init=nn.initializers.normal(0.02))
         self.layers = _scanned(c) if c.scan_layers else [Layer(c, name=f"layer_{i}") for i in range(c.layers)]
@@ -248,26 +275,33 @@ class Llama(nn.Module):
         if not c.tie_embeddings:
             self.head = nn.Dense(c.vocab_size, use_bias=False)
 
-    def embed(self, tokens: jax.Array) -> jax.Array:
-        """Word vectors (B, T, D) of token ids (B, T)."""
-        # Where the table lies in parts, its rows come together first: a device looks up words of its own rows only.
+    def embed(self, tokens: Int[Array, "*batch"]) -> Float[Array, "*batch E"]:
+        """Word vectors of token ids."""
+        # A sharded table is gathered first: a device can look up words in its own rows only.
         table = constrain(self.embedding.embedding, "tensor", None)
         return constrain(jnp.take(table, tokens, axis=0))
 
-    def backbone(self, x, positions, mask, cache: Cache | None = None, index=None) -> tuple[jax.Array, Cache | None]:
+    def backbone(
+        self,
+        x: Float[Array, "B T E"],
+        positions: Int[Array, "B T"],
+        mask: Bool[Array, "B T slots"] | Int[Array, "B T"],
+        cache: Cache | None = None,
+        index: Index = None,
+    ) -> tuple[Float[Array, "B T E"], Cache | None]:
         """Hidden states after the last norm, and the cache with these positions written.
 
         Computed in the type of the model's weights, with rotation, norms and attention weights in float32.
 
         Args:
-          x: (B, T, D) vectors.
-          positions: (B, T) int, rotary positions.
-          mask: (B, T, S) bool, True where query t may look at key s; S = T without a cache. Or (B, T) int, segments
-            of which `packed_mask` makes that (left-padded rows without a cache are one segment each): more kernels
-            can use them, see `attention.choose`. A sliding window, where the model has one, is laid over the mask:
-            neighbours in a row or cache are neighbours in position.
+          x: vectors.
+          positions: rotary positions.
+          mask: True where query t may attend to slot s; without a cache there are T slots. Or the segments from which
+            `packed_mask` makes such a mask (left-padded rows without a cache are one segment each): more kernels can
+            use segments, see `attention.choose`. The model's sliding window, if any, is applied to the mask: neighbors
+            in a row or cache are neighbors in position.
           cache: keys and values of earlier positions, or None.
-          index: scalar int, where in the cache these T positions are written (left-padded rows share it).
+          index: where in the cache these T positions are written (left-padded rows share it).
         """
         chex.assert_rank([x, positions, mask], [3, 2, {2, 3}])
         c, x = self.config, x.astype(self.embedding.embedding.dtype)
@@ -277,30 +311,34 @@ class Llama(nn.Module):
             mask = packed_mask(segments)
         if c.sliding_window:
             mask &= _window(mask.shape[1:], 0 if index is None else index, c.sliding_window)
-        mask = (mask, segments)
-        if c.scan_layers:
-            x, cache = self.layers(x, cos, sin, mask, cache, index)
+        if not isinstance(self.layers, (list, tuple)):  # scanned
+            x, cache = self.layers(x, cos, sin, mask, segments, cache, index)
             return self.norm(x), cache
         new_cache = []
         for i, layer in enumerate(self.layers):
-            x, entry = layer(x, cos, sin, mask, None if cache is None else cache[i], index)
-            new_cache.append(entry)
+            x, entry = layer(x, cos, sin, mask, segments, cache[i] if isinstance(cache, list) else None, index)
+            new_cache += [] if entry is None else [entry]
         return self.norm(x), None if cache is None else new_cache
 
-    def logits(self, hidden: jax.Array) -> jax.Array:
-        """Word logits (..., V) in float32."""
+    def logits(self, hidden: Float[Array, "*batch E"]) -> Float[Array, "*batch V"]:
+        """Word logits in float32."""
         if self.config.tie_embeddings:
             return self.embedding.attend(hidden).astype(jnp.float32)
         return self.head(hidden).astype(jnp.float32)
 
-    def __call__(self, tokens, positions, mask):
-        """Word logits (B, T, V) of token ids (B, T): the whole model at once."""
+    def __call__(
+        self,
+        tokens: Int[Array, "B T"],
+        positions: Int[Array, "B T"],
+        mask: Bool[Array, "B T slots"] | Int[Array, "B T"],
+    ) -> Float[Array, "B T V"]:
+        """Word logits of token ids: the whole model at once."""
         hidden, _ = self.backbone(self.embed(tokens), positions, mask)
         return self.logits(hidden)
 
 
-def empty_cache(config: LlamaConfig, batch: int, size: int, dtype=jnp.float32) -> Cache:
-    """A cache of zeros for `size` positions; see `Cache`."""
+def empty_cache(config: LlamaConfig, batch: int, size: int, dtype: Any = jnp.float32) -> Cache:
+    """A cache of zeros for `batch` rows of `size` slots; see `Cache`."""
     shape = (batch, config.kv_heads, size, config.head_dim)
     if config.scan_layers:
         return {k: jnp.zeros((config.layers, *shape), dtype) for k in "kv"}
@@ -323,21 +361,21 @@ def unstack_layers(params: dict) -> dict:
     return rest
 
 
-def _window(shape: tuple[int, int], first, window: int) -> jax.Array:
-    """(T, S) bool: key s is fewer than `window` positions before query t, which lies at slot `first` + t."""
+def _window(shape: tuple[int, ...], first: int | Int[Array, ""], window: int) -> Bool[Array, "T slots"]:
+    """Whether slot s is fewer than `window` positions before query t, which is at slot `first` + t."""
     query, key = first + jnp.arange(shape[0])[:, None], jnp.arange(shape[1])[None]
     return key > query - window
 
 
-def packed_mask(segments: jax.Array) -> jax.Array:
-    """(B, T, T) bool: causal, and only within the same segment. `segments` (B, T) int, 0 is padding."""
+def packed_mask(segments: Int[Array, "B T"]) -> Bool[Array, "B T T"]:
+    """Causal mask within segments; segment 0 is padding."""
     t = segments.shape[1]
     same = (segments[:, :, None] == segments[:, None, :]) & (segments[:, None, :] > 0)
     return same & jnp.tril(jnp.ones((t, t), bool))
 
 
-def prefix_mask(valid: jax.Array, size: int) -> jax.Array:
-    """(B, T, S) bool for left-padded prompts: causal over valid positions. `valid` (B, T) bool, S = size >= T."""
+def prefix_mask(valid: Bool[Array, "B T"], size: int) -> Bool[Array, "B T slots"]:
+    """Causal mask over the valid positions of left-padded prompts, with `size` slots, at least T."""
     t = valid.shape[1]
     mask = valid[:, None, :] & jnp.tril(jnp.ones((t, t), bool))
     return jnp.pad(mask, ((0, 0), (0, 0), (0, size - t)))

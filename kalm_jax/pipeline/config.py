@@ -12,7 +12,7 @@ import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-from kalm_jax.grounding.shares import TASKS, TaskShares
+from kalm_jax.grounding.config import TASKS, TaskShares
 from kalm_jax.pipeline.settings import REQUIRED, Checked, build, overlay, setting, settings_of
 
 CONDITIONS = ("offline", "kalm", "oracle")

@@ -14,6 +14,7 @@ from kalm_jax.grounding.checkpoint import save_grounded
 from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, numeric_spec
 from kalm_jax.grounding.tasks import Batches, augmented
 from kalm_jax.grounding.trainer import TrainConfig, fit
+from kalm_jax.grounding.two_models import TwoModels
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
 from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
@@ -91,12 +92,12 @@ def fit_language_model(
     dtype = None if lora else "float32"
     sharding = weight_sharding(default_mesh())
     llm_config, llm_params, tokenizer = load_model(g.llm or BUILTIN, dtype, sharding, scan_layers=bool(g.llm))
-    options: dict[str, Any] = {n: getattr(g, n) for n in ("predict_change", "gaussian_states", "hidden", "two_models")}
+    options: dict[str, Any] = {n: getattr(g, n) for n in ("predict_change", "gaussian_states", "hidden")}
     options |= {} if world.spaces.num_actions else {"gaussian_actions": g.gaussian_actions}
     shown = augmented(rollouts, goals, world.augment, config.seed) if world.augment else rollouts
     spec = numeric_spec(shown, world.spaces.num_actions, **world.numeric_options, **options)
     llm_config = dataclasses.replace(llm_config, attention=g.attention, recompute=g.recompute)
-    model = GroundedModel(llm_config, spec)
+    model = (TwoModels if g.two_models else GroundedModel)(llm_config, spec)
     params = init_params(model, jax.random.key(config.seed), llm_params)
     batches = Batches(
         rollouts,
@@ -109,7 +110,7 @@ def fit_language_model(
         length=g.row_length,
         seed=config.seed,
         window=g.window,
-        reading=g.reading,
+        description_steps=g.reading,
         augment=world.augment,
     )
     train = TrainConfig(

@@ -9,7 +9,9 @@ import numpy as np
 
 from kalm_jax.evaluation.episodes import balanced_goals
 from kalm_jax.grounding.model import GroundedModel
-from kalm_jax.imagination.rollouts import Step, direct, imagine, reader, write_plans
+from kalm_jax.imagination.rollouts import imagine
+from kalm_jax.imagination.subgoals import Subgoal, direct_plans, write_plans
+from kalm_jax.imagination.verification import make_verifier
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.pipeline.config import PipelineConfig
@@ -33,7 +35,7 @@ def plans_of(
     grounded: Grounded,
     goals: GoalTable,
     asked: Sequence[int] | np.ndarray | None = None,
-) -> list[list[Step]]:
+) -> list[list[Subgoal]]:
     """The subgoals by which each goal is imagined: those that the language model writes, or the goal in its own words.
 
     The built-in model writes them as it was before grounding, which costs it some of the words that its text taught it.
@@ -45,7 +47,7 @@ def plans_of(
       goals: all goals.
       asked: indices, repeated or not, of the goals that are decomposed; the others keep their own words. None: all.
     """
-    world, plans = get_world(config.world), direct(goals)
+    world, plans = get_world(config.world), direct_plans(goals)
     if not config.imagine.plan:
         return plans
     model, params, tokenizer = grounded
@@ -69,7 +71,7 @@ def imagine_from(
     goals: GoalTable,
     goal: np.ndarray,
     states: np.ndarray,
-    plans: list[list[Step]],
+    plans: list[list[Subgoal]],
     label: str,
     draws: int = 1,
     seed: int | None = None,
@@ -89,10 +91,10 @@ def imagine_from(
     world = get_world(config.world)
     model, params, tokenizer = grounded
     queries = world.language.state_queries
-    judge = reader(model, params, tokenizer, queries) if draws > 1 and queries is not None else None
+    score_fn = make_verifier(model, params, tokenizer, queries) if draws > 1 and queries is not None else None
     steps = world.imagined_steps(np.asarray(goals.family)[goal])
     # An imagined subgoal ends after so many steps; without subgoals the model sees no more steps than in training.
-    patience = config.imagine.max_steps_per_subgoal if config.imagine.plan else config.ground.window
+    max_steps = config.imagine.max_steps_per_subgoal if config.imagine.plan else config.ground.window
     parts, places = [], []
     with Progress(label, len(goal)) as progress:
         for horizon in sorted(set(steps.tolist()), reverse=True):
@@ -110,10 +112,10 @@ def imagine_from(
                 label=world.label_rewards,
                 project=world.project,
                 show=world.show_stage,
-                judge=judge,
+                score_fn=score_fn,
                 draws=draws,
                 horizon=horizon,
-                patience=patience or horizon,
+                max_steps_per_subgoal=max_steps or horizon,
                 temperature=config.imagine.temperature,
                 seed=config.seed if seed is None else seed,
                 progress=progress.update,

@@ -22,7 +22,7 @@ from kalm_jax.files import read_csv
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.grounding.explanation import explain
-from kalm_jax.imagination.rollouts import direct
+from kalm_jax.imagination.subgoals import direct_plans
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
 from kalm_jax.offline_rl.normalization import Whitening
 from kalm_jax.pipeline import offline
@@ -152,7 +152,7 @@ class LoadedRun:
         goals, simulated = (known, known) if known is not None else self._new_goal(sentence, plan)
         goal, rng = np.zeros(count, np.int32), np.random.default_rng(seed)
         states, _ = self.world.first_states(rng, simulated, goal)
-        steps = list(plan.steps) or direct(goals)[0]
+        steps = list(plan.steps) or direct_plans(goals)[0]
         return imagine_from(
             self.config, self.grounded, goals, goal, states, [steps], "imagine", draws=draws_of(self.config), seed=seed
         )

@@ -18,11 +18,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kalm_jax.grounding.decoding import answer
+from kalm_jax.grounding.decoding import generate_answers
 from kalm_jax.grounding.explanation import text_log_probs
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.tasks import plan_prompt
-from kalm_jax.imagination.rollouts import Step
+from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.llm.tokenizer import Tokenizer
 
 PLAN_WEIGHT = 2.0
@@ -54,7 +54,7 @@ class Plan:
     subgoals: tuple[str, ...]
     confidence: float
     understood: bool
-    steps: tuple[Step, ...] = dataclasses.field(default=(), repr=False)
+    steps: tuple[Subgoal, ...] = dataclasses.field(default=(), repr=False)
 
 
 class Planner:
@@ -121,7 +121,7 @@ class Planner:
         scores, _ = self._scored(self._references)
         return float(np.mean(scores)), max(MIN_DEVIATION, float(np.std(scores)))
 
-    def _scored(self, sentences: Sequence[str]) -> tuple[np.ndarray, list[tuple[Step, ...]]]:
+    def _scored(self, sentences: Sequence[str]) -> tuple[np.ndarray, list[tuple[Subgoal, ...]]]:
         """(N,) scores, and the subgoals that the model writes for each sentence."""
         grounded = self.model, self.params, self.tokenizer
         prompts = [plan_prompt(self.tokenizer, sentence) for sentence in sentences]
@@ -129,7 +129,7 @@ class Planner:
         scores = text_log_probs(*grounded[:2], [(prompt[:1], prompt[1:]) for prompt in prompts]) / tokens
         if self.read_plan is None:
             return scores, [() for _ in sentences]
-        written = answer(*grounded, prompts)
+        written = generate_answers(*grounded, prompts)
         ends = [[*self.tokenizer.encode(text), self.tokenizer.eos_id] for text in written]
         scores = scores + PLAN_WEIGHT * text_log_probs(*grounded[:2], list(zip(prompts, ends, strict=True)))
-        return scores, [tuple(Step(*step) for step in self.read_plan(text)) for text in written]
+        return scores, [tuple(Subgoal(*step) for step in self.read_plan(text)) for text in written]

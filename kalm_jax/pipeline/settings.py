@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kalm_jax.grounding.shares import TaskShares
+from kalm_jax.grounding.config import TaskShares
 
 REQUIRED: Any = dataclasses.MISSING
 """The default of a setting that has none."""

@@ -9,7 +9,7 @@ import pytest
 from kalm_jax.evaluation import evaluate, wilson_interval
 from kalm_jax.evaluation.replay import actions_policy, replay, rows
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
-from kalm_jax.imagination.rollouts import Step
+from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
@@ -46,7 +46,7 @@ def test_in_closed_loop_the_model_acts_on_the_simulators_states(recorded):
     )
     grounded = (model, init_params(model, jax.random.key(0)), tokenizer)
     few = episodes.take(slice(0, 6))
-    plans = [[Step("red blue left", int(f), tuple(a))] for f, a in zip(few.goals.family, few.goals.array.tolist())]
+    plans = [[Subgoal("red blue left", int(f), tuple(a))] for f, a in zip(few.goals.family, few.goals.array.tolist())]
     with clevr.ClevrSimulator() as simulator:
         found = replay(
             *(rollouts.take(slice(0, 6)), few, simulator, grounded, plans, clevr_goals.satisfied),

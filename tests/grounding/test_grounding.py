@@ -11,11 +11,11 @@ from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import explanation as explanations
 from kalm_jax.grounding import sequences as rows
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
-from kalm_jax.grounding.explanation import explain, likeliest_gists, rollout_likelihood, tell
-from kalm_jax.grounding.losses import LossWeights, loss
+from kalm_jax.grounding.config import TaskShares
+from kalm_jax.grounding.explanation import explain, generate_explanations, likeliest_goal_summaries, rollout_log_probs
+from kalm_jax.grounding.losses import LossWeights, grounding_loss
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.sequences import ACTION, STATE, TEXT, RowSequence, pack
-from kalm_jax.grounding.shares import TaskShares
 from kalm_jax.grounding.tasks import FACT_WEIGHT, Batches, goal_prompt
 from kalm_jax.grounding.trainer import TrainConfig, fit
 from kalm_jax.llm.tokenizer import train_tokenizer
@@ -62,7 +62,7 @@ def batches(words, rollouts, shares=TaskShares(), seed=0):
     wording = lambda rng: (t := text(rng), t[9:12])  # noqa: E731
     spec = numeric_spec(rollouts, 3, hidden=32)
     said = GoalLanguage(text, describe, short, short, wording)
-    return Batches(rollouts, GOALS, words, shares, said, spec, 8, 64, seed)
+    return Batches(rollouts, GOALS, words, shares, said, spec, rows=8, length=64, seed=seed)
 
 
 def short(family, array):
@@ -119,7 +119,7 @@ def test_every_task_predicts_what_it_should(words):
         asked = out.kind[:, 1:][out.weight[:, :-1] > 0]
         assert set(asked.tolist()) == kinds, task
     with pytest.raises(ValueError, match="nothing to train on"):
-        Batches(None, None, words, TaskShares(text=0.0), GoalLanguage(), spec, 8, 64, 0)
+        Batches(None, None, words, TaskShares(text=0.0), GoalLanguage(), spec, rows=8, length=64, seed=0)
 
 
 def test_only_rollouts_that_reached_their_goal_say_so(words):
@@ -145,7 +145,7 @@ def test_half_of_the_explained_rollouts_follow_any_text(words):
     only = TaskShares(**{f.name: float(f.name == "explanation") for f in dataclasses.fields(TaskShares)})
 
     def explained(said):
-        make_batches = Batches(rollouts, GOALS, words, only, said, numeric_spec(rollouts, 3), 8, 64, 0)
+        make_batches = Batches(rollouts, GOALS, words, only, said, numeric_spec(rollouts, 3), rows=8, length=64, seed=0)
         sequences = [s for _, s in zip(range(1000), make_batches.sequences(0))]
         assert max(s.length for s in sequences) <= make_batches.length
         return make_batches, [s for s in sequences if STATE in np.concatenate(s.kind)]
@@ -174,7 +174,7 @@ def test_reading_comes_first(words):
     said = GoalLanguage(document=lambda rng: TEXTS[0], describe=describe)
 
     def build(shares, reading):
-        return Batches(rollouts, GOALS, words, shares, said, spec, 8, 64, 0, reading=reading)
+        return Batches(rollouts, GOALS, words, shares, said, spec, rows=8, length=64, seed=0, description_steps=reading)
 
     plain, first = build(TaskShares(), 0), build(TaskShares(), 2)
     asked = first(1)
@@ -193,7 +193,7 @@ def test_loss_of_known_predictions(words):
     model, params = make(words, rollouts)
     params = jax.tree.map(jnp.zeros_like, params)
     out = batches(words, rollouts)(0)
-    total, terms = loss(model, {"params": params}, out, LossWeights(text=1.0, action=0.25, state=4.0))
+    total, terms = grounding_loss(model, {"params": params}, out, LossWeights(text=1.0, action=0.25, state=4.0))
     asked = (out.weight[:, :-1] > 0) & (out.kind[:, 1:] == STATE)
     change = (out.value[:, 1:] - out.base[:, :-1])[asked] / np.asarray(model.spec.change_std)
     weight = out.weight[:, :-1][asked]
@@ -210,7 +210,7 @@ def test_order_of_the_rows_does_not_matter(words):
     out = batches(words, rollouts)(0)
     turned = jax.tree.map(lambda x: x[::-1], out)
     np.testing.assert_allclose(
-        *(loss(model, {"params": params}, r, LossWeights())[0] for r in (out, turned)), rtol=1e-5
+        *(grounding_loss(model, {"params": params}, r, LossWeights())[0] for r in (out, turned)), rtol=1e-5
     )
 
 
@@ -240,11 +240,11 @@ def test_training_learns_the_toy_world_and_imagines_it(words, continuous, tmp_pa
     assert (np.asarray(states)[0, int(length[0]) + 1 :] == 0).all()
     if continuous:
         with pytest.raises(ValueError, match="discrete actions"):
-            rollout_likelihood(model, params, [], rollouts.take(slice(0, 0)))
+            rollout_log_probs(model, params, [], rollouts.take(slice(0, 0)))
         return
     # The words that a rollout was made for explain it better than the opposite ones.
     right, wrong = (
-        rollout_likelihood(model, params, [goal_prompt(words, TEXTS[(g + off) % 2]) for g in rollouts.goal], rollouts)
+        rollout_log_probs(model, params, [goal_prompt(words, TEXTS[(g + off) % 2]) for g in rollouts.goal], rollouts)
         for off in (0, 1)
     )
     assert (right > wrong).mean() > 0.9
@@ -258,7 +258,7 @@ def _check_what_is_told(model, params, words, rollouts):
     gists = np.array(["red", "blu"])[rollouts.goal]
 
     def told(gists, **known):
-        return np.array([text[9:12] for text in tell(*asked, gists, GoalLanguage(**known))])
+        return np.array([text[9:12] for text in generate_explanations(*asked, gists, GoalLanguage(**known))])
 
     heard = {"summary_of_plan": lambda plan: plan}
     assert (told(gists, **heard) == gists).all()
@@ -284,7 +284,7 @@ class UpsideDown:
     def actions(self, actions):
         return 2 - actions
 
-    def gist(self, text):
+    def goal_summary(self, text):
         return {"red": "blu", "blu": "red"}.get(text, text) if self.exchange else text
 
     def text(self, text):
@@ -299,29 +299,31 @@ def _check_likeliest_gists(model, params, words, rollouts):
     right = np.array([short(0, GOALS.array[g]) for g in rollouts.goal])
 
     def share(goals, draws=16, **known):
-        said = likeliest_gists(*asked, GoalLanguage(subgoal_of_summary=goals.get, **known), draws)
+        said = likeliest_goal_summaries(*asked, GoalLanguage(subgoal_of_summary=goals.get, **known), draws)
         return np.mean(np.array(said) == right)
 
     assert share(meaning, 8) > 0.95
     # The world turned upside down is the same world with the goals' names exchanged; other names would be wrong.
     assert share(meaning, 8, renamings=lambda count: [UpsideDown(), UpsideDown()]) > 0.95
     assert share(meaning, 8, renamings=lambda count: [UpsideDown(exchange=False)]) < 0.2
-    assert likeliest_gists(*asked, GoalLanguage(subgoal_of_summary={}.get, summary_question={}.get), 1) == [""] * len(
-        rollouts
-    )
+    assert likeliest_goal_summaries(*asked, GoalLanguage(subgoal_of_summary={}.get, summary_question={}.get), 1) == [
+        ""
+    ] * len(rollouts)
     rng = np.random.default_rng(0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(explanations, "answer", lambda *args, **options: rng.choice(list(meaning), len(rollouts)))
+        patch.setattr(
+            explanations, "generate_answers", lambda *args, **options: rng.choice(list(meaning), len(rollouts))
+        )
         assert share(meaning) > 0.9
         assert share(turned) < 0.1
         # Where actions say nothing, that a goal is reached at the end, and not before.
         patch.setattr(
-            explanations, "rollout_likelihood", lambda model, params, prompts, rollouts: np.zeros(len(prompts))
+            explanations, "rollout_log_probs", lambda model, params, prompts, rollouts: np.zeros(len(prompts))
         )
         up = dataclasses.replace(rollouts, length=np.ones_like(rollouts.length), observations=np.zeros((64, 2, 3)))
         up.observations[:, :, 0] = np.where(np.arange(64) % 2, -1.0, 1.0)[:, None] * [-1.0, 1.0]
         question = {"red": ("goal", "go"), "blu": ("goal", "stay")}.get
-        said = likeliest_gists(
+        said = likeliest_goal_summaries(
             *(*asked[:3], up, "start :"), GoalLanguage(subgoal_of_summary=meaning.get, summary_question=question), 16
         )
         assert np.mean(np.array(said) == np.where(np.arange(64) % 2, "blu", "red")) > 0.9
@@ -366,8 +368,8 @@ def test_imagined_rollouts_equal_an_uncached_pass_and_do_not_depend_on_the_batch
         40,
         3,
     )
-    hidden = model.apply({"params": params}, whole, method="hidden")
-    predicted = np.asarray(model.apply({"params": params}, hidden, jnp.asarray(whole.base), method="next_state"))
+    bound = model.bind({"params": params})
+    predicted = np.asarray(bound.next_state(bound.hidden(whole), jnp.asarray(whole.base)))
     asked = (whole.weight[:, :-1] > 0) & (whole.kind[:, 1:] == STATE)
     np.testing.assert_allclose(predicted[:, :-1][asked], whole.value[:, 1:][asked], atol=1e-4)
 
@@ -414,11 +416,11 @@ def test_goal_vectors_and_explanations(words):
 def test_few_rows_take_a_smaller_batch_and_say_the_same(words):
     rollouts = toy_rollouts()
     model, params = make(words, rollouts)
-    assert [decode.fitting(128, n) for n in (0, 16, 17, 500)] == [16, 16, 128, 128]
-    assert decode.fitting(4, 1) == 4
+    assert [decode.smaller_batch(128, n) for n in (0, 16, 17, 500)] == [16, 16, 128, 128]
+    assert decode.smaller_batch(4, 1) == 4
     prompts = [decode.goal_prompt(words, text) for text in TEXTS]
-    several = decode.answer(model, params, words, prompts * 5, temperature=1.0, seed=3, batch=40)
-    assert several[:4] == decode.answer(model, params, words, prompts, temperature=1.0, seed=3, batch=40)
-    few = rollout_likelihood(model, params, prompts, rollouts.take(slice(0, 4)), batch=32)
-    many = rollout_likelihood(model, params, prompts, rollouts.take(slice(0, 4)), batch=31)
+    several = decode.generate_answers(model, params, words, prompts * 5, temperature=1.0, seed=3, batch=40)
+    assert several[:4] == decode.generate_answers(model, params, words, prompts, temperature=1.0, seed=3, batch=40)
+    few = rollout_log_probs(model, params, prompts, rollouts.take(slice(0, 4)), batch=32)
+    many = rollout_log_probs(model, params, prompts, rollouts.take(slice(0, 4)), batch=31)
     np.testing.assert_allclose(few, many, rtol=1e-5)

@@ -16,9 +16,9 @@ from kalm_jax.grounding import explanation as explain
 from kalm_jax.grounding import heads
 from kalm_jax.grounding import sequences as rows
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
-from kalm_jax.grounding.model import STILL, GroundedModel, NumericSpec, init_params, numeric_spec
+from kalm_jax.grounding.config import NumericSpec, TaskShares
+from kalm_jax.grounding.model import CONSTANT_SCALE, GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.sequences import ACTION, STATE, RowSequence
-from kalm_jax.grounding.shares import TaskShares
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.trainer import TrainConfig, fit
 from kalm_jax.llm.tokenizer import train_tokenizer
@@ -43,9 +43,9 @@ def random_rollouts(states, actions, n=40, horizon=5, seed=0, noise=0.0):
     return Rollouts(obs, taken, zeros, np.full(n, horizon, np.int32), ~ones, np.zeros(n, np.int32), ~ones)
 
 
-def make(rollouts, layers=1, **options):
+def make(rollouts, layers=1, kind=GroundedModel, **options):
     spec = numeric_spec(rollouts, 4, **{"hidden": 16, **options})
-    model = GroundedModel(LlamaConfig(WORDS.vocab_size, 16, layers, 2, 1, 8, 32), spec)
+    model = kind(LlamaConfig(WORDS.vocab_size, 16, layers, 2, 1, 8, 32), spec)
     params = init_params(model, jax.random.key(0))
     # Heads that say something, and differently at every position.
     rng = np.random.default_rng(1)
@@ -81,8 +81,8 @@ def uncached(model, params, whole, method, *inputs):
     """`method` of the model on the hidden states of one pass over whole rows."""
 
     def both(params):
-        hidden = model.apply({"params": params}, whole, method="hidden")
-        return model.apply({"params": params}, hidden, *inputs, method=method)[:, :-1]
+        bound = model.bind({"params": params})
+        return getattr(bound, method)(bound.hidden(whole), *inputs)[:, :-1]
 
     return np.asarray(jax.jit(both)(params))
 
@@ -162,7 +162,7 @@ def test_gaussian_heads_learn_how_wide_the_world_is():
     model, params = make(rollouts, gaussian_states=True, gaussian_actions=True)
     goals = make_goal_table(["push the red ball left"], 0, 0, np.zeros((1, 1), int))
     shares = TaskShares(**{f.name: float(f.name == "generation") for f in dataclasses.fields(TaskShares)})
-    batches = Batches(rollouts, goals, WORDS, shares, GoalLanguage(), model.spec, 6, 48, 0)
+    batches = Batches(rollouts, goals, WORDS, shares, GoalLanguage(), model.spec, rows=6, length=48, seed=0)
     params, curve = fit(model, params, batches, TrainConfig(100, learning_rate=5e-3, log_every=50))
     whole = batches(999)
     asked = (whole.weight[:, :-1] > 0) & (whole.kind[:, 1:] == STATE)
@@ -177,7 +177,7 @@ def test_likelihood_of_continuous_actions_is_that_of_the_head():
     rollouts = random_rollouts(3, 2)
     model, params = make(rollouts, gaussian_actions=True)
     words = [WORDS.bos_id, *WORDS.encode("left")]
-    got = explain.rollout_likelihood(model, params, [words] * 2, rollouts.take(slice(0, 2)))
+    got = explain.rollout_log_probs(model, params, [words] * 2, rollouts.take(slice(0, 2)))
     obs, taken = np.asarray(rollouts.observations), np.asarray(rollouts.actions)
     whole = rows.align_right([RowSequence(3).text(words).rollout(obs[i], taken[i], 1.0, 1.0) for i in range(2)], 32, 3)
     asked = (whole.weight[:, :-1] > 0) & (whole.kind[:, 1:] == ACTION)
@@ -196,7 +196,7 @@ def test_statistics_are_those_of_the_data():
     np.testing.assert_allclose(spec.action_mean, taken.mean(0), rtol=1e-4)
     np.testing.assert_allclose(spec.action_std, taken.std(0), rtol=1e-4)
     np.testing.assert_allclose([spec.action_low, spec.action_high], [taken.min(0), taken.max(0)], rtol=1e-4)
-    assert (spec.std[1], spec.change_std[1]) == (1.0, STILL)
+    assert (spec.std[1], spec.change_std[1]) == (1.0, CONSTANT_SCALE)
     assert spec.num_actions == 0 and spec.action_dim == 2 and spec.width == 3
 
 
@@ -215,7 +215,7 @@ def test_differences_are_read_beside_the_numbers_themselves(tmp_path):
     read = [(state - spec.mean) / spec.std, np.stack([state[:, 2] - state[:, 0], state[:, 0] - state[:, 1]], 1) / want]
     layers = params["state_in"]
     hidden = np.maximum(np.concatenate(read, 1) @ layers["hidden"]["kernel"] + layers["hidden"]["bias"], 0)
-    got = model.apply({"params": params}, state, method="embed_state")
+    got = model.bind({"params": params}).embed_state(state)
     np.testing.assert_allclose(got, hidden @ layers["out"]["kernel"] + layers["out"]["bias"], rtol=1e-4, atol=1e-5)
     save_grounded(tmp_path, model, params, WORDS)
     assert load_grounded(tmp_path)[0] == model
@@ -228,7 +228,7 @@ def test_beyond_its_limit_the_encoder_reads_the_limit(tmp_path):
     mean, std = (np.array(x, np.float32) for x in (free.spec.mean, free.spec.std))
 
     def read(of, deviations):
-        return np.asarray(of.apply({"params": params}, mean + std * np.float32(deviations), method="embed_state"))
+        return np.asarray(of.bind({"params": params}).embed_state(mean + std * np.float32(deviations)))
 
     within = np.array([[0.5, -1.0, 0.8], [0.0, 2.0, 0.0]])
     np.testing.assert_allclose(read(model, within), read(free, within), rtol=1e-5, atol=1e-6)

@@ -6,7 +6,8 @@ import numpy as np
 import optax
 import optax.contrib
 
-from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
+from kalm_jax.grounding.config import NumericSpec
+from kalm_jax.grounding.model import GroundedModel, init_params
 from kalm_jax.grounding.trainer import TrainConfig, optimiser
 from kalm_jax.llm.transformer import LlamaConfig
 

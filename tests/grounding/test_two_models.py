@@ -15,12 +15,13 @@ from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import explanation as explain
 from kalm_jax.grounding import sequences as rows
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
-from kalm_jax.grounding.losses import LossWeights, loss
+from kalm_jax.grounding.config import TaskShares
+from kalm_jax.grounding.losses import LossWeights, grounding_loss
 from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, numeric_spec
 from kalm_jax.grounding.sequences import ACTION, STATE, RowSequence
-from kalm_jax.grounding.shares import TaskShares
 from kalm_jax.grounding.tasks import Batches
-from kalm_jax.grounding.trainer import TrainConfig, forward_variables, optimiser
+from kalm_jax.grounding.trainer import TrainConfig, forward_variables
+from kalm_jax.grounding.two_models import TwoModels
 from kalm_jax.llm import lora
 from kalm_jax.llm.hf.folder import load_model
 from kalm_jax.llm.lora import LoraConfig
@@ -41,12 +42,14 @@ SHARES = TaskShares(description=0.0, plan=0.0)
 
 
 def batches(rollouts, spec):
-    return Batches(rollouts, GOALS, WORDS, SHARES, GoalLanguage(document=lambda rng: TEXT), spec, 6, 64, 0)
+    return Batches(
+        rollouts, GOALS, WORDS, SHARES, GoalLanguage(document=lambda rng: TEXT), spec, rows=6, length=64, seed=0
+    )
 
 
 def alone(model, params):
     """A model of its own for words and actions, and one for states, as ordinary grounded models with all heads."""
-    one = model.speaker
+    one = model.text_model
     spare = init_params(one, jax.random.key(7))
     return one, {**spare, **{k: v for k, v in params.items() if k != "states"}}, {**spare, **params["states"]}
 
@@ -60,7 +63,7 @@ def drawn(model):
 
 def test_cached_decoding_equals_an_uncached_pass_and_two_ordinary_models():
     rollouts = random_rollouts(5, 2)
-    model, params = make(rollouts, layers=2, two_models=True, gaussian_states=True)
+    model, params = make(rollouts, layers=2, kind=TwoModels, gaussian_states=True)
     first = np.asarray(rollouts.observations)[:3, 0]
     got, taken, whole = imagine(model, params, first, 40, 0.0, 0.0)
     assert np.abs(np.diff(got, axis=1)).max() > 1e-3
@@ -82,19 +85,19 @@ def test_cached_decoding_equals_an_uncached_pass_and_two_ordinary_models():
 
 def test_words_vectors_and_acting_do_not_ask_the_model_of_states():
     rollouts = random_rollouts(3, 0)
-    model, params = make(rollouts, two_models=True)
+    model, params = make(rollouts, kind=TwoModels)
     few, prompts = rollouts.take(slice(0, 2)), [WORDS.encode(TEXT)] * 2
     unknown = {**params, "states": jax.tree.map(lambda x: jnp.full_like(x, jnp.nan), params["states"])}
     for ask in (
         lambda p: decode.encode_goals(model, p, WORDS, [TEXT, "left"], batch=2),
-        lambda p: decode.answer(model, p, WORDS, prompts, temperature=1.0, limit=6, batch=2),
-        lambda p: explain.rollout_likelihood(model, p, prompts, few, batch=2),
-        lambda p: explain.state_answers(model, p, WORDS, few.observations[:, 0], [("red", "left")] * 2, batch=2),
+        lambda p: decode.generate_answers(model, p, WORDS, prompts, temperature=1.0, limit=6, batch=2),
+        lambda p: explain.rollout_log_probs(model, p, prompts, few, batch=2),
+        lambda p: explain.answer_log_probs(model, p, WORDS, few.observations[:, 0], [("red", "left")] * 2, batch=2),
         lambda p: acted(model, p, few),
     ):
         np.testing.assert_array_equal(ask(unknown), ask(params))
     batch = batches(rollouts, model.spec)(0)
-    said = jax.jit(lambda p: loss(model, {"params": p}, batch, LossWeights())[1])(unknown)
+    said = jax.jit(lambda p: grounding_loss(model, {"params": p}, batch, LossWeights())[1])(unknown)
     assert {name for name, x in said.items() if np.isnan(x)} == {"loss", "state_loss"}
 
 
@@ -102,20 +105,22 @@ def acted(model, params, few):
     """Actions of two steps, the states those of real rollouts."""
     states, keys = np.asarray(few.observations), jax.random.split(jax.random.key(0), 2)
     prompts = [RowSequence(3).text(WORDS.encode(TEXT)).state(s) for s in states[:, 0]]
-    reading = act.read(params, rows.align_right(prompts, 16, 3), model=model, steps=1)
-    first = act.draw(params, keys, reading, 0, 1.0, model=model)
-    reading = act.read_on(params, first, states[:, 1], reading, model=model)
-    return np.stack([first, act.draw(params, keys, reading, 1, 1.0, model=model)])
+    reading = act.start_episodes(params, rows.align_right(prompts, 16, 3), model=model, steps=1)
+    first = act.act(params, keys, reading, 0, 1.0, model=model)
+    reading = act.observe(params, first, states[:, 1], reading, model=model)
+    return np.stack([first, act.act(params, keys, reading, 1, 1.0, model=model)])
 
 
 def test_no_loss_reaches_the_model_of_the_other():
     rollouts = random_rollouts(3, 0)
-    model, params = make(rollouts, two_models=True)
+    model, params = make(rollouts, kind=TwoModels)
     batch = batches(rollouts, model.spec)(0)
 
     @jax.jit
     def gradient(text, action, state):
-        return jax.grad(lambda p: loss(model, {"params": p}, batch, LossWeights(text, action, state))[0])(params)
+        return jax.grad(lambda p: grounding_loss(model, {"params": p}, batch, LossWeights(text, action, state))[0])(
+            params
+        )
 
     of_states, of_others = gradient(0.0, 0.0, 1.0), gradient(1.0, 1.0, 0.0)
     for own, other in ((of_states["states"], of_others["states"]), (of_others, of_states)):
@@ -127,7 +132,7 @@ def test_no_loss_reaches_the_model_of_the_other():
 @pytest.mark.parametrize("muon", [0.0, 2.0])
 def test_each_is_updated_in_company_as_it_is_alone(muon):
     """However large the other's gradient: they are clipped apart."""
-    init, update = map(jax.jit, optimiser(TrainConfig(8, muon=muon)))
+    init, update = map(jax.jit, TrainConfig(8, muon=muon).optimizer())
     rng = np.random.default_rng(0)
 
     def draw(size):
@@ -150,8 +155,8 @@ def test_each_is_updated_in_company_as_it_is_alone(muon):
 
 
 def test_adapters_of_both_do_what_merged_models_do():
-    spec = numeric_spec(random_rollouts(3, 0), 4, hidden=4, two_models=True)
-    model = GroundedModel(LlamaConfig(WORDS.vocab_size, 16, 1, 2, 1, 8, 32, tie_embeddings=False), spec)
+    spec = numeric_spec(random_rollouts(3, 0), 4, hidden=4)
+    model = TwoModels(LlamaConfig(WORDS.vocab_size, 16, 1, 2, 1, 8, 32, tie_embeddings=False), spec)
     params, adapt, rng = drawn(model), LoraConfig(2), np.random.default_rng(1)
 
     def adapters(llm):
@@ -175,12 +180,12 @@ def test_adapters_of_both_do_what_merged_models_do():
 def test_one_model_has_the_parameters_and_the_file_that_it_had(tmp_path):
     spec = numeric_spec(random_rollouts(3, 0), 4, hidden=4)
     model = GroundedModel(LlamaConfig(WORDS.vocab_size, 16, 1, 2, 1, 8, 32), spec)
-    two = GroundedModel(model.config, dataclasses.replace(spec, two_models=True))
+    two = TwoModels(model.config, spec)
     params, more = drawn(model), drawn(two)
     assert set(params) == {"llm", "state_in", "state_out", "action_in", "action_out"}
     assert set(more) == {"llm", "state_in", "action_in", "action_out", "states"}
     assert set(more["states"]) == {"llm", "state_in", "state_out", "action_in"}
-    assert model.speaker is model and hash(two.speaker) == hash(model)
+    assert model.text_model is model and hash(two.text_model) == hash(model)
     save_grounded(tmp_path, two, more, WORDS)
     save_grounded(tmp_path, model, params, WORDS)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["numbers.json", "numbers.safetensors", "text"]
@@ -189,8 +194,8 @@ def test_one_model_has_the_parameters_and_the_file_that_it_had(tmp_path):
 
 
 def test_a_folder_of_two_models_comes_back_whole_or_says_what_is_wrong(tmp_path):
-    spec = numeric_spec(random_rollouts(3, 2), gaussian_states=True, two_models=True, hidden=4)
-    model = GroundedModel(LlamaConfig(WORDS.vocab_size, 16, 1, 2, 1, 8, 32, tie_embeddings=False), spec)
+    spec = numeric_spec(random_rollouts(3, 2), gaussian_states=True, hidden=4)
+    model = TwoModels(LlamaConfig(WORDS.vocab_size, 16, 1, 2, 1, 8, 32, tie_embeddings=False), spec)
     params = drawn(model)
     assert "head" in params["llm"] and "head" not in params["states"]["llm"]
     save_grounded(tmp_path / "good", model, params, WORDS)
@@ -212,7 +217,7 @@ def test_a_folder_of_two_models_comes_back_whole_or_says_what_is_wrong(tmp_path)
     shutil.rmtree(tmp_path / "good" / "states")
     with pytest.raises(FileNotFoundError, match="states"):
         load_grounded(tmp_path / "good")
-    other = GroundedModel(dataclasses.replace(model.config, layers=2), model.spec)
+    other = TwoModels(dataclasses.replace(model.config, layers=2), model.spec)
     save_grounded(tmp_path / "other", other, drawn(other), WORDS)
     shutil.copytree(tmp_path / "other" / "states", tmp_path / "good" / "states")
     with pytest.raises(ValueError, match="another shape"):
@@ -235,7 +240,7 @@ def test_the_stage_adapts_two_models_that_begin_as_one(tmp_path):
     run_ground(run, settings)
     assert read_json(run.path / "ground" / "begun.json")["settings"]["two_models"] is True
     model, trained, _ = load_grounded(run.path / "ground" / "model")
-    assert model.spec.two_models
+    assert isinstance(model, TwoModels)
     up = [tree["layer_1"]["ffn"]["up"]["kernel"] for tree in (params, trained["llm"], trained["states"]["llm"])]
     assert not any(np.array_equal(up[i], up[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
     # The states' model opens by itself, with the words that it had.
@@ -245,8 +250,8 @@ def test_the_stage_adapts_two_models_that_begin_as_one(tmp_path):
 
 
 def test_large_parameters_of_both_are_divided_alike():
-    spec = numeric_spec(random_rollouts(3, 0), 4, two_models=True)
-    params = drawn(GroundedModel(LlamaConfig(WORDS.vocab_size, 16, 1, 2, 2, 8, 32), spec))
+    spec = numeric_spec(random_rollouts(3, 0), 4)
+    params = drawn(TwoModels(LlamaConfig(WORDS.vocab_size, 16, 1, 2, 2, 8, 32), spec))
     mesh = jax.sharding.AbstractMesh((1, 2, 2), MESH_AXES)
     specs = jax.tree.map(lambda s: s.spec, param_shardings(mesh, params))
     assert jax.tree.all(jax.tree.map(lambda a, b: a == b, specs["llm"], specs["states"]["llm"]))

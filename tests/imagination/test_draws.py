@@ -1,4 +1,4 @@
-"""Imagination that draws several continuations: what the judge is shown, what it reads, and that its choice is kept."""
+"""Imagination with several draws: what the score function is shown, what the verifier reads, and which draw is kept."""
 
 import functools
 
@@ -6,9 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from kalm_jax.grounding.explanation import state_answers
+from kalm_jax.grounding.explanation import answer_log_probs
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
-from kalm_jax.imagination.rollouts import UNREAD, Step, imagine, label_rewards, reader
+from kalm_jax.imagination.rollouts import imagine, label_rewards
+from kalm_jax.imagination.subgoals import Subgoal
+from kalm_jax.imagination.verification import MIN_LOG_PROB, make_verifier
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
@@ -33,8 +35,8 @@ def grounded():
     return model, init_params(model, jax.random.key(0)), tokenizer
 
 
-def imagined(grounded, texts, count, judge, draws, **changed):
-    plans = [[Step(*step) for step in clevr_text.read_plan(text)] for text in texts]
+def imagined(grounded, texts, count, score_fn, draws, **changed):
+    plans = [[Subgoal(*step) for step in clevr_text.read_plan(text)] for text in texts]
     families = [plan[0].family for plan in plans]
     goals = make_goal_table(texts, 2, families, np.array([plan[0].array for plan in plans]))
     goal = np.arange(count) % len(texts)
@@ -43,28 +45,28 @@ def imagined(grounded, texts, count, judge, draws, **changed):
         stop=clevr_goals.success,
         satisfied=clevr_goals.satisfied,
         label=functools.partial(label_rewards, reward=clevr_goals.reward),
-        judge=judge,
+        score_fn=score_fn,
         draws=draws,
         horizon=6,
-        patience=3,
+        max_steps_per_subgoal=3,
     )
     return imagine(*grounded, goals, goal, states, plans, **{**settings, **changed})
 
 
 def likes_the_right(plans, before, after):
-    """A judge that wants all balls far to the right."""
+    """A score function that wants all balls far to the right."""
     return after[:, ::2].sum(1)
 
 
-def test_of_several_continuations_the_one_that_the_judge_likes_is_kept(grounded):
+def test_the_continuation_with_the_best_score_is_kept(grounded):
     one = imagined(grounded, ["red left blue"], 24, likes_the_right, 1, horizon=3)
     asked = []
 
-    def judge(plans, before, after):
+    def score_fn(plans, before, after):
         asked.append((before.copy(), after.copy()))
         return likes_the_right(plans, before, after)
 
-    best = imagined(grounded, ["red left blue"], 24, judge, 6, horizon=3)
+    best = imagined(grounded, ["red left blue"], 24, score_fn, 6, horizon=3)
     (before, after), last = asked[0], best.observations[np.arange(24), best.length]
     assert len(asked) == 1 and len(before) == 24 * 6
     np.testing.assert_array_equal(before.reshape(24, 6, -1), np.repeat(best.observations[:, :1], 6, 1))
@@ -86,30 +88,30 @@ def test_a_drawn_rollout_does_not_depend_on_its_batch(grounded):
 def test_of_rollouts_of_one_step_every_action_is_tried(grounded, batch):
     tried = []
 
-    def judge(plans, before, after):
+    def score_fn(plans, before, after):
         tried.append(len(before))
         return np.tile(np.arange(clevr.NUM_ACTIONS) == 17, len(before) // clevr.NUM_ACTIONS)
 
-    found = imagined(grounded, ["move red left", "move cyan behind"], 15, judge, 2, horizon=1, batch=batch)
+    found = imagined(grounded, ["move red left", "move cyan behind"], 15, score_fn, 2, horizon=1, batch=batch)
     assert sum(tried) == 15 * clevr.NUM_ACTIONS and (found.actions == 17).all() and (found.length == 1).all()
 
 
-def test_the_judge_sees_nothing_beyond_the_last_step(grounded):
+def test_the_score_function_sees_nothing_beyond_the_last_step(grounded):
     seen = []
 
-    def judge(plans, before, after):
+    def score_fn(plans, before, after):
         seen.append((before.copy(), after.copy()))
         return np.zeros(len(before))
 
-    found = imagined(grounded, ["red left blue"], 16, judge, 2, horizon=4, patience=3)
+    found = imagined(grounded, ["red left blue"], 16, score_fn, 2, horizon=4, max_steps_per_subgoal=3)
     long = found.length == 4
     assert long.any()
     last = found.observations[np.arange(16), found.length][long]
     assert all((np.abs(np.concatenate([a for _, a in seen]) - x).max(1) < 1e-6).any() for x in last)
 
 
-def test_draws_need_a_judge(grounded):
-    with pytest.raises(ValueError, match="a judge to choose"):
+def test_several_draws_need_a_score_function(grounded):
+    with pytest.raises(ValueError, match="a score_fn to choose"):
         imagined(grounded, ["red left blue"], 4, None, 3)
     with pytest.raises(ValueError, match="draws is 0"):
         imagined(grounded, ["red left blue"], 4, None, 0)
@@ -118,14 +120,16 @@ def test_draws_need_a_judge(grounded):
 def test_a_reader_sums_what_the_model_says_of_each_step(grounded):
     states = clevr.observation_of(clevr.sample_states(np.random.default_rng(2), 3))
     before, after = states[:1].repeat(3, 0), states
-    plan = [Step(*step) for step in clevr_text.read_plan("red left blue and green behind cyan")]
+    plan = [Subgoal(*step) for step in clevr_text.read_plan("red left blue and green behind cyan")]
     asked = [("red blue", "left"), ("green cyan", "behind")]
-    want = [state_answers(*grounded, after[:1].repeat(2, 0), asked).sum()]
-    want += [state_answers(*grounded, after[1:2], asked[1:])[0] + UNREAD]
-    judge = reader(*grounded, state_queries)
-    unknown = Step("line them up", RELATION, plan[0].array)  # its family is the truth, which is not the judge's to know
-    np.testing.assert_allclose(judge([plan, [unknown, plan[1]]], before[:2], after[:2]), want, rtol=1e-5)
-    np.testing.assert_array_equal(judge([[unknown]], before[:1], after[:1]), [UNREAD])
+    want = [answer_log_probs(*grounded, after[:1].repeat(2, 0), asked).sum()]
+    want += [answer_log_probs(*grounded, after[1:2], asked[1:])[0] + MIN_LOG_PROB]
+    score_fn = make_verifier(*grounded, state_queries)
+    unknown = Subgoal(
+        "line them up", RELATION, plan[0].array
+    )  # its family is the truth, which is not the verifier's to know
+    np.testing.assert_allclose(score_fn([plan, [unknown, plan[1]]], before[:2], after[:2]), want, rtol=1e-5)
+    np.testing.assert_array_equal(score_fn([[unknown]], before[:1], after[:1]), [MIN_LOG_PROB])
 
 
 def true_answers(found):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
-from kalm_jax.imagination.rollouts import Step, direct, imagine, label_rewards, next_steps, write_plans
+from kalm_jax.imagination.rollouts import imagine, label_rewards
+from kalm_jax.imagination.subgoals import Subgoal, direct_plans, next_subgoals, write_plans
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
@@ -94,7 +95,7 @@ def world():
     families = [clevr_goals.FAMILIES.index(name) for name in names]
     arrays = [clevr_goals.make_goal(f, *t) for f, t in zip(families, triples)]
     goals = make_goal_table(texts, 1, families, np.stack(arrays))
-    plans = [[Step(*s) for s in clevr_text.read_plan(clevr_text.plan(n, a))] for n, a in zip(names, arrays)]
+    plans = [[Subgoal(*s) for s in clevr_text.read_plan(clevr_text.plan(n, a))] for n, a in zip(names, arrays)]
     goal = np.arange(70) % 3
     states = clevr.observation_of(clevr.sample_states(np.random.default_rng(1), len(goal)))
     states = states[~clevr_goals.satisfied(goals.family[goal], goals.array[goal], states)]
@@ -107,7 +108,7 @@ def run(world, plans=None, count=None, **changed):
         satisfied=clevr_goals.satisfied,
         label=functools.partial(label_rewards, reward=clevr_goals.reward),
         horizon=9,
-        patience=4,
+        max_steps_per_subgoal=4,
     )
     model, params, tokenizer, goals, goal, states, own = world
     plans = own if plans is None else plans
@@ -137,16 +138,16 @@ def test_a_planned_rollout_does_not_depend_on_its_batch(world):
 
 def test_a_goal_in_its_own_words_needs_no_rounds(world):
     """One call of nine steps: the same as `generate_rollouts` alone, whose actions do not see the plan."""
-    plans = direct(world[3])
+    plans = direct_plans(world[3])
     assert [plan[0].text for plan in plans] == list(world[3].text)
-    once, again = run(world, plans, patience=9), run(world, plans, patience=9, seed=1)
+    once, again = run(world, plans, max_steps_per_subgoal=9), run(world, plans, max_steps_per_subgoal=9, seed=1)
     assert (once.actions != again.actions).any()
     np.testing.assert_array_equal(once.actions[:, 0] >= 0, True)
 
 
 def test_the_first_open_step_of_a_plan_is_next(world):
     goal, states, plans = world[4:]
-    chosen = next_steps([plans[g] for g in goal], states, clevr_goals.satisfied, 0)
+    chosen = next_subgoals([plans[g] for g in goal], states, clevr_goals.satisfied, 0)
     for g, state, step in zip(goal, states, chosen):
         open_ = [s for s in plans[g] if not clevr_goals.satisfied(s.family, s.array, state)]
         assert step is (open_[0] if open_ else plans[g][0])
@@ -154,7 +155,7 @@ def test_the_first_open_step_of_a_plan_is_next(world):
 
 def test_words_that_are_no_plan_leave_the_goal_as_it_is(world):
     model, params, tokenizer, goals = world[:4]
-    assert write_plans(model, params, tokenizer, goals, lambda text: []) == direct(goals)
+    assert write_plans(model, params, tokenizer, goals, lambda text: []) == direct_plans(goals)
     heard = []
     plans = write_plans(model, params, tokenizer, goals, lambda text: heard.append(text) or [("x", 0, (0,) * 9)])
     assert len(heard) == 3 and all(plan[0].text == "x" for plan in plans)

@@ -87,7 +87,7 @@ def test_segments_are_the_mask_that_is_made_of_them():
     params = jax.jit(model.init)(jax.random.key(0), *[jnp.ones((1, 4), int)] * 3)
     positions = jnp.arange(T)[None].repeat(2, 0)
     for segments, mask in ((PACKED, packed_mask(jnp.asarray(PACKED))), (LEFT, prefix_mask(jnp.asarray(LEFT > 0), T))):
-        run = jax.jit(lambda mask: model.apply(params, x, positions, mask, method="backbone")[0])
+        run = jax.jit(lambda mask: model.bind(params).backbone(x, positions, mask)[0])
         np.testing.assert_array_equal(run(jnp.asarray(segments)), run(mask))
 
 
@@ -128,7 +128,7 @@ def test_splash_needs_whole_blocks_and_evenly_divided_heads():
 def test_a_kernel_that_could_never_be_used_is_refused(monkeypatch):
     attention.check("plain", "float32")
     for setting, platform in (("cudnn", "cuda"), ("splash", "tpu")):
-        with pytest.raises(ValueError, match=rf"attention={setting} wants .* computes on cpu; leave it plain"):
+        with pytest.raises(ValueError, match=rf"attention={setting} needs .* computes on cpu; leave it plain"):
             attention.check(setting, "bfloat16")
         with monkeypatch.context() as patch:
             patch.setattr(attention, "platform", lambda platform=platform: platform)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
+from kalm_jax.grounding.config import TASKS, TaskShares
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
-from kalm_jax.grounding.shares import TASKS, TaskShares
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.trainer import TrainConfig, fit, forward_variables, gradient
 from kalm_jax.llm import lora
@@ -40,7 +40,9 @@ def make(**options):
     data = rollouts()
     spec = numeric_spec(data, 3, hidden=16)
     model = GroundedModel(LlamaConfig(WORDS.vocab_size, 16, 2, 2, 1, 10, 24, **options), spec)
-    batches = Batches(data, GOALS, WORDS, TaskShares(), GoalLanguage(document=lambda rng: "red ball"), spec, 8, 48, 0)
+    batches = Batches(
+        data, GOALS, WORDS, TaskShares(), GoalLanguage(document=lambda rng: "red ball"), spec, rows=8, length=48, seed=0
+    )
     return model, init_params(model, jax.random.key(0)), batches
 
 
@@ -124,7 +126,7 @@ def test_training_changes_adapters_and_number_parts_only_and_the_merged_export_i
     rows = batches(99)
     whole = {**trained, "llm": load_model(tmp_path)[1]}
     hidden = [
-        jax.jit(lambda v: model.apply(v, rows, method="hidden"))(v)
+        jax.jit(lambda v: model.bind(v).hidden(rows))(v)
         for v in ({"params": whole}, forward_variables(trained, params["llm"], config))
     ]
     np.testing.assert_allclose(*hidden, atol=1e-5)
@@ -169,7 +171,7 @@ def test_bfloat16_computes_so_and_keeps_float32_parameters():
     model, params, batches = make()
     rows, exact = batches(0), TrainConfig(4)
     half = dataclasses.replace(exact, compute="bfloat16")
-    hidden = model.apply(forward_variables(params, {}, half), rows, method="hidden")
+    hidden = model.bind(forward_variables(params, {}, half)).hidden(rows)
     assert hidden.dtype == jnp.bfloat16
     (grads, metrics), (want, want_metrics) = (
         jax.jit(gradient, static_argnames=("model", "config"))(params, {}, rows, model=model, config=c)

@@ -9,7 +9,7 @@ from kalm_jax.cli import ablation as command
 from kalm_jax.cli.main import run as run_command
 from kalm_jax.evaluation import difference_interval, wilson_interval
 from kalm_jax.evaluation.llm_metrics import metric_rows
-from kalm_jax.grounding.shares import TASKS
+from kalm_jax.grounding.config import TASKS
 from kalm_jax.pipeline import ablation, config
 from kalm_jax.worlds.base import get_world
 from tests.pipeline.stages.test_ground import save_own

@@ -10,11 +10,12 @@ import pytest
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import evaluate, learner_policy, read_results_csv, record
 from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
-from kalm_jax.grounding.acting import draw, read
-from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
+from kalm_jax.grounding.acting import act, start_episodes
+from kalm_jax.grounding.config import NumericSpec
+from kalm_jax.grounding.model import GroundedModel, init_params
 from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
-from kalm_jax.imagination.rollouts import Step
+from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.pipeline import config as configs
@@ -60,8 +61,8 @@ def read_whole(grounded, text, states, actions):
     """The greedy action after words and a whole rollout, read at once without a cache."""
     model, params, tokenizer = grounded
     row = RowSequence(2).text(goal_prompt(tokenizer, text)).rollout(np.stack(states), np.array(actions), 0.0, 0.0)
-    reading = read(params, align_right([row], 64, 2), model=model, steps=0)
-    return np.asarray(draw(params, jax.random.split(jax.random.key(0), 1), reading, 0, 0.0, model=model))[0]
+    reading = start_episodes(params, align_right([row], 64, 2), model=model, steps=0)
+    return np.asarray(act(params, jax.random.split(jax.random.key(0), 1), reading, 0, 0.0, model=model))[0]
 
 
 def states_of(steps):
@@ -94,7 +95,7 @@ def test_acting_by_plan_goes_for_the_first_short_goal_that_is_open(grounded):
     def satisfied(family, array, state):
         return state[:, 0] >= array[:, 0]
 
-    first, second = Step("go", 0, (1,)), Step(TEXTS[0], 0, (2,))
+    first, second = Subgoal("go", 0, (1,)), Subgoal(TEXTS[0], 0, (2,))
     plans = [[first, second], [second], [first]]
     states = states_of(6)
     states[:, :, 0] = np.array([0.0, 0.5, 1.0, 1.5, 1.6, 1.7])[:, None]

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
+from kalm_jax.grounding.config import NumericSpec
+from kalm_jax.grounding.model import GroundedModel, init_params
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
 from kalm_jax.pipeline.plans import Planner
 from kalm_jax.types import LEVELS

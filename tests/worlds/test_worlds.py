@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from kalm_jax.grounding.config import TaskShares
 from kalm_jax.grounding.model import numeric_spec
 from kalm_jax.grounding.sequences import STATE, TEXT
-from kalm_jax.grounding.shares import TaskShares
 from kalm_jax.grounding.tasks import Batches, augmented
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
@@ -127,7 +127,7 @@ def test_what_is_changed_is_said_by_a_short_goal_and_no_sentence():
         return -states, -actions, "ball to target"
 
     def texts(shares, augment):
-        batches = Batches(rollouts, goals, tokenizer, shares, said, spec, 8, 64, 0, augment=augment)
+        batches = Batches(rollouts, goals, tokenizer, shares, said, spec, rows=8, length=64, seed=0, augment=augment)
         sequences = [s for s, _ in zip(batches.sequences(0), range(40))]
         for sequence in sequences:
             kind, _, value, _, _ = sequence.arrays()
@@ -150,7 +150,7 @@ def test_long_rollouts_are_shown_in_windows():
     rollouts, tokenizer = arm_rollouts(2, 90), load_tokenizer(BUILTIN)
     goals = make_goal_table(["go"], 0, 0, np.zeros((1, 1)))
     shares, spec = TaskShares(0.5, 0.5, 0, 0, 0, 0, 0), numeric_spec(rollouts)
-    batches = Batches(rollouts, goals, tokenizer, shares, GoalLanguage(), spec, 4, 32, 0, window=10)
+    batches = Batches(rollouts, goals, tokenizer, shares, GoalLanguage(), spec, rows=4, length=32, seed=0, window=10)
     assert batches.length < 64
     lengths, ends = set(), set()
     for step in range(20):
@@ -162,7 +162,7 @@ def test_long_rollouts_are_shown_in_windows():
             lengths.add(len(times) - 1)
             ends.add(int(times[-1]))
     assert max(lengths) == 10 and len(ends) > 20 and 90 in ends
-    assert Batches(rollouts, goals, tokenizer, shares, GoalLanguage(), spec, 4, 32, 0).length > 180
+    assert Batches(rollouts, goals, tokenizer, shares, GoalLanguage(), spec, rows=4, length=32, seed=0).length > 180
 
 
 def test_a_part_without_believable_rollouts_teaches_nothing(capsys, monkeypatch):

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import pathlib
+from typing import Any
 
 from kalm_jax.files import write_json
 from kalm_jax.llm.transformer import LlamaConfig, RopeScaling
 
-_FAMILIES = {"llama": {}, "mistral": {}, "qwen2": {"qkv_bias": True}, "qwen3": {"qk_norm": True}}
+_FAMILIES: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "mistral": {},
+    "qwen2": {"qkv_bias": True},
+    "qwen3": {"qk_norm": True},
+}
 _CLASSES = {
     "llama": "LlamaForCausalLM",
     "mistral": "MistralForCausalLM",
@@ -19,14 +25,14 @@ _REFUSED = {
     "attention_bias": (bool, "biases on all attention projections"),
     "mlp_bias": (bool, "biases in the feed-forward layers"),
     "use_sliding_window": (bool, "a sliding window in some layers only"),
-    "quantization_config": (bool, "quantised weights; take the checkpoint that they were made from"),
+    "quantization_config": (bool, "quantized weights; use the checkpoint from which they were made"),
     "hidden_act": (lambda name: name != "silu", "a feed-forward layer without SwiGLU"),
 }
-"""What would change the result and is not computed here: key -> (is it so?, in words)."""
+"""Settings that would change the result and are not supported: key -> (test of its value, description)."""
 
 
 def read_raw(folder: str | pathlib.Path) -> dict:
-    """`folder/config.json` as it is.
+    """The contents of `folder/config.json`.
 
     Raises:
       FileNotFoundError, ValueError: there is none, or it is not JSON.
@@ -34,7 +40,7 @@ def read_raw(folder: str | pathlib.Path) -> dict:
     path = pathlib.Path(folder) / "config.json"
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} is missing; --llm wants a Hugging Face folder (config.json, *.safetensors, tokenizer.json)"
+            f"{path} is missing; --llm needs a Hugging Face folder (config.json, *.safetensors, tokenizer.json)"
         )
     try:
         raw = json.loads(path.read_text())
@@ -46,7 +52,11 @@ def read_raw(folder: str | pathlib.Path) -> dict:
 
 
 def read_config(folder: str | pathlib.Path) -> LlamaConfig:
-    """The shape of the model in `folder/config.json`; refuses what this transformer does not compute, by name."""
+    """The shape of the model in `folder/config.json`.
+
+    Raises:
+      FileNotFoundError, ValueError: the file is missing, or asks for what this transformer does not support, by name.
+    """
     raw, path = read_raw(folder), pathlib.Path(folder) / "config.json"
     family = raw.get("model_type")
     if family not in _FAMILIES:
@@ -75,7 +85,7 @@ def read_config(folder: str | pathlib.Path) -> LlamaConfig:
         raise ValueError(f"{path} lacks {error}") from error
 
 
-def _rotary(raw: dict, path: pathlib.Path) -> dict:
+def _rotary(raw: dict, path: pathlib.Path) -> dict[str, Any]:
     """`rope_theta` and `rope_scaling`: in "rope_parameters" since transformers 5, in two keys before."""
     rope = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
     kind = rope.get("rope_type", rope.get("type", "default"))
@@ -89,13 +99,13 @@ def _rotary(raw: dict, path: pathlib.Path) -> dict:
         return {"rope_theta": theta, "rope_scaling": RopeScaling(kind, float(rope["factor"]))}
     if kind != "llama3":
         raise ValueError(f"{path}: rotary type {kind!r} is not supported, only default, linear and llama3")
-    numbers = [float(rope[k]) for k in ("factor", "low_freq_factor", "high_freq_factor")]
+    factor, low, high = (float(rope[k]) for k in ("factor", "low_freq_factor", "high_freq_factor"))
     original = rope.get("original_max_position_embeddings") or raw["max_position_embeddings"]
-    return {"rope_theta": theta, "rope_scaling": RopeScaling(kind, *numbers, original)}
+    return {"rope_theta": theta, "rope_scaling": RopeScaling(kind, factor, low, high, original)}
 
 
 def family_of(config: LlamaConfig) -> str:
-    """The Hugging Face `model_type` that computes what `config` says."""
+    """The Hugging Face `model_type` of `config`; ValueError where no family computes it."""
     if config.qkv_bias and config.qk_norm:
         raise ValueError("no Hugging Face family has both qkv_bias and qk_norm; the model cannot be exported")
     family = "qwen3" if config.qk_norm else "qwen2" if config.qkv_bias else "llama"
@@ -107,7 +117,7 @@ def family_of(config: LlamaConfig) -> str:
 def write_config(folder: str | pathlib.Path, config: LlamaConfig, special: dict[str, int], dtype: str) -> None:
     """Writes config.json; `special` are the ids of special tokens, such as {"bos_token_id": 1}."""
     family, scaling = family_of(config), config.rope_scaling
-    raw = {
+    raw: dict[str, Any] = {
         "architectures": [_CLASSES[family]],
         "model_type": family,
         "vocab_size": config.vocab_size,
@@ -128,11 +138,12 @@ def write_config(folder: str | pathlib.Path, config: LlamaConfig, special: dict[
     if family == "mistral":
         raw["sliding_window"] = config.sliding_window
     if scaling is not None:
-        raw["rope_scaling"] = {"rope_type": scaling.kind, "factor": scaling.factor}
+        rope: dict[str, Any] = {"rope_type": scaling.kind, "factor": scaling.factor}
         if scaling.kind == "llama3":
-            raw["rope_scaling"] |= {
+            rope |= {
                 "low_freq_factor": scaling.low,
                 "high_freq_factor": scaling.high,
                 "original_max_position_embeddings": scaling.original,
             }
+        raw["rope_scaling"] = rope
     write_json(pathlib.Path(folder) / "config.json", raw, sort_keys=False)

@@ -1,13 +1,13 @@
 """Models as Hugging Face folders: `config.json`, `*.safetensors` and the tokenizer, read and written.
 
-The built-in model is such a folder too, so that a checkpoint of the user's own takes its place without another path
-through the code.
+The built-in model is such a folder too, so a custom checkpoint takes its place without another path through the code.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,23 +18,23 @@ from kalm_jax.llm.tokenizer import Tokenizer, load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 
 BUILTIN = pathlib.Path(__file__).parents[1] / "builtin"
-"""Folder of the text-pretrained model that ships with the library; `experiments.pretrain` makes it."""
+"""Folder of the text-pretrained model that ships with the library; `kalm pretrain` makes it."""
 
 
 def load_model(
-    folder: str | pathlib.Path, dtype=jnp.float32, sharding: Sharding | None = None, scan_layers: bool = False
+    folder: str | pathlib.Path, dtype: Any = jnp.float32, sharding: Sharding | None = None, scan_layers: bool = False
 ) -> tuple[LlamaConfig, dict, Tokenizer]:
     """Configuration, parameters and tokenizer of a Hugging Face folder.
 
     Args:
       folder: config.json, *.safetensors (one file, or shards with their index) and tokenizer.json.
       dtype: of the parameters; None is the type that each has in the file.
-      sharding: where each parameter goes; None is the default device.
+      sharding: of each parameter; None puts all on the default device.
       scan_layers: see `LlamaConfig`; parameters come stacked.
 
     Raises:
-      FileNotFoundError, ValueError: with the file, what is wrong with it and the mend. Nothing large is read before
-        names, shapes and tokenizer have been found to fit.
+      FileNotFoundError, ValueError: names the file, what is wrong with it and how to fix it. Nothing large is read
+        before names, shapes and tokenizer are checked.
     """
     config = dataclasses.replace(read_config(folder), scan_layers=scan_layers)
     files = weight_files(folder)
@@ -44,14 +44,14 @@ def load_model(
 
 
 def check_folder(folder: str | pathlib.Path) -> None:
-    """Raises what `load_model` would, but reads no weight: all but values that are not finite is found in a second."""
+    """Raises what `load_model` would, except for values that are not finite, without reading a weight."""
     config = read_config(folder)
     check_weights(folder, weight_files(folder), config)
     check_tokenizer(folder, config, load_tokenizer(folder))
 
 
 def check_tokenizer(folder: str | pathlib.Path, config: LlamaConfig, tokenizer: Tokenizer) -> None:
-    """Refuses the tokenizer of another model: more entries than words, or other special tokens.
+    """Refuses the tokenizer of another model: one with more entries than words, or with other special tokens.
 
     Raises:
       ValueError: which of the two.
@@ -77,12 +77,12 @@ def save_model(
     config: LlamaConfig,
     params: dict,
     tokenizer: Tokenizer,
-    dtype=np.float32,
+    dtype: Any = np.float32,
     shard_bytes: int = 5_000_000_000,
 ) -> None:
     """Writes a folder that `load_model` and `transformers` both open (text part only).
 
-    Weights larger than `shard_bytes` become several files with an index. What is there of another model is replaced.
+    Weights larger than `shard_bytes` become several files with an index. Files of another model are replaced.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""How far our logits are from those of `transformers`' torch model of the same folder.
+"""Differences between our logits and those of `transformers`' torch model of the same folder.
 
-Dimension letters: B prompts, T positions, V words.
+Dimension letters: B prompts, T positions, V vocabulary.
 """
 
 from __future__ import annotations
@@ -8,16 +8,22 @@ from __future__ import annotations
 import contextlib
 import functools
 import pathlib
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
-from kalm_jax.llm.transformer import Llama, LlamaConfig, empty_cache, prefix_mask
+from kalm_jax.llm.transformer import Cache, Index, Llama, LlamaConfig, empty_cache, prefix_mask
+
+Ids = Int[np.ndarray, "B T"]
+Valid = Bool[np.ndarray, "B T"]
+Logits = Float[np.ndarray, "B T V"]
 
 
-def torch_logits(folder: str | pathlib.Path, ids: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Logits (B, T, V) of `transformers`, in float32 on the CPU, of left-padded ids (B, T) with validity (B, T).
+def torch_logits(folder: str | pathlib.Path, ids: Ids, valid: Valid) -> Logits:
+    """Logits of `transformers` for left-padded ids, in float32 on the CPU.
 
     Raises:
       ImportError: torch is missing, with the command that installs it.
@@ -32,7 +38,7 @@ def torch_logits(folder: str | pathlib.Path, ids: np.ndarray, valid: np.ndarray)
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    # "eager" is the attention that the others are measured against.
+    # "eager" is the reference implementation of attention.
     model = AutoModelForCausalLM.from_pretrained(
         str(folder), local_files_only=True, dtype=torch.float32, attn_implementation="eager"
     )
@@ -46,28 +52,27 @@ def torch_logits(folder: str | pathlib.Path, ids: np.ndarray, valid: np.ndarray)
     return out.logits.float().numpy()
 
 
-def full_logits(config: LlamaConfig, params: dict, ids: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Logits (B, T, V) of one pass over left-padded ids (B, T) with validity (B, T)."""
+def full_logits(config: LlamaConfig, params: dict, ids: Ids, valid: Valid) -> Logits:
+    """Our logits of one pass over left-padded ids."""
     with _exact(params):
         return np.asarray(_full(params, jnp.asarray(ids), jnp.asarray(valid), config=config))
 
 
-def cached_logits(
-    config: LlamaConfig, params: dict, ids: np.ndarray, valid: np.ndarray, first: int | None = None
-) -> np.ndarray:
-    """The same logits, the first `first` positions (half) in one pass and the others one by one with a cache."""
+def cached_logits(config: LlamaConfig, params: dict, ids: Ids, valid: Valid, first: int | None = None) -> Logits:
+    """The same logits, the first `first` positions (by default half) in one pass, the others one by one with a
+    cache."""
     first = max(1, ids.shape[1] // 2) if first is None else first
     with _exact(params):
         return np.asarray(_cached(params, jnp.asarray(ids), jnp.asarray(valid), config=config, first=first))
 
 
-def largest_difference(ours: np.ndarray, theirs: np.ndarray, valid: np.ndarray) -> float:
-    """Largest |ours - theirs| over the positions (B, T) that are valid; NaN where either is."""
+def largest_difference(ours: Logits, theirs: Logits, valid: Valid) -> float:
+    """Largest |ours - theirs| over the valid positions; NaN where either is."""
     return float(np.abs(ours - theirs)[valid].max())
 
 
 @contextlib.contextmanager
-def _exact(params: dict):
+def _exact(params: dict) -> Iterator[None]:
     """Matrix products in full float32, where accelerators would round their inputs."""
     if any(x.dtype != jnp.float32 for x in jax.tree.leaves(params)):
         raise ValueError("parity is measured in float32; load the model with dtype=float32")
@@ -75,33 +80,36 @@ def _exact(params: dict):
         yield
 
 
-def _positions(valid: jax.Array) -> jax.Array:
+def _positions(valid: Bool[Array, "B T"]) -> Int[Array, "B T"]:
     return jnp.maximum(jnp.cumsum(valid, axis=1) - 1, 0)
 
 
 @functools.partial(jax.jit, static_argnames=("config",))
-def _full(params, ids, valid, *, config: LlamaConfig):
-    return Llama(config).apply({"params": params}, ids, _positions(valid), prefix_mask(valid, valid.shape[1]))
+def _full(
+    params: dict, ids: Int[Array, "B T"], valid: Bool[Array, "B T"], *, config: LlamaConfig
+) -> Float[Array, "B T V"]:
+    return Llama(config).bind({"params": params})(ids, _positions(valid), prefix_mask(valid, valid.shape[1]))
 
 
 @functools.partial(jax.jit, static_argnames=("config", "first"))
-def _cached(params, ids, valid, *, config: LlamaConfig, first: int):
+def _cached(
+    params: dict, ids: Int[Array, "B T"], valid: Bool[Array, "B T"], *, config: LlamaConfig, first: int
+) -> Float[Array, "B T V"]:
     batch, length = ids.shape
     position, mask = _positions(valid), prefix_mask(valid, length)
 
-    def run(cache, index, ids, position, mask):
-        def call(m):
-            hidden, new = m.backbone(m.embed(ids), position, mask, cache, index)
-            return m.logits(hidden), new
+    model = Llama(config).bind({"params": params})
 
-        logits, cache = Llama(config).apply({"params": params}, method=call)
-        return cache, logits
+    def run(cache: Cache, index: Index, ids: Array, position: Array, mask: Array) -> tuple[Cache, Array]:
+        hidden, new = model.backbone(model.embed(ids), position, mask, cache, index)
+        assert new is not None
+        return new, model.logits(hidden)
 
     cache, start = run(empty_cache(config, batch, length), 0, ids[:, :first], position[:, :first], mask[:, :first])
 
-    def step(cache, t):
-        columns = (jax.lax.dynamic_slice_in_dim(x, t, 1, axis=1) for x in (ids, position, mask))
-        return run(cache, t, *columns)
+    def step(cache: Cache, t: Array) -> tuple[Cache, Array]:
+        column, at, seen = (jax.lax.dynamic_slice_in_dim(x, t, 1, axis=1) for x in (ids, position, mask))
+        return run(cache, t, column, at, seen)
 
     _, rest = jax.lax.scan(step, cache, jnp.arange(first, length))
     return jnp.concatenate([start, rest[:, :, 0].swapaxes(0, 1)], axis=1)

@@ -1,6 +1,6 @@
-"""Names and layouts: every tensor of a Hugging Face checkpoint and the parameter that it is here.
+"""Names and layouts: every tensor of a Hugging Face checkpoint, and the parameter that it becomes.
 
-Linear weights are (out, in) there and (in, out) here; heads, flat there, have an axis of their own here.
+Linear weights are (out, in) there and (in, out) here; heads are flat there and a separate axis here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from kalm_jax.llm.transformer import LlamaConfig
 
-# Hugging Face name -> (our path, how its array becomes ours).
+# Hugging Face name -> (our path, conversion).
 _LAYER = {
     "self_attn.q_proj.weight": ("attention/q/kernel", "heads_out"),
     "self_attn.k_proj.weight": ("attention/k/kernel", "heads_out"),
@@ -38,7 +38,7 @@ _TOP = {
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where a tensor lives here: a parameter's path, how its array becomes ours, and its index in a stacked one."""
+    """The parameter of a tensor: its path, the conversion of its array, and its index among stacked layers."""
 
     path: str
     how: str
@@ -59,7 +59,7 @@ def places(config: LlamaConfig) -> dict[str, Place]:
 
 
 def may_be_ignored(name: str, config: LlamaConfig) -> bool:
-    """Tensors that carry nothing: rotary buffers of old files, and the copy of a tied embedding."""
+    """Whether a tensor carries no information: rotary buffers of old files, and the copy of a tied embedding."""
     return name.endswith("rotary_emb.inv_freq") or (name == "lm_head.weight" and config.tie_embeddings)
 
 

@@ -1,7 +1,7 @@
 """The *.safetensors files of a Hugging Face folder: found, read and written.
 
-Weights are read tensor by tensor, each straight to where it belongs on the devices, and written file by file: the host
-never holds more than one parameter (or one file) beside the model.
+Weights are read tensor by tensor, each directly to its devices, and written file by file, so that the host never holds
+more than one parameter (or one file) beside the model.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pathlib
 import re
 import types
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,7 @@ from kalm_jax.llm.transformer import Llama, LlamaConfig
 _INDEX = "model.safetensors.index.json"
 
 Sharding = Callable[[str, tuple[int, ...]], jax.sharding.Sharding]
-"""(path of a parameter such as "layer_0/ffn/up/kernel", its shape) -> how it lies on the devices."""
+"""(path of a parameter such as "layer_0/ffn/up/kernel", its shape) -> its sharding."""
 
 
 def weight_files(folder: str | pathlib.Path) -> list[pathlib.Path]:
@@ -69,7 +70,7 @@ def _no_weights(folder: pathlib.Path) -> str:
     if pickled:
         return (
             f"{folder} holds its weights only as pickles ({', '.join(pickled[:3])}), which run code when opened and "
-            "are not read here; take the *.safetensors of the same model, or save it anew with transformers: "
+            "are not read here; use the *.safetensors of the same model, or save it again with transformers: "
             "AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)"
         )
     return f"{folder} holds no *.safetensors file; download the weights or point --llm elsewhere"
@@ -79,7 +80,7 @@ def load_weights(
     folder: str | pathlib.Path,
     files: list[pathlib.Path],
     config: LlamaConfig,
-    dtype=jnp.float32,
+    dtype: Any = jnp.float32,
     sharding: Sharding | None = None,
 ) -> dict:
     """The parameters of `config` from `files`; see `load_model`.
@@ -105,12 +106,12 @@ def load_weights(
 
 
 def check_weights(folder: str | pathlib.Path, files: list[pathlib.Path], config: LlamaConfig) -> None:
-    """What `load_weights` refuses by names and shapes, without reading a weight."""
+    """Raises what `load_weights` would because of names and shapes, without reading a weight."""
     with contextlib.ExitStack() as stack:
         _check_names(folder, _open(stack, files), config, parameter_shapes(config))
 
 
-@functools.cache  # every stage loads a model, and tracing it takes longer than reading a small one
+@functools.cache  # Every stage loads a model, and tracing takes longer than reading a small one.
 def parameter_shapes(config: LlamaConfig) -> Mapping[str, tuple[int, ...]]:
     """Path -> shape of every parameter of a model."""
     tokens = jnp.zeros((1, 2), jnp.int32)
@@ -139,16 +140,18 @@ def _open(stack: contextlib.ExitStack, files: list[pathlib.Path]) -> dict:
 def _cause(file: pathlib.Path) -> str:
     with file.open("rb") as f:
         is_pointer = f.read(40).startswith(b"version https://git-lfs")
-    return "it is only the pointer that git leaves without git-lfs" if is_pointer else "a half download?"
+    return "it is only a pointer of git-lfs" if is_pointer else "the download may be incomplete"
 
 
-def _check_names(folder, source: dict, config: LlamaConfig, shapes: dict) -> None:
+def _check_names(
+    folder: str | pathlib.Path, source: dict, config: LlamaConfig, shapes: Mapping[str, tuple[int, ...]]
+) -> None:
     table = places(config)
     missing = [name for name in table if name not in source]
     unused = [name for name in source if name not in table and not may_be_ignored(name, config)]
     if missing or unused:
         raise ValueError(
-            f"{folder}: tensors missing {missing[:5]}, tensors that the model has no place for {unused[:5]} "
+            f"{folder}: tensors missing {missing[:5]}, tensors that the model does not have {unused[:5]} "
             f"({len(missing)} and {len(unused)} in all)"
         )
     for name, place in table.items():
@@ -158,8 +161,8 @@ def _check_names(folder, source: dict, config: LlamaConfig, shapes: dict) -> Non
             raise ValueError(f"{folder}: {name} has shape {got}, but by its config.json it should have {want}")
 
 
-def _read(source: dict, tensors: list, shape: tuple[int, ...], dtype, config: LlamaConfig) -> np.ndarray:
-    """One parameter on the host: of one tensor, or of one per layer."""
+def _read(source: dict, tensors: list, shape: tuple[int, ...], dtype: Any, config: LlamaConfig) -> np.ndarray:
+    """One parameter on the host, made from one tensor or from one per layer."""
     first, place = tensors[0]
     got = to_ours(source[first].get_tensor(first), place.how, config.head_dim)
     dtype = got.dtype if dtype is None else dtype
@@ -178,7 +181,7 @@ def _put(host: np.ndarray, sharding: jax.sharding.Sharding | None) -> jax.Array:
 
 
 def save_weights(folder: pathlib.Path, config: LlamaConfig, params: dict, dtype: np.dtype, shard_bytes: int) -> None:
-    """Writes model.safetensors, or above `shard_bytes` several files with their index; removes those of before."""
+    """Writes model.safetensors, or above `shard_bytes` several files with their index; removes earlier ones."""
     from safetensors.numpy import save_file
 
     for old in [*folder.glob("model*.safetensors"), folder / _INDEX]:
@@ -209,8 +212,9 @@ def _tensor(flat: dict, place: Place, dtype: np.dtype) -> np.ndarray:
 
 
 def _shards(sizes: dict[str, int], limit: int) -> list[list[str]]:
-    """Names in order, cut into files of at most `limit` bytes (a larger tensor has a file of its own)."""
-    out, used = [[]], 0
+    """Names in order, cut into files of at most `limit` bytes (a larger tensor gets a separate file)."""
+    out: list[list[str]] = [[]]
+    used = 0
     for name, size in sizes.items():
         if out[-1] and used + size > limit:
             out.append([])

@@ -9,7 +9,15 @@ from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.files import write_json
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.grounding.explanation import ACTING_WEIGHT, READING_WEIGHT, SAYINGS, VIEWS, explain, likeliest_gists, tell
+from kalm_jax.grounding.explanation import (
+    ACTION_WEIGHT,
+    MAX_ATTEMPTS,
+    NUM_AUGMENTATIONS,
+    STATE_WEIGHT,
+    explain,
+    generate_explanations,
+    likeliest_goal_summaries,
+)
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
@@ -34,7 +42,7 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
                 texts = explain(*grounded, rollouts, prompt)
                 rows.append(world.explanation_row(texts, rollouts, goals, name))
                 if draws:
-                    gists = likeliest_gists(
+                    summaries = likeliest_goal_summaries(
                         *grounded,
                         rollouts,
                         prompt,
@@ -43,13 +51,13 @@ def run_explain(run: RunFolder, config: PipelineConfig) -> None:
                         config.seed,
                         progress=functools.partial(_advance, progress, done),
                     )
-                    texts = tell(*grounded, rollouts, prompt, gists, world.language, config.seed)
+                    texts = generate_explanations(*grounded, rollouts, prompt, summaries, world.language, config.seed)
                     rows.append(world.explanation_row(texts, rollouts, goals, f"{name}, likeliest of {draws}"))
                 progress.update(done + 1 + draws)
         if is_main_process():
             write_json(folder / "explanation.json", rows)
 
-    weighing = [ACTING_WEIGHT, READING_WEIGHT, VIEWS, SAYINGS]
+    weighing = [ACTION_WEIGHT, STATE_WEIGHT, NUM_AUGMENTATIONS, MAX_ATTEMPTS]
     settings = {"rollouts": config.imagine.explained, "draws": draws, "weighing": weighing}
     run.stage("explain", settings, ["ground"], work, together=True)
 

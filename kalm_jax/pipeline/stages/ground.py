@@ -81,7 +81,7 @@ def training_metrics(
     shown = last_steps(shown.take(slice(-m.explained, None)), config.ground.window)
     prompts = {"seen": world.language.explanation_prompts[0], "unseen": world.language.unseen_prompt}
     stacked = model.config.scan_layers
-    model = GroundedModel(dataclasses.replace(model.config, scan_layers=False, attention="plain"), model.spec)
+    model = type(model)(dataclasses.replace(model.config, scan_layers=False, attention="plain"), model.spec)
 
     def measure(step: int, params: dict) -> list[dict]:
         grounded = (model, change_llms(params, unstack_layers) if stacked else params, tokenizer)

@@ -12,7 +12,7 @@ from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.replay import replay, rows
 from kalm_jax.files import read_json, write_json
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.imagination.rollouts import Step, direct
+from kalm_jax.imagination.subgoals import Subgoal, direct_plans
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.types import Episodes, GoalTable
@@ -52,12 +52,12 @@ def run_replay(run: RunFolder, config: PipelineConfig, level: str) -> None:
     run.stage(f"replayed/{level}", settings, ["ground", f"imagine/{level}"], work, together=True)
 
 
-def written_plans(folder: pathlib.Path, goals: GoalTable, read_plan: Callable[[str], Subgoals]) -> list[list[Step]]:
+def written_plans(folder: pathlib.Path, goals: GoalTable, read_plan: Callable[[str], Subgoals]) -> list[list[Subgoal]]:
     """The subgoals by which the rollouts in `folder` were imagined, from its `plans.json`."""
     texts = read_json(folder / "plans.json")
-    direct_plans = direct(goals)
+    direct = direct_plans(goals)
     said = [[] if texts.get(text, [text]) == [text] else read_plan(" and ".join(texts[text])) for text in goals.text]
-    return [[Step(*s) for s in plan] or alone for plan, alone in zip(said, direct_plans, strict=True)]
+    return [[Subgoal(*s) for s in plan] or alone for plan, alone in zip(said, direct, strict=True)]
 
 
 def first_of_each(family: np.ndarray, count: int) -> np.ndarray:

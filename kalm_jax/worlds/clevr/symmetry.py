@@ -40,7 +40,7 @@ class Renaming:
         """A sentence with the balls' new names."""
         return " ".join(BALLS[self.order[BALLS.index(word)]] if word in BALLS else word for word in text.split(" "))
 
-    def gist(self, text: str) -> str:
+    def goal_summary(self, text: str) -> str:
         """An `instructions.goal_summary` of the renamed balls; other texts are unchanged."""
         words = text.split()
         if len(words) != 3 or not {*words[:2]} <= {*BALLS} or words[2] not in DIRECTIONS or words[0] == words[1]:

@@ -10,9 +10,9 @@ import pytest
 from kalm_jax.evaluation.llm_metrics import read_metrics
 from kalm_jax.files import read_json
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.grounding.model import GroundedModel, NumericSpec, init_params
-from kalm_jax.grounding.shares import TaskShares
-from kalm_jax.imagination.rollouts import direct
+from kalm_jax.grounding.config import NumericSpec, TaskShares
+from kalm_jax.grounding.model import GroundedModel, init_params
+from kalm_jax.imagination.subgoals import direct_plans
 from kalm_jax.llm.hf.folder import BUILTIN, load_model, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
@@ -98,7 +98,7 @@ def test_the_builtin_model_plans_as_it_was_before_grounding():
     assert share(plans) >= 0.9
     # Goals that are not asked for keep their own words.
     few = plans_of(settings, grounded, goals, asked=[3, 1, 3])
-    assert few == [plan if i in (1, 3) else alone for i, (plan, alone) in enumerate(zip(plans, direct(goals)))]
+    assert few == [plan if i in (1, 3) else alone for i, (plan, alone) in enumerate(zip(plans, direct_plans(goals)))]
     # A model of the user's own has only what grounding taught it, here nothing.
     own = dataclasses.replace(settings, ground=config.GroundConfig(llm="own"))
     assert share(plans_of(own, grounded, goals)) == 0.0

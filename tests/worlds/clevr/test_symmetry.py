@@ -36,8 +36,10 @@ def test_renaming_commutes_with_pushing_and_with_goals(order):
     np.testing.assert_array_equal(renaming.inverse.actions(renaming.actions(actions)), actions)
     for goal in language.relation_goals():
         text = language.goal_summary(RELATION, goal)
-        there = [g for g in language.relation_goals() if language.goal_summary(RELATION, g) == renaming.gist(text)]
-        assert len(there) == 1 and renaming.inverse.gist(renaming.gist(text)) == text
+        there = [
+            g for g in language.relation_goals() if language.goal_summary(RELATION, g) == renaming.goal_summary(text)
+        ]
+        assert len(there) == 1 and renaming.inverse.goal_summary(renaming.goal_summary(text)) == text
         same = clevr_goals.satisfied(RELATION, there[0], renamed) == clevr_goals.satisfied(RELATION, goal, seen)
         assert same.all()
 
@@ -45,5 +47,5 @@ def test_renaming_commutes_with_pushing_and_with_goals(order):
 def test_other_texts_are_left_alone():
     renaming = Renaming((1, 0, 2, 3, 4))
     for text in ("", "red", "red blue", "red blue far", "red red left", "put red left", "red blue left and"):
-        assert renaming.gist(text) == text
-    assert renaming.gist("red blue left") == "red blue right"
+        assert renaming.goal_summary(text) == text
+    assert renaming.goal_summary("red blue left") == "red blue right"

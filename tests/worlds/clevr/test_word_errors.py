@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kalm_jax.grounding import losses as loss
-from kalm_jax.grounding.model import GroundedModel, NumericSpec
+from kalm_jax.grounding.config import NumericSpec
+from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.llm.transformer import LlamaConfig
 
 ROWS, POSITIONS, WIDTH, WORDS = 4, 23, 16, 64
@@ -21,7 +22,7 @@ def problem(tied, dtype=jnp.float32):
     shape, hidden = (WORDS, WIDTH) if tied else (WIDTH, WORDS), rng.normal(size=(ROWS, POSITIONS, WIDTH))
     weights, token = jnp.asarray(rng.normal(size=shape), dtype), rng.integers(0, WORDS, (ROWS, POSITIONS))
 
-    def total(weights, hidden, logits=loss.LOGITS, **other):
+    def total(weights, hidden, logits=loss.MAX_LOGITS, **other):
         llm = {"embedding": {"embedding": weights}} if tied else {"head": {"kernel": weights}, "embedding": {}}
         out = loss.word_errors(model, {"params": {"llm": llm}, **other}, hidden, jnp.asarray(token), logits)
         return jnp.sum(out * jnp.linspace(0, 1, POSITIONS)), out

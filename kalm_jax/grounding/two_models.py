@@ -1,0 +1,95 @@
+"""Two language models in the place of one: one for words and actions, one for states.
+
+This is an outlook of KALM's (its section 6): a single model must learn both how the environment moves and how to act in
+it. Words stay with actions because explaining and planning are part of knowing what to do, while the next state follows
+from state and action. Both models read every position through maps of their own. No weight is shared, so neither loss
+reaches the other's model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.llm.transformer import Cache, empty_cache
+
+
+class TwoModels(GroundedModel):
+    """A `GroundedModel` whose states have a model of their own, with parameters under "states".
+
+    Vectors are those of both models, concatenated along the last axis, and so E is twice the width of one model. A
+    cache holds the layers of both, one model's after the other's.
+    """
+
+    def setup(self) -> None:
+        super().setup()
+        # This one writes no words, so it has no head for them.
+        self.states = GroundedModel(dataclasses.replace(self.config, tie_embeddings=True), self.spec)
+
+    @property
+    def text_model(self) -> GroundedModel:
+        """The model of words and actions alone, with the same parameters: half the work."""
+        return GroundedModel(self.config, self.spec)
+
+    def empty_cache(self, batch: int, size: int, dtype: Any = jnp.float32) -> Cache:
+        """See `GroundedModel.empty_cache`."""
+        return empty_cache(dataclasses.replace(self.config, layers=2 * self.config.layers), batch, size, dtype)
+
+    def embed_text(self, token: Int[Array, "*batch"]) -> Float[Array, "*batch E"]:
+        """See `GroundedModel.embed_text`."""
+        return jnp.concatenate([super().embed_text(token), self.states.embed_text(token)], -1)
+
+    def embed_state(self, state: Float[Array, "*batch D"]) -> Float[Array, "*batch E"]:
+        """See `GroundedModel.embed_state`."""
+        return jnp.concatenate([super().embed_state(state), self.states.embed_state(state)], -1)
+
+    def embed_action(self, token: Int[Array, "*batch"], value: Float[Array, "*batch W"]) -> Float[Array, "*batch E"]:
+        """See `GroundedModel.embed_action`."""
+        return jnp.concatenate([super().embed_action(token, value), self.states.embed_action(token, value)], -1)
+
+    def backbone(
+        self,
+        x: Float[Array, "B T E"],
+        positions: Int[Array, "B T"],
+        mask: Bool[Array, "B T slots"] | Int[Array, "B T"],
+        cache: Cache | None = None,
+        index: int | Int[Array, ""] | None = None,
+    ) -> tuple[Float[Array, "B T E"], Cache | None]:
+        """See `Llama.backbone`."""
+        first, second = jnp.split(x, 2, -1)
+        own, other = (None, None) if cache is None else _split_cache(cache)
+        first, own = super().backbone(first, positions, mask, own, index)
+        second, other = self.states.backbone(second, positions, mask, other, index)
+        joined = None if own is None or other is None else _join_caches(own, other)
+        return jnp.concatenate([first, second], -1), joined
+
+    def text_logits(self, hidden: Float[Array, "*batch E"]) -> Float[Array, "*batch V"]:
+        """See `GroundedModel.text_logits`."""
+        return super().text_logits(hidden[..., : self.config.width])
+
+    def action_head(self, hidden: Float[Array, "*batch E"]) -> Float[Array, "*batch outputs"]:
+        """See `GroundedModel.action_head`."""
+        return super().action_head(hidden[..., : self.config.width])
+
+    def state_head(self, hidden: Float[Array, "*batch E"]) -> Float[Array, "*batch outputs"]:
+        """See `GroundedModel.state_head`."""
+        return self.states.state_head(hidden[..., self.config.width :])
+
+
+def _split_cache(cache: Cache) -> tuple[Cache, Cache]:
+    if isinstance(cache, list):
+        return cache[: len(cache) // 2], cache[len(cache) // 2 :]
+    layers = len(cache["k"]) // 2
+    return {name: x[:layers] for name, x in cache.items()}, {name: x[layers:] for name, x in cache.items()}
+
+
+def _join_caches(first: Cache, second: Cache) -> Cache:
+    if isinstance(first, list):
+        assert isinstance(second, list)
+        return first + second
+    assert isinstance(second, dict)
+    return {name: jnp.concatenate([first[name], second[name]]) for name in first}
