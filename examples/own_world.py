@@ -18,13 +18,12 @@ STEP, NEAR = 0.2, 0.15
 
 
 def sentences():
-    """(text, level, family, goal array) of every sentence; the array names one flag, one side, or two flags."""
-    rows = []  # levels: 0 the data's, 1 rephrased, 2 unseen easy, 3 unseen hard
+    """(text, level, family, goal array) of every sentence; levels: 0 the data's, 1 rephrased, 2 unseen easy, 3 hard."""
+    rows = []
     for k, flag in enumerate(FLAGS):
         rows += [(words.format(flag), 0, 0, (k, k)) for words in ("go to the {} flag", "walk to the {} flag now")]
-        rows += [
-            (words.format(flag), 1, 0, (k, k)) for words in ("be where {} is", "the robot wants to be near {} , please")
-        ]
+        rephrased = ("be where {} is", "the robot wants to be near {} , please")
+        rows += [(words.format(flag), 1, 0, (k, k)) for words in rephrased]
     rows += [(f"go to the {side} side", 2, 1, (d, d)) for d, side in enumerate(SIDES)]
     pairs = [(k, j) for k in range(3) for j in range(k)]
     return rows + [(f"stand between the {FLAGS[k]} and the {FLAGS[j]} flag", 3, 2, (k, j)) for k, j in pairs]
@@ -65,7 +64,7 @@ class FieldWorld(GymnasiumWorld):
 class Field(gymnasium.Env):
     """The environment; `reset` takes the instruction, and the info of `step` has `is_success`."""
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 (Gymnasium's convention)
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
     observation_space = gymnasium.spaces.Box(-1, 1, (8,), np.float32)
     action_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
 
@@ -74,9 +73,9 @@ class Field(gymnasium.Env):
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        tables = (FieldWorld.goal_table, FieldWorld.validation_table)
-        table = next(table for table in tables if options["instruction"] in table.text)
-        i = table.text.index(options["instruction"])
+        text, tables = options["instruction"], (FieldWorld.goal_table, FieldWorld.validation_table)
+        table = next(table for table in tables if text in table.text)
+        i = table.text.index(text)
         self.goal, self.state = (table.family[[i]], table.array[[i]]), None
         while self.state is None or WORLD.satisfied(*self.goal, self.state)[0]:
             self.state = self.np_random.uniform(-0.9, 0.9, 8).astype(np.float32)

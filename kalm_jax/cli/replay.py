@@ -18,6 +18,7 @@ from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.datasets import safe_pickle
 from kalm_jax.pipeline.settings import Checked, setting
 from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, OBSERVATION_DIM, STATE_DIM, ClevrSimulator, observation_of
 
 _QUANTILES = {"median": 0.5, "95%": 0.95, "99%": 0.99, "max": 1.0}
@@ -120,7 +121,7 @@ def replay(fields: dict[str, np.ndarray], simulator: ClevrSimulator) -> ReplayRe
     actions = fields["actions"][valid].astype(np.int64)
     after = observation_of(simulator.push(fields["states"][valid], actions))
     judged = (family, goal, observation, actions, following)
-    reward_error = np.abs(clevr_goals.reward(*judged) - fields["rewards"][valid])
+    reward_error = np.abs(clevr_rewards.reward(*judged) - fields["rewards"][valid])
     same_end = clevr_goals.success(*judged) == fields["terminals"][valid].astype(bool)
     return ReplayResult(
         num_transitions=len(after),

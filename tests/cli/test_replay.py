@@ -7,6 +7,7 @@ import pytest
 
 from kalm_jax.cli.replay import load_recorded, replay, run
 from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
 from tests.paths import SHARED_DATA
 
@@ -30,7 +31,7 @@ def recorded():
             data["actions"].append(actions.astype(np.int32))
             data["observations"].append(judged[2])
             data["next_observations"].append(judged[4])
-            data["rewards"].append(clevr_goals.reward(*judged)[:, None])
+            data["rewards"].append(clevr_rewards.reward(*judged)[:, None])
             data["terminals"].append(clevr_goals.success(*judged)[:, None])
             states = after
     data = {key: np.stack(value, 1) for key, value in data.items()}

@@ -5,6 +5,7 @@ import pytest
 
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from tests.fixtures import assert_equal
 from tests.paths import SHARED_DATA
 
@@ -83,7 +84,7 @@ def test_authors_sample():
     final = rollouts.observations[rows, rollouts.length]
     assert clevr_goals.satisfied(0, array, final).all()
     step = rollouts.valid()
-    reward = clevr_goals.reward(
+    reward = clevr_rewards.reward(
         0, array[:, None], rollouts.observations[:, :-1], rollouts.actions, rollouts.observations[:, 1:]
     )
     np.testing.assert_allclose(reward[step], rollouts.rewards[step], atol=2e-6)

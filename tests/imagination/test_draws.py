@@ -17,6 +17,7 @@ from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.types import make_goal_table
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import instructions as language
+from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr import text as clevr_text
 from kalm_jax.worlds.clevr.collect import collect
@@ -44,7 +45,7 @@ def imagined(grounded, texts, count, score_fn, draws, **changed):
     settings = dict(
         stop=clevr_goals.success,
         satisfied=clevr_goals.satisfied,
-        label=functools.partial(label_rewards, reward=clevr_goals.reward),
+        label=functools.partial(label_rewards, reward=clevr_rewards.reward),
         score_fn=score_fn,
         draws=draws,
         horizon=6,

@@ -16,6 +16,7 @@ from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.types import Rollouts, make_goal_table
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr import text as clevr_text
 from kalm_jax.worlds.clevr.collect import collect
@@ -27,7 +28,7 @@ RELATION, MOVE = clevr_goals.RELATION, clevr_goals.MOVE
 def test_labels_of_real_rollouts_are_their_rewards():
     rollouts, goals = collect(5, 24)
     blank = dataclasses.replace(rollouts, rewards=np.zeros_like(rollouts.rewards))
-    np.testing.assert_allclose(label_rewards(blank, goals, clevr_goals.reward).rewards, rollouts.rewards, atol=1e-5)
+    np.testing.assert_allclose(label_rewards(blank, goals, clevr_rewards.reward).rewards, rollouts.rewards, atol=1e-5)
 
 
 def _one(observations, actions, terminated):
@@ -106,7 +107,7 @@ def run(world, plans=None, count=None, **changed):
     settings = dict(
         stop=clevr_goals.success,
         satisfied=clevr_goals.satisfied,
-        label=functools.partial(label_rewards, reward=clevr_goals.reward),
+        label=functools.partial(label_rewards, reward=clevr_rewards.reward),
         horizon=9,
         max_steps_per_subgoal=4,
     )

@@ -12,6 +12,7 @@ from kalm_jax.offline_rl.algorithms import td3bc
 from kalm_jax.offline_rl.buffer import Relabel
 from kalm_jax.offline_rl.networks import own_mean
 from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.collect import collect
 
@@ -30,14 +31,16 @@ def goal_of(goals, vectors):
 
 def test_relabelled_steps_are_judged_by_the_environments_own_tests(data):
     rollouts, goals = data
-    buffer = make_buffer([(rollouts, 1.0)], goals, clevr.NUM_ACTIONS, relabel=Relabel(0.7, clevr_goals.relabel_outcome))
+    buffer = make_buffer(
+        [(rollouts, 1.0)], goals, clevr.NUM_ACTIONS, relabel=Relabel(0.7, clevr_rewards.relabel_outcome)
+    )
     batch = sample(buffer, jax.random.key(0), 2000)
     goal, own = goal_of(goals, batch.goal), np.asarray(batch.own)
     step = (
         *(np.asarray(goals.family)[goal], np.asarray(goals.array)[goal]),
         *(np.asarray(batch.observation), np.asarray(batch.action), np.asarray(batch.next_observation)),
     )
-    np.testing.assert_allclose(batch.reward, clevr_goals.reward(*step), atol=1e-4)
+    np.testing.assert_allclose(batch.reward, clevr_rewards.reward(*step), atol=1e-4)
     np.testing.assert_array_equal(batch.terminal, clevr_goals.success(*step))
     assert not clevr_goals.satisfied(*step[:3]).any()
     # A share of 0.7, less those that would have begun at the goal or drew their own goal again.
@@ -59,7 +62,10 @@ def test_goals_stay_within_their_source(data):
     half = np.arange(len(rollouts)) % 2 == 0
     first, second = rollouts.take(half), rollouts.take(~half)
     buffer = make_buffer(
-        one_to_one(first, [second], [1.0]), goals, clevr.NUM_ACTIONS, relabel=Relabel(0.9, clevr_goals.relabel_outcome)
+        one_to_one(first, [second], [1.0]),
+        goals,
+        clevr.NUM_ACTIONS,
+        relabel=Relabel(0.9, clevr_rewards.relabel_outcome),
     )
     batch = sample(buffer, jax.random.key(1), 2000)
     arrays = np.asarray(goals.array)
@@ -71,15 +77,17 @@ def test_goals_stay_within_their_source(data):
 def test_goals_that_nothing_can_judge_are_refused(data):
     rollouts, goals = data
     with pytest.raises(ValueError, match="share of relabelled goals is 1"):
-        Relabel(1.0, clevr_goals.relabel_outcome)
+        Relabel(1.0, clevr_rewards.relabel_outcome)
     unknown = dataclasses.replace(goals, family=np.full(len(goals), -1, np.int32))
     with pytest.raises(ValueError, match="unknown family"):
-        make_buffer([(rollouts, 1.0)], unknown, clevr.NUM_ACTIONS, relabel=Relabel(0.5, clevr_goals.relabel_outcome))
+        make_buffer([(rollouts, 1.0)], unknown, clevr.NUM_ACTIONS, relabel=Relabel(0.5, clevr_rewards.relabel_outcome))
 
 
 def test_the_policy_imitates_only_what_was_done_for_the_goal(data):
     rollouts, goals = data
-    buffer = make_buffer([(rollouts, 1.0)], goals, clevr.NUM_ACTIONS, relabel=Relabel(0.5, clevr_goals.relabel_outcome))
+    buffer = make_buffer(
+        [(rollouts, 1.0)], goals, clevr.NUM_ACTIONS, relabel=Relabel(0.5, clevr_rewards.relabel_outcome)
+    )
     batch = sample(buffer, jax.random.key(2), 64)
     learner = make_learner("td3bc", hidden=(16,), alpha=0.0)
     state = learner.init(jax.random.key(0), buffer.spec())

@@ -13,6 +13,7 @@ import numpy as np
 
 from kalm_jax.types import GoalTable, Rollouts, validate
 from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr.behaviors import COLLECT_EPSILON, begin_habits, lookahead_actions, scripted_actions
 from kalm_jax.worlds.clevr.episodes import goals_of_level
 from kalm_jax.worlds.clevr.simulator import (
@@ -50,7 +51,7 @@ def collect(
 
     Returns:
       Rollouts with T = 50, and the goals: all 4,320 offline sentences. A rollout's `goal` is one of the 54 sentences
-      of its configuration, at random; rewards are `goals.reward`.
+      of its configuration, at random; rewards are `rewards.reward`.
 
     Raises:
       ValueError: unknown policy or num_rollouts below 1.
@@ -69,7 +70,7 @@ def collect(
     by_configuration = np.argsort(member, kind="stable").reshape(len(configurations), -1)  # (80, 54)
     goal = by_configuration[order, rng.integers(by_configuration.shape[1], size=num_rollouts)]
     step = np.arange(HORIZON) < length[:, None]
-    reward = clevr_goals.reward(
+    reward = clevr_rewards.reward(
         clevr_goals.RELATION, configurations[order][:, None], observations[:, :-1], actions, observations[:, 1:]
     )
     rollouts = Rollouts(

@@ -1,4 +1,4 @@
-"""Goals of CLEVR-Robot: families, success tests, rewards and distances as pure array functions, without a simulator.
+"""Goals of CLEVR-Robot: families, success tests and distances as pure array functions, without a simulator.
 
 A goal is a family (index into `FAMILIES`) and a goal array: (9,) int32, three triples (source ball, reference ball,
 direction), unused entries -1.
@@ -10,8 +10,8 @@ direction), unused entries -1.
   line             red, blue, green, purple, cyan from left to right; no entries
   gather           every other ball close to the green one; no entries
 
-Success tests and the reward of real rollouts are those of KALM's released code, with its known errors corrected: real
-and imagined rollouts share one reward, and the state test of `move` looks at the named ball instead of any ball.
+Success tests are those of KALM's released code, with a known error corrected: the state test of `move` looks at the
+named ball instead of any ball.
 
 All functions take NumPy or JAX arrays and return the same kind; they can be jitted and accept any leading axes that
 broadcast against each other. Dimension letters: N leading axes (usually one batch axis), G = 9 goal entries.
@@ -57,13 +57,13 @@ TOUCHING = 0.26
 MOVED, STAYED = 0.15, 0.05
 LINE_ANGLE = np.pi / 6
 GATHERED, GATHER_CENTER = 0.325, 2
-SUCCESS_REWARD, REWARD_SCALE = 100.0, 10.0
 
 _NUM_PARTS = np.array([1, 0, 2, 3, 4, 4])
 _MAX_PARTS = 4
 
 
-def _namespace(*arrays: object) -> ModuleType:
+def namespace(*arrays: object) -> ModuleType:
+    """`jax.numpy` if any of the arrays is one of JAX, otherwise `numpy`."""
     return jnp if any(isinstance(x, jax.Array) for x in arrays) else np
 
 
@@ -111,7 +111,7 @@ def _unit(xp: ModuleType, direction: Array, dtype: np.dtype) -> Array:
     return xp.asarray(UNIT, dtype)[xp.clip(direction, 0, len(DIRECTIONS) - 1)]
 
 
-def _relation_parts(xp: ModuleType, goal: Array, observation: Array) -> tuple[Array, Array, Array]:
+def relation_parts(xp: ModuleType, goal: Array, observation: Array) -> tuple[Array, Array, Array]:
     """The three triples' relations, each (N, 3): holds, meters to the reward's point, and shortfall in meters.
 
     The shortfall is the path around the reference ball to the sector's edge, plus the path into it; 0 where it holds.
@@ -154,7 +154,7 @@ def _parts(xp: ModuleType, family: Array, goal: Array, observation: Array) -> tu
     """The parts of goals: used (N, 4) bool, holds (N, 4) bool and shortfall (N, 4), 0 where the part holds."""
     family, goal, observation = xp.asarray(family), xp.asarray(goal), xp.asarray(observation)
     used = xp.arange(_MAX_PARTS) < xp.asarray(_NUM_PARTS)[family][..., None]
-    holds_relation, _, around = _relation_parts(xp, goal, observation)
+    holds_relation, _, around = relation_parts(xp, goal, observation)
     pad = [(0, 0)] * (holds_relation.ndim - 1) + [(0, _MAX_PARTS - holds_relation.shape[-1])]
     holds_relation, around = xp.pad(holds_relation, pad), xp.pad(around, pad)
     holds_line, angle = _line_parts(xp, observation)
@@ -174,14 +174,14 @@ def satisfied(family: Array, goal: Array, observation: Array) -> Array:
 
     `move` is a test of one step, not of a state, and is False here.
     """
-    xp = _namespace(family, goal, observation)
+    xp = namespace(family, goal, observation)
     used, holds, _ = _parts(xp, family, goal, observation)
     return (holds == used).all(-1) & (xp.asarray(family) != MOVE)
 
 
 def completed_parts(family: Array, goal: Array, observation: Array) -> Array:
     """(N,) int32: how many relations, links of the line, or gathered balls hold in the state; 0 for `move`."""
-    xp = _namespace(family, goal, observation)
+    xp = namespace(family, goal, observation)
     return _parts(xp, family, goal, observation)[1].sum(-1).astype(np.int32)
 
 
@@ -193,7 +193,7 @@ def move_by_action(goal: Array, action: Array) -> Array:
 
     ImagineBench judges the unseen easy level by this test. False for the direction `STILL`.
     """
-    xp = _namespace(goal, action)
+    xp = namespace(goal, action)
     goal, action = xp.asarray(goal), xp.asarray(action)
     push = xp.asarray(PUSHES)[action % len(PUSHES)]
     along = (push * _unit(xp, goal[..., 2], PUSHES.dtype)).sum(-1)
@@ -202,7 +202,7 @@ def move_by_action(goal: Array, action: Array) -> Array:
 
 def move_by_state(goal: Array, observation: Array, next_observation: Array) -> Array:
     """(N,) bool: the named ball moved at least 0.15 m in the direction; for `STILL`, nothing moved by 0.05 m."""
-    xp = _namespace(goal, observation, next_observation)
+    xp = namespace(goal, observation, next_observation)
     goal, change = xp.asarray(goal), xp.asarray(next_observation) - xp.asarray(observation)
     ball_change = _pick(xp, _balls(change), goal[..., 0:1])[..., 0, :]
     along = (ball_change * _unit(xp, goal[..., 2], change.dtype)).sum(-1)
@@ -214,39 +214,10 @@ def success(family: Array, goal: Array, observation: Array, action: Array, next_
 
     Args as in `satisfied`, `move_by_action` and `move_by_state`; "stay still" is judged by the state.
     """
-    xp = _namespace(family, goal, observation, action, next_observation)
+    xp = namespace(family, goal, observation, action, next_observation)
     still = xp.asarray(goal)[..., 2] == STILL
     moved = xp.where(still, move_by_state(goal, observation, next_observation), move_by_action(goal, action))
     return xp.where(xp.asarray(family) == MOVE, moved, satisfied(family, goal, next_observation))
-
-
-def reward(family: Array, goal: Array, observation: Array, action: Array, next_observation: Array) -> Array:
-    """(N,) float32 reward of one step, the same for real and imagined rollouts.
-
-    relation: 100 on success, else 10 * (d - d'), d the distance in meters of the source ball to the point 0.195 m from
-    the reference ball in the wanted direction (verified on the authors' data). move: 1 on success, else 0. All other
-    families: 100 on success, else 10 * the change in completed parts (ImagineBench).
-    """
-    xp = _namespace(family, goal, observation, action, next_observation)
-    family, goal = xp.asarray(family), xp.asarray(goal)
-    reached = success(family, goal, observation, action, next_observation)
-    before = _relation_parts(xp, goal, xp.asarray(observation))[1][..., 0]
-    after = _relation_parts(xp, goal, xp.asarray(next_observation))[1][..., 0]
-    parts = completed_parts(family, goal, next_observation) - completed_parts(family, goal, observation)
-    progress = REWARD_SCALE * xp.where(family == RELATION, before - after, parts)
-    bonus = xp.where(family == MOVE, 1.0, SUCCESS_REWARD)
-    return xp.where(reached, bonus, xp.where(family == MOVE, 0.0, progress)).astype(np.float32)
-
-
-def relabel_outcome(
-    family: Array, goal: Array, observation: Array, action: Array, next_observation: Array
-) -> tuple[Array, Array, Array]:
-    """Reward (N,), success (N,) bool, and whether a rollout for the goal could contain this step (N,) bool.
-
-    It could where the goal is not satisfied before the step: a rollout ends at its first success.
-    """
-    step = (family, goal, observation, action, next_observation)
-    return reward(*step), success(*step), ~satisfied(family, goal, observation)
 
 
 def distance_to_goal(family: Array, goal: Array, observation: Array) -> Array:
@@ -259,7 +230,7 @@ def distance_to_goal(family: Array, goal: Array, observation: Array) -> Array:
     For relations the lookahead does better with this than with the distance to the reward's point: two relations at
     once are reached in 95% instead of 80% of 40 episodes.
     """
-    xp = _namespace(family, goal, observation)
+    xp = namespace(family, goal, observation)
     shortfall = _parts(xp, family, goal, observation)[2].sum(-1)
     return xp.where(xp.asarray(family) == MOVE, xp.ones_like(shortfall), shortfall)
 

@@ -24,6 +24,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr.render import TableCamera, top_view
 from kalm_jax.worlds.clevr.simulator import (
     HORIZON,
@@ -199,7 +200,7 @@ class ClevrRobotEnv(gymnasium.Env):
         after = observation_of(self._state)
         outcome = (episode.family, episode.goal, before, action, after)
         reached = bool(clevr_goals.success(*outcome))
-        return after, float(clevr_goals.reward(*outcome)), reached, False, self._info(reached)
+        return after, float(clevr_rewards.reward(*outcome)), reached, False, self._info(reached)
 
     def render(self) -> np.ndarray | None:
         """(render_size, render_size, 3) uint8, or None without a render mode."""
@@ -326,7 +327,7 @@ class ClevrRobotVectorEnv(gymnasium.vector.VectorEnv):
         after = observation_of(self.states)
         outcome = (self._family, self._goal, before, actions, after)
         reached = clevr_goals.success(*outcome) & ~renewed
-        rewards = np.where(renewed, 0.0, clevr_goals.reward(*outcome)).astype(np.float64)
+        rewards = np.where(renewed, 0.0, clevr_rewards.reward(*outcome)).astype(np.float64)
         truncated = (self._steps >= self.max_episode_steps) & ~renewed
         self._start(np.flatnonzero(renewed))
         info = self._info(reached)

@@ -1,7 +1,7 @@
 """Goals of recorded CLEVR-Robot rollouts without goals (the authors' HDF5 layout), recovered from their rewards.
 
 A step's reward is ten times the distance by which the source ball came nearer to a point beside the reference ball
-(`goals.reward`), so a rollout's rewards identify a relation, and any offline sentence for it describes the rollout.
+(`rewards.reward`), so a rollout's rewards identify a relation, and any offline sentence for it describes the rollout.
 "Red behind blue" and "blue in front of red" have the same rewards and the same states; the ball that is pushed more
 often is taken for the reference, as two of three pushes are of the reference in the authors' data.
 """
@@ -14,6 +14,7 @@ import numpy as np
 
 from kalm_jax.types import GoalTable, Rollouts
 from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.episodes import goals_of_level
 
@@ -65,7 +66,7 @@ def _fitting(arrays: np.ndarray, states: np.ndarray, rewards: np.ndarray) -> np.
     fits = np.ones(len(arrays), bool)
     for t, reward in enumerate(rewards):
         before, after = (np.broadcast_to(states[k], (len(arrays), clevr.OBSERVATION_DIM)) for k in (t, t + 1))
-        expected = clevr_goals.reward(clevr_goals.RELATION, arrays, before, np.zeros(len(arrays), int), after)
+        expected = clevr_rewards.reward(clevr_goals.RELATION, arrays, before, np.zeros(len(arrays), int), after)
         fits &= np.abs(expected - reward) < TOLERANCE
     return fits
 

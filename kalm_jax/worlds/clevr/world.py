@@ -22,6 +22,7 @@ from kalm_jax.worlds.base import (
 )
 from kalm_jax.worlds.clevr import figures, instructions, prompts, realism, text
 from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.behaviors import behavior_policy, lookahead_policy
 from kalm_jax.worlds.clevr.collect import POLICIES, collect, collection_statistics
@@ -93,7 +94,7 @@ class ClevrWorld(World):
         imagined_shares={"rephrase": 0.4, "unseen_easy": 0.1, "unseen_hard": 0.5, "prompts": 0.4},
         # TD3+BC answers with a point of the simplex, CQL and COMBO with softmax Q.
         stochastic=("bc", "td3bc", "cql", "awac", "iql", "combo", "decision_transformer"),
-        relabel=clevr_goals.relabel_outcome,
+        relabel=clevr_rewards.relabel_outcome,
     )
     labels = ReportLabels(
         horizon=clevr.HORIZON,
@@ -154,7 +155,7 @@ class ClevrWorld(World):
         return found, first, clevr.states_of(first)
 
     def label_rewards(self, rollouts: Rollouts, goals: GoalTable) -> Rollouts:
-        return label_rewards(rollouts, goals, clevr_goals.reward)
+        return label_rewards(rollouts, goals, clevr_rewards.reward)
 
     def simulator(self) -> clevr.ClevrSimulator:
         return clevr.ClevrSimulator()

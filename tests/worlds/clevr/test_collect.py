@@ -5,6 +5,7 @@ import pytest
 
 from kalm_jax.types import LEVELS
 from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr.behaviors import begin_habits, gains, scripted_actions
 from kalm_jax.worlds.clevr.collect import collect, collection_statistics
 from kalm_jax.worlds.clevr.episodes import goals_of_level
@@ -26,7 +27,7 @@ def check_invariants(rollouts, goals):
     assert held[rows, rollouts.length].all(), "every rollout ends in its goal"
     assert not held[:, :-1][valid].any(), "and was never there before, not at its start either"
     assert rollouts.length.min() >= 2 and rollouts.length.max() <= 49
-    reward = clevr_goals.reward(
+    reward = clevr_rewards.reward(
         family[:, None], goal[:, None], rollouts.observations[:, :-1], rollouts.actions, rollouts.observations[:, 1:]
     )
     np.testing.assert_array_equal(rollouts.rewards, np.where(valid, reward, 0))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.behaviors import lookahead_actions
 from tests.paths import ROOT, SHARED_DATA
@@ -42,7 +43,7 @@ def test_the_authors_rollouts_replay_exactly(simulator):
     family, goal = np.array([f for f, _ in goal])[row], np.stack([g for _, g in goal])[row]
     # On the simulator's own next observation, so that dynamics, reward and success are checked together.
     judged = (family, goal, data["observations"][valid], data["actions"][valid], after)
-    assert np.abs(clevr_goals.reward(*judged) - data["rewards"][valid][:, 0]).max() < 1e-4
+    assert np.abs(clevr_rewards.reward(*judged) - data["rewards"][valid][:, 0]).max() < 1e-4
     np.testing.assert_array_equal(clevr_goals.success(*judged), data["terminals"][valid][:, 0])
 
 
