@@ -21,7 +21,7 @@ def main(folder, rollouts=200, steps=20, count=8):
     grounded = kalm.ground(data, goals, "clevr", llm=folder, steps=steps, rows=8, learning_rate=5e-5, lora_rank=4)
 
     novel = world.goals("rephrase")
-    imagined = kalm.imagine(grounded, novel, "clevr", count=count, draws=1)
+    imagined = kalm.imagine(grounded, novel, "clevr", count=count, llm=folder, draws=1)
     for goal, length, reached in zip(imagined.goal, imagined.length, imagined.terminated):
         print(f"{novel.text[goal]}: {length} pushes, goal {'reached' if reached else 'not reached'}")
     return imagined

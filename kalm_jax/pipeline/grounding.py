@@ -19,7 +19,7 @@ from kalm_jax.llm.hf.folder import BUILTIN, load_model
 from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.tokenizer import Tokenizer
-from kalm_jax.llm.transformer import LlamaConfig
+from kalm_jax.llm.transformer import LlamaConfig, unstack_layers
 from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig
 from kalm_jax.pipeline.imagining import Grounded, draws_of, goals_to_imagine, imagine_from, plans_of
 from kalm_jax.progress import Progress
@@ -69,10 +69,17 @@ def ground(
       (model, parameters, tokenizer), which `imagine` and `grounding.checkpoint.save_grounded` take.
     """
     config = PipelineConfig(world=world, seed=seed, ground=GroundConfig(**settings), metrics=MetricsConfig(every=0))
-    grounded = fit_language_model(config, rollouts, goals, folder)
+    model, params, tokenizer = fit_language_model(config, rollouts, goals, folder)
     if folder is not None:
-        save_grounded(pathlib.Path(folder) / "model", *grounded)
-    return grounded
+        save_grounded(pathlib.Path(folder) / "model", model, params, tokenizer)
+    return *for_decoding(model, params), tokenizer
+
+
+def for_decoding(model: GroundedModel, params: dict) -> tuple[GroundedModel, dict]:
+    """A model with parameters as it decodes: layers one by one and plain attention, however it was trained."""
+    params = change_llms(params, unstack_layers) if model.config.scan_layers else params
+    config = dataclasses.replace(model.config, scan_layers=False, attention="plain")
+    return type(model)(config, model.spec), params
 
 
 def fit_language_model(
@@ -150,6 +157,7 @@ def imagine(
     *,
     count: int = 64,
     seed: int = 0,
+    llm: str | pathlib.Path = "",
     **settings: Any,
 ) -> Rollouts:
     """Imagines rollouts for goals, families and sentences equally often (KALM, section 4.2).
@@ -163,12 +171,15 @@ def imagine(
       world: name of the world, or the import path of a module with a WORLD.
       count: number of rollouts N.
       seed: of goals, first states and everything imagined.
+      llm: the folder that was grounded, as `ground` was given it; "" is the built-in model, which writes subgoals as
+        it was before grounding.
       **settings: fields of `ImagineConfig`, such as `temperature`, `plan` and `draws`.
 
     Returns:
       N imagined rollouts with rewards; their `goal` indexes `goals`.
     """
-    config = PipelineConfig(world=world, seed=seed, imagine=ImagineConfig(**settings))
+    ground = GroundConfig(llm=str(llm))
+    config = PipelineConfig(world=world, seed=seed, ground=ground, imagine=ImagineConfig(**settings))
     rng = np.random.default_rng(seed)
     goal = goals_to_imagine(rng, goals, count)
     plans = plans_of(config, grounded, goals, goal)

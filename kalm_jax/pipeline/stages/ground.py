@@ -14,14 +14,13 @@ from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.llm_metrics import metric_rows, write_metrics
 from kalm_jax.grounding.checkpoint import save_grounded
 from kalm_jax.grounding.explanation import explain
-from kalm_jax.grounding.model import GroundedModel, change_llms
+from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.hf.weights import weight_files
 from kalm_jax.llm.tokenizer import Tokenizer
-from kalm_jax.llm.transformer import unstack_layers
 from kalm_jax.pipeline.artifacts import real_rollouts
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.grounding import fit_language_model
+from kalm_jax.pipeline.grounding import fit_language_model, for_decoding
 from kalm_jax.pipeline.imagining import goals_to_imagine, imagine_from, plans_of
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.types import Rollouts, last_steps
@@ -80,11 +79,9 @@ def training_metrics(
     shown, shown_goals = read_rollouts(run.path / "collect" / "held_out.h5")
     shown = last_steps(shown.take(slice(-m.explained, None)), config.ground.window)
     prompts = {"seen": world.language.explanation_prompts[0], "unseen": world.language.unseen_prompt}
-    stacked = model.config.scan_layers
-    model = type(model)(dataclasses.replace(model.config, scan_layers=False, attention="plain"), model.spec)
 
     def measure(step: int, params: dict) -> list[dict]:
-        grounded = (model, change_llms(params, unstack_layers) if stacked else params, tokenizer)
+        grounded = *for_decoding(model, params), tokenizer
         plans = plans_of(config, grounded, goals)
         rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"metrics at {step}")
         said = [

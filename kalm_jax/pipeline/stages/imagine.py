@@ -19,7 +19,7 @@ from kalm_jax.worlds.base import get_world
 
 
 def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
-    """Imagined rollouts for a novel level or the user's prompts in `rollouts.h5`, their quality in `quality.json`."""
+    """Imagines rollouts for a novel level or the user's prompts: `rollouts.h5`, and their quality in `quality.json`."""
     count = config.imagine.rephrase if part == "prompts" else getattr(config.imagine, part)
     goals = goals_of(run, config, part)
     draws = 1 if part == "rephrase" else draws_of(config)

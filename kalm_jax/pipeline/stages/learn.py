@@ -76,7 +76,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition:
 
 
 def learning_data(run: RunFolder, config: PipelineConfig, parts: dict[str, str], relabel: float) -> Buffer:
-    """The real rollouts, and those of `parts` (see `novel_rollouts`), half of each batch from either."""
+    """The real rollouts and those of `parts` (see `novel_rollouts`); half of each batch comes from either."""
     world = get_world(config.world)
     real, _ = read_rollouts(real_rollouts(run))
     tables = [encoded_goals(run, config, part) for part in ("data", *parts)]
