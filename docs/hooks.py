@@ -13,7 +13,6 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = pathlib.Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # the public API is imported from this checkout
 
 ROOT_PAGES = {
     "ARCHITECTURE.md": "architecture.md",
@@ -41,6 +40,9 @@ PACKAGES = {
     "report": "Tables, figures and the page.",
 }
 """Packages of the API reference, each a page of its modules."""
+RETURNED = ("pipeline.loaded_run.LoadedRun", "pipeline.policies.ActingPolicy", "pipeline.plans.Plan")
+RETURNED += ("pipeline.training.TrainingResults",)
+"""What functions of the public API return."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -90,14 +92,23 @@ def _cli() -> str:
 
 def _public_api() -> str:
     """What `kalm_jax` exports, each name documented where it is defined."""
+    sys.path.insert(0, str(ROOT))  # this checkout, whether installed or not
     package = importlib.import_module("kalm_jax")
     lines = ["# Public API", "", (package.__doc__ or "").strip(), ""]
-    for name in package.__all__:
-        value = getattr(package, name)
-        if hasattr(value, "__qualname__"):
-            lines += [f"## {name}", "", f"::: {value.__module__}.{value.__qualname__}", "    options:"]
-            lines += ["      heading_level: 3", "      show_root_full_path: true", ""]
+    entries = {name: getattr(package, name) for name in package.__all__}
+    for name, value in entries.items():
+        lines += _entry(name, f"{value.__module__}.{value.__qualname__}")
+    lines += ["## What these return", ""]
+    for path in RETURNED:
+        lines += _entry(path.rpartition(".")[2], f"kalm_jax.{path}", level=3)
     return "\n".join(lines)
+
+
+def _entry(name: str, path: str, level: int = 2) -> list[str]:
+    """An object of the public API; links to it elsewhere lead to the page of its module."""
+    options = {"heading_level": level + 1, "show_root_full_path": True, "skip_local_inventory": True}
+    rows = [f"      {key}: {str(value).lower()}" for key, value in options.items()]
+    return [f"{'#' * level} {name}", "", f"::: {path}", "    options:", *rows, ""]
 
 
 def _api_path(name: str) -> str:
