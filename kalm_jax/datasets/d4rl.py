@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.types import GoalTable, Rollouts, unnamed_goal, validate
+from kalm_jax.types import Episode, GoalTable, Rollouts, stack_episodes, unnamed_goal, validate
 
 FIELDS = ("observations", "actions", "rewards", "terminals")
 
@@ -51,7 +51,21 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
         first, last, length = first[kept], last[kept], length[kept]
     if not len(length):
         raise ValueError(f"{name}: no episode of two observations: terminals and timeouts end every one at once")
-    return _padded(name, arrays, terminal, first, last, length), unnamed_goal()
+    # The state after the last step; at a terminal the last observation again, at a timeout that of the step left out.
+    final = arrays["next_observations" if "next_observations" in arrays else "observations"]
+    observations, actions, rewards = arrays["observations"], arrays["actions"], arrays["rewards"].reshape(m)
+    if actions.ndim == 2 and actions.shape[1] == 1 and actions.dtype.kind in "iu":
+        actions = actions.reshape(m)
+    episodes: list[Episode] = [
+        (
+            np.append(arrays["observations"][i : i + n], final[[j]], 0),
+            actions[i : i + n],
+            rewards[i : i + n],
+            terminal[j],
+        )
+        for i, j, n in zip(first, last, length)
+    ]
+    return validate(stack_episodes(episodes), 1, name=name), unnamed_goal()
 
 
 def to_arrays(name: str, rollouts: Rollouts, goals: GoalTable) -> dict[str, np.ndarray]:
@@ -94,39 +108,3 @@ def _check(name: str, arrays: Mapping[str, np.ndarray], m: int) -> None:
     if actions.dtype.kind == "f" and actions.ndim == 1 and (actions != np.round(actions)).any():
         i = int(np.argmax(actions != np.round(actions)))
         raise ValueError(f"{name}: actions[{i}] is {actions[i]}; want whole numbers, or continuous actions (L, A)")
-
-
-def _padded(
-    name: str,
-    arrays: Mapping[str, np.ndarray],
-    terminal: np.ndarray,
-    first: np.ndarray,
-    last: np.ndarray,
-    length: np.ndarray,
-) -> Rollouts:
-    n, t = len(length), int(length.max())
-    time = np.arange(t)
-    step = time < length[:, None]
-    index = np.where(step, first[:, None] + time, 0)
-    observations = np.zeros((n, t + 1, arrays["observations"].shape[1]), np.float32)
-    observations[:, :-1] = arrays["observations"][index] * step[..., None]
-    rows = np.arange(n)
-    if "next_observations" in arrays:
-        final = arrays["next_observations"][last]
-    else:  # at a terminal the last observation again, at a timeout that of the transition left out
-        final = arrays["observations"][last]
-    observations[rows, length] = final
-    actions = arrays["actions"]
-    discrete = actions.ndim == 1 or (actions.shape[1] == 1 and actions.dtype.kind in "iu")
-    actions = actions.reshape(-1) if discrete else actions
-    mask = step.reshape(n, t, *[1] * (actions.ndim - 1))
-    rollouts = Rollouts(
-        observations=observations,
-        actions=np.where(mask, actions[index], 0).astype(np.int32 if discrete else np.float32),
-        rewards=np.where(step, arrays["rewards"].reshape(-1)[index], 0).astype(np.float32),
-        length=length.astype(np.int32),
-        terminated=terminal[last],
-        goal=np.zeros(n, np.int32),
-        imagined=np.zeros(n, bool),
-    )
-    return validate(rollouts, 1, name=name)

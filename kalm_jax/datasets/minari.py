@@ -9,6 +9,7 @@ Dimension letters: N rollouts, T time steps (padded), D observation.
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import warnings
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.types import GoalTable, Rollouts, unnamed_goal, validate
+from kalm_jax.types import Episode, GoalTable, Rollouts, stack_episodes, unnamed_goal, validate
 
 PREFIX = "minari:"
 _GOALS = "kalm_jax_goals.npz"
@@ -51,7 +52,8 @@ def read_dataset(path: str) -> tuple[Rollouts, GoalTable]:
         raise ValueError(f"{path}: action space {action_space}; want Discrete, or a Box of one axis")
     if not observation_space.is_np_flattenable:
         raise ValueError(f"{path}: observation space {observation_space} cannot be made one vector of numbers")
-    episodes = []
+    episodes: list[Episode] = []
+    notes: list[tuple[int, bool]] = []
     for i, episode in enumerate(data.iterate_episodes()):
         n = len(episode.rewards)
         flat = _flatten(observation_space, episode.observations, n + 1)
@@ -60,10 +62,20 @@ def read_dataset(path: str) -> tuple[Rollouts, GoalTable]:
                 f"{path}: episode {i} has {len(flat)} observations, {len(episode.actions)} actions and {n} rewards; "
                 "want one observation more than actions, as many rewards, and at least one step"
             )
-        episodes.append((flat, np.asarray(episode.actions), np.asarray(episode.rewards), episode))
+        actions = np.asarray(episode.actions)
+        actions = actions.reshape(n) - int(action_space.start) if discrete else actions
+        episodes.append((flat, actions, np.asarray(episode.rewards), bool(episode.terminations[-1])))
+        infos = episode.infos or {}
+        ours = "goal" in infos and "imagined" in infos
+        notes.append(
+            (int(np.asarray(infos["goal"])[0]), bool(np.asarray(infos["imagined"])[0])) if ours else (0, False)
+        )
     if not episodes:
         raise ValueError(f"{path}: holds no episodes")
-    rollouts = _stack(episodes, action_space, discrete)
+    goal, imagined = zip(*notes)
+    rollouts = dataclasses.replace(
+        stack_episodes(episodes), goal=np.array(goal, np.int32), imagined=np.array(imagined, bool)
+    )
     goals = _read_goals(pathlib.Path(data.spec.data_path) / _GOALS)
     bounds = None if discrete else (action_space.low, action_space.high)
     return validate(rollouts, len(goals), int(action_space.n) if discrete else None, path, bounds), goals
@@ -157,23 +169,6 @@ def _flatten(space: Any, value: Any, n: int) -> np.ndarray:
     if isinstance(space, spaces.Box):
         return value.reshape(len(value), -1).astype(np.float32)
     return np.stack([np.asarray(spaces.flatten(space, v)) for v in value]).astype(np.float32)
-
-
-def _stack(episodes: list[tuple], action_space: Any, discrete: bool) -> Rollouts:
-    n, t = len(episodes), max(len(rewards) for _, _, rewards, _ in episodes)
-    observations = np.zeros((n, t + 1, episodes[0][0].shape[1]), np.float32)
-    actions = np.zeros((n, t), np.int32) if discrete else np.zeros((n, t, *action_space.shape), np.float32)
-    rewards, length = np.zeros((n, t), np.float32), np.zeros(n, np.int32)
-    terminated, goal, imagined = np.zeros(n, bool), np.zeros(n, np.int32), np.zeros(n, bool)
-    for i, (seen, taken, reward, episode) in enumerate(episodes):
-        k = length[i] = len(reward)
-        observations[i, : k + 1], rewards[i, :k] = seen, reward
-        actions[i, :k] = taken.reshape(k) - int(action_space.start) if discrete else taken
-        terminated[i] = bool(episode.terminations[-1])
-        infos = episode.infos or {}
-        if "goal" in infos and "imagined" in infos:
-            goal[i], imagined[i] = np.asarray(infos["goal"])[0], np.asarray(infos["imagined"])[0]
-    return Rollouts(observations, actions, rewards, length, terminated, goal, imagined)
 
 
 def _read_goals(path: pathlib.Path) -> GoalTable:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kalm_jax.types import Episodes, Rollouts
+from kalm_jax.types import Episode, Episodes, Rollouts, stack_episodes
 
 if TYPE_CHECKING:
     import gymnasium
@@ -196,10 +196,6 @@ def _reset(copy: gymnasium.Env, text: str, seed: int) -> np.ndarray:
     return seen.astype(np.float32)
 
 
-_Episode = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""Observations, actions, rewards, and whether the episode terminated."""
-
-
 class Player:
     """Copies of one environment, stepped together; use as a context manager.
 
@@ -236,7 +232,7 @@ class Player:
           The episodes in the order of `seeds`, with one goal without text, and success (N,) bool, or None where the
           environment's info has neither `is_success` nor `success`.
         """
-        parts: list[_Episode] = []
+        parts: list[Episode] = []
         success: list[bool | None] = []
         for i in range(0, len(seeds), self.copies):
             wanted = np.asarray(seeds[i : i + self.copies])
@@ -245,11 +241,11 @@ class Player:
             success += reached[: len(wanted)]
             if progress is not None:
                 progress(len(parts))
-        return _stack(parts, self.spaces), None if None in success else np.array(success)
+        return stack_episodes(parts), None if None in success else np.array(success)
 
     def _round(
         self, act: Callable, seeds: np.ndarray, on_rewards: Callable | None
-    ) -> tuple[list[_Episode], list[bool | None]]:
+    ) -> tuple[list[Episode], list[bool | None]]:
         """B episodes, and whether each succeeded (None: the environment does not report it)."""
         observation, _ = self._envs.reset(seed=[int(seed) for seed in seeds])
         seen: list[np.ndarray] = [observation.astype(np.float32)]
@@ -284,20 +280,3 @@ class Player:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
-
-
-def _stack(episodes: list[_Episode], spaces: Spaces) -> Rollouts:
-    n, t = len(episodes), max(len(reward) for _, _, reward, _ in episodes)
-    observations, rewards = np.zeros((n, t + 1, spaces.observation_dim), np.float32), np.zeros((n, t), np.float32)
-    actions = np.zeros((n, t), np.int32) if spaces.num_actions else np.zeros((n, t, len(spaces.low)), np.float32)
-    for i, (seen, taken, reward, _) in enumerate(episodes):
-        observations[i, : len(seen)], actions[i, : len(taken)], rewards[i, : len(reward)] = seen, taken, reward
-    return Rollouts(
-        observations=observations,
-        actions=actions,
-        rewards=rewards,
-        length=np.array([len(reward) for _, _, reward, _ in episodes], np.int32),
-        terminated=np.array([ended for _, _, _, ended in episodes]),
-        goal=np.zeros(n, np.int32),
-        imagined=np.zeros(n, bool),
-    )

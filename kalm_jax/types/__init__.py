@@ -2,10 +2,11 @@
 
 from kalm_jax.types.episodes import EpisodeResults, Episodes, Play, Policy, Simulator
 from kalm_jax.types.goals import LEVELS, GoalTable, concatenate_goals, make_goal_table, unnamed_goal
-from kalm_jax.types.rollouts import Rollouts, concatenate, last_steps, validate
+from kalm_jax.types.rollouts import Episode, Rollouts, concatenate, last_steps, stack_episodes, validate
 
 __all__ = [
     "LEVELS",
+    "Episode",
     "EpisodeResults",
     "Episodes",
     "GoalTable",
@@ -17,6 +18,7 @@ __all__ = [
     "concatenate_goals",
     "last_steps",
     "make_goal_table",
+    "stack_episodes",
     "unnamed_goal",
     "validate",
 ]

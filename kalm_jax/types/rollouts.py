@@ -57,6 +57,36 @@ class Rollouts:
         return int(np.sum(self.length))
 
 
+Episode = tuple[np.ndarray, np.ndarray, np.ndarray, bool]
+"""Observations (n+1, D), actions (n,) or (n, A), rewards (n,) of one episode, and whether it terminated."""
+
+
+def stack_episodes(episodes: Sequence[Episode]) -> Rollouts:
+    """Recorded episodes as `Rollouts`, padded to the longest, all of goal 0; one axis of actions means discrete ones.
+
+    Raises:
+      ValueError: there are no episodes.
+    """
+    if not episodes:
+        raise ValueError("nothing to stack: there are no episodes")
+    n, horizon = len(episodes), max(len(rewards) for _, _, rewards, _ in episodes)
+    shape = np.shape(episodes[0][1])[1:]
+    observations = np.zeros((n, horizon + 1, episodes[0][0].shape[1]), np.float32)
+    actions = np.zeros((n, horizon, *shape), np.float32 if shape else np.int32)
+    rewards = np.zeros((n, horizon), np.float32)
+    for i, (seen, taken, reward, _) in enumerate(episodes):
+        observations[i, : len(seen)], actions[i, : len(taken)], rewards[i, : len(reward)] = seen, taken, reward
+    return Rollouts(
+        observations=observations,
+        actions=actions,
+        rewards=rewards,
+        length=np.array([len(reward) for _, _, reward, _ in episodes], np.int32),
+        terminated=np.array([bool(ended) for *_, ended in episodes]),
+        goal=np.zeros(n, np.int32),
+        imagined=np.zeros(n, bool),
+    )
+
+
 def concatenate(parts: Iterable[Rollouts]) -> Rollouts:
     """One `Rollouts` from several with the same D and A, padded to the longest; goal indices are not changed.
 

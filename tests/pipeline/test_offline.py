@@ -324,5 +324,5 @@ def test_settings_reach_the_learner_and_wrong_ones_are_named(files):
     for wrong in (("", "alhpa", 1), ("iqlx", "alpha", 1), ("bc", "alpha", 1)):
         with pytest.raises(ValueError, match=wrong[1]):
             offline.configured_learner(tiny(files, settings=(wrong,)), "td3bc")
-    with pytest.raises(ValueError, match=r"algorithms = \('td4',\)"):
+    with pytest.raises(ValueError, match=r"algorithms is \('td4',\)"):
         offline.run("unused", tiny(files, algorithms=("td4",)))

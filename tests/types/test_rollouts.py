@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kalm_jax.types import concatenate, validate
+from kalm_jax.types import concatenate, stack_episodes, validate
 from tests.fixtures import assert_tree_equal, random_rollouts
 
 
@@ -89,3 +89,16 @@ def test_pytree_round_trip_through_jit():
     leaves, structure = jax.tree.flatten(good)
     assert len(leaves) == 7
     assert_tree_equal(jax.tree.unflatten(structure, leaves), good)
+
+
+@pytest.mark.parametrize("action_dim", [None, 2])
+def test_episodes_stack_to_the_rollouts_that_they_came_from(action_dim):
+    whole = rollouts([1, 4, 2], 4, action_dim)
+    episodes = [
+        (whole.observations[i, : n + 1], whole.actions[i, :n], whole.rewards[i, :n], whole.terminated[i])
+        for i, n in enumerate(whole.length)
+    ]
+    plain = dataclasses.replace(whole, goal=np.zeros(3, np.int32), imagined=np.zeros(3, bool))
+    assert_tree_equal(stack_episodes(episodes), plain)
+    with pytest.raises(ValueError, match="no episodes"):
+        stack_episodes([])
