@@ -53,7 +53,7 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
         raise ValueError(f"{name}: no episode of two observations: terminals and timeouts end every one at once")
     # The state after the last step; at a terminal the last observation again, at a timeout that of the step left out.
     final = arrays["next_observations" if "next_observations" in arrays else "observations"]
-    observations, actions, rewards = arrays["observations"], arrays["actions"], arrays["rewards"].reshape(m)
+    actions, rewards = arrays["actions"], arrays["rewards"].reshape(m)
     if actions.ndim == 2 and actions.shape[1] == 1 and actions.dtype.kind in "iu":
         actions = actions.reshape(m)
     episodes: list[Episode] = [
