@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import optax
 
 from kalm_jax.offline_rl.algorithms import bc
-from kalm_jax.offline_rl.networks import MLP, policy_input
+from kalm_jax.offline_rl.networks import MLP
+from kalm_jax.offline_rl.normalization import policy_input
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,20 +26,18 @@ class Config(bc.BCConfig):
 init, act = bc.init, bc.act
 
 
-def update(config, state, batch, key):
+def update(config, state, stats, batch, key):
     """One step of Adam on the weighted loss."""
 
     def loss(policy):
-        out = MLP(state.spec.action_dim, config.hidden).apply(
-            policy, policy_input(state.spec, batch.observation, batch.goal)
-        )
-        if state.spec.discrete:
+        out = MLP(stats.action_dim, config.hidden).apply(policy, policy_input(stats, batch.observation, batch.goal))
+        if stats.discrete:
             each = optax.softmax_cross_entropy_with_integer_labels(out, batch.action)
         else:
             each = ((jnp.tanh(out) - batch.action) ** 2).mean(-1)
         return jnp.mean((1 + config.weight * batch.reward) * each)
 
     value, grads = jax.value_and_grad(loss)(state.policy)
-    updates, optimiser = optax.adam(config.learning_rate).update(grads, state.optimiser)
+    updates, optimizer = optax.adam(config.learning_rate).update(grads, state.optimizer)
     policy = optax.apply_updates(state.policy, updates)
-    return dataclasses.replace(state, policy=policy, optimiser=optimiser, step=state.step + 1), {"policy_loss": value}
+    return dataclasses.replace(state, policy=policy, optimizer=optimizer, step=state.step + 1), {"policy_loss": value}

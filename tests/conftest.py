@@ -6,8 +6,13 @@ import os
 import jax
 import pytest
 from filelock import FileLock
+from jaxtyping import install_import_hook
 
-from kalm_jax.distributed import setup_jax
+# Packages whose functions check the shapes and types of their arguments in all tests.
+CHECKED_PACKAGES = ["kalm_jax.offline_rl"]
+install_import_hook(CHECKED_PACKAGES, "beartype.beartype")
+
+from kalm_jax.distributed import setup_jax  # noqa: E402
 
 setup_jax(cpu_devices=2)
 

@@ -154,11 +154,11 @@ def flat(tree) -> dict:
 
 def learned(folder) -> dict:
     """Behaviour cloning of three seeds with two settings, continued from its checkpoint: states and losses."""
-    learner, options = make_learner("bc", hidden=(8,), batch_size=8), {"updates_per_call": 4, "way": "map"}
+    learner, options = make_learner("bc", hidden=(8,), batch_size=8), {"updates_per_call": 4, "seed_parallelism": "map"}
     goals, sweep = GOALS.with_vector(np.eye(2, dtype=np.float32)), grid(learning_rate=(1e-3, 1e-2))
     buffer = make_buffer([(rollouts(), 1.0)], goals, 3)
     for updates in (4, 8):
-        state, curve = learn(learner, buffer, [3, 4, 5], updates, sweep=sweep, checkpoint_dir=folder, **options)
+        state, curve = learn.train(learner, buffer, [3, 4, 5], updates, sweep=sweep, checkpoint_dir=folder, **options)
     state = jax.tree.map(np.asarray, dataclasses.replace(state, key=jax.random.key_data(state.key)))
     return {f"learned{k}": v for k, v in flat(state).items()} | {"curve": np.array([row["value"] for row in curve])}
 

@@ -72,7 +72,8 @@ def ours(name: str, shape: Shape, settings: dict, seeds: int):
         rollouts, goals = problem(shape)
         buffer = make_buffer([(rollouts, 1.0)], goals, shape.actions if shape.discrete else None)
         try:
-            state = init_states(learner, buffer, list(range(seeds)))
+            stats = learner.stats(buffer)
+            state = init_states(learner, stats, list(range(seeds)))
         except ValueError as error:
             raise MissingError(str(error)) from error
         kept = [state]
@@ -81,12 +82,14 @@ def ours(name: str, shape: Shape, settings: dict, seeds: int):
             left = n // seeds
             while left:
                 count = min(left, UPDATES_PER_CALL)
-                kept[0], _ = update_many(kept[0], buffer, np.int32(count), learner=learner, batched=seeds > 1)
+                kept[0], _ = update_many(kept[0], stats, buffer, np.int32(count), learner=learner, batched=seeds > 1)
                 left -= count
             jax.block_until_ready(kept[0])
 
         def cost():
-            program = update_many.lower(kept[0], buffer, np.int32(1), learner=learner, batched=seeds > 1).compile()
+            program = update_many.lower(
+                kept[0], stats, buffer, np.int32(1), learner=learner, batched=seeds > 1
+            ).compile()
             # The loop over updates counts once, and so does that over seeds where they are not advanced together.
             return cost_of(program) * (1 / seeds if seeds > 1 else 1)
 

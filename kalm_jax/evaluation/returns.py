@@ -14,7 +14,8 @@ import jax
 import numpy as np
 
 from kalm_jax.evaluation.gymnasium import Player, Spaces
-from kalm_jax.offline_rl.registry import Learner
+from kalm_jax.offline_rl.normalization import DatasetStats
+from kalm_jax.offline_rl.registry import Learner, State
 from kalm_jax.types import GoalTable
 
 COPIES = 32
@@ -93,17 +94,19 @@ class Evaluator:
 class GreedyPolicy:
     """What `Evaluator.play` wants, of the stacked states (S, ...) that `train` returns."""
 
-    def __init__(self, learner: Learner, states, goals: GoalTable):
-        """`goals`: the one goal of the environment."""
-        self.learner, self.states, self.vector = learner, states, np.asarray(goals.vector)
-        self._memory = self._last = None
+    def __init__(self, learner: Learner, states: State, stats: DatasetStats, goals: GoalTable) -> None:
+        """`stats`: of the data that the states were trained on. `goals`: the one goal of the environment."""
+        self.learner, self.states, self.stats, self.vector = learner, states, stats, np.asarray(goals.vector)
+        self._carry = self._last = None
 
     def __call__(self, observations: np.ndarray, step: int) -> np.ndarray:
         """Actions (S, B) or (S, B, A) for observations (S, B, D)."""
-        if not self.learner.remembers:
-            return np.asarray(_act(self.states, observations, self.vector, learner=self.learner))
         last = None if step == 0 else self._last
-        self._memory, action = _act_on(self.states, self._memory, last, observations, self.vector, learner=self.learner)
+        if not self.learner.is_recurrent:
+            last = self._carry = None
+        self._carry, action = _act(
+            self.states, self.stats, self._carry, last, observations, self.vector, learner=self.learner
+        )
         self._last = (action, None)
         return np.asarray(action)
 
@@ -114,17 +117,11 @@ class GreedyPolicy:
 
 
 @functools.partial(jax.jit, static_argnames="learner")
-def _act(states, observations, vector, *, learner: Learner):
-    goal = jax.numpy.broadcast_to(vector, (observations.shape[1], vector.shape[1]))
-    return jax.vmap(lambda state, x: learner.act(state, x, goal, state.key, True))(states, observations)
-
-
-@functools.partial(jax.jit, static_argnames="learner")
-def _act_on(states, memory, last, observations, vector, *, learner: Learner):
-    """(memory, actions) after observations (S, n, D); `last` is what was done before and its rewards, or None."""
+def _act(states, stats, carry, last, observations, vector, *, learner: Learner):
+    """(carry, actions) after observations (S, n, D); `last` is the previous actions and their rewards, or None."""
     goal = jax.numpy.broadcast_to(vector, (observations.shape[1], vector.shape[1]))
     if last is None:
-        memory = jax.vmap(learner.begin)(states, observations)
+        carry = jax.vmap(lambda x: learner.init_carry(stats, x))(observations)
     else:
-        memory = jax.vmap(learner.extend)(memory, *last, observations)
-    return memory, jax.vmap(lambda state, m: learner.choose(state, m, goal, state.key, True))(states, memory)
+        carry = jax.vmap(learner.update_carry)(carry, *last, observations)
+    return carry, jax.vmap(lambda state, x: learner.act(state, stats, x, goal, state.key, True))(states, carry)

@@ -1,128 +1,143 @@
-"""Rollouts as flat transitions on the device, and batches drawn from them with a fixed share for every source.
+"""Rollouts as flat transitions on the device, and batches sampled from them with a fixed share for every source.
 
 Observations and goal vectors are stored once: a transition holds the row of its observation (the next observation is
-the row after it) and the index of its goal. Letters: M transitions, P observations, K goals, S sources, B batch.
+the row after it) and the index of its goal.
+Dimension letters: N transitions, R rows of observations, D observation, A action, K goals, E goal vector, G goal array,
+U units, S sources, B batch.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 
-from kalm_jax.offline_rl.networks import Batch, Spec
+from kalm_jax.offline_rl.normalization import DatasetStats
+from kalm_jax.offline_rl.relabeling import Relabel, relabel_goals
 from kalm_jax.types import GoalTable, Rollouts, validate
+from kalm_jax.types.pytree import pytree_dataclass
 from kalm_jax.types.transforms import ObservationTransform
 
 DRAWS = ("transitions", "rollouts")
-"""What can have equal chance of being drawn within a source."""
+"""What can have equal probability within a source."""
 GOAL_STD_FLOOR = 0.01
 """Least standard deviation of a goal vector's entry, as a share of the largest: constant entries stay harmless."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Relabel:
-    """Goals put in the place of recorded ones (hindsight relabelling, Andrychowicz et al., NeurIPS 2017).
-
-    What a push did is known for every goal, not only for the one it was made for, and a critic needs to know what
-    pushes do that nobody makes for a goal. The other goal is that of another rollout of the same source.
+@pytree_dataclass
+class Batch:
+    """Transitions that one update learns from.
 
     Attributes:
-      share: probability that a place of a batch gets another goal, in [0, 1).
-      judge: called as judge(family (B,), array (B, 9), observation, action, next_observation), answers with what the
-        step would have been for that goal: reward (B,), reached (B,) bool, and possible (B,) bool, whether a rollout
-        for the goal could have such a step (it ends at its first success).
+      observation, next_observation: (B, D) float32, not normalized.
+      goal: (B, E) float32 goal vectors, not normalized.
+      action: (B,) int32, or (B, A) float32 in [-1, 1].
+      reward: (B,) float32.
+      terminal: (B,) float32, 1 where the goal was reached, so that nothing comes after; 0 at a time-out.
+      is_original_goal: (B,) float32, 1 where the action was taken for this goal, 0 where the goal was relabeled: values
+        are learned from both, imitation only from the first. None means all 1.
     """
 
-    share: float
-    judge: Callable
+    observation: Float[Array, "B D"]
+    goal: Float[Array, "B E"]
+    action: Int[Array, " B"] | Float[Array, "B A"]
+    reward: Float[Array, " B"]
+    next_observation: Float[Array, "B D"]
+    terminal: Float[Array, " B"]
+    is_original_goal: Float[Array, " B"] | None = None
 
-    def __post_init__(self):
-        if not 0 <= self.share < 1:
-            raise ValueError(f"the share of relabelled goals is {self.share}, want 0 <= share < 1")
 
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class Buffer:
     """Transitions of several sources, one source after the other.
 
     Attributes:
-      observations: (P, D) float32, the observations of each rollout in a row, the final one included.
-      row: (M,) int32 into `observations`; the next observation is in `row + 1`.
-      action: (M,) int32 or (M, A) float32. reward: (M,) float32.
-      terminal: (M,) float32, 1 at the step that reached the goal.
-      goal: (M,) int32 into `goal_vectors`.
+      observations: (R, D) float32, the observations of each rollout one after the other, the final one included.
+      row: (N,) int32 into `observations`; the next observation is in `row + 1`.
+      action: (N,) int32 or (N, A) float32. reward: (N,) float32.
+      terminal: (N,) float32, 1 at the step that reached the goal.
+      goal: (N,) int32 into `goal_vectors`.
       goal_vectors: (K, E) float32.
-      wordings: (K,) int32, the goals in an order in which wordings of one goal (equal level, family and array) stand
-        together; those of goal k are `wordings[wording_first[k] : wording_first[k] + wording_count[k]]`.
-      unit_first, unit_length: (U,) int32, first transition and number of transitions of each unit that is drawn with
-        equal chance: a rollout, or a single transition.
-      first, count: (S,) int32, where each source's units begin, and how many they are.
+      wordings: (K,) int32, the goals ordered such that wordings of one goal (equal level, family and array) are
+        adjacent; those of goal k are `wordings[wording_first[k] : wording_first[k] + wording_count[k]]`.
+      unit_first, unit_length: (U,) int32, first transition and number of transitions of each unit that is sampled with
+        equal probability: a rollout, or a single transition.
+      first, count: (S,) int32, first unit of each source, and how many units it has.
       share_end: (S,) float32, cumulative shares of a batch; the last is 1.
-      family, array: (K,) and (K, 9) int32, what each goal's success test reads.
-      time: (M,) int32, steps of the rollout before this one. to_go: (M,) float32, rewards from this step to the
-        rollout's end. What learns from windows needs them (`windows.py`); None in a `StreamBuffer`.
+      family, array: (K,) and (K, G) int32, the arguments of each goal's success test.
+      time: (N,) int32, steps of the rollout before this one. returns_to_go: (N,) float32, sum of the rewards from this
+        step to the end of the rollout. Learners of windows need both (`windows.py`); None in a `StreamBuffer`.
       num_actions: number of discrete actions, 0 for continuous ones.
       relabel: how goals are exchanged, or None.
-      view: how networks see the observations.
+      transform: how observations are presented to networks.
     """
 
-    observations: jax.Array
-    row: jax.Array
-    action: jax.Array
-    reward: jax.Array
-    terminal: jax.Array
-    goal: jax.Array
-    goal_vectors: jax.Array
-    wordings: jax.Array
-    wording_first: jax.Array
-    wording_count: jax.Array
-    unit_first: jax.Array
-    unit_length: jax.Array
-    first: jax.Array
-    count: jax.Array
-    share_end: jax.Array
-    family: jax.Array
-    array: jax.Array
-    time: jax.Array | None
-    to_go: jax.Array | None
+    observations: Float[Array, "R D"]
+    row: Int[Array, " N"]
+    action: Int[Array, " N"] | Float[Array, "N A"]
+    reward: Float[Array, " N"]
+    terminal: Float[Array, " N"]
+    goal: Int[Array, " N"]
+    goal_vectors: Float[Array, "K E"]
+    wordings: Int[Array, " K"]
+    wording_first: Int[Array, " K"]
+    wording_count: Int[Array, " K"]
+    unit_first: Int[Array, " U"]
+    unit_length: Int[Array, " U"]
+    first: Int[Array, " S"]
+    count: Int[Array, " S"]
+    share_end: Float[Array, " S"]
+    family: Int[Array, " K"]
+    array: Int[Array, "K G"]
+    time: Any
+    returns_to_go: Any
     num_actions: int = dataclasses.field(metadata={"static": True})
     relabel: Relabel | None = dataclasses.field(metadata={"static": True})
-    view: ObservationTransform = dataclasses.field(
+    transform: ObservationTransform = dataclasses.field(
         default=ObservationTransform(), metadata={"static": True}, kw_only=True
     )
 
     def __len__(self) -> int:
         return int(self.row.shape[0])
 
-    def spec(self) -> Spec:
-        """Sizes and normalisation statistics; constant entries of observations and goal vectors are guarded."""
+    def stats(self) -> DatasetStats:
+        """Sizes and normalization statistics; constant entries of observations and goal vectors are guarded."""
         observations = np.asarray(self.observations, np.float64)
-        spec = self._spec(observations.mean(0), observations.std(0))
-        if not self.view.differences:
-            return spec
-        return dataclasses.replace(spec, difference_std=jnp.asarray(self.view.scale(observations), jnp.float32))
+        stats = self._stats_from(observations.mean(0), observations.std(0))
+        if not self.transform.differences:
+            return stats
+        return dataclasses.replace(stats, difference_std=jnp.asarray(self.transform.scale(observations), jnp.float32))
 
-    def _spec(self, mean, std) -> Spec:
-        """The spec with mean and standard deviation (D,) float64 of the observations."""
+    def _stats_from(self, mean: Float[np.ndarray, " D"], std: Float[np.ndarray, " D"]) -> DatasetStats:
+        """The statistics, with mean and standard deviation (float64) of the observations given."""
         vectors = np.asarray(self.goal_vectors, np.float64)
         goal_std = vectors.std(0)
         floor = max(GOAL_STD_FLOOR * goal_std.max(initial=0.0), 1e-6)
-        statistics = (mean, std + self.view.offset, vectors.mean(0), np.maximum(goal_std, floor))
-        action_dim = self.num_actions or int(self.action.shape[1])
-        arrays = (jnp.asarray(x, jnp.float32) for x in statistics)
-        return Spec(*arrays, action_dim, bool(self.num_actions), view=self.view)
+        return DatasetStats(
+            observation_mean=jnp.asarray(mean, jnp.float32),
+            observation_std=jnp.asarray(std + self.transform.offset, jnp.float32),
+            goal_mean=jnp.asarray(vectors.mean(0), jnp.float32),
+            goal_std=jnp.asarray(np.maximum(goal_std, floor), jnp.float32),
+            action_dim=self.num_actions or int(self.action.shape[1]),
+            discrete=bool(self.num_actions),
+            transform=self.transform,
+        )
 
     def sums(self) -> list[float]:
-        """Sums of observations, rewards and goal vectors, by which a checkpoint knows its data."""
+        """Sums of observations, rewards and goal vectors, by which a checkpoint identifies its data."""
         return [float(np.asarray(x, np.float64).sum()) for x in (self.observations, self.reward, self.goal_vectors)]
 
 
-def one_to_one(real: Rollouts, imagined: list[Rollouts], shares: list[float]) -> list[tuple[Rollouts, float]]:
+Source = tuple[Rollouts, float]
+"""Rollouts, and their share of every batch."""
+
+
+def one_to_one(real: Rollouts, imagined: list[Rollouts], shares: list[float]) -> list[Source]:
     """Sources for `make_buffer`: half of each batch real, the other half divided among the imagined by `shares`."""
     if not imagined:
         return [(real, 1.0)]
@@ -131,30 +146,30 @@ def one_to_one(real: Rollouts, imagined: list[Rollouts], shares: list[float]) ->
 
 
 def make_buffer(
-    sources: list[tuple[Rollouts, float]],
+    sources: list[Source],
     goals: GoalTable,
     num_actions: int | None = None,
     draw: str = "transitions",
     relabel: Relabel | None = None,
-    view: ObservationTransform = ObservationTransform(),
+    transform: ObservationTransform = ObservationTransform(),
 ) -> Buffer:
     """Puts the transitions of the sources on the default device.
 
     Args:
       sources: (rollouts, share) pairs; shares are positive and are scaled to sum to 1. All rollouts index `goals`.
-      goals: with goal vectors (K, E); E may be 0 where there is one goal, which needs no telling.
-      draw: what has equal chance within a source, one of `DRAWS`: with "transitions" a rollout of 40 steps counts ten
-        times as much as one of 4; with "rollouts" they count alike, so that long, stuck ones do not rule the data.
+      goals: with goal vectors (K, E); E may be 0 where there is a single goal.
+      draw: what has equal probability within a source, one of `DRAWS`: with "transitions" a rollout of 40 steps counts
+        ten times as much as one of 4; with "rollouts" both count the same, so that long failures do not dominate.
       num_actions: of a discrete action space; None takes the largest recorded action + 1, or a continuous space.
-      relabel: exchanges goals as batches are drawn; all goals must then be of known family.
-      view: how networks see the observations.
+      relabel: exchanges goals as batches are sampled; all goals must then be of known family.
+      transform: how observations are presented to networks.
 
     Raises:
       ValueError: an empty source, a share that is not positive, goals without vectors, malformed rollouts.
     """
     shares = checked_shares(sources, goals, draw)
     if relabel is not None and (np.asarray(goals.family) < 0).any():
-        raise ValueError("goals of unknown family (-1) cannot be judged: leave `relabel` out")
+        raise ValueError("goals of unknown family (-1) cannot be judged: leave out `relabel`")
     parts, lengths, first_row = [], [], 0
     for i, (rollouts, _) in enumerate(sources):
         if not len(rollouts):
@@ -181,11 +196,13 @@ def make_buffer(
         array=np.asarray(goals.array),
     )
     actions = (num_actions or int(flat["action"].max()) + 1) if discrete else 0
-    return Buffer(**{k: jnp.asarray(v) for k, v in arrays.items()}, num_actions=actions, relabel=relabel, view=view)
+    return Buffer(
+        **{k: jnp.asarray(v) for k, v in arrays.items()}, num_actions=actions, relabel=relabel, transform=transform
+    )
 
 
-def checked_shares(sources, goals: GoalTable, draw: str) -> np.ndarray:
-    """`Buffer.share_end` of (rollouts, share) pairs, after the checks that need no look at the rollouts."""
+def checked_shares(sources: Sequence[tuple[object, float]], goals: GoalTable, draw: str) -> Float[np.ndarray, " S"]:
+    """`Buffer.share_end` of (rollouts, share) pairs, after all checks that do not read the rollouts."""
     if not sources:
         raise ValueError("no source of rollouts: give at least one (rollouts, share)")
     if draw not in DRAWS:
@@ -197,7 +214,7 @@ def checked_shares(sources, goals: GoalTable, draw: str) -> np.ndarray:
     shares = np.array([share for _, share in sources], np.float64)
     if not (np.isfinite(shares).all() and (shares > 0).all()):
         raise ValueError(f"shares of the sources are {shares.tolist()}, want positive ones; leave unused sources out")
-    # Python's own sum order would leave the last share at 0.9999999 and the last rows of a batch without a source.
+    # Rounding could leave the last share at 0.9999999 and the last rows of a batch without a source.
     return np.append(np.cumsum(shares / shares.sum())[:-1], 1.0).astype(np.float32)
 
 
@@ -211,26 +228,26 @@ def flatten(rollouts: Rollouts, first_row: int) -> dict[str, np.ndarray]:
     """The steps taken in `rollouts` as flat arrays; observation rows are counted from `first_row` on."""
     length = np.asarray(rollouts.length)
     step = rollouts.valid()
-    to_go = np.cumsum(np.where(step, rollouts.rewards, 0.0)[:, ::-1], axis=1, dtype=np.float64)[:, ::-1]
-    seen = np.arange(rollouts.horizon + 1)[None] <= length[:, None]
+    returns_to_go = np.cumsum(np.where(step, rollouts.rewards, 0.0)[:, ::-1], axis=1, dtype=np.float64)[:, ::-1]
+    observed = np.arange(rollouts.horizon + 1)[None] <= length[:, None]
     start = np.cumsum(length + 1) - (length + 1)
     time = np.broadcast_to(np.arange(rollouts.horizon), step.shape)
     last = time == length[:, None] - 1
     actions = np.asarray(rollouts.actions)
     return {
-        "observations": np.asarray(rollouts.observations, np.float32)[seen],
+        "observations": np.asarray(rollouts.observations, np.float32)[observed],
         "row": (first_row + start[:, None] + time)[step].astype(np.int32),
         "action": actions[step].astype(np.int32 if actions.ndim == 2 else np.float32),
         "reward": np.asarray(rollouts.rewards, np.float32)[step],
         "terminal": (last & np.asarray(rollouts.terminated)[:, None])[step].astype(np.float32),
         "goal": np.broadcast_to(np.asarray(rollouts.goal)[:, None], step.shape)[step].astype(np.int32),
         "time": time[step].astype(np.int32),
-        "to_go": to_go[step].astype(np.float32),
+        "returns_to_go": returns_to_go[step].astype(np.float32),
     }
 
 
 def wordings(goals: GoalTable) -> dict[str, np.ndarray]:
-    """The fields of `Buffer` that list the wordings of each goal; a goal of unknown family (-1) has only its own."""
+    """The fields of `Buffer` that list the wordings of each goal; a goal of unknown family (-1) has a single one."""
     known = np.asarray(goals.family) >= 0
     alone = np.where(known, -1, np.arange(len(goals)))
     keys = np.column_stack([goals.level, goals.family, goals.array, alone])
@@ -240,49 +257,58 @@ def wordings(goals: GoalTable) -> dict[str, np.ndarray]:
     return dict(zip(("wordings", "wording_first", "wording_count"), (x.astype(np.int32) for x in fields)))
 
 
-def source_of_place(buffer: Buffer, batch_size: int) -> jax.Array:
-    """(B,) int32: which source fills each place of a batch, so that every batch has the same number of each."""
+def source_of_rows(share_end: Float[Array, " S"], batch_size: int) -> Int[Array, " B"]:
+    """The source of each row of a batch, so that every batch has the same number of each."""
     place = (jnp.arange(batch_size) + 0.5) / batch_size
-    return jnp.searchsorted(buffer.share_end[:-1], place, side="right").astype(jnp.int32)
+    return jnp.searchsorted(share_end[:-1], place, side="right").astype(jnp.int32)
 
 
-def draw_below(key, count) -> jax.Array:
-    """Random integers from 0 to count - 1 for counts (B,), each equally likely."""
+def sample_below(key: Array, count: Int[Array, " B"]) -> Int[Array, " B"]:
+    """Random integers from 0 to count - 1, each equally likely."""
     return jax.random.randint(key, count.shape, 0, count)
 
 
-def sample(buffer: Buffer, key, batch_size: int) -> Batch:
-    """A batch, each place drawn with replacement from its source: a unit, then a transition of it.
+def sample(buffer: Buffer, key: Array, batch_size: int) -> Batch:
+    """A batch, each row sampled with replacement from its source: a unit, then a transition of it.
 
-    A transition's goal is put in a wording drawn from all of its level's: a rollout was recorded, or imagined, for what
-    is wanted, and any sentence that wants it fits.
+    A transition's goal is given in a wording sampled from all of its level's: a rollout was recorded, or imagined, for
+    a goal, and any sentence of that goal fits.
     """
-    source = source_of_place(buffer, batch_size)
+    source = source_of_rows(buffer.share_end, batch_size)
     draw_key, goal_key, wording_key = jax.random.split(key, 3)
-    index = draw_transitions(buffer, draw_key, source)
+    index = sample_transitions(buffer, draw_key, source)
     row, goal = buffer.row[index], buffer.goal[index]
     observation, next_observation = buffer.observations[row], buffer.observations[row + 1]
     action, reward, terminal = buffer.action[index], buffer.reward[index], buffer.terminal[index]
-    own = None
+    is_original_goal = None
     if buffer.relabel is not None:
         other_key, swap_key = jax.random.split(goal_key)
-        other = buffer.goal[draw_transitions(buffer, other_key, source)]
-        judged = buffer.relabel.judge(buffer.family[other], buffer.array[other], observation, action, next_observation)
-        swap = jax.random.uniform(swap_key, (batch_size,)) < buffer.relabel.share
-        swap = swap & judged[2] & (other != goal)
-        goal, own = jnp.where(swap, other, goal), 1.0 - swap
-        reward, terminal = (jnp.where(swap, new, old).astype(old.dtype) for new, old in zip(judged, (reward, terminal)))
-    vector = buffer.goal_vectors[draw_wording(buffer, wording_key, goal)]
-    return Batch(observation, vector, action, reward, next_observation, terminal, own)
+        relabeled = relabel_goals(
+            buffer.relabel,
+            swap_key,
+            goal=goal,
+            other=buffer.goal[sample_transitions(buffer, other_key, source)],
+            family=buffer.family,
+            array=buffer.array,
+            observation=observation,
+            action=action,
+            next_observation=next_observation,
+            reward=reward,
+            terminal=terminal,
+        )
+        goal, reward, terminal = relabeled.goal, relabeled.reward, relabeled.terminal
+        is_original_goal = relabeled.is_original_goal
+    vector = buffer.goal_vectors[sample_wording(buffer, wording_key, goal)]
+    return Batch(observation, vector, action, reward, next_observation, terminal, is_original_goal)
 
 
-def draw_wording(buffer: Buffer, key, goal):
-    """(B,) goals that say the same as `goal` (B,) on its level, each wording equally likely."""
-    return buffer.wordings[buffer.wording_first[goal] + draw_below(key, buffer.wording_count[goal])]
+def sample_wording(buffer: Buffer, key: Array, goal: Int[Array, " B"]) -> Int[Array, " B"]:
+    """Goals that mean the same as `goal` on its level, each wording equally likely."""
+    return buffer.wordings[buffer.wording_first[goal] + sample_below(key, buffer.wording_count[goal])]
 
 
-def draw_transitions(buffer: Buffer, key, source):
-    """(B,) transitions, one from each place's source: a unit, then a transition of it."""
+def sample_transitions(buffer: Buffer, key: Array, source: Int[Array, " B"]) -> Int[Array, " B"]:
+    """Indices of transitions, one from each row's source: a unit, then a transition of it."""
     unit_key, step_key = jax.random.split(key)
-    unit = buffer.first[source] + draw_below(unit_key, buffer.count[source])
-    return buffer.unit_first[unit] + draw_below(step_key, buffer.unit_length[unit])
+    unit = buffer.first[source] + sample_below(unit_key, buffer.count[source])
+    return buffer.unit_first[unit] + sample_below(step_key, buffer.unit_length[unit])

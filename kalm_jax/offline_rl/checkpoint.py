@@ -1,73 +1,85 @@
-"""Checkpoints of a training run: the stacked states of its seeds, its curve, and what it was made from."""
+"""What is kept of a training run: checkpoints to continue from, and the trained policies.
+
+Policies are one checkpoint per number of updates, with the states of all seeds ("state") and the statistics of their
+data ("stats"). Nothing else is needed to act with them but the learner.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import pathlib
+from typing import Any
 
 import jax
+import jax.numpy as jnp
+
+from kalm_jax.checkpoint import Checkpoints
+from kalm_jax.offline_rl.normalization import DatasetStats
+from kalm_jax.offline_rl.registry import Learner, State
+from kalm_jax.types.transforms import ObservationTransform
 
 
-class Checkpoints:
-    """Orbax checkpoints in a folder; the last two are kept, each is written whole or not at all."""
+def restore_training(checkpoints: Checkpoints, fingerprint: dict[str, Any], state: State) -> tuple[int, State, list]:
+    """(updates done, state, curve) of the last checkpoint, or (0, `state`, []) where there is none.
 
-    def __init__(self, folder: str | os.PathLike, fingerprint: dict):
-        """`fingerprint`: JSON values that a checkpoint must agree with to be continued."""
-        import orbax.checkpoint as ocp
-
-        self.folder, self.fingerprint, self._ocp = pathlib.Path(folder).absolute(), fingerprint, ocp
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(self.folder, options=options)
-
-    def restore(self, state):
-        """(updates done, state, curve) of the last checkpoint, or (0, `state`, []) where there is none.
-
-        Raises:
-          ValueError: it was made with other settings, seeds or data.
-        """
-        step = self._manager.latest_step()
-        if step is None:
-            return 0, state, []
-        made = self._manager.restore(step, args=self._ocp.args.Composite(about=self._ocp.args.JsonRestore()))["about"]
-        different = [k for k, v in self.fingerprint.items() if made["fingerprint"].get(k) != v]
-        if different:
-            k = different[0]
-            raise ValueError(
-                f"the checkpoint in {self.folder} was made with {k} {made['fingerprint'].get(k)}, "
-                f"not {self.fingerprint[k]}: use another folder, or remove this one to start again"
-            )
-        abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), _plain(state))
-        args = self._ocp.args.Composite(state=self._ocp.args.StandardRestore(abstract))
-        leaves = self._manager.restore(step, args=args)["state"]
-        return step, _typed(leaves, state), made["curve"]
-
-    def save(self, step: int, state, curve: list[dict]) -> None:
-        """Writes the checkpoint of `step` and waits until it is on disk."""
-        about = {"fingerprint": self.fingerprint, "curve": curve}
-        args = self._ocp.args.Composite(
-            state=self._ocp.args.StandardSave(_plain(state)), about=self._ocp.args.JsonSave(about)
-        )
-        self._manager.save(step, args=args, force=True)
-        self._manager.wait_until_finished()
-
-    def close(self) -> None:
-        """Ends orbax's own threads."""
-        self._manager.close()
-
-
-def _plain(state) -> dict:
-    """The leaves of a state under numbered names: no class of ours is part of the file, and the key is raw bits.
-
-    Leaves without entries (the statistics of a goal vector of size 0) are left out: orbax refuses them.
+    Raises:
+      ValueError: it was made with other settings, seeds or data.
     """
-    state = dataclasses.replace(state, key=jax.jit(jax.random.key_data)(state.key))
-    return {f"{i:04d}": leaf for i, leaf in enumerate(jax.tree.leaves(state)) if leaf.size}
+    step = checkpoints.latest_step()
+    if step is None:
+        return 0, state, []
+    metadata = checkpoints.metadata(step)
+    different = [k for k, v in fingerprint.items() if metadata["fingerprint"].get(k) != v]
+    if different:
+        k = different[0]
+        raise ValueError(
+            f"the checkpoint in {checkpoints.folder} was made with {k} {metadata['fingerprint'].get(k)}, "
+            f"not {fingerprint[k]}: use another folder, or remove this one to start again"
+        )
+    return step, checkpoints.restore(step, {"state": state})["state"], metadata["curve"]
 
 
-def _typed(leaves: dict, like):
-    """The state whose `_plain` form is `leaves`, in the structure of `like`."""
-    raw = dataclasses.replace(like, key=jax.jit(jax.random.key_data)(like.key))
-    filled = [leaves.get(f"{i:04d}", leaf) for i, leaf in enumerate(jax.tree.leaves(raw))]
-    state = jax.tree.unflatten(jax.tree.structure(raw), filled)
-    return dataclasses.replace(state, key=jax.jit(jax.random.wrap_key_data)(state.key))
+def save_policies(
+    folder: str | os.PathLike[str], step: int, state: State, stats: DatasetStats, keep: int | None = None
+) -> None:
+    """Writes the states (seeds, ...) after `step` updates; of several processes one calls this.
+
+    `keep` newest ones stay in the folder; None keeps all.
+    """
+    fields = {field.name: getattr(stats, field.name) for field in dataclasses.fields(stats)}
+    metadata = {
+        "seeds": len(state.step),
+        "shapes": {name: x.shape for name, x in fields.items() if isinstance(x, jax.Array)},
+        "action_dim": stats.action_dim,
+        "discrete": stats.discrete,
+        "transform": dataclasses.asdict(stats.transform),
+    }
+    with Checkpoints(folder, keep=keep, on_host=True) as checkpoints:
+        checkpoints.save(step, {"state": state, "stats": stats}, metadata)
+
+
+def saved_policies(folder: str | os.PathLike[str]) -> list[int]:
+    """Numbers of updates after which policies are kept in `folder`."""
+    with Checkpoints(folder, keep=None, on_host=True) as checkpoints:
+        return checkpoints.steps()
+
+
+def load_policies(folder: str | os.PathLike[str], learner: Learner, step: int) -> tuple[State, DatasetStats]:
+    """The states (seeds, ...) and statistics that `save_policies` kept."""
+    with Checkpoints(folder, keep=None, on_host=True) as checkpoints:
+        metadata = checkpoints.metadata(step)
+        transform = metadata["transform"]
+        differences = tuple((i, j) for i, j in transform.pop("differences"))
+        shapes: dict[str, Any] = {
+            name: jax.ShapeDtypeStruct(tuple(s), jnp.float32) for name, s in metadata["shapes"].items()
+        }
+        like = DatasetStats(
+            **shapes,
+            action_dim=metadata["action_dim"],
+            discrete=metadata["discrete"],
+            transform=ObservationTransform(differences, **transform),
+        )
+        keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), metadata["seeds"]))
+        state = jax.eval_shape(jax.vmap(learner.init, in_axes=(0, None)), keys, like)
+        found = checkpoints.restore(step, {"state": state, "stats": like})
+    return jax.tree.map(jnp.asarray, found["state"]), jax.tree.map(jnp.asarray, found["stats"])

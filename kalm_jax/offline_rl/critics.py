@@ -1,30 +1,49 @@
 """Action values: independent critics of every action of a finite set, or of many action vectors for one state.
 
-Letters: C critics, B batch, D input, N actions per state, A action.
+Dimension letters: C critics, B batch, I input, P actions per state, A action.
 """
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import chex
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
-import optax
+from jaxtyping import Array, Float
 
-from kalm_jax.offline_rl.networks import HIDDEN, MLP, Spec, dense, fan_in_uniform
+from kalm_jax.offline_rl.arrays import Actions, Inputs, Loss, Params, PerRow, Scalar
+from kalm_jax.offline_rl.networks import HIDDEN, MLP, apply, dense, fan_in_uniform
+from kalm_jax.offline_rl.normalization import DatasetStats
+
+
+@runtime_checkable
+class CriticConfig(Protocol):
+    """Settings of a learner with critics."""
+
+    @property
+    def hidden(self) -> tuple[int, ...]: ...
+    @property
+    def critic_norm(self) -> bool: ...
+    @property
+    def discount(self) -> Scalar: ...
+    @property
+    def reward_scale(self) -> Scalar: ...
 
 
 class JointMLP(nn.Module):
-    """A value of an input x (B, D) with each of its action vectors y (B, N, A): (B, N).
+    """A value of an input x (B, I) with each of its action vectors y (B, P, A): (B, P).
 
-    The first layer is W [x; y] = W_x x + W_y y, and W_x x is computed once for all N: with ten actions for a goal
-    vector of 768 numbers that more than halves the time of CQL. `norm` puts a LayerNorm before each ReLU.
+    The first layer is W [x; y] = W_x x + W_y y, and W_x x is computed once for all P: with ten actions for a goal
+    vector of 768 numbers that more than halves the time of CQL. `norm` adds a LayerNorm before each ReLU.
     """
 
     hidden: tuple[int, ...] = HIDDEN
     norm: bool = False
 
     @nn.compact
-    def __call__(self, x, y):
+    def __call__(self, x: Inputs, y: Float[Array, "B P A"]) -> Float[Array, "B P"]:
         widths = (*self.hidden, 1)
         inputs = x.shape[-1] + y.shape[-1]
         kernel = self.param("kernel", fan_in_uniform(inputs), (inputs, widths[0]))
@@ -41,8 +60,8 @@ class JointMLP(nn.Module):
 class Critics(nn.Module):
     """`count` independent action values.
 
-    With discrete actions (`num_actions` > 0): inputs (B, D) -> (C, B, num_actions), a value for every action.
-    Else inputs (B, D) and action vectors (B, N, A) -> (C, B, N).
+    With discrete actions (`num_actions` > 0): inputs (B, I) -> (C, B, num_actions), a value for every action.
+    Otherwise inputs (B, I) and action vectors (B, P, A) -> (C, B, P).
     """
 
     num_actions: int = 0
@@ -50,43 +69,51 @@ class Critics(nn.Module):
     hidden: tuple[int, ...] = HIDDEN
     norm: bool = False
 
-    def setup(self):
+    def setup(self) -> None:
         if self.num_actions:
-            self.critics = [MLP(self.num_actions, self.hidden, self.norm) for _ in range(self.count)]
+            self.critics: list[nn.Module] = [MLP(self.num_actions, self.hidden, self.norm) for _ in range(self.count)]
         else:
             self.critics = [JointMLP(self.hidden, self.norm) for _ in range(self.count)]
 
-    def __call__(self, *inputs):
-        return jnp.stack([critic(*inputs) for critic in self.critics])
+    def __call__(self, inputs: Inputs, actions: Float[Array, "B P A"] | None = None) -> Float[Array, "C B P"]:
+        if actions is None:
+            return jnp.stack([critic(inputs) for critic in self.critics])
+        return jnp.stack([critic(inputs, actions) for critic in self.critics])
 
 
-def make_critics(config, spec: Spec, count: int = 2) -> Critics:
-    """The critics that a configuration with `hidden` and `critic_norm` asks for."""
-    return Critics(spec.action_dim if spec.discrete else 0, count, config.hidden, config.critic_norm)
+def make_critics(config: CriticConfig, stats: DatasetStats, count: int = 2) -> Critics:
+    """The critics of a learner's configuration."""
+    return Critics(stats.action_dim if stats.discrete else 0, count, config.hidden, config.critic_norm)
 
 
-def init_critics(critics: Critics, key, spec: Spec) -> dict:
+def init_critics(critics: Critics, key: Array, stats: DatasetStats) -> Params:
     """Parameters of `critics` before the first update."""
-    inputs = (jnp.zeros((1, spec.input_dim)),)
-    return critics.init(key, *inputs, *(() if spec.discrete else (jnp.zeros((1, 1, spec.action_dim)),)))
+    action = None if stats.discrete else jnp.zeros((1, 1, stats.action_dim))
+    return critics.init(key, jnp.zeros((1, stats.input_dim)), action)
 
 
-def value_of(critics: Critics, params, inputs, action):
-    """Q_i(s, a) of one action per state, (C, B); `action` is (B,) int32 or (B, A)."""
+def value_of(critics: Critics, params: Params, inputs: Inputs, action: Actions) -> Float[Array, "C B"]:
+    """Q_i(s, a) of one action per state."""
     if critics.num_actions:
         chex.assert_shape(action, inputs.shape[:1])
-        return jnp.take_along_axis(critics.apply(params, inputs), action[None, :, None], axis=-1)[..., 0]
+        return jnp.take_along_axis(apply(critics, params, inputs), action[None, :, None], axis=-1)[..., 0]
     chex.assert_rank(action, 2)
-    return critics.apply(params, inputs, action[:, None])[..., 0]
+    return apply(critics, params, inputs, action[:, None])[..., 0]
 
 
-def squared_error(q, target):
-    """sum_i mean_B (Q_i - y)^2 of values (C, B) and targets (B,)."""
+def bellman_target(config: CriticConfig, reward: PerRow, terminal: PerRow, value: PerRow) -> PerRow:
+    """y = r + gamma (1 - terminal) V(s'), with the scaled reward and without gradient."""
+    chex.assert_equal_shape([value, reward, terminal])
+    return jax.lax.stop_gradient(config.reward_scale * reward + config.discount * (1.0 - terminal) * value)
+
+
+def critic_loss(critics: Critics, params: Params, inputs: Inputs, action: Actions, target: PerRow) -> tuple[Loss, Loss]:
+    """sum_i mean_B (Q_i(s, a) - y)^2; also returns mean Q1."""
+    q = value_of(critics, params, inputs, action)
+    return squared_error(q, target), q[0].mean()
+
+
+def squared_error(q: Float[Array, "C B"], target: PerRow) -> Loss:
+    """sum_i mean_B (Q_i - y)^2."""
     chex.assert_shape(q, (q.shape[0], *target.shape))
     return jnp.mean((q - target) ** 2, axis=1).sum()
-
-
-def adam_step(learning_rate: float, grads, optimiser, params):
-    """(parameters, optimiser state) after one step of Adam."""
-    updates, optimiser = optax.adam(learning_rate).update(grads, optimiser)
-    return optax.apply_updates(params, updates), optimiser

@@ -1,21 +1,22 @@
-"""The learners of KALM's authors: their settings, with sound semantics or with those that their code has in effect.
+"""The learners of KALM's authors: their settings, with standard semantics or with those of their code in effect.
 
 The authors' library raises the discount to the power of the terminal flag, so that it is 1 at every step but the last,
 and their data mark the end of every rollout as terminal, success or not. By default neither is done here: the discount
-is the 0.99 that they meant, and a rollout that ran out of time bootstraps. `compat=True` and `every_end_terminal` give
-the effective semantics, so that either can be reproduced.
+is the 0.99 that they intended, and a rollout that ran out of time bootstraps. `compat=True` and `every_end_terminal`
+give the effective semantics, so that either can be reproduced.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from kalm_jax.offline_rl.registry import LEARNERS, Learner, make_learner
 from kalm_jax.types import Rollouts
 
-KALM_SETTINGS = {
+KALM_SETTINGS: dict[tuple[str, bool], dict[str, Any]] = {
     ("bc", True): {"learning_rate": 1e-3, "batch_size": 100, "logit_penalty": 0.5},
     ("bc", False): {"learning_rate": 1e-3, "batch_size": 100},
     ("td3bc", True): {"learning_rate": 3e-4, "batch_size": 256, "alpha": 2.5},
@@ -36,7 +37,7 @@ its code nor its settings were published.
 """
 
 
-def kalm_learner(name: str, discrete: bool, compat: bool = False, **overrides) -> Learner:
+def kalm_learner(name: str, discrete: bool, compat: bool = False, **overrides: Any) -> Learner:
     """The learner called `name` as KALM's authors set it, changed by `overrides`.
 
     Args:

@@ -1,26 +1,31 @@
 """A learner: three pure functions and the configuration they share. The registry of algorithms is here.
 
-One of the user's own needs no entry: `make_learner("my_package.my_module")` takes a module with `init`, `update` and
-`act` as in `bc.py`, and its configuration, a frozen dataclass with a `batch_size`, under the name `Config`.
+A custom learner needs no entry: `make_learner("my_package.my_module")` takes a module with `init`, `update` and `act`
+as in `algorithms/bc.py`, and its configuration, a frozen dataclass with a `batch_size`, under the name `Config`.
 """
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import functools
 import importlib
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
 from kalm_jax.offline_rl import buffer
 from kalm_jax.offline_rl.algorithms import awac, bc, combo, cql, decision_transformer, discrete_cql, iql, td3bc
-from kalm_jax.offline_rl.buffer import Buffer
-from kalm_jax.offline_rl.networks import Batch, Spec
+from kalm_jax.offline_rl.arrays import Actions
+from kalm_jax.offline_rl.buffer import Batch, Buffer
+from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
 from kalm_jax.offline_rl.windows import Windows
 
-LEARNERS = {
+LEARNERS: dict[str, tuple[Any, type]] = {
     "awac": (awac, awac.AWACConfig),
     "bc": (bc, bc.BCConfig),
     "combo": (combo, combo.COMBOConfig),
@@ -30,86 +35,102 @@ LEARNERS = {
     "td3bc": (td3bc, td3bc.TD3BCConfig),
 }
 """Name -> (module with `init`, `update` and `act`, configuration class)."""
-DISCRETE = {"cql": discrete_cql}
+DISCRETE: dict[str, Any] = {"cql": discrete_cql}
 """Learners that have another module for discrete actions."""
-SIZES = {"combo": ("imagined_share",), "decision_transformer": ("dropout",)}
-"""Settings that are real numbers but decide the shape of something, or whether it happens, so that no sweep can batch
-them."""
+State = Any
+"""The state of a learner: a pytree with `step` and `key`, defined in the learner's module."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Learner:
     """An algorithm with its configuration; two equal ones share their compiled functions.
 
+    Feed-forward learners choose actions from an observation, recurrent ones from a carry (`init_carry`,
+    `update_carry`). Of a feed-forward learner the carry is the observation, so one loop can run both.
+
     Attributes:
-      name: key of `LEARNERS`, or the import path of a module of the user's own.
-      config: the algorithm's frozen configuration.
+      name: key of `LEARNERS`, or the import path of a custom module.
+      config: the algorithm's frozen configuration; its method `validate`, if any, is called once here.
     """
 
     name: str
     config: Any
 
-    def spec(self, data: Buffer) -> Spec:
-        """What `init` must know of the data."""
-        return self._own("spec_of", lambda config, data: data.spec())(self.config, data)
+    def __post_init__(self) -> None:
+        if hasattr(self.config, "validate"):
+            self.config.validate()
 
-    def sample(self, data: Buffer, key):
-        """What one update learns from: a `Batch` of transitions, or the windows of a learner that reads rollouts."""
-        return self._own("sample", lambda config, *of: buffer.sample(*of, config.batch_size))(self.config, data, key)
+    def stats(self, data: Buffer) -> DatasetStats:
+        """What the other functions must know of the data."""
+        if hasattr(self._module, "dataset_stats"):
+            return self._module.dataset_stats(self.config, data)
+        return data.stats()
 
-    def init(self, key, spec: Spec):
+    def sample(self, data: Buffer, key: Array) -> Batch | Windows:
+        """The input of one update: transitions, or windows of rollouts."""
+        if hasattr(self._module, "sample"):
+            return self._module.sample(self.config, data, key)
+        return buffer.sample(data, key, self.config.batch_size)
+
+    def init(self, key: Array, stats: DatasetStats) -> State:
         """The state before the first update, a flat pytree with all that a resume needs."""
-        return self._module(spec).init(self.config, key, spec)
+        return self.algorithm(stats).init(self.config, key, stats)
 
-    def update(self, state, batch: Batch | Windows, key, settings: Mapping[str, Any] | None = None):
+    def update(
+        self,
+        state: State,
+        stats: DatasetStats,
+        batch: Batch | Windows,
+        key: Array,
+        swept: Mapping[str, Float[Array, ""]] | None = None,
+    ) -> tuple[State, dict[str, Array]]:
         """(state, metrics) after one update; pure, all randomness comes from `key`.
 
-        `settings` are numbers of the configuration that may be traced, see `sweepable`; all else of the configuration
-        is a constant of the compiled program.
+        `swept` holds traced values of settings (see `sweepable`); all other settings are constants of the program.
         """
-        config = _traced(self.config, settings) if settings else self.config
-        return self._module(state.spec).update(config, state, batch, key)
+        config = dataclasses.replace(self.config, **swept) if swept else self.config
+        return self.algorithm(stats).update(config, state, stats, batch, key)
 
-    def act(self, state, observation, goal_vector, key, greedy: bool):
-        """Actions for observations (B, D) and goal vectors (B, E); `greedy` is a Python bool."""
-        return self._module(state.spec).act(self.config, state, observation, goal_vector, key, greedy)
+    def act(self, state: State, stats: DatasetStats, carry: Any, goal: ArrayLike, key: Array, greedy: bool) -> Actions:
+        """Actions for B episodes: the most probable, or sampled ones; `carry` is the observations (B, D), see above."""
+        module = self.algorithm(stats)
+        if self.is_recurrent:
+            return module.act(self.config, state, stats, carry, jnp.asarray(goal), key, greedy)
+        inputs = policy_input(stats, jnp.asarray(carry), jnp.asarray(goal))
+        return module.act(self.config, state, stats, inputs, key, greedy)
 
     @property
-    def remembers(self) -> bool:
-        """Whether actions hang on the episode so far: then play with `begin`, `choose` and `extend`, not with `act`."""
-        return hasattr(find_algorithm(self.name)[0], "begin")
+    def is_recurrent(self) -> bool:
+        """Whether actions depend on the past of the episode, its rewards included."""
+        return hasattr(self._module, "init_carry")
 
-    def begin(self, state, observation):
-        """The memory of episodes that begin with observations (B, D)."""
-        return find_algorithm(self.name)[0].begin(self.config, state.spec, observation)
+    def init_carry(self, stats: DatasetStats, observation: ArrayLike) -> Any:
+        """The carry of B episodes that begin with these observations."""
+        return self._module.init_carry(self.config, stats, observation) if self.is_recurrent else observation
 
-    def choose(self, state, memory, goal_vector, key, greedy: bool):
-        """Actions for the newest step of B episodes under goal vectors (B, E)."""
-        return find_algorithm(self.name)[0].choose(self.config, state, memory, goal_vector, key, greedy)
+    def update_carry(self, carry: Any, action: ArrayLike, reward: ArrayLike, observation: ArrayLike) -> Any:
+        """The carry after actions, their rewards and the observations that follow."""
+        return self._module.update_carry(carry, action, reward, observation) if self.is_recurrent else observation
 
-    def extend(self, memory, action, reward, observation):
-        """The memory after actions, the rewards (B,) they gave and the observations (B, D) they led to."""
-        return find_algorithm(self.name)[0].extend(memory, action, reward, observation)
+    def algorithm(self, stats: DatasetStats) -> ModuleType:
+        """The module with the algorithm's functions for the data's kind of actions."""
+        return DISCRETE.get(self.name, self._module) if stats.discrete else self._module
 
-    def _own(self, function: str, default):
-        """The learner's own function of that name, or the one that the others share."""
-        return getattr(find_algorithm(self.name)[0], function, default)
-
-    def _module(self, spec: Spec):
-        module = find_algorithm(self.name)[0]
-        return DISCRETE.get(self.name, module) if spec.discrete else module
+    @property
+    def _module(self) -> ModuleType:
+        return find_algorithm(self.name)[0]
 
 
 @functools.cache
-def find_algorithm(name: str) -> tuple[Any, type]:
-    """(module, configuration class) of a key of `LEARNERS`, or of the module of the user's own that `name` imports.
+def find_algorithm(name: str) -> tuple[Any, Any]:
+    """(module, configuration class) of a key of `LEARNERS`, or of the custom module that `name` imports.
 
     Raises:
-      ValueError: neither, or the module lacks something.
+      ValueError: neither, or the module is incomplete.
     """
     if name in LEARNERS:
         return LEARNERS[name]
-    known = f"use one of {', '.join(sorted(LEARNERS))}, or the import path of a module of your own, with a dot"
+    known = f"use one of {', '.join(sorted(LEARNERS))}, or the import path of a custom module, with a dot"
     if "." not in name:
         raise ValueError(f"unknown offline-RL algorithm {name!r}: {known}")
     try:
@@ -124,11 +145,11 @@ def find_algorithm(name: str) -> tuple[Any, type]:
     return module, module.Config
 
 
-def make_learner(name: str, **overrides) -> Learner:
+def make_learner(name: str, **overrides: Any) -> Learner:
     """The learner called `name` with its default configuration, changed by `overrides`.
 
     Raises:
-      ValueError: unknown name (see `find_algorithm`) or unknown setting; the message lists the known ones.
+      ValueError: unknown name (see `find_algorithm`), unknown setting, or a value without meaning.
     """
     config = find_algorithm(name)[1]
     known = [field.name for field in dataclasses.fields(config)]
@@ -139,14 +160,14 @@ def make_learner(name: str, **overrides) -> Learner:
 
 
 def sweepable(learner: Learner) -> list[str]:
-    """Names of the settings that can differ between runs which are trained together: real numbers, no sizes."""
-    fixed = SIZES.get(learner.name, ())
-    return [name for name in real_settings(learner) if name not in fixed]
+    """Names of the settings that can differ between runs trained together: real numbers that decide no size."""
+    static = [field.name for field in dataclasses.fields(learner.config) if field.metadata.get("static")]
+    return [name for name in real_settings(learner) if name not in static]
 
 
 def real_settings(learner: Learner) -> list[str]:
-    """Names of the settings that are real numbers."""
-    return [f.name for f in dataclasses.fields(learner.config) if f.type in ("float", float)]
+    """Names of the settings that are real numbers, which is those with a real default."""
+    return [field.name for field in dataclasses.fields(learner.config) if isinstance(field.default, float)]
 
 
 def grid(**values: Iterable[float]) -> list[dict[str, float]]:
@@ -154,8 +175,8 @@ def grid(**values: Iterable[float]) -> list[dict[str, float]]:
     return [dict(zip(values, combination)) for combination in itertools.product(*values.values())]
 
 
-def check_sweep(learner: Learner, sweep: list[dict[str, float]]) -> None:
-    """Raises a ValueError for settings that differ in name, that repeat, or that this learner cannot sweep."""
+def check_sweep(learner: Learner, sweep: Sequence[Mapping[str, float]]) -> None:
+    """Raises a ValueError for settings with different names, repeated ones, and those that the learner cannot sweep."""
     names = sorted(sweep[0]) if sweep else []
     if not names:
         raise ValueError("the sweep is empty: give at least one setting, or leave it out")
@@ -168,27 +189,19 @@ def check_sweep(learner: Learner, sweep: list[dict[str, float]]) -> None:
             raise ValueError(
                 f"the sweep sets {', '.join(sorted(setting))} after {', '.join(names)}: name the same ones"
             )
-        dataclasses.replace(learner.config, **setting)  # with the learner's own checks
+        Learner(learner.name, dataclasses.replace(learner.config, **setting))  # validates it
     if len({tuple(sorted(setting.items())) for setting in sweep}) != len(sweep):
         raise ValueError("the sweep has one setting twice: leave one out")
 
 
-def plain_config(config) -> dict[str, Any]:
+def plain_config(config: Any) -> dict[str, Any]:
     """A configuration as JSON values: a function, such as COMBO's `terminal`, by its name."""
     return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if isinstance(value, (bool, int, float, str, type(None))):
         return value
     if isinstance(value, (tuple, list)):
         return [_plain(x) for x in value]
     return getattr(value, "__qualname__", repr(value))
-
-
-def _traced(config, settings: Mapping[str, Any]):
-    """The configuration with some numbers replaced, unchecked: a traced one cannot be compared."""
-    config = copy.copy(config)
-    for name, value in settings.items():
-        object.__setattr__(config, name, value)
-    return config

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 from typing import Any
 
-import jax
-import numpy as np
-from flax import serialization
-
+from kalm_jax import offline_rl
 from kalm_jax.evaluation import rows
-from kalm_jax.files import write_bytes
 from kalm_jax.llm.hf.config import read_config
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.transformer import Llama
-from kalm_jax.offline_rl import Learner, kalm_learner, make_buffer, make_learner, state_of
-from kalm_jax.offline_rl.registry import find_algorithm
+from kalm_jax.offline_rl import DatasetStats, Learner, kalm_learner, make_learner, state_of
+from kalm_jax.offline_rl.registry import State, find_algorithm
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import RunFolder
-from kalm_jax.types import EpisodeResults, Episodes, Rollouts, unnamed_goal
+from kalm_jax.types import EpisodeResults, Episodes
 from kalm_jax.types.transforms import ObservationTransform
 from kalm_jax.worlds.base import World, get_world
 
@@ -67,74 +62,23 @@ def relabel_share(config: PipelineConfig, algorithm: str) -> float:
     return config.learn.relabel if possible else 0.0
 
 
-def checkpoints(config: PipelineConfig, algorithm: str) -> dict[str, int]:
-    """File of each evaluated checkpoint -> after how many updates; the last one is at the end of the training."""
+def policy_points(config: PipelineConfig, algorithm: str) -> list[int]:
+    """After how many updates the policies are kept that are evaluated; the end of training is the last."""
     updates, count = config.learn.updates_of(algorithm), config.learn.checkpoints
-    points = {max(1, round(updates * (CHECKPOINTS - i) / CHECKPOINTS)) for i in range(1, count)} - {updates}
-    return {f"policies-{point}.msgpack": point for point in sorted(points)} | {"policies.msgpack": updates}
-
-
-def save_states(path: pathlib.Path, states: Any) -> None:
-    """Writes a learner's states of all seeds."""
-    leaves = jax.tree.leaves(states)
-    write_bytes(path, serialization.to_bytes([np.asarray(jax.random.key_data(x) if _is_key(x) else x) for x in leaves]))
-
-
-def load_states(
-    path: pathlib.Path,
-    learner: Learner,
-    *,
-    observation_dim: int,
-    num_actions: int,
-    action_dim: int,
-    goal_width: int,
-    transform: ObservationTransform = ObservationTransform(),
-) -> Any:
-    """A learner's states of all seeds, as `save_states` wrote them.
-
-    Args:
-      path: the file. learner: with the configuration of its training.
-      observation_dim, num_actions, action_dim: sizes of the environment, see `worlds.base.Spaces`.
-      goal_width: E of the goal vectors.
-      transform: of the observations.
-    """
-    # States are of the same shape whatever the data hold: here a single step of nothing.
-    seen = np.zeros((1, 2, observation_dim), np.float32)
-    action = np.zeros((1, 1), np.int32) if num_actions else np.zeros((1, 1, action_dim), np.float32)
-    length, goal, no = np.ones(1, np.int32), np.zeros(1, np.int32), np.zeros(1, bool)
-    step = Rollouts(seen, action, np.zeros((1, 1), np.float32), length, no, goal, no)
-    goals = unnamed_goal(np.zeros(goal_width))
-    data = make_buffer([(step, 1.0)], goals, num_actions or None, view=transform)
-    like = jax.eval_shape(learner.init, jax.random.key(0), learner.spec(data))
-    leaves = serialization.msgpack_restore(path.read_bytes())
-    restored = [
-        jax.random.wrap_key_data(leaves[str(i)]) if _is_key(want) else jax.numpy.asarray(leaves[str(i)])
-        for i, want in enumerate(jax.tree.leaves(like))
-    ]
-    return jax.tree.unflatten(jax.tree.structure(like), restored)
-
-
-def _is_key(x: Any) -> bool:
-    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+    return sorted({max(1, round(updates * (CHECKPOINTS - i) / CHECKPOINTS)) for i in range(1, count)} | {updates})
 
 
 def load_policies(
-    run: RunFolder, config: PipelineConfig, algorithm: str, condition: str, name: str = "policies.msgpack"
-) -> list[Any]:
-    """The trained states of one learner and condition, one per seed; `name` is one of `checkpoints`."""
-    path = run.path / "learn" / f"{algorithm}-{condition}" / name
-    width = np.load(run.path / "encode" / "data" / "vectors.npy").shape[1]
-    spaces = get_world(config.world).spaces
-    states = load_states(
-        path,
-        configured_learner(config, algorithm),
-        observation_dim=spaces.observation_dim,
-        num_actions=spaces.num_actions,
-        action_dim=spaces.action_dim,
-        goal_width=width,
-        transform=view_of(config),
-    )
-    return [state_of(states, i) for i in range(config.learn.seeds)]
+    run: RunFolder, config: PipelineConfig, algorithm: str, condition: str, point: int | None = None
+) -> tuple[list[State], DatasetStats]:
+    """The trained states of one learner and condition, one per seed, and the statistics of their data.
+
+    `point` is one of `policy_points`; None takes the end of training.
+    """
+    folder = run.path / "learn" / f"{algorithm}-{condition}" / "policies"
+    point = policy_points(config, algorithm)[-1] if point is None else point
+    states, stats = offline_rl.load_policies(folder, configured_learner(config, algorithm), point)
+    return [state_of(states, i) for i in range(config.learn.seeds)], stats
 
 
 def action_choices(world: World, algorithm: str) -> tuple[str, ...]:

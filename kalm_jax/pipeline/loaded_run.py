@@ -96,11 +96,11 @@ class LoadedRun:
                 f"{self.path} has no policy {algorithm!r} of condition {condition!r} and seed {seed}: it has "
                 f"{', '.join(trained) or 'none'}, each of seeds {first} to {first + learn.seeds - 1}"
             )
-        state = load_policies(self._folder, self.config, algorithm, condition)[seed - first]
+        states, stats = load_policies(self._folder, self.config, algorithm, condition)
         learner = configured_learner(self.config, algorithm)
         environment = getattr(self.world, "environment", None)
         convert = None if environment is None else functools.partial(environment_actions, spaces_of(environment))
-        return ActingPolicy(learner, state, self._vectors, convert, seed)
+        return ActingPolicy(learner, states[seed - first], stats, self._vectors, convert, seed)
 
     def plan(self, sentence: str) -> Plan:
         """The subgoals that the language model writes for a sentence, and how well it understands the sentence.
@@ -250,11 +250,10 @@ class LoadedOfflineRun:
                 f"{self.path} has no policy {algorithm!r} of seed {seed}: it has {', '.join(self.config.algorithms)}, "
                 f"each of seeds {first} to {first + self.config.seeds - 1}"
             )
-        learner, state, vector = offline.load_policy(self.path, self.config, algorithm, seed - first)
+        learner, state, stats, vector = offline.load_policy(self.path, self.config, algorithm, seed - first)
         spaces = spaces_of(self.config.environment)
-        return ActingPolicy(
-            learner, state, lambda sentences: vector, functools.partial(environment_actions, spaces), seed
-        )
+        convert = functools.partial(environment_actions, spaces)
+        return ActingPolicy(learner, state, stats, lambda sentences: vector, convert, seed)
 
 
 def load_run(folder: str | pathlib.Path) -> LoadedRun | LoadedOfflineRun:

@@ -26,17 +26,28 @@ from kalm_jax.evaluation.gymnasium_behaviors import random_actions
 from kalm_jax.evaluation.returns import Evaluator, GreedyPolicy
 from kalm_jax.evaluation.statistics import mean_interval
 from kalm_jax.files import read_json, write_csv, write_json, write_text
-from kalm_jax.offline_rl import Buffer, Learner, StreamBuffer, make_buffer, make_learner, state_of, write_stream
-from kalm_jax.offline_rl.registry import plain_config, real_settings
+from kalm_jax.offline_rl import (
+    Buffer,
+    DatasetStats,
+    Learner,
+    StreamBuffer,
+    load_policies,
+    make_buffer,
+    make_learner,
+    save_policies,
+    saved_policies,
+    state_of,
+    write_stream,
+)
+from kalm_jax.offline_rl.registry import State, plain_config, real_settings
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.config import OfflineConfig
-from kalm_jax.pipeline.learners import load_states, save_states
 from kalm_jax.pipeline.run_folder import RunFolder, own_module
 from kalm_jax.progress import Progress
 from kalm_jax.report.figures import return_figure
 from kalm_jax.types import GoalTable, Rollouts, validate
 
-POLICIES, GOAL = "policies.msgpack", "goal.npy"
+POLICIES, GOAL = "policies", "goal.npy"
 """Files of an algorithm's trained policies, and of the goal vector that they were trained on."""
 LAST = 5
 """Evaluations whose mean is an algorithm's result, as in KALM's paper: the last alone varies much."""
@@ -50,7 +61,7 @@ def run(folder: str | os.PathLike[str], config: OfflineConfig, command: str = ""
       FloatingPointError: a loss is not finite.
     """
     learners = [configured_learner(config, name) for name in config.algorithms]
-    recurrent = [learner.name for learner in learners if learner.remembers]
+    recurrent = [learner.name for learner in learners if learner.is_recurrent]
     if config.stream and recurrent:
         raise ValueError(f"{', '.join(recurrent)} reads windows of rollouts, which no stream holds: leave --stream out")
     if config.stream and jax.process_count() > 1:
@@ -173,7 +184,7 @@ def _learn(
             buffer = write_stream(folder / "stream", [([rollouts], 1.0)], goals, num_actions, config.draw)
         else:
             buffer = make_buffer([(rollouts, 1.0)], goals, num_actions, config.draw)
-        first = max(evaluated, default=0) * len(seeds)
+        stats, first = learner.stats(buffer), max(evaluated, default=0) * len(seeds)
         with Progress(f"learn {learner.name}", config.updates * len(seeds), initial=first) as progress:
             for point in points:
                 if point in evaluated:
@@ -183,15 +194,16 @@ def _learn(
                     buffer,
                     seeds,
                     point,
+                    stats=stats,
                     updates_per_call=min(500, max(1, config.updates // config.evaluations)),
                     checkpoint_dir=folder / "checkpoints",
                     checkpoint_every=config.updates,
                     progress=lambda done, total, **metrics: progress.update(done, **metrics),
                 )
                 if is_main_process():
-                    save_states(folder / POLICIES, states)
+                    save_policies(folder / POLICIES, point, states, stats, keep=1)
                     np.save(folder / GOAL, goals.vector)
-                found = evaluator.play(GreedyPolicy(learner, states, goals))
+                found = evaluator.play(GreedyPolicy(learner, states, stats, goals))
                 rows += [{"algorithm": learner.name, "update": point, **row} for row in found]
                 # The rows come last: a run killed before them only repeats the evaluation.
                 if is_main_process():
@@ -211,23 +223,18 @@ def _learn(
 
 def load_policy(
     folder: str | os.PathLike[str], config: OfflineConfig, algorithm: str, index: int
-) -> tuple[Learner, Any, np.ndarray]:
-    """A trained learner, its state of training seed number `index`, and the vector (1, E) of the only goal.
+) -> tuple[Learner, State, DatasetStats, np.ndarray]:
+    """A trained learner, its state of training seed number `index`, its data's statistics, and the only goal's vector.
+
+    The vector is (1, E).
 
     Raises:
       FileNotFoundError: the run has not trained it.
     """
-    place, spaces = pathlib.Path(folder) / "learn" / algorithm, spaces_of(config.environment)
+    place = pathlib.Path(folder) / "learn" / algorithm
     learner, vector = configured_learner(config, algorithm), np.load(place / GOAL)
-    states = load_states(
-        place / POLICIES,
-        learner,
-        observation_dim=spaces.observation_dim,
-        num_actions=spaces.num_actions,
-        action_dim=len(spaces.low),
-        goal_width=vector.shape[1],
-    )
-    return learner, state_of(states, index), vector
+    states, stats = load_policies(place / POLICIES, learner, saved_policies(place / POLICIES)[-1])
+    return learner, state_of(states, index), stats, vector
 
 
 def evaluation_points(config: OfflineConfig, learner: Learner) -> list[int]:

@@ -6,13 +6,13 @@ Dimension letters: B batch, D observation, A action, E goal vector.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from kalm_jax.evaluation import learner_policy
 from kalm_jax.evaluation.gymnasium import Spaces
-from kalm_jax.offline_rl import Learner
+from kalm_jax.offline_rl import DatasetStats, Learner
+from kalm_jax.offline_rl.registry import State
 from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts, make_goal_table
 
 
@@ -26,14 +26,15 @@ class ActingPolicy:
     Attributes:
       learner: the algorithm with its configuration.
       has_memory: whether actions depend on the episode so far.
-      state: of the learner. seed: of sampled actions.
+      state: of the learner. stats: of its data. seed: of sampled actions.
       vectors_of: list of sentences or None -> (B, E) or (1, E) goal vectors.
     """
 
     def __init__(
         self,
         learner: Learner,
-        state: Any,
+        state: State,
+        stats: DatasetStats,
         vectors_of: Callable[[list[str] | None], np.ndarray],
         to_environment: Callable[[np.ndarray], np.ndarray] | None = None,
         seed: int = 0,
@@ -41,13 +42,14 @@ class ActingPolicy:
         """For `LoadedRun.policy` and `train`.
 
         Args:
-          learner: the algorithm. state: of one seed.
+          learner: the algorithm. state: of one seed. stats: of the data that it was trained on.
           vectors_of: list of sentences or None -> (B, E) or (1, E) goal vectors.
           to_environment: actions of the learner -> actions of the environment; None changes nothing.
           seed: of sampled actions.
         """
-        self.learner, self.has_memory = learner, learner.remembers
-        self.state, self.seed, self.vectors_of, self._to_environment = state, seed, vectors_of, to_environment
+        self.learner, self.has_memory = learner, learner.is_recurrent
+        self.state, self.stats, self.seed = state, stats, seed
+        self.vectors_of, self._to_environment = vectors_of, to_environment
         self.reset()
 
     def reset(self) -> None:
@@ -93,7 +95,7 @@ class ActingPolicy:
         self._rewards = np.zeros(count) if reward is None else np.broadcast_to(reward, (count,))
         if greedy not in self._plays:
             self._plays[greedy] = learner_policy(
-                self.learner, self.state, greedy, self.seed, np.asarray, self._rewarded
+                self.learner, self.state, self.stats, greedy, self.seed, np.asarray, self._rewarded
             )
         episodes = Episodes(observations, goal, goals)
         actions = np.asarray(self._plays[greedy](episodes, observations, np.ones(count, bool), self._step))

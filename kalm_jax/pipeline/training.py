@@ -86,17 +86,23 @@ def train(
     discrete = np.ndim(rollouts.actions) == 2
     num_actions = spaces.num_actions if spaces is not None else int(np.max(rollouts.actions)) + 1 if discrete else 0
     buffer, numbers = make_buffer([(rollouts, 1.0)], goals, num_actions or None, draw), list(range(seed, seed + seeds))
+    stats = learner.stats(buffer)
     with Progress(f"train {algorithm}", updates * seeds) as progress:
         states, curve = train_states(
-            learner, buffer, numbers, updates, progress=lambda done, total, **metrics: progress.update(done, **metrics)
+            learner,
+            buffer,
+            numbers,
+            updates,
+            stats=stats,
+            progress=lambda done, total, **metrics: progress.update(done, **metrics),
         )
     convert = None if spaces is None else functools.partial(environment_actions, spaces)
     lookup = functools.partial(_known_vectors, goals)
-    policies = [ActingPolicy(learner, state_of(states, i), lookup, convert, s) for i, s in enumerate(numbers)]
+    policies = [ActingPolicy(learner, state_of(states, i), stats, lookup, convert, s) for i, s in enumerate(numbers)]
     if env is None or spaces is None:
         return TrainingResults(policies, curve, [], {})
     with Evaluator(env, spaces, numbers, episodes) as evaluator:
-        returns = evaluator.play(GreedyPolicy(learner, states, goals))
+        returns = evaluator.play(GreedyPolicy(learner, states, stats, goals))
     mean, low, high = mean_interval([row["return_mean"] for row in returns])
     success = [row["success"] for row in returns if row["success"] != ""]
     summary = {"return": mean, "low": low, "high": high, "success": float(np.mean(success)) if success else None}
@@ -142,7 +148,7 @@ def evaluate(
     known = policy.vectors_of([played.goals.text[g] for g in asked])
     vectors = np.zeros((len(played.goals), known.shape[1]), np.float32)
     vectors[asked] = known
-    act = learner_policy(policy.learner, policy.state, True, seed, world.observe, world.label_rewards)
+    act = learner_policy(policy.learner, policy.state, policy.stats, True, seed, world.observe, world.label_rewards)
     with world.simulator() as simulator:
         (result,) = evaluate_policies([act], [played.with_vectors(vectors)], simulator)
     return {"episodes": episodes, **_success(result.success)}

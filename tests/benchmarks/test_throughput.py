@@ -92,8 +92,8 @@ def test_ours_makes_as_many_updates_as_it_says(monkeypatch):
     monkeypatch.setattr(offline_rl, "UPDATES_PER_CALL", 4)
     update_many = train.update_many
 
-    def counting(state, buffer, count, **options):
-        state, metrics = update_many(state, buffer, count, **options)
+    def counting(state, stats, buffer, count, **options):
+        state, metrics = update_many(state, stats, buffer, count, **options)
         made.append(np.asarray(state.step).tolist())
         return state, metrics
 

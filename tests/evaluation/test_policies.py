@@ -26,17 +26,20 @@ def tiny_learner(goal_dim=3):
         *(np.ones(1, np.int32), np.ones(1, bool), np.zeros(1, np.int32), np.zeros(1, bool)),
     )
     learner = make_learner("bc", hidden=(8,))
-    return learner, learner.init(jax.random.key(0), make_buffer([(one, 1.0)], table, NUM_ACTIONS).spec()), table
+    stats = make_buffer([(one, 1.0)], table, NUM_ACTIONS).stats()
+    return learner, learner.init(jax.random.key(0), stats), stats, table
 
 
 def test_a_learner_plays_what_it_would_act(simulator):
-    learner, state, table = tiny_learner()
+    learner, state, stats, table = tiny_learner()
     episodes = make_episodes("unseen_easy", 30, seed=0).with_vectors(table.vector)
-    (result,) = evaluate([learner_policy(learner, state, True, 0, observation_of)], [episodes], simulator)
+    (result,) = evaluate([learner_policy(learner, state, stats, True, 0, observation_of)], [episodes], simulator)
     vectors = table.vector[episodes.goal]
-    actions = np.asarray(learner.act(state, observation_of(episodes.states), vectors, jax.random.key(0), True))
+    actions = np.asarray(learner.act(state, stats, observation_of(episodes.states), vectors, jax.random.key(0), True))
     np.testing.assert_array_equal(result.success, clevr_goals.move_by_action(episodes.array, actions))
     with pytest.raises(ValueError, match="with_vectors"):
         evaluate(
-            [learner_policy(learner, state, True, 0, observation_of)], [make_episodes("unseen_easy", 3, 0)], simulator
+            [learner_policy(learner, state, stats, True, 0, observation_of)],
+            [make_episodes("unseen_easy", 3, 0)],
+            simulator,
         )

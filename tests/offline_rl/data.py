@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from kalm_jax.offline_rl import make_buffer
-from kalm_jax.offline_rl.trainer import update_many
+from kalm_jax.offline_rl.trainer import init_states, update_many
 from kalm_jax.types import Rollouts, make_goal_table
 
 SMALL = {
@@ -74,13 +74,20 @@ def one_step_rollouts(actions, rewards, terminated=True, next_observation=None):
     )
 
 
+def first_states(learner, buffer, seeds):
+    """States before the first update, stacked over seeds."""
+    return init_states(learner, learner.stats(buffer), seeds)
+
+
 def advance(state, buffer, count, learner):
-    return update_many(state, buffer, np.int32(count), learner=learner)
+    """(states, means of the metrics) after `count` updates."""
+    state, sums = update_many(state, learner.stats(buffer), buffer, np.int32(count), learner=learner)
+    return state, {name: x / count for name, x in sums.items()}
 
 
 @functools.partial(jax.jit, static_argnames="learner")
-def update(learner, state, batch, key):
-    return learner.update(state, batch, key)
+def update(learner, state, stats, batch, key):
+    return learner.update(state, stats, batch, key)
 
 
 def raw(state):

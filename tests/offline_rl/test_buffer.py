@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from kalm_jax.offline_rl import make_buffer, one_to_one, sample
-from kalm_jax.offline_rl.buffer import DRAWS, source_of_place
+from kalm_jax.offline_rl import Batch, make_buffer, one_to_one, sample
+from kalm_jax.offline_rl.buffer import DRAWS, source_of_rows
 from kalm_jax.types import make_goal_table
-from tests.offline_rl.data import goal_table, one_step_rollouts, random_rollouts
+from tests.offline_rl.data import goal_table, one_step_rollouts, random_buffer, random_rollouts
 
 
 def test_buffer_holds_every_transition_once():
@@ -33,7 +33,7 @@ def test_each_source_fills_its_share_of_every_batch():
     real = one_step_rollouts([0] * 50, [0.0] * 50)
     parts = [one_step_rollouts([1 + i], [0.0]) for i in range(3)]
     buffer = make_buffer(one_to_one(real, parts, [1.0] * len(parts)), goal_table(1))
-    np.testing.assert_array_equal(np.bincount(source_of_place(buffer, 256)), [128, 43, 42, 43])
+    np.testing.assert_array_equal(np.bincount(source_of_rows(buffer.share_end, 256)), [128, 43, 42, 43])
     for seed in range(3):
         batch = sample(buffer, jax.random.key(seed), 60)
         np.testing.assert_array_equal(np.bincount(batch.action), [30, 10, 10, 10])
@@ -57,9 +57,11 @@ def test_constant_entries_are_guarded():
     goals = goal_table(3).with_vector(np.stack([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]]))
     rollouts = random_rollouts(0)
     rollouts.observations[:, :, 0] = 7.0
-    spec = make_buffer([(rollouts, 1.0)], goals).spec()
-    assert np.isfinite(1 / np.asarray(spec.goal_std)).all() and np.isfinite(1 / np.asarray(spec.observation_std)).all()
-    np.testing.assert_allclose(spec.goal_mean, [2.0, 5.0])
+    stats = make_buffer([(rollouts, 1.0)], goals).stats()
+    assert (
+        np.isfinite(1 / np.asarray(stats.goal_std)).all() and np.isfinite(1 / np.asarray(stats.observation_std)).all()
+    )
+    np.testing.assert_allclose(stats.goal_mean, [2.0, 5.0])
 
 
 @pytest.mark.parametrize(
@@ -86,3 +88,8 @@ def test_a_goal_is_put_in_every_wording_of_its_level_and_in_no_other():
     batch = sample(make_buffer([(rollouts, 1.0)], goals), jax.random.key(0), 4000)
     drawn = np.asarray(batch.goal).mean(0)
     np.testing.assert_allclose(drawn, [1 / 4, 1 / 4, 1 / 3, 1 / 6], atol=0.03)
+
+
+def test_batch_is_a_pytree_of_the_documented_shapes():
+    batch = sample(random_buffer(), jax.random.key(0), 8)
+    assert isinstance(batch, Batch) and batch.goal.shape == (8, 4) and batch.next_observation.shape == (8, 3)

@@ -1,4 +1,4 @@
-"""Relabelled goals: what a batch says of another goal is what the environment's own tests say."""
+"""Relabeled goals: what a batch says of another goal is what the environment's own tests say."""
 
 import dataclasses
 
@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kalm_jax.offline_rl import make_buffer, make_learner, one_to_one, sample
+from kalm_jax.offline_rl import Relabel, make_buffer, make_learner, one_to_one, sample
 from kalm_jax.offline_rl.algorithms import td3bc
-from kalm_jax.offline_rl.buffer import Relabel
-from kalm_jax.offline_rl.networks import own_mean
+from kalm_jax.offline_rl.normalization import policy_input
+from kalm_jax.offline_rl.updates import masked_mean
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
@@ -29,13 +29,13 @@ def goal_of(goals, vectors):
     return np.array([np.flatnonzero((np.asarray(goals.vector) == v).all(1))[0] for v in np.asarray(vectors)])
 
 
-def test_relabelled_steps_are_judged_by_the_environments_own_tests(data):
+def test_relabeled_steps_are_judged_by_the_environments_own_tests(data):
     rollouts, goals = data
     buffer = make_buffer(
         [(rollouts, 1.0)], goals, clevr.NUM_ACTIONS, relabel=Relabel(0.7, clevr_rewards.relabel_outcome)
     )
     batch = sample(buffer, jax.random.key(0), 2000)
-    goal, own = goal_of(goals, batch.goal), np.asarray(batch.own)
+    goal, own = goal_of(goals, batch.goal), np.asarray(batch.is_original_goal)
     step = (
         *(np.asarray(goals.family)[goal], np.asarray(goals.array)[goal]),
         *(np.asarray(batch.observation), np.asarray(batch.action), np.asarray(batch.next_observation)),
@@ -48,10 +48,10 @@ def test_relabelled_steps_are_judged_by_the_environments_own_tests(data):
     assert np.asarray(batch.terminal)[own == 0].any()
 
 
-def test_without_relabelling_every_action_is_for_its_goal(data):
+def test_without_relabeling_every_action_is_for_its_goal(data):
     rollouts, goals = data
     batch = sample(make_buffer([(rollouts, 1.0)], goals, clevr.NUM_ACTIONS), jax.random.key(0), 500)
-    assert batch.own is None
+    assert batch.is_original_goal is None
     wanted = {tuple(a) for a in np.asarray(goals.array)[rollouts.goal]}
     assert {tuple(a) for a in np.asarray(goals.array)[goal_of(goals, batch.goal)]} <= wanted
 
@@ -76,7 +76,7 @@ def test_goals_stay_within_their_source(data):
 
 def test_goals_that_nothing_can_judge_are_refused(data):
     rollouts, goals = data
-    with pytest.raises(ValueError, match="share of relabelled goals is 1"):
+    with pytest.raises(ValueError, match="share of relabeled goals is 1"):
         Relabel(1.0, clevr_rewards.relabel_outcome)
     unknown = dataclasses.replace(goals, family=np.full(len(goals), -1, np.int32))
     with pytest.raises(ValueError, match="unknown family"):
@@ -90,19 +90,20 @@ def test_the_policy_imitates_only_what_was_done_for_the_goal(data):
     )
     batch = sample(buffer, jax.random.key(2), 64)
     learner = make_learner("td3bc", hidden=(16,), alpha=0.0)
-    state = learner.init(jax.random.key(0), buffer.spec())
-    inputs = td3bc.policy_input(state.spec, batch.observation, batch.goal)
-    action = td3bc.encode_action(state.spec, batch.action)
-    mine = np.asarray(batch.own) == 1
+    stats = buffer.stats()
+    state = learner.init(jax.random.key(0), stats)
+    inputs = policy_input(stats, batch.observation, batch.goal)
+    action = td3bc.encode_action(stats, batch.action)
+    mine = np.asarray(batch.is_original_goal) == 1
     assert 0 < mine.sum() < 64
-    args = (learner.config, state.policy, state.critic, state.spec)
-    masked, _ = td3bc.policy_loss(*args, inputs, action, batch.own)
+    args = (learner.config, state.policy, state.critic, stats)
+    masked, _ = td3bc.policy_loss(*args, inputs, action, batch.is_original_goal)
     alone, _ = td3bc.policy_loss(*args, inputs[mine], action[mine])
     np.testing.assert_allclose(masked, alone, rtol=1e-5)
 
 
-def test_own_mean():
+def test_masked_mean():
     x = jnp.array([1.0, 2.0, 6.0])
-    assert own_mean(None, x) == 3.0
-    assert own_mean(jnp.array([1.0, 0.0, 1.0]), x) == 3.5
-    assert own_mean(jnp.zeros(3), x) == 0.0
+    assert masked_mean(None, x) == 3.0
+    assert masked_mean(jnp.array([1.0, 0.0, 1.0]), x) == 3.5
+    assert masked_mean(jnp.zeros(3), x) == 0.0

@@ -9,8 +9,8 @@ import pytest
 
 from kalm_jax.datasets import read_pieces, write_rollouts
 from kalm_jax.offline_rl import make_buffer, make_learner, open_stream, sample, stream, write_stream
-from kalm_jax.offline_rl.algorithms.dynamics_model import world_spec
-from kalm_jax.offline_rl.trainer import init_states, train, update_many
+from kalm_jax.offline_rl.algorithms.dynamics_model import dynamics_stats
+from kalm_jax.offline_rl.trainer import train
 from kalm_jax.types import Rollouts, make_goal_table, unnamed_goal
 
 
@@ -62,11 +62,11 @@ def assert_same(a, b):
 def test_files_hold_what_the_device_would(tmp_path, draw, continuous):
     whole, streamed = pair(tmp_path, draw, continuous)
     # What windows of rollouts need is left out: learners that read those refuse a stream.
-    assert streamed.time is None and streamed.to_go is None
-    for name in {field.name for field in dataclasses.fields(whole)} - {"time", "to_go"}:
+    assert streamed.time is None and streamed.returns_to_go is None
+    for name in {field.name for field in dataclasses.fields(whole)} - {"time", "returns_to_go"}:
         np.testing.assert_array_equal(getattr(streamed, name), getattr(whole, name), name)
     assert isinstance(streamed.observations, np.memmap) and len(streamed) == len(whole)
-    for a, b in zip(jax.tree.leaves(world_spec(streamed)), jax.tree.leaves(world_spec(whole)), strict=True):
+    for a, b in zip(jax.tree.leaves(dynamics_stats(streamed)), jax.tree.leaves(dynamics_stats(whole)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
     np.testing.assert_allclose(streamed.sums(), whole.sums(), rtol=1e-9)
     again = open_stream(tmp_path)
@@ -89,37 +89,26 @@ def test_the_same_batches_are_drawn_from_the_same_keys(tmp_path, draw):
             jax.tree.map(np.testing.assert_array_equal, got, want)
 
 
-@pytest.fixture
-def same_spec(monkeypatch):
-    """Statistics taken in pieces may differ from the device's in the last bit; training is compared without that."""
+@pytest.mark.parametrize("seed_parallelism", ["map", "vmap"])
+def test_training_from_disk_equals_training_on_the_device(tmp_path, monkeypatch, seed_parallelism):
+    """Chunks of three updates, the last one cut short; TD3+BC has delayed updates and noise.
 
-    def give(streamed, whole):
-        spec = whole.spec()
-        monkeypatch.setattr(type(streamed), "spec", lambda self: spec)
-
-    return give
-
-
-@pytest.mark.parametrize("batched", [False, True])
-def test_training_from_disk_equals_training_on_the_device(tmp_path, monkeypatch, same_spec, batched):
-    """Chunks of three updates, the last one cut short; TD3+BC has delayed updates and noise."""
+    Statistics taken in pieces may differ from the device's in the last bit; training is compared without that.
+    """
     whole, streamed = pair(tmp_path)
-    same_spec(streamed, whole)
     monkeypatch.setattr(stream, "chunk_size", lambda *_: 3)
-    learner = make_learner("td3bc", hidden=(8, 8), batch_size=8)
-    states = [init_states(learner, buffer, [0, 1]) for buffer in (whole, streamed)]
-    for count in (7, 4):
-        states[0], want = update_many(states[0], whole, np.int32(count), learner=learner, batched=batched)
-        states[1], got = stream.update_streamed(states[1], streamed, np.int32(count), learner=learner, batched=batched)
-        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6), got, want)
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5), *map(raw, states))
+    learner, stats = make_learner("td3bc", hidden=(8, 8), batch_size=8), whole.stats()
+    options = {"stats": stats, "updates_per_call": 7, "seed_parallelism": seed_parallelism}
+    (state, want), (streamed_state, got) = (train(learner, data, [0, 1], 11, **options) for data in (whole, streamed))
+    assert [row | {"value": 0} for row in got] == [row | {"value": 0} for row in want]
+    np.testing.assert_allclose([row["value"] for row in got], [row["value"] for row in want], rtol=1e-5, atol=1e-6)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5), raw(state), raw(streamed_state))
 
 
-def test_a_resumed_run_from_disk_equals_an_uninterrupted_one(tmp_path, same_spec):
+def test_a_resumed_run_from_disk_equals_an_uninterrupted_one(tmp_path):
     whole, streamed = pair(tmp_path / "stream", continuous=True)
-    same_spec(streamed, whole)
     learner = make_learner("bc", hidden=(8, 8), batch_size=8)
-    settings = {"updates_per_call": 4, "checkpoint_every": 6}
+    settings = {"stats": whole.stats(), "updates_per_call": 4, "checkpoint_every": 6}
     state, curve = train(learner, streamed, [0, 1], 14, **settings)
 
     def kill(done, total, **metrics):

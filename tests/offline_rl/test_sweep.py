@@ -1,7 +1,5 @@
 """Sweeps: settings that are trained together, like seeds, equal the same settings trained alone."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
@@ -24,7 +22,9 @@ def test_a_sweep_over_every_setting_equals_single_runs(name):
     learner, buffer = make_learner(name, **SMALL[name]), random_buffer()
     sweep = [everything(learner, 0.9), everything(learner, 1.1)]
     # One way for each learner, so that each is compiled no more than twice.
-    swept, curve = train(learner, buffer, [5, 6], 6, sweep=sweep, way="vmap" if name in ("td3bc", "iql") else "map")
+    swept, curve = train(
+        learner, buffer, [5, 6], 6, sweep=sweep, seed_parallelism="vmap" if name in ("td3bc", "iql") else "map"
+    )
     assert differs(state_of(swept, 0), state_of(swept, 2))
     want, want_curve = train(make_learner(name, **SMALL[name] | sweep[1]), buffer, [6], 6)
     got, want = raw(state_of(swept, 3)), raw(state_of(want, 0))
@@ -74,10 +74,12 @@ def test_a_sweep_from_files_equals_one_on_the_device(tmp_path):
     stream = write_stream(tmp_path, [([rollouts], 1.0)], goal_table(), 4)
     sweep = grid(alpha=(1.0, 5.0))
     buffer = make_buffer([(rollouts, 1.0)], goal_table(), 4)
-    for way in ("threads", "vmap"):
-        here, there = (train(learner, data, [0], 8, sweep=sweep, way=way)[0] for data in (buffer, stream))
+    for seed_parallelism in ("threads", "vmap"):
+        here, there = (
+            train(learner, data, [0], 8, sweep=sweep, seed_parallelism=seed_parallelism)[0] for data in (buffer, stream)
+        )
         for i in range(2):
-            a, b = (dataclasses.replace(raw(state_of(s, i)), spec=None) for s in (here, there))
+            a, b = (raw(state_of(s, i)) for s in (here, there))
             jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **CLOSE), a, b)
 
 

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from kalm_jax import offline_rl
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import evaluate, learner_policy, read_results_csv, record
 from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
@@ -20,7 +21,7 @@ from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.pipeline import config as configs
 from kalm_jax.pipeline.artifacts import encoded_goals, goals_of
-from kalm_jax.pipeline.learners import checkpoints, configured_learner, load_policies
+from kalm_jax.pipeline.learners import configured_learner, load_policies, policy_points
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.encode import run_whiten
@@ -184,9 +185,8 @@ def test_the_last_checkpoints_lie_a_twentieth_of_the_training_apart():
     learn = dataclasses.replace(TINY.learn, updates=1000)
     for count, want in ((1, [1000]), (5, [800, 850, 900, 950, 1000])):
         config = dataclasses.replace(TINY, learn=dataclasses.replace(learn, checkpoints=count))
-        assert list(checkpoints(config, "td3bc").values()) == want
-    assert list(checkpoints(config, "bc").values()) == [400, 425, 450, 475, 500]
-    assert list(checkpoints(config, "td3bc"))[-1] == "policies.msgpack"
+        assert policy_points(config, "td3bc") == want
+    assert policy_points(config, "bc") == [400, 425, 450, 475, 500]
 
 
 @pytest.mark.parametrize("condition", ["offline", "oracle"])
@@ -197,38 +197,48 @@ def test_the_rate_is_the_mean_over_checkpoints_which_share_the_episodes(run, con
     world, learner = get_world("clevr"), configured_learner(TINY, "bc")
     vectors = encoded_goals(run, TINY, "rephrase").vector
     for i in (0, 1):
-        want, names = 0, list(checkpoints(TINY, "bc"))
+        want, points = 0, policy_points(TINY, "bc")
         episodes = make_episodes("rephrase", 23, i).with_vectors(vectors)
         with ClevrSimulator(threads=1) as simulator:
-            for k, name in enumerate(names):
-                state = load_policies(run, TINY, "bc", condition, name)[i]
-                act = learner_policy(learner, state, True, i, world.observe)
-                (result,) = evaluate([act], [episodes.take(slice(k, None, len(names)))], simulator)
+            for k, point in enumerate(points):
+                states, stats = load_policies(run, TINY, "bc", condition, point)
+                act = learner_policy(learner, states[i], stats, True, i, world.observe)
+                (result,) = evaluate([act], [episodes.take(slice(k, None, len(points)))], simulator)
                 want += int(result.success.sum())
         mine = [row for row in found if row["seed"] == i and row["action_choice"] == "greedy"]
         assert sum(row["episodes"] for row in mine) == 23 and sum(row["successes"] for row in mine) == want
-    kept = {name: (run.path / "learn" / f"bc-{condition}" / name).read_bytes() for name in checkpoints(TINY, "bc")}
-    assert len(set(kept.values())) == len(kept)
+    kept = kept_policies(run, condition)
+    assert len({leaves[0] for leaves in kept.values()}) == len(kept) == 5
+
+
+def kept_policies(run, condition):
+    """The bytes of all leaves of all kept policies of behavior cloning."""
+    folder, learner, kept = run.path / "learn" / f"bc-{condition}" / "policies", configured_learner(TINY, "bc"), {}
+    for point in policy_points(TINY, "bc"):
+        state, stats = offline_rl.load_policies(folder, learner, point)
+        tree = (dataclasses.replace(state, key=jax.random.key_data(state.key)), stats)
+        kept[point] = [np.asarray(x).tobytes() for x in jax.tree.leaves(tree)]
+    return kept
 
 
 def test_a_run_killed_between_checkpoints_ends_with_the_same_policies(run):
     run_learn(run, TINY, "bc", "offline")
     folder = run.path / "learn" / "bc-offline"
-    kept = {name: (folder / name).read_bytes() for name in checkpoints(TINY, "bc")}
+    kept = kept_policies(run, "offline")
     (folder / "done.json").unlink()
     shutil.rmtree(folder / "checkpoints")  # as if killed before anything of the last two was on disk
-    for name in list(kept)[3:]:
-        (folder / name).unlink()
+    for point in list(kept)[3:]:
+        shutil.rmtree(folder / "policies" / str(point))
     run_learn(run, TINY, "bc", "offline")
-    assert kept == {name: (folder / name).read_bytes() for name in kept}
+    assert kept == kept_policies(run, "offline")
 
 
 def test_the_decision_transformer_learns_and_plays_in_a_world(run):
     config = dataclasses.replace(TINY, learn=dataclasses.replace(TINY.learn, checkpoints=1, seeds=1, updates=8))
     run_learn(run, config, "decision_transformer", "offline")
-    (state,) = load_policies(run, config, "decision_transformer", "offline")
+    _, stats = load_policies(run, config, "decision_transformer", "offline")
     best = np.asarray(read_rollouts(run.path / "collect" / "rollouts.h5")[0].rewards).sum(1).max()
-    np.testing.assert_allclose(state.spec.returns[2], best, rtol=1e-5)
+    np.testing.assert_allclose(stats.returns[2], best, rtol=1e-5)
     run_evaluate(run, config, "decision_transformer", "offline", "offline")
     found = read_results_csv(run.path / "evaluate" / "decision_transformer-offline-offline" / "results.csv")
     assert {row["action_choice"] for row in found} == {"greedy", "sampled"}

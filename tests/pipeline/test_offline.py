@@ -125,15 +125,9 @@ def files(tmp_path_factory):
     return folder
 
 
-def load_data(config):
-    spaces = spaces_of(config.environment)
-    rollouts, goals = read_rollouts(config.data)
-    return offline.fit_to_environment(rollouts, goals, spaces, config.environment, config.data), goals, spaces
-
-
 def test_data_are_scaled_to_the_unit_box(files):
     config = offline.OfflineConfig("Pendulum-v1", str(files / "Pendulum-v1.h5"))
-    rollouts, _, spaces = load_data(config)
+    rollouts, _, spaces = offline.load_data(config)
     raw, _ = read_rollouts(config.data)
     np.testing.assert_allclose(rollouts.actions, raw.actions / 2, atol=1e-6)
     assert spaces.num_actions == 0
@@ -142,21 +136,21 @@ def test_data_are_scaled_to_the_unit_box(files):
 @pytest.mark.parametrize(
     ("environment", "file", "words"),
     [
-        ("Pendulum-v1", "CartPole-v1", "observations have 4 numbers, those of Pendulum-v1 3"),
+        ("Pendulum-v1", "CartPole-v1", "observations have 4 numbers, those of Pendulum-v1 have 3"),
         ("Reacher-v5", "Pendulum-v1", "observations have 3"),
         ("kalm/ClevrRobot-v0", "Pendulum-v1", "observations have 3"),
     ],
 )
 def test_data_of_another_environment_are_refused(files, environment, file, words):
     with pytest.raises(ValueError, match=rf"{file}\.h5: {words}"):
-        load_data(offline.OfflineConfig(environment, str(files / f"{file}.h5")))
+        offline.load_data(offline.OfflineConfig(environment, str(files / f"{file}.h5")))
 
 
 def test_other_kinds_ranges_and_several_goals_are_refused(files, tmp_path):
     def refused(rollouts, goals, words, environment="Pendulum-v1"):
         write_rollouts(tmp_path / "r.h5", rollouts, goals)
         with pytest.raises(ValueError, match=r"r\.h5: .*" + words):
-            load_data(offline.OfflineConfig(environment, str(tmp_path / "r.h5")))
+            offline.load_data(offline.OfflineConfig(environment, str(tmp_path / "r.h5")))
 
     good, _ = read_rollouts(files / "Pendulum-v1.h5")
     far = good.actions.copy()
@@ -279,16 +273,16 @@ def test_data_may_stream_from_files(files, tmp_path):
     assert (tmp_path / "True" / "learn" / "bc" / "stream" / "stream.json").is_file()
 
 
-def test_a_learner_that_remembers_is_told_the_rewards(files, tmp_path, monkeypatch):
+def test_a_recurrent_learner_gets_the_rewards(files, tmp_path, monkeypatch):
     """CartPole gives 1 at every step, so at step t the return still to come is t less than what was asked for."""
-    seen, extend = [], decision_transformer.extend
+    seen, update_carry = [], decision_transformer.update_carry
 
     def watched(history, action, reward, observation):
-        history = extend(history, action, reward, observation)
-        jax.debug.callback(lambda count, to_go: seen.append((int(count), to_go)), history.count, history.to_go)
+        history = update_carry(history, action, reward, observation)
+        jax.debug.callback(lambda count, to_go: seen.append((int(count), to_go)), history.count, history.returns_to_go)
         return history
 
-    monkeypatch.setattr(decision_transformer, "extend", watched)
+    monkeypatch.setattr(decision_transformer, "update_carry", watched)
     small = {"context": 25, "width": 8, "layers": 1, "batch_size": 4, "target_return": 50.0}
     settings = tuple(("decision_transformer", *item) for item in small.items())
     config = tiny(files, algorithms=("decision_transformer",), settings=settings, seeds=1, evaluations=1)

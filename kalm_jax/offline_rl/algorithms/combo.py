@@ -1,69 +1,67 @@
-"""COMBO (Yu et al., NeurIPS 2021): CQL that also learns from rollouts of a learned world, and is pushed down on them.
+"""COMBO (Yu et al., NeurIPS 2021): CQL that also learns from rollouts of learned dynamics, with the penalty on them.
 
-The first `dynamics_updates` updates train the world (`dynamics_model.py`). After them the world stays as it is: every
-`rollout_every` updates it is rolled out with the policy from the batch's states, the rollouts of the last calls are
-remembered, and each update is CQL's on the batch and on remembered transitions, with the log-sum of the penalty at the
-remembered states (equation 3). Discrete actions take `discrete_cql.py`, whose policy in rollouts is softmax Q.
+The first `dynamics_updates` updates train the dynamics models (`dynamics_model.py`), which are fixed after that. Every
+`rollout_every` updates the policy is rolled out in them from the batch's observations; the rollouts of the last calls
+are kept in a memory, and each update is CQL's on the batch and on transitions of the memory, with the log-sum of the
+penalty at the states of the memory (equation 3). Discrete actions use `discrete_cql.py`, whose policy in rollouts is
+softmax Q.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Bool, Int
 
-from kalm_jax.offline_rl.algorithms import cql, discrete_cql
+from kalm_jax.offline_rl.algorithms import cql, discrete_cql, dynamics_model
 from kalm_jax.offline_rl.algorithms.cql import CQLConfig, CQLState
 from kalm_jax.offline_rl.algorithms.discrete_cql import DiscreteCQLState
-from kalm_jax.offline_rl.algorithms.dynamics_model import (
-    Imagined,
-    empty_memory,
-    init_models,
-    model_loss,
-    rollout,
-    sample_memory,
-    world_spec,
-)
-from kalm_jax.offline_rl.buffer import Buffer
-from kalm_jax.offline_rl.critics import adam_step
-from kalm_jax.offline_rl.networks import Batch, Spec
+from kalm_jax.offline_rl.algorithms.dynamics_model import ModelRollouts
+from kalm_jax.offline_rl.arrays import Actions, Inputs, Loss, Metrics, Params, Scalar
+from kalm_jax.offline_rl.buffer import Batch, Buffer
+from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
+from kalm_jax.offline_rl.updates import adam_step, zeros_like_output
+from kalm_jax.types.pytree import pytree_dataclass
 
 
 @dataclasses.dataclass(frozen=True)
 class COMBOConfig(CQLConfig):
-    """Settings of COMBO: those of `CQLConfig`, and of its world.
+    """Settings of COMBO: those of `CQLConfig`, and of its dynamics models.
 
     Attributes:
       conservative_weight: beta (paper 0.5 to 5).
-      dynamics_updates: updates of the world, before any of the policy. They count as updates of the run.
+      dynamics_updates: updates of the dynamics models, before any of the policy. They count as updates of the run.
       models: members of the ensemble (paper: 7, of which the best 5 on held-out data are used).
       model_hidden, model_learning_rate: widths of a member's layers (paper: four of 200), Adam's learning rate.
       model_beta: see `dynamics_model.model_loss`; 0 is the likelihood of the paper.
       horizon: steps of a rollout (paper 1 to 25).
       rollout_every: updates from one call of rollouts, one per transition of the batch, to the next.
-      memory: calls whose rollouts are remembered.
-      imagined_share: of the transitions that an update learns from, 1 - f of the paper (0.2 to 0.5).
+      memory: calls whose rollouts are kept.
+      imagined_share: share of transitions from the memory in an update, 1 - f of the paper (0.2 to 0.5).
       terminal: (next observation (B, D), goal vector (B, E)) -> (B,) bool where it is known when an episode ends; None
         learns it.
     """
 
-    conservative_weight: float = 1.0
+    conservative_weight: Scalar = 1.0
     dynamics_updates: int = 5000
     models: int = 5
     model_hidden: tuple[int, ...] = (200, 200)
-    model_learning_rate: float = 1e-3
-    model_beta: float = 0.5
+    model_learning_rate: Scalar = 1e-3
+    model_beta: Scalar = 0.5
     horizon: int = 5
     rollout_every: int = 50
     memory: int = 20
-    imagined_share: float = 0.5
-    terminal: Callable | None = None
+    imagined_share: float = dataclasses.field(default=0.5, metadata={"static": True})  # decides a size
+    terminal: Callable[[Array, Array], Array] | None = None
 
-    def __post_init__(self):
+    def validate(self) -> None:
+        """Raises a ValueError for settings without meaning."""
         if not 0 < self.imagined_share < 1:
             raise ValueError(f"imagined_share of COMBO is {self.imagined_share}, want a number between 0 and 1")
         for name in ("models", "horizon", "rollout_every", "memory"):
@@ -72,148 +70,190 @@ class COMBOConfig(CQLConfig):
 
     @property
     def imagined_size(self) -> int:
-        """Imagined transitions per update."""
+        """Transitions of the memory per update."""
         return max(1, round(self.batch_size * self.imagined_share / (1 - self.imagined_share)))
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class World:
-    """The learned world: parameters of its members, Adam's state, and the rollouts that are remembered."""
+@pytree_dataclass
+class DynamicsState:
+    """The dynamics models: parameters of all members, Adam's state, and the memory of rollouts."""
 
-    models: dict
-    optimiser: optax.OptState
-    memory: Imagined
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class COMBOState(CQLState):
-    """Everything that a resume needs, with continuous actions: that of CQL, and `world`."""
-
-    world: World
+    models: Params
+    optimizer: optax.OptState
+    memory: ModelRollouts
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class DiscreteCOMBOState(DiscreteCQLState):
-    """Everything that a resume needs, with discrete actions: that of CQL, and `world`."""
+@pytree_dataclass
+class COMBOState:
+    """Everything that a resume needs.
 
-    world: World
+    Attributes:
+      agent: the state of CQL, without step and key, see `agent_state`.
+      dynamics: the state of the dynamics models.
+      step: () int32, updates done. key: the seed's key, from which each update's key is derived.
+    """
+
+    agent: Any
+    dynamics: DynamicsState
+    step: Int[Array, ""]
+    key: Array
 
 
-def spec_of(config: COMBOConfig, buffer: Buffer) -> Spec:
+def dataset_stats(config: COMBOConfig, buffer: Buffer) -> DatasetStats:
     """What `init` must know of the data."""
-    return world_spec(buffer)
+    return dynamics_model.dynamics_stats(buffer)
 
 
-def init(config: COMBOConfig, key, spec: Spec) -> COMBOState | DiscreteCOMBOState:
+def init(config: COMBOConfig, key: Array, stats: DatasetStats) -> COMBOState:
     """The state before the first update."""
     agent_key, model_key = jax.random.split(key)
-    models = init_models(config.model_hidden, config.models, model_key, spec)
-    memory = empty_memory(spec, config.memory * config.batch_size, config.horizon)
-    world = World(models, optax.adam(config.model_learning_rate).init(models), memory)
-    agent = (discrete_cql if spec.discrete else cql).init(config, agent_key, spec)
-    return (DiscreteCOMBOState if spec.discrete else COMBOState)(**_fields(agent), world=world)
+    models = dynamics_model.init_models(config.model_hidden, config.models, model_key, stats)
+    memory = dynamics_model.empty_memory(stats, config.memory * config.batch_size, config.horizon)
+    dynamics = DynamicsState(models, optax.adam(config.model_learning_rate).init(models), memory)
+    agent = (discrete_cql if stats.discrete else cql).init(config, agent_key, stats)
+    step, own = agent.step, agent.key
+    return COMBOState(without_step(agent), dynamics, step, own)
 
 
-def update(config: COMBOConfig, state, batch: Batch, key):
-    """One step of the world, or, after `dynamics_updates` of them, one of CQL on the batch and on imagined transitions.
+def update(
+    config: COMBOConfig, state: COMBOState, stats: DatasetStats, batch: Batch, key: Array
+) -> tuple[COMBOState, Metrics]:
+    """One step of the dynamics models, or, after `dynamics_updates` of them, one of CQL.
 
     Metrics: model_loss, and those of CQL, each 0 while the other phase runs.
     """
     chex.assert_shape(batch.reward, (config.batch_size,))
     rollout_key, sample_key, agent_key = jax.random.split(key, 3)
-    learning, due, first, filled = schedule(config, state.step)
-    world, model_loss_ = _learn_world(config, state.world, state.spec, batch, learning)
-    world = dataclasses.replace(world, memory=_remember(config, state, world, batch, rollout_key, due, first))
-    imagined = sample_memory(world.memory, filled, sample_key, config.imagined_size)
-    agent, metrics = _learn_policy(config, _agent(state), batch, imagined, agent_key, learning)
-    state = dataclasses.replace(state, **_fields(agent), world=world)
-    return state, metrics | {"model_loss": model_loss_}
+    plan = schedule(config, state.step)
+    dynamics, loss = update_models(config, state.dynamics, stats, batch, plan.learn_models)
+    memory = update_memory(config, state, dynamics, stats, batch, rollout_key, plan)
+    imagined = dynamics_model.sample_memory(memory, plan.filled, sample_key, config.imagined_size)
+    agent, metrics = update_agent(config, agent_state(state), stats, batch, imagined, agent_key, plan.learn_models)
+    state = COMBOState(
+        agent=without_step(agent),
+        dynamics=dataclasses.replace(dynamics, memory=memory),
+        step=agent.step,
+        key=state.key,
+    )
+    return state, metrics | {"model_loss": loss}
 
 
-def act(config: COMBOConfig, state, observation, goal_vector, key, greedy: bool):
+def act(
+    config: COMBOConfig, state: COMBOState, stats: DatasetStats, inputs: Inputs, key: Array, greedy: bool
+) -> Actions:
     """As CQL's."""
-    module = discrete_cql if state.spec.discrete else cql
-    return module.act(config, state, observation, goal_vector, key, greedy)
+    module = discrete_cql if stats.discrete else cql
+    return module.act(config, agent_state(state), stats, inputs, key, greedy)
 
 
-def schedule(config: COMBOConfig, step):
-    """What update number `step`, from 0, does: (learn the world, roll out, row where those rollouts go, rows filled).
+def without_step(agent: Any) -> Any:
+    """The state of CQL without step and key, which a `COMBOState` has already."""
+    return dataclasses.replace(agent, step=None, key=None)
 
-    The rows filled include those of this update.
+
+def agent_state(state: COMBOState) -> CQLState | DiscreteCQLState:
+    """The whole state of CQL."""
+    return dataclasses.replace(state.agent, step=state.step, key=state.key)
+
+
+@pytree_dataclass
+class Schedule:
+    """What an update does.
+
+    Attributes:
+      learn_models: () bool, trains the dynamics models, not the policy. roll_out: () bool, fills a part of the memory.
+      first: () int32, first row of the memory for those rollouts. filled: () int32, rows filled, these included.
     """
+
+    learn_models: Bool[Array, ""]
+    roll_out: Bool[Array, ""]
+    first: Int[Array, ""]
+    filled: Int[Array, ""]
+
+
+def schedule(config: COMBOConfig, step: Int[Array, ""]) -> Schedule:
+    """What update number `step`, counted from 0, does."""
     since = jnp.maximum(step - config.dynamics_updates, 0)
     learning, calls = step < config.dynamics_updates, since // config.rollout_every + 1
     due = ~learning & (since % config.rollout_every == 0)
     slot, slots = (calls - 1) % config.memory, jnp.minimum(calls, config.memory)
-    return learning, due, slot * config.batch_size, slots * config.batch_size
+    return Schedule(learning, due, slot * config.batch_size, slots * config.batch_size)
 
 
-def _learn_world(config: COMBOConfig, world: World, spec: Spec, batch: Batch, learning):
-    """(world, its loss) after a step of Adam, or as it was and 0."""
+def update_models(
+    config: COMBOConfig, dynamics: DynamicsState, stats: DatasetStats, batch: Batch, learn: Bool[Array, ""]
+) -> tuple[DynamicsState, Loss]:
+    """(state, loss) after a step of Adam, or the state unchanged and 0."""
 
-    def step(models, optimiser):
-        loss, grads = jax.value_and_grad(model_loss, argnums=1)(
-            config.model_hidden, models, spec, batch, config.model_beta
+    def step(models: Params, optimizer: optax.OptState) -> tuple[Params, optax.OptState, Array]:
+        loss, grads = jax.value_and_grad(dynamics_model.model_loss, argnums=1)(
+            config.model_hidden, models, stats, batch, config.model_beta
         )
-        return *adam_step(config.model_learning_rate, grads, optimiser, models), loss
+        return *adam_step(config.model_learning_rate, grads, optimizer, models), loss
 
-    def keep(models, optimiser):
-        return models, optimiser, jnp.zeros(())
+    def keep(models: Params, optimizer: optax.OptState) -> tuple[Params, optax.OptState, Array]:
+        return models, optimizer, jnp.zeros(())
 
-    models, optimiser, loss = jax.lax.cond(learning, step, keep, world.models, world.optimiser)
-    return dataclasses.replace(world, models=models, optimiser=optimiser), loss
+    models, optimizer, loss = jax.lax.cond(learn, step, keep, dynamics.models, dynamics.optimizer)
+    return dataclasses.replace(dynamics, models=models, optimizer=optimizer), loss
 
 
-def _remember(config: COMBOConfig, state, world: World, batch: Batch, key, due, first) -> Imagined:
-    """The memory with new rollouts from row `first` on, in the place of the oldest, where they are due.
+def update_memory(
+    config: COMBOConfig,
+    state: COMBOState,
+    dynamics: DynamicsState,
+    stats: DatasetStats,
+    batch: Batch,
+    key: Array,
+    plan: Schedule,
+) -> ModelRollouts:
+    """The memory with new rollouts in place of the oldest, if the schedule has them.
 
     Only the rows of one call pass through the condition, which would copy the whole memory at every update.
     """
-    size = config.batch_size
-    old = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, first, size), world.memory)
+    first = plan.first
+    old = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, first, config.batch_size), dynamics.memory)
 
-    def policy(observation, goal, act_key):
-        return act(config, state, observation, goal, act_key, False)
+    def policy(observation: Array, goal: Array, act_key: Array) -> Array:
+        return act(config, state, stats, policy_input(stats, observation, goal), act_key, False)
 
-    def imagine():
-        return rollout(
-            *(config.model_hidden, world.models, state.spec, batch.observation, batch.goal, key),
+    def imagine() -> ModelRollouts:
+        return dynamics_model.rollout(
+            config.model_hidden,
+            dynamics.models,
+            stats,
+            batch.observation,
+            batch.goal,
+            key,
             policy=policy,
             horizon=config.horizon,
             terminal=config.terminal,
         )
 
-    new = jax.lax.cond(due, imagine, lambda: old)
-    return jax.tree.map(lambda x, y: jax.lax.dynamic_update_slice_in_dim(x, y, first, 0), world.memory, new)
+    new = jax.lax.cond(plan.roll_out, imagine, lambda: old)
+    return jax.tree.map(lambda x, y: jax.lax.dynamic_update_slice_in_dim(x, y, first, 0), dynamics.memory, new)
 
 
-def _learn_policy(config: COMBOConfig, agent, batch: Batch, imagined: Batch, key, learning):
-    """(agent, metrics) after an update of CQL, or one update older and zeros while the world is learned."""
-    size = config.batch_size
+def update_agent(
+    config: COMBOConfig,
+    agent: CQLState | DiscreteCQLState,
+    stats: DatasetStats,
+    batch: Batch,
+    imagined: Batch,
+    key: Array,
+    wait: Bool[Array, ""],
+) -> tuple[CQLState | DiscreteCQLState, Metrics]:
+    """(agent, metrics) after an update of CQL, or with the step counted alone and zeros while it has to `wait`."""
 
-    def learn(agent):
-        if agent.spec.discrete:
-            return discrete_cql.learn(config, agent, batch, imagined)
-        noise = cql.draw(config, agent.spec, key, size + config.imagined_size, config.imagined_size)
-        return cql.learn(config, agent, batch, noise, imagined)
+    def learn(agent: CQLState | DiscreteCQLState) -> tuple[CQLState | DiscreteCQLState, Metrics]:
+        if isinstance(agent, DiscreteCQLState):
+            return discrete_cql.learn(config, agent, stats, batch, imagined)
+        noise = cql.draw(config, stats, key, config.batch_size + config.imagined_size, config.imagined_size)
+        return cql.learn(config, agent, stats, batch, noise, imagined)
 
-    metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(learn, agent)[1])
+    metrics = zeros_like_output(learn, agent)[1]
 
-    def wait(agent):
+    def skip(agent: CQLState | DiscreteCQLState) -> tuple[CQLState | DiscreteCQLState, Metrics]:
         return dataclasses.replace(agent, step=agent.step + 1), metrics
 
-    return jax.lax.cond(learning, wait, learn, agent)
-
-
-def _agent(state) -> CQLState | DiscreteCQLState:
-    """The part of a state that is CQL's."""
-    fields = _fields(state)
-    del fields["world"]
-    return (DiscreteCQLState if state.spec.discrete else CQLState)(**fields)
-
-
-def _fields(state) -> dict:
-    return {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
+    return jax.lax.cond(wait, skip, learn, agent)

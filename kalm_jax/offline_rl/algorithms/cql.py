@@ -1,7 +1,8 @@
-"""CQL (Kumar et al., NeurIPS 2020) for continuous actions: SAC whose critics are pushed down away from the data.
+"""CQL (Kumar et al., NeurIPS 2020) for continuous actions: SAC with a penalty on values away from the data.
 
 This is CQL(H) with importance-weighted samples (appendix F). `discrete_cql.py` is the form for discrete actions; both
-have the settings of `CQLConfig`. Letters: B batch, B' states of the penalty, N sampled actions, A action.
+have the settings of `CQLConfig`. Dimension letters: B batch, Q states of the penalty, P sampled actions, A action,
+C critics.
 """
 
 from __future__ import annotations
@@ -13,18 +14,26 @@ import chex
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float, Int
 
-from kalm_jax.offline_rl.critics import adam_step, init_critics, make_critics, squared_error, value_of
-from kalm_jax.offline_rl.distributions import SQUASHED_LOG_STD, squashed
-from kalm_jax.offline_rl.networks import HIDDEN, MLP, Batch, Spec, copy, policy_input, soft_update
+from kalm_jax.offline_rl.arrays import ActionVectors, Inputs, Loss, Metrics, Params, PerRow, Scalar
+from kalm_jax.offline_rl.buffer import Batch
+from kalm_jax.offline_rl.critics import bellman_target, init_critics, make_critics, squared_error, value_of
+from kalm_jax.offline_rl.distributions import SQUASHED_LOG_STD, Gaussian, tanh_sample_and_log_prob
+from kalm_jax.offline_rl.networks import HIDDEN, MLP, apply
+from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
+from kalm_jax.offline_rl.updates import adam_step, copy, soft_update
+from kalm_jax.types.pytree import pytree_dataclass
 
+Noise = dict[str, Array]
+"""Named random numbers of one update, see `draw`."""
 LARGEST_MULTIPLIER = 1e6
 """Bound of the Lagrange multiplier (authors of CQL)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class CQLConfig:
-    """Settings of CQL, those of its paper where nothing else is said.
+    """Settings of CQL; the defaults are those of the paper where nothing else is said.
 
     Attributes:
       learning_rate: of Adam for the critics.
@@ -37,89 +46,107 @@ class CQLConfig:
       hidden: widths of the layers. critic_norm: LayerNorm in the critics (not in the paper).
       policy_learning_rate, temperature_learning_rate: of Adam (continuous actions only, like all that follow but the
         last).
-      action_samples: N, of the policy at s, of the policy at s', and of the uniform distribution.
+      action_samples: P, of the policy at s, of the policy at s', and of the uniform distribution.
       threshold: tau of the Lagrangian form alpha (weight * gap - tau), whose alpha is learned; None keeps alpha = 1.
       multiplier_learning_rate: of Adam for alpha.
       soft_backup: SAC's target with entropy, instead of the value of the policy's mean action.
       target_period: updates between copies into the target critic, instead of `tau`; 0 means `tau` (discrete only).
     """
 
-    learning_rate: float = 3e-4
+    learning_rate: Scalar = 3e-4
     batch_size: int = 256
-    discount: float = 0.99
-    tau: float = 0.005
-    conservative_weight: float = 5.0
-    reward_scale: float = 1.0
+    discount: Scalar = 0.99
+    tau: Scalar = 0.005
+    conservative_weight: Scalar = 5.0
+    reward_scale: Scalar = 1.0
     hidden: tuple[int, ...] = HIDDEN
     critic_norm: bool = False
-    policy_learning_rate: float = 1e-4
-    temperature_learning_rate: float = 1e-4
+    policy_learning_rate: Scalar = 1e-4
+    temperature_learning_rate: Scalar = 1e-4
     action_samples: int = 10
     threshold: float | None = None
-    multiplier_learning_rate: float = 1e-4
+    multiplier_learning_rate: Scalar = 1e-4
     soft_backup: bool = False
     target_period: int = 0
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class CQLState:
     """Everything that a resume needs.
 
     Attributes:
       policy, critic: parameters. target_critic: the slow copy that gives the targets.
       log_temperature: () of SAC's entropy term. log_multiplier: () of the Lagrangian.
-      policy_optimiser, critic_optimiser, temperature_optimiser, multiplier_optimiser: Adam's states.
-      spec: sizes and input statistics of the data set.
+      policy_optimizer, critic_optimizer, temperature_optimizer, multiplier_optimizer: Adam's states.
       step: () int32, updates done. key: the seed's key, from which each update's key is derived.
     """
 
-    policy: dict
-    critic: dict
-    target_critic: dict
+    policy: Params
+    critic: Params
+    target_critic: Params
     log_temperature: jax.Array
     log_multiplier: jax.Array
-    policy_optimiser: optax.OptState
-    critic_optimiser: optax.OptState
-    temperature_optimiser: optax.OptState
-    multiplier_optimiser: optax.OptState
-    spec: Spec
-    step: jax.Array
-    key: jax.Array
+    policy_optimizer: optax.OptState
+    critic_optimizer: optax.OptState
+    temperature_optimizer: optax.OptState
+    multiplier_optimizer: optax.OptState
+    step: Int[Array, ""]
+    key: Array
 
 
-def init(config: CQLConfig, key, spec: Spec) -> CQLState:
+def init(config: CQLConfig, key: Array, stats: DatasetStats) -> CQLState:
     """The state before the first update.
 
     Raises:
-      ValueError: `target_period` is set, which the continuous form has not.
+      ValueError: `target_period` is set, which the continuous form does not have.
     """
     if config.target_period:
         raise ValueError(f"target_period={config.target_period} is for discrete actions: use tau for continuous ones")
     own, policy_key, critic_key = jax.random.split(key, 3)
-    policy = _policy(config, spec).init(policy_key, jnp.zeros((1, spec.input_dim)))
-    critic = init_critics(make_critics(config, spec), critic_key, spec)
-    parameters = (policy, critic, copy(critic), jnp.zeros(()), jnp.zeros(()))
-    learned = (policy, critic, parameters[3], parameters[4])
-    optimisers = [optax.adam(0.0).init(x) for x in learned]
-    return CQLState(*parameters, *optimisers, spec=spec, step=jnp.zeros((), jnp.int32), key=own)
+    policy = policy_network(config, stats).init(policy_key, jnp.zeros((1, stats.input_dim)))
+    critic = init_critics(make_critics(config, stats), critic_key, stats)
+    adam = optax.adam(0.0)
+    return CQLState(
+        policy=policy,
+        critic=critic,
+        target_critic=copy(critic),
+        log_temperature=jnp.zeros(()),
+        log_multiplier=jnp.zeros(()),
+        policy_optimizer=adam.init(policy),
+        critic_optimizer=adam.init(critic),
+        temperature_optimizer=adam.init(jnp.zeros(())),
+        multiplier_optimizer=adam.init(jnp.zeros(())),
+        step=jnp.zeros((), jnp.int32),
+        key=own,
+    )
 
 
-def update(config: CQLConfig, state: CQLState, batch: Batch, key) -> tuple[CQLState, dict]:
+def update(
+    config: CQLConfig, state: CQLState, stats: DatasetStats, batch: Batch, key: Array
+) -> tuple[CQLState, Metrics]:
     """One step of the critics, the policy, the temperature, the multiplier and the targets; see `learn`."""
-    return learn(config, state, batch, draw(config, state.spec, key, batch.reward.shape[0]))
+    return learn(config, state, stats, batch, draw(config, stats, key, batch.reward.shape[0]))
 
 
-def act(config: CQLConfig, state: CQLState, observation, goal_vector, key, greedy: bool):
-    """Actions (B, A): tanh of the mean, or drawn."""
-    outputs = _gaussian(config, state.spec, state.policy, policy_input(state.spec, observation, goal_vector))
-    return jnp.tanh(outputs[0]) if greedy else squashed(outputs, jax.random.normal(key, outputs[0].shape))[0]
+def act(
+    config: CQLConfig, state: CQLState, stats: DatasetStats, inputs: Inputs, key: Array, greedy: bool
+) -> ActionVectors:
+    """tanh of the mean, or sampled actions."""
+    outputs = policy_outputs(config, stats, state.policy, inputs)
+    return (
+        jnp.tanh(outputs[0])
+        if greedy
+        else tanh_sample_and_log_prob(outputs, jax.random.normal(key, outputs[0].shape))[0]
+    )
 
 
-def draw(config: CQLConfig, spec: Spec, key, size: int, penalty_size: int | None = None) -> dict:
-    """The noise of one update: `target`, `policy` (B, A) for the B transitions of the temporal difference; `now`,
-    `next` and `uniform` (B', N, A) for the penalty's B' states, which are as many if nothing is said."""
-    one, many = (size, spec.action_dim), (penalty_size or size, config.action_samples, spec.action_dim)
+def draw(config: CQLConfig, stats: DatasetStats, key: Array, size: int, penalty_size: int | None = None) -> Noise:
+    """The noise of one update.
+
+    `target` and `policy` (B, A) are for the B = `size` transitions of the temporal difference, `now`, `next` and
+    `uniform` (Q, P, A) for the Q = `penalty_size` states of the penalty (None means B).
+    """
+    one, many = (size, stats.action_dim), (penalty_size or size, config.action_samples, stats.action_dim)
     keys = jax.random.split(key, 5)
     return {
         "target": jax.random.normal(keys[0], one),
@@ -130,36 +157,51 @@ def draw(config: CQLConfig, spec: Spec, key, size: int, penalty_size: int | None
     }
 
 
-def learn(config: CQLConfig, state: CQLState, batch: Batch, noise: dict, imagined: Batch | None = None):
+def learn(
+    config: CQLConfig,
+    state: CQLState,
+    stats: DatasetStats,
+    batch: Batch,
+    noise: Noise,
+    imagined: Batch | None = None,
+) -> tuple[CQLState, Metrics]:
     """(state, metrics) after one update with the noise of `draw`.
 
-    With `imagined` transitions (COMBO) the temporal difference and the policy see both, the batch first, and the
-    penalty's actions are drawn at the imagined states.
+    With `imagined` transitions (COMBO) the temporal difference and the policy use both, the batch first, and the
+    penalty's actions are sampled at the imagined states.
 
     Metrics: critic_loss, gap (mean over the critics), q (mean Q1 of the data), policy_loss, temperature, multiplier.
     """
-    spec, both, around = state.spec, joined(batch, imagined), batch if imagined is None else imagined
-    inputs, next_inputs = _inputs(spec, both), _next_inputs(spec, both)
-    target = critic_target(config, state, next_inputs, both.reward, both.terminal, noise["target"])
-    rival = rivals(config, state, _inputs(spec, around), _next_inputs(spec, around), noise)
-    multiplier = _multiplier(config, state.log_multiplier)
+    both, penalized = concatenate_batches(batch, imagined), batch if imagined is None else imagined
+    inputs = policy_input(stats, both.observation, both.goal)
+    next_inputs = policy_input(stats, both.next_observation, both.goal)
+    target = critic_target(config, state, stats, next_inputs, both.reward, both.terminal, noise["target"])
+    multiplier = lagrange_multiplier(config, state.log_multiplier)
     (critic_value, (gap, q)), grads = jax.value_and_grad(critic_loss, argnums=1, has_aux=True)(
-        config, state.critic, spec, multiplier, (inputs, both.action, target), rival, batch.reward.shape[0]
+        config,
+        state.critic,
+        stats,
+        multiplier,
+        inputs=inputs,
+        action=both.action,
+        target=target,
+        penalty=penalty_actions(config, state, stats, penalized, noise),
+        data_size=batch.reward.shape[0],
     )
-    critic, critic_optimiser = adam_step(config.learning_rate, grads, state.critic_optimiser, state.critic)
+    critic, critic_optimizer = adam_step(config.learning_rate, grads, state.critic_optimizer, state.critic)
     (policy_value, log_prob), grads = jax.value_and_grad(policy_loss, argnums=1, has_aux=True)(
-        config, state.policy, critic, spec, jnp.exp(state.log_temperature), inputs, noise["policy"]
+        config, state.policy, critic, stats, jnp.exp(state.log_temperature), inputs, noise["policy"]
     )
-    policy, policy_optimiser = adam_step(config.policy_learning_rate, grads, state.policy_optimiser, state.policy)
-    grads = jax.grad(temperature_loss)(state.log_temperature, log_prob, spec.action_dim)
-    log_temperature, temperature_optimiser = adam_step(
-        config.temperature_learning_rate, grads, state.temperature_optimiser, state.log_temperature
+    policy, policy_optimizer = adam_step(config.policy_learning_rate, grads, state.policy_optimizer, state.policy)
+    grads = jax.grad(temperature_loss)(state.log_temperature, log_prob, stats.action_dim)
+    log_temperature, temperature_optimizer = adam_step(
+        config.temperature_learning_rate, grads, state.temperature_optimizer, state.log_temperature
     )
-    log_multiplier, multiplier_optimiser = state.log_multiplier, state.multiplier_optimiser
+    log_multiplier, multiplier_optimizer = state.log_multiplier, state.multiplier_optimizer
     if config.threshold is not None:
         grads = jax.grad(multiplier_loss, argnums=1)(config, log_multiplier, gap)
-        log_multiplier, multiplier_optimiser = adam_step(
-            config.multiplier_learning_rate, grads, multiplier_optimiser, log_multiplier
+        log_multiplier, multiplier_optimizer = adam_step(
+            config.multiplier_learning_rate, grads, multiplier_optimizer, log_multiplier
         )
     state = dataclasses.replace(
         state,
@@ -168,113 +210,147 @@ def learn(config: CQLConfig, state: CQLState, batch: Batch, noise: dict, imagine
         target_critic=soft_update(critic, state.target_critic, config.tau),
         log_temperature=log_temperature,
         log_multiplier=log_multiplier,
-        policy_optimiser=policy_optimiser,
-        critic_optimiser=critic_optimiser,
-        temperature_optimiser=temperature_optimiser,
-        multiplier_optimiser=multiplier_optimiser,
+        policy_optimizer=policy_optimizer,
+        critic_optimizer=critic_optimizer,
+        temperature_optimizer=temperature_optimizer,
+        multiplier_optimizer=multiplier_optimizer,
         step=state.step + 1,
     )
     metrics = {"critic_loss": critic_value, "gap": gap.mean(), "q": q, "policy_loss": policy_value}
     return state, metrics | {"temperature": jnp.exp(log_temperature), "multiplier": multiplier}
 
 
-def critic_target(config: CQLConfig, state: CQLState, next_inputs, reward, terminal, noise):
-    """y = r + gamma (1 - terminal) V(s'), (B,).
+def critic_target(
+    config: CQLConfig,
+    state: CQLState,
+    stats: DatasetStats,
+    next_inputs: Inputs,
+    reward: PerRow,
+    terminal: PerRow,
+    noise: ActionVectors,
+) -> PerRow:
+    """y = r + gamma (1 - terminal) V(s').
 
     V(s') = min_i Q'_i(s', tanh mean(s')), or with `soft_backup` min_i Q'_i(s', a') - temperature log pi(a' | s').
     """
-    critics = make_critics(config, state.spec)
-    outputs = _gaussian(config, state.spec, state.policy, next_inputs)
+    critics = make_critics(config, stats)
+    outputs = policy_outputs(config, stats, state.policy, next_inputs)
     if config.soft_backup:
-        action, log_prob = squashed(outputs, noise)
+        action, log_prob = tanh_sample_and_log_prob(outputs, noise)
         value = value_of(critics, state.target_critic, next_inputs, action).min(0)
         value = value - jnp.exp(state.log_temperature) * log_prob
     else:
         value = value_of(critics, state.target_critic, next_inputs, jnp.tanh(outputs[0])).min(0)
-    chex.assert_equal_shape([value, reward, terminal])
-    return jax.lax.stop_gradient(config.reward_scale * reward + config.discount * (1.0 - terminal) * value)
+    return bellman_target(config, reward, terminal, value)
 
 
-def rivals(config: CQLConfig, state: CQLState, inputs, next_inputs, noise):
-    """What the data's actions compete with at the states `inputs`: (inputs, actions (B', 3N, A), their log-densities).
+@pytree_dataclass
+class PenaltyActions:
+    """The actions whose values the penalty lowers.
 
-    N actions of the policy at s, N of the policy at s', N uniform ones, whose density is 0.5^A.
+    Attributes:
+      inputs: (Q, I), of the states. action: (Q, 3P, A). log_density: (Q, 3P), of the actions.
     """
-    now, now_log_prob = squashed(_gaussian(config, state.spec, state.policy, inputs), noise["now"])
-    after, after_log_prob = squashed(_gaussian(config, state.spec, state.policy, next_inputs), noise["next"])
-    uniform_log_prob = jnp.full_like(now_log_prob, state.spec.action_dim * math.log(0.5))
+
+    inputs: Float[Array, "Q I"]
+    action: Float[Array, "Q 3*P A"]
+    log_density: Float[Array, "Q 3*P"]
+
+
+def penalty_actions(
+    config: CQLConfig, state: CQLState, stats: DatasetStats, batch: Batch, noise: Noise
+) -> PenaltyActions:
+    """P actions of the policy at s, P of the policy at s', P uniform ones, whose density is 0.5^A; no gradient."""
+    inputs = policy_input(stats, batch.observation, batch.goal)
+    next_inputs = policy_input(stats, batch.next_observation, batch.goal)
+    outputs, next_outputs = (policy_outputs(config, stats, state.policy, x) for x in (inputs, next_inputs))
+    now, now_log_prob = tanh_sample_and_log_prob(outputs, noise["now"])
+    after, after_log_prob = tanh_sample_and_log_prob(next_outputs, noise["next"])
+    uniform_log_prob = jnp.full_like(now_log_prob, stats.action_dim * math.log(0.5))
     actions = jnp.concatenate([now, after, noise["uniform"]], axis=1)
     log_density = jnp.concatenate([now_log_prob, after_log_prob, uniform_log_prob], axis=1)
-    return jax.lax.stop_gradient((inputs, actions, log_density))
+    return jax.lax.stop_gradient(PenaltyActions(inputs, actions, log_density))
 
 
-def critic_loss(config: CQLConfig, critic, spec: Spec, multiplier, td, rival, data_size: int):
+def critic_loss(
+    config: CQLConfig,
+    critic: Params,
+    stats: DatasetStats,
+    multiplier: Scalar,
+    *,
+    inputs: Inputs,
+    action: ActionVectors,
+    target: PerRow,
+    penalty: PenaltyActions,
+    data_size: int,
+) -> tuple[Loss, tuple[Float[Array, " C"], Loss]]:
     """sum_i mean_B (Q_i(s, a) - y)^2 + alpha (weight sum_i gap_i - tau), with
 
-    gap_i = mean_B' log sum_n exp(Q_i(s, a_n) - log p(a_n)) - mean Q_i(data). The sum over the 3N samples is, as in the
-    authors' code, not divided by 3N, which adds log 3N to the gap and matters to `threshold` alone.
-
-    Args:
-      td: (inputs, actions, targets) of which the first `data_size` are data. rival: see `rivals`.
+    gap_i = mean_Q log sum_n exp(Q_i(s, a_n) - log p(a_n)) - mean Q_i(data). The sum over the 3P samples is, as in the
+    authors' code, not divided by 3P, which adds log 3P to the gap and matters to `threshold` alone. The first
+    `data_size` rows of inputs, action and target are data.
 
     Returns:
-      (loss, (gap (C,), mean Q1 of the data)).
+      (loss, (gap of each critic, mean Q1 of the data)).
     """
-    critics, (inputs, action, target), (states, actions, log_density) = make_critics(config, spec), td, rival
+    critics = make_critics(config, stats)
     q = value_of(critics, critic, inputs, action)
-    rated = critics.apply(critic, states, actions)
-    chex.assert_shape(rated, (q.shape[0], *log_density.shape))
-    gap = jax.nn.logsumexp(rated - log_density, axis=-1).mean(1) - q[:, :data_size].mean(1)
-    penalty = multiplier * (config.conservative_weight * gap.sum() - (config.threshold or 0.0))
-    return squared_error(q, target) + penalty, (gap, q[0, :data_size].mean())
+    penalized = apply(critics, critic, penalty.inputs, penalty.action)
+    chex.assert_shape(penalized, (q.shape[0], *penalty.log_density.shape))
+    gap = jax.nn.logsumexp(penalized - penalty.log_density, axis=-1).mean(1) - q[:, :data_size].mean(1)
+    excess = multiplier * (config.conservative_weight * gap.sum() - (config.threshold or 0.0))
+    return squared_error(q, target) + excess, (gap, q[0, :data_size].mean())
 
 
-def policy_loss(config: CQLConfig, policy, critic, spec: Spec, temperature, inputs, noise):
-    """mean_B temperature log pi(a | s) - min_i Q_i(s, a), a drawn from the policy; also returns log pi (B,)."""
-    action, log_prob = squashed(_gaussian(config, spec, policy, inputs), noise)
-    q = value_of(make_critics(config, spec), critic, inputs, action).min(0)
+def policy_loss(
+    config: CQLConfig,
+    policy: Params,
+    critic: Params,
+    stats: DatasetStats,
+    temperature: Scalar,
+    inputs: Inputs,
+    noise: ActionVectors,
+) -> tuple[Loss, PerRow]:
+    """mean_B temperature log pi(a | s) - min_i Q_i(s, a), a sampled from the policy; also returns log pi."""
+    action, log_prob = tanh_sample_and_log_prob(policy_outputs(config, stats, policy, inputs), noise)
+    q = value_of(make_critics(config, stats), critic, inputs, action).min(0)
     chex.assert_equal_shape([q, log_prob])
     return jnp.mean(temperature * log_prob - q), log_prob
 
 
-def temperature_loss(log_temperature, log_prob, action_dim: int):
+def temperature_loss(log_temperature: Loss, log_prob: PerRow, action_dim: int) -> Loss:
     """-temperature (mean_B log pi(a | s) + target entropy), the target being -A (SAC, equation 18)."""
     return -jnp.exp(log_temperature) * (jax.lax.stop_gradient(log_prob).mean() - action_dim)
 
 
-def multiplier_loss(config: CQLConfig, log_multiplier, gap):
+def multiplier_loss(config: CQLConfig, log_multiplier: Loss, gap: Float[Array, " C"]) -> Loss:
     """-alpha (weight sum_i gap_i - tau): alpha grows while the gap is above the threshold (CQL, equation 30)."""
-    excess = config.conservative_weight * jax.lax.stop_gradient(gap).sum() - config.threshold
-    return -_multiplier(config, log_multiplier) * excess
+    excess = config.conservative_weight * jax.lax.stop_gradient(gap).sum() - (config.threshold or 0.0)
+    return -lagrange_multiplier(config, log_multiplier) * excess
 
 
-def joined(batch: Batch, imagined: Batch | None) -> Batch:
+def concatenate_batches(batch: Batch, imagined: Batch | None) -> Batch:
     """The transitions of both, the batch's first."""
     if imagined is None:
         return batch
-    imagined = dataclasses.replace(imagined, own=None if batch.own is None else jnp.ones_like(imagined.reward))
+    original = None if batch.is_original_goal is None else jnp.ones_like(imagined.reward)
+    imagined = dataclasses.replace(imagined, is_original_goal=original)
     return jax.tree.map(lambda x, y: jnp.concatenate([x, y]), batch, imagined)
 
 
-def _multiplier(config: CQLConfig, log_multiplier):
+def lagrange_multiplier(config: CQLConfig, log_multiplier: Loss) -> Loss:
+    """alpha; 1 without a threshold."""
     if config.threshold is None:
         return jnp.ones_like(log_multiplier)
     return jnp.clip(jnp.exp(log_multiplier), 0.0, LARGEST_MULTIPLIER)
 
 
-def _inputs(spec: Spec, batch: Batch):
-    return policy_input(spec, batch.observation, batch.goal)
-
-
-def _next_inputs(spec: Spec, batch: Batch):
-    return policy_input(spec, batch.next_observation, batch.goal)
-
-
-def _gaussian(config: CQLConfig, spec: Spec, policy, inputs):
-    """(mean, log standard deviation), each (B, A), before the tanh."""
-    mean, log_std = jnp.split(_policy(config, spec).apply(policy, inputs), 2, axis=-1)
+def policy_outputs(config: CQLConfig, stats: DatasetStats, policy: Params, inputs: Inputs) -> Gaussian:
+    """Mean and log standard deviation before the tanh."""
+    mean, log_std = jnp.split(apply(policy_network(config, stats), policy, inputs), 2, axis=-1)
     return mean, jnp.clip(log_std, *SQUASHED_LOG_STD)
 
 
-def _policy(config: CQLConfig, spec: Spec) -> MLP:
-    return MLP(2 * spec.action_dim, config.hidden)
+def policy_network(config: CQLConfig, stats: DatasetStats) -> MLP:
+    """Inputs (B, I) -> (B, 2 A)."""
+    return MLP(2 * stats.action_dim, config.hidden)

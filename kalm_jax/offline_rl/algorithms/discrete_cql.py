@@ -1,4 +1,4 @@
-"""CQL (Kumar et al., NeurIPS 2020) for discrete actions: a double DQN pushed down on the actions that the data lack."""
+"""CQL (Kumar et al., NeurIPS 2020) for discrete actions: double DQN with a penalty on actions outside the data."""
 
 from __future__ import annotations
 
@@ -8,103 +8,130 @@ import chex
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Int
 
-from kalm_jax.offline_rl.algorithms.cql import CQLConfig, joined
-from kalm_jax.offline_rl.critics import adam_step
-from kalm_jax.offline_rl.networks import MLP, Batch, Spec, copy, moved_product, policy_input, soft_update
+from kalm_jax.offline_rl.algorithms.cql import CQLConfig, concatenate_batches
+from kalm_jax.offline_rl.arrays import Inputs, Loss, Metrics, Params, PerRow
+from kalm_jax.offline_rl.buffer import Batch
+from kalm_jax.offline_rl.critics import bellman_target
+from kalm_jax.offline_rl.distributions import select_index
+from kalm_jax.offline_rl.networks import MLP, apply, moved_product
+from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
+from kalm_jax.offline_rl.updates import adam_step, copy, soft_update
+from kalm_jax.types.pytree import pytree_dataclass
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class DiscreteCQLState:
     """Everything that a resume needs.
 
     Attributes:
-      critic: parameters. target_critic: the slow copy that gives the targets. critic_optimiser: Adam's state.
-      spec: sizes and input statistics of the data set.
+      critic: parameters. target_critic: the slow copy that gives the targets. critic_optimizer: Adam's state.
       step: () int32, updates done. key: the seed's key, from which each update's key is derived.
     """
 
-    critic: dict
-    target_critic: dict
-    critic_optimiser: optax.OptState
-    spec: Spec
-    step: jax.Array
-    key: jax.Array
+    critic: Params
+    target_critic: Params
+    critic_optimizer: optax.OptState
+    step: Int[Array, ""]
+    key: Array
 
 
-def init(config: CQLConfig, key, spec: Spec) -> DiscreteCQLState:
+def init(config: CQLConfig, key: Array, stats: DatasetStats) -> DiscreteCQLState:
     """The state before the first update.
 
     Raises:
-      ValueError: settings that mean nothing with discrete actions.
+      ValueError: settings that apply to continuous actions only.
     """
     if config.threshold is not None or config.soft_backup:
         raise ValueError("threshold (the Lagrangian) and soft_backup are for continuous actions: leave them out")
     own, critic_key = jax.random.split(key)
-    critic = _critic(config, spec).init(critic_key, jnp.zeros((1, spec.input_dim)))
-    optimiser = optax.adam(config.learning_rate).init(critic)
-    return DiscreteCQLState(critic, copy(critic), optimiser, spec, jnp.zeros((), jnp.int32), own)
+    critic = critic_network(config, stats).init(critic_key, jnp.zeros((1, stats.input_dim)))
+    optimizer = optax.adam(config.learning_rate).init(critic)
+    return DiscreteCQLState(critic, copy(critic), optimizer, jnp.zeros((), jnp.int32), own)
 
 
-def update(config: CQLConfig, state: DiscreteCQLState, batch: Batch, key) -> tuple[DiscreteCQLState, dict]:
+def update(
+    config: CQLConfig, state: DiscreteCQLState, stats: DatasetStats, batch: Batch, key: Array
+) -> tuple[DiscreteCQLState, Metrics]:
     """One step of the critic and of its target; `key` is not used. Metrics: critic_loss, gap, q (mean of the data)."""
-    return learn(config, state, batch)
+    return learn(config, state, stats, batch)
 
 
-def act(config: CQLConfig, state: DiscreteCQLState, observation, goal_vector, key, greedy: bool):
-    """Actions (B,) int32: of the highest value, or drawn from softmax Q, the policy that CQL(H) pushes down."""
-    q = _critic(config, state.spec).apply(state.critic, policy_input(state.spec, observation, goal_vector))
-    return (jnp.argmax(q, -1) if greedy else jax.random.categorical(key, q)).astype(jnp.int32)
+def act(
+    config: CQLConfig, state: DiscreteCQLState, stats: DatasetStats, inputs: Inputs, key: Array, greedy: bool
+) -> Int[Array, " B"]:
+    """Actions of the highest value, or sampled from softmax Q, the policy whose values CQL(H) penalizes."""
+    q = apply(critic_network(config, stats), state.critic, inputs)
+    return select_index(q, key, greedy)
 
 
-def learn(config: CQLConfig, state: DiscreteCQLState, batch: Batch, imagined: Batch | None = None):
+def learn(
+    config: CQLConfig, state: DiscreteCQLState, stats: DatasetStats, batch: Batch, imagined: Batch | None = None
+) -> tuple[DiscreteCQLState, Metrics]:
     """(state, metrics) after one update.
 
-    With `imagined` transitions (COMBO) the temporal difference sees both, and the push down is at imagined states.
+    With `imagined` transitions (COMBO) the temporal difference uses both, and the penalty is at imagined states.
     """
-    spec, both = state.spec, joined(batch, imagined)
-    inputs = policy_input(spec, both.observation, both.goal)
-    next_inputs = policy_input(spec, both.next_observation, both.goal)
-    target = critic_target(config, state, inputs, next_inputs, both.reward, both.terminal)
+    both = concatenate_batches(batch, imagined)
+    inputs = policy_input(stats, both.observation, both.goal)
+    next_inputs = policy_input(stats, both.next_observation, both.goal)
+    target = critic_target(config, state, stats, inputs, next_inputs, both.reward, both.terminal)
     data_size = batch.reward.shape[0]
     (_, metrics), grads = jax.value_and_grad(critic_loss, argnums=1, has_aux=True)(
-        config, state.critic, spec, inputs, both.action, target, data_size
+        config, state.critic, stats, inputs, both.action, target, data_size
     )
-    critic, optimiser = adam_step(config.learning_rate, grads, state.critic_optimiser, state.critic)
-    state = dataclasses.replace(state, critic=critic, critic_optimiser=optimiser, step=state.step + 1)
-    return dataclasses.replace(state, target_critic=_next_target(config, state)), metrics
+    critic, optimizer = adam_step(config.learning_rate, grads, state.critic_optimizer, state.critic)
+    state = dataclasses.replace(state, critic=critic, critic_optimizer=optimizer, step=state.step + 1)
+    return dataclasses.replace(state, target_critic=next_target(config, state)), metrics
 
 
-def critic_target(config: CQLConfig, state: DiscreteCQLState, inputs, next_inputs, reward, terminal):
-    """y = r + gamma (1 - terminal) Q'(s', argmax_a Q(s', a)), (B,) (van Hasselt et al., AAAI 2016)."""
-    critic, moving = _critic(config, state.spec), state.spec.input_dim - state.spec.goal_mean.shape[0]
+def critic_target(
+    config: CQLConfig,
+    state: DiscreteCQLState,
+    stats: DatasetStats,
+    inputs: Inputs,
+    next_inputs: Inputs,
+    reward: PerRow,
+    terminal: PerRow,
+) -> PerRow:
+    """y = r + gamma (1 - terminal) Q'(s', argmax_a Q(s', a)) (van Hasselt et al., AAAI 2016)."""
+    critic, moving = critic_network(config, stats), stats.input_dim - stats.goal_mean.shape[0]
     first = moved_product(state.critic, inputs, next_inputs, moving)
-    best = jnp.argmax(critic.apply(state.critic, next_inputs, first), axis=-1)
-    value = jnp.take_along_axis(critic.apply(state.target_critic, next_inputs), best[:, None], axis=-1)[:, 0]
-    chex.assert_equal_shape([value, reward, terminal])
-    return jax.lax.stop_gradient(config.reward_scale * reward + config.discount * (1.0 - terminal) * value)
+    best = jnp.argmax(apply(critic, state.critic, next_inputs, first), axis=-1)
+    value = jnp.take_along_axis(apply(critic, state.target_critic, next_inputs), best[:, None], axis=-1)[:, 0]
+    return bellman_target(config, reward, terminal, value)
 
 
-def critic_loss(config: CQLConfig, critic, spec: Spec, inputs, action, target, data_size: int):
+def critic_loss(
+    config: CQLConfig,
+    critic: Params,
+    stats: DatasetStats,
+    inputs: Inputs,
+    action: Int[Array, " B"],
+    target: PerRow,
+    data_size: int,
+) -> tuple[Loss, Metrics]:
     """mean_B huber(Q(s, a) - y) + weight (mean log sum_a exp Q(s, a) - mean Q(data)), and its metrics.
 
     The first `data_size` rows are data; the log-sum is at the others where there are any, else at the data.
     """
-    q = _critic(config, spec).apply(critic, inputs)
-    chosen = jnp.take_along_axis(q, action[:, None], axis=-1)[:, 0]
-    chex.assert_equal_shape([chosen, target])
-    around = q if q.shape[0] == data_size else q[data_size:]
-    gap = jax.nn.logsumexp(around, axis=-1).mean() - chosen[:data_size].mean()
-    loss = optax.huber_loss(chosen, target).mean() + config.conservative_weight * gap
-    return loss, {"critic_loss": loss, "gap": gap, "q": chosen[:data_size].mean()}
+    q = apply(critic_network(config, stats), critic, inputs)
+    q_data = jnp.take_along_axis(q, action[:, None], axis=-1)[:, 0]
+    chex.assert_equal_shape([q_data, target])
+    penalized = q if q.shape[0] == data_size else q[data_size:]
+    gap = jax.nn.logsumexp(penalized, axis=-1).mean() - q_data[:data_size].mean()
+    loss = optax.huber_loss(q_data, target).mean() + config.conservative_weight * gap
+    return loss, {"critic_loss": loss, "gap": gap, "q": q_data[:data_size].mean()}
 
 
-def _next_target(config: CQLConfig, state: DiscreteCQLState):
+def next_target(config: CQLConfig, state: DiscreteCQLState) -> Params:
+    """The target critic after an update: moved by `tau`, or copied every `target_period` updates."""
     if not config.target_period:
         return soft_update(state.critic, state.target_critic, config.tau)
     return jax.lax.cond(state.step % config.target_period == 0, lambda: state.critic, lambda: state.target_critic)
 
 
-def _critic(config: CQLConfig, spec: Spec) -> MLP:
-    return MLP(spec.action_dim, config.hidden, config.critic_norm)
+def critic_network(config: CQLConfig, stats: DatasetStats) -> MLP:
+    """Inputs (B, I) -> values (B, A) of all actions."""
+    return MLP(stats.action_dim, config.hidden, config.critic_norm)

@@ -1,4 +1,4 @@
-"""IQL (Kostrikov et al., ICLR 2022): values of the data's better actions by expectile regression; none is drawn."""
+"""IQL (Kostrikov et al., ICLR 2022): values of the data's better actions by expectile regression, without sampling."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ import chex
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Int
 
-from kalm_jax.offline_rl.critics import adam_step, init_critics, make_critics, squared_error, value_of
-from kalm_jax.offline_rl.distributions import Policy, chosen, log_prob
-from kalm_jax.offline_rl.networks import HIDDEN, MLP, Batch, Spec, copy, policy_input, soft_update
+from kalm_jax.offline_rl.arrays import Actions, Inputs, Loss, Metrics, Params, PerRow, Scalar
+from kalm_jax.offline_rl.buffer import Batch
+from kalm_jax.offline_rl.critics import bellman_target, critic_loss, init_critics, make_critics, value_of
+from kalm_jax.offline_rl.distributions import Policy, select_action, weighted_log_prob_loss
+from kalm_jax.offline_rl.networks import HIDDEN, MLP, apply
+from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
+from kalm_jax.offline_rl.updates import adam_step, copy, soft_update
+from kalm_jax.types.pytree import pytree_dataclass
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,142 +36,134 @@ class IQLConfig:
       hidden: widths of the layers. critic_norm: LayerNorm in the critics (not in the paper).
     """
 
-    learning_rate: float = 3e-4
+    learning_rate: Scalar = 3e-4
     batch_size: int = 256
-    discount: float = 0.99
-    tau: float = 0.005
-    expectile: float = 0.7
-    beta: float = 3.0
-    max_weight: float = 100.0
-    reward_scale: float = 1.0
+    discount: Scalar = 0.99
+    tau: Scalar = 0.005
+    expectile: Scalar = 0.7
+    beta: Scalar = 3.0
+    max_weight: Scalar = 100.0
+    reward_scale: Scalar = 1.0
     hidden: tuple[int, ...] = HIDDEN
     critic_norm: bool = False
 
-    def __post_init__(self):
+    def validate(self) -> None:
+        """Raises a ValueError for settings without meaning."""
         if not 0 < self.expectile < 1:
             raise ValueError(f"expectile of IQL is {self.expectile}, want a number between 0 and 1")
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class IQLState:
     """Everything that a resume needs.
 
     Attributes:
       policy, critic, value: parameters. target_critic: the slow copy by which V and the policy judge actions.
-      policy_optimiser, critic_optimiser, value_optimiser: Adam's states.
-      spec: sizes and input statistics of the data set.
+      policy_optimizer, critic_optimizer, value_optimizer: Adam's states.
       step: () int32, updates done. key: the seed's key, from which each update's key is derived.
     """
 
-    policy: dict
-    critic: dict
-    value: dict
-    target_critic: dict
-    policy_optimiser: optax.OptState
-    critic_optimiser: optax.OptState
-    value_optimiser: optax.OptState
-    spec: Spec
-    step: jax.Array
-    key: jax.Array
+    policy: Params
+    critic: Params
+    value: Params
+    target_critic: Params
+    policy_optimizer: optax.OptState
+    critic_optimizer: optax.OptState
+    value_optimizer: optax.OptState
+    step: Int[Array, ""]
+    key: Array
 
 
-def init(config: IQLConfig, key, spec: Spec) -> IQLState:
+def init(config: IQLConfig, key: Array, stats: DatasetStats) -> IQLState:
     """The state before the first update."""
     own, policy_key, critic_key, value_key = jax.random.split(key, 4)
-    inputs, adam = jnp.zeros((1, spec.input_dim)), optax.adam(config.learning_rate)
-    policy = _policy(config, spec).init(policy_key, inputs)
-    critic = init_critics(make_critics(config, spec), critic_key, spec)
-    value = _value(config).init(value_key, inputs)
+    inputs, adam = jnp.zeros((1, stats.input_dim)), optax.adam(config.learning_rate)
+    policy = policy_network(config, stats).init(policy_key, inputs)
+    critic = init_critics(make_critics(config, stats), critic_key, stats)
+    value = value_network(config).init(value_key, inputs)
     return IQLState(
-        *(policy, critic, value, copy(critic), adam.init(policy), adam.init(critic), adam.init(value)),
-        spec=spec,
+        policy=policy,
+        critic=critic,
+        value=value,
+        target_critic=copy(critic),
+        policy_optimizer=adam.init(policy),
+        critic_optimizer=adam.init(critic),
+        value_optimizer=adam.init(value),
         step=jnp.zeros((), jnp.int32),
         key=own,
     )
 
 
-def update(config: IQLConfig, state: IQLState, batch: Batch, key) -> tuple[IQLState, dict]:
+def update(
+    config: IQLConfig, state: IQLState, stats: DatasetStats, batch: Batch, key: Array
+) -> tuple[IQLState, Metrics]:
     """One step of V, then of the policy and of the critics with the new V, then of the targets; `key` is not used.
 
     Metrics: value_loss, policy_loss, critic_loss, v and q (means over the batch).
     """
-    spec, critics = state.spec, make_critics(config, state.spec)
-    inputs = policy_input(spec, batch.observation, batch.goal)
-    next_inputs = policy_input(spec, batch.next_observation, batch.goal)
+    critics = make_critics(config, stats)
+    inputs = policy_input(stats, batch.observation, batch.goal)
+    next_inputs = policy_input(stats, batch.next_observation, batch.goal)
     q = value_of(critics, state.target_critic, inputs, batch.action).min(0)
     (value_loss_, v), grads = jax.value_and_grad(value_loss, argnums=1, has_aux=True)(config, state.value, inputs, q)
-    value, value_optimiser = adam_step(config.learning_rate, grads, state.value_optimiser, state.value)
+    value, value_optimizer = adam_step(config.learning_rate, grads, state.value_optimizer, state.value)
     weight = advantage_weight(config, value, inputs, q)
-    policy_loss_, grads = jax.value_and_grad(policy_loss, argnums=1)(
-        config, state.policy, spec, inputs, batch.action, weight
+    policy_loss_, grads = jax.value_and_grad(weighted_log_prob_loss, argnums=1)(
+        policy_network(config, stats), state.policy, inputs, batch.action, weight
     )
-    policy, policy_optimiser = adam_step(config.learning_rate, grads, state.policy_optimiser, state.policy)
+    policy, policy_optimizer = adam_step(config.learning_rate, grads, state.policy_optimizer, state.policy)
     target = critic_target(config, value, next_inputs, batch.reward, batch.terminal)
     (critic_loss_, q), grads = jax.value_and_grad(critic_loss, argnums=1, has_aux=True)(
-        config, state.critic, spec, inputs, batch.action, target
+        critics, state.critic, inputs, batch.action, target
     )
-    critic, critic_optimiser = adam_step(config.learning_rate, grads, state.critic_optimiser, state.critic)
+    critic, critic_optimizer = adam_step(config.learning_rate, grads, state.critic_optimizer, state.critic)
     state = dataclasses.replace(
         state,
         policy=policy,
         critic=critic,
         value=value,
         target_critic=soft_update(critic, state.target_critic, config.tau),
-        policy_optimiser=policy_optimiser,
-        critic_optimiser=critic_optimiser,
-        value_optimiser=value_optimiser,
+        policy_optimizer=policy_optimizer,
+        critic_optimizer=critic_optimizer,
+        value_optimizer=value_optimizer,
         step=state.step + 1,
     )
     metrics = {"value_loss": value_loss_, "policy_loss": policy_loss_, "critic_loss": critic_loss_}
     return state, metrics | {"v": v, "q": q}
 
 
-def act(config: IQLConfig, state: IQLState, observation, goal_vector, key, greedy: bool):
-    """Actions (B,) int32 or (B, A): the likeliest, or drawn."""
-    policy = _policy(config, state.spec)
-    return chosen(policy, policy.apply(state.policy, policy_input(state.spec, observation, goal_vector)), key, greedy)
+def act(config: IQLConfig, state: IQLState, stats: DatasetStats, inputs: Inputs, key: Array, greedy: bool) -> Actions:
+    """The most probable actions, or sampled ones."""
+    policy = policy_network(config, stats)
+    return select_action(policy, apply(policy, state.policy, inputs), key, greedy)
 
 
-def value_loss(config: IQLConfig, value, inputs, q):
+def value_loss(config: IQLConfig, value: Params, inputs: Inputs, q: PerRow) -> tuple[Loss, Loss]:
     """mean_B |tau - 1(u < 0)| u^2 with u = min_i Q'_i(s, a) - V(s) (equation 5); also returns mean V."""
-    v = _value(config).apply(value, inputs)[:, 0]
+    v = apply(value_network(config), value, inputs)[:, 0]
     chex.assert_equal_shape([v, q])
     u = q - v
     return jnp.mean(jnp.where(u < 0, 1.0 - config.expectile, config.expectile) * u**2), v.mean()
 
 
-def critic_target(config: IQLConfig, value, next_inputs, reward, terminal):
-    """y = r + gamma (1 - terminal) V(s'), (B,) (equation 6)."""
-    v = _value(config).apply(value, next_inputs)[:, 0]
-    chex.assert_equal_shape([v, reward, terminal])
-    return jax.lax.stop_gradient(config.reward_scale * reward + config.discount * (1.0 - terminal) * v)
+def critic_target(config: IQLConfig, value: Params, next_inputs: Inputs, reward: PerRow, terminal: PerRow) -> PerRow:
+    """y = r + gamma (1 - terminal) V(s') (equation 6)."""
+    v = apply(value_network(config), value, next_inputs)[:, 0]
+    return bellman_target(config, reward, terminal, v)
 
 
-def critic_loss(config: IQLConfig, critic, spec: Spec, inputs, action, target):
-    """sum_i mean_B (Q_i(s, a) - y)^2; also returns mean Q1."""
-    q = value_of(make_critics(config, spec), critic, inputs, action)
-    return squared_error(q, target), q[0].mean()
-
-
-def advantage_weight(config: IQLConfig, value, inputs, q):
-    """w = min(exp(beta (min_i Q'_i(s, a) - V(s))), max_weight), (B,), without gradient (equation 7)."""
-    v = _value(config).apply(value, inputs)[:, 0]
+def advantage_weight(config: IQLConfig, value: Params, inputs: Inputs, q: PerRow) -> PerRow:
+    """w = min(exp(beta (min_i Q'_i(s, a) - V(s))), max_weight), without gradient (equation 7)."""
+    v = apply(value_network(config), value, inputs)[:, 0]
     chex.assert_equal_shape([v, q])
     return jax.lax.stop_gradient(jnp.minimum(jnp.exp(config.beta * (q - v)), config.max_weight))
 
 
-def policy_loss(config: IQLConfig, policy, spec: Spec, inputs, action, weight):
-    """-mean_B w log pi(a | s)."""
-    head = _policy(config, spec)
-    log_probs = log_prob(head, head.apply(policy, inputs), action)
-    chex.assert_equal_shape([log_probs, weight])
-    return -jnp.mean(weight * log_probs)
-
-
-def _value(config: IQLConfig) -> MLP:
+def value_network(config: IQLConfig) -> MLP:
+    """V: inputs (B, I) -> (B, 1)."""
     return MLP(1, config.hidden)
 
 
-def _policy(config: IQLConfig, spec: Spec) -> Policy:
-    return Policy(spec.action_dim, spec.discrete, config.hidden)
+def policy_network(config: IQLConfig, stats: DatasetStats) -> Policy:
+    """The policy of the data's kind of actions."""
+    return Policy(stats.action_dim, stats.discrete, config.hidden)

@@ -11,7 +11,7 @@ import numpy as np
 from kalm_jax.evaluation import evaluate, learner_policy, write_results_csv
 from kalm_jax.pipeline.artifacts import encoded_goals, encoding
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.learners import action_choices, checkpoints, configured_learner, load_policies, result_rows
+from kalm_jax.pipeline.learners import action_choices, configured_learner, load_policies, policy_points, result_rows
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.types import EpisodeResults, Episodes
 from kalm_jax.worlds.base import get_world
@@ -27,15 +27,15 @@ def run_evaluate(run: RunFolder, config: PipelineConfig, algorithm: str, conditi
 
     def work(folder: pathlib.Path) -> None:
         vectors = encoded_goals(run, config, level).vector
-        kept = [load_policies(run, config, algorithm, condition, name) for name in checkpoints(config, algorithm)]
+        kept = [load_policies(run, config, algorithm, condition, n) for n in policy_points(config, algorithm)]
         played, policies, keys = [], [], []
         for i in range(config.learn.seeds):
             seed = config.seed + i
             episodes = world.make_episodes(level, config.evaluate.episodes, seed).with_vectors(vectors)
             for choice in choices:
-                for k, states in enumerate(kept):
+                for k, (states, stats) in enumerate(kept):
                     act = learner_policy(
-                        learner, states[i], choice == "greedy", seed, world.observe, world.label_rewards
+                        learner, states[i], stats, choice == "greedy", seed, world.observe, world.label_rewards
                     )
                     policies.append(act)
                     played.append(episodes.take(slice(k, None, len(kept))))

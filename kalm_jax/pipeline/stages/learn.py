@@ -11,14 +11,21 @@ from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import broadcast_from_main, is_main_process
 from kalm_jax.files import write_json
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.offline_rl import Buffer, every_end_terminal, make_buffer, one_to_one
+from kalm_jax.offline_rl import (
+    Buffer,
+    Relabel,
+    every_end_terminal,
+    make_buffer,
+    one_to_one,
+    save_policies,
+    saved_policies,
+)
 from kalm_jax.offline_rl.algorithms.decision_transformer import with_backbone
-from kalm_jax.offline_rl.buffer import Relabel
 from kalm_jax.offline_rl.registry import plain_config
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.artifacts import encoded_goals, encoding, novel_rollouts, real_rollouts
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.learners import checkpoints, configured_learner, relabel_share, save_states, view_of
+from kalm_jax.pipeline.learners import configured_learner, policy_points, relabel_share, view_of
 from kalm_jax.pipeline.run_folder import RunFolder, own_module
 from kalm_jax.progress import Progress
 from kalm_jax.sharding import gather
@@ -28,7 +35,7 @@ from kalm_jax.worlds.base import World, get_world
 
 
 def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition: str) -> None:
-    """Trains all seeds of one learner and condition; writes `curve.json` and the policies of all `checkpoints`."""
+    """Trains all seeds of one learner and condition; writes `curve.json` and the `policies` at all `policy_points`."""
     learner = configured_learner(config, algorithm)
     updates = config.learn.updates_of(algorithm)
     parts = novel_rollouts(config, condition)
@@ -39,14 +46,16 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition:
         buffer = learning_data(run, config, parts, relabel)
         start = _language_backbone(run) if learner.name == "decision_transformer" and learner.config.backbone else None
         with Progress(f"learn {algorithm} {condition}", updates * len(seeds)) as progress:
-            for name, point in checkpoints(config, algorithm).items():
-                if broadcast_from_main((folder / name).exists()):
+            stats, kept = learner.stats(buffer), saved_policies(folder / "policies")
+            for point in policy_points(config, algorithm):
+                if broadcast_from_main(point in kept):
                     continue
                 state, curve = train(
                     learner,
                     buffer,
                     seeds,
                     point,
+                    stats=stats,
                     start=start,
                     checkpoint_dir=folder / "checkpoints",
                     progress=lambda done, total, **metrics: progress.update(done, **metrics),
@@ -54,7 +63,7 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition:
                 if is_main_process():
                     rows = [{"algorithm": algorithm, "condition": condition, **row} for row in curve]
                     write_json(folder / "curve.json", rows)
-                    save_states(folder / name, state)
+                    save_policies(folder / "policies", point, state, stats)
 
     settings = {
         "learner": plain_config(learner.config),

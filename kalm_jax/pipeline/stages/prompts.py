@@ -56,11 +56,17 @@ def run_prompts(run: RunFolder, config: PipelineConfig) -> None:
         with world.simulator() as simulator:
             for algorithm, condition in pairs:
                 learner = configured_learner(config, algorithm)
-                states = load_policies(run, config, algorithm, condition)
+                states, stats = load_policies(run, config, algorithm, condition)
                 for choice in action_choices(world, algorithm):
                     policies = [
                         learner_policy(
-                            learner, state, choice == "greedy", config.seed + i, world.observe, world.label_rewards
+                            learner,
+                            state,
+                            stats,
+                            choice == "greedy",
+                            config.seed + i,
+                            world.observe,
+                            world.label_rewards,
                         )
                         for i, state in enumerate(states)
                     ]

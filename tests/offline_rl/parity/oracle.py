@@ -22,7 +22,7 @@ def run_torch(problem: Problem):
     from tests.offline_rl.parity.torch_learners import make_learner
 
     torch.set_num_threads(1)
-    learner = make_learner(problem.learner.name, problem.learner.config, problem.state.spec, weights(problem.state))
+    learner = make_learner(problem.learner.name, problem.learner.config, problem.stats, weights(problem.state))
     rows = []
     for t, batch in enumerate(problem.batches):
         fields = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}

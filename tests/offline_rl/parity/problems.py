@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kalm_jax.offline_rl import Batch, Learner, Spec, make_learner
+from kalm_jax.offline_rl import Batch, DatasetStats, Learner, make_learner
 
 BATCH, OBSERVATION, GOAL, ACTION = 8, 3, 2, 3
 SHARED = {"hidden": (6, 5), "reward_scale": 0.5, "discount": 0.9, "tau": 0.05, "learning_rate": 1e-3}
@@ -46,6 +46,7 @@ class Problem:
 
     learner: Learner
     state: object
+    stats: DatasetStats
     batches: list[Batch]
     keys: list
     noise: list[dict]
@@ -57,24 +58,24 @@ def make_problem(name: str, updates: int, dtype) -> Problem:
     rng = np.random.RandomState(sorted(PROBLEMS).index(name))
     learner = make_learner(algorithm, **settings)
     statistics = (rng.randn(OBSERVATION), rng.rand(OBSERVATION) + 0.5, rng.randn(GOAL), rng.rand(GOAL) + 0.5)
-    spec = Spec(*(jnp.asarray(x, dtype) for x in statistics), ACTION, discrete)
+    stats = DatasetStats(*(jnp.asarray(x, dtype) for x in statistics), ACTION, discrete)
     # The structure alone is asked for, which compiles nothing; Adam begins with zeros.
-    state = jax.eval_shape(learner.init, jax.random.key(0), spec)
+    state = jax.eval_shape(learner.init, jax.random.key(0), stats)
     numbers = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), dataclasses.replace(state, key=None))
-    state = dataclasses.replace(numbers, spec=spec, key=jax.random.key(0))
+    state = dataclasses.replace(numbers, key=jax.random.key(0))
     state = dataclasses.replace(
         state, **{field: _random(rng, getattr(state, field), dtype) for field in _fields(state, "weights")}
     )
     changed = {f.replace("target_", ""): getattr(state, f.replace("target_", "")) for f in _fields(state, "targets")}
     state = dataclasses.replace(state, **{f"target_{k}": jax.tree.map(jnp.copy, v) for k, v in changed.items()})
-    optimisers = {f: _cast(getattr(state, f), dtype) for f in _fields(state, "optimisers")}
-    state = dataclasses.replace(state, **optimisers)
+    optimizers = {f: _cast(getattr(state, f), dtype) for f in _fields(state, "optimizers")}
+    state = dataclasses.replace(state, **optimizers)
     batches = [_batch(rng, discrete, dtype) for _ in range(updates)]
-    module, noise = learner._module(spec), [{} for _ in range(updates)]
+    module, noise = learner.algorithm(stats), [{} for _ in range(updates)]
     if hasattr(module, "draw"):
-        shapes = jax.eval_shape(functools.partial(module.draw, learner.config, spec, size=BATCH), jax.random.key(0))
+        shapes = jax.eval_shape(functools.partial(module.draw, learner.config, stats, size=BATCH), jax.random.key(0))
         noise = [{k: _noise(rng, k, v, dtype) for k, v in shapes.items()} for _ in range(updates)]
-    return Problem(learner, state, batches, list(jax.random.split(jax.random.key(1), updates)), noise)
+    return Problem(learner, state, stats, batches, list(jax.random.split(jax.random.key(1), updates)), noise)
 
 
 def td3bc_noise(problem: Problem, update: int) -> np.ndarray:
@@ -87,20 +88,20 @@ def run(problem: Problem):
     """(final state, metrics of every update as {name: (T,)}) of the library's learner."""
     state, rows = problem.state, []
     for batch, key, noise in zip(problem.batches, problem.keys, problem.noise, strict=True):
-        state, metrics = _step(problem.learner, state, batch, key, noise)
+        state, metrics = _step(problem.learner, state, problem.stats, batch, key, noise)
         rows.append(metrics)
     return state, {k: np.array([float(row[k]) for row in rows]) for k in rows[0]}
 
 
 @functools.partial(jax.jit, static_argnames="learner")
-def _step(learner, state, batch, key, noise):
+def _step(learner, state, stats, batch, key, noise):
     if not noise:
-        return learner.update(state, batch, key)
-    return learner._module(state.spec).learn(learner.config, state, batch, noise)
+        return learner.update(state, stats, batch, key)
+    return learner.algorithm(stats).learn(learner.config, state, stats, batch, noise)
 
 
 def weights(state) -> dict[str, np.ndarray]:
-    """Every learned number of a state, "network/layer/kernel" -> array; targets included, optimisers not."""
+    """Every learned number of a state, "network/layer/kernel" -> array; targets included, optimizers not."""
     found = {}
     for field in (*_fields(state, "weights"), *_fields(state, "targets")):
         for path, leaf in jax.tree_util.tree_flatten_with_path(getattr(state, field))[0]:
@@ -110,11 +111,11 @@ def weights(state) -> dict[str, np.ndarray]:
 
 
 def _fields(state, kind: str) -> list[str]:
-    """Names of a state's fields that are "weights", "targets" or "optimisers"."""
-    names = [f.name for f in dataclasses.fields(state) if f.name not in ("spec", "step", "key")]
+    """Names of a state's fields that are "weights", "targets" or "optimizers"."""
+    names = [f.name for f in dataclasses.fields(state) if f.name not in ("step", "key")]
 
     def kind_of(name):
-        return "optimisers" if "optimiser" in name else "targets" if name.startswith("target_") else "weights"
+        return "optimizers" if "optimizer" in name else "targets" if name.startswith("target_") else "weights"
 
     return [name for name in names if kind_of(name) == kind]
 

@@ -1,6 +1,6 @@
 """Every learner a second time, in torch, written from the papers' equations and nothing else of the library.
 
-States and actions are concatenated and repeated in the plain way, each critic has its own optimiser, and gradients come
+States and actions are concatenated and repeated in the plain way, each critic has its own optimizer, and gradients come
 from torch. A learner is built from named arrays (`problems.weights`) and gives them back after its updates.
 """
 
@@ -41,12 +41,12 @@ def adam(parameters, rate):
     return torch.optim.Adam(parameters, lr=rate, betas=(0.9, 0.999), eps=1e-8)
 
 
-def descend(loss, *optimisers):
-    for optimiser in optimisers:
-        optimiser.zero_grad()
+def descend(loss, *optimizers):
+    for optimizer in optimizers:
+        optimizer.zero_grad()
     loss.backward()
-    for optimiser in optimisers:
-        optimiser.step()
+    for optimizer in optimizers:
+        optimizer.step()
 
 
 def follow(online, target, tau):
@@ -56,21 +56,21 @@ def follow(online, target, tau):
 
 
 class Learner:
-    """Shared: normalised inputs, lists of critics, the weights that are handed back."""
+    """Shared: normalized inputs, lists of critics, the weights that are handed back."""
 
     critic_names: tuple = ()
 
-    def __init__(self, config, spec, arrays):
-        self.config, self.discrete, self.actions = config, spec.discrete, spec.action_dim
+    def __init__(self, config, stats, arrays):
+        self.config, self.discrete, self.actions = config, stats.discrete, stats.action_dim
         self.statistics = [
             torch.tensor(np.array(x))
-            for x in (spec.observation_mean, spec.observation_std, spec.goal_mean, spec.goal_std)
+            for x in (stats.observation_mean, stats.observation_std, stats.goal_mean, stats.goal_std)
         ]
         self.critics = [Net(arrays, f"critic{name}") for name in self.critic_names]
         self.targets = [Net(arrays, f"target_critic{name}") for name in self.critic_names]
         present = {name.split("/")[0] for name in arrays} & {"policy", "value", "target_policy"}
         self.nets = {name: Net(arrays, name) for name in sorted(present)}
-        self.critic_optimisers = [adam(q.parameters, config.learning_rate) for q in self.critics]
+        self.critic_optimizers = [adam(q.parameters, config.learning_rate) for q in self.critics]
         self.steps = 0
 
     def inputs(self, observation, goal):
@@ -103,9 +103,9 @@ class Learner:
 
     def fit_critics(self, x, action, y):
         losses = []
-        for net, optimiser in zip(self.critics, self.critic_optimisers):
+        for net, optimizer in zip(self.critics, self.critic_optimizers):
             loss = F.mse_loss(self.q(net, x, action), y)
-            descend(loss, optimiser)
+            descend(loss, optimizer)
             losses.append(loss.item())
         return sum(losses)
 
@@ -121,9 +121,9 @@ class Learner:
 
 
 class BC(Learner):
-    def __init__(self, config, spec, arrays):
-        super().__init__(config, spec, arrays)
-        self.optimiser = adam(self.nets["policy"].parameters, config.learning_rate)
+    def __init__(self, config, stats, arrays):
+        super().__init__(config, stats, arrays)
+        self.optimizer = adam(self.nets["policy"].parameters, config.learning_rate)
 
     def learn(self, x, action, reward, x2, terminal, noise):
         out = self.nets["policy"](x)
@@ -131,7 +131,7 @@ class BC(Learner):
             loss = F.cross_entropy(out, action) + self.config.logit_penalty * (out**2).mean()
         else:
             loss = F.mse_loss(torch.tanh(out), action)
-        descend(loss, self.optimiser)
+        descend(loss, self.optimizer)
         return {"policy_loss": loss.item()}
 
 
@@ -140,9 +140,9 @@ class TD3BC(Learner):
 
     critic_names = ("/q1", "/q2")
 
-    def __init__(self, config, spec, arrays):
-        super().__init__(config, spec, arrays)
-        self.optimiser = adam(self.nets["policy"].parameters, config.learning_rate)
+    def __init__(self, config, stats, arrays):
+        super().__init__(config, stats, arrays)
+        self.optimizer = adam(self.nets["policy"].parameters, config.learning_rate)
 
     def q(self, net, x, action):
         return net(torch.cat([x, action], dim=1)).squeeze(1)
@@ -165,7 +165,7 @@ class TD3BC(Learner):
             q = self.q(self.critics[0], x, pi)
             distance = ((pi - action) ** 2).sum(1).mean() if self.discrete else F.mse_loss(pi, action)
             loss = -c.alpha * q.mean() / q.abs().mean().detach() + distance
-            descend(loss, self.optimiser)
+            descend(loss, self.optimizer)
             follow(self.nets["policy"].parameters, self.nets["target_policy"].parameters, c.tau)
             self.follow_targets()
             metrics |= {"policy_loss": c.policy_delay * loss.item(), "bc_loss": c.policy_delay * distance.item()}
@@ -186,7 +186,7 @@ class DiscreteCQL(Learner):
         gap = (torch.logsumexp(net(x), dim=1) - q).mean()
         loss = F.smooth_l1_loss(q, y) + c.conservative_weight * gap
         metrics = {"critic_loss": loss.item(), "gap": gap.item()}
-        descend(loss, *self.critic_optimisers)
+        descend(loss, *self.critic_optimizers)
         if not c.target_period:
             self.follow_targets()
         elif self.steps % c.target_period == 0:
@@ -199,13 +199,13 @@ class CQL(Learner):
 
     critic_names = ("/critics_0", "/critics_1")
 
-    def __init__(self, config, spec, arrays):
-        super().__init__(config, spec, arrays)
+    def __init__(self, config, stats, arrays):
+        super().__init__(config, stats, arrays)
         self.log_temperature = torch.tensor(arrays["log_temperature"], requires_grad=True)
         self.log_multiplier = torch.tensor(arrays["log_multiplier"], requires_grad=True)
-        self.optimiser = adam(self.nets["policy"].parameters, config.policy_learning_rate)
-        self.temperature_optimiser = adam([self.log_temperature], config.temperature_learning_rate)
-        self.multiplier_optimiser = adam([self.log_multiplier], config.multiplier_learning_rate)
+        self.optimizer = adam(self.nets["policy"].parameters, config.policy_learning_rate)
+        self.temperature_optimizer = adam([self.log_temperature], config.temperature_learning_rate)
+        self.multiplier_optimizer = adam([self.log_multiplier], config.multiplier_learning_rate)
 
     def sample(self, x, noise):
         """Actions (B, N, A) and log-densities (B, N) for noise (B, N, A)."""
@@ -237,15 +237,15 @@ class CQL(Learner):
         excess = c.conservative_weight * sum(gaps) - (c.threshold or 0.0)
         loss = loss + multiplier.detach() * excess
         metrics = {"critic_loss": loss.item(), "gap": sum(gaps).item() / 2, "multiplier": multiplier.item()}
-        descend(loss, *self.critic_optimisers)
+        descend(loss, *self.critic_optimizers)
         if c.threshold is not None:
-            descend(-multiplier * excess.detach(), self.multiplier_optimiser)
+            descend(-multiplier * excess.detach(), self.multiplier_optimizer)
         drawn, log_prob = self.sample(x, noise["policy"][:, None])
         q = torch.minimum(*(self.q(net, x, drawn[:, 0]) for net in self.critics))
         loss = (temperature.detach() * log_prob[:, 0] - q).mean()
         metrics["policy_loss"] = loss.item()
-        descend(loss, self.optimiser)
-        descend(-temperature * (log_prob.detach().mean() - self.actions), self.temperature_optimiser)
+        descend(loss, self.optimizer)
+        descend(-temperature * (log_prob.detach().mean() - self.actions), self.temperature_optimizer)
         self.follow_targets()
         return metrics
 
@@ -259,11 +259,11 @@ class Cloner(Learner):
 
     critic_names = ("/critics_0", "/critics_1")
 
-    def __init__(self, config, spec, arrays):
-        super().__init__(config, spec, arrays)
+    def __init__(self, config, stats, arrays):
+        super().__init__(config, stats, arrays)
         self.log_std = None if self.discrete else torch.tensor(arrays["policy/log_std"], requires_grad=True)
         extra = [] if self.discrete else [self.log_std]
-        self.optimiser = adam([*self.nets["policy"].parameters, *extra], config.learning_rate)
+        self.optimizer = adam([*self.nets["policy"].parameters, *extra], config.learning_rate)
 
     def log_prob(self, x, action):
         out = self.nets["policy"](x)
@@ -277,7 +277,7 @@ class Cloner(Learner):
 
     def clone(self, x, action, weight):
         loss = -(weight * self.log_prob(x, action)).mean()
-        descend(loss, self.optimiser)
+        descend(loss, self.optimizer)
         return loss.item()
 
     def arrays(self):
@@ -316,9 +316,9 @@ class AWAC(Cloner):
 class IQL(Cloner):
     """Kostrikov et al. (2022), equations 5, 6 and 7."""
 
-    def __init__(self, config, spec, arrays):
-        super().__init__(config, spec, arrays)
-        self.value_optimiser = adam(self.nets["value"].parameters, config.learning_rate)
+    def __init__(self, config, stats, arrays):
+        super().__init__(config, stats, arrays)
+        self.value_optimizer = adam(self.nets["value"].parameters, config.learning_rate)
 
     def v(self, x):
         return self.nets["value"](x).squeeze(1)
@@ -329,7 +329,7 @@ class IQL(Cloner):
             q = torch.minimum(*(self.q(net, x, action) for net in self.targets))
         u = q - self.v(x)
         loss = (torch.abs(c.expectile - (u < 0).to(u.dtype)) * u**2).mean()
-        descend(loss, self.value_optimiser)
+        descend(loss, self.value_optimizer)
         metrics = {"value_loss": loss.item()}
         with torch.no_grad():
             weight = torch.exp(c.beta * (q - self.v(x))).clamp(max=c.max_weight)
@@ -340,8 +340,8 @@ class IQL(Cloner):
         return metrics
 
 
-def make_learner(name: str, config, spec, arrays) -> Learner:
+def make_learner(name: str, config, stats, arrays) -> Learner:
     """The torch learner that starts from `arrays`."""
     if name == "cql":
-        return (DiscreteCQL if spec.discrete else CQL)(config, spec, arrays)
-    return {"bc": BC, "td3bc": TD3BC, "awac": AWAC, "iql": IQL}[name](config, spec, arrays)
+        return (DiscreteCQL if stats.discrete else CQL)(config, stats, arrays)
+    return {"bc": BC, "td3bc": TD3BC, "awac": AWAC, "iql": IQL}[name](config, stats, arrays)
