@@ -86,7 +86,7 @@ class Progress:
     ) -> None:
         self._bar.close()
 
-    def update(self, done: int, **metrics: Any) -> None:
+    def update(self, done: int, /, **metrics: Any) -> None:
         """Notes that `done` of the total steps are finished; `metrics` (such as a loss) are shown behind them."""
         if metrics:
             self._bar.metrics = metrics
