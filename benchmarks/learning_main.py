@@ -4,12 +4,13 @@ r"""Do the learners learn? Every one on the same scripted data, beside BC and, w
 
 collects rollouts of all skills in Pendulum, Reacher and Meta-world's reach task, trains every learner with five seeds
 and small networks, evaluates in the simulator on the way, and writes learning.md: returns with intervals over seeds,
-the difference to BC, and d3rlpy's. Some hours on two cores; killed, the same command carries on. `pip install --no-deps
-d3rlpy==2.8.1`, then what it asks for when imported, and torch, give its rows.
+the difference to BC, and d3rlpy's. Some hours on two cores; if it is killed, the same command continues it. `pip
+install --no-deps d3rlpy==2.8.1`, then what it asks for when imported, and torch, give its rows.
 """
 
 import dataclasses
 import shlex
+from typing import Any
 
 from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
@@ -31,7 +32,11 @@ class LearningSettings(Checked):
     small: bool = setting(True, "Small networks and batches, large rates; --nosmall takes the learners' own settings.")
 
 
-SHORT = {"algorithms": ("bc", *(name for name in LEARNERS if name != "bc")), "seeds": 5, "updates": 12_000}
+SHORT: dict[str, Any] = {
+    "algorithms": ("bc", *(name for name in LEARNERS if name != "bc")),
+    "seeds": 5,
+    "updates": 12_000,
+}
 """Defaults other than `OfflineConfig`'s."""
 
 

@@ -12,7 +12,7 @@ from kalm_jax.malloc import configure_malloc
 COMMANDS = {
     "clevr": "KALM on CLEVR-Robot, from nothing to a report",
     "metaworld": "KALM on Meta-world's Sawyer arm, from nothing to a report",
-    "world": "KALM in an environment of your own, from nothing to a report",
+    "world": "KALM in a custom environment, from nothing to a report",
     "offline": "offline RL on any Gymnasium environment from a file of rollouts",
     "collect": "rollouts of a scripted or random policy in a Gymnasium environment, as a file",
     "ablation": "which grounding tasks matter, and what else",

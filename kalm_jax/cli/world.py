@@ -1,4 +1,4 @@
-"""KALM in an environment of your own, from nothing to a report, in one command.
+"""KALM in a custom environment, from nothing to a report, in one command.
 
     kalm world --world=my_package.my_world --algo=td3bc
 

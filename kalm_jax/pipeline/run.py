@@ -9,7 +9,7 @@ from kalm_jax.distributed import is_main_process
 from kalm_jax.llm import attention
 from kalm_jax.llm.hf.folder import BUILTIN, check_folder
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts
-from kalm_jax.pipeline.config import CONDITIONS, LLM_POLICY, PipelineConfig
+from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
 from kalm_jax.pipeline.learners import configured_learner
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.pipeline.stages.baselines import run_baselines
@@ -46,19 +46,18 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
       The rows of `results.csv`; none in other processes than the first.
 
     Raises:
-      ValueError: an unknown condition, learner or world, or files that cannot be read.
+      ValueError: an unknown behavior policy, learner or world, or files that cannot be read.
     """
-    unknown = sorted(set(config.learn.conditions) - set(CONDITIONS))
-    if unknown:
-        raise ValueError(f"unknown conditions {unknown}; there are {', '.join(CONDITIONS)}")
     # What cannot be read should fail now, not after an hour.
+    world = get_world(config.world)
+    if config.collect.behavior not in ("", *world.behaviors):
+        raise ValueError(f"behavior {config.collect.behavior!r}: this world has {', '.join(world.behaviors)}")
     check_folder(config.ground.llm or BUILTIN)
     attention.check(config.ground.attention, config.ground.compute)
     if config.prompts:
-        read_prompts = get_world(config.world).read_prompts
-        if read_prompts is None:
+        if world.read_prompts is None:
             raise ValueError(f"the world {config.world} reads no prompt files; leave {config.prompts} out")
-        read_prompts(config.prompts)
+        world.read_prompts(config.prompts)
     for algorithm in config.learn.learners:
         configured_learner(config, algorithm)
     run = RunFolder(folder, config, command)
