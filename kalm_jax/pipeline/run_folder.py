@@ -90,7 +90,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)  # of several processes whichever is first
         self.seconds: dict[str, float] = {}
         self._prints: dict[str, str] = {}
-        self._say = say if is_main_process() else lambda text: None
+        self._say = say  # called in the main process only; asking JAX here would start its devices
         world = getattr(config, "world", "")
         self._modules = () if not world else (world,) if "." in world else (f"kalm_jax.worlds.{world}.world",)
         if config is not None and is_main_process():
