@@ -69,7 +69,7 @@ class TD3BCState:
 
     policy: Params
     critic: Params
-    target_policy: dict
+    target_policy: Params
     target_critic: Params
     policy_optimizer: optax.OptState
     critic_optimizer: optax.OptState
