@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -35,11 +35,8 @@ _STATE_STREAM = 1 << 30
 """Separates the random numbers of states from those of actions, which are numbered by their step."""
 
 
-class Stop(Protocol):
-    """(family (B,), goal (B, G), state (B, D), action (B,) or (B, A), next state (B, D)) -> (B,) bool: goal reached."""
-
-    def __call__(self, family: Any, goal: Any, state: Any, action: Any, next_state: Any, /) -> Any:
-        """Whether the goal of each row is reached."""
+Stop = Callable[[Any, Any, Any, Any, Any], Any]
+"""(family (B,), goal (B, G), state (B, D), action (B,) or (B, A), next state (B, D)) -> (B,) bool: goal reached."""
 
 
 @jax.tree_util.register_dataclass

@@ -240,10 +240,10 @@ def init_params(model: GroundedModel, key: jax.Array, llm_params: dict | None = 
     chex.assert_trees_all_equal_shapes(jax.eval_shape(model.init, key, rows)["params"]["llm"], llm_params)
 
     # A second, random copy of a large model would not fit into memory. What is not returned is not computed.
-    def numeric_parts(key: jax.Array) -> dict:
+    def numeric_parts(key: jax.Array, rows: Rows) -> dict:
         return change_llms(model.init(key, rows)["params"], lambda llm: {})
 
-    return change_llms(jax.jit(numeric_parts)(key), lambda _: llm_params)
+    return change_llms(jax.jit(numeric_parts)(key, rows), lambda _: llm_params)
 
 
 def nested_models(params: dict) -> dict[str, dict]:

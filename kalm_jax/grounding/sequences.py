@@ -87,12 +87,12 @@ class RowSequence:
 
     def rollout(
         self,
-        states: Float[np.ndarray, "N+1 D"],
+        states: Float[np.ndarray, "states D"],
         actions: Num[np.ndarray, " N"] | Float[np.ndarray, "N A"],
         state_weight: float,
         action_weight: float,
     ) -> RowSequence:
-        """Appends s_0 a_0 s_1 ... s_N; s_0 itself is never predicted."""
+        """Appends s_0 a_0 s_1 ... s_N from N+1 states and N actions; s_0 itself is never predicted."""
         n, d = len(actions), states.shape[1]
         kind = np.full(2 * n + 1, STATE)
         kind[1::2] = ACTION
@@ -160,7 +160,7 @@ def pack(sequences: Iterable[RowSequence], rows: int, length: int, width: int, m
             continue
         row = fits[0]
         count[row] += 1
-        _write(out, row, used[row], count[row], sequence)
+        _write(out, int(row), int(used[row]), int(count[row]), sequence)
         used[row] += sequence.length
     return out
 

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,13 +37,6 @@ from kalm_jax.sharding import (
     shard_batch,
     shard_params,
 )
-
-
-class ProgressCallback(Protocol):
-    """Called as progress(number of updates done, **metrics)."""
-
-    def __call__(self, done: int, /, **metrics: float) -> Any:
-        """Shows the progress."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +147,7 @@ def fit(
     batches: Callable[[int], Rows],
     config: TrainConfig,
     folder: str | pathlib.Path | None = None,
-    progress: ProgressCallback | None = None,
+    progress: Callable[..., Any] | None = None,
     frozen: dict | None = None,
     donate: bool = False,
     measure: Callable[[int, dict], Any] | None = None,
@@ -171,7 +164,7 @@ def fit(
       batches: step -> Rows, a pure function, called ahead of time in a background thread.
       config: see `TrainConfig`.
       folder: where checkpoints and `curve.jsonl` are kept; None keeps nothing.
-      progress: see `ProgressCallback`.
+      progress: called as progress(number of updates done, **metrics).
       frozen: with `config.lora`, the language model's weights, of which `params["llm"]` holds adapters (`lora.init`).
       donate: `params` are consumed, where a second copy would not fit into memory.
       measure: called as measure(step, parameters on the host) every `config.measure_every` steps and after the last,

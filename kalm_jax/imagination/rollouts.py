@@ -101,7 +101,7 @@ def imagine(
         params=params,
         tokenizer=tokenizer,
         plans=[plans[g] for g in goal_index],
-        stop=_either(stop),  # type: ignore[arg-type]  # a function, so hashable; the cache keeps one program
+        stop=_either(stop),
         steps=min(max_steps_per_subgoal, horizon),
         temperature=temperature,
         state_temperature=state_temperature,

@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, SupportsInt
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -44,7 +44,7 @@ class Tokenizer:
             return []
         return self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]
 
-    def decode(self, ids: Iterable[int]) -> str:
+    def decode(self, ids: Iterable[SupportsInt]) -> str:
         """Text of token ids, without special tokens."""
         return self._tokenizer.decode([int(i) for i in ids], skip_special_tokens=True).strip()
 

@@ -215,7 +215,7 @@ def test_differences_are_read_beside_the_numbers_themselves(tmp_path):
     read = [(state - spec.mean) / spec.std, np.stack([state[:, 2] - state[:, 0], state[:, 0] - state[:, 1]], 1) / want]
     layers = params["state_in"]
     hidden = np.maximum(np.concatenate(read, 1) @ layers["hidden"]["kernel"] + layers["hidden"]["bias"], 0)
-    got = model.bind({"params": params}).embed_state(state)
+    got = model.bind({"params": params}).embed_state(jnp.asarray(state))
     np.testing.assert_allclose(got, hidden @ layers["out"]["kernel"] + layers["out"]["bias"], rtol=1e-4, atol=1e-5)
     save_grounded(tmp_path, model, params, WORDS)
     assert load_grounded(tmp_path)[0] == model
@@ -228,7 +228,7 @@ def test_beyond_its_limit_the_encoder_reads_the_limit(tmp_path):
     mean, std = (np.array(x, np.float32) for x in (free.spec.mean, free.spec.std))
 
     def read(of, deviations):
-        return np.asarray(of.bind({"params": params}).embed_state(mean + std * np.float32(deviations)))
+        return np.asarray(of.bind({"params": params}).embed_state(jnp.asarray(mean + std * np.float32(deviations))))
 
     within = np.array([[0.5, -1.0, 0.8], [0.0, 2.0, 0.0]])
     np.testing.assert_allclose(read(model, within), read(free, within), rtol=1e-5, atol=1e-6)

@@ -1,4 +1,4 @@
-"""The optimiser of the language model: Muon on stacks of equal matrices is Muon on each of them."""
+"""The optimizer of the language model: Muon on stacks of equal matrices is Muon on each of them."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ import optax.contrib
 
 from kalm_jax.grounding.config import NumericSpec
 from kalm_jax.grounding.model import GroundedModel, init_params
-from kalm_jax.grounding.trainer import TrainConfig, optimiser
+from kalm_jax.grounding.trainer import TrainConfig
 from kalm_jax.llm.transformer import LlamaConfig
 
 
@@ -39,7 +39,7 @@ def test_stacked_matrices_are_updated_as_matrices_apart():
     spec = NumericSpec(2, num_actions=3, mean=(0.0, 0.0), std=(1.0, 1.0), change_std=(1.0, 1.0), hidden=12)
     params = init_params(GroundedModel(llm, spec), jax.random.key(0))
     config = TrainConfig(steps=20, weight_decay=0.3)
-    ours, theirs = optimiser(config), _expected(config)
+    ours, theirs = config.optimizer(), _expected(config)
     p, q = params, params
     s, t = ours.init(p), theirs.init(q)
     rng = np.random.default_rng(0)
