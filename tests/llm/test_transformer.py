@@ -157,7 +157,7 @@ def _saved(words, path, **changes):
         ({"rope_scaling": {"rope_type": "yarn"}}, "yarn"),
         ({"mlp_bias": True}, "mlp_bias"),
         ({"num_hidden_layers": 2}, "missing"),
-        ({"num_hidden_layers": 0}, "no place"),
+        ({"num_hidden_layers": 0}, "does not have"),
         ({"vocab_size": 10}, "tokenizer"),
     ],
 )

@@ -74,7 +74,7 @@ BROKEN = {
     "half a config": (lambda p: (p / "config.json").write_text('{"model_type":'), "not valid JSON"),
     "config without a size": (lambda p: rewrite(p, model_type="llama") or drop(p, "hidden_size"), "hidden_size"),
     "other architecture": (lambda p: rewrite(p, model_type="gpt2"), "model_type 'gpt2' is not one of"),
-    "quantised": (lambda p: rewrite(p, quantization_config={"quant_method": "gptq"}), "quantised"),
+    "quantized": (lambda p: rewrite(p, quantization_config={"quant_method": "gptq"}), "quantized"),
     "other activation": (lambda p: rewrite(p, hidden_act="gelu"), "hidden_act='gelu'"),
     "output bias": (lambda p: rewrite(p, attention_bias=True), "attention_bias"),
     "partial rotary": (lambda p: rewrite(p, rope_parameters={"partial_rotary_factor": 0.5}), "partial_rotary_factor"),
