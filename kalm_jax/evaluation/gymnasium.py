@@ -91,7 +91,7 @@ def spaces_of(environment: str) -> Spaces:
     from gymnasium import spaces
 
     env = make_environment(environment)
-    actions, (dim,) = env.action_space, env.observation_space.shape
+    actions, dim = env.action_space, spaces.flatdim(env.observation_space)
     env.close()
     if isinstance(actions, spaces.Discrete):
         return Spaces(dim, int(actions.n), int(actions.start), *np.zeros((2, 0), np.float32))
@@ -248,7 +248,9 @@ class Player:
     ) -> tuple[list[Episode], list[bool | None]]:
         """B episodes, and whether each succeeded (None: the environment does not report it)."""
         observation, _ = self._envs.reset(seed=[int(seed) for seed in seeds])
-        seen, taken, rewards = [observation.astype(np.float32)], [], []
+        seen: list[np.ndarray] = [observation.astype(np.float32)]
+        taken: list[np.ndarray] = []
+        rewards: list[np.ndarray] = []
         length, terminated = np.zeros(self.copies, int), np.zeros(self.copies, bool)
         success: list[bool | None] = [None] * self.copies
         while (length == 0).any():

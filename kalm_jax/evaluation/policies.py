@@ -11,7 +11,7 @@ import numpy as np
 
 from kalm_jax.offline_rl.normalization import DatasetStats
 from kalm_jax.offline_rl.registry import Learner, State
-from kalm_jax.types import GoalTable, Policy, Rollouts
+from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts
 
 
 def learner_policy(
@@ -35,7 +35,7 @@ def learner_policy(
     """
     key, played = jax.random.key(seed), _Played()
 
-    def act(episodes, states, active, step):
+    def act(episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
         vectors = np.asarray(episodes.goals.vector)
         if vectors.shape[1] != stats.goal_mean.shape[0]:
             raise ValueError(
@@ -51,6 +51,7 @@ def learner_policy(
             played.carry = _init_carry(stats, observation, learner)
         else:
             played.observations.append(observation)
+            assert label is not None, "a recurrent learner needs `label`"
             reward = label(played.rollouts(episodes.goal), episodes.goals).rewards[:, -1]
             played.carry = _update_carry(played.carry, played.actions[-1], reward, observation, learner)
         action = _act(state, stats, played.carry, vectors[episodes.goal], draw, learner, greedy)
@@ -63,8 +64,10 @@ def learner_policy(
 class _Played:
     """What a policy has seen and done in the episodes that are being played."""
 
-    def __init__(self):
-        self.observations, self.actions, self.carry = [], [], None
+    def __init__(self) -> None:
+        self.observations: list[np.ndarray] = []
+        self.actions: list[np.ndarray] = []
+        self.carry: Any = None
 
     def rollouts(self, goal: np.ndarray) -> Rollouts:
         """The episodes so far, without rewards; `goal` (n,) indexes their goals."""

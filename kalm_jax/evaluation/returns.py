@@ -97,7 +97,8 @@ class GreedyPolicy:
     def __init__(self, learner: Learner, states: State, stats: DatasetStats, goals: GoalTable) -> None:
         """`stats`: of the data that the states were trained on. `goals`: the one goal of the environment."""
         self.learner, self.states, self.stats, self.vector = learner, states, stats, np.asarray(goals.vector)
-        self._carry = self._last = None
+        self._carry: Any = None
+        self._last: tuple[Any, Any] | None = None
 
     def __call__(self, observations: np.ndarray, step: int) -> np.ndarray:
         """Actions (S, B) or (S, B, A) for observations (S, B, D)."""
@@ -117,11 +118,14 @@ class GreedyPolicy:
 
 
 @functools.partial(jax.jit, static_argnames="learner")
-def _act(states, stats, carry, last, observations, vector, *, learner: Learner):
+def _act(
+    states: Any, stats: Any, carry: Any, last: Any, observations: Any, vector: Any, *, learner: Learner
+) -> tuple[Any, jax.Array]:
     """(carry, actions) after observations (S, n, D); `last` is the previous actions and their rewards, or None."""
     goal = jax.numpy.broadcast_to(vector, (observations.shape[1], vector.shape[1]))
     if last is None:
         carry = jax.vmap(lambda x: learner.init_carry(stats, x))(observations)
     else:
-        carry = jax.vmap(learner.update_carry)(carry, *last, observations)
+        action, reward = last
+        carry = jax.vmap(learner.update_carry)(carry, action, reward, observations)
     return carry, jax.vmap(lambda state, x: learner.act(state, stats, x, goal, state.key, True))(states, carry)
