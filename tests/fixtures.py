@@ -75,3 +75,17 @@ def put(index, value):
         return x
 
     return change
+
+
+def numbered_rollouts(count, steps, goal=None, width=3):
+    """Rollouts of distinct states: number i of rollout n is 100 n + step."""
+    states = (100.0 * np.arange(count)[:, None] + np.arange(steps + 1)).astype(np.float32)
+    return Rollouts(
+        observations=np.repeat(states[..., None], width, -1),
+        actions=np.random.default_rng(0).uniform(-1, 1, (count, steps, 2)).astype(np.float32),
+        rewards=np.tile(np.arange(steps, dtype=np.float32), (count, 1)),
+        length=np.full(count, steps, np.int32),
+        terminated=np.ones(count, bool),
+        goal=np.zeros(count, np.int32) if goal is None else np.array(goal, np.int32),
+        imagined=np.zeros(count, bool),
+    )

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kalm_jax.types import concatenate, stack_episodes, validate
-from tests.fixtures import assert_tree_equal, random_rollouts
+from kalm_jax.types import concatenate, last_steps, stack_episodes, validate
+from tests.fixtures import assert_tree_equal, numbered_rollouts, random_rollouts
 
 
 def rollouts(lengths, horizon, action_dim=None, seed=0):
@@ -102,3 +102,20 @@ def test_episodes_stack_to_the_rollouts_that_they_came_from(action_dim):
     assert_tree_equal(stack_episodes(episodes), plain)
     with pytest.raises(ValueError, match="no episodes"):
         stack_episodes([])
+
+
+def test_the_last_steps_of_rollouts():
+    whole = numbered_rollouts(3, 6)
+    length = np.array([6, 2, 4], np.int32)
+    blank = np.arange(7) > length[:, None]
+    whole = whole.__class__(
+        np.where(blank[..., None], 0, whole.observations),
+        *(whole.actions, whole.rewards, length, whole.terminated),
+        *(whole.goal, whole.imagined),
+    )
+    cut = last_steps(whole, 3)
+    assert cut.length.tolist() == [3, 2, 3] and cut.horizon == 3
+    np.testing.assert_array_equal(cut.observations[..., 0], [[3, 4, 5, 6], [100, 101, 102, 0], [201, 202, 203, 204]])
+    np.testing.assert_array_equal(cut.rewards, [[3, 4, 5], [0, 1, 0], [1, 2, 3]])
+    np.testing.assert_array_equal(cut.actions[2], whole.actions[2, 1:4])
+    assert last_steps(whole, 0) is whole and last_steps(whole, 6) is whole

@@ -114,7 +114,7 @@ class MetaworldSimulator:
         family, seeds = np.asarray(family), np.asarray(seeds)
         if family.shape != seeds.shape or family.ndim != 1 or seeds.dtype.kind not in "iu":
             raise ValueError(
-                f"tasks {family.shape} and seeds {seeds.dtype} {seeds.shape}: pass one integer of each per episode"
+                f"tasks {family.shape} and seeds {seeds.dtype} {seeds.shape}: pass integers, one of each per episode"
             )
         numbers = np.array(list(itertools.islice(self._numbers, len(family))), np.int64)
         (states,) = self.call("start", numbers, OBSERVATION_DIM, family.tolist(), seeds.tolist())

@@ -109,7 +109,7 @@ def test_every_level_and_validation_can_be_asked_for_by_sentence():
     ("options", "message"),
     [
         ({"instruction": "make me a coffee"}, "none of the library's sentences"),
-        ({"state": np.zeros(10)}, "want 69 finite"),
+        ({"state": np.zeros(10)}, "pass 69 finite"),
         ({"goal": (0, np.zeros(6, int))}, "want .family code"),
         ({"goal": (17, np.zeros(9, int))}, "want .family code"),
         ({"speed": 3}, "unknown reset options"),
@@ -221,7 +221,7 @@ def test_caption_trail_and_action_are_drawn_and_sizes_are_constant():
     assert len({f.shape for f in frames}) == 1 and frames[0].shape[0] > 96 and frames[0].shape[1:] == (96, 3)
     np.testing.assert_array_equal(frames[1][:96], plain)
     assert (frames[0][96:] != frames[2][96:]).any()
-    with pytest.raises(ValueError, match="want 10 finite numbers"):
+    with pytest.raises(ValueError, match="use 10 finite numbers"):
         top_view(np.full(10, np.nan))
 
 

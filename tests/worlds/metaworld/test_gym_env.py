@@ -93,7 +93,7 @@ def test_options_and_distractors():
 
 _PICTURES = """
 import numpy as np
-from kalm_jax.envs.metaworld_env import MetaworldEnv
+from kalm_jax.worlds.metaworld.gym_env import MetaworldEnv
 env = MetaworldEnv(task="push", render_mode="rgb_array", render_size=96)
 env.reset(seed=0)
 try:

@@ -5,10 +5,12 @@ import re
 import numpy as np
 import pytest
 
+from kalm_jax.types import LEVELS
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.metaworld import instructions as language
 from kalm_jax.worlds.metaworld import text as metaworld_text
 from kalm_jax.worlds.metaworld.goals import FAMILIES
+from kalm_jax.worlds.metaworld.tasks import NAMES
 
 DRAWS = 400
 FORBIDDEN = {"rephrase", "unseen_easy", "unseen_hard", "validation"}
@@ -88,3 +90,31 @@ def test_forms_of_irregular_spelling():
         == "putting sliding carrying being having going playing propelling brewing"
     )
     assert metaworld_text.conjugate(verbs, "does") == "puts slides carries is has goes plays propels brews"
+
+
+def test_plain_text_holds_no_evaluation_sentence_and_covers_every_task():
+    rng = np.random.default_rng(0)
+    for task in NAMES:
+        said = {metaworld_text.wording(rng, task) for _ in range(60)}
+        assert len(said) > 15
+        assert {language.split_of(text) for text in said} <= {None, "offline"}
+    held_out = {s.text for level in LEVELS[1:] for s in language.sentences(level)}
+    held_out |= {s.text for s in language.validation_sentences()}
+    for _ in range(500):
+        parts = metaworld_text.sample_document(rng).removesuffix(" .").replace(" same as ", " means ").split(" means ")
+        assert not held_out & {part.split(" =>")[0] for part in parts}
+
+
+def test_plans_are_read_back_as_the_tasks_that_they_name():
+    for i, task in enumerate(NAMES):
+        steps = metaworld_text.read_plan(metaworld_text.plan(i))
+        assert [words for words, _, _ in steps] == list(metaworld_text.PLANS[task])
+        assert all(len(goal) == 12 for _, _, goal in steps)
+    assert [NAMES[f] for _, f, _ in metaworld_text.read_plan("mug to target and machine to target")] == [
+        "coffee-push",
+        "coffee-button",
+    ]
+    assert NAMES[metaworld_text.read_plan("puck to target")[0][1]] == "push"
+    assert metaworld_text.read_plan("open the faucet") == []
+    wording, plan = metaworld_text.sample_plan(np.random.default_rng(3))
+    assert wording and metaworld_text.read_plan(plan)
