@@ -1,6 +1,6 @@
-"""`python -m experiments.metaworld_experts`, the command `kalm metaworld-experts` in a checkout."""
+"""`python -m experiments.metaworld_experts`: see `benchmarks.metaworld_experts`."""
 
 from kalm_jax.cli.main import run
 
 if __name__ == "__main__":
-    run("metaworld-experts")
+    run("metaworld-experts", module="benchmarks.metaworld_experts")

@@ -18,8 +18,6 @@ COMMANDS = {
     "ablation": "which grounding tasks matter, and what else",
     "replay": "does CLEVR-Robot's simulator agree with recorded rollouts?",
     "check-llm": "does a Hugging Face folder compute here what it computes in transformers?",
-    "pretrain": "makes the built-in language model",
-    "metaworld-experts": "what Meta-world's experts reach, and what its rewards and limits are measured by",
 }
 """Command -> one line about it. Its module has the same name, with underscores, and `flags()` and `main(argv)`."""
 

@@ -95,6 +95,12 @@ def test_flags_are_told_apart_and_documented(name, capsys):
         assert (places == sorted(places) and "default: 80 minutes" in " ".join(said.split())) or name != "clevr"
 
 
+@pytest.mark.parametrize("name", ["learning_main", "metaworld_experts", "pretrain", "throughput.main"])
+def test_programs_of_a_checkout_have_help(name, capsys):
+    run(name, ["--help"], module=f"benchmarks.{name}")
+    assert "python -m experiments." in capsys.readouterr().out
+
+
 def test_the_reference_has_every_flag():
     text = markdown()
     for name in COMMANDS:

@@ -18,7 +18,7 @@ from kalm_jax.llm.tokenizer import Tokenizer, load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 
 BUILTIN = pathlib.Path(__file__).parents[1] / "builtin"
-"""Folder of the text-pretrained model that ships with the library; `kalm pretrain` makes it."""
+"""Folder of the text-pretrained model that ships with the library; `experiments.pretrain` makes it."""
 
 
 def load_model(

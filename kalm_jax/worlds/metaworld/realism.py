@@ -6,7 +6,7 @@
   dynamics      an object moves or turns further in one step than it ever does in the simulator
 
 KALM publishes no thresholds. `LIMITS` are the extremes of real rollouts, widened by `MARGIN`, of all 22 tasks' experts
-with noise 0.5; `kalm metaworld-experts --show=realism` measures them. Only the entities of a rollout's task are tested.
+with noise 0.5; `experiments.metaworld_experts` measures them. Only the entities of a rollout's task are tested.
 Dimension letters: N rollouts, T steps.
 """
 

@@ -2,7 +2,7 @@
 
 The package's dense reward (version v2, 0 to 10) also uses the fingertips and finger pads, the joint of the door and the
 start of the scene. Here they are derived from the observed hand and opening, from the handle's position, and from the
-rollout's first state; `kalm metaworld-experts` measures how well the result agrees with the simulator. As in KALM, a
+rollout's first state; `experiments.metaworld_experts` measures how well it agrees with the simulator. As in KALM, a
 rollout's reward is the increment of the dense reward, and 10 for the step that succeeds.
 
 The functions use NumPy only. Dimension letters: N rollouts, T steps, D = 91. Positions are meters.

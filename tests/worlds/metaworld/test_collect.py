@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from kalm_jax.cli import metaworld_experts
+from benchmarks import metaworld_experts
 from kalm_jax.evaluation import evaluate, rows
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.metaworld.behaviors import expert_policy

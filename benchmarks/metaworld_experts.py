@@ -1,8 +1,8 @@
 """What Meta-world's experts reach, and what its rewards and limits are measured by.
 
-    kalm metaworld-experts --show=success --episodes=100
-    kalm metaworld-experts --show=agreement --episodes=50
-    kalm metaworld-experts --show=realism --episodes=100
+    python -m experiments.metaworld_experts --show=success --episodes=100
+    python -m experiments.metaworld_experts --show=agreement --episodes=50
+    python -m experiments.metaworld_experts --show=realism --episodes=100
 
 success: of the scripted experts within 100 steps, without noise, with 95% intervals: nobody can be asked to exceed it
 by imitation. agreement: share of real transitions whose success label is the simulator's, and how far the dense reward
