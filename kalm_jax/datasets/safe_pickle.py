@@ -163,20 +163,18 @@ class _Global:
 
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")  # NumPy 1 and 2
 _NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
-_GLOBALS = {
-    names: _Global(".".join(names), make)
-    for names, make in {
-        **{(module, "_reconstruct"): _reconstruct for module in _MULTIARRAY},
-        **{(module, "scalar"): _PendingScalar for module in _MULTIARRAY},
-        **{(module, "_frombuffer"): _frombuffer for module in _NUMERIC},
-        ("numpy", "ndarray"): _no_call,
-        ("numpy", "dtype"): _PendingDtype,
-        ("collections", "OrderedDict"): _ordered_dict,
-        ("__builtin__", "bytes"): _empty_bytes,  # how protocols 0 to 2 write b""
-        ("_codecs", "encode"): _encode,
-        ("codecs", "encode"): _encode,
-    }.items()
+_MAKERS: dict[tuple[str, str], Callable] = {
+    **{(module, "_reconstruct"): _reconstruct for module in _MULTIARRAY},
+    **{(module, "scalar"): _PendingScalar for module in _MULTIARRAY},
+    **{(module, "_frombuffer"): _frombuffer for module in _NUMERIC},
+    ("numpy", "ndarray"): _no_call,
+    ("numpy", "dtype"): _PendingDtype,
+    ("collections", "OrderedDict"): _ordered_dict,
+    ("__builtin__", "bytes"): _empty_bytes,  # how protocols 0 to 2 write b""
+    ("_codecs", "encode"): _encode,
+    ("codecs", "encode"): _encode,
 }
+_GLOBALS = {names: _Global(".".join(names), make) for names, make in _MAKERS.items()}
 
 
 class _Unpickler(pickle.Unpickler):

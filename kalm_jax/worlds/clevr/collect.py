@@ -15,7 +15,7 @@ from kalm_jax.types import GoalTable, Rollouts, validate
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr.behaviors import COLLECT_EPSILON, begin_habits, lookahead_actions, scripted_actions
-from kalm_jax.worlds.clevr.episodes import goals_of_level
+from kalm_jax.worlds.clevr.instructions import goals_of_level
 from kalm_jax.worlds.clevr.simulator import (
     HORIZON,
     NUM_ACTIONS,
@@ -34,41 +34,41 @@ _SLOTS = 400
 
 def collect(
     seed: int,
-    num_rollouts: int = 6400,
-    policy: str = "scripted",
-    threads: int | None = None,
+    count: int = 6400,
+    behavior: str = "scripted",
     progress: Callable[[int, int], None] | None = None,
+    threads: int | None = None,
 ) -> tuple[Rollouts, GoalTable]:
     """Successful rollouts for the 80 offline configurations, each equally often (to within one rollout).
 
     Args:
       seed: the same seed gives the same rollouts, whatever the number of threads.
-      num_rollouts: how many; the paper's offline RL set has 6,400.
-      policy: "scripted", resembling the authors' data (`behaviors.py`), or "lookahead", the best of all
+      count: how many; the paper's offline RL set has 6,400.
+      behavior: "scripted", resembling the authors' data (`behaviors.py`), or "lookahead", the best of all
         pushes tried in the simulator with 30% random ones: shorter rollouts at about eight times the cost.
-      threads: of the simulator; default all cores.
       progress: called as progress(done, total) when rollouts are finished.
+      threads: of the simulator; default all cores.
 
     Returns:
       Rollouts with T = 50, and the goals: all 4,320 offline sentences. A rollout's `goal` is one of the 54 sentences
       of its configuration, at random; rewards are `rewards.reward`.
 
     Raises:
-      ValueError: unknown policy or num_rollouts below 1.
+      ValueError: unknown behavior or count below 1.
     """
-    if policy not in POLICIES:
-        raise ValueError(f"unknown behavior {policy!r}: use one of {', '.join(POLICIES)}")
-    if num_rollouts < 1:
-        raise ValueError(f"num_rollouts is {num_rollouts}: collect at least 1")
+    if behavior not in POLICIES:
+        raise ValueError(f"unknown behavior {behavior!r}: use one of {', '.join(POLICIES)}")
+    if count < 1:
+        raise ValueError(f"count is {count}: collect at least 1")
     rng = np.random.default_rng(seed)
     goals = goals_of_level("offline")
     configurations, member = np.unique(goals.array, axis=0, return_inverse=True)
     member = member.reshape(-1)
-    order = rng.permutation(len(configurations))[np.arange(num_rollouts) % len(configurations)]
+    order = rng.permutation(len(configurations))[np.arange(count) % len(configurations)]
     with ClevrSimulator(threads) as simulator:
-        observations, actions, length = _record(simulator, rng, configurations[order], policy, progress)
+        observations, actions, length = _record(simulator, rng, configurations[order], behavior, progress)
     by_configuration = np.argsort(member, kind="stable").reshape(len(configurations), -1)  # (80, 54)
-    goal = by_configuration[order, rng.integers(by_configuration.shape[1], size=num_rollouts)]
+    goal = by_configuration[order, rng.integers(by_configuration.shape[1], size=count)]
     step = np.arange(HORIZON) < length[:, None]
     reward = clevr_rewards.reward(
         clevr_goals.RELATION, configurations[order][:, None], observations[:, :-1], actions, observations[:, 1:]
@@ -78,9 +78,9 @@ def collect(
         actions=actions,
         rewards=np.where(step, reward, 0).astype(np.float32),
         length=length,
-        terminated=np.ones(num_rollouts, bool),
+        terminated=np.ones(count, bool),
         goal=goal.astype(np.int32),
-        imagined=np.zeros(num_rollouts, bool),
+        imagined=np.zeros(count, bool),
     )
     return validate(rollouts, len(goals), NUM_ACTIONS, name="collected rollouts"), goals
 

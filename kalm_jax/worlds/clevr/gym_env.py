@@ -15,7 +15,6 @@ A random start never satisfies its goal; a "state" may.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -23,8 +22,10 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from kalm_jax.types.text import Sentence
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
+from kalm_jax.worlds.clevr.instructions import SENTENCES
 from kalm_jax.worlds.clevr.render import TableCamera, top_view
 from kalm_jax.worlds.clevr.simulator import (
     HORIZON,
@@ -50,33 +51,9 @@ class Episode(NamedTuple):
     state: np.ndarray
 
 
-@functools.cache
-def _level(level: str) -> tuple[tuple[str, int, np.ndarray], ...]:
-    """(sentence, family, goal array) of a level, or of "validation"; raises ValueError for an unknown one."""
-    from kalm_jax.worlds.clevr.instructions import sentences, validation_sentences
-
-    entries = validation_sentences() if level == "validation" else sentences(level)
-    return tuple((e.text, clevr_goals.FAMILIES.index(e.family), np.asarray(e.goal, np.int32)) for e in entries)
-
-
-@functools.cache
-def _by_text(level: str) -> dict[str, tuple[str, int, np.ndarray]]:
-    return {entry[0]: entry for entry in _level(level)}
-
-
-def find_goal(instruction: str) -> tuple[int, np.ndarray]:
-    """Family and goal array (9,) of one of the library's sentences, in any case and spacing; ValueError for others."""
-    from kalm_jax.types.text import normalize_sentence
-    from kalm_jax.worlds.clevr.instructions import split_of
-
-    level = split_of(instruction)
-    if level is None:
-        raise ValueError(
-            f"instruction {instruction!r} is none of the library's sentences, so its goal is unknown; "
-            'pass options={"goal": (family, goal array)}'
-        )
-    _, family, goal = _by_text(level)[normalize_sentence(instruction)]
-    return family, goal.copy()
+def _goal_of(sentence: Sentence) -> tuple[str, int, np.ndarray]:
+    """The sentence's text, family and goal array (9,)."""
+    return sentence.text, clevr_goals.FAMILIES.index(sentence.family), np.asarray(sentence.goal, np.int32)
 
 
 def _given_goal(options: dict) -> tuple[str, int, np.ndarray] | None:
@@ -84,7 +61,10 @@ def _given_goal(options: dict) -> tuple[str, int, np.ndarray] | None:
     if "goal" in options and "instruction" in options:
         raise ValueError('reset options have both "goal" and "instruction"; pass one of them')
     if "instruction" in options:
-        return (str(options["instruction"]), *find_goal(options["instruction"]))
+        try:
+            return (str(options["instruction"]), *_goal_of(SENTENCES.find(options["instruction"]))[1:])
+        except ValueError as error:
+            raise ValueError(f'{error}; pass options={{"goal": (family, goal array)}}') from None
     if "goal" not in options:
         return None
     family, goal = options["goal"]
@@ -111,10 +91,10 @@ def draw_episode(rng: np.random.Generator, level: str, options: dict | None = No
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
         raise ValueError(f"unknown reset options {unknown}; use {', '.join(_OPTIONS)}")
-    entries, given = _level(level), _given_goal(options)
+    entries, given = SENTENCES.sentences(level), _given_goal(options)
     fixed = checked_state(options["state"]) if "state" in options else None
     while True:
-        instruction, family, goal = given or entries[rng.integers(len(entries))]
+        instruction, family, goal = given or _goal_of(entries[rng.integers(len(entries))])
         state = sample_states(rng, 1)[0] if fixed is None else fixed
         redraw = given is None or fixed is None
         if not redraw or not clevr_goals.satisfied(family, goal, observation_of(state)):
@@ -149,7 +129,7 @@ class ClevrRobotEnv(gymnasium.Env):
           render_size: width and height of a picture in pixels.
         """
         _check_render(render_mode, renderer)
-        _level(level)  # raises for an unknown one
+        SENTENCES.sentences(level)  # raises for an unknown one
         self.level, self.render_mode, self.renderer, self.render_size = level, render_mode, renderer, render_size
         self.observation_space = _observation_space()
         self.action_space = gymnasium.spaces.Discrete(NUM_ACTIONS)
@@ -253,7 +233,7 @@ class ClevrRobotVectorEnv(gymnasium.vector.VectorEnv):
             raise ValueError("renderer 'mujoco' is for single environments; the batch draws with 'top_view'")
         if num_envs < 1 or max_episode_steps < 1:
             raise ValueError(f"num_envs {num_envs} and max_episode_steps {max_episode_steps}: use at least 1 of each")
-        _level(level)
+        SENTENCES.sentences(level)  # raises for an unknown one
         self.num_envs, self.level, self.render_mode, self.render_size = num_envs, level, render_mode, render_size
         self.max_episode_steps, self.autoreset_mode = max_episode_steps, AutoresetMode(autoreset_mode)
         self.metadata = {**ClevrRobotEnv.metadata, "autoreset_mode": self.autoreset_mode}

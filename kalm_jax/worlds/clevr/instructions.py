@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kalm_jax.types.text import Sentence, normalize_sentence
+from kalm_jax.types.text import Sentence
 from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, MOVE, RELATION, STAYED, make_goal, satisfied
 from kalm_jax.worlds.text.grammar import read_blocks
+from kalm_jax.worlds.text.sentences import SentenceTable
 
 COMBINATION_PREFIXES = {
     "push": ("push", "push"),
@@ -46,30 +47,6 @@ class _Relation(NamedTuple):
     source: int
     reference: int
     direction: int
-
-
-def sentences(level: str) -> list[Sentence]:
-    """Every sentence of a level, in a fixed order, as a new list of shared entries.
-
-    Raises:
-      ValueError: `level` is none of "offline", "rephrase", "unseen_easy", "unseen_hard".
-    """
-    if level not in _BUILDERS:
-        raise ValueError(f"unknown level {level!r} of instructions: use one of {', '.join(_BUILDERS)}")
-    return list(_cached(level))
-
-
-def validation_sentences() -> list[Sentence]:
-    """Rephrased relations for tuning: disjoint from every level, never part of an evaluation."""
-    return list(_cached_validation())
-
-
-def split_of(text: str) -> str | None:
-    """The level that `text` belongs to, "validation" for a validation sentence, None for any other text.
-
-    Case, spacing and final punctuation are ignored, as in `normalize_sentence`.
-    """
-    return _levels_by_text().get(normalize_sentence(text))
 
 
 def describe(
@@ -155,33 +132,12 @@ def relation_goals() -> np.ndarray:
     return np.array([_goal("relation", (a, b, d)) for a, b in pairs for d in range(len(DIRECTIONS))])
 
 
-@functools.cache
-def _cached(level: str) -> tuple[Sentence, ...]:
-    return tuple(_BUILDERS[level]())
-
-
-@functools.cache
-def _cached_validation() -> tuple[Sentence, ...]:
-    return tuple(_fill_pairs(_directed("validation")))
-
-
-@functools.cache
-def _levels_by_text() -> dict[str, str]:
-    found = {sentence.text: "validation" for sentence in _cached_validation()}
-    found.update((sentence.text, level) for level in _BUILDERS for sentence in _cached(level))
-    return found
-
-
 def _offline() -> Iterator[Sentence]:
     for code, direction in enumerate(DIRECTIONS):
         wordings = itertools.product(_templates()["offline.patterns"], _templates()[f"offline.phrases.{direction}"])
         for number, (pattern, phrase) in enumerate(wordings):
             template = pattern.replace("{d}", phrase)
             yield from _fill_pairs([(code, template, f"offline/{direction}/{number:02d}")])
-
-
-def _rephrase() -> Iterator[Sentence]:
-    return _fill_pairs(_directed("rephrase"))
 
 
 def _unseen_easy() -> Iterator[Sentence]:
@@ -264,4 +220,14 @@ def _goal(family: str, *triples: tuple[int, int, int]) -> tuple[int, ...]:
     return tuple(make_goal(FAMILIES.index(family), *triples).tolist())
 
 
-_BUILDERS = {"offline": _offline, "rephrase": _rephrase, "unseen_easy": _unseen_easy, "unseen_hard": _unseen_hard}
+_WRITTEN = {
+    "offline": _offline,
+    "rephrase": lambda: _fill_pairs(_directed("rephrase")),
+    "unseen_easy": _unseen_easy,
+    "unseen_hard": _unseen_hard,
+    "validation": lambda: _fill_pairs(_directed("validation")),
+}
+SENTENCES = SentenceTable(FAMILIES, np.int32, lambda level: _WRITTEN[level]())
+"""All sentences; the functions below are its methods."""
+sentences, validation_sentences = SENTENCES.sentences, SENTENCES.validation_sentences
+split_of, goals_of_level = SENTENCES.split_of, SENTENCES.goals

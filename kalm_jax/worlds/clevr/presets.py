@@ -1,5 +1,7 @@
 """Presets of CLEVR-Robot: fields of `PipelineConfig` other than their defaults, and what a run takes."""
 
+from kalm_jax.worlds import default_presets
+
 BEHAVIORS = ("scripted", "lookahead")
 """Policies that can collect: "scripted" resembles the authors' data, "lookahead" is competent."""
 
@@ -29,9 +31,7 @@ PRESETS = {
     },
 }
 
-ABOUT = {
-    "smoke": "one to five minutes on one core, less than 0.3 GB on disk; shows that everything runs, not how well",
-    "default": "80 minutes on one core with td3bc and bc, less than 1 GB on disk; its result is in the README",
-    "paper": "the authors' amounts of data, grounding and updates, for an accelerator; it has not been run",
+ABOUT = default_presets.ABOUT | {
+    "default": "80 minutes on one core with td3bc and bc, less than 1 GB on disk; its result is in the README"
 }
 """What a run of each preset takes and reaches."""

@@ -16,7 +16,7 @@ from kalm_jax.types import GoalTable, Rollouts
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
-from kalm_jax.worlds.clevr.episodes import goals_of_level
+from kalm_jax.worlds.clevr.instructions import goals_of_level
 
 TOLERANCE = 1e-3
 """Largest difference between a recorded reward and the formula's; rewards reach 3, recorded ones agree to 1e-6."""

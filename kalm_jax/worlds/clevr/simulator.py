@@ -13,6 +13,7 @@ MuJoCo is imported when a simulator is constructed, not with this module. Dimens
 
 from __future__ import annotations
 
+import importlib.resources
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,15 +32,13 @@ STATE_DIM = NUM_QPOS + NUM_QVEL
 HORIZON = 50
 SUBSTEPS = 40
 """Physics steps of 0.01 s in one action."""
-START_HEIGHT = -0.195
-
-BALL_RADIUS, PUSHER_RADIUS = 0.13, 0.05
-BALL_DENSITY, PUSHER_DENSITY = 1.0, 0.5
-ARMATURE = 0.04
+START_HEIGHT, BALL_RADIUS = -0.195, 0.13
+"""Height of a resting ball's center and its radius in meters, as in `data/scene.xml`."""
+PUSHER_RADIUS, PUSHER_DENSITY, ARMATURE = 0.05, 0.5, 0.04
+"""Of the pusher and its joints, as in `data/scene.xml`."""
 PUSH_START = 0.15
 """Meters from the ball's center to the pusher's start. They overlap (0.15 < 0.13 + 0.05): contact ejects the ball."""
 
-_COLORS = ((0.85, 0.16, 0.16), (0.16, 0.34, 0.85), (0.12, 0.62, 0.20), (0.53, 0.18, 0.72), (0.12, 0.75, 0.78))
 _XY = np.arange(len(BALLS))[:, None] * 7 + np.arange(2)  # (5, 2) indices of the balls' x, y in qpos
 _BALL, _DIRECTION = np.arange(NUM_ACTIONS) // len(PUSHES), np.tile(PUSHES, (len(BALLS), 1)).astype(np.float64)
 _CHUNK = 1024
@@ -47,46 +46,8 @@ _CHUNK = 1024
 
 
 def scene_xml() -> str:
-    """The scene as MJCF text. Contact bit 1: table, balls, pusher; bit 2: walls and balls, the pusher has no walls."""
-    # 1.57 and not pi/2, as when KALM's data were recorded: with pi/2 the worst replayed transition is 2 cm off.
-    walls = "".join(
-        f'<geom name="{name}" type="plane" pos="{pos}" euler="{euler}" size="1 1 .1" contype="2" conaffinity="2" '
-        'rgba="0 0 0 0"/>'
-        for name, pos, euler in (
-            ("wall_left", "-.6 0 0", "0 1.57 0"),
-            ("wall_right", ".6 0 0", "0 -1.57 0"),
-            ("wall_front", "0 -.3 0", "-1.57 0 0"),
-            ("wall_back", "0 .7 0", "1.57 0 0"),
-        )
-    )
-    balls = "".join(
-        f'<body name="{name}" pos="0 0 {START_HEIGHT}">'
-        f'<joint name="{name}" type="free" damping=".75" armature="{ARMATURE}"/>'
-        f'<geom name="{name}" type="sphere" size="{BALL_RADIUS}" density="{BALL_DENSITY}" contype="3" conaffinity="3" '
-        f'rgba="{red} {green} {blue} 1"/></body>'
-        for name, (red, green, blue) in zip(BALLS, _COLORS)
-    )
-    slides = "".join(
-        f'<joint name="pusher_{axis}" type="slide" axis="{vector}" damping=".5" armature="{ARMATURE}"/>'
-        for axis, vector in (("x", "1 0 0"), ("y", "0 1 0"))
-    )
-    return f"""
-<mujoco model="clevr_robot">
-  <compiler angle="radian"/>
-  <option timestep="0.01" integrator="Euler" iterations="20" gravity="0 0 -9.81"/>
-  <visual><headlight ambient=".35 .35 .35" diffuse=".6 .6 .6"/></visual>
-  <default><geom friction=".8 .1 .1" condim="3" margin=".002"/></default>
-  <worldbody>
-    <geom name="table" type="plane" pos="0 0 -.325" size="3 3 .1" rgba=".82 .82 .84 1"/>
-    {walls}
-    {balls}
-    <body name="pusher" pos="0 0 -.2">
-      {slides}
-      <geom name="pusher" type="sphere" size="{PUSHER_RADIUS}" density="{PUSHER_DENSITY}" rgba=".7 .7 .7 1"/>
-    </body>
-  </worldbody>
-  <actuator><motor joint="pusher_x"/><motor joint="pusher_y"/></actuator>
-</mujoco>"""
+    """The scene as MJCF text."""
+    return (importlib.resources.files(__package__) / "data" / "scene.xml").read_text("utf-8")
 
 
 def pusher_inverse_weights() -> tuple[float, float]:

@@ -46,21 +46,21 @@ MAX_TRIES = 200
 """Attempts at a wording that is no evaluation sentence."""
 
 
-def sample_goal(rng: np.random.Generator, family: str) -> np.ndarray:
-    """A random goal of `family` as (9,) int32; conjunctions never contradict themselves.
-
-    The relations of a conjunction hold between different pairs of balls that close no cycle: some layout satisfies all.
-    """
-    return _sample_goal(Numbers(rng), _known(family))
-
-
 def _known(family: str) -> str:
     if family not in FAMILIES:
         raise ValueError(f"unknown goal family {family!r}; use one of {FAMILIES}")
     return family
 
 
-def _sample_goal(numbers: Numbers, family: str) -> np.ndarray:
+def sample_goal(numbers: Numbers, family: str) -> np.ndarray:
+    """A random goal of `family` as (9,) int32; conjunctions never contradict themselves.
+
+    The relations of a conjunction hold between different pairs of balls that close no cycle: some layout satisfies all.
+
+    Raises:
+      ValueError: `family` is none of `FAMILIES`.
+    """
+    _known(family)
     goal = np.full(9, -1, np.int32)
     if family == "move":
         goal[0], goal[2] = numbers.below(5), numbers.below(4)
@@ -145,15 +145,15 @@ def sample_plan(rng: np.random.Generator) -> tuple[str, str]:
     """A random wording of a random goal, and its `plan`."""
     numbers = Numbers(rng)
     family = numbers.choose(_PLANNED)
-    goal = _sample_goal(numbers, family)
+    goal = sample_goal(numbers, family)
     return _asked(numbers, family, goal), plan(family, goal)
 
 
 def _asked(numbers: Numbers, family: str, goal: np.ndarray) -> str:
     """A wording of a goal as it may be typed: mostly a paraphrase, sometimes plain, sometimes mistyped."""
     if numbers.below(12) == 0:
-        return _plain(numbers, family, goal)
-    text = _paraphrase(numbers, family, goal)
+        return plain(numbers, family, goal)
+    text = sample_paraphrase(numbers, family, goal)
     mistyped = worn(text, numbers)
     return (mistyped if is_allowed(mistyped) else text).rstrip(".!")
 
@@ -188,7 +188,13 @@ def is_allowed(text: str) -> bool:
     return split_of(text) in ALLOWED_SPLITS
 
 
-def _paraphrase(numbers: Numbers, family: str, goal: np.ndarray) -> str:
+def sample_paraphrase(numbers: Numbers, family: str, goal: np.ndarray) -> str:
+    """A random wording of a goal, (9,) int32, that is no evaluation sentence.
+
+    Raises:
+      ValueError: `family` is none of `FAMILIES`.
+    """
+    _known(family)
     for _ in range(MAX_TRIES):
         core = core_sentence(family, goal, numbers)
         text = adorned(core, numbers)
@@ -202,7 +208,8 @@ def _paraphrase(numbers: Numbers, family: str, goal: np.ndarray) -> str:
 _HELP = ("", "", "can you ", "can you help me ")
 
 
-def _plain(numbers: Numbers, family: str, goal: np.ndarray) -> str:
+def plain(numbers: Numbers, family: str, goal: np.ndarray) -> str:
+    """A random plain wording of a goal, (9,) int32: for a relation, one of the 18 patterns of the offline data."""
     contexts = contexts_of(goal)
     for _ in range(MAX_TRIES):
         if family == "line":
@@ -226,24 +233,6 @@ def _plain(numbers: Numbers, family: str, goal: np.ndarray) -> str:
     )
 
 
-def sample_paraphrase(rng: np.random.Generator, family: str, goal: np.ndarray) -> str:
-    """A random wording of a goal, (9,) int32, that is no evaluation sentence.
-
-    Raises:
-      ValueError: if `family` is none of `FAMILIES`.
-    """
-    return _paraphrase(Numbers(rng), _known(family), goal)
-
-
-def plain(rng: np.random.Generator, family: str, goal: np.ndarray) -> str:
-    """A random plain wording of a goal, (9,) int32: for a relation, one of the 18 patterns of the offline data.
-
-    Raises:
-      ValueError: if `family` is none of `FAMILIES`.
-    """
-    return _plain(Numbers(rng), _known(family), goal)
-
-
 def _questions(family: str, goal: np.ndarray) -> str:
     """Questions about a goal and their answers."""
     if family == "line":
@@ -259,18 +248,18 @@ def _questions(family: str, goal: np.ndarray) -> str:
 
 def _wording_document(numbers: Numbers, family: str) -> str:
     """A document that ties a wording of a random goal of `family` to its meaning."""
-    goal = _sample_goal(numbers, family)
-    wording = _paraphrase(numbers, family, goal)
+    goal = sample_goal(numbers, family)
+    wording = sample_paraphrase(numbers, family, goal)
     wording = wording.rstrip(".!")
     shape = numbers.below(20)
     if shape < 3:
-        return f"{wording} means {_plain(numbers, family, goal)} ."
+        return f"{wording} means {plain(numbers, family, goal)} ."
     if shape < 5:
-        return f"{_plain(numbers, family, goal)} can be said as {wording} ."
+        return f"{plain(numbers, family, goal)} can be said as {wording} ."
     if shape < 7:
-        return f"{wording} same as {_paraphrase(numbers, family, goal).rstrip('.!')} ."
+        return f"{wording} same as {sample_paraphrase(numbers, family, goal).rstrip('.!')} ."
     if shape < 8:
-        return f"{_plain(numbers, family, goal)} => {plan(family, goal)}"
+        return f"{plain(numbers, family, goal)} => {plan(family, goal)}"
     if shape < 19:
         return f"{_asked(numbers, family, goal)} => {plan(family, goal)}"
     return f"{wording} {_questions(family, goal)}"
@@ -279,7 +268,7 @@ def _wording_document(numbers: Numbers, family: str) -> str:
 def _plan_document(numbers: Numbers) -> str:
     """A goal that takes several pushes, and relations that reach it one after the other, in plain words."""
     family = ("line", "gather", "two_relations", "three_relations")[numbers.below(4)]
-    goal = _sample_goal(numbers, family)
+    goal = sample_goal(numbers, family)
     if family == "line":
         steps = _layout_steps(family, from_left=numbers.below(2) == 0)
     elif family == "gather":
@@ -308,7 +297,7 @@ def _plan_document(numbers: Numbers) -> str:
 
 def _fact_document(numbers: Numbers) -> str:
     """A fact about words or about where things are."""
-    goal = _sample_goal(numbers, "two_relations")
+    goal = sample_goal(numbers, "two_relations")
     a, b, d = (int(value) for value in goal[:3])
     opposite = DIRECTIONS.index(OPPOSITE[DIRECTIONS[d]])
     third = next(ball for ball in (int(goal[3]), int(goal[4]), *range(5)) if ball not in (a, b))

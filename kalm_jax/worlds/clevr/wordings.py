@@ -150,40 +150,17 @@ def fill_layout(context: list[Rule | None], numbers: Numbers) -> None:
 
 _LISTS = read_blocks(__package__, "lists.txt")
 _ITEMS = {name.removeprefix("item."): alternatives(text) for name, text in _LISTS.items() if name.startswith("item.")}
-_LIST_STYLES = (
-    ("gap",) * 6 + ("verb",) * 9 + ("goes",) * 4 + ("should",) * 5 + ("fronted",) * 3 + ("owner",) * 2 + ("side", "to")
-)
-_AND: tuple[str, ...] = (" and ",) * 6 + (", and ",) * 4
-_AND += (" and also ", " as well as ", ", ", "; ", ", plus ", ", then ", " and then ", " & ", ". ")
-_AND += (", with ", ", while ", " + ", "\n")
-_FIRST_OF_THREE = (", ", ", ", ", ", ", then ", "; ", " and ", ". ")
-_LAST: tuple[str, ...] = (
-    " and ",
-    ", and ",
-    ", and finally ",
-    ", and lastly ",
-    ", and also ",
-    ", then ",
-    " and then ",
-    ", ",
-    "; ",
-)
-_LAST += (", last of all ", ", and to finish ")
-_NUMBERED = (
-    ("first ", ", then ", ", finally "),
-    ("first, ", ", second, ", ", third, "),
-    ("1. ", " 2. ", " 3. "),
-    ("1) ", " 2) ", " 3) "),
-    ("(a) ", " (b) ", " (c) "),
-    ("one: ", ", two: ", ", three: "),
-    ("first ", " and then ", " and lastly "),
-    ("first of all ", ", after that ", ", and in the end "),
-    ("- ", " - ", " - "),
-)
-_COUNTS = {
-    2: ("two", "2", "a couple of", "the following two", "just two"),
-    3: ("three", "3", "the following three", "just three"),
-}
+
+
+def _joints(name: str) -> list[str]:
+    """Alternatives that begin or end with spaces, which the data file writes as `_`."""
+    return [text.replace("_", " ").replace("\\n", "\n") for text in alternatives(_LISTS[name])]
+
+
+_LIST_STYLES = alternatives(_LISTS["list_styles"])
+_COUNTS = {count: alternatives(_LISTS[f"count.{count}"]) for count in (2, 3)}
+_JOINTS = {name: _joints(f"join.{name}") for name in ("all", "first", "last", "plain")}
+_NUMBERED = [line.replace("_", " ").split(" @ ") for line in _LISTS["numbered"].split("\n")]
 _NAMES = {"A": "A", "B": "B", "R": "REL", "I": "RELIT", "S": "SIDE", "P": "Bs"}
 _PLACE = re.compile(r"\{(\w+?)(\d?)\}")
 
@@ -215,14 +192,14 @@ def enumerate_items(items: Sequence[str], numbers: Numbers) -> str:
     if numbers.below(8) == 0:
         return "".join(mark + item for mark, item in zip(numbers.choose(_NUMBERED), items))
     if len(items) == 3 and numbers.below(3):
-        first = numbers.choose(_FIRST_OF_THREE)
-        return items[0] + first + items[1] + numbers.choose(_LAST) + items[2]
-    return numbers.choose(_AND).join(items)
+        first = numbers.choose(_JOINTS["first"])
+        return items[0] + first + items[1] + numbers.choose(_JOINTS["last"]) + items[2]
+    return numbers.choose(_JOINTS["all"]).join(items)
 
 
 def _enumerate_plain(items: Sequence[str], numbers: Numbers) -> str:
     """The items joined by commas and conjunctions."""
-    last = numbers.choose((" and ", " and ", " and ", " as well as ", ", and ", " and also "))
+    last = numbers.choose(_JOINTS["plain"])
     return ", ".join(items[:-1]) + last + items[-1]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from kalm_jax.imagination.rollouts import label_rewards
-from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts
+from kalm_jax.types import GoalTable, Policy, Rollouts
 from kalm_jax.types.pictures import Illustrations
 from kalm_jax.worlds.base import (
     LARGE_REWARD_SETTINGS,
@@ -26,7 +26,7 @@ from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.behaviors import behavior_policy, lookahead_policy
 from kalm_jax.worlds.clevr.collect import POLICIES, collect, collection_statistics
-from kalm_jax.worlds.clevr.episodes import goals_of_level, make_episodes, validation_goals
+from kalm_jax.worlds.clevr.episodes import make_episodes
 from kalm_jax.worlds.clevr.recover import recover_goals
 from kalm_jax.worlds.clevr.symmetry import renamings
 from kalm_jax.worlds.data import read_data
@@ -114,12 +114,16 @@ class ClevrWorld(World):
     )
     success = staticmethod(clevr_goals.success)
     satisfied = staticmethod(clevr_goals.satisfied)
-
-    def goals(self, level: str) -> GoalTable:
-        return goals_of_level(level)
+    goals = staticmethod(instructions.goals_of_level)
+    make_episodes = staticmethod(make_episodes)
+    simulator = clevr.ClevrSimulator
+    observe = staticmethod(clevr.observation_of)
+    collect = staticmethod(collect)
+    statistics = staticmethod(collection_statistics)
+    explanation_row = staticmethod(realism.explanation_row)
 
     def validation_goals(self) -> GoalTable:
-        return validation_goals()
+        return self.goals("validation")
 
     def goal_of_subgoals(self, subgoals: Subgoals) -> tuple[int, tuple[float, ...]]:
         """All relations at once (a row and a heap are goals of their own, of others the first three count).
@@ -139,14 +143,6 @@ class ClevrWorld(World):
         family = families[len(triples) - 1]
         return family, tuple(clevr_goals.make_goal(family, *triples).tolist())
 
-    def collect(
-        self, seed: int, count: int, behavior: str, progress: Callable[[int, int], None] | None
-    ) -> tuple[Rollouts, GoalTable]:
-        return collect(seed, count, behavior, progress=progress)
-
-    def statistics(self, rollouts: Rollouts, goals: GoalTable) -> Mapping[str, Any]:
-        return collection_statistics(rollouts, goals)
-
     def read_data(self, path: str) -> tuple[Rollouts, GoalTable]:
         return read_data(path, self.spaces, instructions.split_of, recover_goals, clevr_goals.from_authors)
 
@@ -156,9 +152,6 @@ class ClevrWorld(World):
 
     def label_rewards(self, rollouts: Rollouts, goals: GoalTable) -> Rollouts:
         return label_rewards(rollouts, goals, clevr_rewards.reward)
-
-    def simulator(self) -> clevr.ClevrSimulator:
-        return clevr.ClevrSimulator()
 
     def first_states(
         self, rng: np.random.Generator, goals: GoalTable, goal: np.ndarray
@@ -172,17 +165,11 @@ class ClevrWorld(World):
                 return seen, states
             states[solved] = clevr.sample_states(rng, len(solved))
 
-    def make_episodes(self, level: str, count: int, seed: int) -> Episodes:
-        return make_episodes(level, count, seed)
-
     def expert_policy(self, simulator: Any, seed: int) -> Policy:
         return lookahead_policy(simulator, seed)
 
     def behavior_policy(self, simulator: Any, seed: int) -> Policy:
         return behavior_policy(simulator, seed)
-
-    def observe(self, states: np.ndarray) -> np.ndarray:
-        return clevr.observation_of(states)
 
     def imagined_steps(self, family: np.ndarray) -> np.ndarray:
         """(N,) maximum number of steps of imagined rollouts: 1 for single moves."""
@@ -195,11 +182,6 @@ class ClevrWorld(World):
         """Rows by level and family; those of single moves also count the tests of action and state apart."""
         rows = super().quality_rows(rollouts, goals, real)
         return realism.add_move_counts(rows, rollouts, goals)
-
-    def explanation_row(
-        self, texts: Sequence[str], rollouts: Rollouts, goals: GoalTable, prompt: str
-    ) -> dict[str, Any]:
-        return realism.explanation_row(texts, rollouts, goals, prompt)
 
     def illustrate(
         self, real: tuple[Rollouts, GoalTable], imagined: tuple[Rollouts, GoalTable, np.ndarray]

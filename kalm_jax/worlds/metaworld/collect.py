@@ -16,8 +16,8 @@ import numpy as np
 from kalm_jax.cores import available_cores
 from kalm_jax.types import GoalTable, Rollouts, validate
 from kalm_jax.worlds.metaworld.distractors import MODES
-from kalm_jax.worlds.metaworld.episodes import goals_of_level
 from kalm_jax.worlds.metaworld.goals import FAMILIES, SUCCESS_REWARD
+from kalm_jax.worlds.metaworld.instructions import goals_of_level
 from kalm_jax.worlds.metaworld.recording import Job, Recorded, record_job
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, HORIZON, LEVEL_TASKS, OBSERVATION_DIM
 

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
-from kalm_jax.types.text import Sentence, normalize_sentence
-from kalm_jax.worlds.metaworld import instructions as language
+from kalm_jax.types.text import Sentence
 from kalm_jax.worlds.metaworld.distractors import MODES, Distractor
 from kalm_jax.worlds.metaworld.goals import FAMILIES, SUCCESS_REWARD, make_goal
+from kalm_jax.worlds.metaworld.instructions import SENTENCES
 from kalm_jax.worlds.metaworld.render import CAMERAS
 from kalm_jax.worlds.metaworld.simulator import TaskSimulator
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, OBSERVATION_DIM
@@ -66,7 +66,7 @@ class MetaworldEnv(gymnasium.Env):
             raise ValueError(f"camera {camera!r}: use one of {', '.join(CAMERAS)}")
         if distractor not in MODES:
             raise ValueError(f"distractor {distractor!r}: use one of {', '.join(MODES)}")
-        entries = language.validation_sentences() if level == "validation" else language.sentences(level)
+        entries = SENTENCES.sentences(level)
         names = tuple(dict.fromkeys(entry.family for entry in entries))
         if task is not None and task not in names:
             raise ValueError(f"task {task!r} is not in the level {level!r}: use one of {', '.join(names)}")
@@ -85,7 +85,7 @@ class MetaworldEnv(gymnasium.Env):
         if unknown:
             raise ValueError(f"unknown reset options {unknown}; use {', '.join(_OPTIONS)}")
         if "instruction" in options:
-            return find_sentence(options["instruction"])
+            return SENTENCES.find(options["instruction"])
         name = options.get("task", self._names[self.np_random.integers(len(self._names))])
         if name not in self._sentences:
             raise ValueError(f"task {name!r} is not available here: use one of {', '.join(self._sentences)}")
@@ -140,15 +140,3 @@ class MetaworldEnv(gymnasium.Env):
         for simulator in self._simulators.values():
             simulator.close()
         self._simulators = {}
-
-
-def find_sentence(instruction: str) -> Sentence:
-    """The library's sentence with this text, in any case and spacing; ValueError where there is none."""
-    text = normalize_sentence(str(instruction))
-    level = language.split_of(text)
-    if level is None:
-        raise ValueError(
-            f"instruction {instruction!r} is none of Meta-world's sentences; use one of `instructions.sentences`"
-        )
-    entries = language.validation_sentences() if level == "validation" else language.sentences(level)
-    return next(entry for entry in entries if entry.text == text)

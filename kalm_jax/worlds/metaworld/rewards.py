@@ -10,6 +10,7 @@ The functions use NumPy only. Dimension letters: N rollouts, T steps, D = 91. Po
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -216,14 +217,6 @@ def _press(s: _Scene, entity: str, travel: float) -> np.ndarray:
     return 2.0 * _both(np.maximum(s.opening, 0.0), near) + np.where(away <= 0.05, 8.0 * pressed, 0.0)
 
 
-def _button_press(s: _Scene) -> np.ndarray:
-    return _press(s, "button", _BUTTON_TRAVEL)
-
-
-def _coffee_button(s: _Scene) -> np.ndarray:
-    return _press(s, "coffee-button", 0.03)
-
-
 def _button_press_wall(s: _Scene) -> np.ndarray:
     button = s.at("button")
     away = _norm(button - s.tips)
@@ -265,10 +258,6 @@ def _open_door(s: _Scene, handle_target: tuple[float, float, float]) -> np.ndarr
     return np.where(np.abs(handle[..., 0] - s.target[..., 0]) <= 0.08, 10.0, reward)
 
 
-def _door_open(s: _Scene) -> np.ndarray:
-    return _open_door(s, HANDLE_TARGET["door-open"])
-
-
 def _door_close(s: _Scene) -> np.ndarray:
     handle = s.at("handle")
     away = _norm(handle - s.target)
@@ -285,10 +274,6 @@ def _window(s: _Scene, travel: np.ndarray | float, gaussian: bool) -> np.ndarray
     return 10.0 * _both(_near(_norm(handle - s.tips), 0.02, margin, gaussian=gaussian), in_place)
 
 
-def _window_open(s: _Scene) -> np.ndarray:
-    return _window(s, 0.2, gaussian=False)
-
-
 def _window_close(s: _Scene) -> np.ndarray:
     return _window(s, np.abs(s.start("window")[..., 0] - s.target[..., 0]), gaussian=True)
 
@@ -301,14 +286,6 @@ def _faucet(s: _Scene, offset: np.ndarray, base: np.ndarray) -> np.ndarray:
     margin = np.abs(_norm(base - s.first_tips) - 0.01)
     reach = _near(_norm(handle - s.tips), 0.01, margin, gaussian=True)
     return np.where(away <= 0.07, 10.0, 4.0 * reach + 6.0 * in_place)
-
-
-def _faucet_open(s: _Scene) -> np.ndarray:
-    return _faucet(s, np.array([-0.04, 0.0, 0.03]), np.array([0.175, 0.0, 0.125]))
-
-
-def _faucet_close(s: _Scene) -> np.ndarray:
-    return _faucet(s, np.zeros(3), np.array([-0.175, 0.0, 0.125]))
 
 
 def _coffee_push(s: _Scene) -> np.ndarray:
@@ -358,16 +335,33 @@ def _two_stages(name: str, first: Rule, second: Rule) -> Rule:
     return rule
 
 
+_coffee_button = functools.partial(_press, entity="coffee-button", travel=0.03)
+
 _RULES: dict[str, Rule] = {
-    **{"reach": _reach, "reach-wall": _reach, "push": _push, "push-wall": _push_wall},
-    **{"pick-place": _pick_place, "pick-place-wall": _pick_place_wall},
-    **{"button-press": _button_press, "button-press-wall": _button_press_wall, "coffee-button": _coffee_button},
-    **{"door-unlock": _door_unlock, "door-lock": _door_lock, "door-open": _door_open, "door-close": _door_close},
-    **{"window-open": _window_open, "window-close": _window_close},
-    **{"faucet-open": _faucet_open, "faucet-close": _faucet_close, "coffee-push": _coffee_push},
-    **{"hammer": _hammer, "soccer": _soccer},
+    "reach": _reach,
+    "reach-wall": _reach,
+    "push": _push,
+    "push-wall": _push_wall,
+    "pick-place": _pick_place,
+    "pick-place-wall": _pick_place_wall,
+    "button-press": functools.partial(_press, entity="button", travel=_BUTTON_TRAVEL),
+    "button-press-wall": _button_press_wall,
+    "coffee-button": _coffee_button,
+    "door-unlock": _door_unlock,
+    "door-lock": _door_lock,
+    "door-open": functools.partial(_open_door, handle_target=HANDLE_TARGET["door-open"]),
+    "door-close": _door_close,
+    "window-open": functools.partial(_window, travel=0.2, gaussian=False),
+    "window-close": _window_close,
+    "faucet-open": functools.partial(_faucet, offset=np.array([-0.04, 0.0, 0.03]), base=np.array([0.175, 0.0, 0.125])),
+    "faucet-close": functools.partial(_faucet, offset=np.zeros(3), base=np.array([-0.175, 0.0, 0.125])),
+    "coffee-push": _coffee_push,
+    "hammer": _hammer,
+    "soccer": _soccer,
     "make-coffee": _two_stages("make-coffee", _coffee_push, _coffee_button),
     "locked-door-open": _two_stages(
-        "locked-door-open", _door_unlock, lambda s: _open_door(s, HANDLE_TARGET["locked-door-open"])
+        "locked-door-open",
+        _door_unlock,
+        functools.partial(_open_door, handle_target=HANDLE_TARGET["locked-door-open"]),
     ),
 }

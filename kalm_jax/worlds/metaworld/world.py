@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts
+from kalm_jax.types import GoalTable, Policy, Rollouts
 from kalm_jax.types.pictures import Film, Illustrations
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.types.transforms import ObservationTransform
@@ -28,7 +28,7 @@ from kalm_jax.worlds.metaworld import goals as metaworld_goals
 from kalm_jax.worlds.metaworld import instructions, realism, text
 from kalm_jax.worlds.metaworld.behaviors import expert_policy, make_expert
 from kalm_jax.worlds.metaworld.collect import collect
-from kalm_jax.worlds.metaworld.episodes import goals_of_level, make_episodes, validation_goals
+from kalm_jax.worlds.metaworld.episodes import make_episodes
 from kalm_jax.worlds.metaworld.rewards import rewards
 from kalm_jax.worlds.metaworld.simulator import TaskSimulator
 from kalm_jax.worlds.metaworld.symmetry import varied
@@ -120,15 +120,14 @@ class MetaworldWorld(World):
     numeric_options = {"differences": DIFFERENCES, "limit": READING_LIMIT}  # noqa: RUF012
     success = staticmethod(metaworld_goals.success)
     satisfied = staticmethod(metaworld_goals.step_done)
+    goals = staticmethod(instructions.goals_of_level)
+    make_episodes = staticmethod(make_episodes)
     augment = staticmethod(varied)
     project = staticmethod(realism.possible_states)
     show_stage = staticmethod(metaworld_goals.show_stage)
 
-    def goals(self, level: str) -> GoalTable:
-        return goals_of_level(level)
-
     def validation_goals(self) -> GoalTable:
-        return validation_goals()
+        return self.goals("validation")
 
     def collect(
         self, seed: int, count: int, behavior: str, progress: Callable[[int, int], None] | None
@@ -166,9 +165,6 @@ class MetaworldWorld(World):
         states = play.states.copy()
         play.close()
         return states, seeds
-
-    def make_episodes(self, level: str, count: int, seed: int) -> Episodes:
-        return make_episodes(level, count, seed)
 
     def expert_policy(self, simulator: Any, seed: int) -> Policy:
         return expert_policy()

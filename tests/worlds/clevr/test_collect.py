@@ -8,7 +8,7 @@ from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr.behaviors import begin_habits, gains, scripted_actions
 from kalm_jax.worlds.clevr.collect import collect, collection_statistics
-from kalm_jax.worlds.clevr.episodes import goals_of_level
+from kalm_jax.worlds.clevr.instructions import goals_of_level
 from kalm_jax.worlds.clevr.simulator import ClevrSimulator, states_of
 
 
@@ -98,15 +98,15 @@ def test_the_seed_decides_and_the_threads_do_not():
 
 
 def test_lookahead_is_shorter_and_keeps_the_invariants():
-    rollouts, goals = collect(0, 16, policy="lookahead")
+    rollouts, goals = collect(0, 16, behavior="lookahead")
     check_invariants(rollouts, goals)
     assert rollouts.length.mean() < 9
 
 
 def test_wrong_arguments():
     with pytest.raises(ValueError, match=r"'random'.*scripted, lookahead"):
-        collect(0, 10, policy="random")
-    with pytest.raises(ValueError, match="num_rollouts is 0"):
+        collect(0, 10, behavior="random")
+    with pytest.raises(ValueError, match="count is 0"):
         collect(0, 0)
 
 

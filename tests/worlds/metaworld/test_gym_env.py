@@ -12,8 +12,8 @@ from gymnasium.utils.env_checker import check_env
 import kalm_jax  # noqa: F401 (registers the environments)
 from kalm_jax.worlds import camera
 from kalm_jax.worlds.metaworld.behaviors import make_expert
-from kalm_jax.worlds.metaworld.gym_env import MetaworldEnv, find_sentence
-from kalm_jax.worlds.metaworld.instructions import sentences
+from kalm_jax.worlds.metaworld.gym_env import MetaworldEnv
+from kalm_jax.worlds.metaworld.instructions import SENTENCES, sentences
 from kalm_jax.worlds.metaworld.tasks import LEVEL_TASKS, absent_entities
 
 ID = "kalm/Metaworld-v0"
@@ -87,7 +87,7 @@ def test_options_and_distractors():
             MetaworldEnv(**wrong)
     with pytest.raises(gymnasium.error.ResetNeeded):
         MetaworldEnv().step(np.zeros(4, np.float32))
-    assert find_sentence("press the button").family == "button-press"
+    assert SENTENCES.find("press the button").family == "button-press"
     env.close()
 
 

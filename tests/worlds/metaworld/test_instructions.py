@@ -8,9 +8,8 @@ import pytest
 
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.clevr import instructions as clevr_language
-from kalm_jax.worlds.metaworld.episodes import goals_of_level
 from kalm_jax.worlds.metaworld.goals import FAMILIES, make_goal
-from kalm_jax.worlds.metaworld.instructions import sentences, split_of, validation_sentences
+from kalm_jax.worlds.metaworld.instructions import goals_of_level, sentences, split_of, validation_sentences
 from kalm_jax.worlds.metaworld.tasks import LEVEL_TASKS
 
 

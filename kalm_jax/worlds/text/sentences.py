@@ -1,0 +1,75 @@
+"""The sentences of a world: by level, by their text, and as tables of goals."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kalm_jax.types import LEVELS, GoalTable, make_goal_table
+from kalm_jax.types.text import Sentence, normalize_sentence
+
+VALIDATION = "validation"
+"""Name of the sentences of no level, which are for tuning only."""
+
+
+class SentenceTable:
+    """Every sentence of a world's levels and of validation, written when first needed."""
+
+    def __init__(self, families: Sequence[str], goal_type: Any, write: Callable[[str], Iterable[Sentence]]) -> None:
+        """A table for goals of `families`, whose arrays have the NumPy type `goal_type`.
+
+        `write(level)` gives the sentences of one of `LEVELS` or of `VALIDATION`, always the same and in the same order.
+        """
+        self._families, self._goal_type = families, goal_type
+        self._written = functools.cache(lambda level: tuple(write(level)))
+
+    def sentences(self, level: str) -> list[Sentence]:
+        """Every sentence of a level or of validation, in a fixed order, as a new list of shared entries.
+
+        Raises:
+          ValueError: `level` is neither one of `LEVELS` nor `VALIDATION`.
+        """
+        if level not in (*LEVELS, VALIDATION):
+            raise ValueError(f"unknown level {level!r} of instructions: use one of {', '.join(LEVELS)}")
+        return list(self._written(level))
+
+    def validation_sentences(self) -> list[Sentence]:
+        """Rephrased goals of the data for tuning: disjoint from every level, never part of an evaluation."""
+        return self.sentences(VALIDATION)
+
+    def split_of(self, text: str) -> str | None:
+        """The level that `text` belongs to, "validation" for a validation sentence, None for any other text.
+
+        Case, spacing and final punctuation are ignored, as in `normalize_sentence`.
+        """
+        level, _ = self._by_text.get(normalize_sentence(text), (None, None))
+        return level
+
+    def find(self, text: str) -> Sentence:
+        """The sentence with this text, in any case and spacing.
+
+        Raises:
+          ValueError: there is none.
+        """
+        normal = normalize_sentence(str(text))
+        if normal not in self._by_text:
+            raise ValueError(f"instruction {text!r} is none of the library's sentences, so its goal is unknown")
+        return self._by_text[normal][1]
+
+    def goals(self, level: str) -> GoalTable:
+        """Every sentence of a level or of validation as a goal, without goal vectors.
+
+        Validation sentences count as rephrased ones.
+        """
+        every = self.sentences(level)
+        families = [self._families.index(s.family) for s in every]
+        array = np.array([s.goal for s in every], self._goal_type)
+        code = LEVELS.index("rephrase" if level == VALIDATION else level)
+        return make_goal_table([s.text for s in every], code, families, array)
+
+    @functools.cached_property
+    def _by_text(self) -> dict[str, tuple[str, Sentence]]:
+        return {s.text: (level, s) for level in (VALIDATION, *LEVELS) for s in self._written(level)}
