@@ -41,6 +41,7 @@ class ExpertSettings(Checked):
 
 
 def flags() -> list[Flag]:
+    """The flags of the command."""
     return flags_of(ExpertSettings, "experts")
 
 
@@ -107,6 +108,7 @@ def print_table(rows: list[dict]) -> None:
 
 
 def main(argv: list[str]) -> None:
+    """Runs the command with the given arguments."""
     settings = made(ExpertSettings, parse(flags(), argv))
     tasks = settings.tasks or NAMES
     found = {}

@@ -34,10 +34,12 @@ class PretrainSettings(Checked):
 
 
 def flags() -> list[Flag]:
+    """The flags of the command."""
     return [*flags_of(PretrainSettings, "pretraining"), *device_flags()]
 
 
 def main(argv: list[str]) -> None:
+    """Runs the command with the given arguments."""
     given = parse(flags(), argv)
     settings = made(PretrainSettings, given)
     start(given)

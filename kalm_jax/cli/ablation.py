@@ -69,6 +69,7 @@ def tasks_of(name: str) -> tuple[str, ...]:
 
 
 def flags() -> list[Flag]:
+    """The flags of the command."""
     parts = ("", "collect", "ground", "metrics", "imagine")
     return flags_of(AblationSettings, "comparison") + job.job_flags(
         "clevr", parts, ("world", "grounding_tasks", "eval_prompts", "keep_all", "behavior", "replays")
@@ -76,6 +77,7 @@ def flags() -> list[Flag]:
 
 
 def main(argv: list[str]) -> None:
+    """Runs the command with the given arguments."""
     given = parse(flags(), argv)
     settings, chosen = made(AblationSettings, given), made(job.JobSettings, given)
     start(given)

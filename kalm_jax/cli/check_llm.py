@@ -38,6 +38,7 @@ class CheckSettings(Checked):
 
 
 def flags() -> list[Flag]:
+    """The flags of the command."""
     return flags_of(CheckSettings, "check")
 
 
@@ -81,6 +82,7 @@ def differences(folder: pathlib.Path, length: int, seed: int) -> Iterator[Any]:
 
 
 def main(argv: list[str]) -> None:
+    """Runs the command with the given arguments."""
     settings = made(CheckSettings, parse(flags(), argv))
     from kalm_jax.distributed import setup_jax
     from kalm_jax.llm.hf.folder import BUILTIN

@@ -17,4 +17,5 @@ flags = functools.partial(job.job_flags, "clevr", without=("world",))
 
 
 def main(argv: list[str]) -> None:
+    """Runs the command with the given arguments."""
     job.run("clevr", argv, flags(), "clevr")

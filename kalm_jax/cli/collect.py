@@ -38,6 +38,7 @@ class CollectSettings(Checked):
 
 
 def flags() -> list[Flag]:
+    """The flags of the command."""
     return flags_of(CollectSettings, "collection")
 
 
@@ -61,6 +62,7 @@ def find_controller(environment: str, path: str) -> "Controller | None":
 
 
 def main(argv: list[str]) -> None:
+    """Runs the command with the given arguments."""
     settings = made(CollectSettings, parse(flags(), argv))
     from kalm_jax.datasets import check_writable, write_rollouts
     from kalm_jax.evaluation.gymnasium_behaviors import collect_episodes

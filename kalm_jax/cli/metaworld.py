@@ -17,4 +17,5 @@ flags = functools.partial(job.job_flags, "metaworld", without=("world", "eval_pr
 
 
 def main(argv: list[str]) -> None:
+    """Runs the command with the given arguments."""
     job.run("metaworld", argv, flags(), "metaworld")

@@ -25,10 +25,12 @@ class OutputSettings(Checked):
 
 
 def flags() -> list[Flag]:
+    """The flags of the command."""
     return [*flags_of(OfflineConfig, "run"), *flags_of(OutputSettings, "output"), *device_flags()]
 
 
 def main(argv: list[str]) -> None:
+    """Runs the command with the given arguments."""
     given = parse(flags(), argv)
     config = made(OfflineConfig, given)
     start(given)

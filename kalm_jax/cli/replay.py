@@ -150,9 +150,11 @@ def run(path: str, tolerance: float) -> int:
 
 
 def flags() -> list[Flag]:
+    """The flags of the command."""
     return flags_of(ReplaySettings, "replay")
 
 
 def main(argv: list[str]) -> None:
+    """Runs the command with the given arguments."""
     given = parse(flags(), argv, ("FILE",))
     sys.exit(run(given["FILE"], made(ReplaySettings, given).tolerance))

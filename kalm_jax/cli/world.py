@@ -14,4 +14,5 @@ flags = job.job_flags
 
 
 def main(argv: list[str]) -> None:
+    """Runs the command with the given arguments."""
     job.run("world", argv, flags())

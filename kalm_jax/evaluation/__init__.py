@@ -1,12 +1,11 @@
 """Evaluation: policies play episodes in a simulator; success rates and their intervals."""
 
 from kalm_jax.evaluation.policies import learner_policy
-from kalm_jax.evaluation.results import read_results_csv, rows, summarize, write_results_csv
+from kalm_jax.evaluation.results import read_results_csv, result_rows, summarize, write_results_csv
 from kalm_jax.evaluation.rollout import evaluate, record
 from kalm_jax.evaluation.statistics import (
     difference_interval,
     mean_interval,
-    paired_difference_interval,
     pooled_interval,
     wilson_interval,
 )
@@ -16,11 +15,10 @@ __all__ = [
     "evaluate",
     "learner_policy",
     "mean_interval",
-    "paired_difference_interval",
     "pooled_interval",
     "read_results_csv",
     "record",
-    "rows",
+    "result_rows",
     "summarize",
     "wilson_interval",
     "write_results_csv",

@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import importlib
 from collections.abc import Callable, Sequence
-from types import TracebackType
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,7 +105,7 @@ def spaces_of(environment: str) -> Spaces:
     return Spaces(dim, 0, 0, low, high)
 
 
-class GymnasiumSimulator:
+class GymnasiumSimulator(AbstractContextManager["GymnasiumSimulator"]):
     """Plays episodes whose `states` (n,) are the seeds of their resets; use as a context manager.
 
     Attributes:
@@ -147,10 +147,7 @@ class GymnasiumSimulator:
             copy.close()
         self._idle = []
 
-    def __enter__(self) -> GymnasiumSimulator:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -196,7 +193,7 @@ def _reset(copy: gymnasium.Env, text: str, seed: int) -> np.ndarray:
     return seen.astype(np.float32)
 
 
-class Player:
+class Player(AbstractContextManager["Player"]):
     """Copies of one environment, stepped together; use as a context manager.
 
     Attributes:
@@ -275,8 +272,5 @@ class Player:
         """Closes the copies."""
         self._envs.close()
 
-    def __enter__(self) -> Player:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

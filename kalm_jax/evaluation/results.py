@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from kalm_jax.evaluation.statistics import pooled_interval
 from kalm_jax.files import read_csv, write_csv
 from kalm_jax.types import LEVELS, EpisodeResults, Episodes
+from kalm_jax.worlds.base import World
 
 KEY = ("environment", "algorithm", "condition", "level", "family", "seed", "action_choice")
 COLUMNS = (*KEY, "episodes", "successes", "successes_early", "median_steps")
 
 
-def rows(
+def result_rows(
+    world: World,
     results: EpisodeResults,
     episodes: Episodes,
-    *,
     algorithm: str,
     condition: str,
     seed: int,
     action_choice: str,
-    environment: str,
-    families: Sequence[str],
-    early: int,
 ) -> list[dict]:
     """Result rows, one for each family of the level, with the columns `COLUMNS`.
 
-    `families` are the world's names; `successes_early` counts successes within `early` steps.
+    `successes_early` counts successes within the world's `early_steps`.
     """
-    found = []
+    found, early = [], world.spaces.early_steps
     level = LEVELS[int(episodes.goals.level[0])]
     for family in np.unique(episodes.family):
         mine = episodes.family == family
         success, steps = results.success[mine], results.steps[mine]
-        key = (environment, algorithm, condition, level, families[family], int(seed), action_choice)
+        key = (world.name, algorithm, condition, level, world.families[family], int(seed), action_choice)
         counts = (len(success), int(success.sum()), int((success & (steps <= early)).sum()), _median(steps[success]))
         found.append(dict(zip(COLUMNS, (*key, *counts))))
     return found

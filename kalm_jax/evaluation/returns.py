@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from types import TracebackType
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -21,10 +21,10 @@ from kalm_jax.types import GoalTable
 COPIES = 32
 """Approximate number of copies of the environment that are stepped together."""
 EPISODE_SEEDS = 10_000_019
-"""Evaluation episodes begin at this seed, far from those that `experiments.collect` uses."""
+"""Evaluation episodes begin at this seed, far from those that `kalm collect` uses."""
 
 
-class Evaluator:
+class Evaluator(AbstractContextManager["Evaluator"]):
     """Plays policies in the environment, all training seeds together; use as a context manager."""
 
     def __init__(self, environment: str, spaces: Spaces, seeds: Sequence[int], episodes: int, max_steps: int = 0):
@@ -42,10 +42,7 @@ class Evaluator:
         self._player: Player | None = None
         self._each = min(episodes, max(1, COPIES // len(self.seeds)))
 
-    def __enter__(self) -> Evaluator:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._player is not None:
             self._player.close()
 

@@ -8,7 +8,7 @@ interval of all episodes together covers 95% only at 0, and 44 to 62% at 0.1.
 
 The episodes of different seeds count as independent: draw different ones for each seed (the same for all conditions).
 
-Dimension letters: S training seeds, N episodes of each.
+Dimension letter: S training seeds.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def difference_interval(
     """Interval of the rate of one condition minus that of the base condition, from counts of each seed (S,) and (S',).
 
     Newcombe's: the distances of each rate to its own `pooled_interval` are added as squares. Conditions that share
-    their episodes differ less by chance, so this is on the safe side; `paired_difference_interval` uses the pairs.
+    their episodes differ less by chance, so this is on the safe side.
 
     Returns (low, high), from -1 to 1.
     """
@@ -80,28 +80,6 @@ def difference_interval(
         ends.append((float(good.sum() / total.sum()), *pooled_interval(good, total)))
     (p, low, high), (q, base_low, base_high) = ends
     return p - q - math.hypot(p - low, base_high - q), p - q + math.hypot(high - p, q - base_low)
-
-
-def paired_difference_interval(success: np.ndarray, base_success: np.ndarray) -> tuple[float, float]:
-    """Interval of the mean difference over episodes that both conditions played.
-
-    Args:
-      success, base_success: (S, N) bool, the same episode at the same place. Seeds count as in `pooled_interval`.
-
-    Raises:
-      ValueError: shapes differ, or there is only one episode in all.
-    """
-    success, base_success = np.asarray(success, np.float64), np.asarray(base_success, np.float64)
-    if success.ndim != 2 or success.shape != base_success.shape or success.size < 2:
-        raise ValueError(f"success has shapes {success.shape} and {base_success.shape}, want (S, N) twice, S * N > 1")
-    gain = success - base_success
-    seeds, total = len(gain), gain.size
-    # Two pairs that disagree, one each way, are added: few pairs that all agree are no proof of zero variance.
-    within = ((gain**2).sum() + 2) / (total + 2) - (gain.sum() / (total + 2)) ** 2
-    chance = within / total
-    scatter = gain.mean(1).var(ddof=1) / seeds if seeds > 1 else 0.0
-    half = _quantile(seeds - 1 if scatter > chance else None) * math.sqrt(max(chance, scatter))
-    return float(gain.mean() - half), float(gain.mean() + half)
 
 
 def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:

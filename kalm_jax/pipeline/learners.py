@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 from kalm_jax import offline_rl
-from kalm_jax.evaluation import rows
 from kalm_jax.llm.hf.config import read_config
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.transformer import Llama
@@ -14,7 +13,6 @@ from kalm_jax.offline_rl import DatasetStats, Learner, kalm_learner, make_learne
 from kalm_jax.offline_rl.registry import State, find_algorithm
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import RunFolder
-from kalm_jax.types import EpisodeResults, Episodes
 from kalm_jax.types.transforms import ObservationTransform
 from kalm_jax.worlds.base import World, get_world
 
@@ -84,26 +82,3 @@ def load_policies(
 def action_choices(world: World, algorithm: str) -> tuple[str, ...]:
     """How a learner's policy is evaluated: greedily, and by sampling where it is a distribution."""
     return ("greedy", "sampled") if algorithm in world.learning.stochastic else ("greedy",)
-
-
-def result_rows(
-    world: World,
-    result: EpisodeResults,
-    episodes: Episodes,
-    algorithm: str,
-    condition: str,
-    seed: int,
-    action_choice: str,
-) -> list[dict[str, Any]]:
-    """`evaluation.rows` with a world's names."""
-    return rows(
-        result,
-        episodes,
-        environment=world.name,
-        algorithm=algorithm,
-        condition=condition,
-        seed=seed,
-        action_choice=action_choice,
-        families=world.families,
-        early=world.spaces.early_steps,
-    )

@@ -221,7 +221,7 @@ class LoadedRun:
 
 
 class LoadedOfflineRun:
-    """What `load_run` returns for a run of `experiments.offline`.
+    """What `load_run` returns for a run of `kalm offline`.
 
     Attributes:
       path: the run's folder.
@@ -257,7 +257,7 @@ class LoadedOfflineRun:
 
 
 def load_run(folder: str | pathlib.Path) -> LoadedRun | LoadedOfflineRun:
-    """Opens the folder of a run of `experiments.clevr`, `.metaworld`, `.world` or `.offline`.
+    """Opens the folder of a run of `kalm clevr`, `metaworld`, `world` or `offline`.
 
     Everything needed is in the folder. The module of a custom world or learner must be importable.
 

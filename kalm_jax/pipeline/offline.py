@@ -9,16 +9,13 @@ Dimension letters: S training seeds, B copies of the environment for each, E goa
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import os
 import pathlib
-import platform
 from typing import Any
 
 import jax
 import numpy as np
 
-import kalm_jax
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.gymnasium import Spaces, spaces_of
@@ -42,7 +39,7 @@ from kalm_jax.offline_rl import (
 from kalm_jax.offline_rl.registry import State, plain_config, real_settings
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.config import OfflineConfig
-from kalm_jax.pipeline.run_folder import RunFolder, own_module
+from kalm_jax.pipeline.run_folder import RunFolder, make_manifest, own_module
 from kalm_jax.progress import Progress
 from kalm_jax.report.figures import return_figure
 from kalm_jax.types import GoalTable, Rollouts, validate
@@ -131,7 +128,7 @@ def fit_to_environment(
     if len(goals) > 1:
         raise ValueError(
             f"{name}: its rollouts are for {len(goals)} goals, and a Gymnasium environment does not say which goal it "
-            "wants; put goals into the observations, or train on CLEVR-Robot with experiments.clevr --offline_data"
+            "wants; put goals into the observations, or train on CLEVR-Robot with kalm clevr --offline_data"
         )
     bounds = None if spaces.num_actions else (spaces.low, spaces.high)
     validate(rollouts, len(goals), spaces.num_actions or None, name, bounds)
@@ -322,16 +319,6 @@ def _report(
     figure.savefig(run.path / "figures" / "returns.png", dpi=150)
     text = table_text(table)
     write_text(run.path / "table.md", text + "\n")
-    packages = ("jax", "jaxlib", "flax", "optax", "gymnasium", "numpy")
-    write_json(
-        run.path / "manifest.json",
-        {
-            "command": command,
-            "configuration": dataclasses.asdict(config),
-            "versions": {"kalm_jax": kalm_jax.__version__, "python": platform.python_version()}
-            | {p: importlib.metadata.version(p) for p in packages},
-            "table": table,
-        },
-    )
+    write_json(run.path / "manifest.json", make_manifest(config, command) | {"table": table})
     print(text)
     return table

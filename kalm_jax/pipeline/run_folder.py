@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import json
+import os
 import pathlib
+import platform
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +29,8 @@ from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
 from kalm_jax.pipeline.settings import build
 from kalm_jax.pipeline.source import source_hashes
 
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "transformers", "gymnasium", "mujoco", "numpy")
+"""Packages whose versions a manifest lists."""
 SCHEMA = 1
 """Version of the folder's layout; it rises when a reader of the old layout cannot read the new one."""
 CONFIGS = {"pipeline": PipelineConfig, "offline": OfflineConfig}
@@ -53,6 +58,20 @@ def _check_schema(path: pathlib.Path, content: Mapping[str, Any]) -> None:
             f"{path} has schema {content.get('schema')!r} and this version of kalm_jax reads {SCHEMA}: use the version "
             f"that made it ({content.get('kalm_jax')}), or another folder"
         )
+
+
+def make_manifest(config: PipelineConfig | OfflineConfig, command: str) -> dict[str, Any]:
+    """What a reader needs to repeat a run: command, configuration, versions, hardware."""
+    import jax
+
+    versions = {"kalm_jax": kalm_jax.__version__, "python": platform.python_version()}
+    hardware = {"platform": platform.platform(), "cores": os.cpu_count(), "devices": [str(d) for d in jax.devices()]}
+    return {
+        "command": command,
+        "configuration": dataclasses.asdict(config),
+        "versions": versions | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "hardware": hardware,
+    }
 
 
 def own_module(name: str) -> tuple[str, ...]:

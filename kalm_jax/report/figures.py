@@ -157,13 +157,7 @@ def match_figure(imagination: Sequence[Mapping], labels: ReportLabels) -> Figure
 
     Bars carry 95% intervals; a diamond is the paper's number for the level.
     """
-    bars = []  # (level, name, whether it is the whole level, counts)
-    for level in summary.levels_of(imagination):
-        rows = [row for row in imagination if row["level"] == level]
-        bars.append((level, summary.level_name(level), True, summary.sum_rows(rows, "level")[0]))
-        families = sorted(summary.sum_rows(rows, "family"), key=lambda row: row["family"])
-        if len(families) > 1:
-            bars += [(level, row["family"].replace("_", " "), False, row) for row in families]
+    bars = summary.by_level_and_family(imagination)
     figure, grid = _figure(5.8, 1.2 + 0.42 * len(bars))
     axes = grid[0, 0]
     for y, (level, _, whole, row) in enumerate(bars):

@@ -244,3 +244,15 @@ def sum_rows(rows: Iterable[Mapping], key: str) -> list[dict]:
 def levels_of(rows: Iterable[Mapping]) -> list[str]:
     """The levels that the rows name, in the order of `LEVELS`."""
     return sorted({str(row["level"]) for row in rows}, key=lambda level: rank(LEVELS, level))
+
+
+def by_level_and_family(rows: Sequence[Mapping]) -> list[tuple[str, str, bool, dict]]:
+    """(level, name, whether it is the whole level, added-up counts): each level and, if it has several, its families."""
+    found: list[tuple[str, str, bool, dict]] = []
+    for level in levels_of(rows):
+        mine = [row for row in rows if str(row["level"]) == level]
+        found.append((level, level_name(level), True, sum_rows(mine, "level")[0]))
+        families = sorted(sum_rows(mine, "family"), key=lambda row: row["family"])
+        if len(families) > 1:
+            found += [(level, row["family"].replace("_", " "), False, row) for row in families]
+    return found

@@ -177,16 +177,9 @@ def _level_rows(
 
     `cells` makes the cells from the added-up counts and the level ("" for a family).
     """
-    rows, classes = [], []
-    for level in summary.levels_of(counts):
-        mine = [row for row in counts if str(row["level"]) == level]
-        rows.append((summary.level_name(level), *cells(summary.sum_rows(mine, "level")[0], level)))
-        classes.append("first")
-        families = sorted(summary.sum_rows(mine, "family"), key=lambda row: row["family"])
-        if len(families) > 1:
-            rows += [(f"· {row['family'].replace('_', ' ')}", *cells(row, "")) for row in families]
-            classes += [""] * len(families)
-    return rows, classes
+    parts = summary.by_level_and_family(counts)
+    rows = [(name if whole else f"· {name}", *cells(row, level if whole else "")) for level, name, whole, row in parts]
+    return rows, ["first" if whole else "" for _, _, whole, _ in parts]
 
 
 def match_table(imagination: Sequence[Mapping], labels: ReportLabels) -> Table:

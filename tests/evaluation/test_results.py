@@ -7,13 +7,13 @@ import pytest
 
 from kalm_jax.evaluation import (
     read_results_csv,
-    rows,
+    result_rows,
     summarize,
     wilson_interval,
     write_results_csv,
 )
 from kalm_jax.types import EpisodeResults
-from kalm_jax.worlds.clevr import goals as clevr_goals
+from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr.episodes import make_episodes
 
 
@@ -24,9 +24,7 @@ def test_rows_summary_and_file(tmp_path):
     found = []
     for seed in (0, 1):
         results = EpisodeResults(success, steps)
-        labels = {"algorithm": "bc", "condition": "kalm", "seed": seed, "action_choice": "greedy"}
-        world = {"environment": "clevr", "families": clevr_goals.FAMILIES, "early": 10}
-        found += rows(results, episodes, **labels, **world)
+        found += result_rows(get_world("clevr"), results, episodes, "bc", "kalm", seed, "greedy")
     assert [r["family"] for r in found[:4]] == ["two_relations", "three_relations", "line", "gather"]
     assert [r["successes"] for r in found[:4]] == [1, 2, 0, 1]
     assert [r["successes_early"] for r in found[:4]] == [1, 1, 0, 1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kalm_jax.evaluation import difference_interval, paired_difference_interval, pooled_interval, wilson_interval
+from kalm_jax.evaluation import difference_interval, pooled_interval, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -60,19 +60,3 @@ def test_difference_interval_is_newcombes():
     np.testing.assert_allclose(difference_interval([56], [70], [48], [80]), (0.0524, 0.3339), atol=1e-4)
     low, high = difference_interval([48], [80], [56], [70])
     np.testing.assert_allclose((low, high), (-0.3339, -0.0524), atol=1e-4)
-
-
-def test_pairs_narrow_the_interval_of_a_difference():
-    base = np.random.default_rng(0).random((3, 200)) < 0.5
-    better = base.copy()
-    for seed in range(3):  # The same 20 episodes of 200 are gained by every seed.
-        better[seed, np.flatnonzero(~base[seed])[:20]] = True
-    low, high = paired_difference_interval(better, base)
-    gain = better.mean() - base.mean()
-    assert low > 0 and low < gain < high
-    loose = difference_interval(better.sum(1), [200] * 3, base.sum(1), [200] * 3)
-    assert high - low < 0.7 * (loose[1] - loose[0])
-    low, high = paired_difference_interval(base, base)
-    assert low < 0 < high
-    with pytest.raises(ValueError, match="shapes"):
-        paired_difference_interval(base, base[:2])

@@ -13,7 +13,6 @@ from kalm_jax.datasets import write_rollouts
 from kalm_jax.evaluation import evaluate
 from kalm_jax.evaluation.gymnasium import GymnasiumSimulator
 from kalm_jax.offline_rl import make_buffer, make_learner, state_of, sweepable
-from kalm_jax.offline_rl.algorithms import bc
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline import config
 from kalm_jax.pipeline import run as pipeline
@@ -146,8 +145,9 @@ def test_a_learner_of_ones_own():
     # The rarer action is the rewarded one: 20 x (1 + 10) against 80.
     actions = np.repeat([0, 1], [80, 20])
     buffer = make_buffer([(one_step_rollouts(actions, actions.astype(float)), 1.0)], goal_table(1))
-    state = state_of(train(make_learner(OWN, hidden=(8,), learning_rate=1e-2), buffer, [0], 300)[0], 0)
-    assert bc.act(bc.BCConfig(hidden=(8,)), state, np.zeros((1, 2)), buffer.goal_vectors[:1], None, True)[0] == 1
+    learner = make_learner(OWN, hidden=(8,), learning_rate=1e-2)
+    state, stats = state_of(train(learner, buffer, [0], 300)[0], 0), learner.stats(buffer)
+    assert learner.act(state, stats, np.zeros((1, 2), np.float32), buffer.goal_vectors[:1], state.key, True)[0] == 1
     with pytest.raises(ValueError, match=r"'tests.no_learner' cannot be imported"):
         make_learner("tests.no_learner")
     with pytest.raises(ValueError, match=r"'examples.own_world': its module has no Config, init, update, act"):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from kalm_jax.evaluation import evaluate, write_results_csv
+from kalm_jax.evaluation import evaluate, result_rows, write_results_csv
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.learners import result_rows
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
 from kalm_jax.worlds.base import get_world

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kalm_jax.evaluation import evaluate, learner_policy, write_results_csv
+from kalm_jax.evaluation import evaluate, learner_policy, result_rows, write_results_csv
 from kalm_jax.pipeline.artifacts import encoded_goals, encoding
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.learners import action_choices, configured_learner, load_policies, policy_points, result_rows
+from kalm_jax.pipeline.learners import action_choices, configured_learner, load_policies, policy_points
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.types import EpisodeResults, Episodes
 from kalm_jax.worlds.base import get_world

@@ -8,12 +8,11 @@ import pathlib
 import numpy as np
 
 from kalm_jax.distributed import is_main_process
-from kalm_jax.evaluation import evaluate, write_results_csv
+from kalm_jax.evaluation import evaluate, result_rows, write_results_csv
 from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
 from kalm_jax.pipeline.imagining import plans_of
-from kalm_jax.pipeline.learners import result_rows
 from kalm_jax.pipeline.run_folder import RunFolder
 from kalm_jax.progress import Progress
 from kalm_jax.types import Policy

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
-from typing import Any
-
 import numpy as np
 
-import kalm_jax
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import read_results_csv, write_results_csv
 from kalm_jax.evaluation.llm_metrics import read_metrics
 from kalm_jax.files import read_csv, read_json, read_json_lines, write_json
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts, real_rollouts
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import RunFolder, make_manifest
 from kalm_jax.report import ReportData, build_report
 from kalm_jax.types import LEVELS
 from kalm_jax.worlds.base import get_world
@@ -61,24 +56,3 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
     )
     build_report(run.path, data)
     return results
-
-
-def make_manifest(config: PipelineConfig, command: str) -> dict[str, Any]:
-    """What a reader needs to repeat the run: command, configuration, versions, hardware."""
-    import importlib.metadata
-    import platform
-
-    import jax
-
-    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "transformers", "gymnasium", "mujoco", "numpy")
-    return {
-        "command": command,
-        "configuration": dataclasses.asdict(config),
-        "versions": {"kalm_jax": kalm_jax.__version__, "python": platform.python_version()}
-        | {p: importlib.metadata.version(p) for p in packages},
-        "hardware": {
-            "platform": platform.platform(),
-            "cores": os.cpu_count(),
-            "devices": [str(d) for d in jax.devices()],
-        },
-    }

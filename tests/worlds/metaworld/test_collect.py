@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import metaworld_experts
-from kalm_jax.evaluation import evaluate, rows
+from kalm_jax.evaluation import evaluate, result_rows
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.metaworld.behaviors import expert_policy
 from kalm_jax.worlds.metaworld.collect import attempts, collect
@@ -100,7 +100,7 @@ def test_bad_episodes_are_refused():
         MetaworldSimulator(0)
 
 
-def test_evaluation_plays_the_ceiling_and_the_floor():
+def test_evaluation_plays_the_expert_and_random_actions():
     episodes = make_episodes("offline", 10, 0)
     assert sorted(episodes.family) == list(range(10))
     with MetaworldSimulator(1) as simulator:
@@ -108,8 +108,7 @@ def test_evaluation_plays_the_ceiling_and_the_floor():
         (short,) = evaluate([expert_policy()], [episodes], simulator, horizon=20)
     assert expert.success.sum() >= 8 and floor.success.sum() <= 2 and not short.success.any()
     assert (floor.steps[~floor.success] == 100).all() and (short.steps == 20).all()
-    labels = {"algorithm": "expert", "condition": "expert", "seed": 0, "action_choice": "greedy"}
-    table = rows(expert, episodes, **labels, environment="metaworld", families=FAMILIES, early=50)
+    table = result_rows(get_world("metaworld"), expert, episodes, "expert", "expert", 0, "greedy")
     assert {row["family"] for row in table} == set(LEVEL_TASKS["offline"])
     again = make_episodes("offline", 10, 0)
     np.testing.assert_array_equal(again.states, episodes.states)
