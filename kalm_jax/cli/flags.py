@@ -34,6 +34,7 @@ class Flag:
 
     @property
     def name(self) -> str:
+        """The flag's name, without dashes."""
         return self.field.flag
 
     def default(self) -> str:

@@ -247,7 +247,7 @@ def levels_of(rows: Iterable[Mapping]) -> list[str]:
 
 
 def by_level_and_family(rows: Sequence[Mapping]) -> list[tuple[str, str, bool, dict]]:
-    """(level, name, whether it is the whole level, added-up counts): each level and, if it has several, its families."""
+    """(level, name, is it the whole level, added-up counts): each level and, if it has several, its families."""
     found: list[tuple[str, str, bool, dict]] = []
     for level in levels_of(rows):
         mine = [row for row in rows if str(row["level"]) == level]
