@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import pathlib
 import re
@@ -98,10 +99,28 @@ def _public_api() -> str:
     entries = {name: getattr(package, name) for name in package.__all__}
     for name, value in entries.items():
         lines += _entry(name, f"{value.__module__}.{value.__qualname__}")
+        if name == "PipelineConfig":
+            lines += _settings(value)
     lines += ["## What these return", ""]
     for path in RETURNED:
         lines += _entry(path.rpartition(".")[2], f"kalm_jax.{path}", level=3)
     return "\n".join(lines)
+
+
+def _settings(config: type) -> list[str]:
+    """The parts of a configuration, each with a link to its fields, and where their flags are."""
+    parts = [field for field in dataclasses.fields(config) if dataclasses.is_dataclass(field.default)]
+    rows = [f"| `{part.name}` | {_link(type(part.default))} | {_first_line(type(part.default))} |" for part in parts]
+    flags = "Every field is a flag of [the command line](cli.md), where its meaning and the presets' values are listed."
+    return ["| part | class | what it sets |", "|---|---|---|", *rows, "", flags, ""]
+
+
+def _link(cls: type) -> str:
+    return f"[`{cls.__name__}`][{cls.__module__}.{cls.__qualname__}]"
+
+
+def _first_line(cls: type) -> str:
+    return (cls.__doc__ or "").partition("\n")[0]
 
 
 def _entry(name: str, path: str, level: int = 2) -> list[str]:
