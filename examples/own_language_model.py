@@ -28,4 +28,6 @@ def main(folder, rollouts=200, steps=20, count=8):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python examples/own_language_model.py FOLDER_OF_A_HUGGING_FACE_MODEL")
     main(sys.argv[1])

@@ -1,8 +1,9 @@
 """A custom learner: behavior cloning in which a rewarded step counts more.
 
-    python -m experiments.offline --algo=examples.own_learner --env=... --data=...
+    kalm collect --env=Pendulum-v1 --policy=random --output=pendulum.h5
+    kalm offline --algo=examples.own_learner --env=Pendulum-v1 --data=pendulum.h5 --updates=1000
 
-`kalm_jax.train("examples.own_learner", ...)` and `--algo=examples.own_learner` of every program train it.
+`kalm_jax.train("examples.own_learner", ...)` and `--algo=examples.own_learner` of every command train it.
 """
 
 import dataclasses

@@ -53,18 +53,26 @@ def init_distributed(hosts: str) -> None:
     """
     if not hosts:
         return
-    if hosts == "auto":
-        jax.distributed.initialize()
-    else:
-        address, _, rest = hosts.partition(",")
-        numbers = rest.split(",")
-        if len(numbers) != 2 or not all(n.isdecimal() for n in numbers) or int(numbers[1]) >= int(numbers[0]):
-            raise ValueError(f"hosts {hosts!r} is neither auto nor ADDRESS:PORT,COUNT,INDEX with INDEX below COUNT")
-        jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
+    jax.distributed.initialize(*parse_hosts(hosts))
     if not is_main_process():
         progress.silence()
     # Connects the processes now: gloo waits half a minute at most, and a first stage may compile for longer.
     broadcast_from_main(1)
+
+
+def parse_hosts(hosts: str) -> tuple[str, int, int] | tuple[()]:
+    """(address, number of processes, index of this one) of `hosts` as in `init_distributed`; () of "auto" and "".
+
+    Raises:
+      ValueError: `hosts` cannot be parsed.
+    """
+    if hosts in ("", "auto"):
+        return ()
+    address, _, rest = hosts.partition(",")
+    numbers = rest.split(",")
+    if len(numbers) != 2 or not all(n.isdecimal() for n in numbers) or int(numbers[1]) >= int(numbers[0]):
+        raise ValueError(f"hosts {hosts!r} is neither auto nor ADDRESS:PORT,COUNT,INDEX with INDEX below COUNT")
+    return address, int(numbers[0]), int(numbers[1])
 
 
 def is_main_process() -> bool:

@@ -53,6 +53,11 @@ def test_a_loaded_policy_acts_on_observations_and_sentences(small_run):
         policy.act(batch, ["a", "b", "c"])
     with pytest.raises(ValueError, match="need a sentence"):
         policy.act(observation)
+    with pytest.raises(ValueError, match="observations have 5 numbers; this policy was trained on 10"):
+        policy.act(np.zeros(5), info["instruction"])
+    with pytest.raises(ValueError, match="not finite"):
+        policy.act(np.full(10, np.nan), info["instruction"])
+    assert "bc" in repr(policy) and "world clevr" in repr(run)
     with pytest.raises(ValueError, match=r"no policy 'cql'.*bc-kalm"):
         run.policy("cql")
     with pytest.raises(ValueError, match="seeds 0 to 0"):
@@ -114,6 +119,10 @@ def test_what_is_not_understood_is_said_so(small_run):
     for ask in (run.plan, run.imagine, lambda text: run.policy("bc").act(np.zeros(10), text)):
         with pytest.raises(ValueError, match=r"has 50000 characters.*the limit is 128 tokens"):
             ask("push the red ball" + " x" * 24_991 + "!")
+    with pytest.raises(TypeError, match="want one sentence"):
+        run.imagine(["push the red ball"])
+    with pytest.raises(ValueError, match="count is 0"):
+        run.imagine("push the red ball", count=0)
     with pytest.raises(FileNotFoundError, match="not the folder of a run"):
         kalm.load_run(small_run / "ground")
 
@@ -153,6 +162,15 @@ def test_train_and_evaluate_a_learner(pendulum):
     assert gymnasium.make("Pendulum-v1").action_space.contains(action)
     found = kalm.evaluate(results.policies[0], "Pendulum-v1", episodes=2)
     assert found["success"] is None and found["return"] < 0
+    sampled = kalm.evaluate(results.policies[0], "Pendulum-v1", episodes=2, greedy=False)
+    assert sampled["return"] == found["return"]  # TD3+BC's policy is deterministic
+    for wrong, error, said in (
+        (7, TypeError, "a string, not 7"),
+        ([7], TypeError, "a string, not 7"),
+        ([], ValueError, "is empty"),
+    ):
+        with pytest.raises(error, match=said):
+            results.policies[0].act(pendulum[0].observations[0, 0], wrong)
     with pytest.raises(ValueError, match="no setting"):
         kalm.train("td3bc", pendulum, nonsense=1)
 
@@ -183,6 +201,13 @@ def test_policies_of_an_offline_run_are_kept(pendulum, tmp_path):
     assert actions[0] != actions[1] and {row["algorithm"] for row in run.results} == {"random", "bc"}
     with pytest.raises(ValueError, match="no policy 'cql'"):
         run.policy("cql")
+    with pytest.raises(ValueError, match="has no conditions"):
+        run.policy("bc", condition="kalm")
+    (tmp_path / "run" / "results.csv").unlink()
+    (tmp_path / "run" / "learn" / "bc" / "done.json").unlink()
+    for ask in (lambda: run.results, lambda: run.policy("bc")):
+        with pytest.raises(FileNotFoundError, match=r"not finished .stage learn/bc is missing.*the same command again"):
+            ask()
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@
 
 prints the largest difference between this library's logits and those of transformers' torch model, in float32, on
 left-padded prompts of different lengths: in one pass and with a cache, with layers one by one and stacked. Exits with 1
-beyond --tolerance. It needs torch (pip install "kalm_jax[parity]") and memory for one copy of the model in float32.
+beyond --tolerance. It needs torch (pip install ".[parity]" in a clone) and memory for one copy of the model in float32.
 """
 
 import dataclasses

@@ -50,13 +50,14 @@ def find_controller(environment: str, path: str) -> "Controller | None":
     """
     if not path:
         try:
-            known: dict[str, Any] = importlib.import_module("benchmarks.controllers").CONTROLLERS
+            module = importlib.import_module("benchmarks.controllers")
         except ModuleNotFoundError:
             return None
+        known: dict[str, Any] = getattr(module, "CONTROLLERS", {})  # a user's folder may have such a module too
         return known.get(environment)
-    module, _, name = path.partition(":")
+    place, _, name = path.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(place), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"--controller={path}: {error}; want package.module:function") from error
 

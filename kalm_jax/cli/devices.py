@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from kalm_jax.cli.flags import Flag, flags_of, made
+from kalm_jax.cli.flags import Flag, UsageError, flags_of, made
 from kalm_jax.pipeline.settings import Checked, setting
 
 
@@ -30,8 +30,24 @@ def device_flags() -> list[Flag]:
 
 
 def start(given: Mapping[str, Any]) -> None:
-    """Prepares JAX as the given flags say. ValueError where they cannot be read."""
-    from kalm_jax.distributed import setup_jax
+    """Prepares JAX as the given flags say.
+
+    Raises:
+      UsageError: one of them cannot be read.
+      ValueError: $KALM_JAX_HOSTS cannot be read.
+    """
+    from kalm_jax.distributed import parse_hosts, setup_jax
+    from kalm_jax.sharding import MESH_AXES, parse_mesh_shape
 
     settings = made(DeviceSettings, given)
+    try:
+        parse_mesh_shape(settings.mesh)
+    except ValueError as error:
+        wanted = f"sizes of the axes {', '.join(MESH_AXES)}, such as data:2,fsdp:4"
+        raise UsageError(f"--mesh={settings.mesh}: want {wanted}") from error
+    try:
+        parse_hosts(settings.hosts)
+    except ValueError as error:
+        wanted = "auto or ADDRESS:PORT,COUNT,INDEX with INDEX below COUNT"
+        raise UsageError(f"--hosts={settings.hosts}: want {wanted}") from error
     setup_jax(mesh=settings.mesh, hosts=settings.hosts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pathlib
 import sys
 from types import ModuleType
@@ -38,13 +39,16 @@ def invocation(name: str) -> str:
 
 
 def main() -> None:
-    """`kalm COMMAND --name=value ...`."""
-    name, *argv = sys.argv[1:] or ["--help"]
-    if name in ("--help", "-h", "-help", "help"):
+    """`kalm COMMAND --name=value ...`; modules of the current folder can be imported, as with `python -m`."""
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.insert(0, os.getcwd())
+    name, *argv = sys.argv[1:] or [""]
+    if name in ("", "--help", "-h", "-help", "help"):
         lines = [f"  {command:18} {line}" for command, line in COMMANDS.items()]
-        print(
-            "\n".join(["kalm COMMAND --name=value ...", "", *lines, "", "kalm COMMAND --help lists a command's flags."])
-        )
+        text = ["kalm COMMAND --name=value ...", "", *lines, "", "kalm COMMAND --help lists a command's flags."]
+        print("\n".join(text), file=sys.stdout if name else sys.stderr)
+        if not name:
+            sys.exit(2)
     elif name == "--version":
         print(importlib.import_module("kalm_jax").__version__)
     elif name not in COMMANDS:

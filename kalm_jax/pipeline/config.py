@@ -33,7 +33,7 @@ class CollectConfig(Checked):
     behavior: str = setting("", "Policy that collects the real rollouts, one of the world's; empty takes its first.")
     file: str = setting(
         "",
-        "Real rollouts in a file instead of collected ones: the authors' .npy or .hdf5, or this library's .h5.",
+        "Real rollouts in a file instead of collected ones: this library's .h5, or a format that the world reads.",
         flag="offline_data",
         exists="file",
     )
@@ -201,8 +201,8 @@ class LearnConfig(Checked):
     )
     conditions: tuple[str, ...] = setting(
         ("offline", "kalm"),
-        "What learners learn from: offline (real rollouts), kalm (real and imagined ones), oracle (real ones of the "
-        "novel goals besides: the upper bound).",
+        "What learners learn from: offline (real rollouts), kalm (half of every batch is imagined), oracle (that half "
+        "consists of real rollouts of the novel goals instead, which gives an upper bound).",
         choices=CONDITIONS,
     )
     seeds: int = setting(3, "Policies trained per learner and condition.", low=1)
@@ -223,7 +223,8 @@ class LearnConfig(Checked):
     )
     whitening: float = setting(
         1e-3,
-        "Ridge of the whitening of goal vectors, as a share of their largest variance; 0 is none (paper).",
+        "Rescales goal vectors so that they vary equally in every direction: the ridge, as a share of their largest "
+        "variance; 0 turns it off (paper).",
         low=0,
     )
     settings: str = setting(
@@ -268,7 +269,7 @@ class EvaluateConfig(Checked):
 
     episodes: int = setting(300, "Test episodes per level and seed.", low=1)
     expert_episodes: int = setting(
-        100, "Test episodes of the expert per level; CLEVR-Robot's simulates every action at every step.", low=1
+        100, "Test episodes of the expert per level; an expert may be slower than a policy.", low=1
     )
 
 
@@ -286,7 +287,7 @@ class PipelineConfig(Checked):
     evaluate: EvaluateConfig = EvaluateConfig()
     prompts: str = setting(
         "",
-        "Prompt file in the authors' format (.npy): match rate and success on its goals go to prompts.csv.",
+        "Prompt file in a format that the world reads: match rate and success on its goals go to prompts.csv.",
         flag="eval_prompts",
         exists="file",
     )

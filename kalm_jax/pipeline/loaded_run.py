@@ -10,6 +10,7 @@ Dimension letters: B batch, N rollouts, D observation, A action, E goal vector.
 from __future__ import annotations
 
 import functools
+import operator
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +31,7 @@ from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
 from kalm_jax.pipeline.imagining import Grounded, draws_of, imagine_from
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.plans import Plan, Planner
-from kalm_jax.pipeline.policies import ActingPolicy, environment_actions
+from kalm_jax.pipeline.policies import ActingPolicy, environment_actions, sentence_list
 from kalm_jax.pipeline.run_folder import RunFolder, read_run
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table
 from kalm_jax.types.text import normalize_sentence
@@ -57,6 +58,13 @@ class LoadedRun:
         self._folder = RunFolder(self.path)
         self._vector = functools.lru_cache(CACHED_SENTENCES)(self._encode)
 
+    def __repr__(self) -> str:
+        learn = self.config.learn
+        return (
+            f"<LoadedRun {self.path}: world {self.config.world}, learners {', '.join(learn.algorithms)}, conditions "
+            f"{', '.join(learn.conditions)}>"
+        )
+
     @functools.cached_property
     def grounded(self) -> Grounded:
         """(model, parameters, tokenizer) of the grounded language model.
@@ -66,7 +74,7 @@ class LoadedRun:
         """
         folder = self.path / "ground" / "model"
         if not folder.exists():
-            raise FileNotFoundError(f"{self.path} has no grounded language model: run its command again to the end")
+            raise _not_finished(self.path, "ground")
         return load_grounded(folder)
 
     @property
@@ -74,7 +82,11 @@ class LoadedRun:
         """The rows of `results.csv`.
 
         A row has environment, algorithm, condition, level, family, seed, action_choice, episodes, successes and more.
+
+        Raises:
+          FileNotFoundError: the run is not finished.
         """
+        _check_results(self.path)
         return read_results_csv(self.path / "results.csv")
 
     def policy(self, algorithm: str, condition: str = "kalm", seed: int | None = None) -> ActingPolicy:
@@ -86,12 +98,16 @@ class LoadedRun:
           seed: of its training; None is the first.
 
         Raises:
-          ValueError: the run has trained no such policy; the message lists those that there are.
+          ValueError: the run has no such policy; the message lists those that there are.
+          FileNotFoundError: the run has not trained it yet.
         """
         first, learn = self.config.seed, self.config.learn
         seed = first if seed is None else seed
         trained = sorted(p.parent.name for p in self.path.glob("learn/*/done.json"))
-        if f"{algorithm}-{condition}" not in trained or not first <= seed < first + learn.seeds:
+        stage, seeded = f"{algorithm}-{condition}", first <= seed < first + learn.seeds
+        if stage not in trained and algorithm in learn.learners and condition in learn.conditions and seeded:
+            raise _not_finished(self.path, f"learn/{stage}")
+        if stage not in trained or not seeded:
             raise ValueError(
                 f"{self.path} has no policy {algorithm!r} of condition {condition!r} and seed {seed}: it has "
                 f"{', '.join(trained) or 'none'}, each of seeds {first} to {first + learn.seeds - 1}"
@@ -107,7 +123,9 @@ class LoadedRun:
 
         Raises:
           ValueError: the sentence is too long; the message says how long it may be.
+          TypeError: it is not a string.
         """
+        _check_sentence(sentence)
         return self.planner.plans([sentence])[0]
 
     @functools.cached_property
@@ -136,8 +154,13 @@ class LoadedRun:
 
         Raises:
           ValueError: the sentence is too long; or it is none of the world's and the model does not understand it, or
-            nothing says when its goal is reached.
+            nothing says when its goal is reached; or `count` is below 1.
+          TypeError: the sentence is not a string, or `count` is not an integer.
         """
+        _check_sentence(sentence)
+        count = operator.index(count)
+        if count < 1:
+            raise ValueError(f"count is {count}, want at least 1")
         plan, known = self.plan(sentence), self._own_goal(sentence)
         if known is None and not plan.understood and not (force and plan.steps):
             hint = (
@@ -167,8 +190,8 @@ class LoadedRun:
         return explain(model, params, tokenizer, last_steps(rollouts, self.config.ground.window), prompt)
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
-        """Goal vectors (K, E) of sentences as the run's policies see them."""
-        return np.stack([self._vector(sentence) for sentence in sentences])
+        """Goal vectors (K, E) of sentences as the run's policies see them; TypeError where one is not a string."""
+        return np.stack([self._vector(sentence) for sentence in sentence_list(sentences)])
 
     def _vectors(self, sentences: Sequence[str] | None) -> np.ndarray:
         if sentences is None:
@@ -232,17 +255,30 @@ class LoadedOfflineRun:
         """See `load_run`."""
         self.path, self.config = pathlib.Path(path), config
 
+    def __repr__(self) -> str:
+        return (
+            f"<LoadedOfflineRun {self.path}: {self.config.environment}, learners {', '.join(self.config.algorithms)}>"
+        )
+
     @property
     def results(self) -> list[dict[str, str]]:
-        """The rows of `results.csv`: environment, algorithm, update, seed, return_mean and more."""
+        """The rows of `results.csv`: environment, algorithm, update, seed, return_mean and more.
+
+        Raises:
+          FileNotFoundError: the run is not finished.
+        """
+        _check_results(self.path)
         return read_csv(self.path / "results.csv")
 
-    def policy(self, algorithm: str, seed: int | None = None) -> ActingPolicy:
+    def policy(self, algorithm: str, seed: int | None = None, *, condition: None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update; `seed` None is the first.
 
         Raises:
-          ValueError: the run has trained no such policy.
+          ValueError: the run has no such policy, or `condition` is given, which is for runs with goals.
+          FileNotFoundError: the run has not trained it yet.
         """
+        if condition is not None:
+            raise ValueError(f"{self.path} is a run of kalm offline, which has no conditions: leave condition out")
         first = self.config.seed
         seed = first if seed is None else seed
         if algorithm not in self.config.algorithms or not first <= seed < first + self.config.seeds:
@@ -250,10 +286,29 @@ class LoadedOfflineRun:
                 f"{self.path} has no policy {algorithm!r} of seed {seed}: it has {', '.join(self.config.algorithms)}, "
                 f"each of seeds {first} to {first + self.config.seeds - 1}"
             )
+        if not (self.path / "learn" / algorithm / "done.json").exists():
+            raise _not_finished(self.path, f"learn/{algorithm}")
         learner, state, stats, vector = offline.load_policy(self.path, self.config, algorithm, seed - first)
         spaces = spaces_of(self.config.environment)
         convert = functools.partial(environment_actions, spaces)
         return ActingPolicy(learner, state, stats, lambda sentences: vector, convert, seed)
+
+
+def _check_sentence(sentence: str) -> None:
+    if not isinstance(sentence, str):
+        raise TypeError(f"want one sentence, a string, not {sentence!r}")
+
+
+def _check_results(path: pathlib.Path) -> None:
+    """Raises a FileNotFoundError where a run has no results yet, with the stage that it was in."""
+    if not (path / "results.csv").exists():
+        begun = (file.parent for file in path.rglob("begun.json"))
+        missing = sorted(str(stage.relative_to(path)) for stage in begun if not (stage / "done.json").exists())
+        raise _not_finished(path, *missing[:1] or ["report"])
+
+
+def _not_finished(path: pathlib.Path, stage: str) -> FileNotFoundError:
+    return FileNotFoundError(f"{path}: the run is not finished (stage {stage} is missing); run the same command again")
 
 
 def load_run(folder: str | pathlib.Path) -> LoadedRun | LoadedOfflineRun:

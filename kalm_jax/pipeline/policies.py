@@ -52,6 +52,13 @@ class ActingPolicy:
         self.vectors_of, self._to_environment = vectors_of, to_environment
         self.reset()
 
+    def __repr__(self) -> str:
+        kind = "discrete actions" if self.stats.discrete else "numbers per action"
+        return (
+            f"<ActingPolicy {self.learner.name}, seed {self.seed}: observations of "
+            f"{self.stats.observation_mean.shape[-1]} numbers, {self.stats.action_dim} {kind}>"
+        )
+
     def reset(self) -> None:
         """Begins an episode."""
         self._step, self._rewards = 0, np.zeros(0)
@@ -77,18 +84,25 @@ class ActingPolicy:
           An integer or (A,) for one observation, (B,) or (B, A) for a batch.
 
         Raises:
-          ValueError: observations of another shape, or another number of sentences than observations.
+          ValueError: observations of another shape or that are not finite, or another number of sentences than
+            observations.
+          TypeError: a sentence that is not a string.
         """
         observations = np.asarray(observation, np.float32)
         single = observations.ndim == 1
         observations = observations[None] if single else observations
         count = len(observations)
-        sentences = [sentence] if isinstance(sentence, str) else None if sentence is None else list(sentence)
+        sentences = None if sentence is None else sentence_list(sentence)
         if observations.ndim != 2 or (sentences is not None and len(sentences) not in (1, count)):
             raise ValueError(
                 f"observations have shape {np.shape(observation)} and there are "
                 f"{0 if sentences is None else len(sentences)} sentences; want (D,) or (B, D), and one sentence or B"
             )
+        width = self.stats.observation_mean.shape[-1]
+        if observations.shape[1] != width:
+            raise ValueError(f"observations have {observations.shape[1]} numbers; this policy was trained on {width}")
+        if not np.isfinite(observations).all():
+            raise ValueError("observations have numbers that are not finite (NaN or infinity)")
         vectors = self.vectors_of(sentences)
         goal = np.arange(count, dtype=np.int32) if len(vectors) == count else np.zeros(count, np.int32)
         goals = make_goal_table([""] * len(vectors), 0, -1, np.zeros((len(vectors), 0), np.int32), vectors)
@@ -108,6 +122,25 @@ class ActingPolicy:
         """The episodes so far with the last reward, which is all that `learner_policy` reads."""
         rollouts.rewards[:, -1] = self._rewards
         return rollouts
+
+
+def sentence_list(sentences: str | Sequence[str]) -> list[str]:
+    """Sentences as a list, a single one too.
+
+    Raises:
+      TypeError: one is not a string.
+      ValueError: there are none.
+    """
+    if isinstance(sentences, str):
+        return [sentences]
+    if not isinstance(sentences, Sequence | np.ndarray):
+        raise TypeError(f"a sentence is a string, not {sentences!r}")
+    for sentence in sentences:
+        if not isinstance(sentence, str):
+            raise TypeError(f"a sentence is a string, not {sentence!r}")
+    if not len(sentences):
+        raise ValueError("the list of sentences is empty")
+    return list(sentences)
 
 
 def environment_actions(spaces: Spaces, actions: np.ndarray) -> np.ndarray:

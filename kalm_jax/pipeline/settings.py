@@ -49,7 +49,7 @@ class Setting:
         choices = self.choices or tuple(self.words)
         if choices:
             many = ", comma-separated" if kind in ("tuple", TaskShares) else ""
-            return f"one of {', '.join(choices)}{many}{', or an import path' * self.importable}"
+            return f"one of {', '.join(choices)}{many}{', or an import path, which contains a dot' * self.importable}"
         if kind not in (int, float):
             return ""
         name = "an integer" if kind is int else "a finite number"

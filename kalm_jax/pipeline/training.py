@@ -122,9 +122,15 @@ def _known_vectors(goals: GoalTable, sentences: list[str] | None) -> np.ndarray:
 
 
 def evaluate(
-    policy: ActingPolicy, env: str | World, *, episodes: int = 100, level: str = "offline", seed: int = 0
+    policy: ActingPolicy,
+    env: str | World,
+    *,
+    episodes: int = 100,
+    level: str = "offline",
+    seed: int = 0,
+    greedy: bool = True,
 ) -> dict[str, Any]:
-    """Plays a policy greedily.
+    """Plays a policy, greedily by default.
 
         kalm_jax.evaluate(run.policy("td3bc"), "clevr", level="rephrase")["success"]
         kalm_jax.evaluate(results.policies[0], "Pendulum-v1", episodes=10)["return"]
@@ -135,32 +141,34 @@ def evaluate(
       episodes: number of episodes.
       level: of a world's goals.
       seed: of the episodes.
+      greedy: take the policy's best actions; otherwise sample where the policy is a distribution. The table in the
+        README is of sampled actions.
 
     Returns:
       episodes; success with its 95% Wilson interval low to high, None where the environment does not report it; in a
       Gymnasium environment also return and its 95% interval return_low to return_high.
     """
     if isinstance(env, str) and "-v" in env:
-        return _evaluate_returns(policy, env, episodes, seed)
+        return _evaluate_returns(policy, env, episodes, seed, greedy)
     world = get_world(env) if isinstance(env, str) else env
     played = world.make_episodes(level, episodes, seed)
     asked = np.unique(played.goal)
     known = policy.vectors_of([played.goals.text[g] for g in asked])
     vectors = np.zeros((len(played.goals), known.shape[1]), np.float32)
     vectors[asked] = known
-    act = learner_policy(policy.learner, policy.state, policy.stats, True, seed, world.observe, world.label_rewards)
+    act = learner_policy(policy.learner, policy.state, policy.stats, greedy, seed, world.observe, world.label_rewards)
     with world.simulator() as simulator:
         (result,) = evaluate_policies([act], [played.with_vectors(vectors)], simulator)
     return {"episodes": episodes, **_success(result.success)}
 
 
-def _evaluate_returns(policy: ActingPolicy, env: str, episodes: int, seed: int) -> dict[str, Any]:
+def _evaluate_returns(policy: ActingPolicy, env: str, episodes: int, seed: int, greedy: bool) -> dict[str, Any]:
     rewards: list[np.ndarray] = []
 
     def act(observations: np.ndarray, seeds: np.ndarray, step: int) -> np.ndarray:
         if step == 0:
             policy.reset()
-        actions = policy.act(observations, reward=rewards[-1] if step else None)
+        actions = policy.act(observations, reward=rewards[-1] if step else None, greedy=greedy)
         return actions - player.spaces.start if player.spaces.num_actions else actions
 
     with Player(env, min(episodes, MAX_COPIES)) as player:

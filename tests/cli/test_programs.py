@@ -44,6 +44,9 @@ def python(*argv):
     "flag, fix",
     [
         ("--algo=td3bcc", "want one of td3bc, bc"),
+        ("--algo=my_learner", "an import path, which contains a dot"),
+        ("--mesh=foo", "want sizes of the axes data, fsdp, tensor"),
+        ("--hosts=foo", "want auto or ADDRESS:PORT,COUNT,INDEX"),
         ("--offline_data=missing.npy", "no such file"),
         ("--eval_prompts=missing.npy", "no such file"),
         ("--grounding_tasks=generation,guessing", "want one of generation, explanation"),
@@ -174,8 +177,19 @@ def test_the_console_script_lists_its_commands():
     assert done.returncode == 0 and all(name in done.stdout for name in COMMANDS)
     done = python(*script, "clevrr")
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "unknown command 'clevrr'" in done.stderr
+    done = python(*script)
+    assert done.returncode == 2 and all(name in done.stderr for name in COMMANDS)
     done = python("-m", "experiments.clevr", "--help")
     assert done.returncode == 0 and done.stdout.startswith("python -m experiments.clevr: KALM on CLEVR-Robot")
+
+
+def test_the_console_script_imports_modules_of_the_current_folder(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "world.py").write_text("raise ValueError('this is the module of the current folder')")
+    begin = f"import sys; sys.path[:] = [p for p in sys.path if p] + [{str(ROOT)!r}]; "
+    code = begin + "sys.argv = ['kalm', 'world', '--world=mine.world']; from kalm_jax.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr == "error: this is the module of the current folder\n"
 
 
 def test_importing_the_library_and_its_configuration_is_light():
