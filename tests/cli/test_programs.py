@@ -217,5 +217,5 @@ def test_a_difference_beyond_the_tolerance_fails(tolerance, good, monkeypatch, c
 
 def test_without_torch_the_check_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ImportError, match=r"pip install 'kalm_jax\[parity\]'"):
+    with pytest.raises(ImportError, match=r"pip install '\.\[parity\]'"):
         parity.torch_logits("folder", None, None)

@@ -27,7 +27,7 @@ def load(config: LlamaConfig):
     try:
         import torch
     except ImportError as error:
-        raise MissingError(f"not installed ({error}); pip install 'kalm_jax[parity]'") from error
+        raise MissingError(f"not installed ({error}); pip install '.[parity]' in a clone") from error
     import jax
     from transformers import AutoConfig, AutoModelForCausalLM
 

@@ -32,7 +32,7 @@ def torch_logits(folder: str | pathlib.Path, ids: Ids, valid: Valid) -> Logits:
         import torch
     except ImportError as error:
         raise ImportError(
-            "comparing with transformers needs torch, which is missing: pip install 'kalm_jax[parity]'"
+            "comparing with transformers needs torch, which is missing: pip install '.[parity]' in a clone"
         ) from error
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
