@@ -76,7 +76,7 @@ def write_rollouts(
 ) -> None:
     """Writes rollouts and goals to `path`: `.hdf5`, `.h5`, `.npz` or `minari:ID`.
 
-    The file is written under a temporary name and renamed, so that no reader and no killed run meets half a file. The
+    The file is written under a temporary name and renamed, so that an interrupted run leaves no partial file. The
     same input gives the same HDF5 bytes.
 
     Args:

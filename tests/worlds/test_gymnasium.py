@@ -53,10 +53,10 @@ def test_episodes_begin_unsolved_and_lie_between_floor_and_ceiling():
             play = simulator.start(episodes)
             assert not world.satisfied(episodes.family, episodes.array, play.states).any()
             play.close()
-            floor, ceiling = evaluate(
+            random, expert = evaluate(
                 [world.random_policy(0), world.expert_policy(simulator, 0)], [episodes] * 2, simulator
             )
-        assert floor.success.mean() < 0.5 and ceiling.success.mean() == 1.0
+        assert random.success.mean() < 0.5 and expert.success.mean() == 1.0
 
 
 def test_steps_that_no_data_showed_are_counted(data):

@@ -191,7 +191,7 @@ def move_by_action(goal: Array, action: Array) -> Array:
     Args:
       goal: (N, 9) int, first triple (ball, -1, direction). action: (N,) int, 8 * ball + push.
 
-    ImagineBench judges the unseen easy level by this test. False for the direction `STILL`.
+    ImagineBench evaluates the unseen easy level by this test. False for the direction `STILL`.
     """
     xp = namespace(goal, action)
     goal, action = xp.asarray(goal), xp.asarray(action)
@@ -210,9 +210,9 @@ def move_by_state(goal: Array, observation: Array, next_observation: Array) -> A
 
 
 def success(family: Array, goal: Array, observation: Array, action: Array, next_observation: Array) -> Array:
-    """(N,) bool: whether a step ends a rollout. `move` is judged by its action, every other family by the next state.
+    """(N,) bool: whether a step ends a rollout. `move` is tested by its action, every other family by the next state.
 
-    Args as in `satisfied`, `move_by_action` and `move_by_state`; "stay still" is judged by the state.
+    Args as in `satisfied`, `move_by_action` and `move_by_state`; "stay still" is tested by the state.
     """
     xp = namespace(family, goal, observation, action, next_observation)
     still = xp.asarray(goal)[..., 2] == STILL

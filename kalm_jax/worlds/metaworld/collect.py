@@ -7,8 +7,9 @@ N rollouts, T = 100 steps, D = 91, A = 4.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -62,28 +63,17 @@ def collect(
     tasks = LEVEL_TASKS[level]
     order = rng.permutation(len(tasks))[np.arange(num_rollouts) % len(tasks)]
     sentence = rng.random(num_rollouts)
-    episodes: list[Recorded | None] = [None] * num_rollouts
-    done = 0
-    for places, recorded in _record_all(tasks, order, seed, noise, distractor, stray, False, processes):
-        for place, episode in zip(places, recorded, strict=True):
-            episodes[place] = episode
-        done += len(places)
-        if progress is not None:
-            progress(done, num_rollouts)
+    episodes = _record_all(tasks, order, seed, noise, distractor, stray, False, processes, progress)
     family = np.array([FAMILIES.index(tasks[i]) for i in order])
     wordings = [np.flatnonzero(goals.family == f) for f in family]
     goal = [w[int(u * len(w))] for w, u in zip(wordings, sentence, strict=True)]
-    rollouts = _pack([e for e in episodes if e is not None], np.array(goal, np.int32))
+    rollouts = _pack(episodes, np.array(goal, np.int32))
     return validate(rollouts, len(goals), name="collected rollouts"), goals
 
 
 def attempts(task: str, num: int, seed: int, noise: float = 0.0, processes: int | None = None) -> list[Recorded]:
     """`num` attempts of a task's expert, failures among them; the same for any number of processes."""
-    found: list = [None] * num
-    for places, recorded in _record_all((task,), np.zeros(num, int), seed, noise, "none", 0, True, processes):
-        for place, episode in zip(places, recorded, strict=True):
-            found[place] = episode
-    return found
+    return _record_all((task,), np.zeros(num, int), seed, noise, "none", 0, True, processes)
 
 
 def _record_all(
@@ -95,8 +85,9 @@ def _record_all(
     stray: int,
     keep_failures: bool,
     processes: int | None,
-) -> Iterator[tuple[tuple[int, ...], list[Recorded]]]:
-    """(places, episodes) of chunks of rollouts of one task each, as they are finished."""
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Recorded]:
+    """An episode of the task `tasks[order[i]]` for each i; processes record chunks of one task each."""
     if distractor not in MODES:
         raise ValueError(f"unknown distractor mode {distractor!r}: use one of {', '.join(MODES)}")
     jobs = []
@@ -105,13 +96,16 @@ def _record_all(
         chunks = (tuple(places[i : i + _CHUNK]) for i in range(0, len(places), _CHUNK))
         jobs += [Job(task, chunk, seed, noise, distractor, stray, keep_failures) for chunk in chunks]
     processes = min(available_cores() if processes is None else processes, len(jobs))
-    if processes <= 1:
-        for job in jobs:
-            yield job.places, record_job(job)
-        return
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        for job, episodes in zip(jobs, pool.map(record_job, jobs), strict=True):
-            yield job.places, episodes
+    found: dict[int, Recorded] = {}
+    with contextlib.ExitStack() as stack:
+        run: Callable[..., Iterable[list[Recorded]]] = map
+        if processes > 1:
+            run = stack.enter_context(ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))).map
+        for job, episodes in zip(jobs, run(record_job, jobs), strict=True):
+            found |= zip(job.places, episodes, strict=True)
+            if progress is not None:
+                progress(len(found), len(order))
+    return [found[place] for place in range(len(order))]
 
 
 def _pack(episodes: list[Recorded], goal: np.ndarray) -> Rollouts:

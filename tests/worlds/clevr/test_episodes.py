@@ -44,11 +44,11 @@ def test_sentences_repeat_only_when_all_are_used():
     assert len(line) == 50 and counts.max() - counts.min() <= 1
 
 
-def test_the_ceiling_is_above_the_floor(simulator):
+def test_the_expert_beats_random_actions(simulator):
     episodes = make_episodes("rephrase", 8, seed=0)
     policies = [get_world("clevr").random_policy(0), lookahead_policy(simulator, 0)]
-    floor, ceiling = evaluate(policies, [episodes] * 2, simulator, horizon=8)
-    assert ceiling.success.mean() > floor.success.mean() and ceiling.success.mean() >= 0.75
+    random, expert = evaluate(policies, [episodes] * 2, simulator, horizon=8)
+    assert expert.success.mean() > random.success.mean() and expert.success.mean() >= 0.75
 
 
 def test_episodes_take_vectors_of_their_level():

@@ -188,7 +188,7 @@ def arrange(rng, goal):
 def test_line_paraphrases_name_all_colours_and_gather_names_green():
     for sentence in language.sentences("unseen_hard"):
         if sentence.family == "line":
-            assert all(colour in sentence.text for colour in BALLS)
+            assert all(color in sentence.text for color in BALLS)
             assert "left" in sentence.text or "right" in sentence.text
         if sentence.family == "gather":
             assert "green" in sentence.text
@@ -230,7 +230,7 @@ def test_released_instructions_are_offline_sentences_with_the_same_goal():
 
 
 def test_descriptions_are_true_and_complete():
-    """Checked against geometry written out here: the direction in which one centre lies of another, and how near."""
+    """Checked against geometry written out here: the direction in which one center is from another, and how near."""
     rng = np.random.default_rng(0)
     seen = collections.Counter()
     for _ in range(300):
@@ -257,10 +257,10 @@ def test_a_relation_and_its_mirror_image_have_one_gist_which_a_description_says_
         for a, b, d in itertools.product(range(5), range(5), range(4)):
             if a == b:
                 continue
-            gist = language.goal_summary(RELATION, make_goal(RELATION, (a, b, d)))
-            assert gist == language.goal_summary(RELATION, make_goal(RELATION, (b, a, (d + 2) % 4)))
+            summary = language.goal_summary(RELATION, make_goal(RELATION, (a, b, d)))
+            assert summary == language.goal_summary(RELATION, make_goal(RELATION, (b, a, (d + 2) % 4)))
             new = [satisfied(RELATION, make_goal(RELATION, (a, b, d)), s) for s in (before, state)] == [False, True]
-            assert (gist in facts.get("new", "").split(" and ")) == new
+            assert (summary in facts.get("new", "").split(" and ")) == new
             told += new
     assert told > 100
 

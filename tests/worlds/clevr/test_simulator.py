@@ -42,9 +42,9 @@ def test_the_authors_rollouts_replay_exactly(simulator):
     row = np.nonzero(valid)[0]
     family, goal = np.array([f for f, _ in goal])[row], np.stack([g for _, g in goal])[row]
     # On the simulator's own next observation, so that dynamics, reward and success are checked together.
-    judged = (family, goal, data["observations"][valid], data["actions"][valid], after)
-    assert np.abs(clevr_rewards.reward(*judged) - data["rewards"][valid][:, 0]).max() < 1e-4
-    np.testing.assert_array_equal(clevr_goals.success(*judged), data["terminals"][valid][:, 0])
+    step = (family, goal, data["observations"][valid], data["actions"][valid], after)
+    assert np.abs(clevr_rewards.reward(*step) - data["rewards"][valid][:, 0]).max() < 1e-4
+    np.testing.assert_array_equal(clevr_goals.success(*step), data["terminals"][valid][:, 0])
 
 
 def test_our_own_recorded_transitions_replay(simulator, recorded):

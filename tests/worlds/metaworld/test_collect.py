@@ -33,7 +33,7 @@ def test_rollouts_succeed_and_name_their_task(collected):
     assert sorted(FAMILIES[f] for f in family) == sorted(LEVEL_TASKS["offline"])
     last = rollouts.observations[np.arange(10), rollouts.length]
     reached = satisfied(family, goals.array[rollouts.goal], last)
-    not_reach = family != FAMILIES.index("reach")  # judged at the fingertips, which are observed to 3 mm
+    not_reach = family != FAMILIES.index("reach")  # tested at the fingertips, which are observed to 3 mm
     assert reached[not_reach].all()
     assert (rollouts.rewards[np.arange(10), rollouts.length - 1] == 10.0).all()
     assert not rollouts.observations[np.arange(101) > rollouts.length[:, None]].any()
