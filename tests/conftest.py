@@ -8,9 +8,10 @@ import pytest
 from filelock import FileLock
 from jaxtyping import install_import_hook
 
-# Packages whose functions check the shapes and types of their arguments in all tests.
+# With KALM_CHECK_SHAPES=1 the functions of these packages check the shapes and types of their arguments in all tests.
 CHECKED_PACKAGES = ["kalm_jax.offline_rl"]
-install_import_hook(CHECKED_PACKAGES, "beartype.beartype")
+if os.environ.get("KALM_CHECK_SHAPES") == "1":
+    install_import_hook(CHECKED_PACKAGES, "beartype.beartype")
 
 from kalm_jax.distributed import setup_jax  # noqa: E402
 

@@ -13,7 +13,12 @@ from tests.paths import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-BENCHMARKS = {"learning": "benchmarks.learning_main", "throughput": "benchmarks.throughput.main"}
+BENCHMARKS = {
+    "learning": "benchmarks.learning_main",
+    "metaworld-experts": "benchmarks.metaworld_experts",
+    "pretrain": "benchmarks.pretrain",
+    "throughput": "benchmarks.throughput.main",
+}
 OTHERS_FLAGS = {"no-deps", "ntasks-per-node", "gpus-per-task", "strict"}
 """Flags in a sentence that are pip's, SLURM's and mkdocs'."""
 HISTORY = "CHANGELOG.md"
