@@ -61,7 +61,7 @@ def test_rollouts_without_a_named_goal(tmp_path, vector):
     assert table.text == ("",) and table.vector.shape == (1, len(vector))
     buffer = make_buffer([(again, 1.0)], table)
     assert sample(buffer, jax.random.key(0), 8).goal.shape == (8, len(vector))
-    assert np.isfinite(np.asarray(buffer.spec().goal_std)).all()
+    assert np.isfinite(np.asarray(buffer.stats().goal_std)).all()
     learner = make_learner("bc", hidden=(8,), batch_size=4)
     _, curve = train(learner, buffer, [0, 1], 3)
     assert all(np.isfinite(row["value"]) for row in curve)
