@@ -120,7 +120,9 @@ def fit_to_environment(
     """
     dim, discrete = rollouts.observations.shape[2], rollouts.actions.ndim == 2
     if dim != spaces.observation_dim:
-        raise ValueError(f"{name}: observations have {dim} numbers, those of {environment} {spaces.observation_dim}")
+        raise ValueError(
+            f"{name}: observations have {dim} numbers, those of {environment} have {spaces.observation_dim}"
+        )
     if discrete != bool(spaces.num_actions) or (not discrete and rollouts.actions.shape[2:] != spaces.low.shape):
         kinds = {True: "discrete actions", False: f"continuous actions {rollouts.actions.shape[2:]}"}
         wanted = f"{spaces.num_actions} discrete ones" if spaces.num_actions else f"continuous ones {spaces.low.shape}"
