@@ -59,10 +59,11 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def save(self, step: int, trees: Mapping[str, PyTree], metadata: Mapping[str, Any] | None = None) -> None:
-        """Writes the checkpoint of `step` and waits until it is on disk."""
+        """Writes the checkpoint of `step` and waits until it is on disk; one that exists is kept."""
         items = {name: self._args.StandardSave(self._stored(tree)) for name, tree in trees.items()}
         args = self._args.Composite(**items, metadata=self._args.JsonSave(dict(metadata or {})))
-        self._manager.save(step, args=args, force=True)
+        if step not in self._manager.all_steps():  # A run killed right after saving comes here again with the same.
+            self._manager.save(step, args=args, force=True)
         self._manager.wait_until_finished()
 
     def metadata(self, step: int) -> dict[str, Any]:
