@@ -207,4 +207,4 @@ def test_the_memory_of_one_call_serves_the_next():
     env["PYTHONPATH"] = str(ROOT)
     ask = [sys.executable, "-c", CALLS]
     tries = (subprocess.run(ask, env=env, check=True, stdout=subprocess.PIPE) for _ in range(3))
-    assert any(int(done.stdout) < 64_000 for done in tries)  # pages; taken anew, they are 16,384 for each call
+    assert any(int(done.stdout) < 64_000 for done in tries)  # pages; taken again, they are 16,384 for each call

@@ -39,7 +39,7 @@ def test_compiling_is_seen_and_running_is_not():
     assert again.compiling() == 0 and watch.compiling() == first
 
 
-@pytest.mark.skipif(not resources.forget_peak(), reason="the peak of this process cannot begin anew here")
+@pytest.mark.skipif(not resources.forget_peak(), reason="the peak of this process cannot be reset here")
 def test_memory_is_what_comes_on_top_at_the_peak():
     size = 200_000_000
     ballast = np.ones(size // 8)

@@ -2,7 +2,7 @@
 
     python tests/llm/families.py
 
-makes tests/golden/ anew (it needs torch: pip install ".[parity]"): per family config.json and weights in float16, so
+makes tests/golden/ again (it needs torch: pip install ".[parity]"): per family config.json and weights in float16, so
 that few bytes hold them exactly, and the logits of transformers' torch model in float32.
 """
 

@@ -1,6 +1,6 @@
 """Kernels of attention: where they are used, that they compute what plain attention does, that they lower.
 
-No GPU or TPU is at hand: cuDNN's kernel stands for JAX's plain implementation called with the same arguments, the
+No GPU or TPU is available: cuDNN's kernel stands for JAX's plain implementation called with the same arguments, the
 splash kernel is interpreted, and programs for both are lowered here without being run.
 """
 

@@ -44,7 +44,7 @@ EPISODES = Episodes(np.zeros((4, 2)), np.array([0, 1, 2, 0], np.int32), GOALS)
 
 @pytest.fixture(scope="module", params=["discrete", "continuous"])
 def grounded(request):
-    """A model of random weights, large enough that its actions hang on all that it reads."""
+    """A model of random weights, large enough that its actions depend on all that it reads."""
     tokenizer = train_tokenizer([f"{t} rollout : goal ." for t in TEXTS] * 3, 330)
     spec = NumericSpec(2, 5, 0, (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), hidden=8)
     if request.param == "continuous":

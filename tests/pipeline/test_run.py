@@ -54,7 +54,7 @@ def start(folder, llm):
 
 
 def small_llm(folder):
-    """A language model of the user's own, random weights with the built-in one's tokenizer; returns its folder."""
+    """A language model given by the user: random weights with the built-in one's tokenizer; returns its folder."""
     tokenizer = load_tokenizer(BUILTIN)
     llm = LlamaConfig(tokenizer.vocab_size, 16, 1, 2, 2, 8, 32)
     tokens = np.zeros((1, 2), np.int32)

@@ -1,4 +1,4 @@
-"""Folders of the user's own: what they may look like, and one clear error for each way in which they can be broken."""
+"""Folders that users give: what they may look like, and one clear error for each way in which they can be broken."""
 
 import json
 import shutil

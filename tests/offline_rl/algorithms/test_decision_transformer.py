@@ -301,7 +301,7 @@ def test_a_played_policy_remembers_its_own_actions_and_rewards():
         return dataclasses.replace(rollouts, rewards=reward[1, :, : rollouts.horizon])
 
     player = learner_policy(learner, state_of(states, 1), stats, True, 0, lambda states: states, label)
-    for _ in range(2):  # the second time begins anew
+    for _ in range(2):  # the second time starts again
         history, before, taken = [None, None], None, []
         for t in range(6):
             got, alone = policy(observation[:, :, t], t), player(episodes, observation[1, :, t], None, t)

@@ -1,4 +1,4 @@
-"""The ground stage with a model of the user's own and every setting away from its default."""
+"""The ground stage with a custom model and every setting away from its default."""
 
 import dataclasses
 
