@@ -10,9 +10,19 @@ from __future__ import annotations
 from functools import partial
 
 import jax
-from jaxtyping import Array, Float, Int, Key
 
-from kalm_jax.grounding.decoding import Actions, DecodingState, advance_action, advance_state, prefill, sample_actions
+from kalm_jax.grounding.decoding import (
+    Actions,
+    DecodingState,
+    Keys,
+    Observations,
+    Step,
+    Temperature,
+    advance_action,
+    advance_state,
+    prefill,
+    sample_actions,
+)
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.sequences import Rows
 
@@ -25,13 +35,7 @@ def start_episodes(params: dict, rows: Rows, *, model: GroundedModel, steps: int
 
 @partial(jax.jit, static_argnames="model")
 def act(
-    params: dict,
-    keys: Key[Array, " B"],
-    decoding: DecodingState,
-    step: int | Int[Array, ""],
-    temperature: float | Float[Array, ""],
-    *,
-    model: GroundedModel,
+    params: dict, keys: Keys, decoding: DecodingState, step: Step, temperature: Temperature, *, model: GroundedModel
 ) -> Actions:
     """Actions after the newest states; `keys` are one per episode, and temperature 0 is greedy."""
     return sample_actions(model.text_model, params, decoding.hidden, keys, step, temperature)
@@ -39,7 +43,7 @@ def act(
 
 @partial(jax.jit, static_argnames="model", donate_argnames="decoding")
 def observe(
-    params: dict, action: Actions, state: Float[Array, "B D"], decoding: DecodingState, *, model: GroundedModel
+    params: dict, action: Actions, state: Observations, decoding: DecodingState, *, model: GroundedModel
 ) -> DecodingState:
     """Reads actions and the raw states that followed them."""
     decoding = advance_action(model.text_model, params, decoding, action)

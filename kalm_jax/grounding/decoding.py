@@ -22,14 +22,21 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.sequences import Rows, RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
+from kalm_jax.llm.arrays import AnyArray, PerToken
 from kalm_jax.llm.tokenizer import Tokenizer, left_pad
 from kalm_jax.llm.transformer import Cache, prefix_mask
 from kalm_jax.sharding import constrain, default_mesh, gather, padded_size, shard_batch, shard_params
 
 Item = TypeVar("Item")
 
-Actions = Int[Array, " B"] | Float[Array, "B A"]
+Actions = Int[AnyArray, " B"] | Float[AnyArray, "B A"]
 """Actions of B rows: discrete ids, or continuous values in raw units."""
+Observations = Float[AnyArray, "B D"]
+"""States of B rows in raw units."""
+RowVectors = Float[Array, "B E"]
+Keys = Key[Array, " B"]
+Step = int | Int[Array, ""]
+Temperature = float | Float[Array, ""]
 
 _STATE_STREAM = 1 << 30
 """Separates the random numbers of states from those of actions, which are numbered by their step."""
@@ -51,7 +58,7 @@ class DecodingState:
       slot: the next free slot, the same for all rows.
     """
 
-    hidden: Float[Array, "B E"]
+    hidden: RowVectors
     cache: Cache
     valid: Bool[Array, "B slots"]
     slot: Int[Array, ""]
@@ -75,7 +82,7 @@ class RolloutState:
 
     step: Int[Array, ""]
     decoding: DecodingState
-    state: Float[Array, "B D"]
+    state: Observations
     states: Float[Array, "B steps D"]
     actions: Array
     length: Int[Array, " B"]
@@ -112,7 +119,7 @@ def prefill(model: GroundedModel, params: dict, rows: Rows, size: int) -> Decodi
     return DecodingState(hidden[:, -1], cache, jnp.pad(valid, ((0, 0), (0, size - length))), jnp.int32(length))
 
 
-def advance(model: GroundedModel, params: dict, state: DecodingState, x: Float[Array, "B E"]) -> DecodingState:
+def advance(model: GroundedModel, params: dict, state: DecodingState, x: RowVectors) -> DecodingState:
     """Reads one more position of every row, given as vectors."""
     position = jnp.sum(state.valid, axis=1, keepdims=True)
     valid = state.valid.at[:, state.slot].set(True)
@@ -130,20 +137,13 @@ def advance_action(model: GroundedModel, params: dict, state: DecodingState, act
     return advance(model, params, state, model.bind({"params": params}).embed_action(token, value))
 
 
-def advance_state(
-    model: GroundedModel, params: dict, state: DecodingState, observation: Float[Array, "B D"]
-) -> DecodingState:
+def advance_state(model: GroundedModel, params: dict, state: DecodingState, observation: Observations) -> DecodingState:
     """Reads one environment state of every row, in raw units."""
     return advance(model, params, state, model.bind({"params": params}).embed_state(observation))
 
 
 def sample_actions(
-    model: GroundedModel,
-    params: dict,
-    hidden: Float[Array, "B E"],
-    keys: Key[Array, " B"],
-    step: int | Int[Array, ""],
-    temperature: float | Float[Array, ""],
+    model: GroundedModel, params: dict, hidden: RowVectors, keys: Keys, step: Step, temperature: Temperature
 ) -> Actions:
     """Actions after hidden states, at step number `step`; temperature 0 is greedy."""
     bound = model.bind({"params": params})
@@ -161,12 +161,12 @@ def sample_actions(
 def _sample_states(
     model: GroundedModel,
     params: dict,
-    hidden: Float[Array, "B E"],
-    state: Float[Array, "B D"],
-    keys: Key[Array, " B"],
-    step: Int[Array, ""],
-    temperature: float | Float[Array, ""],
-) -> Float[Array, "B D"]:
+    hidden: RowVectors,
+    state: Observations,
+    keys: Keys,
+    step: Step,
+    temperature: Temperature,
+) -> Observations:
     """The states after `state` and hidden states, at step number `step`."""
     bound = model.bind({"params": params})
     if not model.spec.gaussian_states:
@@ -180,12 +180,12 @@ def _sample_states(
 def generate_rollouts(
     params: dict,
     prompts: Rows,
-    state: Float[Array, "B D"],
+    state: Observations,
     family: Array,
     goal: Array,
-    keys: Key[Array, " B"],
-    temperature: float | Float[Array, ""],
-    state_temperature: float | Float[Array, ""] | None = None,
+    keys: Keys,
+    temperature: Temperature,
+    state_temperature: Temperature | None = None,
     first_action: Int[Array, " B"] | None = None,
     *,
     model: GroundedModel,
@@ -255,14 +255,7 @@ def generate_rollouts(
 
 @partial(jax.jit, static_argnames=("model", "limit", "eos"))
 def generate_text(
-    params: dict,
-    prompts: Rows,
-    keys: Key[Array, " B"],
-    temperature: float | Float[Array, ""],
-    *,
-    model: GroundedModel,
-    limit: int,
-    eos: int,
+    params: dict, prompts: Rows, keys: Keys, temperature: Temperature, *, model: GroundedModel, limit: int, eos: int
 ) -> Int[Array, "B limit"]:
     """Token ids after right-aligned prompts, `eos` after a text's end; stops when every row has ended.
 
@@ -297,9 +290,7 @@ def generate_text(
 
 
 @partial(jax.jit, static_argnames=("model",))
-def _goal_vectors(
-    params: dict, tokens: Int[Array, "B T"], valid: Bool[Array, "B T"], *, model: GroundedModel
-) -> Float[Array, "B E"]:
+def _goal_vectors(params: dict, tokens: PerToken, valid: Bool[Array, "B T"], *, model: GroundedModel) -> RowVectors:
     position = jnp.maximum(jnp.cumsum(valid, axis=1) - 1, 0)
     bound = model.text_model.bind({"params": params})
     hidden, _ = bound.backbone(bound.embed_text(tokens), position, valid.astype(jnp.int32))

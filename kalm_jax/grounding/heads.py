@@ -12,6 +12,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from kalm_jax.llm.arrays import AnyArray
+
+Numbers = Float[AnyArray, "*batch D"]
+"""States or continuous actions."""
+HeadOutput = Float[AnyArray, "*batch outputs"]
+"""What a head returns: D numbers, or 2 D where it is Gaussian."""
+
 LOG_STD = (-5.0, 2.0)
 """Soft bounds of the log standard deviation (Chua et al. 2018, appendix A.1). Without them the likelihood of numbers
 that never change would be unbounded. Between the bounds it is nearly the head's output itself."""
@@ -22,7 +29,7 @@ def width(numbers: int, gaussian: bool) -> int:
     return 2 * numbers if gaussian else numbers
 
 
-def mean_and_log_std(out: Float[Array, "*batch outputs"]) -> tuple[Float[Array, "*batch D"], Float[Array, "*batch D"]]:
+def mean_and_log_std(out: HeadOutput) -> tuple[Numbers, Numbers]:
     """Mean and log standard deviation of a Gaussian head's 2 D outputs."""
     mean, raw = jnp.split(out, 2, axis=-1)
     low, high = LOG_STD
@@ -30,9 +37,7 @@ def mean_and_log_std(out: Float[Array, "*batch outputs"]) -> tuple[Float[Array, 
     return mean, low + jax.nn.softplus(below - low)
 
 
-def error(
-    out: Float[Array, "*batch outputs"], target: Float[Array, "*batch D"], gaussian: bool
-) -> Float[Array, "*batch"]:
+def error(out: HeadOutput, target: Numbers, gaussian: bool) -> Float[Array, "*batch"]:
     """Mean over the D numbers of the squared error, or of the negative log likelihood in nats."""
     if not gaussian:
         chex.assert_equal_shape([out, target])
@@ -43,9 +48,7 @@ def error(
     return jnp.mean(0.5 * z**2 + log_std + 0.5 * math.log(2 * math.pi), axis=-1)
 
 
-def value(
-    out: Float[Array, "*batch outputs"], gaussian: bool, noise: Float[Array, "*batch D"] | None = None
-) -> Float[Array, "*batch D"]:
+def value(out: HeadOutput, gaussian: bool, noise: Numbers | None = None) -> Numbers:
     """The point or the mean; with `noise`, which is standard normal times a temperature, a sample."""
     if not gaussian:
         return out

@@ -16,13 +16,21 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from kalm_jax.grounding import heads
 from kalm_jax.grounding.config import NumericSpec
+from kalm_jax.grounding.heads import HeadOutput
 from kalm_jax.grounding.sequences import ACTION, STATE, TEXT, Rows, empty_rows
-from kalm_jax.llm.transformer import Cache, Llama, LlamaConfig, empty_cache
+from kalm_jax.llm.arrays import AnyArray, Hidden, MaskOrSegments, PerToken, Vectors
+from kalm_jax.llm.transformer import Cache, Index, Llama, LlamaConfig, empty_cache
 from kalm_jax.types import Rollouts
+
+Tokens = Int[AnyArray, "*batch"]
+States = Float[AnyArray, "*batch D"]
+ActionVectors = Float[AnyArray, "*batch A"]
+Values = Float[AnyArray, "*batch W"]
+"""States and continuous actions in `Rows`; W is `NumericSpec.width`."""
 
 CONSTANT_SCALE = 1e-3
 """Scale of the changes of a number that never changes in the data: small errors of the state head must not move it."""
@@ -87,7 +95,7 @@ class Mlp(nn.Module):
     out: int
 
     @nn.compact
-    def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
+    def __call__(self, x: Float[Array, "*batch inputs"]) -> HeadOutput:
         return nn.Dense(self.out, name="out")(nn.relu(nn.Dense(self.hidden, name="hidden")(x)))
 
 
@@ -126,11 +134,11 @@ class GroundedModel(nn.Module):
         """A cache of `batch` rows of `size` positions for `backbone`."""
         return empty_cache(self.config, batch, size, dtype)
 
-    def embed_text(self, token: Int[Array, "*batch"]) -> Float[Array, "*batch E"]:
+    def embed_text(self, token: Tokens) -> Hidden:
         """Vectors of token ids."""
         return self.llm.embed(token)
 
-    def embed_state(self, state: Float[Array, "*batch D"]) -> Float[Array, "*batch E"]:
+    def embed_state(self, state: States) -> Hidden:
         """Vectors of states in raw units."""
         s = self.spec
         chex.assert_axis_dimension(state, -1, s.state_dim)
@@ -141,14 +149,14 @@ class GroundedModel(nn.Module):
             normalized = jnp.concatenate([normalized, difference], -1)
         return self.state_in(normalized if s.limit is None else jnp.clip(normalized, -s.limit, s.limit))
 
-    def embed_action(self, token: Int[Array, "*batch"], value: Float[Array, "*batch W"]) -> Float[Array, "*batch E"]:
+    def embed_action(self, token: Tokens, value: Values) -> Hidden:
         """Vectors of actions: discrete ones are read from `token`, continuous ones in raw units from `value`."""
         s = self.spec
         if s.num_actions:
             return self.action_in(token)
         return self.action_in((value[..., : s.action_dim] - jnp.asarray(s.action_mean)) / jnp.asarray(s.action_std))
 
-    def embed(self, rows: Rows) -> Float[Array, "B T E"]:
+    def embed(self, rows: Rows) -> Vectors:
         """Vectors of rows, each position embedded by its kind."""
         kind = rows.kind[..., None]
         text = self.embed_text(jnp.where(rows.kind == TEXT, rows.token, 0))
@@ -158,55 +166,41 @@ class GroundedModel(nn.Module):
         return x.astype(text.dtype)
 
     def backbone(
-        self,
-        x: Float[Array, "B T E"],
-        positions: Int[Array, "B T"],
-        mask: Bool[Array, "B T slots"] | Int[Array, "B T"],
-        cache: Cache | None = None,
-        index: int | Int[Array, ""] | None = None,
-    ) -> tuple[Float[Array, "B T E"], Cache | None]:
+        self, x: Vectors, positions: PerToken, mask: MaskOrSegments, cache: Cache | None = None, index: Index = None
+    ) -> tuple[Vectors, Cache | None]:
         """The transformer's hidden states and cache; see `Llama.backbone`."""
         return self.llm.backbone(x, positions, mask, cache, index)
 
-    def hidden(self, rows: Rows) -> Float[Array, "B T E"]:
+    def hidden(self, rows: Rows) -> Vectors:
         """Hidden states of packed rows."""
         return self.backbone(self.embed(rows), rows.position, rows.segment)[0]
 
-    def text_logits(self, hidden: Float[Array, "*batch E"]) -> Float[Array, "*batch V"]:
+    def text_logits(self, hidden: Hidden) -> Float[Array, "*batch V"]:
         """Logits of the next token."""
         return self.llm.logits(hidden)
 
-    def action_head(self, hidden: Float[Array, "*batch E"]) -> Float[Array, "*batch outputs"]:
+    def action_head(self, hidden: Hidden) -> HeadOutput:
         """`num_actions` + 1 logits, the last one of "the goal is reached"; of continuous actions see `heads`."""
         return self.action_out(hidden)
 
-    def state_head(self, hidden: Float[Array, "*batch E"]) -> Float[Array, "*batch outputs"]:
+    def state_head(self, hidden: Hidden) -> HeadOutput:
         """The normalized change or state (`spec.predict_change`); with `spec.gaussian_states` see `heads`."""
         return self.state_out(hidden)
 
-    def action_error(
-        self, out: Float[Array, "*batch outputs"], action: Float[Array, "*batch A"]
-    ) -> Float[Array, "*batch"]:
+    def action_error(self, out: HeadOutput, action: ActionVectors) -> Float[Array, "*batch"]:
         """Error of `action_head`'s output for raw continuous actions; see `heads.error`."""
         s = self.spec
         target = (action - jnp.asarray(s.action_mean)) / jnp.asarray(s.action_std)
         return heads.error(out, target, s.gaussian_actions)
 
-    def continuous_action(
-        self, hidden: Float[Array, "*batch E"], noise: Float[Array, "*batch A"] | None = None
-    ) -> Float[Array, "*batch A"]:
+    def continuous_action(self, hidden: Hidden, noise: ActionVectors | None = None) -> ActionVectors:
         """The action in raw units, within the bounds of the data; of `noise` see `heads.value`."""
         s = self.spec
         out = heads.value(self.action_head(hidden), s.gaussian_actions, noise)
         raw = out * jnp.asarray(s.action_std) + jnp.asarray(s.action_mean)
         return jnp.clip(raw, jnp.asarray(s.action_low), jnp.asarray(s.action_high))
 
-    def next_state(
-        self,
-        hidden: Float[Array, "*batch E"],
-        base: Float[Array, "*batch D"],
-        noise: Float[Array, "*batch D"] | None = None,
-    ) -> Float[Array, "*batch D"]:
+    def next_state(self, hidden: Hidden, base: States, noise: States | None = None) -> States:
         """The predicted next state in raw units; `base` is the latest state.
 
         With `spec.gaussian_states` it is the mean, or a sample where there is `noise`; see `heads.value`.
@@ -217,9 +211,7 @@ class GroundedModel(nn.Module):
             return base + out * jnp.asarray(s.change_std)
         return out * jnp.asarray(s.std) + jnp.asarray(s.mean)
 
-    def normalized_target(
-        self, state: Float[Array, "*batch D"], base: Float[Array, "*batch D"]
-    ) -> Float[Array, "*batch D"]:
+    def normalized_target(self, state: States, base: States) -> States:
         """What `state_head` should output for the next state `state` after the state `base`."""
         s = self.spec
         if s.predict_change:

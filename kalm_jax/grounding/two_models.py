@@ -12,10 +12,12 @@ import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
-from kalm_jax.grounding.model import GroundedModel
-from kalm_jax.llm.transformer import Cache, empty_cache
+from kalm_jax.grounding.heads import HeadOutput
+from kalm_jax.grounding.model import GroundedModel, States, Tokens, Values
+from kalm_jax.llm.arrays import Hidden, MaskOrSegments, PerToken, Vectors
+from kalm_jax.llm.transformer import Cache, Index, empty_cache
 
 
 class TwoModels(GroundedModel):
@@ -39,26 +41,21 @@ class TwoModels(GroundedModel):
         """See `GroundedModel.empty_cache`."""
         return empty_cache(dataclasses.replace(self.config, layers=2 * self.config.layers), batch, size, dtype)
 
-    def embed_text(self, token: Int[Array, "*batch"]) -> Float[Array, "*batch E"]:
+    def embed_text(self, token: Tokens) -> Hidden:
         """See `GroundedModel.embed_text`."""
         return jnp.concatenate([super().embed_text(token), self.states.embed_text(token)], -1)
 
-    def embed_state(self, state: Float[Array, "*batch D"]) -> Float[Array, "*batch E"]:
+    def embed_state(self, state: States) -> Hidden:
         """See `GroundedModel.embed_state`."""
         return jnp.concatenate([super().embed_state(state), self.states.embed_state(state)], -1)
 
-    def embed_action(self, token: Int[Array, "*batch"], value: Float[Array, "*batch W"]) -> Float[Array, "*batch E"]:
+    def embed_action(self, token: Tokens, value: Values) -> Hidden:
         """See `GroundedModel.embed_action`."""
         return jnp.concatenate([super().embed_action(token, value), self.states.embed_action(token, value)], -1)
 
     def backbone(
-        self,
-        x: Float[Array, "B T E"],
-        positions: Int[Array, "B T"],
-        mask: Bool[Array, "B T slots"] | Int[Array, "B T"],
-        cache: Cache | None = None,
-        index: int | Int[Array, ""] | None = None,
-    ) -> tuple[Float[Array, "B T E"], Cache | None]:
+        self, x: Vectors, positions: PerToken, mask: MaskOrSegments, cache: Cache | None = None, index: Index = None
+    ) -> tuple[Vectors, Cache | None]:
         """See `Llama.backbone`."""
         first, second = jnp.split(x, 2, -1)
         own, other = (None, None) if cache is None else _split_cache(cache)
@@ -67,15 +64,15 @@ class TwoModels(GroundedModel):
         joined = None if own is None or other is None else _join_caches(own, other)
         return jnp.concatenate([first, second], -1), joined
 
-    def text_logits(self, hidden: Float[Array, "*batch E"]) -> Float[Array, "*batch V"]:
+    def text_logits(self, hidden: Hidden) -> Float[Array, "*batch V"]:
         """See `GroundedModel.text_logits`."""
         return super().text_logits(hidden[..., : self.config.width])
 
-    def action_head(self, hidden: Float[Array, "*batch E"]) -> Float[Array, "*batch outputs"]:
+    def action_head(self, hidden: Hidden) -> HeadOutput:
         """See `GroundedModel.action_head`."""
         return super().action_head(hidden[..., : self.config.width])
 
-    def state_head(self, hidden: Float[Array, "*batch E"]) -> Float[Array, "*batch outputs"]:
+    def state_head(self, hidden: Hidden) -> HeadOutput:
         """See `GroundedModel.state_head`."""
         return self.states.state_head(hidden[..., self.config.width :])
 

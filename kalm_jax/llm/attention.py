@@ -23,8 +23,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
+from kalm_jax.llm.arrays import Mask, PerToken
 from kalm_jax.sharding import BATCH_AXES, MESH_AXES
 
 ATTENTION = ("plain", "cudnn", "splash")
@@ -37,6 +38,7 @@ _PLATFORMS = {"cudnn": "cuda", "splash": "tpu"}
 
 Queries = Float[Array, "B H T head_dim"]
 Keys = Float[Array, "B H_kv slots head_dim"]
+ArrayLike = jax.Array | jax.ShapeDtypeStruct
 
 
 def platform() -> str:
@@ -75,13 +77,7 @@ def check(setting: str, compute: str) -> None:
         raise ValueError(f"attention={setting} computes in bfloat16, not in {compute}; set the precision to bfloat16")
 
 
-def choose(
-    setting: str,
-    q: jax.Array | jax.ShapeDtypeStruct,
-    k: jax.Array | jax.ShapeDtypeStruct,
-    segments: jax.Array | jax.ShapeDtypeStruct | None,
-    window: int,
-) -> str:
+def choose(setting: str, q: ArrayLike, k: ArrayLike, segments: ArrayLike | None, window: int) -> str:
     """Which of "plain", "cudnn" and "splash" computes attention of these arrays: `setting`, or "plain" if it does not
     fit.
 
@@ -106,15 +102,7 @@ def choose(
     return setting if fits else "plain"
 
 
-def attend(
-    setting: str,
-    q: Queries,
-    k: Keys,
-    v: Keys,
-    mask: Bool[Array, "B T slots"],
-    segments: Int[Array, "B T"] | None,
-    window: int,
-) -> Queries:
+def attend(setting: str, q: Queries, k: Keys, v: Keys, mask: Mask, segments: PerToken | None, window: int) -> Queries:
     """Attention by the implementation that `choose` names.
 
     Args:
@@ -133,7 +121,7 @@ def attend(
     return plain(q, k, v, mask)
 
 
-def plain(q: Queries, k: Keys, v: Keys, mask: Bool[Array, "B T slots"]) -> Queries:
+def plain(q: Queries, k: Keys, v: Keys, mask: Mask) -> Queries:
     """Attention as two products and a softmax in float32; see `attend`. A fully masked query attends to all keys."""
     (b, n, t, h), heads = q.shape, k.shape[1]
     # The queries of one key/value head are concatenated: grouped attention is then plain attention.
@@ -145,12 +133,7 @@ def plain(q: Queries, k: Keys, v: Keys, mask: Bool[Array, "B T slots"]) -> Queri
 
 
 def cudnn(
-    q: Queries,
-    k: Keys,
-    v: Keys,
-    mask: Bool[Array, "B T slots"],
-    causal: bool,
-    implementation: Literal["xla", "cudnn"] = "cudnn",
+    q: Queries, k: Keys, v: Keys, mask: Mask, causal: bool, implementation: Literal["xla", "cudnn"] = "cudnn"
 ) -> Queries:
     """Attention by `jax.nn.dot_product_attention`; see `attend`.
 
@@ -163,7 +146,7 @@ def cudnn(
     return y.transpose(0, 2, 1, 3)
 
 
-def splash(q: Queries, k: Keys, v: Keys, segments: Int[Array, "B T"], window: int, interpret: bool = False) -> Queries:
+def splash(q: Queries, k: Keys, v: Keys, segments: PerToken, window: int, interpret: bool = False) -> Queries:
     """Attention within segments by the splash kernel; see `attend`. `interpret` runs it on a CPU, slowly."""
     from jax.experimental.pallas.ops.tpu import splash_attention as pallas
 
@@ -197,7 +180,7 @@ def _divides(batch: int, heads: int) -> bool:
     return batch % rows == 0 and heads % mesh.shape["tensor"] == 0
 
 
-def _on_each_device(kernel: Callable, q: Queries, k: Keys, v: Keys, segments: Int[Array, "B T"]) -> Queries:
+def _on_each_device(kernel: Callable, q: Queries, k: Keys, v: Keys, segments: PerToken) -> Queries:
     """`kernel` on each device's rows and heads: the compiler cannot partition a Pallas kernel."""
     mesh = _mesh()
     if mesh is None:

@@ -20,12 +20,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from kalm_jax.llm.arrays import Angles, AnyArray, Hidden, LayerCache, Mask, MaskOrSegments, PerToken, Vectors
 from kalm_jax.llm.attention import ATTENTION, attend
 from kalm_jax.sharding import constrain
 
-Cache = list[dict[str, jax.Array]] | dict[str, jax.Array]
-"""One {"k", "v"} per layer, each (B, H_kv, slots, head_dim): heads first, which decodes several times faster than slots
-first. With scanned layers it is a single {"k", "v"} with a leading axis of layers."""
+Cache = list[LayerCache] | dict[str, Float[Array, "layers B H_kv slots head_dim"]]
+"""One {"k", "v"} per layer; with scanned layers a single {"k", "v"} with a leading axis of layers."""
+
+Heads = Float[Array, "B heads T head_dim"]
 
 Index = int | Int[Array, ""] | None
 """Where in a cache positions are written, the same for all rows."""
@@ -143,17 +145,13 @@ def rotary_frequencies(config: LlamaConfig) -> Float[Array, " half"]:
     return frequency * (kept + (1.0 - kept) / scaling.factor)
 
 
-def rotary_tables(
-    positions: Int[Array, "B T"], config: LlamaConfig
-) -> tuple[Float[Array, "B T half"], Float[Array, "B T half"]]:
+def rotary_tables(positions: PerToken, config: LlamaConfig) -> tuple[Angles, Angles]:
     """Cosines and sines in float32: bfloat16 would round position 257 to 256."""
     angle = positions.astype(jnp.float32)[..., None] * rotary_frequencies(config)
     return jnp.cos(angle), jnp.sin(angle)
 
 
-def rotate(
-    x: Float[Array, "B heads T head_dim"], cos: Float[Array, "B T half"], sin: Float[Array, "B T half"]
-) -> Float[Array, "B heads T head_dim"]:
+def rotate(x: Heads, cos: Angles, sin: Angles) -> Heads:
     """Rotary embedding of x in the halves convention: number i of the first half with number i of the second."""
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     cos, sin = cos[:, None], sin[:, None]
@@ -183,17 +181,17 @@ class Attention(nn.Module):
     @nn.compact
     def __call__(
         self,
-        x: Float[Array, "B T E"],
-        cos: Float[Array, "B T half"],
-        sin: Float[Array, "B T half"],
-        mask: Bool[Array, "B T slots"],
-        segments: Int[Array, "B T"] | None,
-        cache: dict[str, Float[Array, "B H_kv slots head_dim"]] | None = None,
+        x: Vectors,
+        cos: Angles,
+        sin: Angles,
+        mask: Mask,
+        segments: PerToken | None,
+        cache: LayerCache | None = None,
         index: Index = None,
-    ) -> tuple[Float[Array, "B T E"], dict[str, Float[Array, "B H_kv slots head_dim"]] | None]:
+    ) -> tuple[Vectors, LayerCache | None]:
         c = self.config
 
-        def project(name: str, heads: int) -> Float[Array, "B heads T head_dim"]:
+        def project(name: str, heads: int) -> Heads:
             y = nn.DenseGeneral((heads, c.head_dim), use_bias=c.qkv_bias, dtype=x.dtype, name=name)(x)
             y = add_adapter(self, name, x, y)
             return y.transpose(0, 2, 1, 3)
@@ -217,7 +215,7 @@ class FeedForward(nn.Module):
     config: LlamaConfig
 
     @nn.compact
-    def __call__(self, x: Float[Array, "B T E"]) -> Float[Array, "B T E"]:
+    def __call__(self, x: Vectors) -> Vectors:
         c = self.config
 
         def project(name: str, width: int, x: Array) -> Array:
@@ -235,14 +233,14 @@ class Layer(nn.Module):
     @nn.compact
     def __call__(
         self,
-        x: Float[Array, "B T E"],
-        cos: Float[Array, "B T half"],
-        sin: Float[Array, "B T half"],
-        mask: Bool[Array, "B T slots"],
-        segments: Int[Array, "B T"] | None,
-        cache: dict[str, Float[Array, "B H_kv slots head_dim"]] | None = None,
+        x: Vectors,
+        cos: Angles,
+        sin: Angles,
+        mask: Mask,
+        segments: PerToken | None,
+        cache: LayerCache | None = None,
         index: Index = None,
-    ) -> tuple[Float[Array, "B T E"], dict[str, Float[Array, "B H_kv slots head_dim"]] | None]:
+    ) -> tuple[Vectors, LayerCache | None]:
         x = constrain(x)
         h = RMSNorm(self.config.norm_eps, name="attention_norm")(x)
         h, cache = Attention(self.config, name="attention")(h, cos, sin, mask, segments, cache, index)
@@ -275,20 +273,15 @@ class Llama(nn.Module):
         if not c.tie_embeddings:
             self.head = nn.Dense(c.vocab_size, use_bias=False)
 
-    def embed(self, tokens: Int[Array, "*batch"]) -> Float[Array, "*batch E"]:
+    def embed(self, tokens: Int[AnyArray, "*batch"]) -> Hidden:
         """Word vectors of token ids."""
         # A sharded table is gathered first: a device can look up words in its own rows only.
         table = constrain(self.embedding.embedding, "tensor", None)
         return constrain(jnp.take(table, tokens, axis=0))
 
     def backbone(
-        self,
-        x: Float[Array, "B T E"],
-        positions: Int[Array, "B T"],
-        mask: Bool[Array, "B T slots"] | Int[Array, "B T"],
-        cache: Cache | None = None,
-        index: Index = None,
-    ) -> tuple[Float[Array, "B T E"], Cache | None]:
+        self, x: Vectors, positions: PerToken, mask: MaskOrSegments, cache: Cache | None = None, index: Index = None
+    ) -> tuple[Vectors, Cache | None]:
         """Hidden states after the last norm, and the cache with these positions written.
 
         Computed in the type of the model's weights, with rotation, norms and attention weights in float32.
@@ -320,18 +313,13 @@ class Llama(nn.Module):
             new_cache += [] if entry is None else [entry]
         return self.norm(x), None if cache is None else new_cache
 
-    def logits(self, hidden: Float[Array, "*batch E"]) -> Float[Array, "*batch V"]:
+    def logits(self, hidden: Hidden) -> Float[Array, "*batch V"]:
         """Word logits in float32."""
         if self.config.tie_embeddings:
             return self.embedding.attend(hidden).astype(jnp.float32)
         return self.head(hidden).astype(jnp.float32)
 
-    def __call__(
-        self,
-        tokens: Int[Array, "B T"],
-        positions: Int[Array, "B T"],
-        mask: Bool[Array, "B T slots"] | Int[Array, "B T"],
-    ) -> Float[Array, "B T V"]:
+    def __call__(self, tokens: PerToken, positions: PerToken, mask: MaskOrSegments) -> Float[Array, "B T V"]:
         """Word logits of token ids: the whole model at once."""
         hidden, _ = self.backbone(self.embed(tokens), positions, mask)
         return self.logits(hidden)
@@ -367,14 +355,14 @@ def _window(shape: tuple[int, ...], first: int | Int[Array, ""], window: int) ->
     return key > query - window
 
 
-def packed_mask(segments: Int[Array, "B T"]) -> Bool[Array, "B T T"]:
+def packed_mask(segments: PerToken) -> Bool[Array, "B T T"]:
     """Causal mask within segments; segment 0 is padding."""
     t = segments.shape[1]
     same = (segments[:, :, None] == segments[:, None, :]) & (segments[:, None, :] > 0)
     return same & jnp.tril(jnp.ones((t, t), bool))
 
 
-def prefix_mask(valid: Bool[Array, "B T"], size: int) -> Bool[Array, "B T slots"]:
+def prefix_mask(valid: Bool[AnyArray, "B T"], size: int) -> Mask:
     """Causal mask over the valid positions of left-padded prompts, with `size` slots, at least T."""
     t = valid.shape[1]
     mask = valid[:, None, :] & jnp.tril(jnp.ones((t, t), bool))

@@ -1,5 +1,5 @@
-"""The errors of words in parts are those of words at once, and so are their gradients; `test_parallel.py` has a whole
-training on eight devices."""
+"""The loss of known predictions, what must not change it, and words in parts: errors and gradients are those of words at
+once."""
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +8,11 @@ import pytest
 
 from kalm_jax.grounding import losses as loss
 from kalm_jax.grounding.config import NumericSpec
+from kalm_jax.grounding.losses import LossWeights, grounding_loss
 from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.grounding.sequences import STATE
 from kalm_jax.llm.transformer import LlamaConfig
+from tests.grounding.toy import batches, make, toy_rollouts
 
 ROWS, POSITIONS, WIDTH, WORDS = 4, 23, 16, 64
 SPEC = NumericSpec(1, num_actions=2, mean=(0.0,), std=(1.0,), change_std=(1.0,))
@@ -75,3 +78,30 @@ def test_no_more_logits_than_said_are_made_and_few_words_pass_at_once():
     assert loss.positions_at_a_time(16, 127, 32000) == 127
     assert loss.positions_at_a_time(16, 127, 152064) == 26
     assert loss.positions_at_a_time(1, 3, 1 << 40) == 1
+
+
+def test_loss_of_known_predictions(words):
+    """With all heads at zero the loss is log V, log 4 (three actions and the end), the targets' mean square."""
+    rollouts = toy_rollouts()
+    model, params = make(words, rollouts)
+    params = jax.tree.map(jnp.zeros_like, params)
+    out = batches(words, rollouts)(0)
+    total, terms = grounding_loss(model, {"params": params}, out, LossWeights(text=1.0, action=0.25, state=4.0))
+    asked = (out.weight[:, :-1] > 0) & (out.kind[:, 1:] == STATE)
+    change = (out.value[:, 1:] - out.base[:, :-1])[asked] / np.asarray(model.spec.change_std)
+    weight = out.weight[:, :-1][asked]
+    state = np.sum((change**2).mean(-1) * weight) / weight.sum()
+    assert np.isclose(terms["text_loss"], np.log(words.vocab_size), rtol=1e-5)
+    assert np.isclose(terms["action_loss"], np.log(4), rtol=1e-5)
+    assert np.isclose(terms["state_loss"], state, rtol=1e-4)
+    assert np.isclose(total, np.log(words.vocab_size) + 0.25 * np.log(4) + 4 * state, rtol=1e-4)
+
+
+def test_order_of_the_rows_does_not_matter(words):
+    rollouts = toy_rollouts()
+    model, params = make(words, rollouts)
+    out = batches(words, rollouts)(0)
+    turned = jax.tree.map(lambda x: x[::-1], out)
+    np.testing.assert_allclose(
+        *(grounding_loss(model, {"params": params}, r, LossWeights())[0] for r in (out, turned)), rtol=1e-5
+    )

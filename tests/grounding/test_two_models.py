@@ -33,7 +33,7 @@ from kalm_jax.pipeline.stages.ground import run_ground
 from kalm_jax.sharding import MESH_AXES, param_shardings
 from kalm_jax.types import make_goal_table
 from kalm_jax.worlds.base import GoalLanguage
-from tests.grounding.test_numbers import WORDS, imagine, make, random_rollouts, uncached
+from tests.grounding.numbers import WORDS, imagine, make, random_rollouts, uncached
 from tests.pipeline.stages.test_ground import save_own
 
 TEXT = "push the red ball left"

@@ -15,11 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from kalm_jax.llm.arrays import AnyArray
 from kalm_jax.llm.transformer import Cache, Index, Llama, LlamaConfig, empty_cache, prefix_mask
 
-Ids = Int[np.ndarray, "B T"]
-Valid = Bool[np.ndarray, "B T"]
-Logits = Float[np.ndarray, "B T V"]
+Ids = Int[AnyArray, "B T"]
+Valid = Bool[AnyArray, "B T"]
+Logits = Float[AnyArray, "B T V"]
 
 
 def torch_logits(folder: str | pathlib.Path, ids: Ids, valid: Valid) -> Logits:
@@ -80,21 +81,17 @@ def _exact(params: dict) -> Iterator[None]:
         yield
 
 
-def _positions(valid: Bool[Array, "B T"]) -> Int[Array, "B T"]:
+def _positions(valid: Valid) -> Ids:
     return jnp.maximum(jnp.cumsum(valid, axis=1) - 1, 0)
 
 
 @functools.partial(jax.jit, static_argnames=("config",))
-def _full(
-    params: dict, ids: Int[Array, "B T"], valid: Bool[Array, "B T"], *, config: LlamaConfig
-) -> Float[Array, "B T V"]:
+def _full(params: dict, ids: Ids, valid: Valid, *, config: LlamaConfig) -> Logits:
     return Llama(config).bind({"params": params})(ids, _positions(valid), prefix_mask(valid, valid.shape[1]))
 
 
 @functools.partial(jax.jit, static_argnames=("config", "first"))
-def _cached(
-    params: dict, ids: Int[Array, "B T"], valid: Bool[Array, "B T"], *, config: LlamaConfig, first: int
-) -> Float[Array, "B T V"]:
+def _cached(params: dict, ids: Ids, valid: Valid, *, config: LlamaConfig, first: int) -> Logits:
     batch, length = ids.shape
     position, mask = _positions(valid), prefix_mask(valid, length)
 
