@@ -11,11 +11,12 @@ import chex
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from kalm_jax.grounding import heads
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.sequences import ACTION, STATE, TEXT, Rows
+from kalm_jax.llm.arrays import AnyArray, PerToken, Vectors
 from kalm_jax.sharding import BATCH_AXES, constrain, num_shards
 
 MAX_LOGITS = 1 << 26
@@ -34,7 +35,7 @@ class LossWeights:
     state: float = 2.0
 
 
-def term_weights(rows: Rows) -> dict[str, Float[Array, "B T"]]:
+def term_weights(rows: Rows) -> dict[str, Float[AnyArray, "B T"]]:
     """The weight of predicting position t + 1 from position t, for each term; one position shorter than the rows."""
     next_kind, weight = rows.kind[:, 1:], rows.weight[:, :-1]
     return {name: weight * (next_kind == kind) for name, kind in (("text", TEXT), ("action", ACTION), ("state", STATE))}
@@ -48,8 +49,8 @@ def term_totals(rows: Rows) -> dict[str, Float[Array, ""]]:
 def word_errors(
     model: GroundedModel,
     variables: dict,
-    hidden: Float[Array, "B T E"],
-    token: Int[Array, "B T"],
+    hidden: Vectors,
+    token: PerToken,
     max_logits: int = MAX_LOGITS,
 ) -> Float[Array, "B T"]:
     """Cross-entropy of the words `token` predicted from `hidden`.
@@ -64,7 +65,7 @@ def word_errors(
     llm = variables["params"]["llm"]
     head = {name: llm[name] for name in (["embedding"] if model.config.tie_embeddings else ["head"])}
 
-    def errors(head: dict, hidden: Array, token: Array) -> Array:
+    def errors(head: dict, hidden: Vectors, token: PerToken) -> Float[Array, "B T"]:
         out = model.bind({"params": {"llm": head}}).text_logits(hidden)
         return optax.softmax_cross_entropy_with_integer_labels(out, token)
 
@@ -73,10 +74,10 @@ def word_errors(
     kept = head if "lora" in variables else jax.tree.map(lambda x: x.astype(jnp.float32), head)
 
     @jax.checkpoint
-    def part(hidden: Array, token: Array) -> Array:
+    def part(hidden: Vectors, token: PerToken) -> Float[Array, "B T"]:
         return errors(jax.tree.map(lambda x, like: x.astype(like.dtype), kept, head), hidden, token)
 
-    def cut(x: Array) -> Array:  # [parts, B, size, ...]
+    def cut(x: AnyArray) -> Array:  # [parts, B, size, ...]
         x = jnp.pad(x, ((0, 0), (0, -positions % size), *((0, 0),) * (x.ndim - 2)))
         return constrain(x.reshape(rows, -1, size, *x.shape[2:]).swapaxes(0, 1), None, BATCH_AXES)
 
