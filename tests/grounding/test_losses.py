@@ -1,5 +1,4 @@
-"""The loss of known predictions, what must not change it, and words in parts: errors and gradients are those of words at
-once."""
+"""The loss of known predictions, and words in parts: their errors and gradients are those of words at once."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The grounding tasks: what each predicts, their order, windows, augmentation, batches as a function of seed and step."""
+"""The grounding tasks: what each predicts, their order, windows, augmentation, and batches."""
 
 import dataclasses
 
