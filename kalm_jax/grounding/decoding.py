@@ -22,16 +22,16 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.sequences import Rows, RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
-from kalm_jax.llm.arrays import AnyArray, PerToken
+from kalm_jax.llm.arrays import PerToken
 from kalm_jax.llm.tokenizer import Tokenizer, left_pad
 from kalm_jax.llm.transformer import Cache, prefix_mask
 from kalm_jax.sharding import constrain, default_mesh, gather, padded_size, shard_batch, shard_params
 
 Item = TypeVar("Item")
 
-Actions = Int[AnyArray, " B"] | Float[AnyArray, "B A"]
+Actions = Int[Array, " B"] | Float[Array, "B A"]
 """Actions of B rows: discrete ids, or continuous values in raw units."""
-Observations = Float[AnyArray, "B D"]
+Observations = Float[Array, "B D"]
 """States of B rows in raw units."""
 RowVectors = Float[Array, "B E"]
 Keys = Key[Array, " B"]

@@ -12,11 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from kalm_jax.llm.arrays import AnyArray
-
-Numbers = Float[AnyArray, "*batch D"]
+Numbers = Float[Array, "*batch D"]
 """States or continuous actions."""
-HeadOutput = Float[AnyArray, "*batch outputs"]
+HeadOutput = Float[Array, "*batch outputs"]
 """What a head returns: D numbers, or 2 D where it is Gaussian."""
 
 LOG_STD = (-5.0, 2.0)

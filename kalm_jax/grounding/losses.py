@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from kalm_jax.grounding import heads
 from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.sequences import ACTION, STATE, TEXT, Rows
-from kalm_jax.llm.arrays import AnyArray, PerToken, Vectors
+from kalm_jax.llm.arrays import PerToken, Vectors
 from kalm_jax.sharding import BATCH_AXES, constrain, num_shards
 
 MAX_LOGITS = 1 << 26
@@ -35,7 +35,7 @@ class LossWeights:
     state: float = 2.0
 
 
-def term_weights(rows: Rows) -> dict[str, Float[AnyArray, "B T"]]:
+def term_weights(rows: Rows) -> dict[str, Float[Array, "B T"]]:
     """The weight of predicting position t + 1 from position t, for each term; one position shorter than the rows."""
     next_kind, weight = rows.kind[:, 1:], rows.weight[:, :-1]
     return {name: weight * (next_kind == kind) for name, kind in (("text", TEXT), ("action", ACTION), ("state", STATE))}
@@ -77,7 +77,7 @@ def word_errors(
     def part(hidden: Vectors, token: PerToken) -> Float[Array, "B T"]:
         return errors(jax.tree.map(lambda x, like: x.astype(like.dtype), kept, head), hidden, token)
 
-    def cut(x: AnyArray) -> Array:  # [parts, B, size, ...]
+    def cut(x: Array) -> Array:  # [parts, B, size, ...]
         x = jnp.pad(x, ((0, 0), (0, -positions % size), *((0, 0),) * (x.ndim - 2)))
         return constrain(x.reshape(rows, -1, size, *x.shape[2:]).swapaxes(0, 1), None, BATCH_AXES)
 

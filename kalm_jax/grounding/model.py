@@ -22,14 +22,14 @@ from kalm_jax.grounding import heads
 from kalm_jax.grounding.config import NumericSpec
 from kalm_jax.grounding.heads import HeadOutput
 from kalm_jax.grounding.sequences import ACTION, STATE, TEXT, Rows, empty_rows
-from kalm_jax.llm.arrays import AnyArray, Hidden, MaskOrSegments, PerToken, Vectors
+from kalm_jax.llm.arrays import Hidden, MaskOrSegments, PerToken, Vectors
 from kalm_jax.llm.transformer import Cache, Index, Llama, LlamaConfig, empty_cache
 from kalm_jax.types import Rollouts
 
-Tokens = Int[AnyArray, "*batch"]
-States = Float[AnyArray, "*batch D"]
-ActionVectors = Float[AnyArray, "*batch A"]
-Values = Float[AnyArray, "*batch W"]
+Tokens = Int[Array, "*batch"]
+States = Float[Array, "*batch D"]
+ActionVectors = Float[Array, "*batch A"]
+Values = Float[Array, "*batch W"]
 """States and continuous actions in `Rows`; W is `NumericSpec.width`."""
 
 CONSTANT_SCALE = 1e-3

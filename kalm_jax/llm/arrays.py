@@ -6,17 +6,14 @@ attended to, "half" is half of a head's width, and "*batch" is any number of lea
 
 from __future__ import annotations
 
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-AnyArray = Array | np.ndarray
-"""An array on a device or on the host."""
-PerToken = Int[AnyArray, "B T"]
+PerToken = Int[Array, "B T"]
 """Token ids, positions or segments."""
-Vectors = Float[AnyArray, "B T E"]
-Hidden = Float[AnyArray, "*batch E"]
+Vectors = Float[Array, "B T E"]
+Hidden = Float[Array, "*batch E"]
 Angles = Float[Array, "B T half"]
-Mask = Bool[AnyArray, "B T slots"]
+Mask = Bool[Array, "B T slots"]
 MaskOrSegments = Mask | PerToken
 LayerCache = dict[str, Float[Array, "B H_kv slots head_dim"]]
 """Keys "k" and values "v" of one layer: heads first, which decodes several times faster than slots first."""

@@ -25,7 +25,7 @@ import numpy as np
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
-from kalm_jax.llm.arrays import AnyArray, Mask, PerToken
+from kalm_jax.llm.arrays import Mask, PerToken
 from kalm_jax.sharding import BATCH_AXES, MESH_AXES
 
 ATTENTION = ("plain", "cudnn", "splash")
@@ -38,7 +38,7 @@ _PLATFORMS = {"cudnn": "cuda", "splash": "tpu"}
 
 Queries = Float[Array, "B H T head_dim"]
 Keys = Float[Array, "B H_kv slots head_dim"]
-ArrayLike = AnyArray | jax.ShapeDtypeStruct
+ArrayLike = jax.Array | jax.ShapeDtypeStruct
 
 
 def platform() -> str:

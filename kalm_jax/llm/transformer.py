@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from kalm_jax.llm.arrays import Angles, AnyArray, Hidden, LayerCache, Mask, MaskOrSegments, PerToken, Vectors
+from kalm_jax.llm.arrays import Angles, Hidden, LayerCache, Mask, MaskOrSegments, PerToken, Vectors
 from kalm_jax.llm.attention import ATTENTION, attend
 from kalm_jax.sharding import constrain
 
@@ -273,7 +273,7 @@ class Llama(nn.Module):
         if not c.tie_embeddings:
             self.head = nn.Dense(c.vocab_size, use_bias=False)
 
-    def embed(self, tokens: Int[AnyArray, "*batch"]) -> Hidden:
+    def embed(self, tokens: Int[Array, "*batch"]) -> Hidden:
         """Word vectors of token ids."""
         # A sharded table is gathered first: a device can look up words in its own rows only.
         table = constrain(self.embedding.embedding, "tensor", None)
@@ -362,7 +362,7 @@ def packed_mask(segments: PerToken) -> Bool[Array, "B T T"]:
     return same & jnp.tril(jnp.ones((t, t), bool))
 
 
-def prefix_mask(valid: Bool[AnyArray, "B T"], size: int) -> Mask:
+def prefix_mask(valid: Bool[Array, "B T"], size: int) -> Mask:
     """Causal mask over the valid positions of left-padded prompts, with `size` slots, at least T."""
     t = valid.shape[1]
     mask = valid[:, None, :] & jnp.tril(jnp.ones((t, t), bool))

@@ -15,12 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from kalm_jax.llm.arrays import AnyArray
 from kalm_jax.llm.transformer import Cache, Index, Llama, LlamaConfig, empty_cache, prefix_mask
 
-Ids = Int[AnyArray, "B T"]
-Valid = Bool[AnyArray, "B T"]
-Logits = Float[AnyArray, "B T V"]
+Ids = Int[np.ndarray, "B T"]
+Valid = Bool[np.ndarray, "B T"]
+Logits = Float[np.ndarray, "B T V"]
 
 
 def torch_logits(folder: str | pathlib.Path, ids: Ids, valid: Valid) -> Logits:
@@ -81,17 +80,21 @@ def _exact(params: dict) -> Iterator[None]:
         yield
 
 
-def _positions(valid: Valid) -> Ids:
+def _positions(valid: Bool[Array, "B T"]) -> Int[Array, "B T"]:
     return jnp.maximum(jnp.cumsum(valid, axis=1) - 1, 0)
 
 
 @functools.partial(jax.jit, static_argnames=("config",))
-def _full(params: dict, ids: Ids, valid: Valid, *, config: LlamaConfig) -> Logits:
+def _full(
+    params: dict, ids: Int[Array, "B T"], valid: Bool[Array, "B T"], *, config: LlamaConfig
+) -> Float[Array, "B T V"]:
     return Llama(config).bind({"params": params})(ids, _positions(valid), prefix_mask(valid, valid.shape[1]))
 
 
 @functools.partial(jax.jit, static_argnames=("config", "first"))
-def _cached(params: dict, ids: Ids, valid: Valid, *, config: LlamaConfig, first: int) -> Logits:
+def _cached(
+    params: dict, ids: Int[Array, "B T"], valid: Bool[Array, "B T"], *, config: LlamaConfig, first: int
+) -> Float[Array, "B T V"]:
     batch, length = ids.shape
     position, mask = _positions(valid), prefix_mask(valid, length)
 
