@@ -8,10 +8,12 @@ import pytest
 from filelock import FileLock
 from jaxtyping import install_import_hook
 
-# With KALM_CHECK_SHAPES=1 the functions of these packages check the shapes and types of their arguments in all tests.
-CHECKED_PACKAGES = ["kalm_jax.offline_rl"]
-if os.environ.get("KALM_CHECK_SHAPES") == "1":
-    install_import_hook(CHECKED_PACKAGES, "beartype.beartype")
+# The functions of these packages check the types and shapes of their arguments and results in all tests. As for mypy,
+# an int is a float.
+install_import_hook(
+    ["kalm_jax.llm", "kalm_jax.grounding", "kalm_jax.offline_rl"],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+)
 
 from kalm_jax.distributed import setup_jax  # noqa: E402
 

@@ -72,11 +72,8 @@ def merge(params: dict, adapters: dict, config: LoraConfig, dtype: Any = None) -
 
 def scaled(adapters: dict, config: LoraConfig) -> dict:
     """The model's collection "lora": adapters with B scaled by alpha / rank."""
-
-    def scale(path: tuple[Any, ...], x: jax.Array) -> jax.Array:
-        return x * (config.alpha / config.rank) if path[-1].key == "b" else x
-
-    return jax.tree_util.tree_map_with_path(scale, adapters)
+    factor = config.alpha / config.rank
+    return jax.tree_util.tree_map_with_path(lambda path, x: x * factor if path[-1].key == "b" else x, adapters)
 
 
 def _is_adapted(path: str) -> bool:

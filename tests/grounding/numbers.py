@@ -66,8 +66,8 @@ def imagine(model, params, first, horizon, temperature, state_temperature=None, 
 def uncached(model, params, whole, method, *inputs):
     """`method` of the model on the hidden states of one pass over whole rows."""
 
-    def both(params):
+    def both(params, rows):
         bound = model.bind({"params": params})
-        return getattr(bound, method)(bound.hidden(whole), *inputs)[:, :-1]
+        return getattr(bound, method)(bound.hidden(rows), *inputs)[:, :-1]
 
-    return np.asarray(jax.jit(both)(params))
+    return jax.jit(both)(params, whole)

@@ -43,17 +43,12 @@ def test_imagined_rollouts_equal_an_uncached_pass_and_do_not_depend_on_the_batch
     alone = run([4, 2], 28)  # other neighbours, more padding
     np.testing.assert_allclose(alone[0], states[[4, 2]], atol=1e-4)
     np.testing.assert_array_equal(alone[1], actions[[4, 2]])
-    whole = rows.pack(
-        [
-            RowSequence(3).text(goal_prompt(words, TEXTS[i % 4])).rollout(states[i], actions[i], 1.0, 1.0)
-            for i in range(6)
-        ],
-        6,
-        40,
-        3,
-    )
+    shown = [
+        RowSequence(3).text(goal_prompt(words, TEXTS[i % 4])).rollout(states[i], actions[i], 1.0, 1.0) for i in range(6)
+    ]
+    whole = jax.tree.map(jnp.asarray, rows.pack(shown, 6, 40, 3))
     bound = model.bind({"params": params})
-    predicted = np.asarray(bound.next_state(bound.hidden(whole), jnp.asarray(whole.base)))
+    predicted = np.asarray(bound.next_state(bound.hidden(whole), whole.base))
     asked = (whole.weight[:, :-1] > 0) & (whole.kind[:, 1:] == STATE)
     np.testing.assert_allclose(predicted[:, :-1][asked], whole.value[:, 1:][asked], atol=1e-4)
 

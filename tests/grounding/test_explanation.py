@@ -86,7 +86,7 @@ def _check_what_is_told(model, params, words, rollouts):
     gists = np.array(["red", "blu"])[rollouts.goal]
 
     def told(gists, **known):
-        return np.array([text[9:12] for text in generate_explanations(*asked, gists, GoalLanguage(**known))])
+        return np.array([text[9:12] for text in generate_explanations(*asked, list(gists), GoalLanguage(**known))])
 
     heard = {"summary_of_plan": lambda plan: plan}
     assert (told(gists, **heard) == gists).all()

@@ -5,6 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 from scipy.stats import norm
 
 from kalm_jax.grounding import explanation as explain
@@ -55,7 +56,14 @@ def test_errors_are_squares_and_negative_log_likelihoods():
     log_std = heads.mean_and_log_std(jnp.asarray(np.r_[raw, raw]))[1]
     np.testing.assert_allclose(log_std, [-5.0, -1.0, -0.1, 0.7, 2.0], atol=0.06)
     with pytest.raises(AssertionError):
-        heads.error(out, target[0], True)
+        heads.error(out, target[:, :1], True)  # would be broadcast
+
+
+def test_shapes_are_checked_in_tests():
+    """The hook of tests/conftest.py refuses a target without the output's rows before it can be broadcast."""
+    out = jnp.zeros((5, 3))
+    with pytest.raises(TypeCheckError, match="'target'"):
+        heads.error(out, out[0], False)
 
 
 def test_gaussian_heads_learn_how_wide_the_world_is():

@@ -84,7 +84,7 @@ def test_loss_of_known_predictions(words):
     rollouts = toy_rollouts()
     model, params = make(words, rollouts)
     params = jax.tree.map(jnp.zeros_like, params)
-    out = batches(words, rollouts)(0)
+    out = jax.tree.map(jnp.asarray, batches(words, rollouts)(0))
     total, terms = grounding_loss(model, {"params": params}, out, LossWeights(text=1.0, action=0.25, state=4.0))
     asked = (out.weight[:, :-1] > 0) & (out.kind[:, 1:] == STATE)
     change = (out.value[:, 1:] - out.base[:, :-1])[asked] / np.asarray(model.spec.change_std)
@@ -99,7 +99,7 @@ def test_loss_of_known_predictions(words):
 def test_order_of_the_rows_does_not_matter(words):
     rollouts = toy_rollouts()
     model, params = make(words, rollouts)
-    out = batches(words, rollouts)(0)
+    out = jax.tree.map(jnp.asarray, batches(words, rollouts)(0))
     turned = jax.tree.map(lambda x: x[::-1], out)
     np.testing.assert_allclose(
         *(grounding_loss(model, {"params": params}, r, LossWeights())[0] for r in (out, turned)), rtol=1e-5

@@ -23,7 +23,7 @@ def test_rows_hold_what_was_put_in():
 def test_packing_loses_nothing_and_refuses_what_does_not_fit():
     rng = np.random.default_rng(0)
     lengths = rng.integers(3, 20, 200)
-    sequences = [RowSequence(1).text(rng.integers(1, 99, n), 1.0) for n in lengths]
+    sequences = [RowSequence(1).text(rng.integers(1, 99, n).tolist(), 1.0) for n in lengths]
     out = pack(sequences, 6, 64, 1)
     assert (out.kind > 0).mean() > 0.9
     tokens = {tuple(np.concatenate(s.token).tolist()) for s in sequences}

@@ -75,9 +75,9 @@ def test_cached_decoding_equals_an_uncached_pass_and_two_ordinary_models():
         predicted = uncached(model, params, whole, method, *inputs)[asked]
         np.testing.assert_allclose(predicted, seen.reshape(-1, seen.shape[-1]), atol=1e-4)
     one, first_params, states_params = alone(model, params)
-    heads = jax.jit(lambda m, p: m.apply({"params": p}, whole), static_argnums=0)
-    words, action, state = heads(model, params)
-    of_first, of_states = heads(one, first_params), heads(one, states_params)
+    heads = jax.jit(lambda m, p, rows: m.apply({"params": p}, rows), static_argnums=0)
+    words, action, state = heads(model, params, whole)
+    of_first, of_states = heads(one, first_params, whole), heads(one, states_params, whole)
     for said, want in ((words, of_first[0]), (action, of_first[1]), (state, of_states[2])):
         np.testing.assert_allclose(said, want, atol=1e-5)
     assert all(np.abs(a - b).max() > 0.01 for a, b in zip(of_first, of_states, strict=True))
@@ -97,7 +97,7 @@ def test_words_vectors_and_acting_do_not_ask_the_model_of_states():
     ):
         np.testing.assert_array_equal(ask(unknown), ask(params))
     batch = batches(rollouts, model.spec)(0)
-    said = jax.jit(lambda p: grounding_loss(model, {"params": p}, batch, LossWeights())[1])(unknown)
+    said = jax.jit(lambda p, b: grounding_loss(model, {"params": p}, b, LossWeights())[1])(unknown, batch)
     assert {name for name, x in said.items() if np.isnan(x)} == {"loss", "state_loss"}
 
 
@@ -116,13 +116,11 @@ def test_no_loss_reaches_the_model_of_the_other():
     model, params = make(rollouts, kind=TwoModels)
     batch = batches(rollouts, model.spec)(0)
 
-    @jax.jit
-    def gradient(text, action, state):
-        return jax.grad(lambda p: grounding_loss(model, {"params": p}, batch, LossWeights(text, action, state))[0])(
-            params
-        )
+    def gradient(weights):
+        slope = jax.jit(jax.grad(lambda p, rows: grounding_loss(model, {"params": p}, rows, weights)[0]))
+        return slope(params, batch)
 
-    of_states, of_others = gradient(0.0, 0.0, 1.0), gradient(1.0, 1.0, 0.0)
+    of_states, of_others = gradient(LossWeights(0.0, 0.0, 1.0)), gradient(LossWeights(1.0, 1.0, 0.0))
     for own, other in ((of_states["states"], of_others["states"]), (of_others, of_states)):
         own, other = ({k: v for k, v in tree.items() if k != "states"} for tree in (own, other))
         assert all(np.any(x) for x in jax.tree.leaves(own))
@@ -161,7 +159,7 @@ def test_adapters_of_both_do_what_merged_models_do():
 
     def adapters(llm):
         small = jax.eval_shape(lambda: lora.init(jax.random.key(0), params["llm"], adapt))
-        return jax.tree.map(lambda x: 0.3 * rng.normal(size=x.shape).astype(np.float32), small)
+        return jax.tree.map(lambda x: jnp.asarray(0.3 * rng.normal(size=x.shape), jnp.float32), small)
 
     small, frozen = change_llms(params, adapters), params["llm"]
     merged = change_llms(small, lambda a: lora.merge(frozen, a, adapt))
@@ -171,9 +169,10 @@ def test_adapters_of_both_do_what_merged_models_do():
     assert jax.tree.structure(merged) == jax.tree.structure(params)
     apart = forward_variables(small, frozen, TrainConfig(1, lora=adapt))
     batch = batches(random_rollouts(3, 0), spec)(0)
-    said, want = (jax.jit(lambda v: model.apply(v, batch))(v) for v in (apart, {"params": merged}))
+    heads = jax.jit(model.apply)
+    said, want = heads(apart, batch), heads({"params": merged}, batch)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3), said, want)
-    plain = jax.jit(lambda v: model.apply(v, batch))({"params": change_llms(merged, lambda llm: frozen)})
+    plain = heads({"params": change_llms(merged, lambda llm: frozen)}, batch)
     assert all(np.abs(a - b).max() > 0.1 for a, b in zip(said, plain, strict=True))
 
 

@@ -51,7 +51,7 @@ def with_adapters(params, key=1, drawn=True):
     adapters = lora.init(jax.random.key(key), params["llm"], LORA)
     if drawn:
         rng = np.random.default_rng(0)
-        adapters = jax.tree.map(lambda x: 0.3 * rng.normal(size=x.shape).astype(np.float32), adapters)
+        adapters = jax.tree.map(lambda x: jnp.asarray(0.3 * rng.normal(size=x.shape), jnp.float32), adapters)
     return {**params, "llm": adapters}
 
 
@@ -92,11 +92,12 @@ def test_layers_add_what_a_merged_model_computes(options):
     model, params, batches = make(**options)
     params = with_adapters(params)
     frozen = make(**options)[1]["llm"]
-    rows, config = batches(0), TrainConfig(1, lora=LORA)
+    rows, config = jax.tree.map(jnp.asarray, batches(0)), TrainConfig(1, lora=LORA)
     merged = {"params": {**params, "llm": lora.merge(frozen, params["llm"], LORA)}}
     apart = forward_variables(params, frozen, config)
     without = {"params": {**params, "llm": frozen}}
-    got, want, plain = (jax.jit(lambda v: model.apply(v, rows))(v)[0] for v in (apart, merged, without))
+    logits = jax.jit(lambda variables: model.apply(variables, rows)[0])
+    got, want, plain = map(logits, (apart, merged, without))
     np.testing.assert_allclose(got, want, atol=1e-4)
     assert np.abs(got - plain).max() > 0.01
 
@@ -123,7 +124,7 @@ def test_training_changes_adapters_and_number_parts_only_and_the_merged_export_i
         )
     assert curve[-1]["loss"] < 0.9 * curve[0]["loss"]
     save_model(tmp_path, model.config, lora.merge(params["llm"], trained["llm"], LORA), WORDS)
-    rows = batches(99)
+    rows = jax.tree.map(jnp.asarray, batches(99))
     whole = {**trained, "llm": load_model(tmp_path)[1]}
     hidden = [
         jax.jit(lambda v: model.bind(v).hidden(rows))(v)
@@ -169,7 +170,7 @@ def test_accumulated_parts_are_one_batch(with_lora):
 
 def test_bfloat16_computes_so_and_keeps_float32_parameters():
     model, params, batches = make()
-    rows, exact = batches(0), TrainConfig(4)
+    rows, exact = jax.tree.map(jnp.asarray, batches(0)), TrainConfig(4)
     half = dataclasses.replace(exact, compute="bfloat16")
     hidden = model.bind(forward_variables(params, {}, half)).hidden(rows)
     assert hidden.dtype == jnp.bfloat16

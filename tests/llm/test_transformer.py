@@ -77,7 +77,7 @@ def reference_logits(config, params, tokens):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_logits_equal_an_independent_implementation(shape):
     config, params = SHAPES[shape], make(SHAPES[shape])
-    tokens = np.random.default_rng(0).integers(0, 50, 12)
+    tokens = jnp.asarray(np.random.default_rng(0).integers(0, 50, 12))
     positions = jnp.arange(12)[None]
     got = Llama(config).apply(
         {"params": params}, tokens[None], positions, transformer.packed_mask(jnp.ones((1, 12), int))
@@ -103,7 +103,7 @@ def test_packed_segments_do_not_see_each_other():
 
 def test_cache_and_left_padding_change_nothing():
     config, params = SHAPES["grouped"], make(SHAPES["grouped"])
-    model, tokens = Llama(config), np.random.default_rng(2).integers(0, 50, (1, 10))
+    model, tokens = Llama(config), jnp.asarray(np.random.default_rng(2).integers(0, 50, (1, 10)))
     whole = model.apply(
         {"params": params}, tokens, jnp.arange(10)[None], transformer.packed_mask(jnp.ones((1, 10), int))
     )
