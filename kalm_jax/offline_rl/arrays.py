@@ -1,6 +1,6 @@
 """Names for the arrays that most functions here take, with their shapes, which the tests check.
 
-Dimension letters: B batch, D observation, E goal vector, I input of a network, A action.
+Dimension letters: B batch, N rows of one kind, D observation, E goal vector, I input of a network, A action.
 """
 
 from __future__ import annotations

@@ -5,31 +5,15 @@ Dimension letters: C critics, B batch, I input, P actions per state, A action.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 import chex
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from kalm_jax.offline_rl.arrays import Actions, Inputs, Loss, Params, PerRow, Scalar
+from kalm_jax.offline_rl.actor_critic import CriticConfig
+from kalm_jax.offline_rl.arrays import Actions, Inputs, Loss, Params, PerRow
 from kalm_jax.offline_rl.networks import HIDDEN, MLP, apply, dense, fan_in_uniform
 from kalm_jax.offline_rl.normalization import DatasetStats
-
-
-@runtime_checkable
-class CriticConfig(Protocol):
-    """Settings of a learner with critics."""
-
-    @property
-    def hidden(self) -> tuple[int, ...]: ...
-    @property
-    def critic_norm(self) -> bool: ...
-    @property
-    def discount(self) -> Scalar: ...
-    @property
-    def reward_scale(self) -> Scalar: ...
 
 
 class JointMLP(nn.Module):
@@ -70,15 +54,12 @@ class Critics(nn.Module):
     norm: bool = False
 
     def setup(self) -> None:
-        if self.num_actions:
-            self.critics: list[nn.Module] = [MLP(self.num_actions, self.hidden, self.norm) for _ in range(self.count)]
-        else:
-            self.critics = [JointMLP(self.hidden, self.norm) for _ in range(self.count)]
+        discrete, sizes = self.num_actions, (self.hidden, self.norm)
+        self.critics = [MLP(discrete, *sizes) if discrete else JointMLP(*sizes) for _ in range(self.count)]
 
     def __call__(self, inputs: Inputs, actions: Float[Array, "B P A"] | None = None) -> Float[Array, "C B P"]:
-        if actions is None:
-            return jnp.stack([critic(inputs) for critic in self.critics])
-        return jnp.stack([critic(inputs, actions) for critic in self.critics])
+        given = (inputs,) if actions is None else (inputs, actions)
+        return jnp.stack([critic(*given) for critic in self.critics])
 
 
 def make_critics(config: CriticConfig, stats: DatasetStats, count: int = 2) -> Critics:
@@ -99,12 +80,6 @@ def value_of(critics: Critics, params: Params, inputs: Inputs, action: Actions) 
         return jnp.take_along_axis(apply(critics, params, inputs), action[None, :, None], axis=-1)[..., 0]
     chex.assert_rank(action, 2)
     return apply(critics, params, inputs, action[:, None])[..., 0]
-
-
-def bellman_target(config: CriticConfig, reward: PerRow, terminal: PerRow, value: PerRow) -> PerRow:
-    """y = r + gamma (1 - terminal) V(s'), with the scaled reward and without gradient."""
-    chex.assert_equal_shape([value, reward, terminal])
-    return jax.lax.stop_gradient(config.reward_scale * reward + config.discount * (1.0 - terminal) * value)
 
 
 def critic_loss(critics: Critics, params: Params, inputs: Inputs, action: Actions, target: PerRow) -> tuple[Loss, Loss]:

@@ -7,51 +7,39 @@ import dataclasses
 import chex
 import jax
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
-from kalm_jax.offline_rl.arrays import Actions, ActionVectors, Inputs, Metrics, Params, PerRow, Scalar
+from kalm_jax.offline_rl.actor_critic import ActorCriticState, CriticConfig, bellman_target, initial_fields
+from kalm_jax.offline_rl.arrays import Actions, Inputs, Metrics, Params, PerRow, Scalar
 from kalm_jax.offline_rl.buffer import Batch
-from kalm_jax.offline_rl.critics import bellman_target, critic_loss, init_critics, make_critics, value_of
+from kalm_jax.offline_rl.critics import critic_loss, init_critics, make_critics, value_of
 from kalm_jax.offline_rl.distributions import Policy, sample_actions, select_action, weighted_log_prob_loss
-from kalm_jax.offline_rl.networks import HIDDEN, apply
+from kalm_jax.offline_rl.networks import apply
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
-from kalm_jax.offline_rl.updates import adam_step, copy, soft_update
-from kalm_jax.types.pytree import pytree_dataclass
+from kalm_jax.offline_rl.updates import adam_step, soft_update
 
 WEIGHTS = ("softmax", "exp")
+Noise = Float[Array, "B *p A"] | None
+"""Standard normal numbers for one action (B, A) or P actions (B, P, A) per state; None with discrete actions."""
 LOG_STD_RANGE = (-6.0, 0.0)
 """Of the log standard deviation of a continuous policy, as in the paper's code."""
 
 
 @dataclasses.dataclass(frozen=True)
-class AWACConfig:
-    """Settings of AWAC.
+class AWACConfig(CriticConfig):
+    """Settings of AWAC beside those of `CriticConfig` (batch size of the paper and KALM: 1024).
 
     Attributes:
-      learning_rate: of Adam, policy and critics.
-      batch_size: transitions per update (paper and KALM: 1024).
-      discount: of future reward.
-      tau: share by which the target critics follow.
       temperature: lambda; the weight of an action is exp(advantage / lambda) (paper 0.3 to 1, KALM 1).
       weights: "softmax" divides the weights by their mean over the batch (the paper's code), which stands for its Z;
         "exp" leaves them as they are, at most `max_weight`.
-      action_samples: actions per state that estimate its value; with discrete actions it is exact.
-      reward_scale: factor on rewards, see `TD3BCConfig`.
-      hidden: widths of the layers. critic_norm: LayerNorm in the critics (not in the paper).
+      action_samples: P, actions per state that estimate its value; with discrete actions it is exact.
     """
 
-    learning_rate: Scalar = 3e-4
-    batch_size: int = 256
-    discount: Scalar = 0.99
-    tau: Scalar = 0.005
     temperature: Scalar = 1.0
     weights: str = "softmax"
     max_weight: Scalar = 100.0
     action_samples: int = 1
-    reward_scale: Scalar = 1.0
-    hidden: tuple[int, ...] = HIDDEN
-    critic_norm: bool = False
 
     def validate(self) -> None:
         """Raises a ValueError for settings without meaning."""
@@ -61,56 +49,30 @@ class AWACConfig:
             raise ValueError(f"temperature of AWAC is {self.temperature}, want a positive number")
 
 
-@pytree_dataclass
-class AWACState:
-    """Everything that a resume needs.
-
-    Attributes:
-      policy, critic: parameters. target_critic: the slow copy that gives the targets.
-      policy_optimizer, critic_optimizer: Adam's states.
-      step: () int32, updates done. key: the seed's key, from which each update's key is derived.
-    """
-
-    policy: Params
-    critic: Params
-    target_critic: Params
-    policy_optimizer: optax.OptState
-    critic_optimizer: optax.OptState
-    step: Int[Array, ""]
-    key: Array
-
-
-def init(config: AWACConfig, key: Array, stats: DatasetStats) -> AWACState:
+def init(config: AWACConfig, key: Array, stats: DatasetStats) -> ActorCriticState:
     """The state before the first update."""
     own, policy_key, critic_key = jax.random.split(key, 3)
     policy = policy_network(config, stats).init(policy_key, jnp.zeros((1, stats.input_dim)))
     critic = init_critics(make_critics(config, stats), critic_key, stats)
-    adam = optax.adam(config.learning_rate)
-    return AWACState(
-        policy=policy,
-        critic=critic,
-        target_critic=copy(critic),
-        policy_optimizer=adam.init(policy),
-        critic_optimizer=adam.init(critic),
-        step=jnp.zeros((), jnp.int32),
-        key=own,
-    )
+    return ActorCriticState(**initial_fields(policy, critic, own))
 
 
 def update(
-    config: AWACConfig, state: AWACState, stats: DatasetStats, batch: Batch, key: Array
-) -> tuple[AWACState, Metrics]:
+    config: AWACConfig, state: ActorCriticState, stats: DatasetStats, batch: Batch, key: Array
+) -> tuple[ActorCriticState, Metrics]:
     """One step of the critics, then of the policy and of the targets; see `learn`."""
     return learn(config, state, stats, batch, draw(config, stats, key, batch.reward.shape[0]))
 
 
-def act(config: AWACConfig, state: AWACState, stats: DatasetStats, inputs: Inputs, key: Array, greedy: bool) -> Actions:
+def act(
+    config: AWACConfig, state: ActorCriticState, stats: DatasetStats, inputs: Inputs, key: Array, greedy: bool
+) -> Actions:
     """The most probable actions, or sampled ones."""
     policy = policy_network(config, stats)
     return select_action(policy, apply(policy, state.policy, inputs), key, greedy)
 
 
-def draw(config: AWACConfig, stats: DatasetStats, key: Array, size: int) -> dict[str, Array | None]:
+def draw(config: AWACConfig, stats: DatasetStats, key: Array, size: int) -> dict[str, Noise]:
     """The noise of one update: `target` (B, A) and `value` (B, P, A); none with discrete actions."""
     if stats.discrete:
         return {"target": None, "value": None}
@@ -122,12 +84,12 @@ def draw(config: AWACConfig, stats: DatasetStats, key: Array, size: int) -> dict
 
 
 def learn(
-    config: AWACConfig, state: AWACState, stats: DatasetStats, batch: Batch, noise: dict[str, Array | None]
-) -> tuple[AWACState, Metrics]:
+    config: AWACConfig, state: ActorCriticState, stats: DatasetStats, batch: Batch, noise: dict[str, Noise]
+) -> tuple[ActorCriticState, Metrics]:
     """(state, metrics) after one update with the noise of `draw`. Metrics: critic_loss, q (mean Q1), policy_loss."""
     inputs = policy_input(stats, batch.observation, batch.goal)
     next_inputs = policy_input(stats, batch.next_observation, batch.goal)
-    target = critic_target(config, state, stats, next_inputs, batch.reward, batch.terminal, noise["target"])
+    target = critic_target(config, state, stats, next_inputs, batch, noise["target"])
     (critic_value, q), grads = jax.value_and_grad(critic_loss, argnums=1, has_aux=True)(
         make_critics(config, stats), state.critic, inputs, batch.action, target
     )
@@ -150,27 +112,17 @@ def learn(
 
 
 def critic_target(
-    config: AWACConfig,
-    state: AWACState,
-    stats: DatasetStats,
-    next_inputs: Inputs,
-    reward: PerRow,
-    terminal: PerRow,
-    noise: ActionVectors | None,
+    config: AWACConfig, state: ActorCriticState, stats: DatasetStats, next_inputs: Inputs, batch: Batch, noise: Noise
 ) -> PerRow:
     """y = r + gamma (1 - terminal) E_{a' ~ pi(s')} min_i Q'_i(s', a'): one a' sampled, or all if discrete."""
     many = None if noise is None else noise[:, None]
-    value = policy_value(config, state.policy, state.target_critic, stats, next_inputs, many)
-    return bellman_target(config, reward, terminal, value)
+    return bellman_target(
+        config, batch, policy_value(config, state.policy, state.target_critic, stats, next_inputs, many)
+    )
 
 
 def policy_value(
-    config: AWACConfig,
-    policy: Params,
-    critic: Params,
-    stats: DatasetStats,
-    inputs: Inputs,
-    noise: Float[Array, "B P A"] | None,
+    config: AWACConfig, policy: Params, critic: Params, stats: DatasetStats, inputs: Inputs, noise: Noise
 ) -> PerRow:
     """E_{a ~ pi(s)} min_i Q_i(s, a): the mean over P sampled actions, or exact if discrete."""
     critics, outputs = make_critics(config, stats), apply(policy_network(config, stats), policy, inputs)
@@ -186,7 +138,7 @@ def advantage_weight(
     stats: DatasetStats,
     inputs: Inputs,
     action: Actions,
-    noise: Float[Array, "B P A"] | None,
+    noise: Noise,
 ) -> PerRow:
     """w ~ exp((min_i Q_i(s, a) - V(s)) / lambda), V as in `policy_value`; without gradient (equation 13)."""
     q = value_of(make_critics(config, stats), critic, inputs, action).min(0)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import chex
 import jax
@@ -28,6 +27,8 @@ from kalm_jax.offline_rl.buffer import Batch, Buffer
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
 from kalm_jax.offline_rl.updates import adam_step, zeros_like_output
 from kalm_jax.types.pytree import pytree_dataclass
+
+Agent = CQLState | DiscreteCQLState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +94,7 @@ class COMBOState:
       step: () int32, updates done. key: the seed's key, from which each update's key is derived.
     """
 
-    agent: Any
+    agent: Agent
     dynamics: DynamicsState
     step: Int[Array, ""]
     key: Array
@@ -111,8 +112,7 @@ def init(config: COMBOConfig, key: Array, stats: DatasetStats) -> COMBOState:
     memory = dynamics_model.empty_memory(stats, config.memory * config.batch_size, config.horizon)
     dynamics = DynamicsState(models, optax.adam(config.model_learning_rate).init(models), memory)
     agent = (discrete_cql if stats.discrete else cql).init(config, agent_key, stats)
-    step, own = agent.step, agent.key
-    return COMBOState(without_step(agent), dynamics, step, own)
+    return COMBOState(without_step(agent), dynamics, agent.step, agent.key)
 
 
 def update(
@@ -129,13 +129,8 @@ def update(
     memory = update_memory(config, state, dynamics, stats, batch, rollout_key, plan)
     imagined = dynamics_model.sample_memory(memory, plan.filled, sample_key, config.imagined_size)
     agent, metrics = update_agent(config, agent_state(state), stats, batch, imagined, agent_key, plan.learn_models)
-    state = COMBOState(
-        agent=without_step(agent),
-        dynamics=dataclasses.replace(dynamics, memory=memory),
-        step=agent.step,
-        key=state.key,
-    )
-    return state, metrics | {"model_loss": loss}
+    dynamics = dataclasses.replace(dynamics, memory=memory)
+    return COMBOState(without_step(agent), dynamics, agent.step, state.key), metrics | {"model_loss": loss}
 
 
 def act(
@@ -146,12 +141,12 @@ def act(
     return module.act(config, agent_state(state), stats, inputs, key, greedy)
 
 
-def without_step(agent: Any) -> Any:
+def without_step(agent: Agent) -> Agent:
     """The state of CQL without step and key, which a `COMBOState` has already."""
     return dataclasses.replace(agent, step=None, key=None)
 
 
-def agent_state(state: COMBOState) -> CQLState | DiscreteCQLState:
+def agent_state(state: COMBOState) -> Agent:
     """The whole state of CQL."""
     return dataclasses.replace(state.agent, step=state.step, key=state.key)
 
@@ -191,10 +186,9 @@ def update_models(
         )
         return *adam_step(config.model_learning_rate, grads, optimizer, models), loss
 
-    def keep(models: Params, optimizer: optax.OptState) -> tuple[Params, optax.OptState, Array]:
-        return models, optimizer, jnp.zeros(())
-
-    models, optimizer, loss = jax.lax.cond(learn, step, keep, dynamics.models, dynamics.optimizer)
+    models, optimizer, loss = jax.lax.cond(
+        learn, step, lambda *unchanged: (*unchanged, jnp.zeros(())), dynamics.models, dynamics.optimizer
+    )
     return dataclasses.replace(dynamics, models=models, optimizer=optimizer), loss
 
 
@@ -207,28 +201,16 @@ def update_memory(
     key: Array,
     plan: Schedule,
 ) -> ModelRollouts:
-    """The memory with new rollouts in place of the oldest, if the schedule has them.
-
-    Only the rows of one call pass through the condition, which would copy the whole memory at every update.
-    """
-    first = plan.first
+    """The memory with new rollouts in place of the oldest, if the schedule has them."""
+    first = plan.first  # only the rows of one call pass through the condition, which copies all that it is given
     old = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, first, config.batch_size), dynamics.memory)
 
     def policy(observation: Array, goal: Array, act_key: Array) -> Array:
         return act(config, state, stats, policy_input(stats, observation, goal), act_key, False)
 
     def imagine() -> ModelRollouts:
-        return dynamics_model.rollout(
-            config.model_hidden,
-            dynamics.models,
-            stats,
-            batch.observation,
-            batch.goal,
-            key,
-            policy=policy,
-            horizon=config.horizon,
-            terminal=config.terminal,
-        )
+        args = (config.model_hidden, dynamics.models, stats, batch.observation, batch.goal, key)
+        return dynamics_model.rollout(*args, policy=policy, horizon=config.horizon, terminal=config.terminal)
 
     new = jax.lax.cond(plan.roll_out, imagine, lambda: old)
     return jax.tree.map(lambda x, y: jax.lax.dynamic_update_slice_in_dim(x, y, first, 0), dynamics.memory, new)
@@ -236,16 +218,16 @@ def update_memory(
 
 def update_agent(
     config: COMBOConfig,
-    agent: CQLState | DiscreteCQLState,
+    agent: Agent,
     stats: DatasetStats,
     batch: Batch,
     imagined: Batch,
     key: Array,
     wait: Bool[Array, ""],
-) -> tuple[CQLState | DiscreteCQLState, Metrics]:
+) -> tuple[Agent, Metrics]:
     """(agent, metrics) after an update of CQL, or with the step counted alone and zeros while it has to `wait`."""
 
-    def learn(agent: CQLState | DiscreteCQLState) -> tuple[CQLState | DiscreteCQLState, Metrics]:
+    def learn(agent: Agent) -> tuple[Agent, Metrics]:
         if isinstance(agent, DiscreteCQLState):
             return discrete_cql.learn(config, agent, stats, batch, imagined)
         noise = cql.draw(config, stats, key, config.batch_size + config.imagined_size, config.imagined_size)
@@ -253,7 +235,7 @@ def update_agent(
 
     metrics = zeros_like_output(learn, agent)[1]
 
-    def skip(agent: CQLState | DiscreteCQLState) -> tuple[CQLState | DiscreteCQLState, Metrics]:
+    def skip(agent: Agent) -> tuple[Agent, Metrics]:
         return dataclasses.replace(agent, step=agent.step + 1), metrics
 
     return jax.lax.cond(wait, skip, learn, agent)

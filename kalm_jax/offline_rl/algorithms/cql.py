@@ -14,15 +14,16 @@ import chex
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
+from kalm_jax.offline_rl.actor_critic import ActorCriticState, CriticConfig, bellman_target, initial_fields
 from kalm_jax.offline_rl.arrays import ActionVectors, Inputs, Loss, Metrics, Params, PerRow, Scalar
 from kalm_jax.offline_rl.buffer import Batch
-from kalm_jax.offline_rl.critics import bellman_target, init_critics, make_critics, squared_error, value_of
+from kalm_jax.offline_rl.critics import init_critics, make_critics, squared_error, value_of
 from kalm_jax.offline_rl.distributions import SQUASHED_LOG_STD, Gaussian, tanh_sample_and_log_prob
-from kalm_jax.offline_rl.networks import HIDDEN, MLP, apply
+from kalm_jax.offline_rl.networks import MLP, apply
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
-from kalm_jax.offline_rl.updates import adam_step, copy, soft_update
+from kalm_jax.offline_rl.updates import adam_step, soft_update
 from kalm_jax.types.pytree import pytree_dataclass
 
 Noise = dict[str, Array]
@@ -32,18 +33,12 @@ LARGEST_MULTIPLIER = 1e6
 
 
 @dataclasses.dataclass(frozen=True)
-class CQLConfig:
-    """Settings of CQL; the defaults are those of the paper where nothing else is said.
+class CQLConfig(CriticConfig):
+    """Settings of CQL beside those of `CriticConfig`; the defaults are those of the paper.
 
     Attributes:
-      learning_rate: of Adam for the critics.
-      batch_size: transitions per update.
-      discount: of future reward.
-      tau: share by which the target critics follow.
       conservative_weight: factor on the sum over critics of logsumexp Q - Q(data). KALM's 10 multiplies the mean over
         two critics and is 5 here; for discrete actions, with one critic, it is 10.
-      reward_scale: factor on rewards, see `TD3BCConfig`.
-      hidden: widths of the layers. critic_norm: LayerNorm in the critics (not in the paper).
       policy_learning_rate, temperature_learning_rate: of Adam (continuous actions only, like all that follow but the
         last).
       action_samples: P, of the policy at s, of the policy at s', and of the uniform distribution.
@@ -53,14 +48,7 @@ class CQLConfig:
       target_period: updates between copies into the target critic, instead of `tau`; 0 means `tau` (discrete only).
     """
 
-    learning_rate: Scalar = 3e-4
-    batch_size: int = 256
-    discount: Scalar = 0.99
-    tau: Scalar = 0.005
     conservative_weight: Scalar = 5.0
-    reward_scale: Scalar = 1.0
-    hidden: tuple[int, ...] = HIDDEN
-    critic_norm: bool = False
     policy_learning_rate: Scalar = 1e-4
     temperature_learning_rate: Scalar = 1e-4
     action_samples: int = 10
@@ -71,27 +59,13 @@ class CQLConfig:
 
 
 @pytree_dataclass
-class CQLState:
-    """Everything that a resume needs.
+class CQLState(ActorCriticState):
+    """An `ActorCriticState` with the learned numbers of SAC's entropy term and of the Lagrangian, and Adam's states."""
 
-    Attributes:
-      policy, critic: parameters. target_critic: the slow copy that gives the targets.
-      log_temperature: () of SAC's entropy term. log_multiplier: () of the Lagrangian.
-      policy_optimizer, critic_optimizer, temperature_optimizer, multiplier_optimizer: Adam's states.
-      step: () int32, updates done. key: the seed's key, from which each update's key is derived.
-    """
-
-    policy: Params
-    critic: Params
-    target_critic: Params
-    log_temperature: jax.Array
-    log_multiplier: jax.Array
-    policy_optimizer: optax.OptState
-    critic_optimizer: optax.OptState
+    log_temperature: Loss
+    log_multiplier: Loss
     temperature_optimizer: optax.OptState
     multiplier_optimizer: optax.OptState
-    step: Int[Array, ""]
-    key: Array
 
 
 def init(config: CQLConfig, key: Array, stats: DatasetStats) -> CQLState:
@@ -105,19 +79,13 @@ def init(config: CQLConfig, key: Array, stats: DatasetStats) -> CQLState:
     own, policy_key, critic_key = jax.random.split(key, 3)
     policy = policy_network(config, stats).init(policy_key, jnp.zeros((1, stats.input_dim)))
     critic = init_critics(make_critics(config, stats), critic_key, stats)
-    adam = optax.adam(0.0)
+    adam, zero = optax.adam(0.0), jnp.zeros(())
     return CQLState(
-        policy=policy,
-        critic=critic,
-        target_critic=copy(critic),
-        log_temperature=jnp.zeros(()),
+        **initial_fields(policy, critic, own),
+        log_temperature=zero,
         log_multiplier=jnp.zeros(()),
-        policy_optimizer=adam.init(policy),
-        critic_optimizer=adam.init(critic),
-        temperature_optimizer=adam.init(jnp.zeros(())),
-        multiplier_optimizer=adam.init(jnp.zeros(())),
-        step=jnp.zeros((), jnp.int32),
-        key=own,
+        temperature_optimizer=adam.init(zero),
+        multiplier_optimizer=adam.init(zero),
     )
 
 
@@ -133,11 +101,9 @@ def act(
 ) -> ActionVectors:
     """tanh of the mean, or sampled actions."""
     outputs = policy_outputs(config, stats, state.policy, inputs)
-    return (
-        jnp.tanh(outputs[0])
-        if greedy
-        else tanh_sample_and_log_prob(outputs, jax.random.normal(key, outputs[0].shape))[0]
-    )
+    if greedy:
+        return jnp.tanh(outputs[0])
+    return tanh_sample_and_log_prob(outputs, jax.random.normal(key, outputs[0].shape))[0]
 
 
 def draw(config: CQLConfig, stats: DatasetStats, key: Array, size: int, penalty_size: int | None = None) -> Noise:
@@ -158,12 +124,7 @@ def draw(config: CQLConfig, stats: DatasetStats, key: Array, size: int, penalty_
 
 
 def learn(
-    config: CQLConfig,
-    state: CQLState,
-    stats: DatasetStats,
-    batch: Batch,
-    noise: Noise,
-    imagined: Batch | None = None,
+    config: CQLConfig, state: CQLState, stats: DatasetStats, batch: Batch, noise: Noise, imagined: Batch | None = None
 ) -> tuple[CQLState, Metrics]:
     """(state, metrics) after one update with the noise of `draw`.
 
@@ -175,7 +136,7 @@ def learn(
     both, penalized = concatenate_batches(batch, imagined), batch if imagined is None else imagined
     inputs = policy_input(stats, both.observation, both.goal)
     next_inputs = policy_input(stats, both.next_observation, both.goal)
-    target = critic_target(config, state, stats, next_inputs, both.reward, both.terminal, noise["target"])
+    target = critic_target(config, state, stats, next_inputs, both, noise["target"])
     multiplier = lagrange_multiplier(config, state.log_multiplier)
     (critic_value, (gap, q)), grads = jax.value_and_grad(critic_loss, argnums=1, has_aux=True)(
         config,
@@ -221,13 +182,7 @@ def learn(
 
 
 def critic_target(
-    config: CQLConfig,
-    state: CQLState,
-    stats: DatasetStats,
-    next_inputs: Inputs,
-    reward: PerRow,
-    terminal: PerRow,
-    noise: ActionVectors,
+    config: CQLConfig, state: CQLState, stats: DatasetStats, next_inputs: Inputs, batch: Batch, noise: ActionVectors
 ) -> PerRow:
     """y = r + gamma (1 - terminal) V(s').
 
@@ -241,7 +196,7 @@ def critic_target(
         value = value - jnp.exp(state.log_temperature) * log_prob
     else:
         value = value_of(critics, state.target_critic, next_inputs, jnp.tanh(outputs[0])).min(0)
-    return bellman_target(config, reward, terminal, value)
+    return bellman_target(config, batch, value)
 
 
 @pytree_dataclass

@@ -34,8 +34,7 @@ WindowActions = Int[Array, "B W"] | Float[Array, "B W A"]
 
 @dataclasses.dataclass(frozen=True)
 class DecisionTransformerConfig:
-    """Settings of the Decision Transformer; the defaults are the authors' for continuous control where
-    nothing else is said.
+    """Settings of the Decision Transformer; the defaults are the authors' for continuous control.
 
     Attributes:
       learning_rate: of AdamW (authors: 1e-4, with 100,000 updates).
@@ -98,29 +97,20 @@ class Network(nn.Module):
     discrete: bool
 
     @nn.compact
-    def __call__(
-        self,
-        observation: Float[Array, "B W D"],
-        goal: Goals,
-        action: WindowActions,
-        returns_to_go: Float[Array, "B W"],
-        time: Int[Array, "B W"],
-    ) -> Float[Array, "B W out"]:
-        """Observations, goals and returns are normalized, actions are not; see `Windows`."""
+    def __call__(self, windows: Windows) -> Float[Array, "B W out"]:
+        """Observations, goals and returns are normalized, actions are not."""
+        observation, action, time = windows.observation, windows.action, windows.time
         c = self.config
-        chex.assert_equal_shape_prefix([observation, action, returns_to_go, time], 2)
+        chex.assert_equal_shape_prefix([observation, action, windows.returns_to_go, time], 2)
         b, w = time.shape
         when = nn.Embed(c.max_time, c.width, name="time")(jnp.minimum(time, c.max_time - 1))
         parts = [
-            nn.Dense(c.width, name="to_go")(returns_to_go[..., None]),  # the name decides its initial weights
+            nn.Dense(c.width, name="to_go")(windows.returns_to_go[..., None]),  # the name decides its initial weights
             nn.Dense(c.width, name="observation")(observation),
         ]
-        if self.discrete:
-            parts.append(nn.Embed(self.action_dim, c.width, name="action")(action))
-        else:
-            parts.append(nn.Dense(c.width, name="action")(action))
-        steps = jnp.stack(parts, axis=2) + when[:, :, None]  # [B, W, 3, width]
-        goal = goal if goal.shape[1] else jnp.ones((b, 1))  # a single goal may have no vector
+        embed = nn.Embed(self.action_dim, c.width, name="action") if self.discrete else nn.Dense(c.width, name="action")
+        steps = jnp.stack([*parts, embed(action)], axis=2) + when[:, :, None]  # [B, W, 3, width]
+        goal = windows.goal if windows.goal.shape[1] else jnp.ones((b, 1))  # a single goal may have no vector
         # The last action is left out, because nothing follows it: T = 1 + 3 W - 1.
         x = jnp.concatenate([nn.Dense(c.width, name="goal")(goal)[:, None], steps.reshape(b, 3 * w, -1)[:, :-1]], 1)
         x = nn.LayerNorm(name="norm")(x)
@@ -162,6 +152,12 @@ class History:
     returns_to_go: Float[Array, "B W"]
     count: Int[Array, ""]
 
+    def windows(self, goal: Goals) -> Windows:
+        """The steps as windows under goals (B, E)."""
+        shape = self.returns_to_go.shape
+        time = jnp.maximum(self.count - (shape[1] - 1), 0) + jnp.broadcast_to(jnp.arange(shape[1]), shape)
+        return Windows(self.observation, goal, self.action, self.returns_to_go, time, jnp.ones(shape, bool))
+
 
 def dataset_stats(config: DecisionTransformerConfig, buffer: Buffer) -> DatasetStats:
     """What `init` must know of the data; ValueError for a stream."""
@@ -177,14 +173,9 @@ def init(config: DecisionTransformerConfig, key: Array, stats: DatasetStats) -> 
     """The state before the first update."""
     own, network = jax.random.split(key)
     history = init_carry(config, stats, jnp.zeros((1, stats.observation_mean.shape[0])))
-    policy = policy_network(config, stats).init(
-        network,
-        observation=normalize_observation(stats, history.observation),
-        goal=jnp.zeros((1, stats.goal_mean.shape[0])),
-        action=history.action,
-        returns_to_go=history.returns_to_go,
-        time=jnp.zeros((1, config.context), jnp.int32),
-    )
+    windows = history.windows(jnp.zeros((1, stats.goal_mean.shape[0])))
+    windows = dataclasses.replace(windows, observation=normalize_observation(stats, windows.observation))
+    policy = Network(config, stats.action_dim, stats.discrete).init(network, windows)
     return DecisionTransformerState(policy, adamw(config, 0).init(policy), jnp.zeros((), jnp.int32), own)
 
 
@@ -230,17 +221,7 @@ def policy_loss(
     config: DecisionTransformerConfig, policy: Params, stats: DatasetStats, windows: Windows, key: Array | None = None
 ) -> Loss:
     """Mean over the valid steps of -log pi(a_t | ...), or of mean_A (tanh f_t - a_t)^2 for continuous actions."""
-    outputs = policy_outputs(
-        config,
-        policy,
-        stats,
-        observation=windows.observation,
-        goal=windows.goal,
-        action=windows.action,
-        returns_to_go=windows.returns_to_go,
-        time=windows.time,
-        key=key,
-    )
+    outputs = policy_outputs(config, policy, stats, windows, key)
     if stats.discrete:
         error = optax.softmax_cross_entropy_with_integer_labels(outputs, windows.action)
     else:
@@ -250,28 +231,17 @@ def policy_loss(
 
 
 def policy_outputs(
-    config: DecisionTransformerConfig,
-    policy: Params,
-    stats: DatasetStats,
-    *,
-    observation: Float[Array, "B W D"],
-    goal: Goals,
-    action: WindowActions,
-    returns_to_go: Float[Array, "B W"],
-    time: Int[Array, "B W"],
-    key: Array | None = None,
+    config: DecisionTransformerConfig, policy: Params, stats: DatasetStats, windows: Windows, key: Array | None = None
 ) -> Float[Array, "B W out"]:
-    """The network's output for each step; arguments as in `Windows`; with a `key` there is dropout."""
-    return apply(
-        policy_network(config, stats),
-        policy,
-        observation=normalize_observation(stats, observation),
-        goal=normalize_goal(stats, goal),
-        action=action,
-        returns_to_go=(returns_to_go - stats.returns[0]) / stats.returns[1],
-        time=time,
-        rngs=None if key is None else {"dropout": key},
+    """The network's output for each step; with a `key` there is dropout."""
+    windows = dataclasses.replace(
+        windows,
+        observation=normalize_observation(stats, windows.observation),
+        goal=normalize_goal(stats, windows.goal),
+        returns_to_go=(windows.returns_to_go - stats.returns[0]) / stats.returns[1],
     )
+    network, rngs = Network(config, stats.action_dim, stats.discrete), None if key is None else {"dropout": key}
+    return apply(network, policy, windows, rngs=rngs)
 
 
 def init_carry(config: DecisionTransformerConfig, stats: DatasetStats, observation: Observations) -> History:
@@ -314,25 +284,9 @@ def act(
     greedy: bool,
 ) -> Actions:
     """The most probable or sampled actions for the newest step; continuous ones are deterministic."""
-    last = config.context - 1
-    outputs = policy_outputs(
-        config,
-        state.policy,
-        stats,
-        observation=history.observation,
-        goal=goal,
-        action=history.action,
-        returns_to_go=history.returns_to_go,
-        time=jnp.maximum(history.count - last, 0)
-        + jnp.broadcast_to(jnp.arange(config.context), history.returns_to_go.shape),
-    )
-    outputs = outputs[:, jnp.minimum(history.count, last)]
+    outputs = policy_outputs(config, state.policy, stats, history.windows(goal))
+    outputs = outputs[:, jnp.minimum(history.count, config.context - 1)]
     return select_index(outputs, key, greedy) if stats.discrete else jnp.tanh(outputs)
-
-
-def policy_network(config: DecisionTransformerConfig, stats: DatasetStats) -> Network:
-    """The transformer with its embeddings and head."""
-    return Network(config, stats.action_dim, stats.discrete)
 
 
 def adamw(config: DecisionTransformerConfig, step: Int[Array, ""] | int) -> optax.GradientTransformation:

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
+from kalm_jax.offline_rl.actor_critic import bellman_target
 from kalm_jax.offline_rl.algorithms.cql import CQLConfig, concatenate_batches
 from kalm_jax.offline_rl.arrays import Inputs, Loss, Metrics, Params, PerRow
 from kalm_jax.offline_rl.buffer import Batch
-from kalm_jax.offline_rl.critics import bellman_target
 from kalm_jax.offline_rl.distributions import select_index
 from kalm_jax.offline_rl.networks import MLP, apply, moved_product
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
@@ -76,7 +76,7 @@ def learn(
     both = concatenate_batches(batch, imagined)
     inputs = policy_input(stats, both.observation, both.goal)
     next_inputs = policy_input(stats, both.next_observation, both.goal)
-    target = critic_target(config, state, stats, inputs, next_inputs, both.reward, both.terminal)
+    target = critic_target(config, state, stats, inputs, next_inputs, both)
     data_size = batch.reward.shape[0]
     (_, metrics), grads = jax.value_and_grad(critic_loss, argnums=1, has_aux=True)(
         config, state.critic, stats, inputs, both.action, target, data_size
@@ -87,20 +87,14 @@ def learn(
 
 
 def critic_target(
-    config: CQLConfig,
-    state: DiscreteCQLState,
-    stats: DatasetStats,
-    inputs: Inputs,
-    next_inputs: Inputs,
-    reward: PerRow,
-    terminal: PerRow,
+    config: CQLConfig, state: DiscreteCQLState, stats: DatasetStats, inputs: Inputs, next_inputs: Inputs, batch: Batch
 ) -> PerRow:
     """y = r + gamma (1 - terminal) Q'(s', argmax_a Q(s', a)) (van Hasselt et al., AAAI 2016)."""
     critic, moving = critic_network(config, stats), stats.input_dim - stats.goal_mean.shape[0]
     first = moved_product(state.critic, inputs, next_inputs, moving)
     best = jnp.argmax(apply(critic, state.critic, next_inputs, first), axis=-1)
     value = jnp.take_along_axis(apply(critic, state.target_critic, next_inputs), best[:, None], axis=-1)[:, 0]
-    return bellman_target(config, reward, terminal, value)
+    return bellman_target(config, batch, value)
 
 
 def critic_loss(

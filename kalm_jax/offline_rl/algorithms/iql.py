@@ -8,44 +8,34 @@ import chex
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int
+from jaxtyping import Array
 
+from kalm_jax.offline_rl.actor_critic import ActorCriticState, CriticConfig, bellman_target, initial_fields
 from kalm_jax.offline_rl.arrays import Actions, Inputs, Loss, Metrics, Params, PerRow, Scalar
 from kalm_jax.offline_rl.buffer import Batch
-from kalm_jax.offline_rl.critics import bellman_target, critic_loss, init_critics, make_critics, value_of
+from kalm_jax.offline_rl.critics import critic_loss, init_critics, make_critics, value_of
 from kalm_jax.offline_rl.distributions import Policy, select_action, weighted_log_prob_loss
-from kalm_jax.offline_rl.networks import HIDDEN, MLP, apply
+from kalm_jax.offline_rl.networks import MLP, apply
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
-from kalm_jax.offline_rl.updates import adam_step, copy, soft_update
+from kalm_jax.offline_rl.updates import adam_step, soft_update
 from kalm_jax.types.pytree import pytree_dataclass
 
 
 @dataclasses.dataclass(frozen=True)
-class IQLConfig:
-    """Settings of IQL, the paper's for locomotion; its cosine decay of the policy's learning rate is left out.
+class IQLConfig(CriticConfig):
+    """Settings of IQL beside those of `CriticConfig`, the paper's for locomotion.
+
+    The cosine decay of the policy's learning rate in the paper is left out.
 
     Attributes:
-      learning_rate: of Adam, all networks.
-      batch_size: transitions per update.
-      discount: of future reward.
-      tau: share by which the target critics follow.
       expectile: of Q over the data's actions that V(s) is; 0.5 is their mean, towards 1 their best (paper 0.7 to 0.9).
       beta: inverse temperature; the weight of an action is exp(beta * advantage) (paper 3 to 10).
       max_weight: largest weight of an action.
-      reward_scale: factor on rewards, see `TD3BCConfig`.
-      hidden: widths of the layers. critic_norm: LayerNorm in the critics (not in the paper).
     """
 
-    learning_rate: Scalar = 3e-4
-    batch_size: int = 256
-    discount: Scalar = 0.99
-    tau: Scalar = 0.005
     expectile: Scalar = 0.7
     beta: Scalar = 3.0
     max_weight: Scalar = 100.0
-    reward_scale: Scalar = 1.0
-    hidden: tuple[int, ...] = HIDDEN
-    critic_norm: bool = False
 
     def validate(self) -> None:
         """Raises a ValueError for settings without meaning."""
@@ -54,44 +44,22 @@ class IQLConfig:
 
 
 @pytree_dataclass
-class IQLState:
-    """Everything that a resume needs.
+class IQLState(ActorCriticState):
+    """An `ActorCriticState` with V; the target critics judge actions, for V and for the policy."""
 
-    Attributes:
-      policy, critic, value: parameters. target_critic: the slow copy by which V and the policy judge actions.
-      policy_optimizer, critic_optimizer, value_optimizer: Adam's states.
-      step: () int32, updates done. key: the seed's key, from which each update's key is derived.
-    """
-
-    policy: Params
-    critic: Params
     value: Params
-    target_critic: Params
-    policy_optimizer: optax.OptState
-    critic_optimizer: optax.OptState
     value_optimizer: optax.OptState
-    step: Int[Array, ""]
-    key: Array
 
 
 def init(config: IQLConfig, key: Array, stats: DatasetStats) -> IQLState:
     """The state before the first update."""
     own, policy_key, critic_key, value_key = jax.random.split(key, 4)
-    inputs, adam = jnp.zeros((1, stats.input_dim)), optax.adam(config.learning_rate)
+    inputs = jnp.zeros((1, stats.input_dim))
     policy = policy_network(config, stats).init(policy_key, inputs)
     critic = init_critics(make_critics(config, stats), critic_key, stats)
     value = value_network(config).init(value_key, inputs)
-    return IQLState(
-        policy=policy,
-        critic=critic,
-        value=value,
-        target_critic=copy(critic),
-        policy_optimizer=adam.init(policy),
-        critic_optimizer=adam.init(critic),
-        value_optimizer=adam.init(value),
-        step=jnp.zeros((), jnp.int32),
-        key=own,
-    )
+    optimizer = optax.adam(config.learning_rate).init(value)
+    return IQLState(**initial_fields(policy, critic, own), value=value, value_optimizer=optimizer)
 
 
 def update(
@@ -112,7 +80,7 @@ def update(
         policy_network(config, stats), state.policy, inputs, batch.action, weight
     )
     policy, policy_optimizer = adam_step(config.learning_rate, grads, state.policy_optimizer, state.policy)
-    target = critic_target(config, value, next_inputs, batch.reward, batch.terminal)
+    target = critic_target(config, value, next_inputs, batch)
     (critic_loss_, q), grads = jax.value_and_grad(critic_loss, argnums=1, has_aux=True)(
         critics, state.critic, inputs, batch.action, target
     )
@@ -146,10 +114,9 @@ def value_loss(config: IQLConfig, value: Params, inputs: Inputs, q: PerRow) -> t
     return jnp.mean(jnp.where(u < 0, 1.0 - config.expectile, config.expectile) * u**2), v.mean()
 
 
-def critic_target(config: IQLConfig, value: Params, next_inputs: Inputs, reward: PerRow, terminal: PerRow) -> PerRow:
+def critic_target(config: IQLConfig, value: Params, next_inputs: Inputs, batch: Batch) -> PerRow:
     """y = r + gamma (1 - terminal) V(s') (equation 6)."""
-    v = apply(value_network(config), value, next_inputs)[:, 0]
-    return bellman_target(config, reward, terminal, v)
+    return bellman_target(config, batch, apply(value_network(config), value, next_inputs)[:, 0])
 
 
 def advantage_weight(config: IQLConfig, value: Params, inputs: Inputs, q: PerRow) -> PerRow:

@@ -13,68 +13,42 @@ import dataclasses
 import chex
 import jax
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Int
+from jaxtyping import Array
 
+from kalm_jax.offline_rl.actor_critic import ActorCriticState, CriticConfig, bellman_target, initial_fields
 from kalm_jax.offline_rl.arrays import Actions, ActionVectors, Inputs, Loss, Metrics, Params, PerRow, Scalar
 from kalm_jax.offline_rl.buffer import Batch
-from kalm_jax.offline_rl.critics import bellman_target
 from kalm_jax.offline_rl.distributions import select_index
-from kalm_jax.offline_rl.networks import HIDDEN, MLP, TwinCritic, apply
+from kalm_jax.offline_rl.networks import MLP, TwinCritic, apply
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
 from kalm_jax.offline_rl.updates import adam_step, copy, masked_mean, soft_update
 from kalm_jax.types.pytree import pytree_dataclass
 
 
 @dataclasses.dataclass(frozen=True)
-class TD3BCConfig:
-    """Settings of TD3+BC; the defaults are those of the paper and its code where nothing else is said.
+class TD3BCConfig(CriticConfig):
+    """Settings of TD3+BC beside those of `CriticConfig`; the defaults are those of the paper and its code.
+
+    KALM's authors' library uses a discount of 1 by mistake where it says 0.99. Targets follow at each delayed step.
+    The scale of rewards does not affect the policy, because its loss divides by the mean |Q|.
 
     Attributes:
-      learning_rate: of Adam, policy and critics.
-      batch_size: transitions per update.
-      discount: of future reward (the authors' library uses 1 by mistake where it says 0.99).
-      tau: share by which targets follow, at each delayed step.
       policy_noise, noise_clip: standard deviation and bound of the noise on target actions (on logits, if discrete).
       policy_delay: critic updates for one policy update.
       alpha: weight of the action value against the data (KALM's paper 0.5, its code 2.5).
-      reward_scale: factor on rewards. A critic that starts at 0 learns values near 10 sooner than values near 100, and
-        the policy is unaffected, because its loss divides by the mean |Q|.
-      hidden: widths of the layers.
-      critic_norm: LayerNorm in the critics (not in the paper).
     """
 
-    learning_rate: Scalar = 3e-4
-    batch_size: int = 256
-    discount: Scalar = 0.99
-    tau: Scalar = 0.005
     policy_noise: Scalar = 0.2
     noise_clip: Scalar = 0.5
     policy_delay: int = 2
     alpha: Scalar = 2.5
-    reward_scale: Scalar = 1.0
-    hidden: tuple[int, ...] = HIDDEN
-    critic_norm: bool = False
 
 
 @pytree_dataclass
-class TD3BCState:
-    """Everything that a resume needs.
+class TD3BCState(ActorCriticState):
+    """An `ActorCriticState` with the slow copy of the policy, whose actions are those of the targets."""
 
-    Attributes:
-      policy, critic: parameters. target_policy, target_critic: the slow copies that give the targets.
-      policy_optimizer, critic_optimizer: Adam's states.
-      step: () int32, updates done. key: the seed's key, from which each update's key is derived.
-    """
-
-    policy: Params
-    critic: Params
     target_policy: Params
-    target_critic: Params
-    policy_optimizer: optax.OptState
-    critic_optimizer: optax.OptState
-    step: Int[Array, ""]
-    key: Array
 
 
 def init(config: TD3BCConfig, key: Array, stats: DatasetStats) -> TD3BCState:
@@ -83,17 +57,7 @@ def init(config: TD3BCConfig, key: Array, stats: DatasetStats) -> TD3BCState:
     inputs, action = jnp.zeros((1, stats.input_dim)), jnp.zeros((1, stats.action_dim))
     policy: Params = policy_network(config, stats).init(policy_key, inputs)
     critic: Params = critic_network(config).init(critic_key, inputs, action)
-    adam = optax.adam(config.learning_rate)
-    return TD3BCState(
-        policy=policy,
-        critic=critic,
-        target_policy=copy(policy),
-        target_critic=copy(critic),
-        policy_optimizer=adam.init(policy),
-        critic_optimizer=adam.init(critic),
-        step=jnp.zeros((), jnp.int32),
-        key=own,
-    )
+    return TD3BCState(**initial_fields(policy, critic, own), target_policy=copy(policy))
 
 
 def update(
@@ -108,7 +72,7 @@ def update(
     next_inputs = policy_input(stats, batch.next_observation, batch.goal)
     action = encode_action(stats, batch.action)
     noise = config.policy_noise * jax.random.normal(key, action.shape)
-    target = critic_target(config, state, stats, next_inputs, batch.reward, batch.terminal, noise)
+    target = critic_target(config, state, stats, next_inputs, batch, noise)
     (_, metrics), grads = jax.value_and_grad(critic_loss, argnums=1, has_aux=True)(
         config, state.critic, inputs, action, target
     )
@@ -139,8 +103,7 @@ def update(
 def act(
     config: TD3BCConfig, state: TD3BCState, stats: DatasetStats, inputs: Inputs, key: Array, greedy: bool
 ) -> Actions:
-    """The index of the largest entry, or one sampled with the entries as probabilities; a continuous policy is
-    deterministic."""
+    """The most probable or a sampled action; a continuous policy is deterministic."""
     logits = apply(policy_network(config, stats), state.policy, inputs)
     return select_index(logits, key, greedy) if stats.discrete else jnp.tanh(logits)
 
@@ -163,19 +126,13 @@ def action_vector(
 
 
 def critic_target(
-    config: TD3BCConfig,
-    state: TD3BCState,
-    stats: DatasetStats,
-    next_inputs: Inputs,
-    reward: PerRow,
-    terminal: PerRow,
-    noise: ActionVectors,
+    config: TD3BCConfig, state: TD3BCState, stats: DatasetStats, next_inputs: Inputs, batch: Batch, noise: ActionVectors
 ) -> PerRow:
     """y = r + gamma (1 - terminal) min_i Q'_i(s', a'), a' the target policy's action with noise."""
     action = action_vector(config, stats, state.target_policy, next_inputs, noise)
     chex.assert_equal_shape([action, noise])
     q = jnp.minimum(*apply(critic_network(config), state.target_critic, next_inputs, action))
-    return bellman_target(config, reward, terminal, q)
+    return bellman_target(config, batch, q)
 
 
 def critic_loss(
@@ -200,16 +157,14 @@ def policy_loss(
     """-lambda mean_B Q1(s, pi(s)) + distance to the data, lambda = alpha / mean_B |Q1(s, pi(s))| held constant.
 
     The distance is mean_{B,A} (pi - a)^2 for continuous actions, as in the authors' code, and mean_B |pi - a|^2 for
-    one-hot vectors: a mean over their 40 entries, 38 of them zero, would leave the data without weight. Means over B
-    leave out the rows whose goal was relabeled.
+    one-hot vectors. Means over B leave out the rows whose goal was relabeled.
     """
     predicted = action_vector(config, stats, policy, inputs)
     chex.assert_equal_shape([predicted, action])
     q = apply(critic_network(config), critic, inputs, predicted, method=TwinCritic.first)
     chex.assert_shape(q, action.shape[:1])
-    bc = masked_mean(is_original_goal, ((predicted - action) ** 2).mean(-1)) * (
-        stats.action_dim if stats.discrete else 1
-    )
+    bc = masked_mean(is_original_goal, ((predicted - action) ** 2).mean(-1))
+    bc = bc * (stats.action_dim if stats.discrete else 1)
     scale = -config.alpha / jax.lax.stop_gradient(masked_mean(is_original_goal, jnp.abs(q)))
     loss = scale * masked_mean(is_original_goal, q) + bc
     return loss, {"policy_loss": loss, "bc_loss": bc}

@@ -69,7 +69,9 @@ def at(position):
 def test_the_world_predicts_change_reward_noise_and_end(world):
     stats, models = world
     s, a = np.random.default_rng(1).uniform(-0.8, 0.8, (2, 64)).astype(np.float32)
-    mean, log_variance, logit = dynamics_model.predict(HIDDEN, models, stats, inputs_of(stats, at(s)), a[:, None])
+    mean, log_variance, logit = dynamics_model.predict(
+        HIDDEN, models, stats, inputs_of(stats, at(s)), jnp.asarray(a[:, None])
+    )
     assert mean.shape == (3, 64, 5) and logit.shape == (3, 64)
     center, spread = np.asarray(stats.change)
     change, goes_on, ends = (center[i] + spread[i] * np.asarray(mean)[..., j] for i, j in ((0, 0), (3, 3), (3, 4)))

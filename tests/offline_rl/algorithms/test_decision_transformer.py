@@ -40,8 +40,7 @@ def case(kind, context=4):
 
 @functools.partial(jax.jit, static_argnames="learner")
 def outputs(learner, state, stats, w):
-    fields = {f.name: getattr(w, f.name) for f in dataclasses.fields(w) if f.name != "valid"}
-    return dt.policy_outputs(learner.config, state.policy, stats, **fields)
+    return dt.policy_outputs(learner.config, state.policy, stats, w)
 
 
 @functools.partial(jax.jit, static_argnames="learner")

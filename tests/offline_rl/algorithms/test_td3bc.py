@@ -196,7 +196,7 @@ def test_td3bc_losses_and_gradients_match_the_paper_in_numpy(td3):
     noise = np.random.default_rng(0).normal(size=a.shape)
     y = oracle.target(config, x2, np.asarray(batch.reward), np.asarray(batch.terminal), noise)
     x2j, noise = (jnp.asarray(x, jnp.float32) for x in (x2, noise))
-    ours = td3bc.critic_target(config, state, stats, x2j, batch.reward, batch.terminal, noise)
+    ours = td3bc.critic_target(config, state, stats, x2j, batch, noise)
     np.testing.assert_allclose(ours, y, rtol=1e-4, atol=1e-5)
 
     xj, aj = jnp.asarray(x, jnp.float32), td3bc.encode_action(stats, batch.action)
