@@ -7,12 +7,11 @@ from kalm_jax.offline_rl.algorithms.cql import CQLConfig
 from kalm_jax.offline_rl.algorithms.decision_transformer import DecisionTransformerConfig
 from kalm_jax.offline_rl.algorithms.iql import IQLConfig
 from kalm_jax.offline_rl.algorithms.td3bc import TD3BCConfig
-from kalm_jax.offline_rl.buffer import Batch, Buffer, make_buffer, one_to_one, sample
+from kalm_jax.offline_rl.buffer import Batch, Buffer, Relabel, make_buffer, one_to_one, sample
 from kalm_jax.offline_rl.checkpoint import load_policies, save_policies, saved_policies
 from kalm_jax.offline_rl.normalization import DatasetStats
 from kalm_jax.offline_rl.presets import KALM_SETTINGS, every_end_terminal, kalm_learner
 from kalm_jax.offline_rl.registry import LEARNERS, Learner, grid, make_learner, sweepable
-from kalm_jax.offline_rl.relabeling import Relabel
 from kalm_jax.offline_rl.stream import StreamBuffer, open_stream, write_stream
 from kalm_jax.offline_rl.trainer import state_of, train
 from kalm_jax.offline_rl.windows import Windows, sample_windows

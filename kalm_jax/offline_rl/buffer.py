@@ -9,7 +9,7 @@ U units, S sources, B batch.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -18,7 +18,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from kalm_jax.offline_rl.normalization import DatasetStats
-from kalm_jax.offline_rl.relabeling import Relabel, relabel_goals
 from kalm_jax.types import GoalTable, Rollouts, validate
 from kalm_jax.types.pytree import pytree_dataclass
 from kalm_jax.types.transforms import ObservationTransform
@@ -34,12 +33,10 @@ class Batch:
     """Transitions that one update learns from.
 
     Attributes:
-      observation, next_observation: (B, D) float32, not normalized.
-      goal: (B, E) float32 goal vectors, not normalized.
-      action: (B,) int32, or (B, A) float32 in [-1, 1].
-      reward: (B,) float32.
-      terminal: (B,) float32, 1 where the goal was reached, so that nothing comes after; 0 at a time-out.
-      is_original_goal: (B,) float32, 1 where the action was taken for this goal, 0 where the goal was relabeled: values
+      observation, next_observation, goal (vectors): float32, not normalized.
+      action: int32, or float32 in [-1, 1].
+      terminal: 1 where the goal was reached, so that nothing comes after; 0 at a time-out.
+      is_original_goal: 1 where the action was taken for this goal, 0 where the goal was relabeled: values
         are learned from both, imitation only from the first. None means all 1.
     """
 
@@ -50,6 +47,28 @@ class Batch:
     next_observation: Float[Array, "B D"]
     terminal: Float[Array, " B"]
     is_original_goal: Float[Array, " B"] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Relabel:
+    """Hindsight relabeling: how goals are exchanged as batches are sampled (Andrychowicz et al., NeurIPS 2017).
+
+    The outcome of an action is known for every goal, not only for the one it was taken for, and a critic needs the
+    outcomes of actions that nobody takes for a goal. The other goal is that of another rollout of the same source.
+
+    Attributes:
+      share: probability that a row of a batch gets another goal, in [0, 1).
+      judge: called as judge(family (B,), array (B, G), observation, action, next_observation), returns the outcome of
+        the step for that goal: reward (B,), reached (B,) bool, and possible (B,) bool, whether a rollout for the goal
+        could have such a step (it ends at its first success).
+    """
+
+    share: float
+    judge: Callable[[Array, Array, Array, Array, Array], tuple[Array, Array, Array]]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise ValueError(f"the share of relabeled goals is {self.share}, want 0 <= share < 1")
 
 
 @pytree_dataclass
@@ -277,29 +296,36 @@ def sample(buffer: Buffer, key: Array, batch_size: int) -> Batch:
     source = source_of_rows(buffer.share_end, batch_size)
     draw_key, goal_key, wording_key = jax.random.split(key, 3)
     index = sample_transitions(buffer, draw_key, source)
-    row, goal = buffer.row[index], buffer.goal[index]
-    observation, next_observation = buffer.observations[row], buffer.observations[row + 1]
-    action, reward, terminal = buffer.action[index], buffer.reward[index], buffer.terminal[index]
-    is_original_goal = None
+    row = buffer.row[index]
+    batch = Batch(
+        observation=buffer.observations[row],
+        goal=buffer.goal[index],
+        action=buffer.action[index],
+        reward=buffer.reward[index],
+        next_observation=buffer.observations[row + 1],
+        terminal=buffer.terminal[index],
+    )
     if buffer.relabel is not None:
         other_key, swap_key = jax.random.split(goal_key)
-        relabeled = relabel_goals(
-            buffer.relabel,
-            swap_key,
-            goal=goal,
-            other=buffer.goal[sample_transitions(buffer, other_key, source)],
-            family=buffer.family,
-            array=buffer.array,
-            observation=observation,
-            action=action,
-            next_observation=next_observation,
-            reward=reward,
-            terminal=terminal,
-        )
-        goal, reward, terminal = relabeled.goal, relabeled.reward, relabeled.terminal
-        is_original_goal = relabeled.is_original_goal
-    vector = buffer.goal_vectors[sample_wording(buffer, wording_key, goal)]
-    return Batch(observation, vector, action, reward, next_observation, terminal, is_original_goal)
+        other = buffer.goal[sample_transitions(buffer, other_key, source)]
+        batch = relabel_goals(buffer, buffer.relabel, swap_key, batch, other)
+    return dataclasses.replace(batch, goal=buffer.goal_vectors[sample_wording(buffer, wording_key, batch.goal)])
+
+
+def relabel_goals(buffer: Buffer, relabel: Relabel, key: Array, batch: Batch, other: Int[Array, " B"]) -> Batch:
+    """The batch with some goals replaced by `other` ones; its `goal` (B,) int32 is the row of `goal_vectors`."""
+    reward, reached, possible = relabel.judge(
+        buffer.family[other], buffer.array[other], batch.observation, batch.action, batch.next_observation
+    )
+    swap = jax.random.uniform(key, batch.goal.shape) < relabel.share
+    swap = swap & possible & (other != batch.goal)
+    return dataclasses.replace(
+        batch,
+        goal=jnp.where(swap, other, batch.goal),
+        reward=jnp.where(swap, reward, batch.reward).astype(batch.reward.dtype),
+        terminal=jnp.where(swap, reached, batch.terminal).astype(batch.terminal.dtype),
+        is_original_goal=1.0 - swap,
+    )
 
 
 def sample_wording(buffer: Buffer, key: Array, goal: Int[Array, " B"]) -> Int[Array, " B"]:

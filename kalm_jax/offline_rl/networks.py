@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from kalm_jax.offline_rl.arrays import Params
+from kalm_jax.offline_rl.arrays import ActionVectors, Inputs, Params, PerRow
 
 HIDDEN = (256, 256)
 """Widths of the hidden layers of every network (KALM appendix, and the default of the algorithms' papers)."""
@@ -65,9 +65,7 @@ class MLP(nn.Module):
         return dense(self.outputs, x.shape[-1])(x)
 
 
-def moved_product(
-    params: Params, inputs: Float[Array, "B I"], next_inputs: Float[Array, "B I"], moving: int
-) -> Float[Array, "B h"]:
+def moved_product(params: Params, inputs: Inputs, next_inputs: Inputs, moving: int) -> Float[Array, "B h"]:
     """The product of an `MLP`'s first layer with next_inputs, of which only the first `moving` entries differ.
 
     A step leaves the goal vector unchanged, which is most of the input, so most of the product is that of `inputs`,
@@ -86,13 +84,11 @@ class TwinCritic(nn.Module):
     def setup(self) -> None:
         self.q1, self.q2 = MLP(1, self.hidden, self.norm), MLP(1, self.hidden, self.norm)
 
-    def __call__(
-        self, inputs: Float[Array, "B I"], action: Float[Array, "B A"]
-    ) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
+    def __call__(self, inputs: Inputs, action: ActionVectors) -> tuple[PerRow, PerRow]:
         """Both values."""
         x = jnp.concatenate([inputs, action], axis=-1)
         return self.q1(x)[:, 0], self.q2(x)[:, 0]
 
-    def first(self, inputs: Float[Array, "B I"], action: Float[Array, "B A"]) -> Float[Array, " B"]:
+    def first(self, inputs: Inputs, action: ActionVectors) -> PerRow:
         """Q1 alone."""
         return self.q1(jnp.concatenate([inputs, action], axis=-1))[:, 0]

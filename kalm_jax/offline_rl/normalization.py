@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from kalm_jax.offline_rl.arrays import Goals, Inputs, Observations
 from kalm_jax.types.pytree import pytree_dataclass
 from kalm_jax.types.transforms import ObservationTransform
 
@@ -60,14 +61,12 @@ def normalize_observation(stats: DatasetStats, observation: Float[Array, "*b D"]
     return out if limit is None else jnp.clip(out, -limit, limit)
 
 
-def normalize_goal(stats: DatasetStats, goal: Float[Array, "B E"]) -> Float[Array, "B E"]:
+def normalize_goal(stats: DatasetStats, goal: Goals) -> Goals:
     """Goal vectors normalized by the statistics of the goal table."""
     return (goal - stats.goal_mean) / stats.goal_std
 
 
-def policy_input(
-    stats: DatasetStats, observation: Float[Array, "B D"], goal: Float[Array, "B E"]
-) -> Float[Array, "B inputs"]:
+def policy_input(stats: DatasetStats, observation: Observations, goal: Goals) -> Inputs:
     """(B, D + P + E): the normalized observation, then the normalized goal vector."""
     chex.assert_equal_shape_prefix([observation, goal], 1)
     return jnp.concatenate([normalize_observation(stats, observation), normalize_goal(stats, goal)], axis=-1)

@@ -106,11 +106,15 @@ class Learner:
 
     def init_carry(self, stats: DatasetStats, observation: ArrayLike) -> Any:
         """The carry of B episodes that begin with these observations."""
-        return self._module.init_carry(self.config, stats, observation) if self.is_recurrent else observation
+        return (
+            self._module.init_carry(self.config, stats, jnp.asarray(observation)) if self.is_recurrent else observation
+        )
 
     def update_carry(self, carry: Any, action: ArrayLike, reward: ArrayLike, observation: ArrayLike) -> Any:
         """The carry after actions, their rewards and the observations that follow."""
-        return self._module.update_carry(carry, action, reward, observation) if self.is_recurrent else observation
+        if not self.is_recurrent:
+            return observation
+        return self._module.update_carry(carry, *(jnp.asarray(x) for x in (action, reward, observation)))
 
     def algorithm(self, stats: DatasetStats) -> ModuleType:
         """The module with the algorithm's functions for the data's kind of actions."""

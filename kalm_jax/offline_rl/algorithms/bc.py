@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from kalm_jax.offline_rl.arrays import Actions, ActionVectors, Inputs, Loss, Metrics, Params, Scalar
+from kalm_jax.offline_rl.arrays import Actions, Inputs, Loss, Metrics, Params, Scalar
 from kalm_jax.offline_rl.buffer import Batch
 from kalm_jax.offline_rl.distributions import select_index
 from kalm_jax.offline_rl.networks import HIDDEN, MLP, apply
@@ -62,8 +62,7 @@ def init(config: BCConfig, key: Array, stats: DatasetStats) -> BCState:
 def update(config: BCConfig, state: BCState, stats: DatasetStats, batch: Batch, key: Array) -> tuple[BCState, Metrics]:
     """One step of Adam on the batch; `key` is not used. Metrics: policy_loss."""
     inputs = policy_input(stats, batch.observation, batch.goal)
-    loss = discrete_loss if stats.discrete else continuous_loss
-    value, grads = jax.value_and_grad(loss, argnums=1)(config, state.policy, stats, inputs, batch.action)
+    value, grads = jax.value_and_grad(policy_loss, argnums=1)(config, state.policy, stats, inputs, batch.action)
     policy, optimizer = adam_step(config.learning_rate, grads, state.optimizer, state.policy)
     return dataclasses.replace(state, policy=policy, optimizer=optimizer, step=state.step + 1), {"policy_loss": value}
 
@@ -74,24 +73,15 @@ def act(config: BCConfig, state: BCState, stats: DatasetStats, inputs: Inputs, k
     return select_index(outputs, key, greedy) if stats.discrete else jnp.tanh(outputs)
 
 
-def discrete_loss(
-    config: BCConfig, policy: Params, stats: DatasetStats, inputs: Inputs, action: Int[Array, " B"]
-) -> Loss:
-    """mean_B -log pi(a | s, g) + beta mean_{B,A} logit^2."""
-    logits = apply(policy_network(config, stats), policy, inputs)
-    chex.assert_shape(logits, (*action.shape, stats.action_dim))
-    nll = optax.softmax_cross_entropy_with_integer_labels(logits, action)
-    chex.assert_equal_shape([nll, action])
-    return nll.mean() + config.logit_penalty * jnp.mean(logits**2)
-
-
-def continuous_loss(
-    config: BCConfig, policy: Params, stats: DatasetStats, inputs: Inputs, action: ActionVectors
-) -> Loss:
-    """mean_{B,A} (tanh(f(s, g)) - a)^2."""
-    predicted = jnp.tanh(apply(policy_network(config, stats), policy, inputs))
-    chex.assert_equal_shape([predicted, action])
-    return jnp.mean((predicted - action) ** 2)
+def policy_loss(config: BCConfig, policy: Params, stats: DatasetStats, inputs: Inputs, action: Actions) -> Loss:
+    """mean_B -log pi(a | s, g) + beta mean_{B,A} logit^2, or mean_{B,A} (tanh(f(s, g)) - a)^2 if continuous."""
+    outputs = apply(policy_network(config, stats), policy, inputs)
+    if not stats.discrete:
+        chex.assert_equal_shape([outputs, action])
+        return jnp.mean((jnp.tanh(outputs) - action) ** 2)
+    chex.assert_shape(outputs, (*action.shape, stats.action_dim))
+    nll = optax.softmax_cross_entropy_with_integer_labels(outputs, action)
+    return nll.mean() + config.logit_penalty * jnp.mean(outputs**2)
 
 
 def policy_network(config: BCConfig, stats: DatasetStats) -> MLP:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import chex
 import jax
@@ -134,7 +133,7 @@ def rollout(
     count = jax.tree.leaves(models)[0].shape[0]
     size, (center, spread) = observation.shape[0], stats.change
 
-    def step(state: Float[Array, "N D"], step_key: Array) -> tuple[Array, _Step]:
+    def step(state: Float[Array, "N D"], step_key: Array) -> tuple[Array, tuple[Array, ...]]:
         act_key, member_key, noise_key, end_key = jax.random.split(step_key, 4)
         action = policy(state, goal, act_key)
         inputs = policy_input(stats, state, goal)
@@ -148,27 +147,18 @@ def rollout(
             ends = terminal(state + change, goal)
             chex.assert_shape(ends, (size,))
         reward = center[-1] + spread[-1] * select_reward(sampled, ends)[:, -1]
-        return state + change, _Step(state + change, action, reward, ends)
+        return state + change, (state + change, action, reward, ends)
 
     _, steps = jax.lax.scan(step, observation, jax.random.split(key, horizon))
-    steps = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), steps)
+    after, action, reward, ends = (jnp.swapaxes(x, 0, 1) for x in steps)
     return ModelRollouts(
-        observation=jnp.concatenate([observation[:, None], steps.observation], axis=1),
+        observation=jnp.concatenate([observation[:, None], after], axis=1),
         goal=goal,
-        action=steps.action,
-        reward=steps.reward,
-        terminal=steps.ends.astype(steps.reward.dtype),
-        length=jnp.where(steps.ends.any(1), jnp.argmax(steps.ends, axis=1) + 1, horizon).astype(jnp.int32),
+        action=action,
+        reward=reward,
+        terminal=ends.astype(reward.dtype),
+        length=jnp.where(ends.any(1), jnp.argmax(ends, axis=1) + 1, horizon).astype(jnp.int32),
     )
-
-
-class _Step(NamedTuple):
-    """One step of a rollout: the observation after it, action, reward, and whether the episode ends."""
-
-    observation: Float[Array, "N D"]
-    action: Actions
-    reward: Float[Array, " N"]
-    ends: Bool[Array, " N"]
 
 
 def empty_memory(stats: DatasetStats, size: int, horizon: int) -> ModelRollouts:

@@ -180,7 +180,7 @@ def test_playing_step_by_step_equals_reading_the_windows(kind):
     reward, goal = rng.normal(size=(5, 6)).astype(np.float32), rng.normal(size=(5, 4)).astype(np.float32)
     action = rng.integers(0, 4, (5, 6)) if kind != "continuous" else rng.uniform(-1, 1, (5, 6, 2)).astype(np.float32)
     returns_to_go = float(stats.returns[2]) - np.cumsum(np.pad(reward, ((0, 0), (1, 0)))[:, :-1], 1)
-    history = dt.init_carry(learner.config, stats, observation[:, 0])
+    history = dt.init_carry(learner.config, stats, jnp.asarray(observation[:, 0]))
     for t in range(6):
         got = act(learner, state, stats, history, goal)
         past = slice(max(0, t - 2), t + 1)
@@ -307,7 +307,7 @@ def test_a_played_policy_remembers_its_own_actions_and_rewards():
             for i in (0, 1):
                 state = state_of(states, i)
                 if t == 0:
-                    history[i] = dt.init_carry(learner.config, stats, observation[i, :, 0])
+                    history[i] = learner.init_carry(stats, observation[i, :, 0])
                 else:
                     history[i] = update_carry(history[i], before[i], reward[i, :, t - 1], observation[i, :, t])
                 np.testing.assert_array_equal(got[i], act(learner, state, stats, history[i], goal))
