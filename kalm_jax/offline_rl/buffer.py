@@ -204,15 +204,12 @@ def make_buffer(
     count, length = np.array([len(n) for n in lengths], np.int32), np.concatenate(lengths)
     arrays = dict(
         flat,
-        goal_vectors=np.asarray(goals.vector, np.float32),
-        **wordings(goals),
+        **goal_fields(goals),
         unit_first=(np.cumsum(length) - length).astype(np.int32),
         unit_length=length.astype(np.int32),
         first=(np.cumsum(count) - count).astype(np.int32),
         count=count,
         share_end=shares,
-        family=np.asarray(goals.family),
-        array=np.asarray(goals.array),
     )
     actions = (num_actions or int(flat["action"].max()) + 1) if discrete else 0
     return Buffer(
@@ -265,15 +262,21 @@ def flatten(rollouts: Rollouts, first_row: int) -> dict[str, np.ndarray]:
     }
 
 
-def wordings(goals: GoalTable) -> dict[str, np.ndarray]:
-    """The fields of `Buffer` that list the wordings of each goal; a goal of unknown family (-1) has a single one."""
+def goal_fields(goals: GoalTable) -> dict[str, np.ndarray]:
+    """The fields of `Buffer` that describe goals; a goal of unknown family (-1) has a single wording."""
     known = np.asarray(goals.family) >= 0
     alone = np.where(known, -1, np.arange(len(goals)))
     keys = np.column_stack([goals.level, goals.family, goals.array, alone])
     _, group, size = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
     group = group.reshape(-1)
-    fields = (np.argsort(group, kind="stable"), (np.cumsum(size) - size)[group], size[group])
-    return dict(zip(("wordings", "wording_first", "wording_count"), (x.astype(np.int32) for x in fields)))
+    return {
+        "goal_vectors": np.asarray(goals.vector, np.float32),
+        "wordings": np.argsort(group, kind="stable").astype(np.int32),
+        "wording_first": (np.cumsum(size) - size)[group].astype(np.int32),
+        "wording_count": size[group].astype(np.int32),
+        "family": np.asarray(goals.family),
+        "array": np.asarray(goals.array),
+    }
 
 
 def source_of_rows(share_end: Float[Array, " S"], batch_size: int) -> Int[Array, " B"]:

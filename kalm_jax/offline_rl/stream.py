@@ -29,9 +29,9 @@ from kalm_jax.offline_rl.buffer import (
     check_unit,
     checked_shares,
     flatten,
+    goal_fields,
     sample_below,
     source_of_rows,
-    wordings,
 )
 from kalm_jax.offline_rl.normalization import DatasetStats
 from kalm_jax.offline_rl.registry import State
@@ -111,12 +111,8 @@ def write_stream(
                 count[i] += len(length)
             if not count[i]:
                 raise ValueError(f"source {i} has no rollouts; leave it out")
-    small: dict[str, Any] = wordings(goals) | {"share_end": share_end, "count": count}
-    small |= {
-        "goal_vectors": np.asarray(goals.vector, np.float32),
-        "first": (np.cumsum(count) - count).astype(np.int32),
-    }
-    np.savez(folder / "tables.npz", family=np.asarray(goals.family), array=np.asarray(goals.array), **small)
+    small: dict[str, Any] = goal_fields(goals) | {"share_end": share_end, "count": count}
+    np.savez(folder / "tables.npz", first=(np.cumsum(count) - count).astype(np.int32), **small)
     discrete = len(arrays["action"][0]) == 1
     header = {
         "arrays": arrays,

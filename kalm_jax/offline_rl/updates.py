@@ -8,11 +8,27 @@ import chex
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from kalm_jax.offline_rl.arrays import PerRow, Scalar
+from kalm_jax.offline_rl.arrays import Params, PerRow, Scalar
+from kalm_jax.types.pytree import pytree_dataclass
 
 Tree = TypeVar("Tree")
+
+
+@pytree_dataclass
+class PolicyState:
+    """What a resume of a learner with a policy alone needs.
+
+    Attributes:
+      policy: parameters. optimizer: the optimizer's state.
+      step: () int32, updates done. key: the seed's key, from which each update's key is derived.
+    """
+
+    policy: Params
+    optimizer: optax.OptState
+    step: Int[Array, ""]
+    key: Array
 
 
 def adam_step(

@@ -8,15 +8,14 @@ import chex
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int
+from jaxtyping import Array
 
 from kalm_jax.offline_rl.arrays import Actions, Inputs, Loss, Metrics, Params, Scalar
 from kalm_jax.offline_rl.buffer import Batch
 from kalm_jax.offline_rl.distributions import select_index
 from kalm_jax.offline_rl.networks import HIDDEN, MLP, apply
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
-from kalm_jax.offline_rl.updates import adam_step
-from kalm_jax.types.pytree import pytree_dataclass
+from kalm_jax.offline_rl.updates import PolicyState, adam_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,29 +36,16 @@ class BCConfig:
     hidden: tuple[int, ...] = HIDDEN
 
 
-@pytree_dataclass
-class BCState:
-    """Everything that a resume needs.
-
-    Attributes:
-      policy: parameters. optimizer: Adam's state.
-      step: () int32, updates done. key: the seed's key, from which each update's key is derived.
-    """
-
-    policy: Params
-    optimizer: optax.OptState
-    step: Int[Array, ""]
-    key: Array
-
-
-def init(config: BCConfig, key: Array, stats: DatasetStats) -> BCState:
+def init(config: BCConfig, key: Array, stats: DatasetStats) -> PolicyState:
     """The state before the first update."""
     own, network = jax.random.split(key)
     policy = policy_network(config, stats).init(network, jnp.zeros((1, stats.input_dim)))
-    return BCState(policy, optax.adam(config.learning_rate).init(policy), jnp.zeros((), jnp.int32), own)
+    return PolicyState(policy, optax.adam(config.learning_rate).init(policy), jnp.zeros((), jnp.int32), own)
 
 
-def update(config: BCConfig, state: BCState, stats: DatasetStats, batch: Batch, key: Array) -> tuple[BCState, Metrics]:
+def update(
+    config: BCConfig, state: PolicyState, stats: DatasetStats, batch: Batch, key: Array
+) -> tuple[PolicyState, Metrics]:
     """One step of Adam on the batch; `key` is not used. Metrics: policy_loss."""
     inputs = policy_input(stats, batch.observation, batch.goal)
     value, grads = jax.value_and_grad(policy_loss, argnums=1)(config, state.policy, stats, inputs, batch.action)
@@ -67,7 +53,7 @@ def update(config: BCConfig, state: BCState, stats: DatasetStats, batch: Batch, 
     return dataclasses.replace(state, policy=policy, optimizer=optimizer, step=state.step + 1), {"policy_loss": value}
 
 
-def act(config: BCConfig, state: BCState, stats: DatasetStats, inputs: Inputs, key: Array, greedy: bool) -> Actions:
+def act(config: BCConfig, state: PolicyState, stats: DatasetStats, inputs: Inputs, key: Array, greedy: bool) -> Actions:
     """The most probable or a sampled action; continuous actions are deterministic."""
     outputs = apply(policy_network(config, stats), state.policy, inputs)
     return select_index(outputs, key, greedy) if stats.discrete else jnp.tanh(outputs)

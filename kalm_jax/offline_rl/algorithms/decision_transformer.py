@@ -26,6 +26,7 @@ from kalm_jax.offline_rl.buffer import Buffer
 from kalm_jax.offline_rl.distributions import select_index
 from kalm_jax.offline_rl.networks import apply
 from kalm_jax.offline_rl.normalization import DatasetStats, normalize_goal, normalize_observation
+from kalm_jax.offline_rl.updates import PolicyState
 from kalm_jax.offline_rl.windows import Windows, sample_windows, windows_stats
 from kalm_jax.types.pytree import pytree_dataclass
 
@@ -123,21 +124,6 @@ class Network(nn.Module):
 
 
 @pytree_dataclass
-class DecisionTransformerState:
-    """Everything that a resume needs.
-
-    Attributes:
-      policy: parameters. optimizer: AdamW's state.
-      step: () int32, updates done. key: the seed's key, from which each update's key is derived.
-    """
-
-    policy: Params
-    optimizer: optax.OptState
-    step: Int[Array, ""]
-    key: Array
-
-
-@pytree_dataclass
 class History:
     """The carry of B running episodes: their last W steps; slots after the newest step are empty.
 
@@ -169,17 +155,17 @@ def sample(config: DecisionTransformerConfig, buffer: Buffer, key: Array) -> Win
     return sample_windows(buffer, key, config.batch_size, config.context)
 
 
-def init(config: DecisionTransformerConfig, key: Array, stats: DatasetStats) -> DecisionTransformerState:
+def init(config: DecisionTransformerConfig, key: Array, stats: DatasetStats) -> PolicyState:
     """The state before the first update."""
     own, network = jax.random.split(key)
     history = init_carry(config, stats, jnp.zeros((1, stats.observation_mean.shape[0])))
     windows = history.windows(jnp.zeros((1, stats.goal_mean.shape[0])))
     windows = dataclasses.replace(windows, observation=normalize_observation(stats, windows.observation))
     policy = Network(config, stats.action_dim, stats.discrete).init(network, windows)
-    return DecisionTransformerState(policy, adamw(config, 0).init(policy), jnp.zeros((), jnp.int32), own)
+    return PolicyState(policy, adamw(config, 0).init(policy), jnp.zeros((), jnp.int32), own)
 
 
-def with_backbone(state: DecisionTransformerState, params: Params) -> DecisionTransformerState:
+def with_backbone(state: PolicyState, params: Params) -> PolicyState:
     """Initial states (of one seed, or stacked) whose transformer has the weights `params`.
 
     Parts of `params` that the transformer does not use, such as a language-model head, are ignored.
@@ -205,11 +191,11 @@ def with_backbone(state: DecisionTransformerState, params: Params) -> DecisionTr
 
 def update(
     config: DecisionTransformerConfig,
-    state: DecisionTransformerState,
+    state: PolicyState,
     stats: DatasetStats,
     windows: Windows,
     key: Array,
-) -> tuple[DecisionTransformerState, Metrics]:
+) -> tuple[PolicyState, Metrics]:
     """(state, metrics) after one step of AdamW; `key` is that of the dropout. Metrics: policy_loss."""
     loss, grads = jax.value_and_grad(policy_loss, argnums=1)(config, state.policy, stats, windows, key)
     updates, optimizer = adamw(config, state.step).update(grads, state.optimizer, state.policy)
@@ -276,7 +262,7 @@ def update_carry(history: History, action: Actions, reward: PerRow, observation:
 
 def act(
     config: DecisionTransformerConfig,
-    state: DecisionTransformerState,
+    state: PolicyState,
     stats: DatasetStats,
     history: History,
     goal: Goals,
