@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import chex
 import jax
@@ -143,7 +144,8 @@ def act(
 
 def without_step(agent: Agent) -> Agent:
     """The state of CQL without step and key, which a `COMBOState` has already."""
-    return dataclasses.replace(agent, step=None, key=None)
+    nothing: Any = None
+    return dataclasses.replace(agent, step=nothing, key=nothing)
 
 
 def agent_state(state: COMBOState) -> Agent:
