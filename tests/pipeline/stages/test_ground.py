@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from kalm_jax.evaluation.llm_metrics import read_metrics
-from kalm_jax.files import read_json
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.config import NumericSpec, TaskShares
 from kalm_jax.grounding.model import GroundedModel, init_params
@@ -70,8 +69,6 @@ def test_a_model_of_the_users_own_is_grounded_by_the_settings(tmp_path, lora_ran
     assert model.config == shape
     spec = model.spec
     assert (spec.predict_change, spec.gaussian_states, spec.hidden) == (False, True, 0)
-    # Runs from before there could be two models stay done.
-    assert "two_models" not in read_json(run.path / "ground" / "begun.json")["settings"]
     # The text part opens as a model of its own; LoRA leaves words alone, full fine-tuning does not.
     _, text, _ = load_model(run.path / "ground" / "model" / "text")
     jax.tree.map(np.testing.assert_array_equal, text, trained["llm"])
