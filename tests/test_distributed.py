@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 
 import jax
 import numpy as np
@@ -33,16 +34,25 @@ from tests.paths import ROOT
 MESH = "data:2,fsdp:2,tensor:2"
 
 
-def run_job(*args):
+def run_jobs(args_of_each):
+    """Runs a job for each list of arguments. Where one fails, the others, which wait for it, are ended."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-m", "tests.parallel_job", *map(str, args)], cwd=ROOT, env=environment)
+    command = [sys.executable, "-m", "tests.parallel_job"]
+    jobs = [subprocess.Popen([*command, *map(str, args)], cwd=ROOT, env=environment) for args in args_of_each]
+    try:
+        while any(job.poll() is None for job in jobs) and not any(job.poll() for job in jobs):
+            time.sleep(0.1)
+    finally:
+        for job in jobs:
+            job.kill()
+    assert [job.wait() for job in jobs] == [0] * len(jobs)
 
 
 @pytest.fixture(scope="module")
 def eight(tmp_path_factory):
     """What the job says on eight devices, and its folder with the checkpoints."""
     folder = tmp_path_factory.mktemp("eight")
-    assert run_job(folder / "out.npz", 8, MESH, "full,lora,words,decode").wait() == 0
+    run_jobs([[folder / "out.npz", 8, MESH, "full,lora,words,decode"]])
     return dict(np.load(folder / "out.npz")), folder
 
 
@@ -106,8 +116,7 @@ def two_processes(tmp_path_factory):
         s.bind(("localhost", 0))
         port = s.getsockname()[1]
     parts = "full,resumed,act,learn,stages"
-    jobs = [run_job(folder / "out.npz", 1, "fsdp:2", parts, f"localhost:{port},2,{i}") for i in range(2)]
-    assert [job.wait() for job in jobs] == [0, 0]
+    run_jobs([[folder / "out.npz", 1, "fsdp:2", parts, f"localhost:{port},2,{i}"] for i in range(2)])
     return dict(np.load(folder / "out.npz")), folder
 
 
