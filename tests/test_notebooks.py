@@ -120,7 +120,9 @@ def test_installing_keeps_what_colab_has(monkeypatch, tmp_path):
 
 def test_a_failing_job_fails_the_notebook(tmp_path):
     notebook = read("colab_tpu")
-    start = nbformat.v4.new_code_cell('import sys\nPRESET, FLAGS, OUTPUT = "smoke", "--algo=guess", "run"')
+    start = nbformat.v4.new_code_cell(
+        'import os, subprocess, sys\nPRESET, FLAGS, OUTPUT = "smoke", "--algo=guess", "run"'
+    )
     notebook.cells = [start, cell(notebook, "job")]
     with pytest.raises(Exception, match="the job ended with an error"):
         run(notebook, tmp_path)
