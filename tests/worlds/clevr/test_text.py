@@ -177,10 +177,9 @@ def test_documents_are_determined_by_the_seed():
 
 
 def test_wordings_are_distinct_and_documents_short():
-    rng = np.random.default_rng(9)
+    numbers = Numbers(np.random.default_rng(9))
     texts = {
-        clevr_text.sample_paraphrase(Numbers(rng), "relation", clevr_text.sample_goal(Numbers(rng), "relation"))
-        for _ in range(20_000)
+        clevr_text.sample_paraphrase(numbers, "relation", clevr_text.sample_goal(numbers, "relation"))
         for _ in range(20_000)
     }
     assert len(texts) > 19_000
