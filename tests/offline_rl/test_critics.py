@@ -1,6 +1,7 @@
 """Critics of many action vectors."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from kalm_jax.offline_rl.critics import JointMLP
@@ -8,7 +9,7 @@ from kalm_jax.offline_rl.critics import JointMLP
 
 def test_joint_layers_equal_concatenated_inputs():
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(5, 3)), rng.normal(size=(5, 4, 2))
+    x, y = jnp.asarray(rng.normal(size=(5, 3))), jnp.asarray(rng.normal(size=(5, 4, 2)))
     for norm in (False, True):
         net = JointMLP((8, 6), norm)
         params = jax.jit(net.init)(jax.random.key(0), x, y)["params"]

@@ -21,7 +21,7 @@ def test_layers_begin_uniform_between_the_roots_of_their_inputs():
 
 
 def test_layer_norm_stands_before_each_relu_and_bounds_the_output():
-    net, x = MLP(2, (8, 8), norm=True), np.random.default_rng(0).normal(size=(5, 3))
+    net, x = MLP(2, (8, 8), norm=True), jnp.asarray(np.random.default_rng(0).normal(size=(5, 3)))
     params = net.init(jax.random.key(0), x)
     h = x
     for i in range(2):
