@@ -10,12 +10,11 @@ import jax
 import numpy as np
 
 from kalm_jax.grounding.acting import DecodingState, act, observe, start_episodes
+from kalm_jax.grounding.checkpoint import Grounded
 from kalm_jax.grounding.decoding import ShardedBatchRunner, smaller_batch
-from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.imagination.subgoals import Subgoal, next_subgoals
-from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.sharding import default_mesh, shard_params
 from kalm_jax.types import Episodes
 
@@ -32,7 +31,7 @@ class WordsPolicy:
 
     def __init__(
         self,
-        grounded: tuple[GroundedModel, dict, Tokenizer],
+        grounded: Grounded,
         seed: int,
         temperature: float,
         window: int,
@@ -88,7 +87,7 @@ class PlanPolicy:
 
     def __init__(
         self,
-        grounded: tuple[GroundedModel, dict, Tokenizer],
+        grounded: Grounded,
         plans: Sequence[list[Subgoal]],
         satisfied: Callable,
         seed: int,

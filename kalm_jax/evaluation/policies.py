@@ -1,4 +1,7 @@
-"""A trained learner as a policy that evaluation can play."""
+"""A trained learner as a policy that evaluation can play.
+
+Dimension letters: S training seeds, B batch (episodes), D observation, A action, E goal-vector width.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,71 @@ import numpy as np
 from kalm_jax.offline_rl.normalization import DatasetStats
 from kalm_jax.offline_rl.registry import Learner, State
 from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts
+
+
+class LearnerPlayer:
+    """Plays episodes of a batch from step to step; remembers what the actions of a recurrent learner depend on.
+
+    With `stacked` states (S, ...), as `train` returns them, arrays have a leading axis S, but goals have not.
+    """
+
+    def __init__(self, learner: Learner, state: State, stats: DatasetStats, stacked: bool = False) -> None:
+        """`stats`: of the data that the learner was trained on."""
+        self.learner, self.state, self.stats = learner, state, stats
+        self._act = _act_stacked if stacked else _act
+        self._carry: Any = None
+        self._action: Any = None
+
+    def __call__(
+        self,
+        step: int,
+        observation: np.ndarray,
+        goal: np.ndarray,
+        key: jax.Array,
+        reward: np.ndarray | None = None,
+        greedy: bool = True,
+    ) -> np.ndarray:
+        """Actions (B,) or (B, A); step 0 begins new episodes.
+
+        Args:
+          observation: (B, D). goal: (B, E) goal vectors.
+          key: of sampled actions.
+          reward: (B,) of the previous actions, for a recurrent learner.
+          greedy: takes the most probable actions instead of sampled ones.
+        """
+        # All rows, also of finished episodes: one shape means one compilation.
+        last = (self._action, reward) if step and self.learner.is_recurrent else None
+        carry = self._carry if step else None
+        self._carry, self._action = self._act(
+            self.state, self.stats, carry, last, observation, goal, key, self.learner, greedy
+        )
+        return np.asarray(self._action)
+
+
+@functools.partial(jax.jit, static_argnames=("learner", "greedy"))
+def _act(
+    state: State,
+    stats: DatasetStats,
+    carry: Any,
+    last: tuple[Any, Any] | None,
+    observation: jax.Array,
+    goal: jax.Array,
+    key: jax.Array,
+    learner: Learner,
+    greedy: bool,
+) -> tuple[Any, jax.Array]:
+    """(carry, actions); `last` is the previous actions and their rewards, None at the beginning of episodes."""
+    carry = learner.init_carry(stats, observation) if last is None else learner.update_carry(carry, *last, observation)
+    return carry if learner.is_recurrent else None, learner.act(state, stats, carry, goal, key, greedy)
+
+
+@functools.partial(jax.jit, static_argnames=("learner", "greedy"))
+def _act_stacked(
+    state: Any, stats: Any, carry: Any, last: Any, observation: Any, goal: Any, key: Any, learner: Learner, greedy: bool
+) -> tuple[Any, jax.Array]:
+    """`_act` of every training seed."""
+    act = functools.partial(_act, learner=learner, greedy=greedy)
+    return jax.vmap(act, (0, None, 0, 0, 0, None, 0))(state, stats, carry, last, observation, goal, key)
 
 
 def learner_policy(
@@ -33,7 +101,9 @@ def learner_policy(
       observe: makes observations of the simulator's states; Meta-world's states are observations: `np.asarray`.
       label: gives rollouts the environment's rewards, on which the actions of a recurrent learner depend.
     """
-    key, played = jax.random.key(seed), _Played()
+    key, player = jax.random.key(seed), LearnerPlayer(learner, state, stats)
+    observations: list[np.ndarray] = []
+    actions: list[np.ndarray] = []
 
     def act(episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
         vectors = np.asarray(episodes.goals.vector)
@@ -42,65 +112,32 @@ def learner_policy(
                 f"goal vectors of the episodes have size {vectors.shape[1]}, the learner was trained on size "
                 f"{stats.goal_mean.shape[0]}: encode the sentences and use Episodes.with_vectors"
             )
-        # All rows, active or not: one shape means one compilation, and rows do not depend on the randomness of others.
-        draw, observation = jax.random.fold_in(key, step), observe(states)
+        observation, goal, draw = observe(states), vectors[episodes.goal], jax.random.fold_in(key, step)
         if not learner.is_recurrent:
-            return np.asarray(_act(state, stats, observation, vectors[episodes.goal], draw, learner, greedy))
+            return player(step, observation, goal, draw, greedy=greedy)
         if step == 0:
-            played.observations, played.actions = [observation], []
-            played.carry = _init_carry(stats, observation, learner)
-        else:
-            played.observations.append(observation)
+            observations.clear()
+            actions.clear()
+        observations.append(observation)
+        reward = None
+        if step:
             assert label is not None, "a recurrent learner needs `label`"
-            reward = label(played.rollouts(episodes.goal), episodes.goals).rewards[:, -1]
-            played.carry = _update_carry(played.carry, played.actions[-1], reward, observation, learner)
-        action = _act(state, stats, played.carry, vectors[episodes.goal], draw, learner, greedy)
-        played.actions.append(np.asarray(action))
-        return played.actions[-1]
+            reward = label(_rollouts(observations, actions, episodes.goal), episodes.goals).rewards[:, -1]
+        actions.append(player(step, observation, goal, draw, reward, greedy))
+        return actions[-1]
 
     return act
 
 
-class _Played:
-    """What a policy has seen and done in the episodes that are being played."""
-
-    def __init__(self) -> None:
-        self.observations: list[np.ndarray] = []
-        self.actions: list[np.ndarray] = []
-        self.carry: Any = None
-
-    def rollouts(self, goal: np.ndarray) -> Rollouts:
-        """The episodes so far, without rewards; `goal` (n,) indexes their goals."""
-        n, t = len(goal), len(self.actions)
-        return Rollouts(
-            observations=np.stack(self.observations, 1),
-            actions=np.stack(self.actions, 1),
-            rewards=np.zeros((n, t), np.float32),
-            length=np.full(n, t, np.int32),
-            terminated=np.zeros(n, bool),
-            goal=np.asarray(goal),
-            imagined=np.zeros(n, bool),
-        )
-
-
-@functools.partial(jax.jit, static_argnames=("learner", "greedy"))
-def _act(
-    state: State,
-    stats: DatasetStats,
-    carry: Any,
-    goal: jax.Array,
-    key: jax.Array,
-    learner: Learner,
-    greedy: bool,
-) -> jax.Array:
-    return learner.act(state, stats, carry, goal, key, greedy)
-
-
-@functools.partial(jax.jit, static_argnames="learner")
-def _init_carry(stats: DatasetStats, observation: jax.Array, learner: Learner) -> Any:
-    return learner.init_carry(stats, observation)
-
-
-@functools.partial(jax.jit, static_argnames="learner")
-def _update_carry(carry: Any, action: jax.Array, reward: jax.Array, observation: jax.Array, learner: Learner) -> Any:
-    return learner.update_carry(carry, action, reward, observation)
+def _rollouts(observations: list[np.ndarray], actions: list[np.ndarray], goal: np.ndarray) -> Rollouts:
+    """The episodes so far, without rewards; `goal` (B,) indexes their goals."""
+    n, t = len(goal), len(actions)
+    return Rollouts(
+        observations=np.stack(observations, 1),
+        actions=np.stack(actions, 1),
+        rewards=np.zeros((n, t), np.float32),
+        length=np.full(n, t, np.int32),
+        terminated=np.zeros(n, bool),
+        goal=np.asarray(goal),
+        imagined=np.zeros(n, bool),
+    )

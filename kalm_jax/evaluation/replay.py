@@ -6,14 +6,16 @@ loop: at every step the model is given the simulator's state and its next action
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from kalm_jax.evaluation.llm_policy import PlanPolicy
 from kalm_jax.evaluation.rollout import evaluate
+from kalm_jax.grounding.checkpoint import Grounded
 from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.types import LEVELS, EpisodeResults, Episodes, Policy, Rollouts, Simulator
+from kalm_jax.worlds.base import World
 
 
 def actions_policy(rollouts: Rollouts) -> Policy:
@@ -30,11 +32,9 @@ def replay(
     rollouts: Rollouts,
     episodes: Episodes,
     simulator: Simulator,
-    grounded: tuple,
+    grounded: Grounded,
     plans: Sequence[list[Subgoal]],
-    satisfied: Callable,
-    random_policy: Policy,
-    observe: Callable,
+    world: World,
     temperature: float,
     seed: int,
 ) -> dict[str, EpisodeResults]:
@@ -43,14 +43,12 @@ def replay(
     Args:
       rollouts: (N) imagined ones.
       episodes: (N) their first states and goals.
-      simulator, observe, random_policy: those of the world.
-      satisfied, plans: those with which the rollouts were imagined.
-      grounded: model, parameters, tokenizer.
-      temperature, seed: of the actions in the closed loop.
+      plans: those with which the rollouts were imagined.
+      temperature, seed: of the actions in the closed loop; `seed` is also that of the random actions.
     """
-    closed = PlanPolicy(grounded, plans, satisfied, seed, temperature, 1, observe)
+    closed = PlanPolicy(grounded, plans, world.satisfied, seed, temperature, 1, world.observe)
     (opened,) = evaluate([actions_policy(rollouts)], [episodes], simulator, np.asarray(rollouts.length))
-    looked, chance = evaluate([closed, random_policy], [episodes] * 2, simulator)
+    looked, chance = evaluate([closed, world.random_policy(seed)], [episodes] * 2, simulator)
     return {"open": opened, "closed": looked, "random": chance}
 
 

@@ -5,15 +5,14 @@ Dimension letters: S training seeds, B copies of the environment for each, D obs
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-import jax
 import numpy as np
 
 from kalm_jax.evaluation.gymnasium import Player, Spaces
+from kalm_jax.evaluation.policies import LearnerPlayer
 from kalm_jax.offline_rl.normalization import DatasetStats
 from kalm_jax.offline_rl.registry import Learner, State
 from kalm_jax.types import GoalTable
@@ -93,36 +92,14 @@ class GreedyPolicy:
 
     def __init__(self, learner: Learner, states: State, stats: DatasetStats, goals: GoalTable) -> None:
         """`stats`: of the data that the states were trained on. `goals`: the one goal of the environment."""
-        self.learner, self.states, self.stats, self.vector = learner, states, stats, np.asarray(goals.vector)
-        self._carry: Any = None
-        self._last: tuple[Any, Any] | None = None
+        self._player, self._vector = LearnerPlayer(learner, states, stats, stacked=True), np.asarray(goals.vector)
+        self._rewards: np.ndarray | None = None
 
     def __call__(self, observations: np.ndarray, step: int) -> np.ndarray:
         """Actions (S, B) or (S, B, A) for observations (S, B, D)."""
-        last = None if step == 0 else self._last
-        if not self.learner.is_recurrent:
-            last = self._carry = None
-        self._carry, action = _act(
-            self.states, self.stats, self._carry, last, observations, self.vector, learner=self.learner
-        )
-        self._last = (action, None)
-        return np.asarray(action)
+        goal = np.broadcast_to(self._vector, (observations.shape[1], self._vector.shape[1]))
+        return self._player(step, observations, goal, self._player.state.key, self._rewards)
 
     def on_rewards(self, rewards: np.ndarray) -> None:
         """Takes the rewards (S, B) of the latest actions."""
-        if self._last is not None:
-            self._last = (self._last[0], rewards.astype(np.float32))
-
-
-@functools.partial(jax.jit, static_argnames="learner")
-def _act(
-    states: Any, stats: Any, carry: Any, last: Any, observations: Any, vector: Any, *, learner: Learner
-) -> tuple[Any, jax.Array]:
-    """(carry, actions) after observations (S, n, D); `last` is the previous actions and their rewards, or None."""
-    goal = jax.numpy.broadcast_to(vector, (observations.shape[1], vector.shape[1]))
-    if last is None:
-        carry = jax.vmap(lambda x: learner.init_carry(stats, x))(observations)
-    else:
-        action, reward = last
-        carry = jax.vmap(learner.update_carry)(carry, action, reward, observations)
-    return carry, jax.vmap(lambda state, x: learner.act(state, stats, x, goal, state.key, True))(states, carry)
+        self._rewards = rewards.astype(np.float32)

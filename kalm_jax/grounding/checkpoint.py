@@ -27,6 +27,9 @@ from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.sharding import default_sharding
 
+Grounded = tuple[GroundedModel, dict[str, Any], Tokenizer]
+"""A grounded language model: its modules, parameters and tokenizer."""
+
 _TEXT, _STATES, _NUMBERS, _SPEC = "text", "states", "numbers.safetensors", "numbers.json"
 
 
@@ -54,7 +57,7 @@ def save_grounded(folder: str | pathlib.Path, model: GroundedModel, params: dict
     write_json(folder / _SPEC, spec, sort_keys=False)
 
 
-def load_grounded(folder: str | pathlib.Path, dtype: Any = jnp.float32) -> tuple[GroundedModel, dict, Tokenizer]:
+def load_grounded(folder: str | pathlib.Path, dtype: Any = jnp.float32) -> Grounded:
     """What `save_grounded` wrote: model, parameters (those of the language model in `dtype`), tokenizer.
 
     Raises:

@@ -15,14 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from kalm_jax.grounding.checkpoint import Grounded
 from kalm_jax.grounding.decoding import generate_answers
-from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.tasks import plan_prompt
-from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.types import GoalTable
-
-Satisfied = Callable[[np.ndarray, np.ndarray, np.ndarray], Any]
-"""(family (N,), goal (N, G), state (N, D)) -> (N,) bool, whether nothing more has to be done for the goal."""
+from kalm_jax.worlds.base import Subgoals
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,19 +42,12 @@ def direct_plans(goals: GoalTable) -> list[list[Subgoal]]:
     return [[Subgoal(text, int(family), tuple(array.tolist()))] for text, family, array in rows]
 
 
-def write_plans(
-    model: GroundedModel, params: dict, tokenizer: Tokenizer, goals: GoalTable, read_plan: Callable
-) -> list[list[Subgoal]]:
-    """The language model's own decomposition of each goal into subgoals.
+def write_plans(grounded: Grounded, goals: GoalTable, read_plan: Callable[[str], Subgoals]) -> list[list[Subgoal]]:
+    """The language model's own decomposition of each goal into subgoals; success tests of the goals are not used.
 
-    Args:
-      model, params, tokenizer: the grounded model.
-      goals: goals, whose success tests are not used.
-      read_plan: text -> [(text, family, array), ...], [] where the text is no plan; see `GoalLanguage.read_plan`. The
-        goal's own words are then its plan.
+    Where `read_plan` (see `GoalLanguage`) finds no plan in the model's answer, the goal's own words are its plan.
     """
-    prompts = [plan_prompt(tokenizer, text) for text in goals.text]
-    answers = generate_answers(model, params, tokenizer, prompts)
+    answers = generate_answers(*grounded, [plan_prompt(grounded[2], text) for text in goals.text])
     return [
         [Subgoal(*s) for s in read_plan(text)] or direct
         for text, direct in zip(answers, direct_plans(goals), strict=True)
@@ -65,9 +55,9 @@ def write_plans(
 
 
 def next_subgoals(
-    plans: Sequence[list[Subgoal]], state: np.ndarray, satisfied: Satisfied, rounds: int
+    plans: Sequence[list[Subgoal]], state: np.ndarray, satisfied: Callable[..., Any], rounds: int
 ) -> list[Subgoal]:
-    """The first subgoal of each plan that its state (N, D) does not satisfy.
+    """The first subgoal of each plan that its state (N, D) does not satisfy (see `World.satisfied`).
 
     Where all are satisfied it is number `rounds`, counted from the start again after the last one.
     """

@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from kalm_jax.grounding.checkpoint import Grounded
 from kalm_jax.grounding.explanation import answer_log_probs
-from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.imagination.subgoals import Subgoal
-from kalm_jax.llm.tokenizer import Tokenizer
 
 ScoreFn = Callable[[Sequence[list[Subgoal]], np.ndarray, np.ndarray], np.ndarray]
 """(plans of N continuations, states (N, D) before, states after) -> (N,) how much of its plan each one has reached."""
@@ -21,17 +20,11 @@ MIN_LOG_PROB = -20.0
 """Log-probability of what no state can show, and lower bound of all others."""
 
 
-def make_verifier(model: GroundedModel, params: dict, tokenizer: Tokenizer, state_queries: Callable) -> ScoreFn:
+def make_verifier(grounded: Grounded, state_queries: Callable) -> ScoreFn:
     """A score function by what the model itself reads off imagined states; it knows no success test.
 
-    Args:
-      model, params, tokenizer: the grounded model.
-      state_queries: (text of a subgoal, state before, state after) -> [(state, question, answer), ...], None where
-        nothing can be asked; see `GoalLanguage.state_queries`.
-
-    Returns:
-      The score function: sums over a plan's subgoals of log p(their answers | states), `MIN_LOG_PROB` for those about
-      which nothing can be asked.
+    A score is the sum over a plan's subgoals of log p(answers | states) to the questions of `state_queries` (see
+    `GoalLanguage`), and `MIN_LOG_PROB` for a subgoal about which nothing can be asked.
     """
 
     def score(plans: Sequence[list[Subgoal]], before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -46,7 +39,7 @@ def make_verifier(model: GroundedModel, params: dict, tokenizer: Tokenizer, stat
                 place += [i] * len(found or [])
         states = np.array([state for state, _, _ in queries], np.float32).reshape(len(queries), before.shape[-1])
         pairs = [(question, answer) for _, question, answer in queries]
-        log_probs = answer_log_probs(model, params, tokenizer, states, pairs)
+        log_probs = answer_log_probs(*grounded, states, pairs)
         np.add.at(scores, np.array(place, int), np.maximum(log_probs, MIN_LOG_PROB))
         return scores
 

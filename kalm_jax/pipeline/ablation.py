@@ -20,7 +20,7 @@ from kalm_jax.llm import attention
 from kalm_jax.llm.hf.folder import BUILTIN, check_folder
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.explain import run_explain
 from kalm_jax.pipeline.stages.ground import run_ground
@@ -70,7 +70,7 @@ def run(
     first = next(iter(sets))
     configs |= {name: _varied(configs[first], name) for name in variants}
     folder = pathlib.Path(folder)
-    run_collect(RunFolder(folder, config, command), config)
+    run_collect(PipelineRun(folder, config, command))
     rows = []
     for name, narrow in configs.items():
         if is_main_process():
@@ -116,17 +116,17 @@ def _measure(
     for stage, place in shared.items():
         if is_main_process() and not (folder / stage).is_symlink():
             (folder / stage).symlink_to(place, target_is_directory=True)
-    mine, kinds = RunFolder(folder, config), get_world(config.world).labels.unrealistic
-    run_collect(mine, config)
-    run_ground(mine, config)
-    rows = []
+    run, rows = PipelineRun(folder, config), []
+    step, kinds = config.ground.steps, run.world.labels.unrealistic
+    run_collect(run)
+    run_ground(run)
     for level in levels:
-        run_imagine(mine, config, level)
+        run_imagine(run, level)
         quality = read_json(folder / "imagine" / level / "quality.json")
-        rows += [{**row, "level": level} for row in metric_rows(config.ground.steps, quality, [], kinds)]
-    run_explain(mine, config)
+        rows += [{**row, "level": level} for row in metric_rows(step, quality, [], kinds)]
+    run_explain(run)
     said = read_json(folder / "explain" / "explanation.json")
-    return rows + [{**row, "level": ""} for row in metric_rows(config.ground.steps, [], said, kinds)]
+    return rows + [{**row, "level": ""} for row in metric_rows(step, [], said, kinds)]
 
 
 def table(

@@ -11,8 +11,8 @@ import numpy as np
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.offline_rl.normalization import Whitening
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder
-from kalm_jax.types import LEVELS, GoalTable
+from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.types import LEVELS, GoalTable, Rollouts
 from kalm_jax.worlds.base import get_world
 
 NOVEL_LEVELS = LEVELS[1:]
@@ -20,11 +20,12 @@ NOVEL_LEVELS = LEVELS[1:]
 
 
 def file_mark(path: str) -> str:
-    """Identifies a user's file by size and time, so that an edited file redoes the stages; "" for none."""
-    if not path:
-        return ""
-    stat = pathlib.Path(path).stat()
-    return f"{stat.st_size}-{stat.st_mtime_ns}"
+    """Identifies a file or folder by sizes and times, so that a changed one redoes the stages; other names are kept."""
+    file = pathlib.Path(path)
+    if not path or not file.exists():
+        return path
+    files = sorted(file.rglob("*")) if file.is_dir() else [file]
+    return "-".join(f"{f.stat().st_size}-{f.stat().st_mtime_ns}" for f in files if f.is_file())
 
 
 def text_mark(goals: GoalTable) -> str:
@@ -32,30 +33,41 @@ def text_mark(goals: GoalTable) -> str:
     return hashlib.sha256("\n".join(goals.text).encode()).hexdigest()[:16]
 
 
-def real_rollouts(run: RunFolder) -> pathlib.Path:
-    """The file of the real rollouts that models and policies train on."""
-    return run.path / "collect" / "rollouts.h5"
+def real_rollouts(run: PipelineRun) -> tuple[Rollouts, GoalTable]:
+    """The real rollouts that models and policies train on, and their goals."""
+    return read_rollouts(run.path / "collect" / "rollouts.h5")
 
 
-def goals_of(run: RunFolder, config: PipelineConfig, part: str) -> GoalTable:
+def goals_of(run: PipelineRun, part: str) -> GoalTable:
     """The goals of a part: the collected data ("data"), a level, or the user's prompts ("prompts"); no vectors."""
     if part == "data":
-        return read_rollouts(real_rollouts(run))[1]
-    world = get_world(config.world)
-    if part != "prompts":
-        return world.goals(part)
-    if world.read_prompts is None:
+        return real_rollouts(run)[1]
+    return read_prompts(run.config)[0] if part == "prompts" else run.world.goals(part)
+
+
+def read_prompts(config: PipelineConfig) -> tuple[GoalTable, np.ndarray, np.ndarray]:
+    """The goals of the user's prompts, their observations, and the states in which the simulator starts.
+
+    Raises:
+      ValueError: the world reads no prompt files, or not this one.
+    """
+    read = get_world(config.world).read_prompts
+    if read is None:
         raise ValueError(f"the world {config.world} reads no prompt files; leave {config.prompts} out")
-    return world.read_prompts(config.prompts)[0]
+    return read(config.prompts)
 
 
-def encoded_goals(run: RunFolder, config: PipelineConfig, part: str) -> GoalTable:
+def encoded_goals(run: PipelineRun, part: str) -> GoalTable:
     """The goals of a part with their vectors as policies see them."""
-    vectors = np.load(run.path / "encode" / part / "vectors.npy")
-    if config.learn.whitening:
-        with np.load(run.path / "encode" / "whitening" / "whitening.npz") as file:
-            vectors = Whitening(**file)(vectors)
-    return goals_of(run, config, part).with_vector(vectors)
+    return goals_of(run, part).with_vector(whitened(run, np.load(run.path / "encode" / part / "vectors.npy")))
+
+
+def whitened(run: PipelineRun, vectors: np.ndarray) -> np.ndarray:
+    """Goal vectors (K, E) as policies see them."""
+    if not run.config.learn.whitening:
+        return vectors
+    with np.load(run.path / "encode" / "whitening" / "whitening.npz") as file:
+        return Whitening(**file)(vectors)
 
 
 def encoding(config: PipelineConfig, parts: Sequence[str]) -> list[str]:
@@ -66,10 +78,3 @@ def encoding(config: PipelineConfig, parts: Sequence[str]) -> list[str]:
 def imagined_parts(config: PipelineConfig) -> tuple[str, ...]:
     """What the condition "kalm" has imagined rollouts of: the novel levels and the user's prompts."""
     return NOVEL_LEVELS + (("prompts",) if config.prompts else ())
-
-
-def novel_rollouts(config: PipelineConfig, condition: str) -> dict[str, str]:
-    """Part -> the stage with its rollouts, of what a condition learns from beside the real data."""
-    if condition == "oracle":
-        return {part: f"oracle/{part}" for part in NOVEL_LEVELS}
-    return {part: f"imagine/{part}" for part in imagined_parts(config)} if condition == "kalm" else {}

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kalm_jax.grounding.checkpoint import save_grounded
+from kalm_jax.grounding.checkpoint import Grounded, save_grounded
 from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, numeric_spec
 from kalm_jax.grounding.tasks import Batches, augmented
 from kalm_jax.grounding.trainer import TrainConfig, fit
@@ -21,7 +21,7 @@ from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.llm.transformer import LlamaConfig, unstack_layers
 from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig
-from kalm_jax.pipeline.imagining import Grounded, draws_of, goals_to_imagine, imagine_from, plans_of
+from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
 from kalm_jax.progress import Progress
 from kalm_jax.sharding import default_mesh, gather, weight_sharding
 from kalm_jax.types import GoalTable, Rollouts

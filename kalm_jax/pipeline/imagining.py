@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from kalm_jax.evaluation.episodes import balanced_goals
-from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.grounding.checkpoint import Grounded
 from kalm_jax.imagination.rollouts import imagine
 from kalm_jax.imagination.subgoals import Subgoal, direct_plans, write_plans
 from kalm_jax.imagination.verification import make_verifier
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
-from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.progress import Progress
 from kalm_jax.types import GoalTable, Rollouts, concatenate
 from kalm_jax.worlds.base import get_world
-
-Grounded = tuple[GroundedModel, dict[str, Any], Tokenizer]
-"""A grounded language model: its modules, parameters and tokenizer, as `load_grounded` returns them."""
 
 
 def goals_to_imagine(rng: np.random.Generator, goals: GoalTable, count: int) -> np.ndarray:
@@ -30,33 +25,32 @@ def goals_to_imagine(rng: np.random.Generator, goals: GoalTable, count: int) -> 
     return rng.permutation(balanced_goals(rng, goals.family, families, sizes))
 
 
-def plans_of(
-    config: PipelineConfig,
-    grounded: Grounded,
-    goals: GoalTable,
-    asked: Sequence[int] | np.ndarray | None = None,
-) -> list[list[Subgoal]]:
-    """The subgoals by which each goal is imagined: those that the language model writes, or the goal in its own words.
+def planning_model(config: PipelineConfig, grounded: Grounded) -> Grounded:
+    """The language model that writes subgoals.
 
     The built-in model writes them as it was before grounding, which costs it some of the words that its text taught it.
     Any other model writes them after grounding, which alone taught it what subgoals are.
-
-    Args:
-      config: of the run.
-      grounded: the grounded language model.
-      goals: all goals.
-      asked: indices, repeated or not, of the goals that are decomposed; the others keep their own words. None: all.
     """
-    world, plans = get_world(config.world), direct_plans(goals)
-    if not config.imagine.plan:
-        return plans
     model, params, tokenizer = grounded
-    if world.language.builtin_plans and not config.ground.llm:
+    if get_world(config.world).language.builtin_plans and not config.ground.llm:
         params = {**params, "llm": load_model(BUILTIN)[1]}
-    asked = np.arange(len(goals)) if asked is None else np.unique(asked)
-    written = write_plans(model, params, tokenizer, goals.take(asked), world.language.read_plan)
-    for goal, plan in zip(asked, written, strict=True):
-        plans[goal] = plan
+    return model, params, tokenizer
+
+
+def plans_of(
+    config: PipelineConfig, grounded: Grounded, goals: GoalTable, asked: Sequence[int] | np.ndarray | None = None
+) -> list[list[Subgoal]]:
+    """The subgoals by which each goal is imagined: those that the language model writes, or the goal in its own words.
+
+    `asked` are indices, repeated or not, of the goals that are decomposed; None are all.
+    """
+    plans = direct_plans(goals)
+    if config.imagine.plan:
+        asked = np.arange(len(goals)) if asked is None else np.unique(asked)
+        read_plan = get_world(config.world).language.read_plan
+        written = write_plans(planning_model(config, grounded), goals.take(asked), read_plan)
+        for goal, plan in zip(asked, written, strict=True):
+            plans[goal] = plan
     return plans
 
 
@@ -79,19 +73,14 @@ def imagine_from(
     """Imagined rollouts for goals number `goal` (N,) from first states (N, D), in that order.
 
     Args:
-      config: of the run.
-      grounded: the grounded language model.
-      goals: all goals. goal: (N,) index of each rollout's goal.
-      states: (N, D) first states.
       plans: subgoals of every goal in `goals`.
       label: what the progress bar is called.
       draws: continuations of which the best is kept.
       seed: of everything drawn; None is the run's.
     """
     world = get_world(config.world)
-    model, params, tokenizer = grounded
     queries = world.language.state_queries
-    score_fn = make_verifier(model, params, tokenizer, queries) if draws > 1 and queries is not None else None
+    score_fn = make_verifier(grounded, queries) if draws > 1 and queries is not None else None
     steps = world.imagined_steps(np.asarray(goals.family)[goal])
     # An imagined subgoal ends after so many steps; without subgoals the model sees no more steps than in training.
     max_steps = config.imagine.max_steps_per_subgoal if config.imagine.plan else config.ground.window
@@ -100,22 +89,16 @@ def imagine_from(
         for horizon in sorted(set(steps.tolist()), reverse=True):
             place = np.flatnonzero(steps == horizon)
             rollouts = imagine(
-                model,
-                params,
-                tokenizer,
+                grounded,
                 goals,
                 goal[place],
                 states[place],
                 plans,
-                stop=world.success,
-                satisfied=world.satisfied,
-                label=world.label_rewards,
-                project=world.project,
-                show=world.show_stage,
-                score_fn=score_fn,
-                draws=draws,
+                world,
                 horizon=horizon,
                 max_steps_per_subgoal=max_steps or horizon,
+                score_fn=score_fn,
+                draws=draws,
                 temperature=config.imagine.temperature,
                 seed=config.seed if seed is None else seed,
                 progress=progress.update,

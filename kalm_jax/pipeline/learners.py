@@ -6,15 +6,17 @@ import dataclasses
 from typing import Any
 
 from kalm_jax import offline_rl
+from kalm_jax.evaluation import learner_policy
 from kalm_jax.llm.hf.config import read_config
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.transformer import Llama
 from kalm_jax.offline_rl import DatasetStats, Learner, kalm_learner, make_learner, state_of
 from kalm_jax.offline_rl.registry import State, find_algorithm
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.types import Policy
 from kalm_jax.types.transforms import ObservationTransform
-from kalm_jax.worlds.base import World, get_world
+from kalm_jax.worlds.base import get_world
 
 RELABELED = {"td3bc": {"alpha": 10.0, "batch_size": 256}}
 """Learners whose critic learns from relabeled goals while their policy learns from the actions of its own goal, and the
@@ -67,18 +69,33 @@ def policy_points(config: PipelineConfig, algorithm: str) -> list[int]:
 
 
 def load_policies(
-    run: RunFolder, config: PipelineConfig, algorithm: str, condition: str, point: int | None = None
+    run: PipelineRun, algorithm: str, condition: str, point: int | None = None
 ) -> tuple[list[State], DatasetStats]:
     """The trained states of one learner and condition, one per seed, and the statistics of their data.
 
     `point` is one of `policy_points`; None takes the end of training.
     """
     folder = run.path / "learn" / f"{algorithm}-{condition}" / "policies"
-    point = policy_points(config, algorithm)[-1] if point is None else point
-    states, stats = offline_rl.load_policies(folder, configured_learner(config, algorithm), point)
-    return [state_of(states, i) for i in range(config.learn.seeds)], stats
+    point = policy_points(run.config, algorithm)[-1] if point is None else point
+    states, stats = offline_rl.load_policies(folder, configured_learner(run.config, algorithm), point)
+    return [state_of(states, i) for i in range(run.config.learn.seeds)], stats
 
 
-def action_choices(world: World, algorithm: str) -> tuple[str, ...]:
-    """How a learner's policy is evaluated: greedily, and by sampling where it is a distribution."""
-    return ("greedy", "sampled") if algorithm in world.learning.stochastic else ("greedy",)
+def played_policies(
+    run: PipelineRun, algorithm: str, condition: str, point: int | None = None
+) -> dict[str, list[Policy]]:
+    """Those of `load_policies` as evaluation plays them: choice of actions -> a policy per seed.
+
+    They choose greedily, and by sampling as well where the policy is a distribution.
+    """
+    world, learner = run.world, configured_learner(run.config, algorithm)
+    states, stats = load_policies(run, algorithm, condition, point)
+    return {
+        choice: [
+            learner_policy(
+                learner, state, stats, choice == "greedy", run.config.seed + i, world.observe, world.label_rewards
+            )
+            for i, state in enumerate(states)
+        ]
+        for choice in (("greedy", "sampled") if algorithm in world.learning.stochastic else ("greedy",))
+    }

@@ -20,22 +20,20 @@ import numpy as np
 from kalm_jax.evaluation import read_results_csv
 from kalm_jax.evaluation.gymnasium import spaces_of
 from kalm_jax.files import read_csv
-from kalm_jax.grounding.checkpoint import load_grounded
+from kalm_jax.grounding.checkpoint import Grounded, load_grounded
 from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.grounding.explanation import explain
 from kalm_jax.imagination.subgoals import direct_plans
-from kalm_jax.llm.hf.folder import BUILTIN, load_model
-from kalm_jax.offline_rl.normalization import Whitening
 from kalm_jax.pipeline import offline
+from kalm_jax.pipeline.artifacts import whitened
 from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
-from kalm_jax.pipeline.imagining import Grounded, draws_of, imagine_from
+from kalm_jax.pipeline.imagining import draws_of, imagine_from, planning_model
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.plans import Plan, Planner
-from kalm_jax.pipeline.policies import ActingPolicy, environment_actions, sentence_list
-from kalm_jax.pipeline.run_folder import RunFolder, read_run
+from kalm_jax.pipeline.policies import ActingPolicy, sentence_list
+from kalm_jax.pipeline.run_folder import PipelineRun, read_run
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table
 from kalm_jax.types.text import normalize_sentence
-from kalm_jax.worlds.base import get_world
 
 CACHED_SENTENCES = 1024
 """Sentences whose goal vectors a loaded run keeps."""
@@ -54,8 +52,8 @@ class LoadedRun:
 
     def __init__(self, path: str | pathlib.Path, config: PipelineConfig) -> None:
         """See `load_run`."""
-        self.path, self.config, self.world = pathlib.Path(path), config, get_world(config.world)
-        self._folder = RunFolder(self.path)
+        self._run = PipelineRun(path, config, command=None)
+        self.path, self.config, self.world = self._run.path, config, self._run.world
         self._vector = functools.lru_cache(CACHED_SENTENCES)(self._encode)
 
     def __repr__(self) -> str:
@@ -112,11 +110,11 @@ class LoadedRun:
                 f"{self.path} has no policy {algorithm!r} of condition {condition!r} and seed {seed}: it has "
                 f"{', '.join(trained) or 'none'}, each of seeds {first} to {first + learn.seeds - 1}"
             )
-        states, stats = load_policies(self._folder, self.config, algorithm, condition)
-        learner = configured_learner(self.config, algorithm)
+        states, stats = load_policies(self._run, algorithm, condition)
         environment = getattr(self.world, "environment", None)
-        convert = None if environment is None else functools.partial(environment_actions, spaces_of(environment))
-        return ActingPolicy(learner, states[seed - first], stats, self._vectors, convert, seed)
+        spaces = None if environment is None else spaces_of(environment)
+        learner = configured_learner(self.config, algorithm)
+        return ActingPolicy(learner, states[seed - first], stats, self._vectors, spaces, seed)
 
     def plan(self, sentence: str) -> Plan:
         """The subgoals that the language model writes for a sentence, and how well it understands the sentence.
@@ -130,15 +128,13 @@ class LoadedRun:
 
     @functools.cached_property
     def planner(self) -> Planner:
-        """What writes plans: the language model that the run plans with, see `imagining.plans_of`."""
-        model, params, tokenizer = self.grounded
-        if self.world.language.builtin_plans and not self.config.ground.llm:
-            params = {**params, "llm": load_model(BUILTIN)[1]}
+        """What writes plans."""
         read_plan = self.world.language.read_plan if self.config.imagine.plan else None
         references = list(self.world.validation_goals().text)
         if len(references) < MIN_REFERENCES:
             references += self.world.goals(LEVELS[0]).text
-        return Planner(model, params, tokenizer, read_plan, references, self.config.ground.row_length)
+        grounded = planning_model(self.config, self.grounded)
+        return Planner(grounded, read_plan, references, self.config.ground.row_length)
 
     def imagine(self, sentence: str, count: int = 8, *, seed: int = 0, force: bool = False) -> Rollouts:
         """`count` imagined rollouts for a sentence, each from a random first state that does not satisfy the goal yet.
@@ -163,10 +159,8 @@ class LoadedRun:
             raise ValueError(f"count is {count}, want at least 1")
         plan, known = self.plan(sentence), self._own_goal(sentence)
         if known is None and not plan.understood and not (force and plan.steps):
-            hint = (
-                ""
-                if not plan.steps
-                else "; force=True imagines what it wrote anyway: " + str([step.text for step in plan.steps])
+            hint = f"; force=True imagines what it wrote anyway: {[step.text for step in plan.steps]}" * bool(
+                plan.steps
             )
             raise ValueError(
                 f"the language model does not understand {sentence!r} as a goal of the world {self.world.name} "
@@ -186,8 +180,7 @@ class LoadedRun:
         `prompt` stands before each rollout; None is the first one of training.
         """
         prompt = self.world.language.explanation_prompts[0] if prompt is None else prompt
-        model, params, tokenizer = self.grounded
-        return explain(model, params, tokenizer, last_steps(rollouts, self.config.ground.window), prompt)
+        return explain(*self.grounded, last_steps(rollouts, self.config.ground.window), prompt)
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
         """Goal vectors (K, E) of sentences as the run's policies see them; TypeError where one is not a string."""
@@ -201,12 +194,7 @@ class LoadedRun:
     def _encode(self, sentence: str) -> np.ndarray:
         """The goal vector (E,) of a sentence."""
         self.planner.check_length(sentence)
-        model, params, tokenizer = self.grounded
-        vector = encode_goals(model, params, tokenizer, [sentence], batch=1)
-        if self.config.learn.whitening:
-            with np.load(self.path / "encode" / "whitening" / "whitening.npz") as file:
-                vector = Whitening(**file)(vector)
-        return vector[0]
+        return whitened(self._run, encode_goals(*self.grounded, [sentence], batch=1))[0]
 
     @property
     def _tables(self) -> list[GoalTable]:
@@ -290,8 +278,7 @@ class LoadedOfflineRun:
             raise _not_finished(self.path, f"learn/{algorithm}")
         learner, state, stats, vector = offline.load_policy(self.path, self.config, algorithm, seed - first)
         spaces = spaces_of(self.config.environment)
-        convert = functools.partial(environment_actions, spaces)
-        return ActingPolicy(learner, state, stats, lambda sentences: vector, convert, seed)
+        return ActingPolicy(learner, state, stats, lambda sentences: vector, spaces, seed)
 
 
 def _check_sentence(sentence: str) -> None:

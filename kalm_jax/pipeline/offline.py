@@ -38,8 +38,9 @@ from kalm_jax.offline_rl import (
 )
 from kalm_jax.offline_rl.registry import State, plain_config, real_settings
 from kalm_jax.offline_rl.trainer import train
+from kalm_jax.pipeline.artifacts import file_mark
 from kalm_jax.pipeline.config import OfflineConfig
-from kalm_jax.pipeline.run_folder import RunFolder, make_manifest, own_module
+from kalm_jax.pipeline.run_folder import RunFolder, make_manifest
 from kalm_jax.progress import Progress
 from kalm_jax.report.figures import return_figure
 from kalm_jax.types import GoalTable, Rollouts, validate
@@ -214,9 +215,9 @@ def _learn(
         "points": points,
         "draw": config.draw,
         "stream": config.stream,
-        "data": data_mark(config.data),
+        "data": file_mark(config.data),
     }
-    folder = run.stage(f"learn/{learner.name}", settings, [], work, together=True, modules=own_module(learner.name))
+    folder = run.stage(f"learn/{learner.name}", settings, [], work, together=True, modules=[learner.name])
     return read_json(folder / "rows.json")
 
 
@@ -244,15 +245,6 @@ def evaluation_points(config: OfflineConfig, learner: Learner) -> list[int]:
     first = min(getattr(learner.config, "dynamics_updates", 0), config.updates - 1)
     count = min(config.evaluations, config.updates - first)
     return [first + round((config.updates - first) * (i + 1) / count) for i in range(count)]
-
-
-def data_mark(path: str) -> str:
-    """Identifies a file by size and time, so that a changed one trains again; a data set by its name."""
-    file = pathlib.Path(path)
-    if not file.exists():
-        return path
-    files = sorted(file.rglob("*")) if file.is_dir() else [file]
-    return "-".join(f"{f.stat().st_size}-{f.stat().st_mtime_ns}" for f in files if f.is_file())
 
 
 def summarize(rows: list[dict[str, Any]], data_returns: np.ndarray) -> list[dict[str, Any]]:

@@ -18,12 +18,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from kalm_jax.grounding.checkpoint import Grounded
 from kalm_jax.grounding.decoding import generate_answers
 from kalm_jax.grounding.explanation import text_log_probs
-from kalm_jax.grounding.model import GroundedModel
 from kalm_jax.grounding.tasks import plan_prompt
 from kalm_jax.imagination.subgoals import Subgoal
-from kalm_jax.llm.tokenizer import Tokenizer
+from kalm_jax.worlds.base import Subgoals
 
 PLAN_WEIGHT = 2.0
 """Weight of the subgoals' log-probability beside that of the sentence per token."""
@@ -62,23 +62,21 @@ class Planner:
 
     def __init__(
         self,
-        model: GroundedModel,
-        params: dict,
-        tokenizer: Tokenizer,
-        read_plan: Callable[[str], list[tuple]] | None,
+        grounded: Grounded,
+        read_plan: Callable[[str], Subgoals] | None,
         references: Sequence[str],
         max_tokens: int,
     ) -> None:
         """Nothing is computed before the first sentence.
 
         Args:
-          model, params, tokenizer: the language model that writes the plans.
-          read_plan: text -> [(text, family, array), ...], see `GoalLanguage`; None where goals are imagined in their
-            own words: then the sentence alone is scored.
+          grounded: the language model that writes the plans.
+          read_plan: see `GoalLanguage`; None where goals are imagined in their own words: then the sentence alone is
+            scored.
           references: sentences that ask for goals of the world, such as the validation sentences.
           max_tokens: length of the longest sentence.
         """
-        self.model, self.params, self.tokenizer = model, params, tokenizer
+        self.grounded, self.tokenizer = grounded, grounded[2]
         self.read_plan, self.max_tokens = read_plan, max_tokens
         index = np.linspace(0, len(references) - 1, min(REFERENCES, len(references))).round().astype(int)
         self._references = [references[i] for i in index]
@@ -123,13 +121,12 @@ class Planner:
 
     def _scored(self, sentences: Sequence[str]) -> tuple[np.ndarray, list[tuple[Subgoal, ...]]]:
         """(N,) scores, and the subgoals that the model writes for each sentence."""
-        grounded = self.model, self.params, self.tokenizer
         prompts = [plan_prompt(self.tokenizer, sentence) for sentence in sentences]
         tokens = np.array([max(1, len(prompt) - 1) for prompt in prompts])
-        scores = text_log_probs(*grounded[:2], [(prompt[:1], prompt[1:]) for prompt in prompts]) / tokens
+        scores = text_log_probs(*self.grounded[:2], [(prompt[:1], prompt[1:]) for prompt in prompts]) / tokens
         if self.read_plan is None:
             return scores, [() for _ in sentences]
-        written = generate_answers(*grounded, prompts)
+        written = generate_answers(*self.grounded, prompts)
         ends = [[*self.tokenizer.encode(text), self.tokenizer.eos_id] for text in written]
-        scores = scores + PLAN_WEIGHT * text_log_probs(*grounded[:2], list(zip(prompts, ends, strict=True)))
+        scores = scores + PLAN_WEIGHT * text_log_probs(*self.grounded[:2], list(zip(prompts, ends, strict=True)))
         return scores, [tuple(Subgoal(*step) for step in self.read_plan(text)) for text in written]

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import jax
 import numpy as np
 
-from kalm_jax.evaluation import learner_policy
 from kalm_jax.evaluation.gymnasium import Spaces
+from kalm_jax.evaluation.policies import LearnerPlayer
 from kalm_jax.offline_rl import DatasetStats, Learner
 from kalm_jax.offline_rl.registry import State
-from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts, make_goal_table
 
 
 class ActingPolicy:
@@ -36,20 +36,13 @@ class ActingPolicy:
         state: State,
         stats: DatasetStats,
         vectors_of: Callable[[list[str] | None], np.ndarray],
-        to_environment: Callable[[np.ndarray], np.ndarray] | None = None,
+        spaces: Spaces | None = None,
         seed: int = 0,
     ) -> None:
-        """For `LoadedRun.policy` and `train`.
-
-        Args:
-          learner: the algorithm. state: of one seed. stats: of the data that it was trained on.
-          vectors_of: list of sentences or None -> (B, E) or (1, E) goal vectors.
-          to_environment: actions of the learner -> actions of the environment; None changes nothing.
-          seed: of sampled actions.
-        """
+        """For `LoadedRun.policy` and `train`; `spaces` are those of the environment where its actions are scaled."""
         self.learner, self.has_memory = learner, learner.is_recurrent
         self.state, self.stats, self.seed = state, stats, seed
-        self.vectors_of, self._to_environment = vectors_of, to_environment
+        self.vectors_of, self._spaces = vectors_of, spaces
         self.reset()
 
     def __repr__(self) -> str:
@@ -61,8 +54,7 @@ class ActingPolicy:
 
     def reset(self) -> None:
         """Begins an episode."""
-        self._step, self._rewards = 0, np.zeros(0)
-        self._plays: dict[bool, Policy] = {}
+        self._step, self._player = 0, LearnerPlayer(self.learner, self.state, self.stats)
 
     def act(
         self,
@@ -104,24 +96,14 @@ class ActingPolicy:
         if not np.isfinite(observations).all():
             raise ValueError("observations have numbers that are not finite (NaN or infinity)")
         vectors = self.vectors_of(sentences)
-        goal = np.arange(count, dtype=np.int32) if len(vectors) == count else np.zeros(count, np.int32)
-        goals = make_goal_table([""] * len(vectors), 0, -1, np.zeros((len(vectors), 0), np.int32), vectors)
-        self._rewards = np.zeros(count) if reward is None else np.broadcast_to(reward, (count,))
-        if greedy not in self._plays:
-            self._plays[greedy] = learner_policy(
-                self.learner, self.state, self.stats, greedy, self.seed, np.asarray, self._rewarded
-            )
-        episodes = Episodes(observations, goal, goals)
-        actions = np.asarray(self._plays[greedy](episodes, observations, np.ones(count, bool), self._step))
+        goal = np.broadcast_to(vectors, (count, vectors.shape[1]))
+        rewards = np.broadcast_to(np.float32(0 if reward is None else reward), (count,))
+        key = jax.random.fold_in(jax.random.key(self.seed), self._step)
+        actions = self._player(self._step, observations, goal, key, rewards, greedy)
         self._step += 1
-        if self._to_environment is not None:
-            actions = self._to_environment(actions)
+        if self._spaces is not None:
+            actions = actions + self._spaces.start if self._spaces.num_actions else self._spaces.from_unit(actions)
         return actions[0] if single else actions
-
-    def _rewarded(self, rollouts: Rollouts, goals: GoalTable) -> Rollouts:
-        """The episodes so far with the last reward, which is all that `learner_policy` reads."""
-        rollouts.rewards[:, -1] = self._rewards
-        return rollouts
 
 
 def sentence_list(sentences: str | Sequence[str]) -> list[str]:
@@ -141,8 +123,3 @@ def sentence_list(sentences: str | Sequence[str]) -> list[str]:
     if not len(sentences):
         raise ValueError("the list of sentences is empty")
     return list(sentences)
-
-
-def environment_actions(spaces: Spaces, actions: np.ndarray) -> np.ndarray:
-    """A learner's actions in a Gymnasium environment's action space."""
-    return np.asarray(actions) + spaces.start if spaces.num_actions else spaces.from_unit(actions)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 from typing import Any
 
 from kalm_jax.distributed import is_main_process
 from kalm_jax.llm import attention
 from kalm_jax.llm.hf.folder import BUILTIN, check_folder
-from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts
+from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts, read_prompts
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
 from kalm_jax.pipeline.learners import configured_learner
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.stages.baselines import run_baselines
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.encode import run_encode, run_whiten
@@ -55,41 +56,38 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     check_folder(config.ground.llm or BUILTIN)
     attention.check(config.ground.attention, config.ground.compute)
     if config.prompts:
-        if world.read_prompts is None:
-            raise ValueError(f"the world {config.world} reads no prompt files; leave {config.prompts} out")
-        world.read_prompts(config.prompts)
+        read_prompts(config)
     for algorithm in config.learn.learners:
         configured_learner(config, algorithm)
-    run = RunFolder(folder, config, command)
-    run_collect(run, config)
-    run_ground(run, config)
+    run, learn = PipelineRun(folder, config, command), config.learn
+    run_collect(run)
+    run_ground(run)
     for part in ("data", "offline", *imagined_parts(config)):
-        run_encode(run, config, part)
-    if config.learn.whitening:
-        run_whiten(run, config)
+        run_encode(run, part)
+    if learn.whitening:
+        run_whiten(run)
     for part in imagined_parts(config):
-        run_imagine(run, config, part)
+        run_imagine(run, part)
     for level in NOVEL_LEVELS:
-        run_replay(run, config, level)
-    run_explain(run, config)
+        run_replay(run, level)
+    run_explain(run)
     for level in LEVELS:
-        run_baselines(run, config, level)
-    if LLM_POLICY in config.learn.algorithms:
+        run_baselines(run, level)
+    if LLM_POLICY in learn.algorithms:
         for level in LEVELS:
-            run_llm_policy(run, config, level)
-    if "oracle" in config.learn.conditions and config.learn.learners:
+            run_llm_policy(run, level)
+    if "oracle" in learn.conditions and learn.learners:
         for level in NOVEL_LEVELS:
-            run_oracle(run, config, level)
-    for algorithm in config.learn.learners:
-        for condition in config.learn.conditions:
-            run_learn(run, config, algorithm, condition)
-            for level in LEVELS:
-                run_evaluate(run, config, algorithm, condition, level)
+            run_oracle(run, level)
+    for algorithm, condition in itertools.product(learn.learners, learn.conditions):
+        run_learn(run, algorithm, condition)
+        for level in LEVELS:
+            run_evaluate(run, algorithm, condition, level)
     if config.prompts:
-        run_prompts(run, config)
+        run_prompts(run)
     if not is_main_process():
         return []
-    results = write_report(run, config, command)
-    print(terminal_table(results, get_world(config.world).labels))
+    results = write_report(run, command)
+    print(terminal_table(results, world.labels))
     print(f"report: {run.path / 'report.html'}")
     return results

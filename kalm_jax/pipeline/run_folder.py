@@ -28,6 +28,7 @@ from kalm_jax.files import read_json, write_json
 from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
 from kalm_jax.pipeline.settings import build
 from kalm_jax.pipeline.source import source_hashes
+from kalm_jax.worlds.base import get_world
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "transformers", "gymnasium", "mujoco", "numpy")
 """Packages whose versions a manifest lists."""
@@ -74,11 +75,6 @@ def make_manifest(config: PipelineConfig | OfflineConfig, command: str) -> dict[
     }
 
 
-def own_module(name: str) -> tuple[str, ...]:
-    """For `RunFolder.stage(modules=...)`: the module of a custom learner, () for one of the library's."""
-    return (name,) if "." in name else ()
-
-
 class RunFolder:
     """Stages of one run; see the module's first lines.
 
@@ -91,16 +87,12 @@ class RunFolder:
         self,
         path: str | pathlib.Path,
         config: PipelineConfig | OfflineConfig | None = None,
-        command: str = "",
+        command: str | None = "",
         say: Callable[[str], None] = print,
     ):
-        """Opens or makes the folder.
+        """Opens or makes the folder, and writes `config` and `command` (what the user called) to run.json.
 
-        Args:
-          path: the folder.
-          config: of the run, written to run.json; None leaves that as it is.
-          command: what the user called, for the record.
-          say: takes a line about each stage.
+        Where one of the two is None, run.json stays as it is. `say` takes a line about each stage.
 
         Raises:
           ValueError: the folder was made with another schema.
@@ -112,25 +104,13 @@ class RunFolder:
         self._say = say  # called in the main process only; asking JAX here would start its devices
         world = getattr(config, "world", "")
         self._modules = () if not world else (world,) if "." in world else (f"kalm_jax.worlds.{world}.world",)
-        if config is not None and is_main_process():
-            self._write_run(config, command)
-
-    def _write_run(self, config: PipelineConfig | OfflineConfig, command: str) -> None:
-        path = self.path / "run.json"
-        if (before := read_json(path)) is not None:
-            _check_schema(path, before)
-        content = {
-            "schema": SCHEMA,
-            "kalm_jax": kalm_jax.__version__,
-            "kind": next(kind for kind, cls in CONFIGS.items() if isinstance(config, cls)),
-            "configuration": dataclasses.asdict(config),
-            "command": command,
-        }
-        write_json(path, content)
-
-    def fingerprint(self, stage: str) -> str:
-        """The fingerprint of a stage that was asked for."""
-        return self._prints[stage]
+        if config is not None and command is not None and is_main_process():
+            path = self.path / "run.json"
+            if (before := read_json(path)) is not None:
+                _check_schema(path, before)
+            kind = next(kind for kind, cls in CONFIGS.items() if isinstance(config, cls))
+            content = {"schema": SCHEMA, "kalm_jax": kalm_jax.__version__, "kind": kind, "command": command}
+            write_json(path, content | {"configuration": dataclasses.asdict(config)})
 
     def stage(
         self,
@@ -188,15 +168,14 @@ class RunFolder:
         return begun
 
     def _work(self, folder: pathlib.Path, begun: dict[str, Any], work: Callable[[pathlib.Path], None]) -> None:
-        start = time.monotonic()
+        start, before = time.monotonic(), begun["seconds"]
         try:
             work(folder)
         except BaseException:
-            write_json(folder / "begun.json", {**begun, "seconds": begun["seconds"] + time.monotonic() - start})
+            write_json(folder / "begun.json", {**begun, "seconds": before + time.monotonic() - start})
             raise
-        seconds = begun["seconds"] + time.monotonic() - start
-        done = {"fingerprint": begun["fingerprint"], "settings": begun["settings"], "seconds": seconds}
-        write_json(folder / "done.json", done)
+        about = {key: begun[key] for key in ("fingerprint", "settings")}
+        write_json(folder / "done.json", {**about, "seconds": before + time.monotonic() - start})
 
     def _wait(self, folder: pathlib.Path, mark: str) -> dict[str, Any]:
         """What done.json says, as soon as the first process has written it."""
@@ -205,6 +184,26 @@ class RunFolder:
             if done is not None and done["fingerprint"] == mark:
                 return done
             time.sleep(0.2)
+
+
+class PipelineRun(RunFolder):
+    """A run of the main job.
+
+    Attributes:
+      config: its whole configuration.
+      world: its world.
+    """
+
+    def __init__(
+        self,
+        path: str | pathlib.Path,
+        config: PipelineConfig,
+        command: str | None = "",
+        say: Callable[[str], None] = print,
+    ):
+        """See `RunFolder`."""
+        super().__init__(path, config, command, say)
+        self.config, self.world = config, get_world(config.world)
 
 
 def _reason(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

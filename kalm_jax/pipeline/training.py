@@ -16,7 +16,7 @@ from kalm_jax.evaluation.returns import EPISODE_SEEDS, Evaluator, GreedyPolicy
 from kalm_jax.offline_rl import make_buffer, make_learner, state_of
 from kalm_jax.offline_rl.trainer import train as train_states
 from kalm_jax.pipeline.offline import fit_to_environment
-from kalm_jax.pipeline.policies import ActingPolicy, environment_actions
+from kalm_jax.pipeline.policies import ActingPolicy
 from kalm_jax.progress import Progress
 from kalm_jax.types import GoalTable, Rollouts
 from kalm_jax.worlds.base import World, get_world
@@ -96,9 +96,8 @@ def train(
             stats=stats,
             progress=lambda done, total, **metrics: progress.update(done, **metrics),
         )
-    convert = None if spaces is None else functools.partial(environment_actions, spaces)
     lookup = functools.partial(_known_vectors, goals)
-    policies = [ActingPolicy(learner, state_of(states, i), stats, lookup, convert, s) for i, s in enumerate(numbers)]
+    policies = [ActingPolicy(learner, state_of(states, i), stats, lookup, spaces, s) for i, s in enumerate(numbers)]
     if env is None or spaces is None:
         return TrainingResults(policies, curve, [], {})
     with Evaluator(env, spaces, numbers, episodes) as evaluator:

@@ -48,10 +48,7 @@ def test_in_closed_loop_the_model_acts_on_the_simulators_states(recorded):
     few = episodes.take(slice(0, 6))
     plans = [[Subgoal("red blue left", int(f), tuple(a))] for f, a in zip(few.goals.family, few.goals.array.tolist())]
     with clevr.ClevrSimulator() as simulator:
-        found = replay(
-            *(rollouts.take(slice(0, 6)), few, simulator, grounded, plans, clevr_goals.satisfied),
-            *(get_world("clevr").random_policy(0), clevr.observation_of, 1.0, 0),
-        )
+        found = replay(rollouts.take(slice(0, 6)), few, simulator, grounded, plans, get_world("clevr"), 1.0, 0)
         (chance,) = evaluate([get_world("clevr").random_policy(0)], [few], simulator)
     assert found["open"].success.all()
     np.testing.assert_array_equal(found["random"].steps, chance.steps)

@@ -1,23 +1,21 @@
 """Imagination with several draws: what the score function is shown, what the verifier reads, and which draw is kept."""
 
-import functools
-
 import jax
 import numpy as np
 import pytest
 
 from kalm_jax.grounding.explanation import answer_log_probs
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
-from kalm_jax.imagination.rollouts import imagine, label_rewards
+from kalm_jax.imagination.rollouts import imagine
 from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.imagination.verification import MIN_LOG_PROB, make_verifier
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.types import make_goal_table
+from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import instructions as language
-from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr import text as clevr_text
 from kalm_jax.worlds.clevr.collect import collect
@@ -42,16 +40,8 @@ def imagined(grounded, texts, count, score_fn, draws, **changed):
     goals = make_goal_table(texts, 2, families, np.array([plan[0].array for plan in plans]))
     goal = np.arange(count) % len(texts)
     states = clevr.observation_of(clevr.sample_states(np.random.default_rng(1), 64))[:count]
-    settings = dict(
-        stop=clevr_goals.success,
-        satisfied=clevr_goals.satisfied,
-        label=functools.partial(label_rewards, reward=clevr_rewards.reward),
-        score_fn=score_fn,
-        draws=draws,
-        horizon=6,
-        max_steps_per_subgoal=3,
-    )
-    return imagine(*grounded, goals, goal, states, plans, **{**settings, **changed})
+    settings = dict(score_fn=score_fn, draws=draws, horizon=6, max_steps_per_subgoal=3) | changed
+    return imagine(grounded, goals, goal, states, plans, get_world("clevr"), **settings)
 
 
 def likes_the_right(plans, before, after):
@@ -125,7 +115,7 @@ def test_a_reader_sums_what_the_model_says_of_each_step(grounded):
     asked = [("red blue", "left"), ("green cyan", "behind")]
     want = [answer_log_probs(*grounded, after[:1].repeat(2, 0), asked).sum()]
     want += [answer_log_probs(*grounded, after[1:2], asked[1:])[0] + MIN_LOG_PROB]
-    score_fn = make_verifier(*grounded, state_queries)
+    score_fn = make_verifier(grounded, state_queries)
     unknown = Subgoal(
         "line them up", RELATION, plan[0].array
     )  # its family is the truth, which is not the verifier's to know

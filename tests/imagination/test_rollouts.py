@@ -1,7 +1,6 @@
 """Imagined rollouts: the quality measures against cases worked out by hand, and the labels against the real rewards."""
 
 import dataclasses
-import functools
 
 import jax
 import numpy as np
@@ -105,16 +104,11 @@ def world():
 
 
 def run(world, plans=None, count=None, **changed):
-    settings = dict(
-        stop=clevr_goals.success,
-        satisfied=clevr_goals.satisfied,
-        label=functools.partial(label_rewards, reward=clevr_rewards.reward),
-        horizon=9,
-        max_steps_per_subgoal=4,
-    )
-    model, params, tokenizer, goals, goal, states, own = world
+    settings = dict(horizon=9, max_steps_per_subgoal=4)
+    *grounded, goals, goal, states, own = world
     plans = own if plans is None else plans
-    return imagine(model, params, tokenizer, goals, goal[:count], states[:count], plans, **{**settings, **changed})
+    settings |= changed
+    return imagine(grounded, goals, goal[:count], states[:count], plans, get_world("clevr"), **settings)
 
 
 def test_planned_rollouts_end_at_their_goal_and_nowhere_else(world):
@@ -156,10 +150,10 @@ def test_the_first_open_step_of_a_plan_is_next(world):
 
 
 def test_words_that_are_no_plan_leave_the_goal_as_it_is(world):
-    model, params, tokenizer, goals = world[:4]
-    assert write_plans(model, params, tokenizer, goals, lambda text: []) == direct_plans(goals)
+    *grounded, goals = world[:4]
+    assert write_plans(grounded, goals, lambda text: []) == direct_plans(goals)
     heard = []
-    plans = write_plans(model, params, tokenizer, goals, lambda text: heard.append(text) or [("x", 0, (0,) * 9)])
+    plans = write_plans(grounded, goals, lambda text: heard.append(text) or [("x", 0, (0,) * 9)])
     assert len(heard) == 3 and all(plan[0].text == "x" for plan in plans)
 
 

@@ -1,5 +1,6 @@
 """The conditions beside KALM: the language model acting, real rollouts of the novel goals, and the last checkpoints."""
 
+import copy
 import dataclasses
 import shutil
 
@@ -22,7 +23,7 @@ from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.pipeline import config as configs
 from kalm_jax.pipeline.artifacts import encoded_goals, goals_of
 from kalm_jax.pipeline.learners import configured_learner, load_policies, policy_points
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.encode import run_whiten
 from kalm_jax.pipeline.stages.evaluate import run_evaluate
@@ -137,15 +138,15 @@ TINY = dataclasses.replace(
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run with its real rollouts, and random goal vectors in the place of a language model's."""
-    run = RunFolder(tmp_path_factory.mktemp("run"), say=lambda text: None)
-    run_collect(run, TINY)
+    run = PipelineRun(tmp_path_factory.mktemp("run"), TINY, say=lambda text: None)
+    run_collect(run)
     for part in ("data", *LEVELS):
-        goals = goals_of(run, TINY, part)
+        goals = goals_of(run, part)
         vectors = np.random.default_rng(len(goals)).normal(size=(len(goals), 6)).astype(np.float32)
         run.stage(f"encode/{part}", {}, [], lambda folder, vectors=vectors: np.save(folder / "vectors.npy", vectors))
-    run_whiten(run, TINY)
+    run_whiten(run)
     for level in LEVELS[1:]:
-        run_oracle(run, TINY, level)
+        run_oracle(run, level)
     return run
 
 
@@ -191,17 +192,17 @@ def test_the_last_checkpoints_lie_a_twentieth_of_the_training_apart():
 
 @pytest.mark.parametrize("condition", ["offline", "oracle"])
 def test_the_rate_is_the_mean_over_checkpoints_which_share_the_episodes(run, condition):
-    run_learn(run, TINY, "bc", condition)
-    run_evaluate(run, TINY, "bc", condition, "rephrase")
+    run_learn(run, "bc", condition)
+    run_evaluate(run, "bc", condition, "rephrase")
     found = read_results_csv(run.path / "evaluate" / f"bc-{condition}-rephrase" / "results.csv")
     world, learner = get_world("clevr"), configured_learner(TINY, "bc")
-    vectors = encoded_goals(run, TINY, "rephrase").vector
+    vectors = encoded_goals(run, "rephrase").vector
     for i in (0, 1):
         want, points = 0, policy_points(TINY, "bc")
         episodes = make_episodes("rephrase", 23, i).with_vectors(vectors)
         with ClevrSimulator(threads=1) as simulator:
             for k, point in enumerate(points):
-                states, stats = load_policies(run, TINY, "bc", condition, point)
+                states, stats = load_policies(run, "bc", condition, point)
                 act = learner_policy(learner, states[i], stats, True, i, world.observe)
                 (result,) = evaluate([act], [episodes.take(slice(k, None, len(points)))], simulator)
                 want += int(result.success.sum())
@@ -222,24 +223,26 @@ def kept_policies(run, condition):
 
 
 def test_a_run_killed_between_checkpoints_ends_with_the_same_policies(run):
-    run_learn(run, TINY, "bc", "offline")
+    run_learn(run, "bc", "offline")
     folder = run.path / "learn" / "bc-offline"
     kept = kept_policies(run, "offline")
     (folder / "done.json").unlink()
     shutil.rmtree(folder / "checkpoints")  # as if killed before anything of the last two was on disk
     for point in list(kept)[3:]:
         shutil.rmtree(folder / "policies" / str(point))
-    run_learn(run, TINY, "bc", "offline")
+    run_learn(run, "bc", "offline")
     assert kept == kept_policies(run, "offline")
 
 
 def test_the_decision_transformer_learns_and_plays_in_a_world(run):
     config = dataclasses.replace(TINY, learn=dataclasses.replace(TINY.learn, checkpoints=1, seeds=1, updates=8))
-    run_learn(run, config, "decision_transformer", "offline")
-    _, stats = load_policies(run, config, "decision_transformer", "offline")
+    run = copy.copy(run)
+    run.config = config
+    run_learn(run, "decision_transformer", "offline")
+    _, stats = load_policies(run, "decision_transformer", "offline")
     best = np.asarray(read_rollouts(run.path / "collect" / "rollouts.h5")[0].rewards).sum(1).max()
     np.testing.assert_allclose(stats.returns[2], best, rtol=1e-5)
-    run_evaluate(run, config, "decision_transformer", "offline", "offline")
+    run_evaluate(run, "decision_transformer", "offline", "offline")
     found = read_results_csv(run.path / "evaluate" / "decision_transformer-offline-offline" / "results.csv")
     assert {row["action_choice"] for row in found} == {"greedy", "sampled"}
     assert sum(row["episodes"] for row in found) == 2 * 23

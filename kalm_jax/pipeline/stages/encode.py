@@ -13,25 +13,23 @@ from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.offline_rl.normalization import whitening
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, goals_of, text_mark
-from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import PipelineRun
 
 WHITENED = ("data", *NOVEL_LEVELS)
 """Parts whose goal vectors determine the whitening."""
 
 
-def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
+def run_encode(run: PipelineRun, part: str) -> None:
     """Writes the goal vectors of a part's sentences to `vectors.npy`; the data's level has those of the data."""
-    goals = goals_of(run, config, part)
+    goals, place = goals_of(run, part), run.path / "encode"
     settings = {"sentences": text_mark(goals)}
-    known = part != "data" and read_json(run.path / "encode" / "data" / "done.json")["settings"] == settings
+    known = part != "data" and read_json(place / "data" / "done.json")["settings"] == settings
 
     def work(folder: pathlib.Path) -> None:
         if known:
-            vectors = np.load(run.path / "encode" / "data" / "vectors.npy")
+            vectors = np.load(place / "data" / "vectors.npy")
         else:
-            model, params, tokenizer = load_grounded(run.path / "ground" / "model")
-            vectors = encode_goals(model, params, tokenizer, goals.text)
+            vectors = encode_goals(*load_grounded(run.path / "ground" / "model"), goals.text)
         if is_main_process():
             np.save(folder / "vectors.npy", vectors)
 
@@ -39,13 +37,13 @@ def run_encode(run: RunFolder, config: PipelineConfig, part: str) -> None:
     run.stage(f"encode/{part}", settings, needs, work, together=True)
 
 
-def run_whiten(run: RunFolder, config: PipelineConfig) -> None:
+def run_whiten(run: PipelineRun) -> None:
     """Writes how goal vectors are whitened for policies to `whitening.npz`; it is the same for every condition."""
+    ridge = run.config.learn.whitening
 
     def work(folder: pathlib.Path) -> None:
         if is_main_process():
             vectors = np.concatenate([np.load(run.path / "encode" / part / "vectors.npy") for part in WHITENED])
-            np.savez(folder / "whitening.npz", **dataclasses.asdict(whitening(vectors, config.learn.whitening)))
+            np.savez(folder / "whitening.npz", **dataclasses.asdict(whitening(vectors, ridge)))
 
-    needs = [f"encode/{part}" for part in WHITENED]
-    run.stage("encode/whitening", {"ridge": config.learn.whitening}, needs, work, together=True)
+    run.stage("encode/whitening", {"ridge": ridge}, [f"encode/{part}" for part in WHITENED], work, together=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import pathlib
 
 from kalm_jax.datasets import read_rollouts
@@ -18,49 +17,40 @@ from kalm_jax.grounding.explanation import (
     generate_explanations,
     likeliest_goal_summaries,
 )
-from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
 from kalm_jax.types import last_steps
-from kalm_jax.worlds.base import get_world
 
 
-def run_explain(run: RunFolder, config: PipelineConfig) -> None:
+def run_explain(run: PipelineRun) -> None:
     """Writes how well held-out real rollouts are explained, after two prompts, one unseen, to `explanation.json`."""
-    draws = config.imagine.explanation_draws
+    world, seed, window = run.world, run.config.seed, run.config.ground.window
+    count, draws = run.config.imagine.explained, run.config.imagine.explanation_draws
 
     def work(folder: pathlib.Path) -> None:
-        world = get_world(config.world)
-        grounded = load_grounded(run.path / "ground" / "model")
+        grounded, language = load_grounded(run.path / "ground" / "model"), world.language
         rollouts, goals = read_rollouts(run.path / "collect" / "held_out.h5")
-        rollouts = last_steps(rollouts.take(slice(0, config.imagine.explained)), config.ground.window)
-        prompts = {"seen": world.language.explanation_prompts[0], "unseen": world.language.unseen_prompt}
-        rows = []
+        rollouts = last_steps(rollouts.take(slice(0, count)), window)
+        prompts = {"seen": language.explanation_prompts[0], "unseen": language.unseen_prompt}
+        rows, done = [], 0
         with Progress("explain", len(prompts) * (1 + draws)) as progress:
-            for i, (name, prompt) in enumerate(prompts.items()):
-                done = i * (1 + draws)
+
+            def advance(drawn: int) -> None:
+                progress.update(done + drawn)
+
+            for name, prompt in prompts.items():
                 texts = explain(*grounded, rollouts, prompt)
                 rows.append(world.explanation_row(texts, rollouts, goals, name))
                 if draws:
                     summaries = likeliest_goal_summaries(
-                        *grounded,
-                        rollouts,
-                        prompt,
-                        world.language,
-                        draws,
-                        config.seed,
-                        progress=functools.partial(_advance, progress, done),
+                        *grounded, rollouts, prompt, language, draws, seed, progress=advance
                     )
-                    texts = generate_explanations(*grounded, rollouts, prompt, summaries, world.language, config.seed)
+                    texts = generate_explanations(*grounded, rollouts, prompt, summaries, language, seed)
                     rows.append(world.explanation_row(texts, rollouts, goals, f"{name}, likeliest of {draws}"))
-                progress.update(done + 1 + draws)
+                done += 1 + draws
+                progress.update(done)
         if is_main_process():
             write_json(folder / "explanation.json", rows)
 
     weighing = [ACTION_WEIGHT, STATE_WEIGHT, NUM_AUGMENTATIONS, MAX_ATTEMPTS]
-    settings = {"rollouts": config.imagine.explained, "draws": draws, "weighing": weighing}
-    run.stage("explain", settings, ["ground"], work, together=True)
-
-
-def _advance(progress: Progress, before: int, done: int) -> None:
-    progress.update(before + done)
+    run.stage("explain", {"rollouts": count, "draws": draws, "weighing": weighing}, ["ground"], work, together=True)

@@ -19,23 +19,21 @@ from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.hf.weights import weight_files
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.pipeline.artifacts import real_rollouts
-from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.grounding import fit_language_model, for_decoding
+from kalm_jax.pipeline.grounding import Measure, fit_language_model, for_decoding
 from kalm_jax.pipeline.imagining import goals_to_imagine, imagine_from, plans_of
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import Rollouts, last_steps
-from kalm_jax.worlds.base import get_world
 
 
-def run_ground(run: RunFolder, config: PipelineConfig) -> None:
+def run_ground(run: PipelineRun) -> None:
     """The grounded language model in `model/`, its training curve in `curve.jsonl`."""
-    world = get_world(config.world)
+    world, config = run.world, run.config
 
     def work(folder: pathlib.Path) -> None:
-        rollouts, goals = read_rollouts(real_rollouts(run))
+        rollouts, goals = real_rollouts(run)
 
-        def make_measure(model: GroundedModel, tokenizer: Tokenizer) -> Callable[[int, dict], None]:
-            metrics = training_metrics(run, config, model, tokenizer, rollouts)
+        def make_measure(model: GroundedModel, tokenizer: Tokenizer) -> Measure:
+            metrics = training_metrics(run, model, tokenizer, rollouts)
 
             def measure(step: int, params: dict) -> None:
                 rows = metrics(step, params)
@@ -48,10 +46,12 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
         if is_main_process():
             save_grounded(folder / "model", *grounded)
 
-    settings = dataclasses.asdict(config.ground) | {
-        "seed": config.seed,
-        "weights": _folder_mark(config.ground.llm or BUILTIN),
-    }
+    # The weights are known by names, sizes and beginnings of their files.
+    weights = [
+        f"{f.name}-{f.stat().st_size}-{hashlib.sha256(f.open('rb').read(1 << 20)).hexdigest()[:12]}"
+        for f in weight_files(config.ground.llm or BUILTIN)
+    ]
+    settings = dataclasses.asdict(config.ground) | {"seed": config.seed, "weights": weights}
     for name in ("attention", "recompute"):  # they change the order of sums alone, as another mesh does
         del settings[name]
     settings |= world.numeric_options
@@ -63,14 +63,14 @@ def run_ground(run: RunFolder, config: PipelineConfig) -> None:
 
 
 def training_metrics(
-    run: RunFolder, config: PipelineConfig, model: GroundedModel, tokenizer: Tokenizer, real: Rollouts
+    run: PipelineRun, model: GroundedModel, tokenizer: Tokenizer, real: Rollouts
 ) -> Callable[[int, dict], list[dict]]:
-    """(step, parameters on the host) -> rows of `evaluation.metrics` for a model that is being grounded.
+    """(step, parameters on the host) -> rows of `evaluation.llm_metrics` for a model that is being grounded.
 
     Rollouts are imagined for validation sentences as `run_imagine` does for a level, and the last held-out rollouts are
     explained, at the first answer. `real` are the rollouts of training, for what is realistic.
     """
-    m, world = config.metrics, get_world(config.world)
+    world, config, m = run.world, run.config, run.config.metrics
     rng = np.random.default_rng([config.seed, 4])
     every = world.validation_goals()
     used, goal = np.unique(goals_to_imagine(rng, every, m.rollouts), return_inverse=True)
@@ -91,9 +91,3 @@ def training_metrics(
         return metric_rows(step, world.quality_rows(rollouts, goals, real), said, world.labels.unrealistic)
 
     return measure
-
-
-def _folder_mark(folder: str | pathlib.Path) -> list[str]:
-    """Identifies a model's weights by names, sizes and beginnings of their files."""
-    files = weight_files(folder)
-    return [f"{f.name}-{f.stat().st_size}-{hashlib.sha256(f.open('rb').read(1 << 20)).hexdigest()[:12]}" for f in files]

@@ -6,26 +6,24 @@ import pathlib
 
 import numpy as np
 
-from kalm_jax.datasets import read_rollouts, write_rollouts
+from kalm_jax.datasets import write_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.files import write_json
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.pipeline.artifacts import goals_of, real_rollouts, text_mark
-from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import LEVELS
-from kalm_jax.worlds.base import get_world
 
 
-def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
+def run_imagine(run: PipelineRun, part: str) -> None:
     """Imagines rollouts for a novel level or the user's prompts: `rollouts.h5`, and their quality in `quality.json`."""
+    world, config = run.world, run.config
     count = config.imagine.rephrase if part == "prompts" else getattr(config.imagine, part)
-    goals = goals_of(run, config, part)
+    goals = goals_of(run, part)
     draws = 1 if part == "rephrase" else draws_of(config)
 
     def work(folder: pathlib.Path) -> None:
-        world = get_world(config.world)
         rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
         goal = goals_to_imagine(rng, goals, count)
         grounded = load_grounded(run.path / "ground" / "model")
@@ -37,12 +35,12 @@ def run_imagine(run: RunFolder, config: PipelineConfig, part: str) -> None:
         np.save(folder / "starts.npy", starts)
         write_json(folder / "plans.json", {goals.text[g]: [s.text for s in plans[g]] for g in np.unique(goal).tolist()})
         write_rollouts(folder / "rollouts.h5", rollouts, goals)
-        write_json(folder / "quality.json", world.quality_rows(rollouts, goals, read_rollouts(real_rollouts(run))[0]))
+        write_json(folder / "quality.json", world.quality_rows(rollouts, goals, real_rollouts(run)[0]))
 
     settings = {"count": count, "seed": config.seed}
     settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "max_steps_per_subgoal")}
     if draws > 1:
         settings["draws"] = draws
-    if (project := get_world(config.world).project) is not None:
-        settings["project"] = project.__name__
+    if world.project is not None:
+        settings["project"] = world.project.__name__
     run.stage(f"imagine/{part}", settings | {"sentences": text_mark(goals)}, ["ground"], work, together=True)

@@ -23,27 +23,30 @@ from kalm_jax.offline_rl import (
 from kalm_jax.offline_rl.algorithms.decision_transformer import with_backbone
 from kalm_jax.offline_rl.registry import plain_config
 from kalm_jax.offline_rl.trainer import train
-from kalm_jax.pipeline.artifacts import encoded_goals, encoding, novel_rollouts, real_rollouts
-from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, encoded_goals, encoding, imagined_parts, real_rollouts
 from kalm_jax.pipeline.learners import configured_learner, policy_points, relabel_share, view_of
-from kalm_jax.pipeline.run_folder import RunFolder, own_module
+from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
 from kalm_jax.sharding import gather
 from kalm_jax.types import GoalTable, Rollouts, concatenate_goals
 from kalm_jax.types.transforms import ObservationTransform
-from kalm_jax.worlds.base import World, get_world
+from kalm_jax.worlds.base import World
 
 
-def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition: str) -> None:
+def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
     """Trains all seeds of one learner and condition; writes `curve.json` and the `policies` at all `policy_points`."""
-    learner = configured_learner(config, algorithm)
-    updates = config.learn.updates_of(algorithm)
-    parts = novel_rollouts(config, condition)
-    relabel, world = relabel_share(config, algorithm), get_world(config.world)
+    config, learner = run.config, configured_learner(run.config, algorithm)
+    # Part -> the stage with its rollouts, of what the condition learns from beside the real data.
+    parts = {
+        "offline": {},
+        "kalm": {part: f"imagine/{part}" for part in imagined_parts(config)},
+        "oracle": {part: f"oracle/{part}" for part in NOVEL_LEVELS},
+    }[condition]
+    updates, relabel = config.learn.updates_of(algorithm), relabel_share(config, algorithm)
     seeds = [config.seed + i for i in range(config.learn.seeds)]
 
     def work(folder: pathlib.Path) -> None:
-        buffer = learning_data(run, config, parts, relabel)
+        buffer = learning_data(run, parts, relabel)
         start = _language_backbone(run) if learner.name == "decision_transformer" and learner.config.backbone else None
         with Progress(f"learn {algorithm} {condition}", updates * len(seeds)) as progress:
             stats, kept = learner.stats(buffer), saved_policies(folder / "policies")
@@ -74,21 +77,20 @@ def run_learn(run: RunFolder, config: PipelineConfig, algorithm: str, condition:
         "relabel": relabel,
         "compat": config.learn.compat,
         "keep_all": config.imagine.keep_all,
-        "shares": [world.learning.imagined_shares[part] for part in parts],
+        "shares": [run.world.learning.imagined_shares[part] for part in parts],
     }
     if config.learn.checkpoints > 1:
         settings["checkpoints"] = config.learn.checkpoints
     if (view := view_of(config)) != ObservationTransform():
         settings["view"] = dataclasses.asdict(view)
     needs = ["collect", *encoding(config, ["data", *parts]), *parts.values()]
-    run.stage(f"learn/{algorithm}-{condition}", settings, needs, work, together=True, modules=own_module(algorithm))
+    run.stage(f"learn/{algorithm}-{condition}", settings, needs, work, together=True, modules=[algorithm])
 
 
-def learning_data(run: RunFolder, config: PipelineConfig, parts: dict[str, str], relabel: float) -> Buffer:
-    """The real rollouts and those of `parts` (see `novel_rollouts`); half of each batch comes from either."""
-    world = get_world(config.world)
-    real, _ = read_rollouts(real_rollouts(run))
-    tables = [encoded_goals(run, config, part) for part in ("data", *parts)]
+def learning_data(run: PipelineRun, parts: dict[str, str], relabel: float) -> Buffer:
+    """The real rollouts and those of the stages that `parts` name; half of each batch comes from either."""
+    world, config, (real, _) = run.world, run.config, real_rollouts(run)
+    tables = [encoded_goals(run, part) for part in ("data", *parts)]
     goals, offsets = concatenate_goals(tables)
     novel = [read_rollouts(run.path / stage / "rollouts.h5")[0] for stage in parts.values()]
     if not config.imagine.keep_all:
@@ -106,7 +108,7 @@ def learning_data(run: RunFolder, config: PipelineConfig, parts: dict[str, str],
     )
 
 
-def _language_backbone(run: RunFolder) -> Callable[[Any], Any]:
+def _language_backbone(run: PipelineRun) -> Callable[[Any], Any]:
     """Puts the grounded language model's weights into a Decision Transformer's states, see `train`."""
     _, params, _ = load_grounded(run.path / "ground" / "model")
     backbone = gather(params["llm"])

@@ -8,19 +8,16 @@ import numpy as np
 
 from kalm_jax.datasets import write_rollouts
 from kalm_jax.evaluation import record
-from kalm_jax.pipeline.artifacts import goals_of
-from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.imagining import goals_to_imagine
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
 from kalm_jax.types import LEVELS, Episodes, concatenate
-from kalm_jax.worlds.base import get_world
 
 ROUNDS = 8
 """Attempts at a goal, each from another state, before the condition "oracle" does without it."""
 
 
-def run_oracle(run: RunFolder, config: PipelineConfig, level: str) -> None:
+def run_oracle(run: PipelineRun, level: str) -> None:
     """Real, successful rollouts of a novel level's goals in `rollouts.h5`, as many as are imagined.
 
     Only policies of the condition "oracle" learn from them; the language model never sees them.
@@ -28,11 +25,11 @@ def run_oracle(run: RunFolder, config: PipelineConfig, level: str) -> None:
     Raises:
       ValueError: not one goal was reached.
     """
-    count, goals = getattr(config.imagine, level), goals_of(run, config, level)
+    world, seed = run.world, run.config.seed
+    count, goals = getattr(run.config.imagine, level), world.goals(level)
 
     def work(folder: pathlib.Path) -> None:
-        world = get_world(config.world)
-        rng = np.random.default_rng([config.seed, 3, LEVELS.index(level)])
+        rng = np.random.default_rng([seed, 3, LEVELS.index(level)])
         goal, parts = goals_to_imagine(rng, goals, count), []
         with world.simulator() as simulator, Progress(f"oracle {level}", count) as progress:
             for _ in range(ROUNDS):
@@ -48,4 +45,4 @@ def run_oracle(run: RunFolder, config: PipelineConfig, level: str) -> None:
             raise ValueError(f"oracle: no goal of {level} was reached in {ROUNDS} tries of {count} rollouts")
         write_rollouts(folder / "rollouts.h5", world.label_rewards(concatenate(parts), goals), goals)
 
-    run.stage(f"oracle/{level}", {"count": count, "seed": config.seed, "world": config.world}, [], work)
+    run.stage(f"oracle/{level}", {"count": count, "seed": seed, "world": run.config.world}, [], work)

@@ -13,42 +13,29 @@ from kalm_jax.evaluation.replay import replay, rows
 from kalm_jax.files import read_json, write_json
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.imagination.subgoals import Subgoal, direct_plans
-from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import Episodes, GoalTable
-from kalm_jax.worlds.base import Subgoals, get_world
+from kalm_jax.worlds.base import Subgoals
 
 
-def run_replay(run: RunFolder, config: PipelineConfig, level: str) -> None:
+def run_replay(run: PipelineRun, level: str) -> None:
     """Writes how a level's imagined rollouts end in the simulator, by family, to `replayed.json`."""
-    count = config.imagine.replayed
+    world, seed, i = run.world, run.config.seed, run.config.imagine
 
     def work(folder: pathlib.Path) -> None:
-        world, imagined = get_world(config.world), run.path / "imagine" / level
+        imagined = run.path / "imagine" / level
         rollouts, goals = read_rollouts(imagined / "rollouts.h5")
         plans = written_plans(imagined, goals, world.language.read_plan)
-        chosen = first_of_each(np.asarray(goals.family)[rollouts.goal], count)
-        starts = np.load(imagined / "starts.npy")[chosen]
+        chosen = first_of_each(np.asarray(goals.family)[rollouts.goal], i.replayed)
         rollouts = rollouts.take(chosen)
-        episodes = Episodes(starts, np.asarray(rollouts.goal), goals)
+        episodes = Episodes(np.load(imagined / "starts.npy")[chosen], np.asarray(rollouts.goal), goals)
         grounded = load_grounded(run.path / "ground" / "model")
         with world.simulator() as simulator:
-            results = replay(
-                rollouts,
-                episodes,
-                simulator,
-                grounded,
-                plans,
-                satisfied=world.satisfied,
-                random_policy=world.random_policy(config.seed),
-                observe=world.observe,
-                temperature=config.imagine.temperature,
-                seed=config.seed,
-            )
+            results = replay(rollouts, episodes, simulator, grounded, plans, world, i.temperature, seed)
         if is_main_process():
             write_json(folder / "replayed.json", rows(results, rollouts, episodes, world.families))
 
-    settings = {"count": count, "seed": config.seed, "temperature": config.imagine.temperature}
+    settings = {"count": i.replayed, "seed": seed, "temperature": i.temperature}
     run.stage(f"replayed/{level}", settings, ["ground", f"imagine/{level}"], work, together=True)
 
 

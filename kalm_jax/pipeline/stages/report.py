@@ -9,25 +9,25 @@ from kalm_jax.evaluation import read_results_csv, write_results_csv
 from kalm_jax.evaluation.llm_metrics import read_metrics
 from kalm_jax.files import read_csv, read_json, read_json_lines, write_json
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts, real_rollouts
-from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
-from kalm_jax.pipeline.run_folder import RunFolder, make_manifest
+from kalm_jax.pipeline.config import LLM_POLICY
+from kalm_jax.pipeline.run_folder import PipelineRun, make_manifest
 from kalm_jax.report import ReportData, build_report
 from kalm_jax.types import LEVELS
-from kalm_jax.worlds.base import get_world
 
 
-def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[dict]:
+def write_report(run: PipelineRun, command: str) -> list[dict]:
     """`results.csv`, `figures/` and `report.html` in the run's folder; returns the rows of results."""
-    world = get_world(config.world)
-    learners = [(algorithm, condition) for algorithm in config.learn.learners for condition in config.learn.conditions]
-    players = ["baselines", *((LLM_POLICY,) if LLM_POLICY in config.learn.algorithms else ())]
-    players += [f"{algorithm}-{condition}" for algorithm, condition in learners]
+    world, config = run.world, run.config
+    learners = [
+        f"{algorithm}-{condition}" for algorithm in config.learn.learners for condition in config.learn.conditions
+    ]
+    players = ["baselines", *((LLM_POLICY,) if LLM_POLICY in config.learn.algorithms else ()), *learners]
     results = []
     for name in [f"{player}-{level}" for player in players for level in LEVELS]:
         results += read_results_csv(run.path / "evaluate" / name / "results.csv")
     write_results_csv(run.path / "results.csv", results)
     parts = imagined_parts(config)
-    real, goals = read_rollouts(real_rollouts(run))
+    real, goals = real_rollouts(run)
     imagined = read_rollouts(run.path / "imagine" / "rephrase" / "rollouts.h5")
     starts = np.load(run.path / "imagine" / "rephrase" / "starts.npy")
     manifest = make_manifest(config, command)
@@ -40,11 +40,7 @@ def write_report(run: RunFolder, config: PipelineConfig, command: str) -> list[d
         explanation=read_json(run.path / "explain" / "explanation.json"),
         grounding_curve=read_json_lines(run.path / "ground" / "curve.jsonl"),
         grounding_metrics=read_metrics(run.path / "ground" / "metrics.csv"),
-        learning_curves=[
-            row
-            for a, condition in learners
-            for row in read_json(run.path / "learn" / f"{a}-{condition}" / "curve.json")
-        ],
+        learning_curves=[row for name in learners for row in read_json(run.path / "learn" / name / "curve.json")],
         collection=read_json(run.path / "collect" / "statistics.json"),
         stage_seconds=run.seconds,
         manifest=manifest,

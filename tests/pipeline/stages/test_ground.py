@@ -17,7 +17,7 @@ from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.pipeline import config
 from kalm_jax.pipeline.imagining import plans_of
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.ground import run_ground
 from kalm_jax.types import make_goal_table
@@ -58,9 +58,9 @@ def test_a_model_of_the_users_own_is_grounded_by_the_settings(tmp_path, lora_ran
         ground=ground,
         metrics=config.MetricsConfig(every=2 if lora_rank else 0, rollouts=8, explained=2),
     )
-    run = RunFolder(tmp_path / "run")
-    run_collect(run, settings)
-    run_ground(run, settings)
+    run = PipelineRun(tmp_path / "run", settings)
+    run_collect(run)
+    run_ground(run)
     # Measured as it will be used: adapters merged, layers apart.
     measured = read_metrics(run.path / "ground" / "metrics.csv")
     assert {row["step"] for row in measured} == ({2, 3} if lora_rank else set())
