@@ -9,7 +9,6 @@ install --no-deps d3rlpy==2.8.1`, then what it asks for when imported, and torch
 """
 
 import dataclasses
-import shlex
 from typing import Any
 
 from kalm_jax.cli.devices import device_flags, start
@@ -60,5 +59,5 @@ def main(argv: list[str]) -> None:
     trained = OfflineConfig("", "", **values | {"settings": small + values.get("settings", ())})
     environments = chosen.envs or tuple(learning.ENVIRONMENTS)
     config = learning.LearningConfig(environments, chosen.policy, chosen.data_episodes, trained)
-    learning.run(chosen.output, config, command=f"{invocation('learning')} {shlex.join(argv)}".strip())
+    learning.run(chosen.output, config, command=invocation("learning", argv))
     print(f"results: {chosen.output}/learning.md")

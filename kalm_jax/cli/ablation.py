@@ -15,7 +15,6 @@ twice as long).
 """
 
 import dataclasses
-import shlex
 
 from kalm_jax.cli import job
 from kalm_jax.cli.devices import start
@@ -85,6 +84,6 @@ def main(argv: list[str]) -> None:
 
     output = chosen.output or f"runs/ablation-{settings.world}-{chosen.preset}"
     sets = {name: tasks_of(name) for name in settings.grounding_tasks_sets}
-    command = f"{invocation('ablation')} {shlex.join(argv)}".strip()
-    ablation.run(output, job.configuration(settings.world, given), sets, command=command, variants=settings.variants)
+    config, command = job.configuration(settings.world, given), invocation("ablation", argv)
+    ablation.run(output, config, sets, command=command, variants=settings.variants)
     print(f"tables: {output}/ablation.md")

@@ -12,7 +12,7 @@ from typing import Any
 from absl import flags as absl_flags
 
 from kalm_jax.grounding.config import TaskShares
-from kalm_jax.pipeline.settings import REQUIRED, Field, settings_of
+from kalm_jax.pipeline.settings import REQUIRED, Setting, settings_of
 
 
 class UsageError(Exception):
@@ -28,7 +28,7 @@ class Flag:
       presets: preset -> the value there, where presets decide; otherwise its default is the field's.
     """
 
-    field: Field
+    field: Setting
     group: str
     presets: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -41,22 +41,29 @@ class Flag:
         """What holds where the flag is not given, as text."""
         if self.field.default is REQUIRED:
             return "required"
-        if not self.presets:
-            return f"default: {self._text(self.field.default)}"
-        values = {name: self._text(value) for name, value in self.presets.items()}
+        values = {name: self._text(value) for name, value in (self.presets or {"": self.field.default}).items()}
         if len(set(values.values())) == 1:
             return f"default: {next(iter(values.values()))}"
         return ", ".join(f"{name}: {value}" for name, value in values.items())
 
     def _text(self, value: Any) -> str:
-        words = {v: k for k, v in self.field.about.words.items()}
         if isinstance(value, TaskShares):
             return "all"
         if isinstance(value, tuple):
             return ",".join(value) or "none"
-        if isinstance(value, bool) and not words:
+        if self.field.is_switch:
             return "yes" if value else "no"
+        words = {v: k for k, v in self.field.words.items()}
         return str(words.get(value, value)) if value != "" else "none"
+
+    def spelled(self) -> str:
+        """How it is written: "--name", or "--[no]name" of a switch."""
+        return f"--{'[no]' * self.field.is_switch}{self.name}"
+
+    def said(self) -> str:
+        """What it does, and what its value must be."""
+        wanted = self.field.wanted()
+        return f"{self.field.doc} {wanted[:1].upper()}{wanted[1:]}.".removesuffix(" .")
 
 
 def flags_of(
@@ -73,32 +80,32 @@ def flags_of(
 class _Parser(absl_flags.ArgumentParser):
     """Reads a value as its setting wants it."""
 
-    def __init__(self, field: Field):
-        self.field = field
-        self.syntactic_help = field.about.wanted(field.kind)
+    def __init__(self, setting: Setting):
+        # Shares of tasks are given as the tasks' names.
+        self.setting = dataclasses.replace(setting, kind=tuple) if setting.kind is TaskShares else setting
+        self.syntactic_help = setting.wanted()
 
     def parse(self, argument: Any) -> Any:
-        about, kind = self.field.about, self.field.kind
-        doc = about.doc.partition(". ")[0].rstrip(".")
-        wrong = f"want {about.wanted(kind)} ({doc})"
+        setting, doc = self.setting, self.setting.doc.partition(". ")[0].rstrip(".")
+        if setting.read:
+            return setting.read(str(argument))
+        wrong = f"want {setting.wanted()} ({doc})"
         try:
-            if about.read:
-                return about.read(str(argument))
             value = self._read(str(argument))
         except (KeyError, ValueError) as error:
-            raise ValueError(str(error) if about.read else wrong) from error
-        if value != self.field.default and not about.accepts(value, "tuple" if kind is TaskShares else kind):
+            raise ValueError(wrong) from error
+        if value != setting.default and not setting.accepts(value):
             raise ValueError(wrong)
-        if missing := about.missing(value):
+        if missing := setting.missing(value):
             raise ValueError(f"{missing} ({doc})")
         return value
 
     def _read(self, text: str) -> Any:
-        if words := self.field.about.words:
+        if words := self.setting.words:
             return words[text]
-        if self.field.kind in (int, float):
-            return self.field.kind(text)
-        if self.field.kind in ("tuple", TaskShares):
+        if self.setting.kind in (int, float):
+            return self.setting.kind(text)
+        if self.setting.kind is tuple:
             return tuple(dict.fromkeys(entry.strip() for entry in text.split(",") if entry.strip()))
         return text
 
@@ -110,15 +117,13 @@ def parse(flags: Sequence[Flag], argv: Sequence[str], positional: Sequence[str] 
       UsageError: an unknown flag, a wrong value, a required one that is missing, or too many or few arguments.
     """
     values = absl_flags.FlagValues()
+    serializer: absl_flags.ArgumentSerializer[Any] = absl_flags.ArgumentSerializer()
     for flag in flags:
-        if flag.field.kind is bool and not flag.field.about.words:
+        if flag.field.is_switch:
             absl_flags.DEFINE_bool(flag.name, None, "", flag_values=values)
         else:
-            kind = absl_flags.MultiFlag if flag.field.about.read else absl_flags.Flag
-            made_flag: absl_flags.Flag[Any] = kind(
-                _Parser(flag.field), absl_flags.ArgumentSerializer(), flag.name, None, ""
-            )
-            absl_flags.DEFINE_flag(made_flag, flag_values=values)
+            kind = absl_flags.MultiFlag if flag.field.read else absl_flags.Flag
+            absl_flags.DEFINE_flag(kind(_Parser(flag.field), serializer, flag.name, None, ""), flag_values=values)
     values.set_gnu_getopt(True)
     try:
         rest = values(["kalm", *argv])[1:]
@@ -130,7 +135,7 @@ def parse(flags: Sequence[Flag], argv: Sequence[str], positional: Sequence[str] 
     given = {flag.name: values[flag.name].value for flag in flags if values[flag.name].present}
     for flag in flags:
         if flag.field.default is REQUIRED and flag.name not in given:
-            raise UsageError(f"--{flag.name} is required: {flag.field.about.doc}")
+            raise UsageError(f"--{flag.name} is required: {flag.field.doc}")
     return {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()} | dict(zip(positional, rest))
 
 
@@ -139,39 +144,29 @@ def made(cls: Any, given: Mapping[str, Any]) -> Any:
     return cls(**{field.name: given[field.flag] for field in settings_of(cls) if field.flag in given})
 
 
+def _groups(flags: Sequence[Flag]) -> dict[str, list[Flag]]:
+    """Flags by their headings, in order of appearance."""
+    return {group: [flag for flag in flags if flag.group == group] for group in dict.fromkeys(f.group for f in flags)}
+
+
 def help_text(title: str, doc: str, flags: Sequence[Flag]) -> str:
     """What `--help` prints: what the command does, then every flag in groups."""
     width = min(shutil.get_terminal_size().columns, 110)
     lines = [f"{title}: {inspect.cleandoc(doc)}"]
-    for group in dict.fromkeys(flag.group for flag in flags):
+    for group, members in _groups(flags).items():
         lines += ["", f"{group}:"]
-        for flag in (flag for flag in flags if flag.group == group):
-            lines += textwrap.wrap(
-                f"{_spelled(flag)}: {_said(flag)} ({flag.default()})",
-                width,
-                initial_indent="  ",
-                subsequent_indent=" " * 6,
-            )
+        for flag in members:
+            text = f"  {flag.spelled()}: {flag.said()} ({flag.default()})"
+            lines += textwrap.wrap(text, width, subsequent_indent=" " * 6)
     return "\n".join(lines)
 
 
 def reference(title: str, doc: str, flags: Sequence[Flag]) -> str:
     """The command in Markdown: its documentation and a table of flags for each group."""
     lines = [f"## {title}", "", inspect.cleandoc(doc)]
-    for group in dict.fromkeys(flag.group for flag in flags):
+    for group, members in _groups(flags).items():
         lines += ["", f"### {group}", "", "| flag | what it does | if not given |", "|---|---|---|"]
-        for flag in (flag for flag in flags if flag.group == group):
-            cells = (f"`{_spelled(flag)}`", _said(flag), flag.default())
+        for flag in members:
+            cells = (f"`{flag.spelled()}`", flag.said(), flag.default())
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def _spelled(flag: Flag) -> str:
-    if flag.field.kind is bool and not flag.field.about.words:
-        return f"--[no]{flag.name}"
-    return f"--{flag.name}"
-
-
-def _said(flag: Flag) -> str:
-    wanted = flag.field.about.wanted(flag.field.kind)
-    return f"{flag.field.about.doc} {wanted[:1].upper()}{wanted[1:]}.".removesuffix(" .")

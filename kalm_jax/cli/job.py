@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
-from kalm_jax.pipeline.config import PARTS, PRESET_NAMES, PipelineConfig, configure, load_presets
+from kalm_jax.pipeline.config import PARTS, PRESET_NAMES, PipelineConfig, configure, load_presets, parts_of
 from kalm_jax.pipeline.settings import Checked, build, setting, settings_of
 
 GROUPS = {
@@ -47,34 +46,25 @@ def job_flags(world: str = "", parts: tuple[str, ...] = PARTS, without: tuple[st
     module = importlib.import_module(f"kalm_jax.worlds.{world + '.' if world else 'default_'}presets")
     presets = {name: build(PipelineConfig, {"world": world, **values}) for name, values in module.PRESETS.items()}
     about = " ".join(f"{name}: {text}." for name, text in module.ABOUT.items())
-    flags = [
-        _changed(flag, doc=f"{flag.field.about.doc} {about}") if flag.name == "preset" else flag
-        for flag in flags_of(JobSettings, "output")
-    ]
+    flags = [*flags_of(JobSettings, "output"), *device_flags()]
     for part in parts:
-        made_of = {name: getattr(preset, part) if part else preset for name, preset in presets.items()}
-        for flag in flags_of(type(next(iter(made_of.values()))), part, without, made_of):
-            if flag.name == "behavior" and world:
-                flag = _changed(flag, choices=module.BEHAVIORS)
+        values = {name: parts_of(preset)[part] for name, preset in presets.items()}
+        for flag in flags_of(type(values["default"]), part, without, values):
             flags.append(dataclasses.replace(flag, group=GROUPS[part or flag.name]))
-    return sorted([*flags, *device_flags()], key=lambda flag: ORDER.index(flag.group))
-
-
-def _changed(flag: Flag, **about: Any) -> Flag:
-    return dataclasses.replace(
-        flag, field=dataclasses.replace(flag.field, about=dataclasses.replace(flag.field.about, **about))
-    )
+    for i, flag in enumerate(flags):
+        if flag.name == "preset":
+            field = dataclasses.replace(flag.field, doc=f"{flag.field.doc} {about}")
+            flags[i] = dataclasses.replace(flag, field=field)
+        elif flag.name == "behavior" and world:
+            flags[i] = dataclasses.replace(flag, field=dataclasses.replace(flag.field, choices=module.BEHAVIORS))
+    return sorted(flags, key=lambda flag: ORDER.index(flag.group))
 
 
 def configuration(world: str, given: Mapping[str, Any]) -> PipelineConfig:
     """The preset with the given flags' settings."""
-    names = {f.flag for part in PARTS for f in settings_of(type(getattr(_ANY, part) if part else _ANY))} - {"world"}
-    return configure(
-        load_presets(world)[made(JobSettings, given).preset], {k: v for k, v in given.items() if k in names}
-    )
-
-
-_ANY = PipelineConfig(world="")
+    preset = load_presets(world)[made(JobSettings, given).preset]
+    names = {field.flag for part in parts_of(preset).values() for field in settings_of(type(part))} - {"world"}
+    return configure(preset, {name: value for name, value in given.items() if name in names})
 
 
 def run(command: str, argv: Sequence[str], flags: Sequence[Flag], world: str = "") -> None:
@@ -85,4 +75,4 @@ def run(command: str, argv: Sequence[str], flags: Sequence[Flag], world: str = "
     from kalm_jax.pipeline import run as pipeline
 
     output = job.output or f"runs/{world.rpartition('.')[2]}-{job.preset}"
-    pipeline.run(output, configuration(world, given), command=f"{invocation(command)} {shlex.join(argv)}".strip())
+    pipeline.run(output, configuration(world, given), command=invocation(command, argv))

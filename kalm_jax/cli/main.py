@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import pathlib
+import shlex
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 
 from kalm_jax.malloc import configure_malloc
@@ -28,14 +30,11 @@ def load(name: str) -> ModuleType:
     return importlib.import_module(f"kalm_jax.cli.{name.replace('-', '_')}")
 
 
-def invocation(name: str) -> str:
-    """How this process was asked for a command: "kalm clevr", or "python -m experiments.clevr"."""
-    program = pathlib.Path(sys.argv[0])
-    if program.stem == "kalm":
-        return f"kalm {name}"
-    if program.stem == "__main__":
-        return f"python -m kalm_jax {name}"
-    return f"python -m experiments.{name.replace('-', '_')}"
+def invocation(name: str, argv: Sequence[str] = ()) -> str:
+    """How this process was asked for a command: "kalm clevr --seed=1", or "python -m experiments.clevr --seed=1"."""
+    ways = {"kalm": f"kalm {name}", "__main__": f"python -m kalm_jax {name}"}
+    way = ways.get(pathlib.Path(sys.argv[0]).stem, f"python -m experiments.{name.replace('-', '_')}")
+    return f"{way} {shlex.join(argv)}".strip()
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ continues it. `kalm collect` makes files of rollouts.
 """
 
 import dataclasses
-import shlex
 
 from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
@@ -38,5 +37,5 @@ def main(argv: list[str]) -> None:
 
     output = made(OutputSettings, given).output
     output = output or f"runs/offline-{config.environment.rpartition(':')[2].replace('/', '-')}"
-    offline.run(output, config, command=f"{invocation('offline')} {shlex.join(argv)}")
+    offline.run(output, config, command=invocation("offline", argv))
     print(f"results: {output}")

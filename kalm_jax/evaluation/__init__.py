@@ -1,7 +1,7 @@
 """Evaluation: policies play episodes in a simulator; success rates and their intervals."""
 
 from kalm_jax.evaluation.policies import learner_policy
-from kalm_jax.evaluation.results import read_results_csv, result_rows, summarize, write_results_csv
+from kalm_jax.evaluation.results import read_results_csv, result_rows, write_results_csv
 from kalm_jax.evaluation.rollout import evaluate, record
 from kalm_jax.evaluation.statistics import (
     difference_interval,
@@ -19,7 +19,6 @@ __all__ = [
     "read_results_csv",
     "record",
     "result_rows",
-    "summarize",
     "wilson_interval",
     "write_results_csv",
 ]

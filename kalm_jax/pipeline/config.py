@@ -293,6 +293,15 @@ class PipelineConfig(Checked):
     )
 
 
+PARTS = ("", "collect", "ground", "metrics", "imagine", "learn", "evaluate")
+"""Fields of `PipelineConfig` that hold settings; "" is itself."""
+
+
+def parts_of(config: PipelineConfig) -> dict[str, Any]:
+    """`PARTS` -> the dataclass with their settings."""
+    return {part: getattr(config, part) if part else config for part in PARTS}
+
+
 def configure(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfig:
     """A configuration with some settings changed, named like their flags: `configure(config, {"grounding_steps": 9})`.
 
@@ -307,8 +316,7 @@ def configure(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfi
         given.setdefault("grounding_learning_rate", 2e-4 if given.get("lora_rank", config.ground.lora_rank) else 5e-5)
         given.setdefault("evaluate_every", 0)
     changes: dict[str, Any] = {}
-    for part in PARTS:
-        old: Any = getattr(config, part) if part else config
+    for part, old in parts_of(config).items():
         mine = {f.name: given.pop(f.flag) for f in settings_of(type(old)) if f.flag in given}
         if "shares" in mine and not isinstance(mine["shares"], TaskShares):
             mine["shares"] = old.shares.only(mine["shares"])
@@ -316,10 +324,6 @@ def configure(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfi
     if given:
         raise ValueError(f"unknown settings {', '.join(given)}")
     return dataclasses.replace(config, **changes)
-
-
-PARTS = ("", "collect", "ground", "metrics", "imagine", "learn", "evaluate")
-"""Fields of `PipelineConfig` that hold settings; "" is itself."""
 
 
 def load_presets(world: str) -> dict[str, PipelineConfig]:

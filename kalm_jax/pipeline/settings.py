@@ -25,13 +25,14 @@ class Setting:
 
     Attributes:
       doc: what it does, as `--help` says it.
-      flag: the name of its flag where it is not the field's.
+      flag: the name of its flag.
       low, high: the smallest and the largest number allowed.
       choices: the only texts allowed (of a tuple: for each of its entries); none are any.
       importable: import paths (my_package.my_module) are allowed besides `choices`.
       words: what is written as the flag's value -> the field's value, where the two differ.
       exists: "file" or a file's name in a folder, which must be there when the value is given as a flag.
       read: the field's entry from a text, for a flag that may be repeated; ValueError where it cannot be read.
+      name, default: of the field. kind: int, float, bool, str, tuple or `TaskShares`.
     """
 
     doc: str
@@ -43,43 +44,50 @@ class Setting:
     words: Mapping[str, object] = dataclasses.field(default_factory=dict)
     exists: str = ""
     read: Callable[[str], object] | None = None
+    name: str = ""
+    default: Any = None
+    kind: Any = str
 
-    def wanted(self, kind: Any) -> str:
+    @property
+    def is_switch(self) -> bool:
+        """Whether its flag is written --name or --noname."""
+        return self.kind is bool and not self.words
+
+    def wanted(self) -> str:
         """What a value must be, for help and errors: "an integer from 1 to 20"; "" where nothing is asked."""
         choices = self.choices or tuple(self.words)
         if choices:
-            many = ", comma-separated" if kind in ("tuple", TaskShares) else ""
+            many = ", comma-separated" if self.kind in (tuple, TaskShares) else ""
             return f"one of {', '.join(choices)}{many}{', or an import path, which contains a dot' * self.importable}"
-        if kind not in (int, float):
+        if self.kind not in (int, float):
             return ""
-        name = "an integer" if kind is int else "a finite number"
+        name = "an integer" if self.kind is int else "a finite number"
         if self.high < math.inf:
             return f"{name} from {self.low:g} to {self.high:g}"
         return f"{name} of at least {self.low:g}" if self.low > -math.inf else name
 
-    def accepts(self, value: Any, kind: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         """Whether the field may have this value."""
-        if kind is TaskShares:
+        if self.kind is TaskShares:
             return isinstance(value, TaskShares)
-        if self.words and kind is not int:
+        if self.words and self.kind is not int:
             return value in self.words.values()
-        if kind in (int, float):
-            number = numbers.Integral if kind is int else numbers.Real
+        if self.kind in (int, float):
+            number = numbers.Integral if self.kind is int else numbers.Real
             good = isinstance(value, number) and not isinstance(value, bool) and math.isfinite(value)
             return bool(good and self.low <= value <= self.high)
-        entries = value if kind == "tuple" and isinstance(value, tuple) else (value,)
         if self.choices:
+            entries = value if self.kind is tuple and isinstance(value, tuple) else (value,)
             return bool(entries) and all(e in self.choices or (self.importable and "." in str(e)) for e in entries)
-        return isinstance(value, tuple if kind == "tuple" else kind)
+        return isinstance(value, self.kind)
 
     def missing(self, value: str) -> str:
         """What is missing of the files that a flag's value names; "" where nothing is, or where the value is empty."""
         if not self.exists or not value:
             return ""
-        path = pathlib.Path(value)
         if self.exists == "file":
-            return "" if path.is_file() else "no such file"
-        return "" if (path / self.exists).is_file() else f"no {self.exists} there"
+            return "" if pathlib.Path(value).is_file() else "no such file"
+        return "" if (pathlib.Path(value) / self.exists).is_file() else f"no {self.exists} there"
 
 
 def setting(default: Any, doc: str, **about: Any) -> Any:
@@ -93,35 +101,19 @@ class Checked:
     def __post_init__(self) -> None:
         for field in settings_of(type(self)):
             value = getattr(self, field.name)
-            if value != field.default and not field.about.accepts(value, field.kind):
-                wanted = field.about.wanted(field.kind) or f"a value like {field.default!r}"
+            if value != field.default and not field.accepts(value):
+                wanted = field.wanted() or f"a value like {field.default!r}"
                 raise ValueError(f"{type(self).__name__}.{field.name} is {value!r}, want {wanted}")
 
 
-@dataclasses.dataclass(frozen=True)
-class Field:
-    """A setting in its place.
-
-    Attributes:
-      flag: name of its flag. name: of the dataclass's field.
-      kind: int, float, bool, str, `TaskShares`, or "tuple". default: `REQUIRED` where there is none.
-    """
-
-    flag: str
-    name: str
-    kind: Any
-    default: Any
-    about: Setting
-
-
-def settings_of(cls: type) -> Iterator[Field]:
+def settings_of(cls: type) -> Iterator[Setting]:
     """The settings of a dataclass itself, not of the dataclasses in it."""
     kinds = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         if about := field.metadata.get("setting"):
-            kind = kinds[field.name]
-            kind = "tuple" if typing.get_origin(kind) is tuple else kind
-            yield Field(about.flag or field.name, field.name, kind, field.default, about)
+            kind = typing.get_origin(kinds[field.name]) or kinds[field.name]
+            flag = about.flag or field.name
+            yield dataclasses.replace(about, flag=flag, name=field.name, default=field.default, kind=kind)
 
 
 def build(cls: Any, values: Mapping[str, Any]) -> Any:

@@ -99,7 +99,7 @@ def success_figure(pooled: Sequence[Success], algorithm: str, labels: ReportLabe
     if not mine:
         known = sorted({s.algorithm for s in pooled})
         raise ValueError(f"no results of algorithm {algorithm!r}; there are results of {known}")
-    levels = summary.levels_of(vars(s) for s in mine)
+    levels = summary.in_order(s.level for s in mine)
     choices = sorted({s.action_choice for s in mine})
     conditions = sorted({s.condition for s in mine}, key=lambda name: summary.rank(summary.CONDITION_ORDER, name))
     baselines = [s for s in pooled if s.is_baseline and s.level in levels and not s.family]
@@ -186,7 +186,7 @@ def match_figure(imagination: Sequence[Mapping], labels: ReportLabels) -> Figure
 def realism_figure(imagination: Sequence[Mapping], labels: ReportLabels) -> Figure:
     """Share of imagined transitions that are unrealistic: a panel for every kind, a bar for every level."""
     totals = {row["level"]: row for row in summary.sum_rows(imagination, "level")}
-    levels, kinds = summary.levels_of(imagination), labels.unrealistic
+    levels, kinds = summary.in_order(row["level"] for row in imagination), labels.unrealistic
     figure, grid = _figure(max(7.2, 2.9 * len(kinds)), 3.1, 1, len(kinds))
     for column, (kind, title) in enumerate(kinds.items()):
         axes, top = grid[0, column], 1.0

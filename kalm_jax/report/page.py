@@ -7,7 +7,7 @@ import io
 import pathlib
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from tqdm import tqdm
@@ -17,6 +17,9 @@ from kalm_jax.report import figures, films, summary, tables
 from kalm_jax.report.contents import ReportData
 from kalm_jax.report.summary import Success
 from kalm_jax.types.pictures import NamedFigure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DPI = 144
 SECTIONS = {
@@ -62,37 +65,34 @@ def build_report(folder: pathlib.Path | str, data: ReportData) -> pathlib.Path:
 
 def make_figures(data: ReportData) -> list[NamedFigure]:
     """The figures that the data allow, in the order of the page."""
-    pooled, labels, made = summary.successes(data.results), data.labels, []
+    pooled, labels = summary.successes(data.results), data.labels
+    made: list[NamedFigure] = []
+
+    def add(name: str, figure: Figure, alternative: str) -> None:
+        made.append(NamedFigure(re.sub(r"[^A-Za-z0-9._-]+", "_", name), figure, alternative))
+
     for algorithm in sorted({s.algorithm for s in pooled if not s.is_baseline}):
         figure = figures.success_figure(pooled, algorithm, labels)
-        made.append(
-            NamedFigure(f"success_{file_name(algorithm)}", figure, f"success of {algorithm} by level and condition")
-        )
+        add(f"success_{algorithm}", figure, f"success of {algorithm} by level and condition")
     if data.imagination:
-        figure = figures.match_figure(data.imagination, labels)
-        made.append(NamedFigure("match", figure, "match rate of imagined rollouts"))
-        figure = figures.realism_figure(data.imagination, labels)
-        made.append(NamedFigure("realism", figure, "unrealistic imagined transitions"))
+        add("match", figures.match_figure(data.imagination, labels), "match rate of imagined rollouts")
+        add("realism", figures.realism_figure(data.imagination, labels), "unrealistic imagined transitions")
     if data.illustrations.films:
-        figure = films.filmstrip_figure(data.illustrations.films)
-        made.append(NamedFigure("filmstrip", figure, "rollouts as film strips"))
+        add("filmstrip", films.filmstrip_figure(data.illustrations.films), "rollouts as film strips")
     if data.lengths:
-        made.append(NamedFigure("lengths", figures.length_figure(data.lengths, labels), "lengths of rollouts"))
+        add("lengths", figures.length_figure(data.lengths, labels), "lengths of rollouts")
     made += data.illustrations.figures
     if data.grounding_curve:
-        made.append(NamedFigure("grounding", figures.grounding_figure(data.grounding_curve), "losses of grounding"))
+        add("grounding", figures.grounding_figure(data.grounding_curve), "losses of grounding")
     if data.grounding_metrics:
-        figure = figures.metrics_figure(data.grounding_metrics, labels)
-        made.append(NamedFigure("metrics", figure, "metrics over grounding"))
+        add("metrics", figures.metrics_figure(data.grounding_metrics, labels), "metrics over grounding")
     for algorithm in sorted({str(row["algorithm"]) for row in data.learning_curves}):
-        figure = figures.learning_figure(data.learning_curves, algorithm)
-        made.append(NamedFigure(f"learning_{file_name(algorithm)}", figure, f"training of {algorithm}"))
+        add(
+            f"learning_{algorithm}",
+            figures.learning_figure(data.learning_curves, algorithm),
+            f"training of {algorithm}",
+        )
     return made
-
-
-def file_name(text: str) -> str:
-    """The text with everything but letters, digits, dot, dash and underscore replaced, fit for a file's name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", text)
 
 
 def load_template(path: pathlib.Path | None = None) -> jinja2.Template:
@@ -152,21 +152,25 @@ def page_html(data: ReportData, embedded: dict[str, dict[str, Any]]) -> str:
 def _cards(pooled: Sequence[Success]) -> list[dict[str, Any]]:
     """The answer in short: kalm - offline of every learner, at the level "rephrase" or else at the last one."""
     changes = summary.differences(pooled)
-    levels = summary.levels_of(vars(d) for d in changes)
-    cards = []
-    for d in changes:
-        if d.level == ("rephrase" if "rephrase" in levels else levels[-1]):
-            rates = {s.condition: s.within.value for s in pooled if summary.same_learner(s, d)}
-            name, verdict = summary.learner_name(d.algorithm, d.action_choice), tables.verdict(d.within)
-            card = {"name": name, "level": d.level, "share": d.within, "verdict": verdict}
-            cards.append(card | {condition: rates[condition] for condition in (d.base, d.condition)})
-    return cards
+    levels = summary.in_order(d.new.level for d in changes)
+    return [
+        {
+            "name": d.new.name,
+            "level": d.new.level,
+            "share": d.within,
+            "verdict": tables.verdict(d.within),
+            "offline": d.base.within.value,
+            "kalm": d.new.within.value,
+        }
+        for d in changes
+        if d.new.level == ("rephrase" if "rephrase" in levels else levels[-1])
+    ]
 
 
 def _success_tables(
     data: ReportData, pooled: Sequence[Success], environment: str
 ) -> tuple[str, list[tables.Table], tables.Table | None]:
-    levels = summary.levels_of(vars(s) for s in pooled if s.environment == environment)
+    levels = summary.in_order(s.level for s in pooled if s.environment == environment)
     found = [tables.success_table(pooled, environment, level, data.labels) for level in levels]
     return environment, found, tables.family_table(data.results, environment, data.labels)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.evaluation import difference_interval, summarize, wilson_interval
+from kalm_jax.evaluation import difference_interval, pooled_interval, wilson_interval
 from kalm_jax.types import LEVELS
 
 RANDOM = "random"
@@ -36,6 +36,8 @@ ALGORITHM_NAMES = {
     "decision_transformer": "DT",
     "llm_policy": "language model",
 }
+NAMES = ("environment", "algorithm", "condition", "level", "family", "action_choice")
+"""Columns of result rows that say which policy played what."""
 PAPER_NAME = "KALM paper (Llama-2-7B)"
 
 
@@ -59,12 +61,10 @@ class Success:
     Attributes:
       environment, algorithm, condition, level, action_choice: as in the rows.
       family: goal family, or "" for all families of the level together.
-      seeds: number of training seeds.
-      episodes: number of episodes over all seeds.
+      by_seed: (seeds, 3) episodes, successes, early successes of each seed.
       within: share of episodes that reach the goal within the horizon.
       early: share of episodes that reach it within the stricter limit.
-      median_steps: median number of steps of the successful episodes, as `evaluation.summarize` pools it.
-      by_seed: (seeds, 3) episodes, successes, early successes of each seed.
+      median_steps: the median of the rows' medians, each counted as often as it has successes.
     """
 
     environment: str
@@ -73,12 +73,25 @@ class Success:
     level: str
     family: str
     action_choice: str
-    seeds: int
-    episodes: int
+    by_seed: np.ndarray
     within: Share
     early: Share
     median_steps: float
-    by_seed: np.ndarray
+
+    @property
+    def learner(self) -> tuple[str, str, str, str]:
+        """Environment, algorithm, level and action choice: what policies that are compared have in common."""
+        return self.environment, self.algorithm, self.level, self.action_choice
+
+    @property
+    def seeds(self) -> int:
+        """Number of training seeds."""
+        return len(self.by_seed)
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes over all seeds."""
+        return int(self.by_seed[:, 0].sum())
 
     @property
     def is_baseline(self) -> bool:
@@ -102,14 +115,10 @@ class Success:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """How much more often `condition` succeeds than `base`, with the same algorithm, level and action choice."""
+    """How much more often `new` succeeds than `base`, the same learner in another condition."""
 
-    environment: str
-    algorithm: str
-    level: str
-    action_choice: str
-    condition: str
-    base: str
+    new: Success
+    base: Success
     within: Share
     early: Share
 
@@ -142,16 +151,10 @@ def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Succe
     """
     groups: dict[tuple[str, ...], list[Mapping]] = collections.defaultdict(list)
     for row in results:
-        family = str(row["family"]) if by_family else ""
-        key = (
-            *(str(row[k]) for k in ("environment", "algorithm", "condition", "level")),
-            family,
-            str(row["action_choice"]),
-        )
-        groups[key].append(row)
-    pooled = [_pool(key, rows) for key, rows in groups.items()]
+        row = row if by_family else {**row, "family": ""}
+        groups[tuple(str(row[name]) for name in NAMES)].append(row)
     return sorted(
-        pooled,
+        (_pool(dict(zip(NAMES, key)), rows) for key, rows in groups.items()),
         key=lambda s: (
             s.environment,
             rank(LEVELS, s.level),
@@ -163,35 +166,29 @@ def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Succe
     )
 
 
-def _pool(key: tuple[str, ...], texts: Sequence[Mapping]) -> Success:
-    numbers = ("episodes", "successes", "successes_early")
-    rows = [{**row, **{k: int(row[k]) for k in numbers}, "median_steps": number(row["median_steps"])} for row in texts]
-    by_seed: dict[str, np.ndarray] = collections.defaultdict(lambda: np.zeros(3))
+def _pool(names: Mapping[str, str], rows: Sequence[Mapping]) -> Success:
+    sums: dict[int, np.ndarray] = collections.defaultdict(lambda: np.zeros(3))
     for row in rows:
-        by_seed[str(row["seed"])] += [row[k] for k in numbers]
-    counts = np.array([by_seed[seed] for seed in sorted(by_seed)])
-    environment, algorithm, condition, level, family, choice = key
-    if counts[:, 0].min() <= 0:
-        raise ValueError(
-            f"results of {algorithm}, condition {condition}, level {level}: a seed has no episode; leave its rows out"
-        )
-    (whole,) = summarize(rows)
-    within, early = (Share(*(whole[f"{x}{end}"] for x in ("rate", "low", "high"))) for end in ("", "_early"))
-    totals = whole["seeds"], whole["episodes"], within, early, whole["median_steps"], counts
-    return Success(environment, algorithm, condition, level, family, choice, *totals)
+        sums[int(row["seed"])] += [int(row[k]) for k in ("episodes", "successes", "successes_early")]
+    by_seed = np.array([sums[seed] for seed in sorted(sums)])
+    episodes = by_seed[:, 0]
+    if episodes.min() <= 0:
+        policy = f"{names['algorithm']}, condition {names['condition']}, level {names['level']}"
+        raise ValueError(f"results of {policy}: a seed has no episode; leave its rows out")
+    within, early = (
+        Share(float(good.sum() / episodes.sum()), *pooled_interval(good, episodes)) for good in by_seed[:, 1:].T
+    )
+    steps = [number(row["median_steps"]) for row in rows for _ in range(int(row["successes"]))]
+    median = float(np.median(steps)) if steps else math.nan
+    return Success(**names, by_seed=by_seed, within=within, early=early, median_steps=median)
 
 
-def differences(pooled: Iterable[Success], condition: str = "kalm", base: str = "offline") -> list[Difference]:
-    """The difference `condition` minus `base` wherever both were evaluated."""
+def differences(pooled: Iterable[Success], condition: str = "kalm") -> list[Difference]:
+    """The difference of `condition` and "offline" wherever both were evaluated."""
     pooled = [s for s in pooled if not s.family]
-    bases = {(s.environment, s.algorithm, s.level, s.action_choice): s for s in pooled if s.condition == base}
-    found = []
-    for s in pooled:
-        other = bases.get((s.environment, s.algorithm, s.level, s.action_choice))
-        if s.condition == condition and other is not None:
-            parts = (_difference(s.by_seed, other.by_seed, column) for column in (1, 2))
-            found.append(Difference(s.environment, s.algorithm, s.level, s.action_choice, condition, base, *parts))
-    return found
+    bases = {s.learner: s for s in pooled if s.condition == "offline"}
+    pairs = [(s, bases[s.learner]) for s in pooled if s.condition == condition and s.learner in bases]
+    return [Difference(new, base, *(_difference(new.by_seed, base.by_seed, k) for k in (1, 2))) for new, base in pairs]
 
 
 def _difference(new: np.ndarray, old: np.ndarray, column: int) -> Share:
@@ -200,17 +197,12 @@ def _difference(new: np.ndarray, old: np.ndarray, column: int) -> Share:
     return Share(float(value), float(low), float(high))
 
 
-def same_learner(a: Success | Difference, b: Success | Difference) -> bool:
-    """Whether both are about one algorithm, level, environment and action choice."""
-    return all(getattr(a, k) == getattr(b, k) for k in ("environment", "algorithm", "level", "action_choice"))
-
-
 def oracle_gain_share(pooled: Sequence[Success], difference: Difference) -> float:
     """The gain of `kalm` over `offline` as a share of the gain of `oracle` over `offline`, within the horizon.
 
     NaN where no oracle was evaluated, or where it is not clearly ahead of offline: a share of nearly nothing is noise.
     """
-    whole = [d.within for d in differences(pooled, "oracle") if same_learner(d, difference)]
+    whole = [d.within for d in differences(pooled, "oracle") if d.base.learner == difference.base.learner]
     return difference.within.value / whole[0].value if whole and whole[0].low > 0 else math.nan
 
 
@@ -241,16 +233,16 @@ def sum_rows(rows: Iterable[Mapping], key: str) -> list[dict]:
     return list(sums.values())
 
 
-def levels_of(rows: Iterable[Mapping]) -> list[str]:
-    """The levels that the rows name, in the order of `LEVELS`."""
-    return sorted({str(row["level"]) for row in rows}, key=lambda level: rank(LEVELS, level))
+def in_order(levels: Iterable[str]) -> list[str]:
+    """Each of the levels once, in the order of `LEVELS`."""
+    return sorted(set(levels), key=lambda level: rank(LEVELS, level))
 
 
 def by_level_and_family(rows: Sequence[Mapping]) -> list[tuple[str, str, bool, dict]]:
     """(level, name, is it the whole level, added-up counts): each level and, if it has several, its families."""
     found: list[tuple[str, str, bool, dict]] = []
-    for level in levels_of(rows):
-        mine = [row for row in rows if str(row["level"]) == level]
+    for level in in_order(row["level"] for row in rows):
+        mine = [row for row in rows if row["level"] == level]
         found.append((level, level_name(level), True, sum_rows(mine, "level")[0]))
         families = sorted(sum_rows(mine, "family"), key=lambda row: row["family"])
         if len(families) > 1:

@@ -37,18 +37,16 @@ class Table:
     text_columns: int = 1
 
 
-def percent(share: Share | None) -> str:
+def percent(share: Share | None, sign: str = "") -> str:
     """ "71.2 [68.0, 74.1]": percent with its 95% interval; a dash for None or NaN."""
     if share is None or math.isnan(share.value):
         return MISSING
-    return f"{100 * share.value:.1f} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+    return f"{100 * share.value:{sign}.1f} [{100 * share.low:{sign}.1f}, {100 * share.high:{sign}.1f}]"
 
 
-def points(share: Share | None) -> str:
+def points(share: Share) -> str:
     """ "+31.0 [+26.2, +35.8]": a difference in percentage points with its 95% interval."""
-    if share is None or math.isnan(share.value):
-        return MISSING
-    return f"{100 * share.value:+.1f} [{100 * share.low:+.1f}, {100 * share.high:+.1f}]"
+    return percent(share, "+")
 
 
 def verdict(share: Share) -> str:
@@ -90,7 +88,7 @@ def terminal_table(results: Iterable[Mapping], labels: ReportLabels) -> str:
     lines = [f"Success in % with 95% intervals; median: {labels.steps} to success; episodes: seeds x episodes of each."]
     several = len({s.environment for s in pooled}) > 1
     for environment in sorted({s.environment for s in pooled}):
-        for level in summary.levels_of(vars(s) for s in pooled if s.environment == environment):
+        for level in summary.in_order(s.level for s in pooled if s.environment == environment):
             name = summary.level_name(level)
             title = f"{environment}, {name}" if several else name
             lines += ["", _line(title, "condition", *limits(labels), "median", "episodes"), "-" * 94]
@@ -107,7 +105,7 @@ def _level_lines(block: Sequence[Success], changes: Sequence[Difference], pooled
     for i, s in enumerate(block):
         first = i == 0 or block[i - 1].name != s.name
         yield _line(s.name if first else "", s.condition_name, *_cells(s))
-        change = next((d for d in changes if summary.same_learner(d, s)), None)
+        change = next((d for d in changes if d.base.learner == s.learner), None)
         if change is not None and (i + 1 == len(block) or block[i + 1].name != s.name):
             yield _line("", "kalm-offline", points(change.within), points(change.early), "", "")
             gain = summary.oracle_gain_share(pooled, change)
@@ -134,7 +132,7 @@ def success_table(pooled: Sequence[Success], environment: str, level: str, label
 def family_table(results: Sequence[Mapping], environment: str, labels: ReportLabels) -> Table | None:
     """Success by family of goals, for the levels that have several."""
     split = [s for s in summary.successes(results, by_family=True) if s.environment == environment]
-    families = {level: {s.family for s in split if s.level == level} for level in summary.levels_of(map(vars, split))}
+    families = {s.level: {other.family for other in split if other.level == s.level} for s in split}
     rows = [
         (
             f"{summary.level_name(s.level)}: {s.family.replace('_', ' ')}",
@@ -152,19 +150,19 @@ def family_table(results: Sequence[Mapping], environment: str, labels: ReportLab
 
 def difference_table(pooled: Sequence[Success], environment: str, labels: ReportLabels) -> Table | None:
     """kalm - offline in points for every algorithm and level, and its share of the oracle's gain where there is one."""
-    changes = [d for d in summary.differences(pooled) if d.environment == environment]
+    changes = [d for d in summary.differences(pooled) if d.new.environment == environment]
     oracle = any(s.condition == "oracle" for s in pooled)
     rows, classes = [], []
     for i, d in enumerate(changes):
         row = (
-            summary.level_name(d.level),
-            summary.learner_name(d.algorithm, d.action_choice),
+            summary.level_name(d.new.level),
+            d.new.name,
             points(d.within),
             points(d.early),
             verdict(d.within),
         )
         rows.append(row + ((_whole_percent(summary.oracle_gain_share(pooled, d)),) if oracle else ()))
-        classes.append("first" if i == 0 or changes[i - 1].level != d.level else "")
+        classes.append("first" if i == 0 or changes[i - 1].new.level != d.new.level else "")
     limited = [f"points within {n}" for n in (labels.horizon, labels.early_steps)]
     header = ["level", "policy", *limited, f"verdict at {labels.horizon}"] + ["share of the oracle's gain"] * oracle
     return Table(header, rows, classes, text_columns=2) if rows else None
@@ -198,7 +196,7 @@ def realism_table(imagination: Sequence[Mapping], labels: ReportLabels) -> Table
     """Unrealistic transitions of imagined rollouts by level, beside the paper's."""
     totals = {row["level"]: row for row in summary.sum_rows(imagination, "level")}
     rows = []
-    for level in summary.levels_of(imagination):
+    for level in summary.in_order(row["level"] for row in imagination):
         row, paper = totals[level], labels.paper_unrealistic.get(level)
         shares = [percent(summary.rate(row, f"{kind}_transitions", "transitions")) for kind in labels.unrealistic]
         beside = MISSING if paper is None else " / ".join(map(str, paper))

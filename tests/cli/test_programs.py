@@ -23,7 +23,7 @@ NUMBERS = [
     (name, flag)
     for name in COMMANDS
     for flag in load(name).flags()
-    if flag.field.kind in (int, float) and not flag.field.about.words
+    if flag.field.kind in (int, float) and not flag.field.words
 ]
 
 
@@ -67,20 +67,19 @@ def test_a_wrong_flag_names_itself_and_the_fix(flag, fix, tmp_path, capsys):
 
 @pytest.mark.parametrize("name, flag", NUMBERS, ids=[f"{name}-{flag.name}" for name, flag in NUMBERS])
 def test_wrong_numbers_are_refused_by_name(name, flag: Flag, capsys):
-    about = flag.field.about
+    about = flag.field
     beyond = [about.low - 1] + [about.high + 1] * (about.high < math.inf)
     for value in ("nan", "inf", "-inf", "", "many", *beyond):
         code, said = fails(capsys, name, f"--{flag.name}={value}")
-        assert code == 2 and f"--{flag.name}={value}: want {about.wanted(flag.field.kind)}" in said, said
+        assert code == 2 and f"--{flag.name}={value}: want {about.wanted()}" in said, said
     assert about.low > -math.inf, f"--{flag.name} has no lower bound"
 
 
 def test_every_setting_of_the_main_job_has_a_flag():
     flags = {flag.name: flag for flag in load("world").flags()}
-    for part in config.PARTS:
-        whole = config.PipelineConfig(world="")
-        for field in settings_of(type(getattr(whole, part) if part else whole)):
-            assert flags[field.flag].field == field and field.about.doc.endswith(".")
+    for part in config.parts_of(config.PipelineConfig(world="")).values():
+        for field in settings_of(type(part)):
+            assert flags[field.flag].field == field and field.doc.endswith(".")
     assert {flag.name for flag in load("offline").flags()} > {f.flag for f in settings_of(config.OfflineConfig)}
 
 
@@ -92,7 +91,7 @@ def test_flags_are_told_apart_and_documented(name, capsys):
     said = capsys.readouterr().out
     assert load(name).__doc__.splitlines()[0] in said and f"kalm {name} " in load(name).__doc__
     for flag in flags:
-        assert flag.name in said and flag.field.about.doc.rstrip().endswith(".")
+        assert flag.name in said and flag.field.doc.rstrip().endswith(".")
     if name in JOBS:
         places = [said.index(f"\n{group}:") for group in ("data", "grounding", "imagination", "output", "devices")]
         assert (places == sorted(places) and "default: 80 minutes" in " ".join(said.split())) or name != "clevr"

@@ -8,10 +8,10 @@ import pytest
 from kalm_jax.evaluation import (
     read_results_csv,
     result_rows,
-    summarize,
     wilson_interval,
     write_results_csv,
 )
+from kalm_jax.report.summary import successes
 from kalm_jax.types import EpisodeResults
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr.episodes import make_episodes
@@ -32,8 +32,8 @@ def test_rows_summary_and_file(tmp_path):
     write_results_csv(tmp_path / "deep" / "results.csv", found)
     read = read_results_csv(tmp_path / "deep" / "results.csv")
     np.testing.assert_equal(read, found)
-    (summary,) = summarize(read)
-    assert summary["episodes"] == 16 and summary["seeds"] == 2
-    assert summary["rate"] == 0.5 and summary["rate_early"] == 6 / 16
-    assert (summary["low"], summary["high"]) == pytest.approx(wilson_interval(8, 16))
-    assert summary["median_steps"] == 12  # medians 5, 14, 14, 10, twice each
+    (pooled,) = successes(read)
+    assert pooled.episodes == 16 and pooled.seeds == 2
+    assert pooled.within.value == 0.5 and pooled.early.value == 6 / 16
+    assert (pooled.within.low, pooled.within.high) == pytest.approx(wilson_interval(8, 16))
+    assert pooled.median_steps == 12  # medians 5, 14, 14, 10, twice each

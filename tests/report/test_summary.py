@@ -29,7 +29,7 @@ def test_difference_and_share_of_the_oracles_gain_are_plain_arithmetic():
     pooled = summary.successes(make_results(oracle=True))
     changes = summary.differences(pooled)
     assert len(changes) == 3 * 3  # levels x (BC greedy, BC sampled, TD3+BC greedy)
-    change = next(d for d in changes if d.algorithm == "td3bc" and d.level == "rephrase")
+    change = next(d for d in changes if d.new.algorithm == "td3bc" and d.new.level == "rephrase")
     assert change.within.value == pytest.approx(0.30)
     want = difference_interval([70, 71, 72], [100] * 3, [40, 41, 42], [100] * 3)
     assert (change.within.low, change.within.high) == pytest.approx(want)
