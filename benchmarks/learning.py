@@ -26,12 +26,12 @@ from kalm_jax.evaluation.statistics import mean_interval
 from kalm_jax.files import read_json, write_json, write_text
 from kalm_jax.offline_rl import Learner, make_learner
 from kalm_jax.pipeline.offline import (
-    LAST,
     OfflineConfig,
     chosen_settings,
     configured_learner,
     evaluation_points,
     load_data,
+    mean_of_last,
 )
 from kalm_jax.pipeline.offline import run as run_offline
 from kalm_jax.pipeline.run_folder import RunFolder
@@ -135,14 +135,6 @@ def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") ->
 def last_returns(place: pathlib.Path, policy: str) -> list[float]:
     """The mean return of each seed's last `LAST` evaluations; [] where `policy` is not a learner."""
     return mean_of_last(read_json(place / "learn" / policy / "rows.json") or [])
-
-
-def mean_of_last(rows: list[dict]) -> list[float]:
-    """The mean return of each seed's last `LAST` evaluations."""
-    points = sorted({row["update"] for row in rows})[-LAST:]
-    kept = [row for row in rows if row["update"] in points]
-    seeds = sorted({row["seed"] for row in rows})
-    return [float(np.mean([row["return_mean"] for row in kept if row["seed"] == seed])) for seed in seeds]
 
 
 def table_lines(results: list[dict], others: dict[str, list[float]]) -> list[str]:

@@ -73,10 +73,8 @@ class Checkpoints:
     def restore(self, step: int, like: Mapping[str, PyTree]) -> dict[str, PyTree]:
         """The named trees of the checkpoint of `step`.
 
-        Args:
-          step: one of `steps`.
-          like: for each name a tree of the same structure, whose arrays (or `jax.ShapeDtypeStruct`) give shapes, types
-            and, unless `on_host`, shardings.
+        The trees of `like` have the same structure; their arrays (or `jax.ShapeDtypeStruct`) give shapes, types and,
+        unless `on_host`, shardings.
         """
         abstract = {name: jax.tree.map(self._abstract, self._stored(tree)) for name, tree in like.items()}
         args = self._args.Composite(**{name: self._args.StandardRestore(tree) for name, tree in abstract.items()})

@@ -44,12 +44,8 @@ def setup_jax(cpu_devices: int | None = None, cache: str | None = None, mesh: st
 def init_distributed(hosts: str) -> None:
     """Connects this process with the others that run the same program. Files are written by the first of them.
 
-    Args:
-      hosts: "ADDRESS:PORT,COUNT,INDEX" (address of the first process, number of processes, index of this one), "auto"
-        where JAX finds them out (SLURM, Open MPI, a TPU pod slice), or "" for a single process.
-
-    Raises:
-      ValueError: `hosts` cannot be parsed.
+    `hosts` is "ADDRESS:PORT,COUNT,INDEX" (address of the first process, number of processes, index of this one), "auto"
+    where JAX finds them out (SLURM, Open MPI, a TPU pod slice), or "" for a single process.
     """
     if not hosts:
         return
@@ -61,17 +57,13 @@ def init_distributed(hosts: str) -> None:
 
 
 def parse_hosts(hosts: str) -> tuple[str, int, int] | tuple[()]:
-    """(address, number of processes, index of this one) of `hosts` as in `init_distributed`; () of "auto" and "".
-
-    Raises:
-      ValueError: `hosts` cannot be parsed.
-    """
+    """(address, number of processes, index of this one) of `hosts` as in `init_distributed`; () of "auto" and ""."""
     if hosts in ("", "auto"):
         return ()
     address, _, rest = hosts.partition(",")
     numbers = rest.split(",")
     if len(numbers) != 2 or not all(n.isdecimal() for n in numbers) or int(numbers[1]) >= int(numbers[0]):
-        raise ValueError(f"hosts {hosts!r} is neither auto nor ADDRESS:PORT,COUNT,INDEX with INDEX below COUNT")
+        raise ValueError(f"hosts={hosts}: want auto or ADDRESS:PORT,COUNT,INDEX with INDEX below COUNT")
     return address, int(numbers[0]), int(numbers[1])
 
 

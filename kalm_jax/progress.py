@@ -47,10 +47,8 @@ class Progress:
     always drawn, also when the stage ends in an error.
 
     Args:
-      label: name of the stage.
-      total: number of steps of the whole stage, at least 0.
+      label: name of the stage. total: its number of steps. initial: those that an earlier run has done.
       stream: where to write; `sys.stderr` when None.
-      initial: number of steps that an earlier run has done: they count as done but not in the rate.
       seconds: least time between two drawings; by default 0.25 on a terminal and 10 elsewhere.
 
     Raises:

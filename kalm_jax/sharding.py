@@ -59,15 +59,14 @@ def parse_mesh_shape(text: str) -> MeshShape:
     """The shape that a flag such as "data:2,fsdp:4" describes; "" is all devices for data.
 
     Raises:
-      ValueError: names the part that cannot be parsed.
+      ValueError: `text` cannot be parsed.
     """
     sizes = {}
     for part in filter(None, text.split(",")):
         axis, _, size = part.partition(":")
         if axis not in MESH_AXES or axis in sizes or not size.isdecimal() or int(size) < 1:
-            raise ValueError(
-                f"mesh {text!r}: {part!r} is not one of {', '.join(MESH_AXES)} with a size, such as fsdp:4"
-            )
+            axes = ", ".join(MESH_AXES)
+            raise ValueError(f"mesh={text}: {part!r} is not one of {axes} with a size; want such as data:2,fsdp:4")
         sizes[axis] = int(size)
     return MeshShape(**sizes)
 
@@ -78,18 +77,17 @@ def make_mesh(shape: MeshShape = MeshShape()) -> Mesh:
     Raises:
       ValueError: there are fewer devices, or the mesh leaves out devices of several processes.
     """
-    devices, model = jax.devices(), shape.fsdp * shape.tensor
-    data = shape.data or max(1, len(devices) // model)
-    if data * model > len(devices):
-        raise ValueError(
-            f"a mesh of data:{data},fsdp:{shape.fsdp},tensor:{shape.tensor} has {data * model} devices, "
-            f"but there are {len(devices)}"
-        )
-    if jax.process_count() > 1 and data * model != len(devices):
-        raise ValueError(f"several processes must use all of their {len(devices)} devices, not {data * model}")
-    types = (AxisType.Auto,) * len(MESH_AXES)
+    devices = jax.devices()
+    data = shape.data or max(1, len(devices) // (shape.fsdp * shape.tensor))
     sizes = (data, shape.fsdp, shape.tensor)
-    return jax.make_mesh(sizes, MESH_AXES, axis_types=types, devices=devices[: data * model])
+    count = math.prod(sizes)
+    if count > len(devices):
+        named = ",".join(f"{axis}:{size}" for axis, size in zip(MESH_AXES, sizes, strict=True))
+        raise ValueError(f"a mesh of {named} has {count} devices, but there are {len(devices)}")
+    if jax.process_count() > 1 and count != len(devices):
+        raise ValueError(f"several processes must use all of their {len(devices)} devices, not {count}")
+    types = (AxisType.Auto,) * len(MESH_AXES)
+    return jax.make_mesh(sizes, MESH_AXES, axis_types=types, devices=devices[:count])
 
 
 _default_shape = MeshShape()
@@ -115,9 +113,12 @@ def default_mesh() -> Mesh:
 
 def padded_size(rows: int, mesh: Mesh | None = None) -> int:
     """The least multiple of the mesh's batch devices that is at least `rows`; by default of `default_mesh`."""
-    mesh = mesh or default_mesh()
-    devices = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    devices = _batch_devices(mesh or default_mesh())
     return -(-rows // devices) * devices
+
+
+def _batch_devices(mesh: Mesh | AbstractMesh) -> int:
+    return math.prod(mesh.shape[axis] for axis in BATCH_AXES)
 
 
 def pad_batch(tree: Tree, rows: int) -> Tree:
@@ -134,9 +135,8 @@ def partition_spec(path: str, shape: tuple[int, ...], mesh: Mesh | AbstractMesh)
     rule = next(rule for pattern, rule in PARAM_RULES if re.search(pattern, path))
     if len(rule) > len(shape):
         return P()
-    last = shape[len(shape) - len(rule) :]
-    fits: list = [None] * (len(shape) - len(rule))
-    fits += [axis if axis and n % mesh.shape[axis] == 0 else None for n, axis in zip(last, rule)]
+    axes = [None] * (len(shape) - len(rule)) + list(rule)
+    fits = [axis if axis and n % mesh.shape[axis] == 0 else None for n, axis in zip(shape, axes, strict=True)]
     while fits and fits[-1] is None:  # JAX writes it like this, and a step's output must look like its input.
         fits.pop()
     return P(*fits)
@@ -244,5 +244,5 @@ def num_shards(rows: int, vocab_size: int = 1) -> int:
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty or mesh.axis_names != MESH_AXES:
         return 1
-    devices, tensor = math.prod(mesh.shape[axis] for axis in BATCH_AXES), mesh.shape["tensor"]
+    devices, tensor = _batch_devices(mesh), mesh.shape["tensor"]
     return (devices if rows % devices == 0 else 1) * (tensor if vocab_size % tensor == 0 else 1)

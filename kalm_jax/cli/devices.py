@@ -37,17 +37,12 @@ def start(given: Mapping[str, Any]) -> None:
       ValueError: $KALM_JAX_HOSTS cannot be read.
     """
     from kalm_jax.distributed import parse_hosts, setup_jax
-    from kalm_jax.sharding import MESH_AXES, parse_mesh_shape
+    from kalm_jax.sharding import parse_mesh_shape
 
     settings = made(DeviceSettings, given)
     try:
         parse_mesh_shape(settings.mesh)
-    except ValueError as error:
-        wanted = f"sizes of the axes {', '.join(MESH_AXES)}, such as data:2,fsdp:4"
-        raise UsageError(f"--mesh={settings.mesh}: want {wanted}") from error
-    try:
         parse_hosts(settings.hosts)
     except ValueError as error:
-        wanted = "auto or ADDRESS:PORT,COUNT,INDEX with INDEX below COUNT"
-        raise UsageError(f"--hosts={settings.hosts}: want {wanted}") from error
+        raise UsageError(f"--{error}") from error
     setup_jax(mesh=settings.mesh, hosts=settings.hosts)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,8 +34,7 @@ class ReplaySettings(Checked):
     tolerance: float = setting(1e-5, "Largest coordinate error in meters that passes.", low=0)
 
 
-@dataclasses.dataclass(frozen=True)
-class ReplayResult:
+class ReplayResult(NamedTuple):
     """What a replay measured.
 
     Attributes:
@@ -47,16 +47,6 @@ class ReplayResult:
     error: np.ndarray
     reward_agreement: float
     termination_agreement: float
-
-    def report(self) -> str:
-        """The result as lines of text."""
-        quantiles = ", ".join(f"{name} {np.quantile(self.error, q):.2e}" for name, q in _QUANTILES.items())
-        return (
-            f"{self.num_transitions} transitions\n"
-            f"worst coordinate error in meters: {quantiles}\n"
-            f"rewards that agree: {self.reward_agreement:.2%}\n"
-            f"terminations that agree: {self.termination_agreement:.2%}"
-        )
 
 
 def load_recorded(path: str) -> dict[str, np.ndarray]:
@@ -71,19 +61,16 @@ def load_recorded(path: str) -> dict[str, np.ndarray]:
     if missing:
         raise ValueError(f"{path} has no {', '.join(missing)}; it has {', '.join(map(str, data))}")
     fields = {key: np.asarray(data[key]) for key in (*_WIDTHS, *_FLAT, "goals")}
+    n, t = fields["states"].shape[:2] if fields["states"].ndim == 3 and len(fields["states"]) else (-1, -1)
+    shapes = {key: ((n, t, width),) for key, width in _WIDTHS.items()}
+    shapes |= {key: ((n, t), (n, t, 1)) for key in _FLAT} | {"goals": ((n, t, *fields["goals"].shape[-1:]),)}
     for key, value in fields.items():
         if value.dtype.kind not in "biuf":
             raise ValueError(f"{path}: {key} has type {value.dtype}, want numbers")
-    n, t = fields["states"].shape[:2] if fields["states"].ndim == 3 else (-1, -1)
-    for key, width in _WIDTHS.items():
-        if n < 1 or fields[key].shape != (n, t, width):
-            raise ValueError(f"{path}: {key} has shape {fields[key].shape}, want (rollouts, steps, {width})")
-    for key in _FLAT:
-        if fields[key].shape not in ((n, t), (n, t, 1)):
-            raise ValueError(f"{path}: {key} has shape {fields[key].shape}, want ({n}, {t}) or ({n}, {t}, 1)")
-        fields[key] = fields[key].reshape(n, t)
-    if fields["goals"].ndim != 3 or fields["goals"].shape[:2] != (n, t):
-        raise ValueError(f"{path}: goals have shape {fields['goals'].shape}, want ({n}, {t}, goal entries)")
+        if value.shape not in shapes[key]:
+            wanted = " or ".join(map(str, shapes[key])).replace("-1", "any")
+            raise ValueError(f"{path}: {key} has shape {value.shape}, want {wanted}")
+    fields |= {key: fields[key].reshape(n, t) for key in _FLAT}
     valid = fields["masks"].astype(bool)
     if not valid.any():
         raise ValueError(f"{path}: masks mark no step as recorded, so there is nothing to replay")
@@ -140,7 +127,13 @@ def run(path: str, tolerance: float) -> int:
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(result.report())
+    quantiles = ", ".join(f"{name} {np.quantile(result.error, q):.2e}" for name, q in _QUANTILES.items())
+    print(
+        f"{result.num_transitions} transitions\n"
+        f"worst coordinate error in meters: {quantiles}\n"
+        f"rewards that agree: {result.reward_agreement:.2%}\n"
+        f"terminations that agree: {result.termination_agreement:.2%}"
+    )
     worst = float(result.error.max())
     if worst > tolerance:
         print(f"error: the worst error {worst:.2e} m is beyond the tolerance {tolerance:.2e} m", file=sys.stderr)

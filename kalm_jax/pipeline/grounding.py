@@ -61,7 +61,6 @@ def ground(
     Args:
       rollouts, goals: real rollouts, and the sentences that they reach.
       world: name of the world, or the import path of a module with a WORLD.
-      seed: of everything drawn.
       folder: where checkpoints, the training curve and `model/` are written; None writes nothing.
       **settings: fields of `GroundConfig`: `llm` (a Hugging Face folder), `steps`, `rows`, `learning_rate`, ...
 
@@ -169,8 +168,7 @@ def imagine(
       grounded: as `ground` or `grounding.checkpoint.load_grounded` returns it.
       goals: sentences with the success tests of the world, such as `world.goals("rephrase")`.
       world: name of the world, or the import path of a module with a WORLD.
-      count: number of rollouts N.
-      seed: of goals, first states and everything imagined.
+      count: number of rollouts N. seed: of goals, first states and everything imagined.
       llm: the folder that was grounded, as `ground` was given it; "" is the built-in model, which writes subgoals as
         it was before grounding.
       **settings: fields of `ImagineConfig`, such as `temperature`, `plan` and `draws`.

@@ -45,9 +45,7 @@ class LoadedRun:
     """What `load_run` returns for a run of the main job.
 
     Attributes:
-      path: the run's folder.
-      config: its whole configuration.
-      world: its world.
+      path, config, world: the run's folder, its whole configuration, and its world.
     """
 
     def __init__(self, path: str | pathlib.Path, config: PipelineConfig) -> None:
@@ -90,10 +88,7 @@ class LoadedRun:
     def policy(self, algorithm: str, condition: str = "kalm", seed: int | None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update.
 
-        Args:
-          algorithm: one of the run's algorithms, such as "td3bc".
-          condition: what it learned from, "offline", "kalm" or "oracle".
-          seed: of its training; None is the first.
+        `condition` is what it learned from: "offline", "kalm" or "oracle". `seed` None is the first of training.
 
         Raises:
           ValueError: the run has no such policy; the message lists those that there are.
@@ -139,14 +134,8 @@ class LoadedRun:
     def imagine(self, sentence: str, count: int = 8, *, seed: int = 0, force: bool = False) -> Rollouts:
         """`count` imagined rollouts for a sentence, each from a random first state that does not satisfy the goal yet.
 
-        Args:
-          sentence: the goal in any words.
-          count: number of rollouts N.
-          seed: of first states and of everything drawn.
-          force: imagine also the subgoals that the model wrote for a sentence that it does not understand.
-
-        Returns:
-          Rollouts whose only goal, number 0, is the sentence; `terminated` are those that reach it.
+        Their only goal, number 0, is the sentence; `terminated` are those that reach it. With `force` also the subgoals
+        are imagined that the model wrote for a sentence that it does not understand.
 
         Raises:
           ValueError: the sentence is too long; or it is none of the world's and the model does not understand it, or
@@ -235,8 +224,7 @@ class LoadedOfflineRun:
     """What `load_run` returns for a run of `kalm offline`.
 
     Attributes:
-      path: the run's folder.
-      config: its whole configuration.
+      path, config: the run's folder and its whole configuration.
     """
 
     def __init__(self, path: str | pathlib.Path, config: OfflineConfig) -> None:

@@ -8,9 +8,11 @@ Dimension letters: S training seeds, B copies of the environment for each, E goa
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -47,6 +49,8 @@ from kalm_jax.types import GoalTable, Rollouts, validate
 
 POLICIES, GOAL = "policies", "goal.npy"
 """Files of an algorithm's trained policies, and of the goal vector that they were trained on."""
+PLAYED = ("environment", "seeds", "seed", "episodes", "max_steps")
+"""Settings that all evaluations depend on."""
 LAST = 5
 """Evaluations whose mean is an algorithm's result, as in KALM's paper: the last alone varies much."""
 
@@ -110,11 +114,7 @@ def load_data(config: OfflineConfig) -> tuple[Rollouts, GoalTable, Spaces]:
 def fit_to_environment(
     rollouts: Rollouts, goals: GoalTable, spaces: Spaces, environment: str, name: object
 ) -> Rollouts:
-    """The rollouts with continuous actions scaled to [-1, 1].
-
-    Args:
-      rollouts, goals: the data. spaces: of the environment.
-      environment, name: what errors call the environment and the data.
+    """The rollouts with continuous actions scaled to [-1, 1]; errors call the data `name`.
 
     Raises:
       ValueError: sizes, kinds or ranges of observations or actions are not the environment's, or several goals.
@@ -141,11 +141,6 @@ def fit_to_environment(
     return dataclasses.replace(rollouts, actions=actions.astype(np.float32))
 
 
-def _settings(config: OfflineConfig) -> dict[str, Any]:
-    """Settings that every stage depends on."""
-    return {k: getattr(config, k) for k in ("environment", "seeds", "seed", "episodes", "max_steps")}
-
-
 def _random_baseline(run: RunFolder, config: OfflineConfig, evaluator: Evaluator) -> list[dict[str, Any]]:
     """The random policy's rows."""
     spaces, episodes = evaluator.spaces, config.episodes * config.seeds
@@ -160,8 +155,8 @@ def _random_baseline(run: RunFolder, config: OfflineConfig, evaluator: Evaluator
             rows = evaluator.play(act, lambda done: progress.update(min(done, episodes)))
         write_json(folder / "rows.json", [{"algorithm": "random", "update": 0, **row} for row in rows])
 
-    folder = run.stage("random", _settings(config), [], work)
-    return read_json(folder / "rows.json")
+    settings = {name: getattr(config, name) for name in PLAYED}
+    return read_json(run.stage("random", settings, [], work) / "rows.json")
 
 
 def _learn(
@@ -210,11 +205,9 @@ def _learn(
                     write_json(folder / "curve.json", curve)
                     write_json(folder / "rows.json", rows)
 
-    settings = _settings(config) | {
+    settings = {name: getattr(config, name) for name in (*PLAYED, "draw", "stream")} | {
         "learner": plain_config(learner.config),
         "points": points,
-        "draw": config.draw,
-        "stream": config.stream,
         "data": file_mark(config.data),
     }
     folder = run.stage(f"learn/{learner.name}", settings, [], work, together=True, modules=[learner.name])
@@ -224,13 +217,7 @@ def _learn(
 def load_policy(
     folder: str | os.PathLike[str], config: OfflineConfig, algorithm: str, index: int
 ) -> tuple[Learner, State, DatasetStats, np.ndarray]:
-    """A trained learner, its state of training seed number `index`, its data's statistics, and the only goal's vector.
-
-    The vector is (1, E).
-
-    Raises:
-      FileNotFoundError: the run has not trained it.
-    """
+    """A learner, its state of training seed number `index`, its data's statistics, and the goal's vector (1, E)."""
     place = pathlib.Path(folder) / "learn" / algorithm
     learner, vector = configured_learner(config, algorithm), np.load(place / GOAL)
     states, stats = load_policies(place / POLICIES, learner, saved_policies(place / POLICIES)[-1])
@@ -247,45 +234,46 @@ def evaluation_points(config: OfflineConfig, learner: Learner) -> list[int]:
     return [first + round((config.updates - first) * (i + 1) / count) for i in range(count)]
 
 
+def mean_of_last(rows: Sequence[Mapping[str, Any]], column: str = "return_mean") -> list[float]:
+    """The mean of a column over each seed's last `LAST` evaluations; seeds without a value are left out."""
+    points = sorted({row["update"] for row in rows})[-LAST:]
+    by_seed = collections.defaultdict(list)
+    for row in rows:
+        if row["update"] in points and row[column] != "":
+            by_seed[row["seed"]].append(row[column])
+    return [float(np.mean(by_seed[seed])) for seed in sorted(by_seed)]
+
+
 def summarize(rows: list[dict[str, Any]], data_returns: np.ndarray) -> list[dict[str, Any]]:
     """The table: a row for the random policy, one for the data, one per algorithm.
 
-    `return` is the mean over seeds of the mean of each seed's last `LAST` evaluations, with Student's interval (95%)
-    over seeds, `return_low` to `return_high` (of the data: over its episodes); `normalized` is 0 for the random policy
-    and 100 for the data's mean.
+    `return` is the mean over seeds of `mean_of_last` with Student's interval (95%) over seeds, `return_low` to
+    `return_high` (of the data: over its episodes); `normalized` is 0 for the random policy and 100 for the data's mean.
     """
-    table = []
+
+    def interval(values: Any) -> dict[str, float]:
+        return dict(zip(("return", "return_low", "return_high"), mean_interval(values), strict=True))
+
+    table: list[dict[str, Any]] = []
     for name in dict.fromkeys(row["algorithm"] for row in rows):
         mine = [row for row in rows if row["algorithm"] == name]
-        last = sorted({row["update"] for row in mine})[-LAST:]
-        seeds = sorted({row["seed"] for row in mine})
-
-        def per_seed(column: str, mine: list = mine, last: list = last, seeds: list = seeds) -> list[float]:
-            kept = [r for r in mine if r["update"] in last and r[column] != ""]
-            values = [[r[column] for r in kept if r["seed"] == seed] for seed in seeds]
-            return [float(np.mean(v)) for v in values if v]
-
-        mean, low, high = mean_interval(per_seed("return_mean"))
-        success = per_seed("success")
+        success = mean_of_last(mine, "success")
         table.append(
             {
                 "policy": name,
-                "seeds": len(seeds),
-                "evaluations": len(last),
-                "return": mean,
-                "return_low": low,
-                "return_high": high,
-                "length": float(np.mean(per_seed("length_mean"))),
+                "seeds": len({row["seed"] for row in mine}),
+                "evaluations": min(LAST, len({row["update"] for row in mine})),
+                **interval(mean_of_last(mine)),
+                "length": float(np.mean(mean_of_last(mine, "length_mean"))),
                 "success": float(np.mean(success)) if success else "",
             }
         )
-    mean, low, high = mean_interval(data_returns)
-    data = {"policy": "data", "seeds": "", "evaluations": "", "return": mean, "return_low": low, "return_high": high}
-    table.insert(1, {**data, "length": "", "success": ""})
-    random = table[0]["return"]
-    gain = mean - random
+    data = {"policy": "data", "seeds": "", "evaluations": "", **interval(data_returns), "length": "", "success": ""}
+    table.insert(1, data)
+    random, mean = (row["return"] for row in table[:2])
+    known = abs(mean - random) > 1e-6 * max(1, abs(mean))
     for row in table:
-        row["normalized"] = 100 * (row["return"] - random) / gain if abs(gain) > 1e-6 * max(1, abs(mean)) else ""
+        row["normalized"] = 100 * (row["return"] - random) / (mean - random) if known else ""
     return table
 
 

@@ -64,8 +64,7 @@ def train(
       dataset: a file, a Minari data set's name (see `datasets.read_rollouts`), or rollouts and their goals.
       env: Gymnasium id. Its action bounds are scaled to [-1, 1]; without it continuous actions must be in [-1, 1].
       seeds: number of training runs, trained together. seed: the first of them.
-      updates: of each training run.
-      episodes: of the evaluation, for each seed.
+      updates: of each training run. episodes: of its evaluation.
       draw: how batches are drawn, see `offline_rl.make_buffer`.
       **settings: fields of the learner's configuration.
 
@@ -110,9 +109,9 @@ def train(
 
 def _known_vectors(goals: GoalTable, sentences: list[str] | None) -> np.ndarray:
     """Goal vectors of sentences of the data; of the only goal without a sentence."""
-    if sentences is None or len(goals) == 1:
-        if len(goals) == 1:
-            return np.asarray(goals.vector)
+    if len(goals) == 1:
+        return np.asarray(goals.vector)
+    if sentences is None:
         raise ValueError(f"the policy has learned {len(goals)} goals: act(observation, sentence)")
     unknown = sorted(set(sentences) - set(goals.text))
     if unknown:
@@ -137,9 +136,7 @@ def evaluate(
     Args:
       policy: of a loaded run or of `train`.
       env: a world (or its name), or the id of a Gymnasium environment with a single goal.
-      episodes: number of episodes.
       level: of a world's goals.
-      seed: of the episodes.
       greedy: take the policy's best actions; otherwise sample where the policy is a distribution. The table in the
         README is of sampled actions.
 
@@ -151,7 +148,7 @@ def evaluate(
         return _evaluate_returns(policy, env, episodes, seed, greedy)
     world = get_world(env) if isinstance(env, str) else env
     played = world.make_episodes(level, episodes, seed)
-    asked = np.unique(played.goal)
+    asked = np.unique(played.goal)  # encoding sentences takes time
     known = policy.vectors_of([played.goals.text[g] for g in asked])
     vectors = np.zeros((len(played.goals), known.shape[1]), np.float32)
     vectors[asked] = known

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-from tqdm import tqdm
 
 from kalm_jax.files import write_bytes, write_text
 from kalm_jax.report import figures, films, summary, tables
@@ -110,20 +109,20 @@ def page_html(data: ReportData, embedded: dict[str, dict[str, Any]]) -> str:
     pooled, labels = summary.successes(data.results), data.labels
     environments = sorted({s.environment for s in pooled})
     learned = [s for s in pooled if not s.is_baseline]
-    settings = {key: value for key, value in data.manifest.items() if key != "command"}
     differences = [tables.difference_table(pooled, environment, labels) for environment in environments]
     present = {
-        "success": bool(pooled),
-        "imagination": bool(data.imagination or data.replayed or data.lengths or data.illustrations.films),
-        "explanation": bool(data.explanation),
-        "training": bool(data.grounding_curve or data.grounding_metrics or data.learning_curves),
-        "data": bool(data.collection),
-        "prompts": bool(data.prompts),
-        "making": bool(data.manifest or data.stage_seconds),
+        "success": pooled,
+        "imagination": data.imagination or data.replayed or data.lengths or data.illustrations.films,
+        "explanation": data.explanation,
+        "training": data.grounding_curve or data.grounding_metrics or data.learning_curves,
+        "data": data.collection,
+        "prompts": data.prompts,
+        "making": data.manifest or data.stage_seconds,
     }
     return load_template(labels.template).render(
         data=data,
         labels=labels,
+        tables=tables,
         level_name=summary.level_name,
         figures=embedded,
         sections={name: title for name, title in SECTIONS.items() if present.get(name, True)},
@@ -132,20 +131,12 @@ def page_html(data: ReportData, embedded: dict[str, dict[str, Any]]) -> str:
         success_tables=[_success_tables(data, pooled, environment) for environment in environments],
         success_figures=_by_learner(embedded, "success_"),
         match_has_actions=any("actions_matched" in row for row in data.imagination),
-        match_table=tables.match_table(data.imagination, labels),
-        realism_table=tables.realism_table(data.imagination, labels),
-        replay_table=tables.replay_table(data.replayed, labels),
         has_likeliest=any("likeliest" in str(row["prompt"]) for row in data.explanation),
-        explanation_table=tables.explanation_table(data.explanation, labels),
         learning_figures=_by_learner(embedded, "learning_"),
-        collection_table=tables.mapping_table(
-            {name.replace("_", " "): value for name, value in data.collection.items()}, ("statistic", "value")
-        ),
-        prompt_table=tables.prompt_table(data.prompts),
+        collection={name.replace("_", " "): value for name, value in data.collection.items()},
         seeds=sorted({s.seeds for s in learned}),
         fewest_episodes=min((s.episodes for s in learned), default=0),
-        stage_table=_stage_table(data) if data.stage_seconds else None,
-        setting_table=tables.mapping_table(settings, ("setting", "value")),
+        settings={key: value for key, value in data.manifest.items() if key != "command"},
     )
 
 
@@ -179,9 +170,3 @@ def _by_learner(embedded: dict[str, dict[str, Any]], prefix: str) -> list[tuple[
     """(learner, figure's name) of the figures that exist once for every learner."""
     names = [name for name in embedded if name.startswith(prefix)]
     return [(summary.learner_name(name.removeprefix(prefix)), name) for name in names]
-
-
-def _stage_table(data: ReportData) -> tables.Table:
-    rows = [(stage, tqdm.format_interval(seconds)) for stage, seconds in data.stage_seconds.items()]
-    rows.append(("together", tqdm.format_interval(sum(data.stage_seconds.values()))))
-    return tables.Table(("stage", "time"), rows, [""] * (len(rows) - 1) + ["first"])

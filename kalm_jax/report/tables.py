@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tqdm import tqdm
+
 from kalm_jax.report import summary
 from kalm_jax.report.summary import Difference, Share, Success
 from kalm_jax.worlds.base import ReportLabels
@@ -237,6 +239,12 @@ def prompt_table(prompts: Sequence[Mapping]) -> Table:
     columns = list(dict.fromkeys(key for row in prompts for key in row))
     rows = [["" if row.get(key) is None else row[key] for key in columns] for row in prompts]
     return Table([name.replace("_", " ") for name in columns], rows)
+
+
+def stage_table(seconds: Mapping[str, float]) -> Table:
+    """How long each stage took, and all together."""
+    rows = [(stage, tqdm.format_interval(s)) for stage, s in [*seconds.items(), ("together", sum(seconds.values()))]]
+    return Table(("stage", "time"), rows, [""] * len(seconds) + ["first"])
 
 
 def mapping_table(mapping: Mapping, header: tuple[str, str]) -> Table:

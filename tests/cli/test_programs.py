@@ -45,7 +45,7 @@ def python(*argv):
     [
         ("--algo=td3bcc", "want one of td3bc, bc"),
         ("--algo=my_learner", "an import path, which contains a dot"),
-        ("--mesh=foo", "want sizes of the axes data, fsdp, tensor"),
+        ("--mesh=foo", "'foo' is not one of data, fsdp, tensor"),
         ("--hosts=foo", "want auto or ADDRESS:PORT,COUNT,INDEX"),
         ("--offline_data=missing.npy", "no such file"),
         ("--eval_prompts=missing.npy", "no such file"),
