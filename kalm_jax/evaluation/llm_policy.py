@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from kalm_jax.grounding.acting import DecodingState, act, observe, start_episodes
-from kalm_jax.grounding.checkpoint import Grounded
 from kalm_jax.grounding.decoding import ShardedBatchRunner, smaller_batch
+from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.imagination.subgoals import Subgoal, next_subgoals

@@ -12,7 +12,7 @@ import numpy as np
 
 from kalm_jax.evaluation.llm_policy import PlanPolicy
 from kalm_jax.evaluation.rollout import evaluate
-from kalm_jax.grounding.checkpoint import Grounded
+from kalm_jax.grounding.model import Grounded
 from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.types import LEVELS, EpisodeResults, Episodes, Policy, Rollouts, Simulator
 from kalm_jax.worlds.base import World

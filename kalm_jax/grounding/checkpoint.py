@@ -20,15 +20,12 @@ from flax import traverse_util
 
 from kalm_jax.files import read_json, write_json
 from kalm_jax.grounding.config import NumericSpec
-from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, nested_models
+from kalm_jax.grounding.model import Grounded, GroundedModel, change_llms, init_params, nested_models
 from kalm_jax.grounding.two_models import TwoModels
 from kalm_jax.llm.hf.folder import load_model, save_model
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.sharding import default_sharding
-
-Grounded = tuple[GroundedModel, dict[str, Any], Tokenizer]
-"""A grounded language model: its modules, parameters and tokenizer."""
 
 _TEXT, _STATES, _NUMBERS, _SPEC = "text", "states", "numbers.safetensors", "numbers.json"
 
@@ -88,7 +85,7 @@ def load_grounded(folder: str | pathlib.Path, dtype: Any = jnp.float32) -> Groun
     params = {"llm": llm, **traverse_util.unflatten_dict(numbers, sep="/")}
     if states is not None:
         params[_STATES]["llm"] = states
-    return model, params, tokenizer
+    return Grounded(model, params, tokenizer)
 
 
 def _tuples(x: Any) -> Any:

@@ -9,7 +9,7 @@ Dimension letters: B rows, T positions, D observation, A action, V vocabulary; E
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import chex
 import flax.linen as nn
@@ -23,6 +23,7 @@ from kalm_jax.grounding.config import NumericSpec
 from kalm_jax.grounding.heads import HeadOutput
 from kalm_jax.grounding.sequences import ACTION, STATE, TEXT, Rows, empty_rows
 from kalm_jax.llm.arrays import Hidden, MaskOrSegments, PerToken, Vectors
+from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.llm.transformer import Cache, Index, Llama, LlamaConfig, empty_cache
 from kalm_jax.types import Rollouts
 
@@ -222,6 +223,14 @@ class GroundedModel(nn.Module):
         """Every head at every position: (word logits, action output, state output). Used to create all parameters."""
         hidden = self.hidden(rows)
         return self.text_logits(hidden), self.action_head(hidden), self.state_head(hidden)
+
+
+class Grounded(NamedTuple):
+    """A grounded language model: its modules, its parameters and its tokenizer."""
+
+    model: GroundedModel
+    params: dict
+    tokenizer: Tokenizer
 
 
 def init_params(model: GroundedModel, key: jax.Array, llm_params: dict | None = None) -> dict:

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kalm_jax.grounding.checkpoint import Grounded
 from kalm_jax.grounding.config import NumericSpec
 from kalm_jax.grounding.decoding import ShardedBatchRunner, Stop, generate_rollouts, round_up
+from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.imagination.subgoals import Subgoal, next_subgoals
@@ -73,7 +73,7 @@ def imagine(
         raise ValueError(f"{len(goals)} goals but {len(plans)} plans; give one plan per goal")
     if draws < 1 or (draws > 1 and score_fn is None):
         raise ValueError(f"draws is {draws}: want at least 1, and a score_fn to choose where there are more")
-    goal_index, spec = np.asarray(goal_index, np.int32), grounded[0].spec
+    goal_index, spec = np.asarray(goal_index, np.int32), grounded.model.spec
     every_action = draws > 1 and horizon == 1 and bool(spec.num_actions)
     generator = _Generator(
         grounded,

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.grounding.checkpoint import Grounded
 from kalm_jax.grounding.decoding import generate_answers
+from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.tasks import plan_prompt
 from kalm_jax.types import GoalTable
 from kalm_jax.worlds.base import Subgoals
@@ -47,7 +47,7 @@ def write_plans(grounded: Grounded, goals: GoalTable, read_plan: Callable[[str],
 
     Where `read_plan` (see `GoalLanguage`) finds no plan in the model's answer, the goal's own words are its plan.
     """
-    answers = generate_answers(*grounded, [plan_prompt(grounded[2], text) for text in goals.text])
+    answers = generate_answers(*grounded, [plan_prompt(grounded.tokenizer, text) for text in goals.text])
     return [
         [Subgoal(*s) for s in read_plan(text)] or direct
         for text, direct in zip(answers, direct_plans(goals), strict=True)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kalm_jax.grounding.checkpoint import Grounded
 from kalm_jax.grounding.explanation import answer_log_probs
+from kalm_jax.grounding.model import Grounded
 from kalm_jax.imagination.subgoals import Subgoal
 
 ScoreFn = Callable[[Sequence[list[Subgoal]], np.ndarray, np.ndarray], np.ndarray]

@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from kalm_jax.grounding.checkpoint import Grounded, save_grounded
-from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, numeric_spec
+from kalm_jax.grounding.checkpoint import save_grounded
+from kalm_jax.grounding.model import Grounded, GroundedModel, change_llms, init_params, numeric_spec
 from kalm_jax.grounding.tasks import Batches, augmented
 from kalm_jax.grounding.trainer import TrainConfig, fit
 from kalm_jax.grounding.two_models import TwoModels
@@ -68,17 +68,18 @@ def ground(
       (model, parameters, tokenizer), which `imagine` and `grounding.checkpoint.save_grounded` take.
     """
     config = PipelineConfig(world=world, seed=seed, ground=GroundConfig(**settings), metrics=MetricsConfig(every=0))
-    model, params, tokenizer = fit_language_model(config, rollouts, goals, folder)
+    grounded = fit_language_model(config, rollouts, goals, folder)
     if folder is not None:
-        save_grounded(pathlib.Path(folder) / "model", model, params, tokenizer)
-    return *for_decoding(model, params), tokenizer
+        save_grounded(pathlib.Path(folder) / "model", *grounded)
+    return for_decoding(grounded)
 
 
-def for_decoding(model: GroundedModel, params: dict) -> tuple[GroundedModel, dict]:
-    """A model with parameters as it decodes: layers one by one and plain attention, however it was trained."""
+def for_decoding(grounded: Grounded) -> Grounded:
+    """A model as it decodes: layers one by one and plain attention, however it was trained."""
+    model, params, tokenizer = grounded
     params = change_llms(params, unstack_layers) if model.config.scan_layers else params
     config = dataclasses.replace(model.config, scan_layers=False, attention="plain")
-    return type(model)(config, model.spec), params
+    return Grounded(type(model)(config, model.spec), params, tokenizer)
 
 
 def fit_language_model(
@@ -146,7 +147,7 @@ def fit_language_model(
     measure = None if measured is None else lambda step, params: measured(step, whole(params))
     with Progress("ground", g.steps) as progress:
         params, _ = fit(model, params, batches, train, folder, progress.update, frozen, donate=True, measure=measure)
-    return model, whole(params), tokenizer
+    return Grounded(model, whole(params), tokenizer)
 
 
 def imagine(

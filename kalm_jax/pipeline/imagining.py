@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kalm_jax.evaluation.episodes import balanced_goals
-from kalm_jax.grounding.checkpoint import Grounded
+from kalm_jax.grounding.model import Grounded
 from kalm_jax.imagination.rollouts import imagine
 from kalm_jax.imagination.subgoals import Subgoal, direct_plans, write_plans
 from kalm_jax.imagination.verification import make_verifier
@@ -31,10 +31,9 @@ def planning_model(config: PipelineConfig, grounded: Grounded) -> Grounded:
     The built-in model writes them as it was before grounding, which costs it some of the words that its text taught it.
     Any other model writes them after grounding, which alone taught it what subgoals are.
     """
-    model, params, tokenizer = grounded
     if get_world(config.world).language.builtin_plans and not config.ground.llm:
-        params = {**params, "llm": load_model(BUILTIN)[1]}
-    return model, params, tokenizer
+        return grounded._replace(params={**grounded.params, "llm": load_model(BUILTIN)[1]})
+    return grounded
 
 
 def plans_of(

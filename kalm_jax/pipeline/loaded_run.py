@@ -20,9 +20,10 @@ import numpy as np
 from kalm_jax.evaluation import read_results_csv
 from kalm_jax.evaluation.gymnasium import spaces_of
 from kalm_jax.files import read_csv
-from kalm_jax.grounding.checkpoint import Grounded, load_grounded
+from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.grounding.explanation import explain
+from kalm_jax.grounding.model import Grounded
 from kalm_jax.imagination.subgoals import direct_plans
 from kalm_jax.pipeline import offline
 from kalm_jax.pipeline.artifacts import whitened
@@ -82,8 +83,7 @@ class LoadedRun:
         Raises:
           FileNotFoundError: the run is not finished.
         """
-        _check_results(self.path)
-        return read_results_csv(self.path / "results.csv")
+        return read_results_csv(_results_file(self.path))
 
     def policy(self, algorithm: str, condition: str = "kalm", seed: int | None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update.
@@ -118,7 +118,8 @@ class LoadedRun:
           ValueError: the sentence is too long; the message says how long it may be.
           TypeError: it is not a string.
         """
-        _check_sentence(sentence)
+        if not isinstance(sentence, str):
+            raise TypeError(f"want one sentence, a string, not {sentence!r}")
         return self.planner.plans([sentence])[0]
 
     @functools.cached_property
@@ -142,18 +143,16 @@ class LoadedRun:
             nothing says when its goal is reached; or `count` is below 1.
           TypeError: the sentence is not a string, or `count` is not an integer.
         """
-        _check_sentence(sentence)
-        count = operator.index(count)
-        if count < 1:
+        if operator.index(count) < 1:
             raise ValueError(f"count is {count}, want at least 1")
         plan, known = self.plan(sentence), self._own_goal(sentence)
         if known is None and not plan.understood and not (force and plan.steps):
-            hint = f"; force=True imagines what it wrote anyway: {[step.text for step in plan.steps]}" * bool(
-                plan.steps
-            )
+            wrote = [step.text for step in plan.steps]
             raise ValueError(
                 f"the language model does not understand {sentence!r} as a goal of the world {self.world.name} "
-                f"(confidence {plan.confidence:.2f}); say it in other words{hint}"
+                f"(confidence {plan.confidence:.2f}); say it in other words"
+                + f"; force=True imagines what it wrote anyway: {wrote}"
+                * bool(wrote)
             )
         goals, simulated = (known, known) if known is not None else self._new_goal(sentence, plan)
         goal, rng = np.zeros(count, np.int32), np.random.default_rng(seed)
@@ -243,8 +242,7 @@ class LoadedOfflineRun:
         Raises:
           FileNotFoundError: the run is not finished.
         """
-        _check_results(self.path)
-        return read_csv(self.path / "results.csv")
+        return read_csv(_results_file(self.path))
 
     def policy(self, algorithm: str, seed: int | None = None, *, condition: None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update; `seed` None is the first.
@@ -269,17 +267,13 @@ class LoadedOfflineRun:
         return ActingPolicy(learner, state, stats, lambda sentences: vector, spaces, seed)
 
 
-def _check_sentence(sentence: str) -> None:
-    if not isinstance(sentence, str):
-        raise TypeError(f"want one sentence, a string, not {sentence!r}")
-
-
-def _check_results(path: pathlib.Path) -> None:
-    """Raises a FileNotFoundError where a run has no results yet, with the stage that it was in."""
+def _results_file(path: pathlib.Path) -> pathlib.Path:
+    """The results of a run; FileNotFoundError where there are none yet, with the stage that it was in."""
     if not (path / "results.csv").exists():
         begun = (file.parent for file in path.rglob("begun.json"))
         missing = sorted(str(stage.relative_to(path)) for stage in begun if not (stage / "done.json").exists())
         raise _not_finished(path, *missing[:1] or ["report"])
+    return path / "results.csv"
 
 
 def _not_finished(path: pathlib.Path, stage: str) -> FileNotFoundError:

@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kalm_jax.grounding.checkpoint import Grounded
 from kalm_jax.grounding.decoding import generate_answers
 from kalm_jax.grounding.explanation import text_log_probs
+from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.tasks import plan_prompt
 from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.worlds.base import Subgoals
@@ -76,7 +76,7 @@ class Planner:
           references: sentences that ask for goals of the world, such as the validation sentences.
           max_tokens: length of the longest sentence.
         """
-        self.grounded, self.tokenizer = grounded, grounded[2]
+        self.grounded, self.tokenizer = grounded, grounded.tokenizer
         self.read_plan, self.max_tokens = read_plan, max_tokens
         index = np.linspace(0, len(references) - 1, min(REFERENCES, len(references))).round().astype(int)
         self._references = [references[i] for i in index]

@@ -8,7 +8,7 @@ import pytest
 
 from kalm_jax.evaluation import evaluate, wilson_interval
 from kalm_jax.evaluation.replay import actions_policy, replay, rows
-from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
+from kalm_jax.grounding.model import Grounded, GroundedModel, init_params, numeric_spec
 from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
@@ -44,7 +44,7 @@ def test_in_closed_loop_the_model_acts_on_the_simulators_states(recorded):
     model = GroundedModel(
         LlamaConfig(tokenizer.vocab_size, 16, 1, 2, 2, 8, 16), numeric_spec(rollouts, clevr.NUM_ACTIONS, hidden=8)
     )
-    grounded = (model, init_params(model, jax.random.key(0)), tokenizer)
+    grounded = Grounded(model, init_params(model, jax.random.key(0)), tokenizer)
     few = episodes.take(slice(0, 6))
     plans = [[Subgoal("red blue left", int(f), tuple(a))] for f, a in zip(few.goals.family, few.goals.array.tolist())]
     with clevr.ClevrSimulator() as simulator:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.grounding.explanation import answer_log_probs
-from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
+from kalm_jax.grounding.model import Grounded, GroundedModel, init_params, numeric_spec
 from kalm_jax.imagination.rollouts import imagine
 from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.imagination.verification import MIN_LOG_PROB, make_verifier
@@ -31,7 +31,7 @@ def grounded():
     tokenizer = load_tokenizer(BUILTIN)
     spec = numeric_spec(collect(0, 16)[0], clevr.NUM_ACTIONS, hidden=16)
     model = GroundedModel(LlamaConfig(tokenizer.vocab_size, 32, 1, 2, 2, 16, 32), spec)
-    return model, init_params(model, jax.random.key(0)), tokenizer
+    return Grounded(model, init_params(model, jax.random.key(0)), tokenizer)
 
 
 def imagined(grounded, texts, count, score_fn, draws, **changed):

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
+from kalm_jax.grounding.model import Grounded, GroundedModel, init_params, numeric_spec
 from kalm_jax.imagination.rollouts import imagine, label_rewards
 from kalm_jax.imagination.subgoals import Subgoal, direct_plans, next_subgoals, write_plans
 from kalm_jax.llm.hf.folder import BUILTIN
@@ -100,19 +100,20 @@ def world():
     goal = np.arange(70) % 3
     states = clevr.observation_of(clevr.sample_states(np.random.default_rng(1), len(goal)))
     states = states[~clevr_goals.satisfied(goals.family[goal], goals.array[goal], states)]
-    return model, init_params(model, jax.random.key(0)), tokenizer, goals, goal[: len(states)], states, plans
+    grounded = Grounded(model, init_params(model, jax.random.key(0)), tokenizer)
+    return grounded, goals, goal[: len(states)], states, plans
 
 
 def run(world, plans=None, count=None, **changed):
     settings = dict(horizon=9, max_steps_per_subgoal=4)
-    *grounded, goals, goal, states, own = world
+    grounded, goals, goal, states, own = world
     plans = own if plans is None else plans
     settings |= changed
     return imagine(grounded, goals, goal[:count], states[:count], plans, get_world("clevr"), **settings)
 
 
 def test_planned_rollouts_end_at_their_goal_and_nowhere_else(world):
-    goals, rollouts = world[3], run(world)
+    goals, rollouts = world[1], run(world)
     i, t = np.nonzero(rollouts.valid())
     goal = rollouts.goal[i]
     step = (rollouts.observations[i, t], rollouts.actions[i, t], rollouts.observations[i, t + 1])
@@ -122,7 +123,7 @@ def test_planned_rollouts_end_at_their_goal_and_nowhere_else(world):
     np.testing.assert_array_equal((reached & last).any(1), rollouts.terminated)
     assert not (reached & ~last).any()
     assert (rollouts.length[~rollouts.terminated] == 9).all() and 0 < rollouts.terminated.mean() < 1
-    np.testing.assert_array_equal(rollouts.observations[:, 0], world[5])
+    np.testing.assert_array_equal(rollouts.observations[:, 0], world[3])
     assert (rollouts.observations[~(np.arange(10)[None] <= rollouts.length[:, None])] == 0).all()
 
 
@@ -134,15 +135,15 @@ def test_a_planned_rollout_does_not_depend_on_its_batch(world):
 
 def test_a_goal_in_its_own_words_needs_no_rounds(world):
     """One call of nine steps: the same as `generate_rollouts` alone, whose actions do not see the plan."""
-    plans = direct_plans(world[3])
-    assert [plan[0].text for plan in plans] == list(world[3].text)
+    plans = direct_plans(world[1])
+    assert [plan[0].text for plan in plans] == list(world[1].text)
     once, again = run(world, plans, max_steps_per_subgoal=9), run(world, plans, max_steps_per_subgoal=9, seed=1)
     assert (once.actions != again.actions).any()
     np.testing.assert_array_equal(once.actions[:, 0] >= 0, True)
 
 
 def test_the_first_open_step_of_a_plan_is_next(world):
-    goal, states, plans = world[4:]
+    goal, states, plans = world[2:]
     chosen = next_subgoals([plans[g] for g in goal], states, clevr_goals.satisfied, 0)
     for g, state, step in zip(goal, states, chosen):
         open_ = [s for s in plans[g] if not clevr_goals.satisfied(s.family, s.array, state)]
@@ -150,7 +151,7 @@ def test_the_first_open_step_of_a_plan_is_next(world):
 
 
 def test_words_that_are_no_plan_leave_the_goal_as_it_is(world):
-    *grounded, goals = world[:4]
+    grounded, goals = world[:2]
     assert write_plans(grounded, goals, lambda text: []) == direct_plans(goals)
     heard = []
     plans = write_plans(grounded, goals, lambda text: heard.append(text) or [("x", 0, (0,) * 9)])

@@ -14,7 +14,7 @@ from kalm_jax.evaluation import evaluate, learner_policy, read_results_csv, reco
 from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding.acting import act, start_episodes
 from kalm_jax.grounding.config import NumericSpec
-from kalm_jax.grounding.model import GroundedModel, init_params
+from kalm_jax.grounding.model import Grounded, GroundedModel, init_params
 from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.imagination.subgoals import Subgoal
@@ -56,7 +56,7 @@ def grounded(request):
         )
     model = GroundedModel(LlamaConfig(tokenizer.vocab_size, 16, 2, 2, 2, 8, 32), spec)
     params = jax.tree.map(lambda x: 3.0 * x, init_params(model, jax.random.key(1)))
-    return model, params, tokenizer
+    return Grounded(model, params, tokenizer)
 
 
 def read_whole(grounded, text, states, actions):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.grounding.config import NumericSpec
-from kalm_jax.grounding.model import GroundedModel, init_params
+from kalm_jax.grounding.model import Grounded, GroundedModel, init_params
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
 from kalm_jax.pipeline.plans import Planner
 from kalm_jax.types import LEVELS
@@ -26,7 +26,7 @@ def planner(own_words=False):
     model, world = GroundedModel(config, spec), get_world("clevr")
     params = {**init_params(model, jax.random.key(0)), "llm": llm}
     read_plan = None if own_words else world.language.read_plan
-    return Planner((model, params, tokenizer), read_plan, world.validation_goals().text, max_tokens=128)
+    return Planner(Grounded(model, params, tokenizer), read_plan, world.validation_goals().text, max_tokens=128)
 
 
 @pytest.mark.slow

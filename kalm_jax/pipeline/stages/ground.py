@@ -14,7 +14,7 @@ from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.llm_metrics import metric_rows, write_metrics
 from kalm_jax.grounding.checkpoint import save_grounded
 from kalm_jax.grounding.explanation import explain
-from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.grounding.model import Grounded, GroundedModel
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.hf.weights import weight_files
 from kalm_jax.llm.tokenizer import Tokenizer
@@ -81,7 +81,7 @@ def training_metrics(
     prompts = {"seen": world.language.explanation_prompts[0], "unseen": world.language.unseen_prompt}
 
     def measure(step: int, params: dict) -> list[dict]:
-        grounded = *for_decoding(model, params), tokenizer
+        grounded = for_decoding(Grounded(model, params, tokenizer))
         plans = plans_of(config, grounded, goals)
         rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"metrics at {step}")
         said = [

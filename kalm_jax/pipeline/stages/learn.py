@@ -110,8 +110,7 @@ def learning_data(run: PipelineRun, parts: dict[str, str], relabel: float) -> Bu
 
 def _language_backbone(run: PipelineRun) -> Callable[[Any], Any]:
     """Puts the grounded language model's weights into a Decision Transformer's states, see `train`."""
-    _, params, _ = load_grounded(run.path / "ground" / "model")
-    backbone = gather(params["llm"])
+    backbone = gather(load_grounded(run.path / "ground" / "model").params["llm"])
     return lambda states: with_backbone(states, backbone)
 
 

@@ -30,7 +30,7 @@ def run_llm_policy(run: PipelineRun, level: str) -> None:
 
     def work(folder: pathlib.Path) -> None:
         grounded = load_grounded(run.path / "ground" / "model")
-        spec = grounded[0].spec
+        spec = grounded.model.spec
         heats = {"greedy": 0.0}
         if spec.num_actions or spec.gaussian_actions:
             heats["sampled"] = config.imagine.temperature

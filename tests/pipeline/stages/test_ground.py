@@ -10,7 +10,7 @@ import pytest
 from kalm_jax.evaluation.llm_metrics import read_metrics
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.config import NumericSpec, TaskShares
-from kalm_jax.grounding.model import GroundedModel, init_params
+from kalm_jax.grounding.model import Grounded, GroundedModel, init_params
 from kalm_jax.imagination.subgoals import direct_plans
 from kalm_jax.llm.hf.folder import BUILTIN, load_model, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
@@ -81,7 +81,7 @@ def test_the_builtin_model_plans_as_it_was_before_grounding():
     shape, _, tokenizer = load_model(BUILTIN)
     spec = NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=4)
     forgot = GroundedModel(shape, spec)
-    grounded = forgot, init_params(forgot, jax.random.key(0)), tokenizer
+    grounded = Grounded(forgot, init_params(forgot, jax.random.key(0)), tokenizer)
     told = language.validation_sentences()[::16]
     families = [FAMILIES.index(s.family) for s in told]
     goals = make_goal_table([s.text for s in told], 1, families, [s.goal for s in told])
