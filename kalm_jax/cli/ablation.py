@@ -21,9 +21,8 @@ from kalm_jax.cli.devices import start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
 from kalm_jax.grounding.config import TASKS
+from kalm_jax.pipeline.config import VARIANTS
 from kalm_jax.pipeline.settings import Checked, setting
-
-VARIANTS = ("state", "gaussian", "linear", "two_models", "direct", "single_draws")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +44,7 @@ class AblationSettings(Checked):
         "Variants to compare with the first set: state (instead of the change of state), gaussian (a distribution over "
         "next states instead of a point), linear (maps instead of MLPs), two_models; direct (goals are imagined in "
         "their own words), single_draws (no choice among draws).",
-        choices=VARIANTS,
+        choices=tuple(VARIANTS),
     )
 
     def __post_init__(self) -> None:

@@ -10,8 +10,7 @@ beyond --tolerance. It needs torch (pip install ".[parity]" in a clone) and memo
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.pipeline.settings import Checked, setting
@@ -55,45 +54,37 @@ def prompts(tokenizer: "Tokenizer", words: int, length: int, seed: int) -> "tupl
     return left_pad(rows, tokenizer.pad_id, length)
 
 
-def differences(folder: pathlib.Path, length: int, seed: int) -> Iterator[Any]:
-    """Yields a heading, then (what was computed, largest difference, share of positions with the same best word)."""
+def main(argv: list[str]) -> None:
+    """Runs the command with the given arguments."""
+    settings = made(CheckSettings, parse(flags(), argv))
     import numpy as np
 
+    from kalm_jax.distributed import setup_jax
     from kalm_jax.llm.hf import parity
     from kalm_jax.llm.hf.config import read_config
-    from kalm_jax.llm.hf.folder import check_folder, load_model
+    from kalm_jax.llm.hf.folder import BUILTIN, check_folder, load_model
     from kalm_jax.llm.tokenizer import load_tokenizer
 
+    setup_jax()
+    folder = pathlib.Path(settings.llm or BUILTIN)
     check_folder(folder)
     config = read_config(folder)
-    ids, valid = prompts(load_tokenizer(folder), config.vocab_size, length, seed)
+    ids, valid = prompts(load_tokenizer(folder), config.vocab_size, settings.length, settings.seed)
     theirs = parity.torch_logits(folder, ids, valid)
-    yield (
+    print(
         f"{folder}: {config.layers} layers, {config.width} wide, {config.vocab_size} words; {len(ids)} prompts of "
         f"{valid.sum(1).min()} to {valid.sum(1).max()} tokens; logits up to {np.abs(theirs[valid]).max():.1f}"
     )
+    worst = 0.0
     for scan, layers in ((False, "layers one by one"), (True, "stacked layers")):
         config, params, _ = load_model(folder, scan_layers=scan)
         for name, logits in (("one pass", parity.full_logits), ("with a cache", parity.cached_logits)):
             ours = logits(config, params, ids, valid)
             same = float((ours.argmax(-1) == theirs.argmax(-1))[valid].mean())
-            yield f"{name}, {layers}", parity.largest_difference(ours, theirs, valid), same
-        del params
-
-
-def main(argv: list[str]) -> None:
-    """Runs the command with the given arguments."""
-    settings = made(CheckSettings, parse(flags(), argv))
-    from kalm_jax.distributed import setup_jax
-    from kalm_jax.llm.hf.folder import BUILTIN
-
-    setup_jax()
-    heading, *found = differences(pathlib.Path(settings.llm or BUILTIN), settings.length, settings.seed)
-    print(heading)
-    worst = 0.0
-    for name, difference, same in found:
-        print(f"{name:32} largest difference {difference:.2e}, same likeliest token {same:.1%}")
-        worst = max(worst, difference) if difference == difference else float("inf")
+            difference = parity.largest_difference(ours, theirs, valid)
+            print(f"{f'{name}, {layers}':32} largest difference {difference:.2e}, same likeliest token {same:.1%}")
+            worst = max(worst, difference) if difference == difference else float("inf")
+        del params  # before the next copy
     if worst > settings.tolerance:
         sys.exit(f"error: {worst:.2e} is beyond the tolerance of {settings.tolerance:g}")
     print(f"agrees with transformers within {settings.tolerance:g}")

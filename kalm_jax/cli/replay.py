@@ -23,8 +23,11 @@ from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, OBSERVATION_DIM, STATE_DIM, ClevrSimulator, observation_of
 
 _QUANTILES = {"median": 0.5, "95%": 0.95, "99%": 0.99, "max": 1.0}
-_WIDTHS = {"states": STATE_DIM, "observations": OBSERVATION_DIM, "next_observations": OBSERVATION_DIM}
-_FLAT = ("actions", "masks", "rewards", "terminals")
+_WIDTHS = {
+    **{"states": STATE_DIM, "observations": OBSERVATION_DIM, "next_observations": OBSERVATION_DIM},
+    **{"actions": 1, "masks": 1, "rewards": 1, "terminals": 1, "goals": 0},
+}
+"""Field -> numbers of a step; 0 for any."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,20 +60,22 @@ def load_recorded(path: str) -> dict[str, np.ndarray]:
     data = safe_pickle.load(path)
     if not isinstance(data, dict):
         raise ValueError(f"{path} holds a {type(data).__name__}, want the authors' dictionary of arrays")
-    missing = [key for key in (*_WIDTHS, *_FLAT, "goals") if key not in data]
+    missing = [key for key in _WIDTHS if key not in data]
     if missing:
         raise ValueError(f"{path} has no {', '.join(missing)}; it has {', '.join(map(str, data))}")
-    fields = {key: np.asarray(data[key]) for key in (*_WIDTHS, *_FLAT, "goals")}
+    fields = {key: np.asarray(data[key]) for key in _WIDTHS}
     n, t = fields["states"].shape[:2] if fields["states"].ndim == 3 and len(fields["states"]) else (-1, -1)
-    shapes = {key: ((n, t, width),) for key, width in _WIDTHS.items()}
-    shapes |= {key: ((n, t), (n, t, 1)) for key in _FLAT} | {"goals": ((n, t, *fields["goals"].shape[-1:]),)}
-    for key, value in fields.items():
+    for key, width in _WIDTHS.items():
+        value = fields[key]
         if value.dtype.kind not in "biuf":
             raise ValueError(f"{path}: {key} has type {value.dtype}, want numbers")
-        if value.shape not in shapes[key]:
-            wanted = " or ".join(map(str, shapes[key])).replace("-1", "any")
-            raise ValueError(f"{path}: {key} has shape {value.shape}, want {wanted}")
-    fields |= {key: fields[key].reshape(n, t) for key in _FLAT}
+        steps = value[..., None] if width == 1 and value.ndim == 2 else value
+        if steps.ndim != 3 or steps.shape[:2] != (n, t) or width not in (0, steps.shape[2]):
+            raise ValueError(
+                f"{path}: {key} has shape {value.shape}, want (rollouts, steps, {width or 'goal entries'})"
+            )
+        if width == 1:
+            fields[key] = value.reshape(n, t)
     valid = fields["masks"].astype(bool)
     if not valid.any():
         raise ValueError(f"{path}: masks mark no step as recorded, so there is nothing to replay")

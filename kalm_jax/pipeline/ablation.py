@@ -19,7 +19,7 @@ from kalm_jax.files import read_json, write_csv, write_text
 from kalm_jax.llm import attention
 from kalm_jax.llm.hf.folder import BUILTIN, check_folder
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS
-from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.config import VARIANTS, PipelineConfig
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.explain import run_explain
@@ -28,17 +28,6 @@ from kalm_jax.pipeline.stages.imagine import run_imagine
 from kalm_jax.report.summary import LEVEL_NAMES, Share
 from kalm_jax.report.tables import MISSING, percent, points
 from kalm_jax.worlds.base import get_world
-
-VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "state": ("ground", {"predict_change": False}),
-    "gaussian": ("ground", {"gaussian_states": True}),
-    "linear": ("ground", {"hidden": 0}),
-    "two_models": ("ground", {"two_models": True}),
-    "direct": ("imagine", {"plan": False}),
-    "single_draws": ("imagine", {"draws": 1}),
-}
-"""Name of a variant -> the part of `PipelineConfig` that it changes, and the fields. Variants of imagination share the
-grounded model of the first set."""
 
 
 def run(
@@ -144,19 +133,21 @@ def table(
     shown = {name: name.replace("_", " ") for name in STEP_TESTS if any(row["metric"] == name for row in rows)}
     shown |= {f"{kind}_transitions": name for kind, name in kinds.items()}
     header = ["level", "tasks", "match rate, %", f"minus {names[0]}, points", *(f"{x}, %" for x in shown.values())]
-    lines = _head(header + ["KALM paper: match rate, %"] * bool(paper))
+    matches = []
     for level in dict.fromkeys(row["level"] for row in rows if row["level"]):
         first = found[names[0], level, "match_rate"]
         for name in names:
             match = found[name, level, "match_rate"]
             cells = [LEVEL_NAMES.get(level, level), name, percent(_share(match)), _beside(match, first)]
             cells += [percent(_share(found.get((name, level, metric)))) for metric in shown]
-            cells += [str(paper.get(name, {}).get(level, MISSING))] * bool(paper)
-            lines.append(_line(cells))
+            matches.append(cells + [str(paper.get(name, {}).get(level, MISSING))] * bool(paper))
     prompts = list(dict.fromkeys(row["metric"] for row in rows if not row["level"]))
-    lines += ["", *_head(["tasks", *(f"{prompt.replace('_', ' ')}, %" for prompt in prompts)])]
-    lines += [_line([name, *(percent(_share(found.get((name, "", prompt)))) for prompt in prompts)]) for name in names]
-    return lines
+    said = [[name, *(percent(_share(found.get((name, "", prompt)))) for prompt in prompts)] for name in names]
+    return [
+        *_markdown(header + ["KALM paper: match rate, %"] * bool(paper), matches),
+        "",
+        *_markdown(["tasks", *(f"{prompt.replace('_', ' ')}, %" for prompt in prompts)], said),
+    ]
 
 
 def _share(row: Mapping | None) -> Share | None:
@@ -170,9 +161,5 @@ def _beside(row: Mapping, first: Mapping) -> str:
     return points(Share(row["rate"] - first["rate"], low, high))
 
 
-def _head(names: Sequence[str]) -> list[str]:
-    return [_line(names), _line(["---"] * len(names))]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]

@@ -21,6 +21,16 @@ LLM_POLICY = "llm_policy"
 """Listed among the algorithms for the grounded language model that acts itself, and learns nothing from rollouts."""
 LEARNERS = ("td3bc", "bc", "cql", "awac", "iql", "combo", "decision_transformer")
 """The learners of `kalm_jax.offline_rl`, named here so that a wrong name fails before anything heavy is imported."""
+VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "state": ("ground", {"predict_change": False}),
+    "gaussian": ("ground", {"gaussian_states": True}),
+    "linear": ("ground", {"hidden": 0}),
+    "two_models": ("ground", {"two_models": True}),
+    "direct": ("imagine", {"plan": False}),
+    "single_draws": ("imagine", {"draws": 1}),
+}
+"""Name of a variant of the ablation -> the part of `PipelineConfig` that it changes, and the fields. Variants of
+imagination share the grounded model of the first set."""
 PRESET_NAMES = ("smoke", "default", "paper")
 DRAWS = ("transitions", "rollouts")
 

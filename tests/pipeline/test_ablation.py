@@ -92,7 +92,6 @@ def test_wrong_flags_fail_at_once(flag, mend, tmp_path, capsys):
 
 
 def test_names_of_sets_are_read():
-    assert tuple(ablation.VARIANTS) == command.VARIANTS
     assert command.tasks_of("all") == TASKS and command.tasks_of("plan+generation") == ("generation", "plan")
     assert set(TASKS) - set(command.tasks_of("all-plan-text")) == {"plan", "text"}
     for name in ("al", "", "generation+"):
