@@ -5,8 +5,8 @@
 collects rollouts in the simulator, grounds the language model on them, imagines rollouts for goals worded or composed
 in ways that the data never used, trains policies with and without the imagined rollouts, tests them in the simulator
 at all four levels, and writes results.csv, figures and report.html into --output. A run with the preset "default" takes
-80 minutes on one CPU core; --preset=smoke takes one to five. If it is killed, the same command continues it; a changed
-setting redoes the stages that depend on it.
+80 minutes on one CPU core; --preset=smoke takes about 4 on two idle cores. If it is killed, the same command continues
+it; a changed setting redoes the stages that depend on it.
 """
 
 import functools

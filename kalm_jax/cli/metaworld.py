@@ -5,8 +5,8 @@
 does for the robot arm what kalm clevr does for the balls, by the same pipeline: rollouts of the scripted experts,
 grounding, imagined rollouts for rephrased and unseen tasks, policies with and without them, success in the simulator at
 all four levels between a random policy's and the experts', and report.html in --output. A run with the preset "default"
-takes an hour and a half on one CPU core; --preset=smoke takes one to five minutes. If it is killed, the same command
-continues it; a changed setting redoes the stages that depend on it.
+takes an hour and a half on one CPU core; --preset=smoke takes some minutes. If it is killed, the same command continues
+it; a changed setting redoes the stages that depend on it.
 """
 
 import functools

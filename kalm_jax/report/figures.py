@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CONDITION_COLORS = {
-    "offline": "#56B4E9",
-    "kalm": "#D55E00",
-    "oracle": "#009E73",
-    "words": "#CC79A7",
-    "plan": "#F0E442",
+CONDITION_LOOKS = {
+    "offline": ("#56B4E9", ""),
+    "kalm": ("#D55E00", "///"),
+    "oracle": ("#009E73", "..."),
+    "words": ("#CC79A7", "xxx"),
+    "plan": ("#F0E442", "\\\\\\"),
 }
-CONDITION_HATCHES = {"offline": "", "kalm": "///", "oracle": "...", "words": "xxx", "plan": "\\\\\\"}
+"""Condition -> color and hatch of its bars."""
 LEVEL_COLORS = {"offline": "#999999", "rephrase": "#0072B2", "unseen_easy": "#E69F00", "unseen_hard": "#CC79A7"}
 LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINE_STYLES = ("-", "--", "-.", ":")
@@ -51,11 +51,10 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **opti
     return figure, grid
 
 
-def _legend(figure: Figure, entries: Mapping[str, Any], place: str = "outside upper center", columns: int = 5) -> None:
+def _legend(figure: Figure, entries: Mapping[str, Any], place: str = "outside upper center") -> None:
     """A legend of the whole figure: label -> what it looks like."""
-    labels, handles = list(entries), list(entries.values())
-    options: dict[str, Any] = {"loc": place, "ncols": min(columns, len(labels)), "frameon": False, "fontsize": 9}
-    figure.legend(handles, labels, columnspacing=1.4, **options)
+    look: dict[str, Any] = {"ncols": min(5, len(entries)), "columnspacing": 1.4, "frameon": False, "fontsize": 9}
+    figure.legend(list(entries.values()), list(entries), loc=place, **look)
 
 
 def _level_label(level: str) -> str:
@@ -124,7 +123,7 @@ def success_figure(pooled: Sequence[Success], algorithm: str, labels: ReportLabe
 
 
 def _bar_look(condition: str) -> dict[str, Any]:
-    color, hatch = CONDITION_COLORS.get(condition, LIGHT_GRAY), CONDITION_HATCHES.get(condition, "")
+    color, hatch = CONDITION_LOOKS.get(condition, (LIGHT_GRAY, ""))
     return {"facecolor": color, "hatch": hatch, "edgecolor": "white"}
 
 
@@ -252,13 +251,14 @@ def grounding_figure(curve: Sequence[Mapping]) -> Figure:
         raise ValueError("the grounding curve has no column beside 'step'; give it at least a 'loss'")
     figure, panels = _panels(names)
     for axes, name in zip(panels, names, strict=True):
-        lines = ((name, "#0072B2", "-", "training"), (f"val_{name}", "#D55E00", "--", "held out"))
-        for key, color, style, label in lines:
-            points = [
-                (summary.number(r["step"]), summary.number(r[key])) for r in curve if r.get(key) not in (None, "")
-            ]
-            if points:
-                axes.plot(*np.array(points).T, style, color=color, label=label, linewidth=1.6)
+        for key, style, color, label in (
+            (name, "-", "#0072B2", "training"),
+            (f"val_{name}", "--", "#D55E00", "held out"),
+        ):
+            rows = [row for row in curve if row.get(key) not in (None, "")]
+            if rows:
+                steps, values = ([summary.number(row[column]) for row in rows] for column in ("step", key))
+                axes.plot(steps, values, style, color=color, label=label, linewidth=1.6)
         if all(np.min(np.asarray(line.get_ydata())) > 0 for line in axes.lines):
             _log_scale(axes)
     _label_panels(figure, panels, "training step")
@@ -287,8 +287,10 @@ def learning_figure(curves: Sequence[Mapping], algorithm: str) -> Figure:
                 for row in mine
                 if str(row["metric"]) == name and str(row["condition"]) == condition
             ]
-            color = {**CONDITION_COLORS, "offline": "#0072B2"}.get(condition, "#777777")
-            _seed_lines(axes, points, condition, color, "--" if condition == "offline" else "-")
+            color, style = CONDITION_LOOKS.get(condition, ("#777777", ""))[0], "-"
+            if condition == "offline":
+                color, style = "#0072B2", "--"
+            _seed_lines(axes, points, condition, color, style)
     _label_panels(figure, panels, "update")
     return figure
 

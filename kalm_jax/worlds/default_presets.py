@@ -49,7 +49,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 ABOUT = {
-    "smoke": "one to five minutes on one core, less than 0.3 GB on disk; shows that everything runs, not how well",
+    "smoke": "some minutes on two idle cores, less than 0.3 GB on disk; shows that everything runs, not how well",
     "default": "an hour and a half on one core in Meta-world, less than 1 GB on disk",
     "paper": "the authors' amounts of data, grounding and updates, for an accelerator; it has not been run",
 }

@@ -58,7 +58,7 @@ def test_an_episode_ends_at_its_first_success(simulator):
             assert result.steps[i] == 25
 
 
-def test_results_do_not_depend_on_the_company(simulator):
+def test_results_do_not_depend_on_the_other_policies(simulator):
     episodes = make_episodes("offline", 5, seed=0), make_episodes("unseen_easy", 4, seed=0)
     together = evaluate(
         [get_world("clevr").random_policy(1), get_world("clevr").random_policy(2)], episodes, simulator, horizon=6

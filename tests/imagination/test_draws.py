@@ -108,7 +108,7 @@ def test_several_draws_need_a_score_function(grounded):
         imagined(grounded, ["red left blue"], 4, None, 0)
 
 
-def test_a_reader_sums_what_the_model_says_of_each_step(grounded):
+def test_the_verifier_sums_the_log_probabilities_of_all_subgoals(grounded):
     states = clevr.observation_of(clevr.sample_states(np.random.default_rng(2), 3))
     before, after = states[:1].repeat(3, 0), states
     plan = [Subgoal(*step) for step in clevr_text.read_plan("red left blue and green behind cyan")]

@@ -56,7 +56,7 @@ def test_unrealistic_transitions_are_counted():
     assert np.isclose(furthest_move(_one(still, [0, 0, 0], True)), 0.6)
 
 
-def test_single_moves_are_judged_by_action_and_by_state():
+def test_single_moves_are_tested_by_action_and_by_state():
     start = np.array([-0.4, 0.0, -0.2, 0.3, 0.0, 0.0, 0.2, 0.3, 0.4, 0.0])
     end = start.copy()
     end[1] += 0.2

@@ -77,7 +77,7 @@ def test_the_table_has_differences_to_the_first_set():
 
 
 @pytest.mark.parametrize(
-    "flag, mend",
+    "flag, message",
     [
         ("--grounding_tasks_sets=all,all-explanations", "give different sets"),
         ("--grounding_tasks_sets=generation-plan", "give different sets"),
@@ -85,10 +85,10 @@ def test_the_table_has_differences_to_the_first_set():
         ("--variants=state,mlp", "want one of state"),
     ],
 )
-def test_wrong_flags_fail_at_once(flag, mend, tmp_path, capsys):
+def test_wrong_flags_fail_at_once(flag, message, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         run_command("ablation", [flag, f"--output={tmp_path / 'run'}"])
-    assert mend in f"{stopped.value}{capsys.readouterr().err}" and not (tmp_path / "run").exists()
+    assert message in f"{stopped.value}{capsys.readouterr().err}" and not (tmp_path / "run").exists()
 
 
 def test_names_of_sets_are_read():

@@ -72,9 +72,9 @@ def states_of(steps):
 
 
 @pytest.mark.parametrize("window", [3, 6])
-def test_acting_with_a_cache_equals_reading_everything_anew(grounded, window):
+def test_acting_with_a_cache_equals_reading_the_whole_episode_again(grounded, window):
     states, policy, taken = states_of(6), WordsPolicy(grounded, 0, 0.0, window, np.asarray), []
-    for _ in range(2):  # a second evaluation begins anew
+    for _ in range(2):  # a second evaluation starts again
         taken = []
         for t in range(6):
             taken.append(policy(EPISODES, states[t], np.ones(4, bool), t))
@@ -91,8 +91,8 @@ def test_acting_with_a_cache_equals_reading_everything_anew(grounded, window):
     assert len(np.unique(np.array(taken).reshape(24, -1), axis=0)) > 2
 
 
-def test_acting_by_plan_goes_for_the_first_short_goal_that_is_open(grounded):
-    """A short goal is satisfied where the state's first number reaches its array; patience is two steps."""
+def test_acting_by_plan_pursues_the_first_subgoal_that_is_not_satisfied(grounded):
+    """A subgoal is satisfied where the state's first number reaches its array; it is pursued for two steps at a time."""
 
     def satisfied(family, array, state):
         return state[:, 0] >= array[:, 0]
@@ -113,7 +113,7 @@ def test_acting_by_plan_goes_for_the_first_short_goal_that_is_open(grounded):
         assert (taken[t][2] == 0).all()
 
 
-def test_sampled_actions_do_not_hang_on_the_company(grounded):
+def test_sampled_actions_do_not_depend_on_the_other_episodes(grounded):
     states = states_of(2)
     alone = Episodes(EPISODES.states[:1], EPISODES.goal[:1], GOALS)
     for heat in (0.0, 1.0):
@@ -182,7 +182,7 @@ def test_the_oracle_has_real_successful_rollouts_of_the_novel_goals(run, level):
 # ---------------------------------------------------------------------------------------------------- last checkpoints
 
 
-def test_the_last_checkpoints_lie_a_twentieth_of_the_training_apart():
+def test_the_last_checkpoints_are_a_twentieth_of_the_training_apart():
     learn = dataclasses.replace(TINY.learn, updates=1000)
     for count, want in ((1, [1000]), (5, [800, 850, 900, 950, 1000])):
         config = dataclasses.replace(TINY, learn=dataclasses.replace(learn, checkpoints=count))

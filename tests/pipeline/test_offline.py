@@ -90,8 +90,8 @@ def test_controllers_are_far_better_than_chance(environment):
         for b in ("random", "noisy", "expert")
     }
     # Meta-world gives 10 for success, and the distance that was made up.
-    floors = {"CartPole-v1": 400, "Pendulum-v1": -300, "Reacher-v5": -10, "kalm/MetaworldReach-v0": 10}
-    assert returns["random"] < returns["noisy"] < returns["expert"] and returns["expert"] > floors[environment]
+    least = {"CartPole-v1": 400, "Pendulum-v1": -300, "Reacher-v5": -10, "kalm/MetaworldReach-v0": 10}
+    assert returns["random"] < returns["noisy"] < returns["expert"] and returns["expert"] > least[environment]
 
 
 def test_collection_is_a_function_of_its_seed_and_files_note_it(tmp_path):
@@ -246,7 +246,9 @@ def test_a_killed_run_ends_with_the_same_results(files, tmp_path, monkeypatch, c
 
     def dying(self, *args):
         count[0] += 1
-        if count[0] == 6:  # the floor, three of bc, one of td3bc: killed after a checkpoint, before its evaluation
+        if (
+            count[0] == 6
+        ):  # the random policy, three of bc, one of td3bc: killed after a checkpoint, before its evaluation
             raise KeyboardInterrupt
         return play(self, *args)
 
