@@ -44,8 +44,7 @@ def run(
 
     Args:
       folder: of the comparison: `collect/`, a folder for each set, `ablation.csv` and `ablation.md`.
-      config: of every run; its task shares are narrowed to each set.
-      sets: name of a set -> its tasks; the others are compared with the first.
+      sets: name of a set -> its tasks, to which the configuration is narrowed; the others are compared with the first.
       levels: whose sentences are imagined.
       variants: names of `VARIANTS`, each with the tasks of the first set.
 
@@ -123,10 +122,7 @@ def table(
 ) -> list[str]:
     """Lines of Markdown: match rate and unrealistic transitions by level, then explanations, all with 95% intervals.
 
-    Args:
-      rows: as `run` returns them.
-      kinds: kind of unrealistic transition -> what it is called.
-      paper: set of tasks -> level -> the paper's match rate in percent; empty for none.
+    `rows` are those of `run`; `kinds` and `paper` are `unrealistic` and `paper_ablation` of `ReportLabels`.
     """
     names = list(dict.fromkeys(row["tasks"] for row in rows))
     found = {(row["tasks"], row["level"], row["metric"]): row for row in rows}

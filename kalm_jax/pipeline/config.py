@@ -47,9 +47,7 @@ class CollectConfig(Checked):
         flag="offline_data",
         exists="file",
     )
-    held_out: float = setting(
-        0.05, "Share of the real rollouts kept out of training, for explanations.", low=0, high=0.9
-    )
+    held_out: float = setting(0.05, "Share of real rollouts kept out of training, for explanations.", low=0, high=0.9)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +72,7 @@ class GroundConfig(Checked):
     )
     # In single tries with 0.05 the model had not always learned to read states when the other tasks came in.
     warmup: float = setting(
-        0.02, "Share of the steps in which the learning rate rises.", flag="grounding_warmup", low=0, high=1
+        0.02, "Share of steps in which the learning rate rises.", flag="grounding_warmup", low=0, high=1
     )
     shares: TaskShares = setting(
         TaskShares(),
@@ -132,7 +130,7 @@ class GroundConfig(Checked):
         low=0,
     )
     window: int = setting(
-        16, "Most steps of a rollout that a training sequence shows; 0 is all.", flag="grounding_window", low=0
+        16, "Most steps of a rollout in a training sequence; 0 is all.", flag="grounding_window", low=0
     )
     reading: int = setting(
         500, "First steps, in which the model learns only what states show.", flag="grounding_reading_steps", low=0
@@ -165,12 +163,8 @@ class ImagineConfig(Checked):
     """Imagined rollouts of each novel level (KALM, section 4.2), and what else is asked of the language model."""
 
     rephrase: int = setting(5600, "Imagined rollouts for rephrased goals.", flag="imagined_rephrase", low=1)
-    unseen_easy: int = setting(
-        2800, "Imagined rollouts for the easier unseen goals.", flag="imagined_unseen_easy", low=1
-    )
-    unseen_hard: int = setting(
-        1680, "Imagined rollouts for the harder unseen goals.", flag="imagined_unseen_hard", low=1
-    )
+    unseen_easy: int = setting(2800, "Imagined rollouts for easier unseen goals.", flag="imagined_unseen_easy", low=1)
+    unseen_hard: int = setting(1680, "Imagined rollouts for harder unseen goals.", flag="imagined_unseen_hard", low=1)
     temperature: float = setting(1.0, "Temperature of imagined actions.", low=0)
     plan: bool = setting(
         True,
@@ -193,9 +187,7 @@ class ImagineConfig(Checked):
     explanation_draws: int = setting(
         32, "Goal summaries drawn for each explanation, of which the likeliest is reported too; 0 draws none.", low=0
     )
-    replayed: int = setting(
-        300, "Imagined rollouts of each novel level that are played in the simulator.", flag="replays", low=1
-    )
+    replayed: int = setting(300, "Imagined rollouts per novel level, played in the simulator.", flag="replays", low=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,9 +270,7 @@ class EvaluateConfig(Checked):
     """Test episodes in the simulator."""
 
     episodes: int = setting(300, "Test episodes per level and seed.", low=1)
-    expert_episodes: int = setting(
-        100, "Test episodes of the expert per level; an expert may be slower than a policy.", low=1
-    )
+    expert_episodes: int = setting(100, "Test episodes of the expert per level; it may be slower than a policy.", low=1)
 
 
 @dataclasses.dataclass(frozen=True)

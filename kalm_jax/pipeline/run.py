@@ -36,12 +36,9 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
 
         kalm_jax.run("runs/clevr", kalm_jax.PipelineConfig(world="clevr"))
 
-    Several processes (`setup_jax`) call this together, with a folder that all of them see; the first prints.
-
-    Args:
-      folder: of the run; the same call continues a killed run.
-      config: of the run; `pipeline.config.load_presets(world)` has tested ones.
-      command: what the user called, for the record.
+    The same call continues a killed run. `pipeline.config.load_presets(world)` has tested configurations; `command` is
+    what the user called, for the record. Several processes (`setup_jax`) call this together, with a folder that all of
+    them see; the first prints.
 
     Returns:
       The rows of `results.csv`; none in other processes than the first.

@@ -24,7 +24,7 @@ from typing import Any
 
 import kalm_jax
 from kalm_jax.distributed import broadcast_from_main, is_main_process
-from kalm_jax.files import read_json, write_json
+from kalm_jax.files import Path, read_json, write_json
 from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
 from kalm_jax.pipeline.settings import build
 from kalm_jax.pipeline.source import source_hashes
@@ -34,6 +34,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "transformers"
 """Packages whose versions a manifest lists."""
 SCHEMA = 1
 """Version of the folder's layout; it rises when a reader of the old layout cannot read the new one."""
+Say = Callable[[str], None]
 CONFIGS = {"pipeline": PipelineConfig, "offline": OfflineConfig}
 """Kind of run, as run.json says it -> its configuration."""
 
@@ -85,11 +86,11 @@ class RunFolder:
 
     def __init__(
         self,
-        path: str | pathlib.Path,
+        path: Path,
         config: PipelineConfig | OfflineConfig | None = None,
         command: str | None = "",
-        say: Callable[[str], None] = print,
-    ):
+        say: Say = print,
+    ) -> None:
         """Opens or makes the folder, and writes `config` and `command` (what the user called) to run.json.
 
         Where one of the two is None, run.json stays as it is. `say` takes a line about each stage.
@@ -187,21 +188,9 @@ class RunFolder:
 
 
 class PipelineRun(RunFolder):
-    """A run of the main job.
+    """A run of the main job, which knows its configuration `config` and its `world`; arguments as of `RunFolder`."""
 
-    Attributes:
-      config: its whole configuration.
-      world: its world.
-    """
-
-    def __init__(
-        self,
-        path: str | pathlib.Path,
-        config: PipelineConfig,
-        command: str | None = "",
-        say: Callable[[str], None] = print,
-    ):
-        """See `RunFolder`."""
+    def __init__(self, path: Path, config: PipelineConfig, command: str | None = "", say: Say = print) -> None:
         super().__init__(path, config, command, say)
         self.config, self.world = config, get_world(config.world)
 

@@ -53,8 +53,8 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **opti
 
 def _legend(figure: Figure, entries: Mapping[str, Any], place: str = "outside upper center") -> None:
     """A legend of the whole figure: label -> what it looks like."""
-    look: dict[str, Any] = {"ncols": min(5, len(entries)), "columnspacing": 1.4, "frameon": False, "fontsize": 9}
-    figure.legend(list(entries.values()), list(entries), loc=place, **look)
+    look: dict[str, Any] = {"loc": place, "ncols": min(5, len(entries)), "columnspacing": 1.4}
+    figure.legend(list(entries.values()), list(entries), frameon=False, fontsize=9, **look)
 
 
 def _level_label(level: str) -> str:
@@ -333,11 +333,8 @@ def metrics_figure(rows: Sequence[Mapping], labels: ReportLabels) -> Figure:
 def return_figure(rows: Sequence[Mapping], random_return: float, data_return: float, title: str) -> Figure:
     """Mean return of every evaluation against updates: a thin line per seed, the mean of the seeds bold.
 
-    Args:
-      rows: with algorithm, seed, update and return_mean; rows of the algorithm "random" are not drawn.
-      random_return: mean return of the random policy.
-      data_return: mean return of the data's rollouts.
-      title: of the chart, such as the environment's id.
+    Rows have algorithm, seed, update and return_mean; those of the algorithm "random" are not drawn. Two lines mark the
+    mean return of the random policy and of the data's rollouts.
     """
     figure, grid = _figure(6.4, 4.0)
     axes = grid[0, 0]

@@ -57,12 +57,9 @@ def filmstrip_figure(films: Sequence[Film], frames: int = 6) -> Figure:
 
 
 def gif_bytes(films: Sequence[Film], max_films: int = 4, panel_width: int = 220) -> bytes:
-    """The first films, all moving at once, as one animated GIF of at most four columns.
+    """The first `max_films` films, all moving at once, as one animated GIF of at most four columns.
 
-    Args:
-      films: all with the same number of milliseconds for a frame of the same index.
-      max_films: number of films shown.
-      panel_width: width of one film in pixels.
+    Frames of the same index take the same number of milliseconds in all films, which are `panel_width` pixels wide.
 
     Raises:
       ValueError: there is no film.

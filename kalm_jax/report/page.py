@@ -36,12 +36,7 @@ SECTIONS = {
 
 
 def build_report(folder: pathlib.Path | str, data: ReportData) -> pathlib.Path:
-    """Writes `report.html`, `figures/*.png` and, with films, `figures/rollouts.gif`; returns the path of the page.
-
-    Args:
-      folder: the run's folder.
-      data: what the report shows.
-    """
+    """Writes `report.html`, `figures/*.png` and, with films, `figures/rollouts.gif`; returns the path of the page."""
     folder = pathlib.Path(folder)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     embedded = {}

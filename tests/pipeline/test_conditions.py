@@ -92,7 +92,7 @@ def test_acting_with_a_cache_equals_reading_the_whole_episode_again(grounded, wi
 
 
 def test_acting_by_plan_pursues_the_first_subgoal_that_is_not_satisfied(grounded):
-    """A subgoal is satisfied where the state's first number reaches its array; it is pursued for two steps at a time."""
+    """A subgoal is satisfied where the state's first number reaches its array; it has two steps at a time."""
 
     def satisfied(family, array, state):
         return state[:, 0] >= array[:, 0]
