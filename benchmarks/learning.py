@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from benchmarks.throughput.baselines.d3rlpy import CONFIGS
 from kalm_jax.datasets import write_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.gymnasium_behaviors import collect_episodes
-from kalm_jax.evaluation.returns import Evaluator
+from kalm_jax.evaluation.returns import Act, Evaluator
 from kalm_jax.evaluation.statistics import mean_interval
 from kalm_jax.files import read_json, write_json, write_text
 from kalm_jax.offline_rl import Learner, make_learner
@@ -260,10 +259,10 @@ def _baseline(make: Any, rollouts: Rollouts, discrete: bool, settings: dict, see
     return algorithm, data
 
 
-def _baseline_policy(algorithms: list) -> Callable[[np.ndarray, int], np.ndarray]:
+def _baseline_policy(algorithms: list) -> Act:
     """The policy that `Evaluator.play` takes, of an algorithm for each seed."""
 
-    def act(observations: np.ndarray, step: int) -> np.ndarray:
+    def act(observations: np.ndarray, step: int, _: np.ndarray | None) -> np.ndarray:
         return np.stack([a.predict(x.astype(np.float32)) for (a, _), x in zip(algorithms, observations, strict=True)])
 
     return act

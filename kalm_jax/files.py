@@ -11,7 +11,7 @@ import csv
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 Path = str | os.PathLike[str]
@@ -88,7 +88,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
         writer.writerows(rows)
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """Returns the rows of a CSV file, every value as text."""
+def read_csv(path: Path, **types: Callable[[str], Any]) -> list[dict[str, Any]]:
+    """Returns the rows of a CSV file, values as text or, where given, as `types` (column -> function) make them."""
     with pathlib.Path(path).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        return [row | {name: convert(row[name]) for name, convert in types.items()} for row in csv.DictReader(file)]

@@ -211,19 +211,17 @@ class Player(AbstractContextManager["Player"]):
 
     def play(
         self,
-        act: Callable[[np.ndarray, np.ndarray, int], np.ndarray],
+        act: Callable[[np.ndarray, np.ndarray, int, np.ndarray | None], np.ndarray],
         seeds: Sequence[int] | np.ndarray,
         progress: Callable[[int], None] | None = None,
-        on_rewards: Callable[[np.ndarray], None] | None = None,
     ) -> tuple[Rollouts, np.ndarray | None]:
         """Plays one episode for each seed, B of them at a time.
 
         Args:
-          act: called as act(observations (B, D) float32, seeds (B,), step); returns (B,) indices from 0, or (B, A)
-            actions within the bounds. Actions for episodes that are over are ignored.
+          act: called as act(observations (B, D) float32, seeds (B,), step, rewards (B,) of the actions before); returns
+            (B,) indices from 0, or (B, A) actions within the bounds. Those of finished episodes are ignored.
           seeds: (N,) of the episodes' resets.
           progress: called as progress(episodes done) after each B episodes.
-          on_rewards: called as on_rewards(rewards (B,)) after each step.
 
         Returns:
           The episodes in the order of `seeds`, with one goal without text, and success (N,) bool, or None where the
@@ -233,16 +231,14 @@ class Player(AbstractContextManager["Player"]):
         success: list[bool | None] = []
         for i in range(0, len(seeds), self.copies):
             wanted = np.asarray(seeds[i : i + self.copies])
-            episodes, reached = self._round(act, np.resize(wanted, self.copies), on_rewards)
+            episodes, reached = self._round(act, np.resize(wanted, self.copies))
             parts += episodes[: len(wanted)]
             success += reached[: len(wanted)]
             if progress is not None:
                 progress(len(parts))
         return stack_episodes(parts), None if None in success else np.array(success)
 
-    def _round(
-        self, act: Callable, seeds: np.ndarray, on_rewards: Callable | None
-    ) -> tuple[list[Episode], list[bool | None]]:
+    def _round(self, act: Callable, seeds: np.ndarray) -> tuple[list[Episode], list[bool | None]]:
         """B episodes, and whether each succeeded (None: the environment does not report it)."""
         observation, _ = self._envs.reset(seed=[int(seed) for seed in seeds])
         seen: list[np.ndarray] = [observation.astype(np.float32)]
@@ -252,14 +248,12 @@ class Player(AbstractContextManager["Player"]):
         success: list[bool | None] = [None] * self.copies
         while (length == 0).any():
             step = len(taken)
-            actions = np.asarray(act(seen[-1], seeds, step))
+            actions = np.asarray(act(seen[-1], seeds, step, rewards[-1] if rewards else None))
             given = actions + self.spaces.start if self.spaces.num_actions else actions.astype(np.float32)
             observation, reward, ended, truncated, info = self._envs.step(given)
             seen.append(observation.astype(np.float32))
             taken.append(actions)
             rewards.append(reward)
-            if on_rewards is not None:
-                on_rewards(reward)
             for name in ("is_success", "success"):
                 for i in np.flatnonzero((length == 0) & np.asarray(info.get(f"_{name}", False))):
                     success[i] = bool(success[i]) or bool(info[name][i])

@@ -64,7 +64,7 @@ def collect_episodes(
     chance = epsilons(behavior, episodes)
     first = 1_000_000 * seed
 
-    def act(observations: np.ndarray, seeds: np.ndarray, step: int) -> np.ndarray:
+    def act(observations: np.ndarray, seeds: np.ndarray, step: int, _: np.ndarray | None) -> np.ndarray:
         rng = np.random.default_rng([int(seeds[0]), step])
         drawn = random_actions(rng, player.spaces, len(seeds))
         random = rng.random(len(seeds)) < chance[seeds - first]

@@ -58,5 +58,4 @@ def read_metrics(path: pathlib.Path) -> list[dict]:
     """The rows of `write_metrics`, numbers as numbers; [] where there is no file."""
     if not path.exists():
         return []
-    whole, parts = ("step", "count", "total"), ("rate", "low", "high")
-    return [{**row, **{k: int(row[k]) for k in whole}, **{k: float(row[k]) for k in parts}} for row in read_csv(path)]
+    return read_csv(path, step=int, count=int, total=int, rate=float, low=float, high=float)

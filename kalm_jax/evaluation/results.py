@@ -46,10 +46,7 @@ def write_results_csv(path: str | os.PathLike, results: Iterable[Mapping]) -> No
 
 def read_results_csv(path: str | os.PathLike) -> list[dict]:
     """The rows of `write_results_csv`, numbers as numbers."""
-    whole = ("seed", "episodes", "successes", "successes_early")
-    return [
-        {**row, **{k: int(row[k]) for k in whole}, "median_steps": float(row["median_steps"])} for row in read_csv(path)
-    ]
+    return read_csv(path, seed=int, episodes=int, successes=int, successes_early=int, median_steps=float)
 
 
 def _median(values: np.ndarray) -> float:

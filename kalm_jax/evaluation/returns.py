@@ -17,6 +17,8 @@ from kalm_jax.offline_rl.normalization import DatasetStats
 from kalm_jax.offline_rl.registry import Learner, State
 from kalm_jax.types import GoalTable
 
+Act = Callable[[np.ndarray, int, np.ndarray | None], np.ndarray]
+"""(observations (S, B, D), step, rewards (S, B) of the previous actions) -> (S, B) indices, or (S, B, A) in [-1, 1]."""
 COPIES = 32
 """Approximate number of copies of the environment that are stepped together."""
 EPISODE_SEEDS = 10_000_019
@@ -45,16 +47,8 @@ class Evaluator(AbstractContextManager["Evaluator"]):
         if self._player is not None:
             self._player.close()
 
-    def play(
-        self, act: Callable[[np.ndarray, int], np.ndarray], progress: Callable[[int], None] | None = None
-    ) -> list[dict[str, Any]]:
-        """Returns, lengths and success of each seed's episodes, a row per seed.
-
-        Args:
-          act: called as act(observations (S, B, D), step); returns (S, B) indices or (S, B, A) in [-1, 1]. Where it
-            has a method `on_rewards`, that is called with the rewards (S, B) of each step.
-          progress: called as progress(episodes done).
-        """
+    def play(self, act: Act, progress: Callable[[int], None] | None = None) -> list[dict[str, Any]]:
+        """Returns, lengths and success of each seed's episodes, a row per seed; calls progress(episodes done)."""
         if self._player is None:  # a run that finds everything done needs no simulator
             self._player = Player(self.environment, len(self.seeds) * self._each, self.max_steps)
         s, each, episodes = len(self.seeds), self._each, self.episodes
@@ -62,15 +56,14 @@ class Evaluator(AbstractContextManager["Evaluator"]):
         number = np.arange(rounds * each).reshape(rounds, 1, each) + episodes * np.arange(s)[:, None]
         wanted = np.broadcast_to(np.arange(rounds * each).reshape(rounds, 1, each) < episodes, number.shape)
 
-        def flat_act(observations: np.ndarray, _: np.ndarray, step: int) -> np.ndarray:
-            actions = np.asarray(act(observations.reshape(s, each, -1), step))
+        def flat_act(observations: np.ndarray, _: np.ndarray, step: int, rewards: np.ndarray | None) -> np.ndarray:
+            rewards = None if rewards is None else rewards.reshape(s, each).astype(np.float32)
+            actions = np.asarray(act(observations.reshape(s, each, -1), step, rewards))
             actions = actions.reshape(s * each, *actions.shape[2:])
             return actions if self.spaces.num_actions else self.spaces.from_unit(actions)
 
-        take = getattr(act, "on_rewards", None)
-        on_rewards = None if take is None else lambda rewards: take(rewards.reshape(s, each))
         seeds = EPISODE_SEEDS + 1_000_000 * self.seeds[0] + number
-        rollouts, success = self._player.play(flat_act, seeds.reshape(-1), progress, on_rewards)
+        rollouts, success = self._player.play(flat_act, seeds.reshape(-1), progress)
         returns, rows = rollouts.rewards.sum(1, dtype=np.float64), []
         for i in range(s):
             mine = (wanted & (np.arange(s) == i)[:, None]).reshape(-1)
@@ -87,19 +80,12 @@ class Evaluator(AbstractContextManager["Evaluator"]):
         return rows
 
 
-class GreedyPolicy:
-    """What `Evaluator.play` wants, of the stacked states (S, ...) that `train` returns."""
+def greedy_policy(learner: Learner, states: State, stats: DatasetStats, goals: GoalTable) -> Act:
+    """What `Evaluator.play` wants, of the stacked states (S, ...) that `train` returns, for the only goal."""
+    player, vector = LearnerPlayer(learner, states, stats, stacked=True), np.asarray(goals.vector)
 
-    def __init__(self, learner: Learner, states: State, stats: DatasetStats, goals: GoalTable) -> None:
-        """`stats`: of the data that the states were trained on. `goals`: the one goal of the environment."""
-        self._player, self._vector = LearnerPlayer(learner, states, stats, stacked=True), np.asarray(goals.vector)
-        self._rewards: np.ndarray | None = None
+    def act(observations: np.ndarray, step: int, rewards: np.ndarray | None) -> np.ndarray:
+        goal = np.broadcast_to(vector, (observations.shape[1], vector.shape[1]))
+        return player(step, observations, goal, states.key, rewards)
 
-    def __call__(self, observations: np.ndarray, step: int) -> np.ndarray:
-        """Actions (S, B) or (S, B, A) for observations (S, B, D)."""
-        goal = np.broadcast_to(self._vector, (observations.shape[1], self._vector.shape[1]))
-        return self._player(step, observations, goal, self._player.state.key, self._rewards)
-
-    def on_rewards(self, rewards: np.ndarray) -> None:
-        """Takes the rewards (S, B) of the latest actions."""
-        self._rewards = rewards.astype(np.float32)
+    return act

@@ -22,7 +22,7 @@ from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.gymnasium import Spaces, spaces_of
 from kalm_jax.evaluation.gymnasium_behaviors import random_actions
-from kalm_jax.evaluation.returns import Evaluator, GreedyPolicy
+from kalm_jax.evaluation.returns import Evaluator, greedy_policy
 from kalm_jax.evaluation.statistics import mean_interval
 from kalm_jax.files import read_json, write_csv, write_json, write_text
 from kalm_jax.offline_rl import (
@@ -145,7 +145,7 @@ def _random_baseline(run: RunFolder, config: OfflineConfig, evaluator: Evaluator
     """The random policy's rows."""
     spaces, episodes = evaluator.spaces, config.episodes * config.seeds
 
-    def act(observations: np.ndarray, step: int) -> np.ndarray:
+    def act(observations: np.ndarray, step: int, _: np.ndarray | None) -> np.ndarray:
         actions = random_actions(np.random.default_rng([config.seed, step]), spaces, observations[..., 0].size)
         actions = actions if spaces.num_actions else spaces.to_unit(actions)
         return actions.reshape(config.seeds, -1, *actions.shape[1:])
@@ -198,7 +198,7 @@ def _learn(
                 if is_main_process():
                     save_policies(folder / POLICIES, point, states, stats, keep=1)
                     np.save(folder / GOAL, goals.vector)
-                found = evaluator.play(GreedyPolicy(learner, states, stats, goals))
+                found = evaluator.play(greedy_policy(learner, states, stats, goals))
                 rows += [{"algorithm": learner.name, "update": point, **row} for row in found]
                 # The rows come last: a run killed before them only repeats the evaluation.
                 if is_main_process():

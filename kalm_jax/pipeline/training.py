@@ -12,7 +12,7 @@ from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import evaluate as evaluate_policies
 from kalm_jax.evaluation import learner_policy, mean_interval, wilson_interval
 from kalm_jax.evaluation.gymnasium import Player, spaces_of
-from kalm_jax.evaluation.returns import EPISODE_SEEDS, Evaluator, GreedyPolicy
+from kalm_jax.evaluation.returns import EPISODE_SEEDS, Evaluator, greedy_policy
 from kalm_jax.offline_rl import make_buffer, make_learner, state_of
 from kalm_jax.offline_rl.trainer import train as train_states
 from kalm_jax.pipeline.offline import fit_to_environment
@@ -100,7 +100,7 @@ def train(
     if env is None or spaces is None:
         return TrainingResults(policies, curve, [], {})
     with Evaluator(env, spaces, numbers, episodes) as evaluator:
-        returns = evaluator.play(GreedyPolicy(learner, states, stats, goals))
+        returns = evaluator.play(greedy_policy(learner, states, stats, goals))
     mean, low, high = mean_interval([row["return_mean"] for row in returns])
     success = [row["success"] for row in returns if row["success"] != ""]
     summary = {"return": mean, "low": low, "high": high, "success": float(np.mean(success)) if success else None}
@@ -159,17 +159,15 @@ def evaluate(
 
 
 def _evaluate_returns(policy: ActingPolicy, env: str, episodes: int, seed: int, greedy: bool) -> dict[str, Any]:
-    rewards: list[np.ndarray] = []
-
-    def act(observations: np.ndarray, seeds: np.ndarray, step: int) -> np.ndarray:
+    def act(observations: np.ndarray, seeds: np.ndarray, step: int, rewards: np.ndarray | None) -> np.ndarray:
         if step == 0:
             policy.reset()
-        actions = policy.act(observations, reward=rewards[-1] if step else None, greedy=greedy)
+        actions = policy.act(observations, reward=rewards, greedy=greedy)
         return actions - player.spaces.start if player.spaces.num_actions else actions
 
     with Player(env, min(episodes, MAX_COPIES)) as player:
         seeds = EPISODE_SEEDS + 1_000_000 * seed + np.arange(episodes)
-        rollouts, success = player.play(act, seeds, on_rewards=rewards.append)
+        rollouts, success = player.play(act, seeds)
     mean, low, high = mean_interval(rollouts.rewards.sum(1, dtype=np.float64))
     returns = {"return": mean, "return_low": low, "return_high": high}
     return {"episodes": episodes, **(_success(success) if success is not None else {"success": None}), **returns}

@@ -88,7 +88,7 @@ def test_the_expert_of_reach_collects():
     with Player("kalm/MetaworldReach-v0", 2) as player:
         spaces = player.spaces
         assert (spaces.observation_dim, spaces.num_actions, spaces.low.tolist()) == (91, 0, [-1.0] * 4)
-        rollouts, success = player.play(lambda o, seeds, step: CONTROLLERS["kalm/MetaworldReach-v0"](o), [0, 1])
+        rollouts, success = player.play(lambda o, *_: CONTROLLERS["kalm/MetaworldReach-v0"](o), [0, 1])
     assert success.all() and rollouts.length.max() < 100
 
 

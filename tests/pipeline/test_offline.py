@@ -37,7 +37,7 @@ def alone(environment, act, seed):
 def test_copies_played_together_equal_episodes_alone(environment):
     """Five episodes on two copies: an unfinished last round, and copies that finish at different times."""
 
-    def act(observations, seeds, step):
+    def act(observations, seeds, step, rewards=None):
         if environment == "CartPole-v1":
             return (observations[:, 2] > 0).astype(np.int32)
         return np.clip(observations[:, 2:], -2, 2)
@@ -55,7 +55,7 @@ def test_copies_played_together_equal_episodes_alone(environment):
 
 def test_success_is_read_from_info():
     with Player("kalm/ClevrRobot-v0", 2, max_steps=2) as player:
-        rollouts, success = player.play(lambda o, s, t: np.zeros(len(o), np.int32), [0, 1, 2])
+        rollouts, success = player.play(lambda o, s, t, r: np.zeros(len(o), np.int32), [0, 1, 2])
     np.testing.assert_array_equal(success, rollouts.terminated)
 
 
@@ -172,7 +172,7 @@ def test_other_kinds_ranges_and_several_goals_are_refused(files, tmp_path):
 def test_each_training_seed_has_episodes_of_its_own(monkeypatch):
     """Each seed's rows are the means over its own episodes, however many copies play them."""
 
-    def act(observations, step):
+    def act(observations, step, rewards):
         assert observations.shape[0] == 2 and observations.shape[2] == 4
         return (observations[..., 2] > 0).astype(np.int32)
 

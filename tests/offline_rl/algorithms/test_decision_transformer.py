@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.evaluation import learner_policy
-from kalm_jax.evaluation.returns import GreedyPolicy
+from kalm_jax.evaluation.returns import greedy_policy
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.offline_rl import make_buffer, make_learner, sample_windows, state_of, write_stream
 from kalm_jax.offline_rl.algorithms import decision_transformer as dt
@@ -283,7 +283,7 @@ def test_a_language_model_gives_its_weights_and_is_trained_on():
 
 
 def test_a_played_policy_remembers_its_own_actions_and_rewards():
-    """`GreedyPolicy` for two seeds and `learner_policy` for one say what the history of the episode asks for."""
+    """`greedy_policy` for two seeds and `learner_policy` for one say what the history of the episode asks for."""
     learner, buffer = make_learner("decision_transformer", **SMALL["decision_transformer"]), random_buffer()
     states, _ = train(learner, buffer, [0, 1], 20)
     rng = np.random.default_rng(0)
@@ -291,7 +291,7 @@ def test_a_played_policy_remembers_its_own_actions_and_rewards():
     reward = rng.normal(size=(2, 5, 6)).astype(np.float32)
     one_goal = unnamed_goal(buffer.goal_vectors[0])
     stats = learner.stats(buffer)
-    policy, goal = GreedyPolicy(learner, states, stats, one_goal), jnp.broadcast_to(buffer.goal_vectors[0], (5, 4))
+    policy, goal = greedy_policy(learner, states, stats, one_goal), jnp.broadcast_to(buffer.goal_vectors[0], (5, 4))
     episodes = Episodes(np.zeros((5, 1)), np.zeros(5, np.int32), one_goal)
 
     def label(rollouts, goals):
@@ -303,7 +303,8 @@ def test_a_played_policy_remembers_its_own_actions_and_rewards():
     for _ in range(2):  # the second time starts again
         history, before, taken = [None, None], None, []
         for t in range(6):
-            got, alone = policy(observation[:, :, t], t), player(episodes, observation[1, :, t], None, t)
+            rewards = reward[:, :, t - 1] if t else None
+            got, alone = policy(observation[:, :, t], t, rewards), player(episodes, observation[1, :, t], None, t)
             for i in (0, 1):
                 state = state_of(states, i)
                 if t == 0:
@@ -312,6 +313,5 @@ def test_a_played_policy_remembers_its_own_actions_and_rewards():
                     history[i] = update_carry(history[i], before[i], reward[i, :, t - 1], observation[i, :, t])
                 np.testing.assert_array_equal(got[i], act(learner, state, stats, history[i], goal))
             np.testing.assert_array_equal(got[1], alone)
-            policy.on_rewards(reward[:, :, t])
             taken.append(alone)
             before = got
