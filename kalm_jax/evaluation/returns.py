@@ -29,14 +29,9 @@ class Evaluator(AbstractContextManager["Evaluator"]):
     """Plays policies in the environment, all training seeds together; use as a context manager."""
 
     def __init__(self, environment: str, spaces: Spaces, seeds: Sequence[int], episodes: int, max_steps: int = 0):
-        """Starts nothing before `play`.
+        """Starts nothing before `play`, which always plays the same `episodes` of each of S consecutive training seeds.
 
-        Args:
-          environment: Gymnasium id.
-          spaces: its spaces.
-          seeds: of the training runs, S consecutive ones.
-          episodes: number of each seed's episodes, which are the same at every call of `play`.
-          max_steps: of an episode; 0 takes the environment's own limit.
+        `max_steps` 0 is the environment's own limit of an episode.
         """
         self.environment, self.spaces, self.seeds = environment, spaces, list(seeds)
         self.episodes, self.max_steps = episodes, max_steps
@@ -54,7 +49,6 @@ class Evaluator(AbstractContextManager["Evaluator"]):
         s, each, episodes = len(self.seeds), self._each, self.episodes
         rounds = -(-episodes // each)
         number = np.arange(rounds * each).reshape(rounds, 1, each) + episodes * np.arange(s)[:, None]
-        wanted = np.broadcast_to(np.arange(rounds * each).reshape(rounds, 1, each) < episodes, number.shape)
 
         def flat_act(observations: np.ndarray, _: np.ndarray, step: int, rewards: np.ndarray | None) -> np.ndarray:
             rewards = None if rewards is None else rewards.reshape(s, each).astype(np.float32)
@@ -64,20 +58,22 @@ class Evaluator(AbstractContextManager["Evaluator"]):
 
         seeds = EPISODE_SEEDS + 1_000_000 * self.seeds[0] + number
         rollouts, success = self._player.play(flat_act, seeds.reshape(-1), progress)
-        returns, rows = rollouts.rewards.sum(1, dtype=np.float64), []
-        for i in range(s):
-            mine = (wanted & (np.arange(s) == i)[:, None]).reshape(-1)
-            rows.append(
-                {
-                    "seed": self.seeds[i],
-                    "episodes": episodes,
-                    "return_mean": float(returns[mine].mean()),
-                    "return_std": float(returns[mine].std()),
-                    "length_mean": float(rollouts.length[mine].mean()),
-                    "success": "" if success is None else float(success[mine].mean()),
-                }
-            )
-        return rows
+
+        def by_seed(values: np.ndarray) -> np.ndarray:
+            return values.reshape(rounds, s, each).swapaxes(0, 1).reshape(s, -1)[:, :episodes]
+
+        returns, length = by_seed(rollouts.rewards.sum(1, dtype=np.float64)), by_seed(rollouts.length)
+        return [
+            {
+                "seed": seed,
+                "episodes": episodes,
+                "return_mean": float(returns[i].mean()),
+                "return_std": float(returns[i].std()),
+                "length_mean": float(length[i].mean()),
+                "success": "" if success is None else float(by_seed(success)[i].mean()),
+            }
+            for i, seed in enumerate(self.seeds)
+        ]
 
 
 def greedy_policy(learner: Learner, states: State, stats: DatasetStats, goals: GoalTable) -> Act:
