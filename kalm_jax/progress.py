@@ -81,8 +81,11 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def update(self, done: int, /, **metrics: Any) -> None:
-        """Notes that `done` of the total steps are finished; `metrics` (such as a loss) are shown behind them."""
+    def update(self, done: int, _total: int = 0, /, **metrics: Any) -> None:
+        """Notes that `done` of the total steps are finished; `metrics` (such as a loss) are shown behind them.
+
+        Those who call back with the total as well may be given this method itself.
+        """
         if metrics:
             self._bar.metrics = metrics
         self._bar.update(done - self._bar.n)

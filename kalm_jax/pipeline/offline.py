@@ -193,7 +193,7 @@ def _learn(
                     updates_per_call=min(500, max(1, config.updates // config.evaluations)),
                     checkpoint_dir=folder / "checkpoints",
                     checkpoint_every=config.updates,
-                    progress=lambda done, total, **metrics: progress.update(done, **metrics),
+                    progress=progress.update,
                 )
                 if is_main_process():
                     save_policies(folder / POLICIES, point, states, stats, keep=1)

@@ -87,14 +87,7 @@ def train(
     buffer, numbers = make_buffer([(rollouts, 1.0)], goals, num_actions or None, draw), list(range(seed, seed + seeds))
     stats = learner.stats(buffer)
     with Progress(f"train {algorithm}", updates * seeds) as progress:
-        states, curve = train_states(
-            learner,
-            buffer,
-            numbers,
-            updates,
-            stats=stats,
-            progress=lambda done, total, **metrics: progress.update(done, **metrics),
-        )
+        states, curve = train_states(learner, buffer, numbers, updates, stats=stats, progress=progress.update)
     lookup = functools.partial(_known_vectors, goals)
     policies = [ActingPolicy(learner, state_of(states, i), stats, lookup, spaces, s) for i, s in enumerate(numbers)]
     if env is None or spaces is None:

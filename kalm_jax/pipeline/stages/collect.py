@@ -24,7 +24,7 @@ def run_collect(run: PipelineRun) -> None:
         else:
             with Progress("collect", c.rollouts) as progress:
                 behavior = c.behavior or world.behaviors[0]
-                rollouts, goals = world.collect(seed, c.rollouts, behavior, lambda done, _: progress.update(done))
+                rollouts, goals = world.collect(seed, c.rollouts, behavior, progress.update)
         order = np.random.default_rng([seed, 1]).permutation(len(rollouts))
         held_out = max(1, round(c.held_out * len(rollouts)))
         write_rollouts(folder / "held_out.h5", rollouts.take(order[:held_out]), goals)

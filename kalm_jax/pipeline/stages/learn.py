@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -50,19 +51,11 @@ def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
         start = _language_backbone(run) if learner.name == "decision_transformer" and learner.config.backbone else None
         with Progress(f"learn {algorithm} {condition}", updates * len(seeds)) as progress:
             stats, kept = learner.stats(buffer), saved_policies(folder / "policies")
+            fit = functools.partial(train, learner, buffer, seeds, stats=stats, start=start, progress=progress.update)
             for point in policy_points(config, algorithm):
                 if broadcast_from_main(point in kept):
                     continue
-                state, curve = train(
-                    learner,
-                    buffer,
-                    seeds,
-                    point,
-                    stats=stats,
-                    start=start,
-                    checkpoint_dir=folder / "checkpoints",
-                    progress=lambda done, total, **metrics: progress.update(done, **metrics),
-                )
+                state, curve = fit(point, checkpoint_dir=folder / "checkpoints")
                 if is_main_process():
                     rows = [{"algorithm": algorithm, "condition": condition, **row} for row in curve]
                     write_json(folder / "curve.json", rows)
