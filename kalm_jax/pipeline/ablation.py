@@ -16,10 +16,9 @@ from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation import difference_interval
 from kalm_jax.evaluation.llm_metrics import COLUMNS, STEP_TESTS, metric_rows
 from kalm_jax.files import read_json, write_csv, write_text
-from kalm_jax.llm import attention
-from kalm_jax.llm.hf.folder import BUILTIN, check_folder
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS
 from kalm_jax.pipeline.config import VARIANTS, PipelineConfig
+from kalm_jax.pipeline.grounding import check_language_model
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.explain import run_explain
@@ -52,8 +51,7 @@ def run(
       ValueError: unknown tasks, tasks whose shares are all 0, a variant that is unknown or changes nothing, or a model
         that cannot be read.
     """
-    check_folder(config.ground.llm or BUILTIN)
-    attention.check(config.ground.attention, config.ground.compute)
+    check_language_model(config.ground)
     configs = {name: _narrowed(config, tasks) for name, tasks in sets.items()}
     first = next(iter(sets))
     configs |= {name: _varied(configs[first], name) for name in variants}

@@ -15,7 +15,8 @@ from kalm_jax.grounding.model import Grounded, GroundedModel, change_llms, init_
 from kalm_jax.grounding.tasks import Batches, augmented
 from kalm_jax.grounding.trainer import TrainConfig, fit
 from kalm_jax.grounding.two_models import TwoModels
-from kalm_jax.llm.hf.folder import BUILTIN, load_model
+from kalm_jax.llm import attention
+from kalm_jax.llm.hf.folder import BUILTIN, check_folder, load_model
 from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.tokenizer import Tokenizer
@@ -43,6 +44,12 @@ def load_language_model(folder: str | pathlib.Path = "") -> tuple[LlamaConfig, d
       FileNotFoundError, ValueError: what is missing or does not fit, with the file.
     """
     return load_model(folder or BUILTIN, "float32")
+
+
+def check_language_model(ground: GroundConfig) -> None:
+    """Raises a ValueError where the language model cannot be read or its attention cannot be computed here."""
+    check_folder(ground.llm or BUILTIN)
+    attention.check(ground.attention, ground.compute)
 
 
 def ground(

@@ -64,11 +64,7 @@ class LoadedRun:
 
     @functools.cached_property
     def grounded(self) -> Grounded:
-        """(model, parameters, tokenizer) of the grounded language model.
-
-        Raises:
-          FileNotFoundError: the run has not grounded it yet.
-        """
+        """The grounded language model; FileNotFoundError where the run has not grounded it yet."""
         folder = self.path / "ground" / "model"
         if not folder.exists():
             raise _not_finished(self.path, "ground")
@@ -76,9 +72,7 @@ class LoadedRun:
 
     @property
     def results(self) -> list[dict[str, Any]]:
-        """The rows of `results.csv`.
-
-        A row has environment, algorithm, condition, level, family, seed, action_choice, episodes, successes and more.
+        """The rows of `results.csv`: environment, algorithm, condition, level, family, seed, action_choice and more.
 
         Raises:
           FileNotFoundError: the run is not finished.

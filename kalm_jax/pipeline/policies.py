@@ -115,9 +115,8 @@ def sentence_list(sentences: str | Sequence[str]) -> list[str]:
     """
     if isinstance(sentences, str):
         return [sentences]
-    if not isinstance(sentences, Sequence | np.ndarray):
-        raise TypeError(f"a sentence is a string, not {sentences!r}")
-    for sentence in sentences:
+    several = isinstance(sentences, Sequence | np.ndarray)
+    for sentence in sentences if several else [sentences]:
         if not isinstance(sentence, str):
             raise TypeError(f"a sentence is a string, not {sentence!r}")
     if not len(sentences):

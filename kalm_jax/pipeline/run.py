@@ -7,10 +7,9 @@ import pathlib
 from typing import Any
 
 from kalm_jax.distributed import is_main_process
-from kalm_jax.llm import attention
-from kalm_jax.llm.hf.folder import BUILTIN, check_folder
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts, read_prompts
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
+from kalm_jax.pipeline.grounding import check_language_model
 from kalm_jax.pipeline.learners import configured_learner
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.stages.baselines import run_baselines
@@ -50,8 +49,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     world = get_world(config.world)
     if config.collect.behavior not in ("", *world.behaviors):
         raise ValueError(f"behavior {config.collect.behavior!r}: this world has {', '.join(world.behaviors)}")
-    check_folder(config.ground.llm or BUILTIN)
-    attention.check(config.ground.attention, config.ground.compute)
+    check_language_model(config.ground)
     if config.prompts:
         read_prompts(config)
     for algorithm in config.learn.learners:
