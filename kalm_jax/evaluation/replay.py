@@ -47,9 +47,11 @@ def replay(
       temperature, seed: of the actions in the closed loop; `seed` is also that of the random actions.
     """
     closed = PlanPolicy(grounded, plans, world.satisfied, seed, temperature, 1, world.observe)
-    (opened,) = evaluate([actions_policy(rollouts)], [episodes], simulator, np.asarray(rollouts.length))
-    looked, chance = evaluate([closed, world.random_policy(seed)], [episodes] * 2, simulator)
-    return {"open": opened, "closed": looked, "random": chance}
+    return {
+        "open": evaluate(actions_policy(rollouts), episodes, simulator, np.asarray(rollouts.length)),
+        "closed": evaluate(closed, episodes, simulator),
+        "random": evaluate(world.random_policy(seed), episodes, simulator),
+    }
 
 
 def rows(

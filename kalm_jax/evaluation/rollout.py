@@ -1,11 +1,11 @@
-"""Policies playing episodes in a simulator, all episodes in lockstep.
+"""A policy plays episodes in a simulator, all episodes in lockstep.
 
 Dimension letters: N episodes, T time steps, D observation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -13,37 +13,20 @@ from kalm_jax.types import EpisodeResults, Episodes, Play, Policy, Rollouts, Sim
 
 
 def evaluate(
-    policies: Sequence[Policy],
-    episodes: Sequence[Episodes],
-    simulator: Simulator,
-    horizon: int | np.ndarray | None = None,
-) -> list[EpisodeResults]:
-    """Plays every policy on its episodes; an episode ends at its first success.
+    policy: Policy, episodes: Episodes, simulator: Simulator, horizon: int | np.ndarray | None = None
+) -> EpisodeResults:
+    """Plays a policy; an episode ends at its first success, or after `horizon` steps: of all episodes or of each (N,).
 
-    The results of a policy do not depend on which other policies are given.
-
-    Args:
-      policies: for example one for each training seed, condition and way of choosing actions.
-      episodes: those of each policy; the same object may appear several times.
-      simulator: starts and steps episodes.
-      horizon: the most steps, of all episodes or of each (N,); None means the world's own limit.
-
-    Raises:
-      ValueError: the numbers of policies and of sets of episodes differ.
+    `horizon` None means the world's own limit, which it cannot exceed.
     """
-    if len(policies) != len(episodes):
-        raise ValueError(f"{len(policies)} policies and {len(episodes)} sets of episodes: want one set for each policy")
-    results = []
-    for policy, played in zip(policies, episodes):
-        play = simulator.start(played)
-        limit = play.horizon if horizon is None else np.minimum(play.horizon, horizon)
-        success, steps = np.zeros(len(played), bool), np.zeros(len(played), np.int32)
-        for active, _, reached in _steps(policy, played, play, limit):
-            success |= reached
-            steps += active
-        play.close()
-        results.append(EpisodeResults(success, steps))
-    return results
+    play = simulator.start(episodes)
+    limit = play.horizon if horizon is None else np.minimum(play.horizon, horizon)
+    success, steps = np.zeros(len(episodes), bool), np.zeros(len(episodes), np.int32)
+    for active, _, reached in _steps(policy, episodes, play, limit):
+        success |= reached
+        steps += active
+    play.close()
+    return EpisodeResults(success, steps)
 
 
 def record(

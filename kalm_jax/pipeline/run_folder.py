@@ -148,7 +148,9 @@ class RunFolder:
                 self._work(folder, begun, work)
             elif together:
                 work(folder)
-        self.seconds[name] = self._wait(folder, mark)["seconds"]
+        while (done := read_json(folder / "done.json")) is None or done["fingerprint"] != mark:
+            time.sleep(0.2)  # until the first process has written it
+        self.seconds[name] = done["seconds"]
         return folder
 
     def _begin(self, name: str, folder: pathlib.Path, about: dict[str, Any]) -> dict[str, Any] | None:
@@ -178,14 +180,6 @@ class RunFolder:
         about = {key: begun[key] for key in ("fingerprint", "settings")}
         write_json(folder / "done.json", {**about, "seconds": before + time.monotonic() - start})
 
-    def _wait(self, folder: pathlib.Path, mark: str) -> dict[str, Any]:
-        """What done.json says, as soon as the first process has written it."""
-        while True:
-            done = read_json(folder / "done.json")
-            if done is not None and done["fingerprint"] == mark:
-                return done
-            time.sleep(0.2)
-
 
 class PipelineRun(RunFolder):
     """A run of the main job, which knows its configuration `config` and its `world`; arguments as of `RunFolder`."""
@@ -199,14 +193,10 @@ def _reason(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Why a stage starts again: the first difference between what two of its begun.json say."""
     if before.get("schema") != now["schema"]:
         return "another version of kalm_jax made it"
-    for part, sentence in (
-        ("settings", "settings changed: "),
-        ("needs", "these stages did: "),
-        ("code", "code changed: "),
-    ):
+    for part, why in {"settings": "settings changed", "needs": "these stages did", "code": "code changed"}.items():
         old, new = before[part], now[part]
         changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
         if changed:
             values = [f"{key} {old.get(key)} -> {new.get(key)}" for key in changed] if part == "settings" else changed
-            return sentence + ", ".join(values[:3]) + " and more" * (len(values) > 3)
+            return f"{why}: {', '.join(values[:3])}" + " and more" * (len(values) > 3)
     return "its record is damaged"

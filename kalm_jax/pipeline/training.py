@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kalm_jax.datasets import read_rollouts
-from kalm_jax.evaluation import evaluate as evaluate_policies
+from kalm_jax.evaluation import evaluate as evaluate_policy
 from kalm_jax.evaluation import learner_policy, mean_interval, wilson_interval
 from kalm_jax.evaluation.gymnasium import Player, spaces_of
 from kalm_jax.evaluation.returns import EPISODE_SEEDS, Evaluator, greedy_policy
@@ -147,7 +147,7 @@ def evaluate(
     vectors[asked] = known
     act = learner_policy(policy.learner, policy.state, policy.stats, greedy, seed, world.observe, world.label_rewards)
     with world.simulator() as simulator:
-        (result,) = evaluate_policies([act], [played.with_vectors(vectors)], simulator)
+        result = evaluate_policy(act, played.with_vectors(vectors), simulator)
     return {"episodes": episodes, **_success(result.success)}
 
 

@@ -33,13 +33,10 @@ def tiny_learner(goal_dim=3):
 def test_a_learner_plays_what_it_would_act(simulator):
     learner, state, stats, table = tiny_learner()
     episodes = make_episodes("unseen_easy", 30, seed=0).with_vectors(table.vector)
-    (result,) = evaluate([learner_policy(learner, state, stats, True, 0, observation_of)], [episodes], simulator)
+    policy = learner_policy(learner, state, stats, True, 0, observation_of)
+    result = evaluate(policy, episodes, simulator)
     vectors = table.vector[episodes.goal]
     actions = np.asarray(learner.act(state, stats, observation_of(episodes.states), vectors, jax.random.key(0), True))
     np.testing.assert_array_equal(result.success, clevr_goals.move_by_action(episodes.array, actions))
     with pytest.raises(ValueError, match="with_vectors"):
-        evaluate(
-            [learner_policy(learner, state, stats, True, 0, observation_of)],
-            [make_episodes("unseen_easy", 3, 0)],
-            simulator,
-        )
+        evaluate(policy, make_episodes("unseen_easy", 3, 0), simulator)

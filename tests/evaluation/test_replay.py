@@ -32,8 +32,8 @@ def test_the_actions_of_real_rollouts_reach_their_goals_again_and_only_as_a_whol
     rollouts, episodes = recorded
     length = np.asarray(rollouts.length)
     with clevr.ClevrSimulator() as simulator:
-        (whole,) = evaluate([actions_policy(rollouts)], [episodes], simulator, length)
-        (cut,) = evaluate([actions_policy(rollouts)], [episodes], simulator, length - 1)
+        whole = evaluate(actions_policy(rollouts), episodes, simulator, length)
+        cut = evaluate(actions_policy(rollouts), episodes, simulator, length - 1)
     assert whole.success.all() and (whole.steps == length).all()
     assert not cut.success.any() and (cut.steps == length - 1).all()
 
@@ -49,7 +49,7 @@ def test_in_closed_loop_the_model_acts_on_the_simulators_states(recorded):
     plans = [[Subgoal("red blue left", int(f), tuple(a))] for f, a in zip(few.goals.family, few.goals.array.tolist())]
     with clevr.ClevrSimulator() as simulator:
         found = replay(rollouts.take(slice(0, 6)), few, simulator, grounded, plans, get_world("clevr"), 1.0, 0)
-        (chance,) = evaluate([get_world("clevr").random_policy(0)], [few], simulator)
+        chance = evaluate(get_world("clevr").random_policy(0), few, simulator)
     assert found["open"].success.all()
     np.testing.assert_array_equal(found["random"].steps, chance.steps)
     assert (found["closed"].steps[~found["closed"].success] == clevr.HORIZON).all()

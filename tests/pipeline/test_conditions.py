@@ -153,7 +153,7 @@ def run(tmp_path_factory):
 def test_recorded_episodes_are_those_that_evaluation_plays():
     episodes = make_episodes("unseen_hard", 6, 3).take(slice(0, 6, 2))
     with ClevrSimulator(threads=1) as simulator:
-        (result,) = evaluate([behavior_policy(simulator, 1)], [episodes], simulator, horizon=None)
+        result = evaluate(behavior_policy(simulator, 1), episodes, simulator)
         rollouts = record(behavior_policy(simulator, 1), episodes, simulator, observation_of)
         np.testing.assert_array_equal(rollouts.terminated, result.success)
         np.testing.assert_array_equal(rollouts.length, result.steps)
@@ -204,7 +204,7 @@ def test_the_rate_is_the_mean_over_checkpoints_which_share_the_episodes(run, con
             for k, point in enumerate(points):
                 states, stats = load_policies(run, "bc", condition, point)
                 act = learner_policy(learner, states[i], stats, True, i, world.observe)
-                (result,) = evaluate([act], [episodes.take(slice(k, None, len(points)))], simulator)
+                result = evaluate(act, episodes.take(slice(k, None, len(points))), simulator)
                 want += int(result.success.sum())
         mine = [row for row in found if row["seed"] == i and row["action_choice"] == "greedy"]
         assert sum(row["episodes"] for row in mine) == 23 and sum(row["successes"] for row in mine) == want

@@ -53,9 +53,8 @@ def test_episodes_begin_unsolved_and_lie_between_floor_and_ceiling():
             play = simulator.start(episodes)
             assert not world.satisfied(episodes.family, episodes.array, play.states).any()
             play.close()
-            random, expert = evaluate(
-                [world.random_policy(0), world.expert_policy(simulator, 0)], [episodes] * 2, simulator
-            )
+            policies = world.random_policy(0), world.expert_policy(simulator, 0)
+            random, expert = (evaluate(policy, episodes, simulator) for policy in policies)
         assert random.success.mean() < 0.5 and expert.success.mean() == 1.0
 
 

@@ -20,11 +20,11 @@ def run_baselines(run: PipelineRun, level: str) -> None:
             found = []
             for seed in range(first, first + seeds):
                 episodes = world.make_episodes(level, e.episodes, seed)
-                (result,) = evaluate([world.random_policy(seed)], [episodes], simulator)
+                result = evaluate(world.random_policy(seed), episodes, simulator)
                 found += result_rows(world, result, episodes, "random", "random", seed, "sampled")
             progress.update(1)
             episodes = world.make_episodes(level, e.expert_episodes, first)
-            (result,) = evaluate([world.expert_policy(simulator, first)], [episodes], simulator)
+            result = evaluate(world.expert_policy(simulator, first), episodes, simulator)
             found += result_rows(world, result, episodes, world.expert_name, world.expert_name, first, "greedy")
             progress.update(2)
         write_results_csv(folder / "results.csv", found)

@@ -32,7 +32,9 @@ def run_evaluate(run: PipelineRun, algorithm: str, condition: str, level: str) -
                 episodes = world.make_episodes(level, config.evaluate.episodes, seed).with_vectors(vectors)
                 shares = [episodes.take(slice(k, None, len(kept))) for k in range(len(kept))]
                 for choice in kept[0]:
-                    results = evaluate([policies[choice][i] for policies in kept], shares, simulator)
+                    results = [
+                        evaluate(of[choice][i], share, simulator) for of, share in zip(kept, shares, strict=True)
+                    ]
                     found += result_rows(world, *joined(results, shares), algorithm, condition, seed, choice)
         write_results_csv(folder / "results.csv", found)
 

@@ -49,7 +49,7 @@ def run_llm_policy(run: PipelineRun, level: str) -> None:
                     policy = WordsPolicy(grounded, seed, heats[choice], window, world.observe)
                 else:
                     policy = PlanPolicy(grounded, plans, world.satisfied, seed, heats[choice], max_steps, world.observe)
-                (result,) = evaluate([policy], [tests[seed]], simulator)
+                result = evaluate(policy, tests[seed], simulator)
                 found += result_rows(world, result, tests[seed], LLM_POLICY, condition, seed, choice)
                 progress.update(done)
         if is_main_process():

@@ -53,8 +53,7 @@ def run_prompts(run: PipelineRun) -> None:
         with world.simulator() as simulator:
             for algorithm, condition in pairs:
                 for choice, policies in played_policies(run, algorithm, condition).items():
-                    results = evaluate(policies, [episodes] * len(policies), simulator)
-                    success = np.mean([r.success for r in results], axis=0)
+                    success = np.mean([evaluate(policy, episodes, simulator).success for policy in policies], axis=0)
                     for row, mine in zip(rows, parts.values(), strict=True):
                         row[f"success_{algorithm}_{condition}_{choice}"] = round(float(success[mine].mean()), 4)
         write_csv(folder / "prompts.csv", list(rows[0]), rows)

@@ -46,8 +46,8 @@ def test_sentences_repeat_only_when_all_are_used():
 
 def test_the_expert_beats_random_actions(simulator):
     episodes = make_episodes("rephrase", 8, seed=0)
-    policies = [get_world("clevr").random_policy(0), lookahead_policy(simulator, 0)]
-    random, expert = evaluate(policies, [episodes] * 2, simulator, horizon=8)
+    policies = get_world("clevr").random_policy(0), lookahead_policy(simulator, 0)
+    random, expert = (evaluate(policy, episodes, simulator, horizon=8) for policy in policies)
     assert expert.success.mean() > random.success.mean() and expert.success.mean() >= 0.75
 
 
