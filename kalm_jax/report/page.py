@@ -102,9 +102,7 @@ def load_template(path: pathlib.Path | None = None) -> jinja2.Template:
 def page_html(data: ReportData, embedded: dict[str, dict[str, Any]]) -> str:
     """The whole page as text; `embedded` maps figure names to `source`, `alternative` and `width`."""
     pooled, labels = summary.successes(data.results), data.labels
-    environments = sorted({s.environment for s in pooled})
     learned = [s for s in pooled if not s.is_baseline]
-    differences = [tables.difference_table(pooled, environment, labels) for environment in environments]
     present = {
         "success": pooled,
         "imagination": data.imagination or data.replayed or data.lengths or data.illustrations.films,
@@ -122,8 +120,8 @@ def page_html(data: ReportData, embedded: dict[str, dict[str, Any]]) -> str:
         figures=embedded,
         sections={name: title for name, title in SECTIONS.items() if present.get(name, True)},
         cards=_cards(pooled),
-        difference_tables=[table for table in differences if table is not None],
-        success_tables=[_success_tables(data, pooled, environment) for environment in environments],
+        pooled=pooled,
+        levels=summary.in_order(s.level for s in pooled),
         success_figures=_by_learner(embedded, "success_"),
         match_has_actions=any("actions_matched" in row for row in data.imagination),
         has_likeliest=any("likeliest" in str(row["prompt"]) for row in data.explanation),
@@ -151,14 +149,6 @@ def _cards(pooled: Sequence[Success]) -> list[dict[str, Any]]:
         for d in changes
         if d.new.level == ("rephrase" if "rephrase" in levels else levels[-1])
     ]
-
-
-def _success_tables(
-    data: ReportData, pooled: Sequence[Success], environment: str
-) -> tuple[str, list[tables.Table], tables.Table | None]:
-    levels = summary.in_order(s.level for s in pooled if s.environment == environment)
-    found = [tables.success_table(pooled, environment, level, data.labels) for level in levels]
-    return environment, found, tables.family_table(data.results, environment, data.labels)
 
 
 def _by_learner(embedded: dict[str, dict[str, Any]], prefix: str) -> list[tuple[str, str]]:

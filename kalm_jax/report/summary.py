@@ -36,7 +36,7 @@ ALGORITHM_NAMES = {
     "decision_transformer": "DT",
     "llm_policy": "language model",
 }
-NAMES = ("environment", "algorithm", "condition", "level", "family", "action_choice")
+NAMES = ("algorithm", "condition", "level", "family", "action_choice")
 """Columns of result rows that say which policy played what."""
 PAPER_NAME = "KALM paper (Llama-2-7B)"
 
@@ -59,7 +59,7 @@ class Success:
     """Success of one kind of policy at one level (and family), pooled over seeds.
 
     Attributes:
-      environment, algorithm, condition, level, action_choice: as in the rows.
+      algorithm, condition, level, action_choice: as in the rows.
       family: goal family, or "" for all families of the level together.
       by_seed: (seeds, 3) episodes, successes, early successes of each seed.
       within: share of episodes that reach the goal within the horizon.
@@ -67,7 +67,6 @@ class Success:
       median_steps: the median of the rows' medians, each counted as often as it has successes.
     """
 
-    environment: str
     algorithm: str
     condition: str
     level: str
@@ -79,9 +78,9 @@ class Success:
     median_steps: float
 
     @property
-    def learner(self) -> tuple[str, str, str, str]:
-        """Environment, algorithm, level and action choice: what policies that are compared have in common."""
-        return self.environment, self.algorithm, self.level, self.action_choice
+    def learner(self) -> tuple[str, str, str]:
+        """Algorithm, level and action choice: what policies that are compared have in common."""
+        return self.algorithm, self.level, self.action_choice
 
     @property
     def seeds(self) -> int:
@@ -144,7 +143,7 @@ def level_name(level: str) -> str:
 
 
 def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Success]:
-    """Pools result rows over seeds, and over the families of a level unless `by_family`, in the order of the tables.
+    """Pools rows of one world over seeds, and over the families of a level unless `by_family`, ordered as in tables.
 
     Raises:
       ValueError: a seed has no episode.
@@ -156,7 +155,6 @@ def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Succe
     return sorted(
         (_pool(dict(zip(NAMES, key)), rows) for key, rows in groups.items()),
         key=lambda s: (
-            s.environment,
             rank(LEVELS, s.level),
             s.family,
             (s.is_baseline and s.algorithm != RANDOM, s.algorithm != RANDOM, s.algorithm),

@@ -88,14 +88,10 @@ def terminal_table(results: Iterable[Mapping], labels: ReportLabels) -> str:
         return "No policy was evaluated, so there is no success table."
     changes = summary.differences(pooled)
     lines = [f"Success in % with 95% intervals; median: {labels.steps} to success; episodes: seeds x episodes of each."]
-    several = len({s.environment for s in pooled}) > 1
-    for environment in sorted({s.environment for s in pooled}):
-        for level in summary.in_order(s.level for s in pooled if s.environment == environment):
-            name = summary.level_name(level)
-            title = f"{environment}, {name}" if several else name
-            lines += ["", _line(title, "condition", *limits(labels), "median", "episodes"), "-" * 94]
-            block = [s for s in pooled if s.level == level and s.environment == environment]
-            lines += _level_lines(block, changes, pooled)
+    for level in summary.in_order(s.level for s in pooled):
+        title = summary.level_name(level)
+        lines += ["", _line(title, "condition", *limits(labels), "median", "episodes"), "-" * 94]
+        lines += _level_lines([s for s in pooled if s.level == level], changes, pooled)
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -118,9 +114,9 @@ def _level_lines(block: Sequence[Success], changes: Sequence[Difference], pooled
 # For the page
 
 
-def success_table(pooled: Sequence[Success], environment: str, level: str, labels: ReportLabels) -> Table:
-    """Success at one level of one environment: all algorithms, conditions and action choices."""
-    block = [s for s in pooled if s.level == level and s.environment == environment and not s.family]
+def success_table(pooled: Sequence[Success], level: str, labels: ReportLabels) -> Table:
+    """Success at one level: all algorithms, conditions and action choices."""
+    block = [s for s in pooled if s.level == level and not s.family]
     firsts = [i == 0 or block[i - 1].name != s.name for i, s in enumerate(block)]
     classes = [
         "baseline" if s.is_baseline else " ".join([s.condition] + ["first"] * first)
@@ -131,9 +127,9 @@ def success_table(pooled: Sequence[Success], environment: str, level: str, label
     return Table(header, rows, classes, summary.level_name(level), text_columns=2)
 
 
-def family_table(results: Sequence[Mapping], environment: str, labels: ReportLabels) -> Table | None:
+def family_table(results: Sequence[Mapping], labels: ReportLabels) -> Table | None:
     """Success by family of goals, for the levels that have several."""
-    split = [s for s in summary.successes(results, by_family=True) if s.environment == environment]
+    split = summary.successes(results, by_family=True)
     families = {s.level: {other.family for other in split if other.level == s.level} for s in split}
     rows = [
         (
@@ -150,9 +146,9 @@ def family_table(results: Sequence[Mapping], environment: str, labels: ReportLab
     return Table(("family", "policy", "condition", *titles), rows, text_columns=2) if rows else None
 
 
-def difference_table(pooled: Sequence[Success], environment: str, labels: ReportLabels) -> Table | None:
+def difference_table(pooled: Sequence[Success], labels: ReportLabels) -> Table:
     """kalm - offline in points for every algorithm and level, and its share of the oracle's gain where there is one."""
-    changes = [d for d in summary.differences(pooled) if d.new.environment == environment]
+    changes = summary.differences(pooled)
     oracle = any(s.condition == "oracle" for s in pooled)
     rows, classes = [], []
     for i, d in enumerate(changes):
@@ -167,7 +163,7 @@ def difference_table(pooled: Sequence[Success], environment: str, labels: Report
         classes.append("first" if i == 0 or changes[i - 1].new.level != d.new.level else "")
     limited = [f"points within {n}" for n in (labels.horizon, labels.early_steps)]
     header = ["level", "policy", *limited, f"verdict at {labels.horizon}"] + ["share of the oracle's gain"] * oracle
-    return Table(header, rows, classes, text_columns=2) if rows else None
+    return Table(header, rows, classes, text_columns=2)
 
 
 def _level_rows(
