@@ -15,16 +15,14 @@ from kalm_jax.malloc import configure_malloc
 from kalm_jax.sharding import parse_mesh_shape, set_default_mesh_shape
 
 
-def setup_jax(cpu_devices: int | None = None, cache: str | None = None, mesh: str = "", hosts: str = "") -> None:
+def setup_jax(cpu_devices: int | None = None, mesh: str = "", hosts: str = "") -> None:
     """Prepares JAX once at the start of a program, before any device is used.
 
-    On a CPU each core becomes a device: small matrix products do not use two cores well, but two independent halves of
-    a batch do.
+    Compiled programs are kept in `$JAX_COMPILATION_CACHE_DIR` or `~/.cache/kalm_jax/compilation`. On a CPU each
+    core becomes a device: small matrix products do not use two cores well, but two independent halves of a batch do.
 
     Args:
       cpu_devices: number of CPU devices; None means one per available core, at most 8. Ignored on accelerators.
-      cache: folder of the persistent compilation cache; None means `$JAX_COMPILATION_CACHE_DIR` or
-        `~/.cache/kalm_jax/compilation`.
       mesh: shape of the default mesh, see `sharding.parse_mesh_shape`.
       hosts: see `init_distributed`; where it is empty, `$KALM_JAX_HOSTS` is used.
 
@@ -35,7 +33,7 @@ def setup_jax(cpu_devices: int | None = None, cache: str | None = None, mesh: st
     configure_malloc()
     with contextlib.suppress(RuntimeError):  # The devices exist already (in a notebook or a test) and are used as is.
         jax.config.update("jax_num_cpu_devices", min(cpu_devices or available_cores(), 8))
-    folder = pathlib.Path(cache or os.environ.get("JAX_COMPILATION_CACHE_DIR") or "~/.cache/kalm_jax/compilation")
+    folder = pathlib.Path(os.environ.get("JAX_COMPILATION_CACHE_DIR") or "~/.cache/kalm_jax/compilation")
     jax.config.update("jax_compilation_cache_dir", str(folder.expanduser()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
     init_distributed(hosts or os.environ.get("KALM_JAX_HOSTS", ""))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,7 +10,7 @@ from kalm_jax.evaluation import evaluate, result_rows, write_results_csv
 from kalm_jax.pipeline.artifacts import encoded_goals, encoding
 from kalm_jax.pipeline.learners import played_policies, policy_points
 from kalm_jax.pipeline.run_folder import PipelineRun
-from kalm_jax.types import EpisodeResults, Episodes
+from kalm_jax.types import EpisodeResults
 
 
 def run_evaluate(run: PipelineRun, algorithm: str, condition: str, level: str) -> None:
@@ -30,21 +28,15 @@ def run_evaluate(run: PipelineRun, algorithm: str, condition: str, level: str) -
             for i in range(config.learn.seeds):
                 seed = config.seed + i
                 episodes = world.make_episodes(level, config.evaluate.episodes, seed).with_vectors(vectors)
-                shares = [episodes.take(slice(k, None, len(kept))) for k in range(len(kept))]
                 for choice in kept[0]:
-                    results = [
-                        evaluate(of[choice][i], share, simulator) for of, share in zip(kept, shares, strict=True)
-                    ]
-                    found += result_rows(world, *joined(results, shares), algorithm, condition, seed, choice)
+                    result = EpisodeResults(np.zeros(len(episodes), bool), np.zeros(len(episodes), np.int32))
+                    for k, policies in enumerate(kept):
+                        share = slice(k, None, len(kept))
+                        part = evaluate(policies[choice][i], episodes.take(share), simulator)
+                        result.success[share], result.steps[share] = part.success, part.steps
+                    found += result_rows(world, result, episodes, algorithm, condition, seed, choice)
         write_results_csv(folder / "results.csv", found)
 
     settings = {"episodes": config.evaluate.episodes, "seed": config.seed}
     needs = [f"learn/{algorithm}-{condition}", *encoding(config, [level])]
     run.stage(f"evaluate/{algorithm}-{condition}-{level}", settings, needs, work)
-
-
-def joined(results: Sequence[EpisodeResults], played: Sequence[Episodes]) -> tuple[EpisodeResults, Episodes]:
-    """Results, and episodes of one level, one after the other."""
-    result = EpisodeResults(np.concatenate([r.success for r in results]), np.concatenate([r.steps for r in results]))
-    states, goal = np.concatenate([e.states for e in played]), np.concatenate([e.goal for e in played])
-    return result, dataclasses.replace(played[0], states=states, goal=goal)
