@@ -34,7 +34,8 @@ def result_rows(
         mine = episodes.family == family
         success, steps = results.success[mine], results.steps[mine]
         key = (world.name, algorithm, condition, level, world.families[family], int(seed), action_choice)
-        counts = (len(success), int(success.sum()), int((success & (steps <= early)).sum()), _median(steps[success]))
+        median = float(np.median(steps[success])) if success.any() else float("nan")
+        counts = (len(success), int(success.sum()), int((success & (steps <= early)).sum()), median)
         found.append(dict(zip(COLUMNS, (*key, *counts))))
     return found
 
@@ -47,7 +48,3 @@ def write_results_csv(path: str | os.PathLike, results: Iterable[Mapping]) -> No
 def read_results_csv(path: str | os.PathLike) -> list[dict]:
     """The rows of `write_results_csv`, numbers as numbers."""
     return read_csv(path, seed=int, episodes=int, successes=int, successes_early=int, median_steps=float)
-
-
-def _median(values: np.ndarray) -> float:
-    return float(np.median(values)) if len(values) else float("nan")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable
-from typing import Any
 
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import broadcast_from_main, is_main_process
@@ -48,7 +46,10 @@ def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
 
     def work(folder: pathlib.Path) -> None:
         buffer = learning_data(run, parts, relabel)
-        start = _language_backbone(run) if learner.name == "decision_transformer" and learner.config.backbone else None
+        start = None
+        if learner.name == "decision_transformer" and learner.config.backbone:
+            backbone = gather(load_grounded(run.path / "ground" / "model").params["llm"])
+            start = functools.partial(with_backbone, params=backbone)
         with Progress(f"learn {algorithm} {condition}", updates * len(seeds)) as progress:
             stats, kept = learner.stats(buffer), saved_policies(folder / "policies")
             fit = functools.partial(train, learner, buffer, seeds, stats=stats, start=start, progress=progress.update)
@@ -99,12 +100,6 @@ def learning_data(run: PipelineRun, parts: dict[str, str], relabel: float) -> Bu
     return make_buffer(
         sources, goals, world.spaces.num_actions or None, config.learn.draw, other_goals, view_of(config)
     )
-
-
-def _language_backbone(run: PipelineRun) -> Callable[[Any], Any]:
-    """Puts the grounded language model's weights into a Decision Transformer's states, see `train`."""
-    backbone = gather(load_grounded(run.path / "ground" / "model").params["llm"])
-    return lambda states: with_backbone(states, backbone)
 
 
 def filter_realistic(world: World, part: str, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Rollouts:
