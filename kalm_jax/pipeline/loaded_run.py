@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import operator
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,22 +88,17 @@ class LoadedRun:
           ValueError: the run has no such policy; the message lists those that there are.
           FileNotFoundError: the run has not trained it yet.
         """
-        first, learn = self.config.seed, self.config.learn
-        seed = first if seed is None else seed
-        trained = sorted(p.parent.name for p in self.path.glob("learn/*/done.json"))
-        stage, seeded = f"{algorithm}-{condition}", first <= seed < first + learn.seeds
-        if stage not in trained and algorithm in learn.learners and condition in learn.conditions and seeded:
-            raise _not_finished(self.path, f"learn/{stage}")
-        if stage not in trained or not seeded:
-            raise ValueError(
-                f"{self.path} has no policy {algorithm!r} of condition {condition!r} and seed {seed}: it has "
-                f"{', '.join(trained) or 'none'}, each of seeds {first} to {first + learn.seeds - 1}"
-            )
+        learn, name = self.config.learn, f"{algorithm}-{condition}"
+        known = {f"{learner}-{learned}" for learner in learn.learners for learned in learn.conditions}
+        known |= {done.parent.name for done in self.path.glob("learn/*/done.json")}  # by other settings before
+        i = _seed_index(
+            self.path, name, f"{algorithm!r} of condition {condition!r}", known, seed, self.config.seed, learn.seeds
+        )
         states, stats = load_policies(self._run, algorithm, condition)
         environment = getattr(self.world, "environment", None)
         spaces = None if environment is None else spaces_of(environment)
         learner = configured_learner(self.config, algorithm)
-        return ActingPolicy(learner, states[seed - first], stats, self._vectors, spaces, seed)
+        return ActingPolicy(learner, states[i], stats, self._vectors, spaces, self.config.seed + i)
 
     def plan(self, sentence: str) -> Plan:
         """The subgoals that the language model writes for a sentence, and how well it understands the sentence.
@@ -247,18 +242,24 @@ class LoadedOfflineRun:
         """
         if condition is not None:
             raise ValueError(f"{self.path} is a run of kalm offline, which has no conditions: leave condition out")
-        first = self.config.seed
-        seed = first if seed is None else seed
-        if algorithm not in self.config.algorithms or not first <= seed < first + self.config.seeds:
-            raise ValueError(
-                f"{self.path} has no policy {algorithm!r} of seed {seed}: it has {', '.join(self.config.algorithms)}, "
-                f"each of seeds {first} to {first + self.config.seeds - 1}"
-            )
-        if not (self.path / "learn" / algorithm / "done.json").exists():
-            raise _not_finished(self.path, f"learn/{algorithm}")
-        learner, state, stats, vector = offline.load_policy(self.path, self.config, algorithm, seed - first)
-        spaces = spaces_of(self.config.environment)
-        return ActingPolicy(learner, state, stats, lambda sentences: vector, spaces, seed)
+        config = self.config
+        i = _seed_index(self.path, algorithm, repr(algorithm), config.algorithms, seed, config.seed, config.seeds)
+        learner, state, stats, vector = offline.load_policy(self.path, config, algorithm, i)
+        spaces = spaces_of(config.environment)
+        return ActingPolicy(learner, state, stats, lambda sentences: vector, spaces, config.seed + i)
+
+
+def _seed_index(
+    path: pathlib.Path, name: str, said: str, known: Iterable[str], seed: int | None, first: int, count: int
+) -> int:
+    """Which of the `count` seeds from `first` on is `seed` (None: the first) of the trained policy `name`."""
+    i = 0 if seed is None else seed - first
+    if name not in known or not 0 <= i < count:
+        has = f"{', '.join(sorted(known))}, each of seeds {first} to {first + count - 1}"
+        raise ValueError(f"{path} has no policy {said} and seed {first + i}: it has {has}")
+    if not (path / "learn" / name / "done.json").exists():
+        raise _not_finished(path, f"learn/{name}")
+    return i
 
 
 def _results_file(path: pathlib.Path) -> pathlib.Path:
