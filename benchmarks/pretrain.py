@@ -7,13 +7,20 @@ documents (`kalm_jax.worlds.clevr.text`). The result is a Hugging Face folder: c
 tokenizer.json. If it is killed, the same command continues it. `kalm_jax/llm/builtin` was made with the defaults.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import pathlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
 from kalm_jax.files import read_json, write_json
 from kalm_jax.pipeline.settings import REQUIRED, Checked, setting
+
+if TYPE_CHECKING:
+    from kalm_jax.llm.tokenizer import Tokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +45,28 @@ def flags() -> list[Flag]:
     return [*flags_of(PretrainSettings, "pretraining"), *device_flags()]
 
 
+def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
+    """A byte-level BPE tokenizer, which can encode any text and lower-cases it, trained on `documents`."""
+    from tokenizers import Tokenizer as Model
+    from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+
+    from kalm_jax.llm.tokenizer import Tokenizer, fast_tokenizer_class
+
+    special = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
+    model = Model(models.BPE())
+    model.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    model.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=list(special.values()),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    model.train_from_iterator(documents, trainer)
+    return Tokenizer(fast_tokenizer_class()(tokenizer_object=model, clean_up_tokenization_spaces=False, **special))
+
+
 def main(argv: list[str]) -> None:
     """Runs the command with the given arguments."""
     given = parse(flags(), argv)
@@ -52,7 +81,7 @@ def main(argv: list[str]) -> None:
     from kalm_jax.grounding.tasks import Batches
     from kalm_jax.grounding.trainer import TrainConfig, fit
     from kalm_jax.llm.hf.folder import save_model
-    from kalm_jax.llm.tokenizer import load_tokenizer, train_tokenizer
+    from kalm_jax.llm.tokenizer import load_tokenizer
     from kalm_jax.llm.transformer import LlamaConfig
     from kalm_jax.progress import Progress
     from kalm_jax.worlds.base import GoalLanguage

@@ -15,7 +15,7 @@ from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import trainer as train
 from kalm_jax.grounding.config import TaskShares
-from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
+from kalm_jax.grounding.model import Grounded, GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.imagination.subgoals import Subgoal
@@ -100,7 +100,7 @@ def decoder():
     """The untrained model as it decodes (layers on their own), its parameters and its tokenizer."""
     model, params, _ = problem()
     model = GroundedModel(LlamaConfig(**{**vars(model.config), "scan_layers": False}), model.spec)
-    return model, {**params, "llm": unstack_layers(params["llm"])}, load_tokenizer(BUILTIN)
+    return Grounded(model, {**params, "llm": unstack_layers(params["llm"])}, load_tokenizer(BUILTIN))
 
 
 def acted() -> dict:
@@ -116,16 +116,16 @@ def acted() -> dict:
 
 def decoded() -> dict:
     """What the untrained model decodes: rollouts, words and goal vectors."""
-    model, params, words = decoder()
+    grounded = decoder()
     first = np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32)
     prompts = align_right([RowSequence(3).text([1, 5 + i]).state(s) for i, s in enumerate(first)], 4, 3)
     zeros = np.zeros((8, 1), np.int32)
     keys = jax.random.split(jax.random.key(2), 8)
-    run = decode.ShardedBatchRunner(decode.generate_rollouts, params, 8)
+    run = decode.ShardedBatchRunner(decode.generate_rollouts, grounded.params, 8)
     inputs = {"prompts": prompts, "state": first, "family": zeros[:, 0], "goal": zeros, "keys": keys}
-    states, actions, *_ = run(inputs, temperature=1.0, model=model, stop=never, horizon=3)
-    said = decode.generate_answers(model, params, words, [[1, 5 + i] for i in range(8)], limit=6, batch=8)
-    goals = decode.encode_goals(model, params, words, TEXTS, batch=8)
+    states, actions, *_ = run(inputs, temperature=1.0, model=grounded.model, stop=never, horizon=3)
+    said = decode.generate_answers(grounded, [[1, 5 + i] for i in range(8)], limit=6, batch=8)
+    goals = decode.encode_goals(grounded, TEXTS, batch=8)
     return {"states": states, "actions": actions, "said": np.array(said), "goals": goals}
 
 

@@ -102,7 +102,8 @@ def words():
 
 def looped(program, model: GroundedModel, params, prompts: Rows, positions: int, times: int) -> Cost:
     """Cost of a decoding program for `positions` more, whose loop runs `times`: XLA counts what is in it once."""
-    start = jax.jit(functools.partial(prefill, model, size=prompts.kind.shape[1] + positions))
+    size = prompts.kind.shape[1] + positions
+    start = jax.jit(lambda params, rows: prefill(model.bind({"params": params}), rows, size))
     before = cost_of(start.lower(params, prompts).compile())
     return before + (cost_of(program) + before * -1) * times
 

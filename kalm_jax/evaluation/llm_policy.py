@@ -9,8 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kalm_jax.grounding.acting import DecodingState, act, observe, start_episodes
-from kalm_jax.grounding.decoding import ShardedBatchRunner, smaller_batch
+from kalm_jax.grounding.decoding import DecodingState, ShardedBatchRunner, act, observe, smaller_batch, start_episodes
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt

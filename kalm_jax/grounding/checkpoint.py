@@ -23,39 +23,32 @@ from kalm_jax.grounding.config import NumericSpec
 from kalm_jax.grounding.model import Grounded, GroundedModel, change_llms, init_params, nested_models
 from kalm_jax.grounding.two_models import TwoModels
 from kalm_jax.llm.hf.folder import load_model, save_model
-from kalm_jax.llm.tokenizer import Tokenizer
-from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.sharding import default_sharding
 
 _TEXT, _STATES, _NUMBERS, _SPEC = "text", "states", "numbers.safetensors", "numbers.json"
 
 
-def save_grounded(folder: str | pathlib.Path, model: GroundedModel, params: dict, tokenizer: Tokenizer) -> None:
+def save_grounded(folder: str | pathlib.Path, grounded: Grounded) -> None:
     """Writes `text/` (a folder that `load_model` and `transformers` open), numbers.safetensors and numbers.json.
 
     A nested model is written to `states/`; without one, a `states/` folder of another model is removed.
     """
     from safetensors.numpy import save_file
 
-    folder = pathlib.Path(folder)
+    folder, (model, params, tokenizer) = pathlib.Path(folder), grounded
     save_model(folder / _TEXT, model.config, params["llm"], tokenizer)
     save_file({k: np.ascontiguousarray(v) for k, v in _flat_numbers(params).items()}, folder / _NUMBERS)
     spec = dataclasses.asdict(model.spec)
-    if not model.spec.differences:
-        del spec["differences"], spec["difference_std"]
-    if model.spec.limit is None:
-        del spec["limit"]
     if isinstance(model, TwoModels):
         spec["two_models"] = True
-    if (folder / _STATES).exists():
-        shutil.rmtree(folder / _STATES)
+    shutil.rmtree(folder / _STATES, ignore_errors=True)
     for name, part in nested_models(params).items():
         save_model(folder / name, dataclasses.replace(model.config, tie_embeddings=True), part["llm"], tokenizer)
     write_json(folder / _SPEC, spec, sort_keys=False)
 
 
 def load_grounded(folder: str | pathlib.Path, dtype: Any = jnp.float32) -> Grounded:
-    """What `save_grounded` wrote: model, parameters (those of the language model in `dtype`), tokenizer.
+    """What `save_grounded` wrote, the language model's parameters in `dtype`.
 
     Raises:
       FileNotFoundError, ValueError: as `load_model` does, or the numeric parts do not match numbers.json.
@@ -72,8 +65,13 @@ def load_grounded(folder: str | pathlib.Path, dtype: Any = jnp.float32) -> Groun
     kind = TwoModels if raw.pop("two_models", False) else GroundedModel
     spec = NumericSpec(**{k: _tuples(v) for k, v in raw.items()})
     config, llm, tokenizer = load_model(folder / _TEXT, dtype, default_sharding())
-    model = kind(config, spec)
-    states = _load_states(folder / _STATES, config, dtype) if kind is TwoModels else None
+    model, states = kind(config, spec), None
+    if kind is TwoModels:
+        found, states, _ = load_model(folder / _STATES, dtype, default_sharding())
+        if found != dataclasses.replace(config, tie_embeddings=True):
+            raise ValueError(
+                f"{folder / _STATES} is of another shape than {_TEXT}/; copy or ground the whole model again"
+            )
     try:
         numbers = {k: jnp.asarray(v) for k, v in load_file(folder / _NUMBERS).items()}
     except SafetensorError as error:
@@ -90,14 +88,6 @@ def load_grounded(folder: str | pathlib.Path, dtype: Any = jnp.float32) -> Groun
 
 def _tuples(x: Any) -> Any:
     return tuple(map(_tuples, x)) if isinstance(x, list) else x
-
-
-def _load_states(folder: pathlib.Path, config: LlamaConfig, dtype: Any) -> dict:
-    """The weights of the states' language model that belongs to a model of `config`."""
-    found, llm, _ = load_model(folder, dtype, default_sharding())
-    if found != dataclasses.replace(config, tie_embeddings=True):
-        raise ValueError(f"{folder} is of another shape than {_TEXT}/ beside it; copy or ground the whole model again")
-    return llm
 
 
 @functools.cache  # as `parameter_shapes`

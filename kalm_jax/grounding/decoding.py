@@ -1,33 +1,29 @@
-"""Cached decoding with a grounded model: rollouts from words, words after anything, and vectors of words.
+"""Cached decoding with a grounded model: rollouts from words, actions in a simulator, words, and vectors of words.
 
-Every function is one jitted call per batch. Prompts are left-padded, so that all rows write at the same slot of the
-cache. Batches and parameters are sharded over the devices as in training (`sharding.default_mesh`).
+Every jitted function is one call per batch. Rows are left-padded, so that all write at the same slot of the cache.
+Batches and parameters are sharded over the devices as in training (`sharding.default_mesh`).
 
-Dimension letters: B rows, T positions, D observation, A action, G goal array, K goals; E is the
-width of the model.
+Dimension letters: B rows (in a simulator, episodes), T positions, D observation, A action, G goal array, K goals; E is
+the width of the model.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.grounding.model import Grounded, GroundedModel
 from kalm_jax.grounding.sequences import Rows, RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
-from kalm_jax.llm.arrays import PerToken
-from kalm_jax.llm.tokenizer import Tokenizer, left_pad
 from kalm_jax.llm.transformer import Cache, prefix_mask
 from kalm_jax.sharding import constrain, default_mesh, gather, padded_size, shard_batch, shard_params
-
-Item = TypeVar("Item")
 
 Actions = Int[Array, " B"] | Float[Array, "B A"]
 """Actions of B rows: discrete ids, or continuous values in raw units."""
@@ -40,7 +36,6 @@ Temperature = float | Float[Array, ""]
 
 _STATE_STREAM = 1 << 30
 """Separates the random numbers of states from those of actions, which are numbered by their step."""
-
 
 Stop = Callable[[Any, Any, Any, Any, Any], Any]
 """(family (B,), goal (B, G), state (B, D), action (B,) or (B, A), next state (B, D)) -> (B,) bool: goal reached."""
@@ -76,8 +71,7 @@ class RolloutState:
       states: all states so far, with `horizon` + 1 entries; 0 after a rollout's end.
       actions: all actions so far, (B, horizon) or (B, horizon, A); 0 after a rollout's end.
       length: number of actions of each rollout.
-      done: rollouts that have ended.
-      success: rollouts that have reached their goal.
+      success: rollouts that have reached their goal, where they end.
     """
 
     step: Int[Array, ""]
@@ -86,21 +80,13 @@ class RolloutState:
     states: Float[Array, "B steps D"]
     actions: Array
     length: Int[Array, " B"]
-    done: Bool[Array, " B"]
     success: Bool[Array, " B"]
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TextState:
-    """The loop state of `generate_text`.
-
-    Attributes:
-      step: number of tokens drawn.
-      decoding: what the model has read.
-      tokens: all tokens so far, with `limit` entries; the end token after a text's end.
-      done: texts that have ended.
-    """
+    """The loop state of `generate_text`, as `RolloutState`; `tokens` are the end token after a text's end."""
 
     step: Int[Array, ""]
     decoding: DecodingState
@@ -108,72 +94,80 @@ class TextState:
     done: Bool[Array, " B"]
 
 
-def prefill(model: GroundedModel, params: dict, rows: Rows, size: int) -> DecodingState:
-    """Reads right-aligned rows into a cache with room for `size` positions in all."""
-    bound, valid = model.bind({"params": params}), rows.segment > 0
-    x = bound.embed(rows)
+def prefill(model: GroundedModel, rows: Rows, size: int) -> DecodingState:
+    """Reads right-aligned rows into a cache with room for `size` positions in all. `model` is bound to parameters."""
+    valid, x = rows.segment > 0, model.embed(rows)
     cache = jax.tree.map(constrain, model.empty_cache(x.shape[0], size, x.dtype))
-    hidden, cache = bound.backbone(x, rows.position, prefix_mask(valid, size), cache, 0)
+    hidden, cache = model.backbone(x, rows.position, prefix_mask(valid, size), cache, 0)
     assert cache is not None
     length = valid.shape[1]
     return DecodingState(hidden[:, -1], cache, jnp.pad(valid, ((0, 0), (0, size - length))), jnp.int32(length))
 
 
-def advance(model: GroundedModel, params: dict, state: DecodingState, x: RowVectors) -> DecodingState:
+def _advance(model: GroundedModel, decoding: DecodingState, x: RowVectors) -> DecodingState:
     """Reads one more position of every row, given as vectors."""
-    position = jnp.sum(state.valid, axis=1, keepdims=True)
-    valid = state.valid.at[:, state.slot].set(True)
-    bound = model.bind({"params": params})
-    hidden, cache = bound.backbone(x[:, None], position, valid[:, None], state.cache, state.slot)
+    position = jnp.sum(decoding.valid, axis=1, keepdims=True)
+    valid = decoding.valid.at[:, decoding.slot].set(True)
+    hidden, cache = model.backbone(x[:, None], position, valid[:, None], decoding.cache, decoding.slot)
     assert cache is not None
-    return DecodingState(hidden[:, 0], cache, valid, state.slot + 1)
+    return DecodingState(hidden[:, 0], cache, valid, decoding.slot + 1)
 
 
-def advance_action(model: GroundedModel, params: dict, state: DecodingState, action: Actions) -> DecodingState:
+def _advance_action(model: GroundedModel, decoding: DecodingState, action: Actions) -> DecodingState:
     """Reads one action of every row."""
     batch, discrete = action.shape[0], bool(model.spec.num_actions)
     value = jnp.zeros((batch, model.spec.width)) if discrete else jnp.asarray(action)
     token = action if discrete else jnp.zeros(batch, jnp.int32)
-    return advance(model, params, state, model.bind({"params": params}).embed_action(token, value))
+    return _advance(model, decoding, model.embed_action(token, value))
 
 
-def advance_state(model: GroundedModel, params: dict, state: DecodingState, observation: Observations) -> DecodingState:
-    """Reads one environment state of every row, in raw units."""
-    return advance(model, params, state, model.bind({"params": params}).embed_state(observation))
-
-
-def sample_actions(
-    model: GroundedModel, params: dict, hidden: RowVectors, keys: Keys, step: Step, temperature: Temperature
+def _sample_actions(
+    model: GroundedModel, hidden: RowVectors, keys: Keys, step: Step, temperature: Temperature
 ) -> Actions:
-    """Actions after hidden states, at step number `step`; temperature 0 is greedy."""
-    bound = model.bind({"params": params})
+    """Actions after hidden states, at step number `step`."""
     keys = jax.vmap(lambda k: jax.random.fold_in(k, step))(keys)
     if model.spec.num_actions:
-        out = bound.action_head(hidden)
+        out = model.action_head(hidden)
         noise = jax.vmap(lambda k: jax.random.gumbel(k, (model.spec.num_actions,)))(keys)
         return jnp.argmax(out[:, : model.spec.num_actions] + temperature * noise, axis=-1).astype(jnp.int32)
     if not model.spec.gaussian_actions:
-        return bound.continuous_action(hidden)
+        return model.continuous_action(hidden)
     noise = jax.vmap(lambda k: jax.random.normal(k, (model.spec.action_dim,)))(keys)
-    return bound.continuous_action(hidden, temperature * noise)
+    return model.continuous_action(hidden, temperature * noise)
 
 
 def _sample_states(
-    model: GroundedModel,
-    params: dict,
-    hidden: RowVectors,
-    state: Observations,
-    keys: Keys,
-    step: Step,
-    temperature: Temperature,
+    model: GroundedModel, hidden: RowVectors, state: Observations, keys: Keys, step: Step, temperature: Temperature
 ) -> Observations:
     """The states after `state` and hidden states, at step number `step`."""
-    bound = model.bind({"params": params})
     if not model.spec.gaussian_states:
-        return bound.next_state(hidden, state)
+        return model.next_state(hidden, state)
     keys = jax.vmap(lambda k: jax.random.fold_in(jax.random.fold_in(k, _STATE_STREAM), step))(keys)
     noise = jax.vmap(lambda k: jax.random.normal(k, (model.spec.state_dim,)))(keys)
-    return bound.next_state(hidden, state, temperature * noise)
+    return model.next_state(hidden, state, temperature * noise)
+
+
+@partial(jax.jit, static_argnames=("model", "steps"))
+def start_episodes(params: dict, rows: Rows, *, model: GroundedModel, steps: int) -> DecodingState:
+    """Reads right-aligned rows that end in a state of a simulator, with room for `steps` more steps."""
+    return prefill(model.text_model.bind({"params": params}), rows, rows.kind.shape[1] + 2 * steps)
+
+
+@partial(jax.jit, static_argnames="model")
+def act(
+    params: dict, keys: Keys, decoding: DecodingState, step: Step, temperature: Temperature, *, model: GroundedModel
+) -> Actions:
+    """Actions after the newest states; `keys` are one per episode, and temperature 0 is greedy."""
+    return _sample_actions(model.text_model.bind({"params": params}), decoding.hidden, keys, step, temperature)
+
+
+@partial(jax.jit, static_argnames="model", donate_argnames="decoding")
+def observe(
+    params: dict, action: Actions, state: Observations, decoding: DecodingState, *, model: GroundedModel
+) -> DecodingState:
+    """Reads actions and the raw states of the simulator that followed them."""
+    bound = model.text_model.bind({"params": params})
+    return _advance(bound, _advance_action(bound, decoding, action), bound.embed_state(state))
 
 
 @partial(jax.jit, static_argnames=("model", "stop", "horizon"))
@@ -195,15 +189,13 @@ def generate_rollouts(
     """Imagines rollouts. Action a_t is drawn from the position of s_t (the authors' code is one position late).
 
     Args:
-      params: of `model`.
       prompts: right-aligned rows whose last position is the first state.
       state: first states, in raw units.
-      family, goal: arguments of `stop`.
+      family, goal: arguments of `stop`, (B,) and (B, G).
       keys: one per rollout. Its result does not depend on the batch that it is in.
       temperature: of actions where the model predicts a distribution (discrete or Gaussian); 0 is greedy.
       state_temperature: of states, likewise; None is `temperature`.
       first_action: actions of the first step, which then are not drawn.
-      model: the grounded model.
       stop: ends a rollout at its imagined success.
       horizon: maximum number of steps.
 
@@ -211,42 +203,39 @@ def generate_rollouts(
       States (B, horizon + 1, D), actions (B, horizon) or (B, horizon, A), lengths and success. Entries after a
       rollout's end are 0.
     """
-    batch, length = prompts.kind.shape
-    spec = model.spec
+    (batch, length), spec, bound = prompts.kind.shape, model.spec, model.bind({"params": params})
     shape = (batch, horizon) if spec.num_actions else (batch, horizon, spec.action_dim)
     state_temperature = temperature if state_temperature is None else state_temperature
 
     def is_running(carry: RolloutState) -> Bool[Array, ""]:
-        return (carry.step < horizon) & ~jnp.all(carry.done)
+        return (carry.step < horizon) & ~jnp.all(carry.success)
 
     def take_step(carry: RolloutState) -> RolloutState:
-        t, running = carry.step, ~carry.done
-        action = sample_actions(model, params, carry.decoding.hidden, keys, t, temperature)
+        t, running = carry.step, ~carry.success
+        action = _sample_actions(bound, carry.decoding.hidden, keys, t, temperature)
         if first_action is not None:
             action = jnp.where(t == 0, first_action, action)
-        decoding = advance_action(model, params, carry.decoding, action)
-        next_state = _sample_states(model, params, decoding.hidden, carry.state, keys, t, state_temperature)
+        decoding = _advance_action(bound, carry.decoding, action)
+        next_state = _sample_states(bound, decoding.hidden, carry.state, keys, t, state_temperature)
         reached = stop(family, goal, carry.state, action, next_state) & running
         kept = jnp.where(running.reshape((-1,) + (1,) * (carry.actions.ndim - 2)), action, 0)
         return RolloutState(
             step=t + 1,
-            decoding=advance_state(model, params, decoding, next_state),
+            decoding=_advance(bound, decoding, bound.embed_state(next_state)),
             state=next_state,
             states=carry.states.at[:, t + 1].set(jnp.where(running[:, None], next_state, 0.0)),
             actions=carry.actions.at[:, t].set(kept),
             length=carry.length + running,
-            done=carry.done | reached,
             success=carry.success | reached,
         )
 
     start = RolloutState(
         step=jnp.int32(0),
-        decoding=prefill(model, params, prompts, length + 2 * horizon),
+        decoding=prefill(bound, prompts, length + 2 * horizon),
         state=jnp.asarray(state, jnp.float32),
         states=jnp.zeros((batch, horizon + 1, spec.state_dim)).at[:, 0].set(state),
         actions=jnp.zeros(shape, jnp.int32 if spec.num_actions else jnp.float32),
         length=jnp.zeros(batch, jnp.int32),
-        done=jnp.zeros(batch, bool),
         success=jnp.zeros(batch, bool),
     )
     end = jax.lax.while_loop(is_running, take_step, start)
@@ -255,14 +244,13 @@ def generate_rollouts(
 
 @partial(jax.jit, static_argnames=("model", "limit", "eos"))
 def generate_text(
-    params: dict, prompts: Rows, keys: Keys, temperature: Temperature, *, model: GroundedModel, limit: int, eos: int
+    params: dict, rows: Rows, keys: Keys, temperature: Temperature, *, model: GroundedModel, limit: int, eos: int
 ) -> Int[Array, "B limit"]:
-    """Token ids after right-aligned prompts, `eos` after a text's end; stops when every row has ended.
+    """Token ids after right-aligned rows, `eos` after a text's end; stops when every row has ended.
 
     `keys` are one per row; temperature 0 is greedy.
     """
-    model, (batch, length) = model.text_model, prompts.kind.shape
-    bound = model.bind({"params": params})
+    bound, (batch, length) = model.text_model.bind({"params": params}), rows.kind.shape
 
     def is_running(carry: TextState) -> Bool[Array, ""]:
         return (carry.step < limit) & ~jnp.all(carry.done)
@@ -275,36 +263,31 @@ def generate_text(
         token = jnp.where(carry.done, eos, token)
         return TextState(
             step=t + 1,
-            decoding=advance(model, params, carry.decoding, bound.embed_text(token)),
+            decoding=_advance(bound, carry.decoding, bound.embed_text(token)),
             tokens=carry.tokens.at[:, t].set(token),
             done=carry.done | (token == eos),
         )
 
     start = TextState(
         step=jnp.int32(0),
-        decoding=prefill(model, params, prompts, length + limit),
+        decoding=prefill(bound, rows, length + limit),
         tokens=jnp.full((batch, limit), eos, jnp.int32),
         done=jnp.zeros(batch, bool),
     )
     return jax.lax.while_loop(is_running, take_step, start).tokens
 
 
-@partial(jax.jit, static_argnames=("model",))
-def _goal_vectors(params: dict, tokens: PerToken, valid: Bool[Array, "B T"], *, model: GroundedModel) -> RowVectors:
-    position = jnp.maximum(jnp.cumsum(valid, axis=1) - 1, 0)
+@partial(jax.jit, static_argnames="model")
+def _goal_vectors(params: dict, rows: Rows, *, model: GroundedModel) -> RowVectors:
     bound = model.text_model.bind({"params": params})
-    hidden, _ = bound.backbone(bound.embed_text(tokens), position, valid.astype(jnp.int32))
-    weight = valid[..., None].astype(hidden.dtype)
+    hidden, _ = bound.backbone(bound.embed_text(rows.token), rows.position, rows.segment)
+    weight = (rows.segment > 0)[..., None].astype(hidden.dtype)
     mean = jnp.sum(hidden * weight, axis=1) / jnp.maximum(jnp.sum(weight, axis=1), 1.0)
     return hidden[:, -1] + 2.0 * mean  # a mean varies about half as much
 
 
 class ShardedBatchRunner:
-    """Calls a jitted function on the default mesh with batches from the host, and returns its results to the host.
-
-    Attributes:
-      batch: number of rows of every batch, at least as many as asked for.
-    """
+    """Calls a jitted function on the default mesh with batches of `batch` rows, at least as many as asked for."""
 
     def __init__(self, function: Callable, params: dict, batch: int) -> None:
         """`function(params, **batch, **others)`; parameters are put on the mesh unless they are there already."""
@@ -313,7 +296,7 @@ class ShardedBatchRunner:
         self._params = shard_params(self._mesh, params)
 
     def __call__(self, batch: Mapping[str, Any], **others: Any) -> Any:
-        """`function` of a batch, whose arrays are split along their first axis, and of other arguments."""
+        """`function` of a batch from the host, split along the first axis of its arrays, with results on the host."""
         return gather(self.on_devices(batch, **others))
 
     def on_devices(self, batch: Mapping[str, Any], **others: Any) -> Any:
@@ -322,27 +305,17 @@ class ShardedBatchRunner:
             return self._function(self._params, **shard_batch(self._mesh, dict(batch)), **others)
 
 
-def encode_goals(
-    model: GroundedModel, params: dict, tokenizer: Tokenizer, texts: Sequence[str], batch: int = 128
-) -> Float[np.ndarray, "K E"]:
+def encode_goals(grounded: Grounded, texts: Sequence[str], batch: int = 128) -> Float[np.ndarray, "K E"]:
     """Goal vectors: the language model's last hidden states for the prompt of a rollout.
 
     A vector is the sum of two. The state at the end of the prompt, from which the model continues to a rollout, is
     similar for the same goal in different wordings; the mean over the prompt keeps the wordings apart.
     """
-    rows = [goal_prompt(tokenizer, text) for text in texts]
-    width = round_up(max((len(r) for r in rows), default=1), 8)
-    out, run = [], ShardedBatchRunner(_goal_vectors, params, batch)
-    for chunk in chunks(rows, run.batch, fill=[tokenizer.bos_id]):
-        tokens, valid = left_pad(chunk, tokenizer.pad_id, width)
-        out.append(run({"tokens": tokens, "valid": valid}, model=model))
-    return np.concatenate(out)[: len(rows)] if out else np.zeros((0, model.config.width), np.float32)
+    return over_rows(_goal_vectors, grounded, [goal_prompt(grounded.tokenizer, text) for text in texts], batch)
 
 
 def generate_answers(
-    model: GroundedModel,
-    params: dict,
-    tokenizer: Tokenizer,
+    grounded: Grounded,
     prompts: Sequence[list[int] | RowSequence],
     temperature: float = 0.0,
     seed: int = 0,
@@ -354,22 +327,44 @@ def generate_answers(
 
     An answer ends before the token `end`, by default the tokenizer's end of a sentence, or after `limit` tokens.
     """
-    end = tokenizer.eos_id if end is None else end
-    width = model.spec.width
+    end = grounded.tokenizer.eos_id if end is None else end
+    batch = smaller_batch(batch, len(prompts))
+    answers = over_rows(
+        generate_text, grounded, prompts, batch, seed=seed, temperature=temperature, limit=limit, eos=end
+    )
+    texts = (grounded.tokenizer.decode(ids[: ids.index(end)] if end in ids else ids) for ids in answers.tolist())
+    return [text.strip() for text in texts]
+
+
+def over_rows(
+    function: Callable,
+    grounded: Grounded,
+    prompts: Sequence[list[int] | RowSequence],
+    batch: int,
+    step: int = 8,
+    seed: int | None = None,
+    **options: Any,
+) -> np.ndarray:
+    """`function(params, rows, model=, **options)` of all prompts, which are right-aligned rows or their token ids.
+
+    Rows have a multiple of `step` positions. With `seed` the function gets one key per row as well.
+    """
+    if not prompts:
+        return np.zeros(0, np.float32)
+    width = grounded.model.spec.width
     rows = [p if isinstance(p, RowSequence) else RowSequence(width).text(p) for p in prompts]
-    length = round_up(max((row.length for row in rows), default=1), 8)
-    out: list[np.ndarray] = []
-    run = ShardedBatchRunner(generate_text, params, smaller_batch(batch, len(rows)))
-    keys = jax.random.split(jax.random.key(seed), round_up(max(len(rows), 1), run.batch))
-    for i, chunk in enumerate(chunks(rows, run.batch, fill=RowSequence(width).text([tokenizer.bos_id]))):
-        inputs = {"prompts": align_right(chunk, length, width), "keys": keys[i * run.batch : (i + 1) * run.batch]}
-        out.extend(run(inputs, temperature=temperature, model=model, limit=limit, eos=end))
-    return [tokenizer.decode(tokens[: _first(tokens, end)]).strip() for tokens in out[: len(rows)]]
-
-
-def _first(tokens: Int[np.ndarray, " limit"], end: int) -> int:
-    ends = np.flatnonzero(tokens == end)
-    return int(ends[0]) if len(ends) else len(tokens)
+    length, run = round_up(max(row.length for row in rows), step), ShardedBatchRunner(function, grounded.params, batch)
+    keys = None if seed is None else jax.random.split(jax.random.key(seed), round_up(len(rows), run.batch))
+    out = []
+    for start in range(0, len(rows), run.batch):
+        # One compiled program serves all batches: the last one is filled up.
+        chunk = rows[start : start + run.batch]
+        chunk += [RowSequence(width).text([grounded.tokenizer.bos_id])] * (run.batch - len(chunk))
+        inputs: dict[str, Any] = {"rows": align_right(chunk, length, width)}
+        if keys is not None:
+            inputs["keys"] = keys[start : start + run.batch]
+        out.append(run(inputs, model=grounded.model, **options))
+    return np.concatenate(out)[: len(rows)]
 
 
 def smaller_batch(batch: int, rows: int) -> int:
@@ -380,10 +375,3 @@ def smaller_batch(batch: int, rows: int) -> int:
 def round_up(number: int, step: int) -> int:
     """The least multiple of `step` that is at least `number`; few different shapes are few compiled programs."""
     return -(-number // step) * step
-
-
-def chunks(items: list[Item], size: int, fill: Item) -> Iterator[list[Item]]:
-    """Lists of exactly `size` items, the last one filled up with `fill`, so that one compiled program serves all."""
-    for i in range(0, len(items), size):
-        chunk = items[i : i + size]
-        yield chunk + [fill] * (size - len(chunk))

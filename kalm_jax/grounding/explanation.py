@@ -18,11 +18,10 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from kalm_jax.grounding.decoding import ShardedBatchRunner, chunks, generate_answers, round_up, smaller_batch
-from kalm_jax.grounding.model import GroundedModel
-from kalm_jax.grounding.sequences import ACTION, Rows, RowSequence, align_right
+from kalm_jax.grounding.decoding import generate_answers, over_rows, smaller_batch
+from kalm_jax.grounding.model import Grounded, GroundedModel
+from kalm_jax.grounding.sequences import ACTION, Rows, RowSequence
 from kalm_jax.grounding.tasks import ANSWER_PROMPT, STATE_PROMPT, SUMMARY_END, goal_prompt, plan_prompt
-from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.types import Rollouts
 from kalm_jax.worlds.base import GoalLanguage
 
@@ -38,21 +37,13 @@ NUM_AUGMENTATIONS = 8
 """Number of renamings under which a rollout is shown, where a world has them (`GoalLanguage.renamings`)."""
 
 
-def explain(model: GroundedModel, params: dict, tokenizer: Tokenizer, rollouts: Rollouts, prompt: str) -> list[str]:
-    """One sentence per rollout, the model's greedy answer to what the rollout was for.
-
-    Args:
-      model, params, tokenizer: the grounded model.
-      rollouts: N rollouts.
-      prompt: stands before the rollout.
-    """
-    return _sentences(model, params, tokenizer, _questions(model, tokenizer, rollouts, prompt), 0.0, 0)
+def explain(grounded: Grounded, rollouts: Rollouts, prompt: str) -> list[str]:
+    """One sentence per rollout, the model's greedy answer to what the rollout, after `prompt`, was for."""
+    return _sentences(grounded, _questions(grounded, rollouts, prompt), 0.0, 0)
 
 
 def generate_explanations(
-    model: GroundedModel,
-    params: dict,
-    tokenizer: Tokenizer,
+    grounded: Grounded,
     rollouts: Rollouts,
     prompt: str,
     summaries: Sequence[str],
@@ -65,25 +56,20 @@ def generate_explanations(
     goal summary is generated again, under another renaming where the world has renamings, otherwise by sampling. At
     most `MAX_ATTEMPTS` sentences are tried. The first one stays where none passes the check.
 
-    Args:
-      model, params, tokenizer: the grounded model.
-      rollouts: N rollouts.
-      prompt: stands before the rollout.
-      summaries: of every rollout; where one is "", the model begins with its own, and there is no check.
-      language: without `summary_of_plan` there is no check. `renamings` may be None.
-      seed: of sampling.
+    Where a summary is "" the model begins with its own, and there is no check, as there is none without
+    `language.summary_of_plan`. `prompt` stands before the rollout.
     """
-    renamings = language.renamings(MAX_ATTEMPTS) if language.renamings else [None]
+    tokenizer, renamings = grounded.tokenizer, _renamings(language, MAX_ATTEMPTS)
     texts, open_ = [""] * len(rollouts), list(range(len(rollouts)))
     for attempt in range(MAX_ATTEMPTS if language.summary_of_plan else 1):
         renaming = renamings[attempt % len(renamings)]
-        rows = _questions(model, tokenizer, _renamed(rollouts.take(np.array(open_, int)), renaming), prompt)
+        rows = _questions(grounded, _renamed(rollouts.take(np.array(open_, int)), renaming), prompt)
         for row, i in zip(rows, open_, strict=True):
-            summary = renaming.goal_summary(summaries[i]) if renaming else summaries[i]
+            summary = renaming.goal_summary(summaries[i])
             row.text(tokenizer.encode(f"{summary} {SUMMARY_END}") if summary else [])
-        found = _sentences(model, params, tokenizer, rows, float(attempt >= len(renamings)), seed + attempt)
-        found = [renaming.inverse.text(text) for text in found] if renaming else found
-        passed = _consistent(model, params, tokenizer, found, [summaries[i] for i in open_], language, renamings)
+        found = _sentences(grounded, rows, float(attempt >= len(renamings)), seed + attempt)
+        found = [renaming.inverse.text(text) for text in found]
+        passed = _consistent(grounded, found, [summaries[i] for i in open_], language, renamings)
         for i, text, good in zip(open_, found, passed, strict=True):
             texts[i] = text if good or not attempt else texts[i]
         open_ = [i for i, good in zip(open_, passed, strict=True) if not good and summaries[i]]
@@ -91,39 +77,28 @@ def generate_explanations(
 
 
 def _consistent(
-    model: GroundedModel,
-    params: dict,
-    tokenizer: Tokenizer,
-    sentences: list[str],
-    summaries: list[str],
-    language: GoalLanguage,
-    renamings: list,
+    grounded: Grounded, sentences: list[str], summaries: list[str], language: GoalLanguage, renamings: list
 ) -> list[bool]:
     """Whether most plans that the model writes for each sentence, under different renamings, have its goal summary."""
     if language.summary_of_plan is None:
         return [True] * len(sentences)
     votes = np.zeros(len(sentences), int)
     for renaming in renamings[:NUM_VOTES]:
-        shown = [renaming.text(text) for text in sentences] if renaming else sentences
-        plans = generate_answers(model, params, tokenizer, [plan_prompt(tokenizer, text) for text in shown])
-        found = [language.summary_of_plan(plan) for plan in plans]
-        found = [renaming.inverse.goal_summary(summary) for summary in found] if renaming else found
-        votes += np.array([a == b for a, b in zip(found, summaries, strict=True)], int)
+        prompts = [plan_prompt(grounded.tokenizer, renaming.text(text)) for text in sentences]
+        found = [language.summary_of_plan(plan) for plan in generate_answers(grounded, prompts)]
+        same = [renaming.inverse.goal_summary(a) == b for a, b in zip(found, summaries, strict=True)]
+        votes += np.array(same, int)
     return (2 * votes > min(NUM_VOTES, len(renamings))).tolist()
 
 
-def _sentences(
-    model: GroundedModel, params: dict, tokenizer: Tokenizer, rows: list[RowSequence], temperature: float, seed: int
-) -> list[str]:
+def _sentences(grounded: Grounded, rows: list[RowSequence], temperature: float, seed: int) -> list[str]:
     """What follows the goal summary in the model's answer to each row."""
-    answers = generate_answers(model, params, tokenizer, rows, temperature=temperature, seed=seed)
+    answers = generate_answers(grounded, rows, temperature=temperature, seed=seed)
     return [text.rsplit(f"{SUMMARY_END} ", 1)[-1] for text in answers]
 
 
 def likeliest_goal_summaries(
-    model: GroundedModel,
-    params: dict,
-    tokenizer: Tokenizer,
+    grounded: Grounded,
     rollouts: Rollouts,
     prompt: str,
     language: GoalLanguage,
@@ -145,31 +120,26 @@ def likeliest_goal_summaries(
     renamings, and the results are averaged.
 
     Args:
-      model, params, tokenizer: the grounded model.
-      rollouts: N rollouts.
       prompt: stands before a rollout.
       language: `subgoal_of_summary` separates summaries from other texts and gives the subgoal for which rollouts are
         generated; `summary_question` and `renamings` may be None.
       draws: number of samples per rollout, over all renamings.
-      seed: of sampling.
       progress: called with the number of samples done.
 
     Returns:
       A goal summary per rollout, "" where no sample was one.
     """
     assert language.subgoal_of_summary is not None, "this world has no goal summaries"
+    tokenizer = grounded.tokenizer
     end = tokenizer.encode(f"x {SUMMARY_END}")[-1]  # the token as it is after a word
-    renamings = language.renamings(min(NUM_AUGMENTATIONS, draws)) if language.renamings else [None]
+    renamings = _renamings(language, min(NUM_AUGMENTATIONS, draws))
     views = [_renamed(rollouts, renaming) for renaming in renamings]
     counts: list[collections.Counter] = [collections.Counter() for _ in range(len(rollouts))]
     for k in range(draws):
-        renaming = renamings[k % len(views)]
-        rows = _questions(model, tokenizer, views[k % len(views)], prompt)
-        found = generate_answers(
-            model, params, tokenizer, rows, temperature=1.0, seed=seed + k, limit=SUMMARY_LIMIT, end=end
-        )
+        rows = _questions(grounded, views[k % len(views)], prompt)
+        found = generate_answers(grounded, rows, temperature=1.0, seed=seed + k, limit=SUMMARY_LIMIT, end=end)
         for count, summary in zip(counts, found, strict=True):
-            count[renaming.inverse.goal_summary(summary) if renaming else summary] += 1
+            count[renamings[k % len(views)].inverse.goal_summary(summary)] += 1
         if progress is not None:
             progress(k + 1)
     candidates = [(i, text) for i, count in enumerate(counts) for text in count if language.subgoal_of_summary(text)]
@@ -180,12 +150,12 @@ def likeliest_goal_summaries(
     acting: Any = 0.0
     answers = []
     for renaming, view in zip(renamings, views, strict=True):
-        summaries = [renaming.goal_summary(text) if renaming else text for _, text in candidates]
+        summaries = [renaming.goal_summary(text) for _, text in candidates]
         prompts = [goal_prompt(tokenizer, language.subgoal_of_summary(summary)) for summary in summaries]
-        acting = acting + rollout_log_probs(model, params, prompts, view.take(place)) / len(views)
+        acting = acting + rollout_log_probs(grounded, prompts, view.take(place)) / len(views)
         if language.summary_question is not None:
             questions = [language.summary_question(summary) for summary in summaries]
-            answers.append(_answers_of_steps(model, params, tokenizer, view, place, questions))
+            answers.append(_answers_of_steps(grounded, view, place, questions))
     scores = scores + ACTION_WEIGHT * acting
     if answers:
         ends = np.cumsum(np.asarray(rollouts.length)[place] + 1)
@@ -196,62 +166,66 @@ def likeliest_goal_summaries(
     return [best[i][1] if i in best else "" for i in range(len(rollouts))]
 
 
+class _Unchanged:
+    """The only renaming of a world whose objects cannot be renamed; see `GoalLanguage.renamings`."""
+
+    def text(self, text: str) -> str:
+        return text
+
+    goal_summary = text
+
+    @property
+    def inverse(self) -> _Unchanged:
+        return self
+
+
+def _renamings(language: GoalLanguage, count: int) -> list:
+    return language.renamings(count) if language.renamings else [_Unchanged()]
+
+
 def _renamed(rollouts: Rollouts, renaming: Any) -> Rollouts:
-    if renaming is None:
+    if isinstance(renaming, _Unchanged):
         return rollouts
     observations = renaming.observations(rollouts.observations)
     return dataclasses.replace(rollouts, observations=observations, actions=renaming.actions(rollouts.actions))
 
 
 def _answers_of_steps(
-    model: GroundedModel,
-    params: dict,
-    tokenizer: Tokenizer,
-    rollouts: Rollouts,
-    place: Int[np.ndarray, " M"],
-    questions: Sequence[tuple[str, str]],
+    grounded: Grounded, rollouts: Rollouts, place: Int[np.ndarray, " M"], questions: Sequence[tuple[str, str]]
 ) -> np.ndarray:
     """p(answer) of M questions about every state of the rollouts `place`, one rollout after the other."""
     lengths = np.asarray(rollouts.length)[place]
     states = np.concatenate([rollouts.observations[i, : n + 1] for i, n in zip(place, lengths)])
     repeated = [question for question, n in zip(questions, lengths) for _ in range(n + 1)]
-    return np.exp(answer_log_probs(model, params, tokenizer, states, repeated))
+    return np.exp(answer_log_probs(grounded, states, repeated))
 
 
 def _satisfied_at_the_end(p: np.ndarray, ends: Int[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
-    """log p of the last of each rollout's states, plus the least log (1 - p) of an earlier state.
-
-    Args:
-      p: of all states of M rollouts, one rollout after the other.
-      ends: where each rollout's states end.
-    """
+    """log p of the last state of each rollout, which ends at `ends`, plus the least log (1 - p) of an earlier one."""
     parts = np.split(np.clip(p, 1e-6, 1 - 1e-6), ends[:-1])
     return np.array([np.log(x[-1]) + np.log1p(-x[:-1]).min(initial=0.0) for x in parts])
 
 
 def answer_log_probs(
-    model: GroundedModel,
-    params: dict,
-    tokenizer: Tokenizer,
-    states: Float[np.ndarray, "M D"],
-    questions: Sequence[tuple[str, str]],
-    batch: int = 512,
+    grounded: Grounded, states: Float[np.ndarray, "M D"], questions: Sequence[tuple[str, str]], batch: int = 512
 ) -> Float[np.ndarray, " M"]:
     """log p(answer | state, question) of M pairs (question, answer), such as those of `GoalLanguage.describe`."""
+    tokenizer, width = grounded.tokenizer, grounded.model.spec.width
     ids = {text: tokenizer.encode(text) for text in {STATE_PROMPT, *(part for pair in questions for part in pair)}}
     now, rows = [tokenizer.bos_id, *ids[STATE_PROMPT]], []
     for state, (question, answer) in zip(states, questions, strict=True):
-        rows.append(RowSequence(model.spec.width).text(now).state(state).text(ids[question]).text(ids[answer], 1.0))
-    return _over_rows(_text_log_probs, model, params, rows, batch, step=8)
+        rows.append(RowSequence(width).text(now).state(state).text(ids[question]).text(ids[answer], 1.0))
+    return over_rows(_text_log_probs, grounded, rows, smaller_batch(batch, len(rows)))
 
 
-def _questions(model: GroundedModel, tokenizer: Tokenizer, rollouts: Rollouts, prompt: str) -> list[RowSequence]:
+def _questions(grounded: Grounded, rollouts: Rollouts, prompt: str) -> list[RowSequence]:
     """Each rollout after `prompt`, and the question what it was for."""
+    tokenizer = grounded.tokenizer
     before, after = [tokenizer.bos_id, *tokenizer.encode(prompt)], tokenizer.encode(ANSWER_PROMPT)
-    return [rollout_row(model, before, rollouts, i).text(after) for i in range(len(rollouts))]
+    return [_rollout_row(grounded, before, rollouts, i).text(after) for i in range(len(rollouts))]
 
 
-@partial(jax.jit, static_argnames=("model",))
+@partial(jax.jit, static_argnames="model")
 def _action_log_probs(params: dict, rows: Rows, *, model: GroundedModel) -> Float[Array, " B"]:
     bound = model.text_model.bind({"params": params})
     hidden = bound.hidden(rows)[:, :-1]
@@ -264,7 +238,7 @@ def _action_log_probs(params: dict, rows: Rows, *, model: GroundedModel) -> Floa
     return -jnp.sum(is_action * error, axis=1)
 
 
-@partial(jax.jit, static_argnames=("model",))
+@partial(jax.jit, static_argnames="model")
 def _text_log_probs(params: dict, rows: Rows, *, model: GroundedModel) -> Float[Array, " B"]:
     bound = model.text_model.bind({"params": params})
     logits = bound.text_logits(bound.hidden(rows)[:, :-1])
@@ -273,53 +247,37 @@ def _text_log_probs(params: dict, rows: Rows, *, model: GroundedModel) -> Float[
 
 
 def rollout_log_probs(
-    model: GroundedModel, params: dict, prompts: Sequence[list[int]], rollouts: Rollouts, batch: int = 256
+    grounded: Grounded, prompts: Sequence[list[int]], rollouts: Rollouts, batch: int = 256
 ) -> Float[np.ndarray, " N"]:
     """log p(actions, "the goal is reached" at the end and not before | words, states), in nats.
 
-    Of continuous actions it is the density in normalized units, and nothing states that the goal is reached.
-
-    Args:
-      model, params: the grounded model.
-      prompts: N prompts of token ids, as before a rollout that is to be generated.
-      rollouts: N rollouts.
-      batch: rows per call.
+    Of continuous actions it is the density in normalized units, and nothing states that the goal is reached. `prompts`
+    are token ids, as before rollouts that are to be generated.
 
     Raises:
       ValueError: the head of continuous actions predicts a point and no distribution.
     """
-    if not (model.spec.num_actions or model.spec.gaussian_actions):
+    spec = grounded.model.spec
+    if not (spec.num_actions or spec.gaussian_actions):
         raise ValueError(
             "the likelihood of a rollout needs discrete actions or gaussian_actions; this model's actions are points"
         )
-    sequences = [rollout_row(model, prompt, rollouts, i) for i, prompt in enumerate(prompts)]
-    if model.spec.num_actions:
-        sequences = [s.action(model.spec.num_actions) for s in sequences]
-    return _over_rows(_action_log_probs, model, params, sequences, batch, step=16)
+    rows = [_rollout_row(grounded, prompt, rollouts, i) for i, prompt in enumerate(prompts)]
+    if spec.num_actions:
+        rows = [row.action(spec.num_actions) for row in rows]
+    return over_rows(_action_log_probs, grounded, rows, smaller_batch(batch, len(rows)), step=16)
 
 
 def text_log_probs(
-    model: GroundedModel, params: dict, texts: Sequence[tuple[Sequence[int], Sequence[int]]], batch: int = 256
+    grounded: Grounded, texts: Sequence[tuple[Sequence[int], Sequence[int]]], batch: int = 256
 ) -> Float[np.ndarray, " M"]:
     """log p(continuation | prompt) of M pairs (prompt, continuation) of token ids, in nats."""
-    rows = [RowSequence(model.spec.width).text(prompt).text(text, 1.0) for prompt, text in texts]
-    return _over_rows(_text_log_probs, model, params, rows, batch, step=8)
+    rows = [RowSequence(grounded.model.spec.width).text(prompt).text(text, 1.0) for prompt, text in texts]
+    return over_rows(_text_log_probs, grounded, rows, smaller_batch(batch, len(rows)))
 
 
-def _over_rows(
-    function: Callable, model: GroundedModel, params: dict, rows: list[RowSequence], batch: int, step: int
-) -> Float[np.ndarray, " N"]:
-    """`function` of N rows, padded to a multiple of `step` positions."""
-    width = model.spec.width
-    length = round_up(max((row.length for row in rows), default=1), step)
-    out, run = [], ShardedBatchRunner(function, params, smaller_batch(batch, len(rows)))
-    for chunk in chunks(rows, run.batch, fill=RowSequence(width).text([0])):
-        out.append(run({"rows": align_right(chunk, length, width)}, model=model))
-    return np.concatenate(out)[: len(rows)] if out else np.zeros(0, np.float32)
-
-
-def rollout_row(model: GroundedModel, words: list[int], rollouts: Rollouts, i: int) -> RowSequence:
+def _rollout_row(grounded: Grounded, words: list[int], rollouts: Rollouts, i: int) -> RowSequence:
     """Words, then rollout i, as a prompt."""
     n = int(rollouts.length[i])
     states, actions = np.asarray(rollouts.observations[i][: n + 1]), np.asarray(rollouts.actions[i][:n])
-    return RowSequence(model.spec.width).text(words).rollout(states, actions, 0.0, 0.0)
+    return RowSequence(grounded.model.spec.width).text(words).rollout(states, actions, 0.0, 0.0)

@@ -47,11 +47,7 @@ def term_totals(rows: Rows) -> dict[str, Float[Array, ""]]:
 
 
 def word_errors(
-    model: GroundedModel,
-    variables: dict,
-    hidden: Vectors,
-    token: PerToken,
-    max_logits: int = MAX_LOGITS,
+    model: GroundedModel, variables: dict, hidden: Vectors, token: PerToken, max_logits: int = MAX_LOGITS
 ) -> Float[Array, "B T"]:
     """Cross-entropy of the words `token` predicted from `hidden`.
 
@@ -86,8 +82,7 @@ def word_errors(
 
 
 def positions_at_a_time(rows: int, positions: int, vocab_size: int, max_logits: int = MAX_LOGITS) -> int:
-    """Positions of each row whose logits a device computes at once: all, or so few that it holds `max_logits` at
-    most."""
+    """Positions of each row whose logits a device computes at once: so few that it holds `max_logits` at most."""
     fit = max(1, max_logits * num_shards(rows, vocab_size) // (rows * vocab_size))
     return -(-positions // -(-positions // fit))
 
@@ -106,16 +101,13 @@ def grounding_loss(
     the positions of its kind in the whole batch.
 
     Args:
-      model: the grounded model.
       variables: {"params": ...}, with adapters "lora" too.
       rows: a batch, or a part of it.
-      weights: of the terms.
       divisors: `term_totals` of the whole batch where `rows` are a part of it, so that the losses of the parts add up
         to the loss of the whole; None where they are the whole.
       max_logits: see `word_errors`.
 
-    Returns:
-      The loss and metrics.
+    Returns the loss and metrics.
     """
     bound = model.bind(variables)
     hidden = bound.hidden(rows)[:, :-1]

@@ -40,19 +40,15 @@ CONSTANT_SCALE = 1e-3
 def numeric_spec(
     rollouts: Rollouts, num_actions: int = 0, differences: tuple[tuple[int, int], ...] = (), **options: Any
 ) -> NumericSpec:
-    """The specification with statistics measured on (training) rollouts.
+    """The specification with statistics measured on (training) rollouts; `num_actions` is not used for continuous ones.
 
-    Args:
-      rollouts: with discrete or continuous actions.
-      num_actions: number of discrete actions; not used for continuous ones.
-      differences: see `NumericSpec`.
-      **options: fields of `NumericSpec` that are choices: `predict_change`, `hidden`, `gaussian_states`,
-        `gaussian_actions`, `limit`.
+    `options` are the fields of `NumericSpec` that are choices: `predict_change`, `hidden`, `gaussian_states`,
+    `gaussian_actions`, `limit`.
     """
     obs, step = np.asarray(rollouts.observations), rollouts.valid()
     visited = np.arange(obs.shape[1])[None] <= np.asarray(rollouts.length)[:, None]
     change, states = (obs[:, 1:] - obs[:, :-1])[step], obs[visited]
-    statistics = {
+    statistics: dict[str, Any] = {
         "state_dim": obs.shape[2],
         "mean": _floats(states.mean(0)),
         "std": _floats(_scale(states)),
@@ -63,15 +59,9 @@ def numeric_spec(
     if rollouts.actions.ndim == 2:
         return NumericSpec(num_actions=num_actions, **statistics, **options)
     actions = np.asarray(rollouts.actions)[step]
-    return NumericSpec(
-        action_dim=actions.shape[1],
-        action_mean=_floats(actions.mean(0)),
-        action_std=_floats(_scale(actions)),
-        action_low=_floats(actions.min(0)),
-        action_high=_floats(actions.max(0)),
-        **statistics,
-        **options,
-    )
+    measured = {"mean": actions.mean(0), "std": _scale(actions), "low": actions.min(0), "high": actions.max(0)}
+    statistics |= {f"action_{name}": _floats(x) for name, x in measured.items()}
+    return NumericSpec(action_dim=actions.shape[1], **statistics, **options)
 
 
 def _scale(x: np.ndarray, constant: float = 1.0) -> np.ndarray:
@@ -102,6 +92,10 @@ class Mlp(nn.Module):
 
 def _map(hidden: int, out: int) -> nn.Module:
     return Mlp(hidden, out) if hidden else nn.Dense(out)
+
+
+def _standardized(x: Array, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
+    return (x - jnp.asarray(mean)) / jnp.asarray(std)
 
 
 class GroundedModel(nn.Module):
@@ -143,7 +137,7 @@ class GroundedModel(nn.Module):
         """Vectors of states in raw units."""
         s = self.spec
         chex.assert_axis_dimension(state, -1, s.state_dim)
-        normalized = (state - jnp.asarray(s.mean)) / jnp.asarray(s.std)
+        normalized = _standardized(state, s.mean, s.std)
         if s.differences:
             one, other = np.array(s.differences).T
             difference = (state[..., one] - state[..., other]) / jnp.asarray(s.difference_std)
@@ -155,7 +149,7 @@ class GroundedModel(nn.Module):
         s = self.spec
         if s.num_actions:
             return self.action_in(token)
-        return self.action_in((value[..., : s.action_dim] - jnp.asarray(s.action_mean)) / jnp.asarray(s.action_std))
+        return self.action_in(_standardized(value[..., : s.action_dim], s.action_mean, s.action_std))
 
     def embed(self, rows: Rows) -> Vectors:
         """Vectors of rows, each position embedded by its kind."""
@@ -191,8 +185,7 @@ class GroundedModel(nn.Module):
     def action_error(self, out: HeadOutput, action: ActionVectors) -> Float[Array, "*batch"]:
         """Error of `action_head`'s output for raw continuous actions; see `heads.error`."""
         s = self.spec
-        target = (action - jnp.asarray(s.action_mean)) / jnp.asarray(s.action_std)
-        return heads.error(out, target, s.gaussian_actions)
+        return heads.error(out, _standardized(action, s.action_mean, s.action_std), s.gaussian_actions)
 
     def continuous_action(self, hidden: Hidden, noise: ActionVectors | None = None) -> ActionVectors:
         """The action in raw units, within the bounds of the data; of `noise` see `heads.value`."""
@@ -217,7 +210,7 @@ class GroundedModel(nn.Module):
         s = self.spec
         if s.predict_change:
             return (state - base) / jnp.asarray(s.change_std)
-        return (state - jnp.asarray(s.mean)) / jnp.asarray(s.std)
+        return _standardized(state, s.mean, s.std)
 
     def __call__(self, rows: Rows) -> tuple[Array, Array, Array]:
         """Every head at every position: (word logits, action output, state output). Used to create all parameters."""
@@ -253,8 +246,7 @@ def nested_models(params: dict) -> dict[str, dict]:
 
 
 def change_llms(params: dict, change: Callable[[dict], dict]) -> dict:
-    """`params` with `change` applied to the language model's, and to those of nested models, which have no word
-    head."""
+    """`params` with `change` applied to the language model's and to those of nested models, which have no word head."""
     out = {**params, "llm": change(params["llm"])}
     for name, part in nested_models(params).items():
         llm = {key: x for key, x in change(part["llm"]).items() if key != "head"}

@@ -36,7 +36,10 @@ def make_optimizer(
         consistent_rms=0.2,
         adam_b2=beta2,
         adam_learning_rate=schedule,
-        muon_weight_dimension_numbers=_stack_dimensions,
+        muon_weight_dimension_numbers=lambda stacks: {
+            "matrices": dict.fromkeys(stacks["matrices"], optax.contrib.MuonDimensionNumbers((1,), (2,))),
+            "rest": dict.fromkeys(stacks["rest"]),
+        },
     )
     return optax.chain(_clip(clip), _on_stacks(matrices))
 
@@ -106,12 +109,6 @@ def _sharded(name: str, stack: jax.Array) -> jax.Array:
     if mesh.empty or mesh.size == 1:
         return stack
     return jax.lax.with_sharding_constraint(stack, partition_spec(f"matrices/{name}", stack.shape, mesh))
-
-
-def _stack_dimensions(stacks: dict) -> dict:
-    """For Muon: the axes of a stack that are its matrices' rows and columns; None for what is no matrix."""
-    matrix = optax.contrib.MuonDimensionNumbers((1,), (2,))
-    return {"matrices": dict.fromkeys(stacks["matrices"], matrix), "rest": dict.fromkeys(stacks["rest"])}
 
 
 def _matrices(path: tuple[Any, ...], x: jax.Array) -> tuple[int, int, int] | None:

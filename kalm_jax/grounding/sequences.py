@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int, Num
 
 PAD, TEXT, STATE, ACTION = 0, 1, 2, 3
 """The kinds of position."""
@@ -54,35 +54,35 @@ class RowSequence:
     weight: list = dataclasses.field(default_factory=list)
     length: int = 0
 
-    def _append(self, kind: np.ndarray, token: np.ndarray, value: np.ndarray, weight: np.ndarray) -> None:
+    def _append(self, kind: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Appends positions of these kinds and weights; returns their tokens and values, all 0, to be filled in."""
+        token, value = np.zeros(len(kind), np.int32), np.zeros((len(kind), self.width), np.float32)
         self.kind.append(kind)
         self.token.append(token)
         self.value.append(value)
         self.weight.append(weight)
         self.length += len(kind)
+        return token, value
 
-    def text(self, ids: Sequence[int], weight: float = 0.0) -> RowSequence:
+    def text(self, ids: Sequence[int] | Int[np.ndarray, " T"], weight: float = 0.0) -> RowSequence:
         """Appends words by their token ids; each is predicted with `weight`."""
-        n = len(ids)
-        value = np.zeros((n, self.width), np.float32)
-        self._append(np.full(n, TEXT), np.asarray(ids, np.int32), value, np.full(n, weight, np.float32))
+        token, _ = self._append(np.full(len(ids), TEXT), np.full(len(ids), weight, np.float32))
+        token[:] = ids
         return self
 
     def state(self, state: Float[np.ndarray, " D"], weight: float = 0.0) -> RowSequence:
         """Appends one state in raw units."""
-        value = np.zeros((1, self.width), np.float32)
+        _, value = self._append(np.array([STATE]), np.array([weight], np.float32))
         value[0, : len(state)] = state
-        self._append(np.array([STATE]), np.zeros(1, np.int32), value, np.array([weight], np.float32))
         return self
 
     def action(self, action: Any, weight: float = 0.0) -> RowSequence:
         """Appends one action: an id, or a vector (A,)."""
-        value, token = np.zeros((1, self.width), np.float32), np.zeros(1, np.int32)
+        token, value = self._append(np.array([ACTION]), np.array([weight], np.float32))
         if np.ndim(action):
             value[0, : len(action)] = action
         else:
             token[0] = action
-        self._append(np.array([ACTION]), token, value, np.array([weight], np.float32))
         return self
 
     def rollout(
@@ -94,19 +94,14 @@ class RowSequence:
     ) -> RowSequence:
         """Appends s_0 a_0 s_1 ... s_N from N+1 states and N actions; s_0 itself is never predicted."""
         n, d = len(actions), states.shape[1]
-        kind = np.full(2 * n + 1, STATE)
-        kind[1::2] = ACTION
-        token = np.zeros(2 * n + 1, np.int32)
-        value = np.zeros((2 * n + 1, self.width), np.float32)
+        kind, weight = np.full(2 * n + 1, STATE), np.full(2 * n + 1, state_weight, np.float32)
+        kind[1::2], weight[1::2], weight[0] = ACTION, action_weight, 0.0
+        token, value = self._append(kind, weight)
         value[0::2, :d] = states
         if np.ndim(actions) == 1:
             token[1::2] = actions
         else:
             value[1::2, : actions.shape[1]] = actions
-        weight = np.full(2 * n + 1, state_weight, np.float32)
-        weight[1::2] = action_weight
-        weight[0] = 0.0
-        self._append(kind, token, value, weight)
         return self
 
     def arrays(self) -> tuple[np.ndarray, ...]:
@@ -119,16 +114,9 @@ class RowSequence:
 
 def empty_rows(rows: int, length: int, width: int) -> Rows:
     """Rows of padding."""
-    ints = [np.zeros((rows, length), np.int32) for _ in range(4)]
-    return Rows(
-        kind=ints[0],
-        token=ints[1],
-        value=np.zeros((rows, length, width), np.float32),
-        base=np.zeros((rows, length, width), np.float32),
-        segment=ints[2],
-        position=ints[3],
-        weight=np.zeros((rows, length), np.float32),
-    )
+    ints = {name: np.zeros((rows, length), np.int32) for name in ("kind", "token", "segment", "position")}
+    values = {name: np.zeros((rows, length, width), np.float32) for name in ("value", "base")}
+    return Rows(**ints, **values, weight=np.zeros((rows, length), np.float32))
 
 
 def _write(out: Rows, row: int, start: int, segment: int, sequence: RowSequence) -> None:

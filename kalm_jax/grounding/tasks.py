@@ -102,12 +102,8 @@ class Batches:
 
     Args:
       rollouts, goals: training data; any sentence whose goal array equals a rollout's goal may describe it.
-      tokenizer: of the language model.
-      shares: of the tasks.
-      language: what can be tokens about the world's goals and states.
-      spec: the numbers that the model reads.
+      language: what can be said about the world's goals and states; tasks without data are left out.
       rows, length: shape of a batch; rows become longer than `length` where the longest sequence needs it.
-      seed: of everything drawn.
       window: maximum number of steps of a rollout that a sequence shows; 0 for all.
       description_steps: number of first updates in which only descriptions of states are drawn, where their share is
         positive. What a state shows is learned in some hundred steps when nothing else is in the batch, and hardly in
@@ -193,7 +189,7 @@ class Batches:
         steps = min(steps, self.window) if self.window else steps
         return words + 2 * steps + 2 + max(len(ids) for ids in self.explanation_prompts)
 
-    def _sequence(self, rng: np.random.Generator, task: str) -> RowSequence:
+    def _sequence(self, rng: np.random.Generator, task: str, **options: bool) -> RowSequence:
         if task == "text" and self.language.document is not None:
             ids = [self.tokenizer.bos_id, *self.tokenizer.encode(self.language.document(rng)), self.tokenizer.eos_id]
             return RowSequence(self.width).text(ids[: self.length], TEXT_WEIGHT)
@@ -214,7 +210,7 @@ class Batches:
             states, actions, subgoal = self.augment(rng, states, actions, int(self.family[i]))
         tokens = self.goal_tokens[self.sentences[i][int(rng.integers(len(self.sentences[i])))]]
         tokens = tokens if subgoal is None else self._subgoal_tokens(subgoal)
-        sequence = getattr(self, f"_{task}")(rng, _Shown(states, actions, tokens))
+        sequence = getattr(self, f"_{task}")(rng, _Shown(states, actions, tokens), **options)
         if task == "generation" and end == n and self.reached[i] and self.actions.ndim == 2:
             sequence.action(self.end, 1.0)
         return sequence
@@ -250,9 +246,6 @@ class Batches:
         start = int(rng.integers(max(1, len(text) - tokens)))
         return [self.tokenizer.bos_id, *text[start : start + tokens]]
 
-    def _first_description(self, rng: np.random.Generator, shown: _Shown) -> RowSequence:
-        return self._description(rng, shown, changes=False)
-
     def _description(self, rng: np.random.Generator, shown: _Shown, changes: bool = True) -> RowSequence:
         assert self.language.describe is not None
         # Half of the states follow the steps that led to them, as in explanations. Questions are about the last one.
@@ -284,7 +277,7 @@ class Batches:
         """An endless stream of sequences with which the batch of update number `step` is filled."""
         rng = np.random.default_rng([self.seed, step])
         while step < self.description_steps:
-            yield self._sequence(rng, "first_description")
+            yield self._sequence(rng, "description", changes=False)
         while True:
             for task in rng.choice(len(TASKS), 64, p=self.probabilities):
                 yield self._sequence(rng, TASKS[task])

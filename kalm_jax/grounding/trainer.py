@@ -7,6 +7,7 @@ continues to the same result, bit for bit on CPU.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -159,10 +160,8 @@ def fit(
     every batch, and the main process writes the curve.
 
     Args:
-      model: what to train.
       params: where to start when there is no checkpoint.
       batches: step -> Rows, a pure function, called ahead of time in a background thread.
-      config: see `TrainConfig`.
       folder: where checkpoints and `curve.jsonl` are kept; None keeps nothing.
       progress: called as progress(number of updates done, **metrics).
       frozen: with `config.lora`, the language model's weights, of which `params["llm"]` holds adapters (`lora.init`).
@@ -184,7 +183,7 @@ def fit(
     opt_state = init_optimizer(mesh, params, config)
     log = _Log(None if folder is None else pathlib.Path(folder))
     first, params, opt_state = log.restore(params, opt_state)
-    with log, concurrent.futures.ThreadPoolExecutor(1) as pool:
+    with contextlib.closing(log), concurrent.futures.ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(batches, first)
         for step in range(first + 1, config.steps + 1):
             rows = shard_batch(mesh, pad_batch(ahead.result(), padded))
@@ -212,10 +211,8 @@ class _Log:
         self._folder, self._sums, self._count = folder, dict[str, Any](), 0
         self._checkpoints = None if folder is None else Checkpoints(folder / "checkpoints")
 
-    def __enter__(self) -> _Log:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Waits until the last checkpoint is written."""
         if self._checkpoints is not None:
             self._checkpoints.close()
 

@@ -24,7 +24,7 @@ class TwoModels(GroundedModel):
     """A `GroundedModel` whose states have a model of their own, with parameters under "states".
 
     Vectors are those of both models, concatenated along the last axis, and so E is twice the width of one model. A
-    cache holds the layers of both, one model's after the other's.
+    cache holds the layers of both, one model's after the other's. The methods are those of `GroundedModel`.
     """
 
     def setup(self) -> None:
@@ -38,55 +38,34 @@ class TwoModels(GroundedModel):
         return GroundedModel(self.config, self.spec)
 
     def empty_cache(self, batch: int, size: int, dtype: Any = jnp.float32) -> Cache:
-        """See `GroundedModel.empty_cache`."""
         return empty_cache(dataclasses.replace(self.config, layers=2 * self.config.layers), batch, size, dtype)
 
     def embed_text(self, token: Tokens) -> Hidden:
-        """See `GroundedModel.embed_text`."""
         return jnp.concatenate([super().embed_text(token), self.states.embed_text(token)], -1)
 
     def embed_state(self, state: States) -> Hidden:
-        """See `GroundedModel.embed_state`."""
         return jnp.concatenate([super().embed_state(state), self.states.embed_state(state)], -1)
 
     def embed_action(self, token: Tokens, value: Values) -> Hidden:
-        """See `GroundedModel.embed_action`."""
         return jnp.concatenate([super().embed_action(token, value), self.states.embed_action(token, value)], -1)
 
     def backbone(
         self, x: Vectors, positions: PerToken, mask: MaskOrSegments, cache: Cache | None = None, index: Index = None
     ) -> tuple[Vectors, Cache | None]:
-        """See `Llama.backbone`."""
+        assert not isinstance(cache, dict), "two models decode with layers one by one, see `unstack_layers`"
         first, second = jnp.split(x, 2, -1)
-        own, other = (None, None) if cache is None else _split_cache(cache)
-        first, own = super().backbone(first, positions, mask, own, index)
-        second, other = self.states.backbone(second, positions, mask, other, index)
-        joined = None if own is None or other is None else _join_caches(own, other)
+        half = self.config.layers
+        parts: list[Cache | None] = [None, None] if cache is None else [cache[:half], cache[half:]]
+        first, own = super().backbone(first, positions, mask, parts[0], index)
+        second, other = self.states.backbone(second, positions, mask, parts[1], index)
+        joined = own + other if isinstance(own, list) and isinstance(other, list) else None
         return jnp.concatenate([first, second], -1), joined
 
     def text_logits(self, hidden: Hidden) -> Float[Array, "*batch V"]:
-        """See `GroundedModel.text_logits`."""
         return super().text_logits(hidden[..., : self.config.width])
 
     def action_head(self, hidden: Hidden) -> HeadOutput:
-        """See `GroundedModel.action_head`."""
         return super().action_head(hidden[..., : self.config.width])
 
     def state_head(self, hidden: Hidden) -> HeadOutput:
-        """See `GroundedModel.state_head`."""
         return self.states.state_head(hidden[..., self.config.width :])
-
-
-def _split_cache(cache: Cache) -> tuple[Cache, Cache]:
-    if isinstance(cache, list):
-        return cache[: len(cache) // 2], cache[len(cache) // 2 :]
-    layers = len(cache["k"]) // 2
-    return {name: x[:layers] for name, x in cache.items()}, {name: x[layers:] for name, x in cache.items()}
-
-
-def _join_caches(first: Cache, second: Cache) -> Cache:
-    if isinstance(first, list):
-        assert isinstance(second, list)
-        return first + second
-    assert isinstance(second, dict)
-    return {name: jnp.concatenate([first[name], second[name]]) for name in first}

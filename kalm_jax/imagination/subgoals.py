@@ -47,7 +47,7 @@ def write_plans(grounded: Grounded, goals: GoalTable, read_plan: Callable[[str],
 
     Where `read_plan` (see `GoalLanguage`) finds no plan in the model's answer, the goal's own words are its plan.
     """
-    answers = generate_answers(*grounded, [plan_prompt(grounded.tokenizer, text) for text in goals.text])
+    answers = generate_answers(grounded, [plan_prompt(grounded.tokenizer, text) for text in goals.text])
     return [
         [Subgoal(*s) for s in read_plan(text)] or direct
         for text, direct in zip(answers, direct_plans(goals), strict=True)

@@ -39,7 +39,7 @@ def make_verifier(grounded: Grounded, state_queries: Callable) -> ScoreFn:
                 place += [i] * len(found or [])
         states = np.array([state for state, _, _ in queries], np.float32).reshape(len(queries), before.shape[-1])
         pairs = [(question, answer) for _, question, answer in queries]
-        log_probs = answer_log_probs(*grounded, states, pairs)
+        log_probs = answer_log_probs(grounded, states, pairs)
         np.add.at(scores, np.array(place, int), np.maximum(log_probs, MIN_LOG_PROB))
         return scores
 

@@ -9,8 +9,7 @@ never store the (T, slots) weights of a head in the device's main memory. By ari
 weight in bfloat16), a feed-forward layer 6 bytes per hidden unit in bfloat16, and in a Llama of 7B (32 heads, 11,008
 hidden units) the first is larger from 206 slots on. Neither kernel has been run on its hardware, so each is used only
 where it is asked for and applies, see `choose`. The tests show that the programs lower for `cuda` and for `tpu`, that
-JAX's plain implementation of the call to cuDNN agrees with ours, and that the splash kernel, interpreted on a CPU,
-agrees too.
+JAX's plain implementation of the call to cuDNN agrees with ours, and so does the splash kernel, interpreted on a CPU.
 """
 
 from __future__ import annotations
@@ -60,12 +59,9 @@ def platform() -> str:
 def check(setting: str, compute: str) -> None:
     """Refuses a kernel that could never be used, before anything is computed.
 
-    Args:
-      setting: one of `ATTENTION`.
-      compute: type of the language model's passes, "float32" or "bfloat16".
-
     Raises:
-      ValueError: the setting is unknown, or its kernel needs another device or type; says how to fix it.
+      ValueError: the setting is unknown, or its kernel needs another device or type than `compute`, the type of the
+        language model's passes; says how to fix it.
     """
     if setting not in ATTENTION:
         raise ValueError(f"attention {setting!r} is not one of {', '.join(ATTENTION)}")
@@ -77,20 +73,13 @@ def check(setting: str, compute: str) -> None:
         raise ValueError(f"attention={setting} computes in bfloat16, not in {compute}; set the precision to bfloat16")
 
 
-def choose(setting: str, q: ArrayLike, k: ArrayLike, segments: ArrayLike | None, window: int) -> str:
-    """Which of "plain", "cudnn" and "splash" computes attention of these arrays: `setting`, or "plain" if it does not
-    fit.
+def choose(setting: str, q: ArrayLike, k: ArrayLike, segments: ArrayLike | None) -> str:
+    """What computes attention of these arrays, or of arrays of these shapes: `setting`, or "plain" if it does not fit.
 
     Both kernels apply only to whole sequences (as many keys as queries, so never to a cache) in bfloat16 or float16.
     cuDNN's needs an even number of positions and a head width that is a multiple of 8, up to 128. The splash kernel
     needs bfloat16, multiples of 128 positions, head widths that are multiples of 128, and masks made from segments.
     Where the current mesh divides batch or heads unevenly, attention is plain.
-
-    Args:
-      setting: one of `ATTENTION`.
-      q, k: queries and keys, or their shapes and types.
-      segments: of the mask, or None where it is not made from segments.
-      window: of a sliding window, 0 is none.
     """
     (b, _, t, h), (heads, s) = q.shape, k.shape[1:3]
     if setting == "plain" or t != s or not _divides(b, heads):
@@ -107,13 +96,12 @@ def attend(setting: str, q: Queries, k: Keys, v: Keys, mask: Mask, segments: Per
 
     Args:
       setting: one of `ATTENTION`.
-      q, k, v: queries, keys and values.
       mask: True where query t may attend to slot s; a sliding window is applied to it already.
       segments: where the mask, but for the window, is `transformer.packed_mask` of them; None otherwise. In the splash
         kernel padding (segment 0) attends to padding, in the others it is masked; nothing reads the result.
       window: of a sliding window, 0 is none.
     """
-    kernel = choose(setting, q, k, segments, window)
+    kernel = choose(setting, q, k, segments)
     if kernel == "cudnn":
         return cudnn(q, k, v, mask, causal=segments is not None)
     if kernel == "splash" and segments is not None:

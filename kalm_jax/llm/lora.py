@@ -38,17 +38,15 @@ class LoraConfig:
 
 
 def init(key: jax.Array, params: dict, config: LoraConfig) -> dict:
-    """Adapters in float32, at the path of each matrix of the layers: {"a": (inputs, rank), "b": (rank, outputs)}.
+    """Adapters of a `Llama` in float32, at the path of each matrix of its layers: {"a": A, "b": B}.
 
-    Args:
-      key: random key.
-      params: of a `Llama`; of stacked layers A and B have a leading axis too.
-      config: size and strength.
+    A is (inputs, rank), B is (rank, outputs); those of stacked layers have a leading axis too.
     """
     adapters: dict[str, jax.Array] = {}
     flat = traverse_util.flatten_dict(params, sep="/")
-    for i, (path, x) in enumerate(sorted((p, x) for p, x in flat.items() if _is_adapted(p))):
-        stack, inputs, outputs = _matrix(path, x.shape)
+    adapted = (path for path in flat if path.startswith("layer") and path.removesuffix("/kernel").endswith(_ADAPTED))
+    for i, path in enumerate(sorted(adapted)):
+        stack, inputs, outputs = _matrix(path, flat[path].shape)
         a = jax.random.normal(jax.random.fold_in(key, i), (*stack, inputs, config.rank)) / math.sqrt(inputs)
         adapters |= {f"{path}/a": a, f"{path}/b": jnp.zeros((*stack, config.rank, outputs))}
     return traverse_util.unflatten_dict(adapters, sep="/")
@@ -74,10 +72,6 @@ def scaled(adapters: dict, config: LoraConfig) -> dict:
     """The model's collection "lora": adapters with B scaled by alpha / rank."""
     factor = config.alpha / config.rank
     return jax.tree_util.tree_map_with_path(lambda path, x: x * factor if path[-1].key == "b" else x, adapters)
-
-
-def _is_adapted(path: str) -> bool:
-    return path.startswith("layer") and path.removesuffix("/kernel").endswith(_ADAPTED)
 
 
 def _matrix(path: str, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int, int]:

@@ -1,4 +1,4 @@
-"""Words to token ids and back, and the training of the built-in model's tokenizer."""
+"""Words to token ids and back."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from typing import Any, SupportsInt
 
 import numpy as np
 from jaxtyping import Bool, Int
-
-PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 
 
 class Tokenizer:
@@ -74,40 +72,18 @@ def load_tokenizer(folder: str | pathlib.Path) -> Tokenizer:
     # Not AutoTokenizer: it would choose a class by the model's family, which rebuilds the text normalization
     # differently.
     try:
-        return Tokenizer(_fast_tokenizer_class().from_pretrained(str(folder), local_files_only=True))
+        return Tokenizer(fast_tokenizer_class().from_pretrained(str(folder), local_files_only=True))
     except Exception as error:  # `tokenizers` raises nothing more special
         raise ValueError(f"{folder}: its tokenizer cannot be used ({error})") from error
 
 
-def _fast_tokenizer_class() -> Any:
+def fast_tokenizer_class() -> Any:
+    """`transformers.PreTrainedTokenizerFast`."""
     # transformers warns at import that it found no PyTorch, which is not needed here.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast
-
-
-def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
-    """A byte-level BPE tokenizer, which can encode any text and lower-cases it, trained on `documents`."""
-    from tokenizers import Tokenizer as Model
-    from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
-
-    model = Model(models.BPE())
-    model.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    model.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=[PAD, BOS, EOS],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    model.train_from_iterator(documents, trainer)
-    return Tokenizer(
-        _fast_tokenizer_class()(
-            tokenizer_object=model, pad_token=PAD, bos_token=BOS, eos_token=EOS, clean_up_tokenization_spaces=False
-        )
-    )
 
 
 def left_pad(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import chex
 import flax.linen as nn
@@ -173,6 +173,15 @@ def add_adapter(
     return y + ((inputs @ a) @ b).reshape(y.shape)
 
 
+class Context(NamedTuple):
+    """What all layers know of the positions: rotary tables, mask, and segments; see `attention.attend`."""
+
+    cos: Angles
+    sin: Angles
+    mask: Mask
+    segments: PerToken | None
+
+
 class Attention(nn.Module):
     """Causal self-attention with grouped key/value heads and an optional cache; see `attention.attend`."""
 
@@ -180,14 +189,7 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(
-        self,
-        x: Vectors,
-        cos: Angles,
-        sin: Angles,
-        mask: Mask,
-        segments: PerToken | None,
-        cache: LayerCache | None = None,
-        index: Index = None,
+        self, x: Vectors, context: Context, cache: LayerCache | None = None, index: Index = None
     ) -> tuple[Vectors, LayerCache | None]:
         c = self.config
 
@@ -199,12 +201,13 @@ class Attention(nn.Module):
         q, k, v = project("q", c.heads), project("k", c.kv_heads), project("v", c.kv_heads)
         if c.qk_norm:
             q, k = RMSNorm(c.norm_eps, name="q_norm")(q), RMSNorm(c.norm_eps, name="k_norm")(k)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        q, k = rotate(q, context.cos, context.sin), rotate(k, context.cos, context.sin)
         if cache is not None and index is not None:
             k = jax.lax.dynamic_update_slice(cache["k"], k.astype(cache["k"].dtype), (0, 0, index, 0))
             v = jax.lax.dynamic_update_slice(cache["v"], v.astype(cache["v"].dtype), (0, 0, index, 0))
             cache = {"k": k, "v": v}
-        y = attend(c.attention, q, k, v, mask, segments, c.sliding_window).transpose(0, 2, 1, 3)  # [B, T, H, head_dim]
+        y = attend(c.attention, q, k, v, context.mask, context.segments, c.sliding_window)
+        y = y.transpose(0, 2, 1, 3)  # [B, T, H, head_dim]
         out = nn.DenseGeneral(c.width, axis=(-2, -1), use_bias=False, dtype=x.dtype, name="o")(y)
         return add_adapter(self, "o", y, out), cache
 
@@ -232,18 +235,11 @@ class Layer(nn.Module):
 
     @nn.compact
     def __call__(
-        self,
-        x: Vectors,
-        cos: Angles,
-        sin: Angles,
-        mask: Mask,
-        segments: PerToken | None,
-        cache: LayerCache | None = None,
-        index: Index = None,
+        self, x: Vectors, context: Context, cache: LayerCache | None = None, index: Index = None
     ) -> tuple[Vectors, LayerCache | None]:
         x = constrain(x)
         h = RMSNorm(self.config.norm_eps, name="attention_norm")(x)
-        h, cache = Attention(self.config, name="attention")(h, cos, sin, mask, segments, cache, index)
+        h, cache = Attention(self.config, name="attention")(h, context, cache, index)
         x = x + h
         h = RMSNorm(self.config.norm_eps, name="ffn_norm")(x)
         return x + FeedForward(self.config, name="ffn")(h), cache
@@ -255,7 +251,7 @@ def _scanned(config: LlamaConfig) -> nn.Module:
         nn.remat(Layer, prevent_cse=False, policy=RECOMPUTE[config.recompute]),
         variable_axes={"params": 0, "lora": 0},
         split_rngs={"params": True},
-        in_axes=(nn.broadcast, nn.broadcast, nn.broadcast, nn.broadcast, 0, nn.broadcast),
+        in_axes=(nn.broadcast, 0, nn.broadcast),
         length=config.layers,
     )(config)
 
@@ -287,8 +283,6 @@ class Llama(nn.Module):
         Computed in the type of the model's weights, with rotation, norms and attention weights in float32.
 
         Args:
-          x: vectors.
-          positions: rotary positions.
           mask: True where query t may attend to slot s; without a cache there are T slots. Or the segments from which
             `packed_mask` makes such a mask (left-padded rows without a cache are one segment each): more kernels can
             use segments, see `attention.choose`. The model's sliding window, if any, is applied to the mask: neighbors
@@ -298,18 +292,18 @@ class Llama(nn.Module):
         """
         chex.assert_rank([x, positions, mask], [3, 2, {2, 3}])
         c, x = self.config, x.astype(self.embedding.embedding.dtype)
-        cos, sin = rotary_tables(positions, c)
         segments = mask if mask.ndim == 2 else None
         if segments is not None:
             mask = packed_mask(segments)
         if c.sliding_window:
             mask &= _window(mask.shape[1:], 0 if index is None else index, c.sliding_window)
+        context = Context(*rotary_tables(positions, c), mask, segments)
         if not isinstance(self.layers, (list, tuple)):  # scanned
-            x, cache = self.layers(x, cos, sin, mask, segments, cache, index)
+            x, cache = self.layers(x, context, cache, index)
             return self.norm(x), cache
         new_cache = []
         for i, layer in enumerate(self.layers):
-            x, entry = layer(x, cos, sin, mask, segments, cache[i] if isinstance(cache, list) else None, index)
+            x, entry = layer(x, context, cache[i] if isinstance(cache, list) else None, index)
             new_cache += [] if entry is None else [entry]
         return self.norm(x), None if cache is None else new_cache
 

@@ -77,7 +77,7 @@ def ground(
     config = PipelineConfig(world=world, seed=seed, ground=GroundConfig(**settings), metrics=MetricsConfig(every=0))
     grounded = fit_language_model(config, rollouts, goals, folder)
     if folder is not None:
-        save_grounded(pathlib.Path(folder) / "model", *grounded)
+        save_grounded(pathlib.Path(folder) / "model", grounded)
     return for_decoding(grounded)
 
 

@@ -157,7 +157,7 @@ class LoadedRun:
         `prompt` stands before each rollout; None is the first one of training.
         """
         prompt = self.world.language.explanation_prompts[0] if prompt is None else prompt
-        return explain(*self.grounded, last_steps(rollouts, self.config.ground.window), prompt)
+        return explain(self.grounded, last_steps(rollouts, self.config.ground.window), prompt)
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
         """Goal vectors (K, E) of sentences as the run's policies see them; TypeError where one is not a string."""
@@ -171,7 +171,7 @@ class LoadedRun:
     def _encode(self, sentence: str) -> np.ndarray:
         """The goal vector (E,) of a sentence."""
         self.planner.check_length(sentence)
-        return whitened(self._run, encode_goals(*self.grounded, [sentence], batch=1))[0]
+        return whitened(self._run, encode_goals(self.grounded, [sentence], batch=1))[0]
 
     @property
     def _tables(self) -> list[GoalTable]:

@@ -123,10 +123,10 @@ class Planner:
         """(N,) scores, and the subgoals that the model writes for each sentence."""
         prompts = [plan_prompt(self.tokenizer, sentence) for sentence in sentences]
         tokens = np.array([max(1, len(prompt) - 1) for prompt in prompts])
-        scores = text_log_probs(*self.grounded[:2], [(prompt[:1], prompt[1:]) for prompt in prompts]) / tokens
+        scores = text_log_probs(self.grounded, [(prompt[:1], prompt[1:]) for prompt in prompts]) / tokens
         if self.read_plan is None:
             return scores, [() for _ in sentences]
-        written = generate_answers(*self.grounded, prompts)
+        written = generate_answers(self.grounded, prompts)
         ends = [[*self.tokenizer.encode(text), self.tokenizer.eos_id] for text in written]
-        scores = scores + PLAN_WEIGHT * text_log_probs(*self.grounded[:2], list(zip(prompts, ends, strict=True)))
+        scores = scores + PLAN_WEIGHT * text_log_probs(self.grounded, list(zip(prompts, ends, strict=True)))
         return scores, [tuple(Subgoal(*step) for step in self.read_plan(text)) for text in written]

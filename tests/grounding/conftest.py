@@ -2,7 +2,7 @@
 
 import pytest
 
-from kalm_jax.llm.tokenizer import train_tokenizer
+from benchmarks.pretrain import train_tokenizer
 from tests.grounding.toy import TEXTS
 
 

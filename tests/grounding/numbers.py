@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.pretrain import train_tokenizer
 from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import sequences as rows
 from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
 from kalm_jax.grounding.sequences import RowSequence
-from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.types import Rollouts
 

@@ -10,12 +10,13 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
+from kalm_jax.grounding.model import Grounded
 from tests.grounding.numbers import WORDS, make, random_rollouts
 
 
 def test_a_grounded_folder_comes_back_whole_or_says_what_is_wrong(tmp_path):
     model, params = make(random_rollouts(3, 2), gaussian_states=True)
-    save_grounded(tmp_path / "good", model, params, WORDS)
+    save_grounded(tmp_path / "good", Grounded(model, params, WORDS))
     again, params_again, _ = load_grounded(tmp_path / "good")
     assert again == model
     jax.tree.map(np.testing.assert_array_equal, params_again, params)

@@ -1,8 +1,9 @@
-"""Contradictory numbers of an environment are refused."""
+"""Shares of tasks, and contradictory numbers of an environment."""
 
+import numpy as np
 import pytest
 
-from kalm_jax.grounding.config import NumericSpec
+from kalm_jax.grounding.config import TASKS, NumericSpec, TaskShares
 
 
 @pytest.mark.parametrize(
@@ -22,3 +23,16 @@ def test_contradictory_numbers_are_refused(change, message):
     NumericSpec(**good)
     with pytest.raises(ValueError, match=message):
         NumericSpec(**{**good, **change})
+
+
+def test_a_subset_of_tasks_divides_the_others_shares():
+    all_tasks = TaskShares()
+    some = all_tasks.only(["generation", "explanation"])
+    p = dict(zip(TASKS, some.probabilities(), strict=True))
+    assert {t for t in TASKS if p[t] > 0} == {"generation", "explanation"}
+    assert np.isclose(p["generation"] / p["explanation"], all_tasks.generation / all_tasks.explanation)
+    assert all_tasks.only(TASKS) == all_tasks
+    with pytest.raises(ValueError, match=r"'explaining'.*generation"):
+        all_tasks.only(["generation", "explaining"])
+    with pytest.raises(ValueError, match="positive sum"):
+        all_tasks.only([]).probabilities()

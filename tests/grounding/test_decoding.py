@@ -7,6 +7,7 @@ import numpy as np
 from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import sequences as rows
 from kalm_jax.grounding.explanation import rollout_log_probs
+from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.sequences import STATE, RowSequence
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.sharding import pad_batch
@@ -55,14 +56,14 @@ def test_imagined_rollouts_equal_an_uncached_pass_and_do_not_depend_on_the_batch
 
 def test_few_rows_take_a_smaller_batch_and_say_the_same(words):
     rollouts = toy_rollouts()
-    model, params = make(words, rollouts)
+    grounded = Grounded(*make(words, rollouts), words)
     assert [decode.smaller_batch(128, n) for n in (0, 16, 17, 500)] == [16, 16, 128, 128]
     assert decode.smaller_batch(4, 1) == 4
-    prompts = [decode.goal_prompt(words, text) for text in TEXTS]
-    several = decode.generate_answers(model, params, words, prompts * 5, temperature=1.0, seed=3, batch=40)
-    assert several[:4] == decode.generate_answers(model, params, words, prompts, temperature=1.0, seed=3, batch=40)
-    few = rollout_log_probs(model, params, prompts, rollouts.take(slice(0, 4)), batch=32)
-    many = rollout_log_probs(model, params, prompts, rollouts.take(slice(0, 4)), batch=31)
+    prompts = [goal_prompt(words, text) for text in TEXTS]
+    several = decode.generate_answers(grounded, prompts * 5, temperature=1.0, seed=3, batch=40)
+    assert several[:4] == decode.generate_answers(grounded, prompts, temperature=1.0, seed=3, batch=40)
+    few = rollout_log_probs(grounded, prompts, rollouts.take(slice(0, 4)), batch=32)
+    many = rollout_log_probs(grounded, prompts, rollouts.take(slice(0, 4)), batch=31)
     np.testing.assert_allclose(few, many, rtol=1e-5)
 
 

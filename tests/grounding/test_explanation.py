@@ -12,6 +12,7 @@ from kalm_jax.grounding import explanation as explanations
 from kalm_jax.grounding import sequences as rows
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.explanation import explain, generate_explanations, likeliest_goal_summaries, rollout_log_probs
+from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.sequences import RowSequence
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.grounding.trainer import TrainConfig, fit
@@ -19,6 +20,7 @@ from kalm_jax.worlds.base import GoalLanguage
 from tests.grounding.toy import GOALS, TEXTS, batches, make, short, toy_rollouts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("continuous", [False, True])
 def test_training_learns_the_toy_world_and_imagines_it(words, continuous, tmp_path):
     rollouts = toy_rollouts(256, continuous=continuous)
@@ -26,9 +28,9 @@ def test_training_learns_the_toy_world_and_imagines_it(words, continuous, tmp_pa
     config = TrainConfig(240, learning_rate=5e-3, log_every=20)
     params, curve = fit(model, params, batches(words, rollouts), config)
     assert curve[-1]["state_loss"] < 0.1 * curve[0]["state_loss"]
-    save_grounded(tmp_path, model, params, words)
-    model_again, params, _ = load_grounded(tmp_path)
-    assert model_again == model
+    save_grounded(tmp_path, Grounded(model, params, words))
+    grounded = load_grounded(tmp_path)
+    assert grounded.model == model
     sequences = [RowSequence(3).text(goal_prompt(words, TEXTS[i % 4])).state(np.zeros(3)) for i in range(8)]
     prompts = rows.align_right(sequences, 24, 3)
     family, goal, keys = np.zeros(8, np.int32), GOALS.array[np.arange(8) % 4], jax.random.split(jax.random.key(0), 8)
@@ -37,7 +39,16 @@ def test_training_learns_the_toy_world_and_imagines_it(words, continuous, tmp_pa
         return jnp.abs(following[:, 0]) > 0.25
 
     states, _, length, success = decode.generate_rollouts(
-        params, prompts, np.zeros((8, 3), np.float32), family, goal, keys, 0.0, model=model, stop=stop, horizon=6
+        grounded.params,
+        prompts,
+        np.zeros((8, 3), np.float32),
+        family,
+        goal,
+        keys,
+        0.0,
+        model=model,
+        stop=stop,
+        horizon=6,
     )
     assert np.asarray(success).all() and (np.asarray(length) <= 4).all()
     final = np.asarray(states)[np.arange(8), np.asarray(length)]
@@ -45,16 +56,16 @@ def test_training_learns_the_toy_world_and_imagines_it(words, continuous, tmp_pa
     assert (np.asarray(states)[0, int(length[0]) + 1 :] == 0).all()
     if continuous:
         with pytest.raises(ValueError, match="discrete actions"):
-            rollout_log_probs(model, params, [], rollouts.take(slice(0, 0)))
+            rollout_log_probs(grounded, [], rollouts.take(slice(0, 0)))
         return
     # The words that a rollout was made for explain it better than the opposite ones.
     right, wrong = (
-        rollout_log_probs(model, params, [goal_prompt(words, TEXTS[(g + off) % 2]) for g in rollouts.goal], rollouts)
+        rollout_log_probs(grounded, [goal_prompt(words, TEXTS[(g + off) % 2]) for g in rollouts.goal], rollouts)
         for off in (0, 1)
     )
     assert (right > wrong).mean() > 0.9
-    _check_likeliest_gists(model, params, words, toy_rollouts(64, seed=1))
-    _check_what_is_told(model, params, words, toy_rollouts(64, seed=2))
+    _check_likeliest_gists(grounded, toy_rollouts(64, seed=1))
+    _check_what_is_told(grounded, toy_rollouts(64, seed=2))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,9 +91,9 @@ class UpsideDown:
         return " ".join({"red": "blue", "blue": "red"}.get(word, word) for word in text.split(" "))
 
 
-def _check_what_is_told(model, params, words, rollouts):
+def _check_what_is_told(grounded, rollouts):
     """Sentences tell their gists, whatever the rollout shows; where none is understood the first ones stay."""
-    asked = (model, params, words, rollouts, "start :")
+    asked = (grounded, rollouts, "start :")
     gists = np.array(["red", "blu"])[rollouts.goal]
 
     def told(gists, **known):
@@ -96,9 +107,9 @@ def _check_what_is_told(model, params, words, rollouts):
     assert (told(gists, summary_of_plan=lambda plan: "") == told(gists)).all()
 
 
-def _check_likeliest_gists(model, params, words, rollouts):
+def _check_likeliest_gists(grounded, rollouts):
     """They name the goal; of gists drawn blindly, what the model would itself do for them alone decides."""
-    asked = (model, params, words, rollouts, "start :")
+    asked = (grounded, rollouts, "start :")
     meaning = {short(0, GOALS.array[g]): TEXTS[g] for g in (0, 1)}
     turned = dict(zip(meaning, reversed(meaning.values())))
     right = np.array([short(0, GOALS.array[g]) for g in rollouts.goal])
@@ -122,23 +133,21 @@ def _check_likeliest_gists(model, params, words, rollouts):
         assert share(meaning) > 0.9
         assert share(turned) < 0.1
         # Where actions say nothing, that a goal is reached at the end, and not before.
-        patch.setattr(
-            explanations, "rollout_log_probs", lambda model, params, prompts, rollouts: np.zeros(len(prompts))
-        )
+        patch.setattr(explanations, "rollout_log_probs", lambda grounded, prompts, rollouts: np.zeros(len(prompts)))
         up = dataclasses.replace(rollouts, length=np.ones_like(rollouts.length), observations=np.zeros((64, 2, 3)))
         up.observations[:, :, 0] = np.where(np.arange(64) % 2, -1.0, 1.0)[:, None] * [-1.0, 1.0]
         question = {"red": ("goal", "go"), "blu": ("goal", "stay")}.get
         said = likeliest_goal_summaries(
-            *(*asked[:3], up, "start :"), GoalLanguage(subgoal_of_summary=meaning.get, summary_question=question), 16
+            *(grounded, up, "start :"), GoalLanguage(subgoal_of_summary=meaning.get, summary_question=question), 16
         )
         assert np.mean(np.array(said) == np.where(np.arange(64) % 2, "blu", "red")) > 0.9
 
 
 def test_goal_vectors_and_explanations(words):
     rollouts = toy_rollouts()
-    model, params = make(words, rollouts)
-    vectors = decode.encode_goals(model, params, words, TEXTS, batch=3)
+    grounded = Grounded(*make(words, rollouts), words)
+    vectors = decode.encode_goals(grounded, TEXTS, batch=3)
     assert vectors.shape == (4, 32) and not np.allclose(vectors[0], vectors[1])
-    np.testing.assert_allclose(decode.encode_goals(model, params, words, TEXTS[:1]), vectors[:1], atol=1e-5)
-    said = explain(model, params, words, rollouts.take(slice(0, 3)), "rollout :")
+    np.testing.assert_allclose(decode.encode_goals(grounded, TEXTS[:1]), vectors[:1], atol=1e-5)
+    said = explain(grounded, rollouts.take(slice(0, 3)), "rollout :")
     assert len(said) == 3 and all(isinstance(s, str) for s in said)

@@ -12,7 +12,7 @@ from kalm_jax.grounding import explanation as explain
 from kalm_jax.grounding import heads
 from kalm_jax.grounding import sequences as rows
 from kalm_jax.grounding.config import TaskShares
-from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.grounding.model import Grounded, GroundedModel
 from kalm_jax.grounding.sequences import ACTION, STATE, RowSequence
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.trainer import TrainConfig, fit
@@ -87,7 +87,7 @@ def test_likelihood_of_continuous_actions_is_that_of_the_head():
     rollouts = random_rollouts(3, 2)
     model, params = make(rollouts, gaussian_actions=True)
     words = [WORDS.bos_id, *WORDS.encode("left")]
-    got = explain.rollout_log_probs(model, params, [words] * 2, rollouts.take(slice(0, 2)))
+    got = explain.rollout_log_probs(Grounded(model, params, WORDS), [words] * 2, rollouts.take(slice(0, 2)))
     obs, taken = np.asarray(rollouts.observations), np.asarray(rollouts.actions)
     whole = rows.align_right([RowSequence(3).text(words).rollout(obs[i], taken[i], 1.0, 1.0) for i in range(2)], 32, 3)
     asked = (whole.weight[:, :-1] > 0) & (whole.kind[:, 1:] == ACTION)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
-from kalm_jax.grounding.model import CONSTANT_SCALE, GroundedModel, numeric_spec
+from kalm_jax.grounding.model import CONSTANT_SCALE, Grounded, GroundedModel, numeric_spec
 from kalm_jax.grounding.sequences import ACTION, STATE
 from tests.grounding.numbers import WORDS, imagine, make, random_rollouts, uncached
 
@@ -72,7 +72,7 @@ def test_differences_are_read_beside_the_numbers_themselves(tmp_path):
     hidden = np.maximum(np.concatenate(read, 1) @ layers["hidden"]["kernel"] + layers["hidden"]["bias"], 0)
     got = model.bind({"params": params}).embed_state(jnp.asarray(state))
     np.testing.assert_allclose(got, hidden @ layers["out"]["kernel"] + layers["out"]["bias"], rtol=1e-4, atol=1e-5)
-    save_grounded(tmp_path, model, params, WORDS)
+    save_grounded(tmp_path, Grounded(model, params, WORDS))
     assert load_grounded(tmp_path)[0] == model
 
 
@@ -92,5 +92,5 @@ def test_beyond_its_limit_the_encoder_reads_the_limit(tmp_path):
     assert np.abs(far - read(free, [0.0, 40.0, 0.0])).max() > 0.1
     apart = [0.0, 0.0, 40.0]  # the difference is cut off too, else it would tell them apart
     np.testing.assert_allclose(read(model, apart), read(model, [0.0, 0.0, 90.0]), rtol=1e-4, atol=1e-5)
-    save_grounded(tmp_path, model, params, WORDS)
+    save_grounded(tmp_path, Grounded(model, params, WORDS))
     assert load_grounded(tmp_path)[0] == model

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import optax.contrib
+import pytest
 
 from kalm_jax.grounding.config import NumericSpec
 from kalm_jax.grounding.model import GroundedModel, init_params
@@ -34,6 +35,7 @@ def _expected(config: TrainConfig):
     return optax.chain(optax.clip_by_global_norm(config.clip), muon)
 
 
+@pytest.mark.slow
 def test_stacked_matrices_are_updated_as_matrices_apart():
     llm = LlamaConfig(vocab_size=64, width=16, layers=3, heads=2, kv_heads=1, head_dim=8, ffn_dim=24)
     spec = NumericSpec(2, num_actions=3, mean=(0.0, 0.0), std=(1.0, 1.0), change_std=(1.0, 1.0), hidden=12)

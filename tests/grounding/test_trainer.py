@@ -1,16 +1,22 @@
-"""Training that is killed and continued, and batches with empty rows."""
+"""Training: killed and continued, in parts, in bfloat16, on stacked layers, and on batches with empty rows."""
 
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kalm_jax.grounding.trainer import TrainConfig, fit, gradient
-from kalm_jax.sharding import pad_batch
+from kalm_jax.grounding.model import GroundedModel
+from kalm_jax.grounding.trainer import TrainConfig, fit, forward_variables, gradient
+from kalm_jax.llm.transformer import stack_layers, unstack_layers
+from kalm_jax.sharding import make_mesh, pad_batch, shard_batch
+from tests.grounding import adapters
+from tests.grounding.adapters import LORA, with_adapters
 from tests.grounding.toy import batches, make, toy_rollouts
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_the_same_measured_or_not(words, tmp_path):
     rollouts = toy_rollouts()
     model, params = make(words, rollouts)
@@ -40,6 +46,7 @@ def test_a_killed_training_ends_the_same_measured_or_not(words, tmp_path):
     assert curve_again[-1] == curve[-1]
 
 
+@pytest.mark.slow
 def test_empty_rows_of_a_padded_batch_change_nothing(words):
     """Their heads' outputs are finite and the other rows', the loss and the gradient are those of the batch alone."""
     model, params = make(words, toy_rollouts())
@@ -57,3 +64,55 @@ def test_empty_rows_of_a_padded_batch_change_nothing(words):
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), grads, want_grads)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), metrics, want_metrics)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("with_lora", [False, True])
+def test_accumulated_parts_are_one_batch(with_lora):
+    model, params, batches = adapters.make()
+    frozen = params["llm"] if with_lora else {}
+    params = with_adapters(params) if with_lora else params
+    rows = shard_batch(make_mesh(), batches(0))
+    config = TrainConfig(1, lora=LORA if with_lora else None)
+    results = [
+        jax.jit(gradient, static_argnames=("model", "config"))(
+            params, frozen, rows, model=model, config=dataclasses.replace(config, accumulate=k)
+        )
+        for k in (1, 4)
+    ]
+    # Rows differ in what they hold, so a mean of the parts' means would be something else.
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4 * max(1.0, np.abs(b).max()), rtol=1e-4), *results
+    )
+    assert {float((rows.kind[i] == 3).sum()) for i in range(8)} != {float((rows.kind[0] == 3).sum())}
+
+
+def test_bfloat16_computes_so_and_keeps_float32_parameters():
+    model, params, batches = adapters.make()
+    rows, exact = jax.tree.map(jnp.asarray, batches(0)), TrainConfig(4)
+    half = dataclasses.replace(exact, compute="bfloat16")
+    hidden = model.bind(forward_variables(params, {}, half)).hidden(rows)
+    assert hidden.dtype == jnp.bfloat16
+    (grads, metrics), (want, want_metrics) = (
+        jax.jit(gradient, static_argnames=("model", "config"))(params, {}, rows, model=model, config=c)
+        for c in (half, exact)
+    )
+    assert {x.dtype for x in jax.tree.leaves(grads)} == {jnp.dtype(jnp.float32)}
+    assert abs(metrics["loss"] - want_metrics["loss"]) < 0.01 * want_metrics["loss"]
+    assert metrics["loss"] != want_metrics["loss"]
+    vectors = [np.concatenate([np.ravel(x) for x in jax.tree.leaves(g)]) for g in (grads, want)]
+    assert np.dot(*vectors) > 0.995 * np.prod([np.linalg.norm(v) for v in vectors])
+    trained, _ = fit(model, params, batches, half)
+    assert {x.dtype for x in jax.tree.leaves(trained)} == {jnp.dtype(jnp.float32)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("muon", [2.0, 0.0])
+def test_stacked_layers_train_as_layers_apart(muon):
+    model, params, batches = adapters.make(qk_norm=True)
+    config = TrainConfig(4, muon=muon, weight_decay=0.5, accumulate=2)
+    want, _ = fit(model, params, batches, config)
+    stacked = GroundedModel(dataclasses.replace(model.config, scan_layers=True), model.spec)
+    got, _ = fit(stacked, {**params, "llm": stack_layers(params["llm"])}, batches, config)
+    got = {**got, "llm": unstack_layers(got["llm"])}
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), got, want)

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 
 from kalm_jax.files import read_json
-from kalm_jax.grounding import acting as act
 from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import explanation as explain
 from kalm_jax.grounding import sequences as rows
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
 from kalm_jax.grounding.config import TaskShares
 from kalm_jax.grounding.losses import LossWeights, grounding_loss
-from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, numeric_spec
+from kalm_jax.grounding.model import Grounded, GroundedModel, change_llms, init_params, numeric_spec
 from kalm_jax.grounding.sequences import ACTION, STATE, RowSequence
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.trainer import TrainConfig, forward_variables
@@ -61,6 +60,7 @@ def drawn(model):
     return jax.tree.map(lambda x: rng.normal(size=x.shape).astype(x.dtype), shapes)
 
 
+@pytest.mark.slow
 def test_cached_decoding_equals_an_uncached_pass_and_two_ordinary_models():
     rollouts = random_rollouts(5, 2)
     model, params = make(rollouts, layers=2, kind=TwoModels, gaussian_states=True)
@@ -83,19 +83,20 @@ def test_cached_decoding_equals_an_uncached_pass_and_two_ordinary_models():
     assert all(np.abs(a - b).max() > 0.01 for a, b in zip(of_first, of_states, strict=True))
 
 
+@pytest.mark.slow
 def test_words_vectors_and_acting_do_not_ask_the_model_of_states():
     rollouts = random_rollouts(3, 0)
     model, params = make(rollouts, kind=TwoModels)
     few, prompts = rollouts.take(slice(0, 2)), [WORDS.encode(TEXT)] * 2
     unknown = {**params, "states": jax.tree.map(lambda x: jnp.full_like(x, jnp.nan), params["states"])}
     for ask in (
-        lambda p: decode.encode_goals(model, p, WORDS, [TEXT, "left"], batch=2),
-        lambda p: decode.generate_answers(model, p, WORDS, prompts, temperature=1.0, limit=6, batch=2),
-        lambda p: explain.rollout_log_probs(model, p, prompts, few, batch=2),
-        lambda p: explain.answer_log_probs(model, p, WORDS, few.observations[:, 0], [("red", "left")] * 2, batch=2),
-        lambda p: acted(model, p, few),
+        lambda p: decode.encode_goals(p, [TEXT, "left"], batch=2),
+        lambda p: decode.generate_answers(p, prompts, temperature=1.0, limit=6, batch=2),
+        lambda p: explain.rollout_log_probs(p, prompts, few, batch=2),
+        lambda p: explain.answer_log_probs(p, few.observations[:, 0], [("red", "left")] * 2, batch=2),
+        lambda p: acted(p.model, p.params, few),
     ):
-        np.testing.assert_array_equal(ask(unknown), ask(params))
+        np.testing.assert_array_equal(ask(Grounded(model, unknown, WORDS)), ask(Grounded(model, params, WORDS)))
     batch = batches(rollouts, model.spec)(0)
     said = jax.jit(lambda p, b: grounding_loss(model, {"params": p}, b, LossWeights())[1])(unknown, batch)
     assert {name for name, x in said.items() if np.isnan(x)} == {"loss", "state_loss"}
@@ -105,10 +106,10 @@ def acted(model, params, few):
     """Actions of two steps, the states those of real rollouts."""
     states, keys = np.asarray(few.observations), jax.random.split(jax.random.key(0), 2)
     prompts = [RowSequence(3).text(WORDS.encode(TEXT)).state(s) for s in states[:, 0]]
-    reading = act.start_episodes(params, rows.align_right(prompts, 16, 3), model=model, steps=1)
-    first = act.act(params, keys, reading, 0, 1.0, model=model)
-    reading = act.observe(params, first, states[:, 1], reading, model=model)
-    return np.stack([first, act.act(params, keys, reading, 1, 1.0, model=model)])
+    reading = decode.start_episodes(params, rows.align_right(prompts, 16, 3), model=model, steps=1)
+    first = decode.act(params, keys, reading, 0, 1.0, model=model)
+    reading = decode.observe(params, first, states[:, 1], reading, model=model)
+    return np.stack([first, decode.act(params, keys, reading, 1, 1.0, model=model)])
 
 
 def test_no_loss_reaches_the_model_of_the_other():
@@ -185,8 +186,8 @@ def test_one_model_has_the_parameters_and_the_file_that_it_had(tmp_path):
     assert set(more) == {"llm", "state_in", "action_in", "action_out", "states"}
     assert set(more["states"]) == {"llm", "state_in", "state_out", "action_in"}
     assert model.text_model is model and hash(two.text_model) == hash(model)
-    save_grounded(tmp_path, two, more, WORDS)
-    save_grounded(tmp_path, model, params, WORDS)
+    save_grounded(tmp_path, Grounded(two, more, WORDS))
+    save_grounded(tmp_path, Grounded(model, params, WORDS))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["numbers.json", "numbers.safetensors", "text"]
     assert "two_models" not in json.loads((tmp_path / "numbers.json").read_text())
     assert load_grounded(tmp_path)[0] == model
@@ -197,7 +198,7 @@ def test_a_folder_of_two_models_comes_back_whole_or_says_what_is_wrong(tmp_path)
     model = TwoModels(LlamaConfig(WORDS.vocab_size, 16, 1, 2, 1, 8, 32, tie_embeddings=False), spec)
     params = drawn(model)
     assert "head" in params["llm"] and "head" not in params["states"]["llm"]
-    save_grounded(tmp_path / "good", model, params, WORDS)
+    save_grounded(tmp_path / "good", Grounded(model, params, WORDS))
     again, params_again, _ = load_grounded(tmp_path / "good")
     assert again == model
     jax.tree.map(np.testing.assert_array_equal, params_again, params)
@@ -217,12 +218,13 @@ def test_a_folder_of_two_models_comes_back_whole_or_says_what_is_wrong(tmp_path)
     with pytest.raises(FileNotFoundError, match="states"):
         load_grounded(tmp_path / "good")
     other = TwoModels(dataclasses.replace(model.config, layers=2), model.spec)
-    save_grounded(tmp_path / "other", other, drawn(other), WORDS)
+    save_grounded(tmp_path / "other", Grounded(other, drawn(other), WORDS))
     shutil.copytree(tmp_path / "other" / "states", tmp_path / "good" / "states")
     with pytest.raises(ValueError, match="another shape"):
         load_grounded(tmp_path / "good")
 
 
+@pytest.mark.slow
 def test_the_stage_adapts_two_models_that_begin_as_one(tmp_path):
     """Untied, its layers stacked in training; full fine-tuning and imagination are in test_ablation.py."""
     _, params = save_own(tmp_path / "own")

@@ -113,8 +113,8 @@ def test_the_verifier_sums_the_log_probabilities_of_all_subgoals(grounded):
     before, after = states[:1].repeat(3, 0), states
     plan = [Subgoal(*step) for step in clevr_text.read_plan("red left blue and green behind cyan")]
     asked = [("red blue", "left"), ("green cyan", "behind")]
-    want = [answer_log_probs(*grounded, after[:1].repeat(2, 0), asked).sum()]
-    want += [answer_log_probs(*grounded, after[1:2], asked[1:])[0] + MIN_LOG_PROB]
+    want = [answer_log_probs(grounded, after[:1].repeat(2, 0), asked).sum()]
+    want += [answer_log_probs(grounded, after[1:2], asked[1:])[0] + MIN_LOG_PROB]
     score_fn = make_verifier(grounded, state_queries)
     unknown = Subgoal(
         "line them up", RELATION, plan[0].array

@@ -93,7 +93,7 @@ def test_segments_are_the_mask_that_is_made_of_them():
 
 def chosen(setting, t=256, s=None, h=128, dtype=jnp.bfloat16, segments=True, heads=4):
     q, k = jax.ShapeDtypeStruct((2, heads, t, h), dtype), jax.ShapeDtypeStruct((2, heads, s or t, h), dtype)
-    return attention.choose(setting, q, k, jnp.ones((2, t), int) if segments else None, 0)
+    return attention.choose(setting, q, k, jnp.ones((2, t), int) if segments else None)
 
 
 @pytest.mark.parametrize(

@@ -1,39 +1,14 @@
-"""The language model alone: closed forms, round trips, and what must not change the result."""
-
-import json
+"""The language model alone: an independent implementation, and what must not change the result."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kalm_jax.llm import tokenizer, transformer
+from kalm_jax.llm import transformer
 from kalm_jax.llm.hf import folder
 from kalm_jax.llm.transformer import Llama, LlamaConfig
-
-WORDS = ["push the red ball to the left of the blue ball", "keep the green ball behind the cyan ball"]
-
-
-@pytest.fixture(scope="module")
-def words():
-    return tokenizer.train_tokenizer(WORDS * 3, 320)
-
-
-def make(config, seed=0):
-    tokens = jnp.zeros((1, 4), jnp.int32)
-    params = Llama(config).init(jax.random.key(seed), tokens, tokens, jnp.ones((1, 4, 4), bool))["params"]
-    # Larger weights than at initialisation, so that a wrong mask or rotation shows in the logits.
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-    return jax.tree.unflatten(tree, [x + 0.2 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys)])
-
-
-SHAPES = {
-    "plain": LlamaConfig(50, 32, 2, 4, 4, 8, 48),
-    "grouped": LlamaConfig(50, 32, 2, 4, 2, 8, 48, tie_embeddings=False),
-    "head_dim": LlamaConfig(50, 32, 2, 2, 1, 24, 48, qkv_bias=True),
-    "qk_norm": LlamaConfig(50, 32, 2, 4, 2, 16, 48, qk_norm=True),
-}
+from tests.llm.small import SHAPES, make
 
 
 def reference_logits(config, params, tokens):
@@ -126,77 +101,6 @@ def test_cache_and_left_padding_change_nothing():
         out, cache = run(tokens[:, t : t + 1], jnp.array([[t]]), seen[:, None], cache, slot)
         steps.append(out[:, 0])
     np.testing.assert_allclose(jnp.stack(steps, 1)[0], whole[0, 5:], atol=2e-5)
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_folder_round_trip(shape, words, tmp_path):
-    import dataclasses
-
-    config = dataclasses.replace(SHAPES[shape], vocab_size=words.vocab_size)
-    params = make(config)
-    folder.save_model(tmp_path, config, params, words)
-    config_again, params_again, words_again = folder.load_model(tmp_path)
-    assert config_again == config
-    assert jax.tree.structure(params_again) == jax.tree.structure(params)
-    jax.tree.map(np.testing.assert_array_equal, params_again, params)
-    assert words_again.encode(WORDS[0]) == words.encode(WORDS[0])
-
-
-def _saved(words, path, **changes):
-    config = LlamaConfig(words.vocab_size, 32, 1, 4, 4, 8, 48)
-    folder.save_model(path, config, make(config), words)
-    raw = json.loads((path / "config.json").read_text())
-    (path / "config.json").write_text(json.dumps({**raw, **changes}))
-    return path
-
-
-@pytest.mark.parametrize(
-    "changes, message",
-    [
-        ({"model_type": "gpt2"}, "gpt2"),
-        ({"rope_scaling": {"rope_type": "yarn"}}, "yarn"),
-        ({"mlp_bias": True}, "mlp_bias"),
-        ({"num_hidden_layers": 2}, "missing"),
-        ({"num_hidden_layers": 0}, "does not have"),
-        ({"vocab_size": 10}, "tokenizer"),
-    ],
-)
-def test_a_folder_that_does_not_fit_is_refused_by_name(words, tmp_path, changes, message):
-    with pytest.raises(ValueError, match=message):
-        folder.load_model(_saved(words, tmp_path, **changes))
-
-
-def test_damaged_folders(words, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"config\.json"):
-        folder.load_model(tmp_path / "nothing")
-    path = _saved(words, tmp_path / "half")
-    whole = (path / "model.safetensors").read_bytes()
-    (path / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match="may be incomplete"):
-        folder.load_model(path)
-    (path / "model.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match="safetensors"):
-        folder.load_model(path)
-
-
-def test_weights_that_are_not_finite_are_refused(words, tmp_path):
-    config = LlamaConfig(words.vocab_size, 32, 1, 4, 4, 8, 48)
-    params = make(config)
-    params["norm"]["scale"] = params["norm"]["scale"].at[3].set(jnp.nan)
-    folder.save_model(tmp_path, config, params, words)
-    with pytest.raises(ValueError, match="norm/scale"):
-        folder.load_model(tmp_path)
-
-
-def test_tokenizer_spells_any_text(words):
-    for text in [*WORDS, "a wholly unknown wording, with ünïcode!"]:
-        assert words.decode(words.encode(text)) == text
-    assert words.encode("PUSH The Red") == words.encode("push the red")
-    ids, valid = tokenizer.left_pad([[5, 6], [7]], words.pad_id, 3)
-    assert ids.tolist() == [[words.pad_id, 5, 6], [words.pad_id, words.pad_id, 7]]
-    assert valid.tolist() == [[False, True, True], [False, False, True]]
-    with pytest.raises(ValueError, match="2 tokens"):
-        tokenizer.left_pad([[1, 2]], 0, 1)
 
 
 def test_the_built_in_model_knows_opposites():

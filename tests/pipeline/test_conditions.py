@@ -8,17 +8,17 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.pretrain import train_tokenizer
 from kalm_jax import offline_rl
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import evaluate, learner_policy, read_results_csv, record
 from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
-from kalm_jax.grounding.acting import act, start_episodes
 from kalm_jax.grounding.config import NumericSpec
+from kalm_jax.grounding.decoding import act, start_episodes
 from kalm_jax.grounding.model import Grounded, GroundedModel, init_params
 from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.imagination.subgoals import Subgoal
-from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.pipeline import config as configs
 from kalm_jax.pipeline.artifacts import encoded_goals, goals_of

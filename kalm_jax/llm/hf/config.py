@@ -15,12 +15,6 @@ _FAMILIES: dict[str, dict[str, Any]] = {
     "qwen2": {"qkv_bias": True},
     "qwen3": {"qk_norm": True},
 }
-_CLASSES = {
-    "llama": "LlamaForCausalLM",
-    "mistral": "MistralForCausalLM",
-    "qwen2": "Qwen2ForCausalLM",
-    "qwen3": "Qwen3ForCausalLM",
-}
 _REFUSED = {
     "attention_bias": (bool, "biases on all attention projections"),
     "mlp_bias": (bool, "biases in the feed-forward layers"),
@@ -118,7 +112,7 @@ def write_config(folder: str | pathlib.Path, config: LlamaConfig, special: dict[
     """Writes config.json; `special` are the ids of special tokens, such as {"bos_token_id": 1}."""
     family, scaling = family_of(config), config.rope_scaling
     raw: dict[str, Any] = {
-        "architectures": [_CLASSES[family]],
+        "architectures": [f"{family.capitalize()}ForCausalLM"],
         "model_type": family,
         "vocab_size": config.vocab_size,
         "hidden_size": config.width,

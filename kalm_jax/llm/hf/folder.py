@@ -51,11 +51,7 @@ def check_folder(folder: str | pathlib.Path) -> None:
 
 
 def check_tokenizer(folder: str | pathlib.Path, config: LlamaConfig, tokenizer: Tokenizer) -> None:
-    """Refuses the tokenizer of another model: one with more entries than words, or with other special tokens.
-
-    Raises:
-      ValueError: which of the two.
-    """
+    """ValueError for the tokenizer of another model: one with more entries than words, or with other special tokens."""
     if tokenizer.vocab_size > config.vocab_size:
         raise ValueError(
             f"{folder}: its tokenizer has {tokenizer.vocab_size} entries, but the model only {config.vocab_size}; is "

@@ -5,16 +5,16 @@ Dimension letters: B prompts, T positions, V vocabulary.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from kalm_jax.llm.arrays import Mask, PerToken
 from kalm_jax.llm.transformer import Cache, Index, Llama, LlamaConfig, empty_cache, prefix_mask
 
 Ids = Int[np.ndarray, "B T"]
@@ -54,16 +54,12 @@ def torch_logits(folder: str | pathlib.Path, ids: Ids, valid: Valid) -> Logits:
 
 def full_logits(config: LlamaConfig, params: dict, ids: Ids, valid: Valid) -> Logits:
     """Our logits of one pass over left-padded ids."""
-    with _exact(params):
-        return np.asarray(_full(params, jnp.asarray(ids), jnp.asarray(valid), config=config))
+    return _exact(_full, config, params, ids, valid)
 
 
-def cached_logits(config: LlamaConfig, params: dict, ids: Ids, valid: Valid, first: int | None = None) -> Logits:
-    """The same logits, the first `first` positions (by default half) in one pass, the others one by one with a
-    cache."""
-    first = max(1, ids.shape[1] // 2) if first is None else first
-    with _exact(params):
-        return np.asarray(_cached(params, jnp.asarray(ids), jnp.asarray(valid), config=config, first=first))
+def cached_logits(config: LlamaConfig, params: dict, ids: Ids, valid: Valid) -> Logits:
+    """The same logits, the first half of the positions in one pass, the others one by one with a cache."""
+    return _exact(_cached, config, params, ids, valid)
 
 
 def largest_difference(ours: Logits, theirs: Logits, valid: Valid) -> float:
@@ -71,33 +67,25 @@ def largest_difference(ours: Logits, theirs: Logits, valid: Valid) -> float:
     return float(np.abs(ours - theirs)[valid].max())
 
 
-@contextlib.contextmanager
-def _exact(params: dict) -> Iterator[None]:
-    """Matrix products in full float32, where accelerators would round their inputs."""
+def _exact(logits: Callable, config: LlamaConfig, params: dict, ids: Ids, valid: Valid) -> Logits:
+    """`logits` with matrix products in full float32, where accelerators would round their inputs."""
     if any(x.dtype != jnp.float32 for x in jax.tree.leaves(params)):
         raise ValueError("parity is measured in float32; load the model with dtype=float32")
+    position, mask = np.maximum(np.cumsum(valid, axis=1) - 1, 0), prefix_mask(jnp.asarray(valid), valid.shape[1])
     with jax.default_matmul_precision("highest"):
-        yield
+        return np.asarray(logits(params, jnp.asarray(ids), jnp.asarray(position), mask, config=config))
 
 
-def _positions(valid: Bool[Array, "B T"]) -> Int[Array, "B T"]:
-    return jnp.maximum(jnp.cumsum(valid, axis=1) - 1, 0)
+@functools.partial(jax.jit, static_argnames="config")
+def _full(params: dict, ids: PerToken, position: PerToken, mask: Mask, *, config: LlamaConfig) -> Float[Array, "B T V"]:
+    return Llama(config).bind({"params": params})(ids, position, mask)
 
 
-@functools.partial(jax.jit, static_argnames=("config",))
-def _full(
-    params: dict, ids: Int[Array, "B T"], valid: Bool[Array, "B T"], *, config: LlamaConfig
-) -> Float[Array, "B T V"]:
-    return Llama(config).bind({"params": params})(ids, _positions(valid), prefix_mask(valid, valid.shape[1]))
-
-
-@functools.partial(jax.jit, static_argnames=("config", "first"))
+@functools.partial(jax.jit, static_argnames="config")
 def _cached(
-    params: dict, ids: Int[Array, "B T"], valid: Bool[Array, "B T"], *, config: LlamaConfig, first: int
+    params: dict, ids: PerToken, position: PerToken, mask: Mask, *, config: LlamaConfig
 ) -> Float[Array, "B T V"]:
-    batch, length = ids.shape
-    position, mask = _positions(valid), prefix_mask(valid, length)
-
+    (batch, length), first = ids.shape, max(1, ids.shape[1] // 2)
     model = Llama(config).bind({"params": params})
 
     def run(cache: Cache, index: Index, ids: Array, position: Array, mask: Array) -> tuple[Cache, Array]:

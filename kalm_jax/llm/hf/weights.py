@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import math
 import pathlib
 import re
 import types
@@ -96,12 +95,12 @@ def load_weights(
         _check_names(folder, source, config, shapes)
         flat = {}
         for path, tensors in leaves.items():
-            host = _read(source, tensors, shapes[path], dtype, config)
+            host = _read(source, tensors, shapes[path], dtype)
             if not np.isfinite(host).all():
                 raise ValueError(
                     f"{folder}: weights that are not finite in {path}; the file is damaged, fetch it again"
                 )
-            flat[path] = _put(host, None if sharding is None else sharding(path, host.shape))
+            flat[path] = jnp.asarray(host) if sharding is None else _put(host, sharding(path, host.shape))
     return traverse_util.unflatten_dict(flat, sep="/")
 
 
@@ -156,27 +155,21 @@ def _check_names(
         )
     for name, place in table.items():
         ours = shapes[place.path] if place.layer is None else shapes[place.path][1:]
-        want, got = shape_there(place.how, ours), tuple(source[name].get_slice(name).get_shape())
+        want, got = shape_there(place, ours), tuple(source[name].get_slice(name).get_shape())
         if want != got:
             raise ValueError(f"{folder}: {name} has shape {got}, but by its config.json it should have {want}")
 
 
-def _read(source: dict, tensors: list, shape: tuple[int, ...], dtype: Any, config: LlamaConfig) -> np.ndarray:
+def _read(source: dict, tensors: list[tuple[str, Place]], shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """One parameter on the host, made from one tensor or from one per layer."""
-    first, place = tensors[0]
-    got = to_ours(source[first].get_tensor(first), place.how, config.head_dim)
-    dtype = got.dtype if dtype is None else dtype
-    if place.layer is None:
-        return got.astype(dtype)
-    host = np.empty(shape, dtype)
+    host = np.empty(shape, source[tensors[0][0]].get_tensor(tensors[0][0]).dtype if dtype is None else dtype)
     for name, place in tensors:
-        host[place.layer] = to_ours(source[name].get_tensor(name), place.how, config.head_dim)
+        part = host if place.layer is None else host[place.layer]
+        part[...] = to_ours(source[name].get_tensor(name), place, part.shape)
     return host
 
 
-def _put(host: np.ndarray, sharding: jax.sharding.Sharding | None) -> jax.Array:
-    if sharding is None:
-        return jnp.asarray(host)
+def _put(host: np.ndarray, sharding: jax.sharding.Sharding) -> jax.Array:
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
@@ -187,7 +180,10 @@ def save_weights(folder: pathlib.Path, config: LlamaConfig, params: dict, dtype:
     for old in [*folder.glob("model*.safetensors"), folder / _INDEX]:
         old.unlink(missing_ok=True)
     flat, table = traverse_util.flatten_dict(params, sep="/"), places(config)
-    sizes = {name: _values(flat, place) * dtype.itemsize for name, place in table.items()}
+    sizes = {
+        name: flat[place.path].size // (1 if place.layer is None else config.layers) * dtype.itemsize
+        for name, place in table.items()
+    }
     shards = _shards(sizes, shard_bytes)
     files = [f"model-{i + 1:05d}-of-{len(shards):05d}.safetensors" for i in range(len(shards))]
     files = files if len(shards) > 1 else ["model.safetensors"]
@@ -200,15 +196,10 @@ def save_weights(folder: pathlib.Path, config: LlamaConfig, params: dict, dtype:
         write_json(folder / _INDEX, index, sort_keys=False)
 
 
-def _values(flat: dict, place: Place) -> int:
-    shape = flat[place.path].shape
-    return math.prod(shape if place.layer is None else shape[1:])
-
-
 def _tensor(flat: dict, place: Place, dtype: np.dtype) -> np.ndarray:
     """A parameter as a Hugging Face tensor on the host."""
     x = flat[place.path] if place.layer is None else flat[place.path][place.layer]
-    return np.ascontiguousarray(to_theirs(np.asarray(x, dtype), place.how))
+    return np.ascontiguousarray(to_theirs(np.asarray(x, dtype), place))
 
 
 def _shards(sizes: dict[str, int], limit: int) -> list[list[str]]:

@@ -29,7 +29,7 @@ def run_encode(run: PipelineRun, part: str) -> None:
         if known:
             vectors = np.load(place / "data" / "vectors.npy")
         else:
-            vectors = encode_goals(*load_grounded(run.path / "ground" / "model"), goals.text)
+            vectors = encode_goals(load_grounded(run.path / "ground" / "model"), goals.text)
         if is_main_process():
             np.save(folder / "vectors.npy", vectors)
 

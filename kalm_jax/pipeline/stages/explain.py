@@ -39,13 +39,13 @@ def run_explain(run: PipelineRun) -> None:
                 progress.update(done + drawn)
 
             for name, prompt in prompts.items():
-                texts = explain(*grounded, rollouts, prompt)
+                texts = explain(grounded, rollouts, prompt)
                 rows.append(world.explanation_row(texts, rollouts, goals, name))
                 if draws:
                     summaries = likeliest_goal_summaries(
-                        *grounded, rollouts, prompt, language, draws, seed, progress=advance
+                        grounded, rollouts, prompt, language, draws, seed, progress=advance
                     )
-                    texts = generate_explanations(*grounded, rollouts, prompt, summaries, language, seed)
+                    texts = generate_explanations(grounded, rollouts, prompt, summaries, language, seed)
                     rows.append(world.explanation_row(texts, rollouts, goals, f"{name}, likeliest of {draws}"))
                 done += 1 + draws
                 progress.update(done)

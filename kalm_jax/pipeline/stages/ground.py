@@ -44,7 +44,7 @@ def run_ground(run: PipelineRun) -> None:
 
         grounded = fit_language_model(config, rollouts, goals, folder, make_measure)
         if is_main_process():
-            save_grounded(folder / "model", *grounded)
+            save_grounded(folder / "model", grounded)
 
     # The weights are known by names, sizes and beginnings of their files.
     weights = [
@@ -85,7 +85,7 @@ def training_metrics(
         plans = plans_of(config, grounded, goals)
         rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"metrics at {step}")
         said = [
-            world.explanation_row(explain(*grounded, shown, prompt), shown, shown_goals, name)
+            world.explanation_row(explain(grounded, shown, prompt), shown, shown_goals, name)
             for name, prompt in prompts.items()
         ]
         return metric_rows(step, world.quality_rows(rollouts, goals, real), said, world.labels.unrealistic)

@@ -1,5 +1,6 @@
 """Folders that users give: what they may look like, and one clear error for each way in which they can be broken."""
 
+import dataclasses
 import json
 import shutil
 
@@ -11,12 +12,14 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 from safetensors.numpy import load_file, save_file
 
+from benchmarks.pretrain import train_tokenizer
 from kalm_jax.llm.hf.folder import check_folder, load_model, save_model
-from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.sharding import make_mesh
+from tests.llm.small import SHAPES, make
 
-WORDS = train_tokenizer(["push the red ball to the left of the blue ball"] * 3, 300)
+TEXT = "push the red ball to the left of the blue ball"
+WORDS = train_tokenizer([TEXT] * 3, 300)
 CONFIG = LlamaConfig(WORDS.vocab_size, 16, 2, 2, 1, 8, 24, tie_embeddings=False)
 INDEX = "model.safetensors.index.json"
 
@@ -180,3 +183,61 @@ def test_saving_again_replaces_the_model_of_before(whole, tmp_path):
     save_model(path, CONFIG, whole[1], WORDS)
     assert [f.name for f in path.glob("*.safetensors*")] == ["model.safetensors"]
     jax.tree.map(np.testing.assert_array_equal, load_model(path)[1], whole[1])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_folder_round_trip(shape, tmp_path):
+    config = dataclasses.replace(SHAPES[shape], vocab_size=WORDS.vocab_size)
+    params = make(config)
+    save_model(tmp_path, config, params, WORDS)
+    config_again, params_again, words_again = load_model(tmp_path)
+    assert config_again == config
+    assert jax.tree.structure(params_again) == jax.tree.structure(params)
+    jax.tree.map(np.testing.assert_array_equal, params_again, params)
+    assert words_again.encode(TEXT) == WORDS.encode(TEXT)
+
+
+def _saved(path, **changes):
+    config = LlamaConfig(WORDS.vocab_size, 32, 1, 4, 4, 8, 48)
+    save_model(path, config, make(config), WORDS)
+    raw = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({**raw, **changes}))
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"model_type": "gpt2"}, "gpt2"),
+        ({"rope_scaling": {"rope_type": "yarn"}}, "yarn"),
+        ({"mlp_bias": True}, "mlp_bias"),
+        ({"num_hidden_layers": 2}, "missing"),
+        ({"num_hidden_layers": 0}, "does not have"),
+        ({"vocab_size": 10}, "tokenizer"),
+    ],
+)
+def test_a_folder_that_does_not_fit_is_refused_by_name(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        load_model(_saved(tmp_path, **changes))
+
+
+def test_damaged_folders(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"config\.json"):
+        load_model(tmp_path / "nothing")
+    path = _saved(tmp_path / "half")
+    whole = (path / "model.safetensors").read_bytes()
+    (path / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="may be incomplete"):
+        load_model(path)
+    (path / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="safetensors"):
+        load_model(path)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    config = LlamaConfig(WORDS.vocab_size, 32, 1, 4, 4, 8, 48)
+    params = make(config)
+    params["norm"]["scale"] = params["norm"]["scale"].at[3].set(jnp.nan)
+    save_model(tmp_path, config, params, WORDS)
+    with pytest.raises(ValueError, match="norm/scale"):
+        load_model(tmp_path)

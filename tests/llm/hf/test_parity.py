@@ -7,11 +7,11 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.pretrain import train_tokenizer
 from kalm_jax.llm.hf import parity
 from kalm_jax.llm.hf.config import read_config
 from kalm_jax.llm.hf.folder import load_model, save_model
 from kalm_jax.llm.hf.weights import load_weights, weight_files
-from kalm_jax.llm.tokenizer import train_tokenizer
 from kalm_jax.llm.transformer import stack_layers, unstack_layers
 from tests.llm.families import FAMILIES, GOLDEN, batch, write_family
 
@@ -70,6 +70,7 @@ def test_settings_are_read_as_transformers_4_and_5_write_them(tmp_path):
     assert read_config(tmp_path) == read_config(GOLDEN / "llama3_scaled")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_transformers_and_we_open_each_others_folders(family, tmp_path):
     """Larger models and longer prompts than the golden ones; then our export of each."""

@@ -12,7 +12,7 @@ import numpy as np
 from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import tasks
 from kalm_jax.grounding.config import NumericSpec
-from kalm_jax.grounding.model import GroundedModel, init_params
+from kalm_jax.grounding.model import Grounded, GroundedModel, init_params
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
 from tests.paths import DATA
 
@@ -25,7 +25,7 @@ def test_plans_of_wordings_by_a_stranger():
     model = GroundedModel(config, spec)
     params = {**init_params(model, jax.random.key(0)), "llm": llm}
     prompts = [tasks.plan_prompt(tokenizer, wording["text"]) for wording in WORDINGS]
-    plans = decode.generate_answers(model, params, tokenizer, prompts)
+    plans = decode.generate_answers(Grounded(model, params, tokenizer), prompts)
     right = collections.defaultdict(list)
     for i, (plan, wording) in enumerate(zip(plans, WORDINGS, strict=True)):
         for name in (wording["kind"], "first half" if i < len(WORDINGS) // 2 else "second half"):
