@@ -7,12 +7,13 @@
 success: of the scripted experts within 100 steps, without noise, with 95% intervals: nobody can be asked to exceed it
 by imitation. agreement: share of real transitions whose success label is the simulator's, and how far the dense reward
 computed from states is from the package's (noise up to 0.3). realism: the extremes of real rollouts (noise up to 0.5)
-that `kalm_jax.worlds.metaworld.realism.LIMITS` holds.
+that `kalm_jax/worlds/metaworld/data/entity_table.toml` holds.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,12 +22,15 @@ from kalm_jax.evaluation import wilson_interval
 from kalm_jax.pipeline.settings import Checked, setting
 from kalm_jax.progress import Progress
 from kalm_jax.worlds.metaworld import goals as metaworld_goals
+from kalm_jax.worlds.metaworld import realism
 from kalm_jax.worlds.metaworld.collect import attempts
 from kalm_jax.worlds.metaworld.recording import Recorded
 from kalm_jax.worlds.metaworld.rewards import dense_rewards
-from kalm_jax.worlds.metaworld.tasks import NAMES
+from kalm_jax.worlds.metaworld.tasks import HAND, NAMES
 
 NOISE = {"success": 0.0, "agreement": 0.3, "realism": 0.5}
+HELD_QUANTILE = 0.99
+"""Quantile over a task's real states with a loose object in the air; the rest are throws and falls."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,24 +83,47 @@ def agreement_row(task: str, episodes: list[Recorded]) -> dict:
     }
 
 
-def realism_lines(found: dict[str, list[Recorded]]) -> list[str]:
-    """The limits measured on all tasks' attempts, as the source text of `LIMITS`."""
-    from kalm_jax.worlds.metaworld.realism import measure_limits
-
-    measured: dict = {}
+def measure_limits(found: dict[str, list[Recorded]]) -> dict[str, realism.Limit]:
+    """The extremes of each object in all tasks' attempts, not widened."""
+    measured: dict[str, list[realism.Limit]] = {}
     for task, episodes in found.items():
-        length = np.array([len(e.actions) for e in episodes])
-        seen = np.zeros((len(episodes), length.max() + 1, episodes[0].observations.shape[1]), np.float32)
-        for i, e in enumerate(episodes):
-            seen[i, : length[i] + 1] = e.observations
-        for thing, limit in measure_limits(seen, length, np.full(len(length), NAMES.index(task))).items():
-            measured.setdefault(thing, []).append(limit)
+        paths = [e.observations.astype(np.float64) for e in episodes]
+        for thing in realism.objects_of(NAMES.index(task)):
+            measured.setdefault(thing, []).append(_extremes(thing, paths))
+    return {
+        thing: realism.Limit(
+            np.min([x.low for x in parts], 0),
+            np.max([x.high for x in parts], 0),
+            *(max(getattr(x, field) for x in parts) for field in ("move", "turn", "held")),
+        )
+        for thing, parts in measured.items()
+    }
+
+
+def _extremes(thing: str, paths: Sequence[np.ndarray]) -> realism.Limit:
+    """The limits of one object over the observations (T+1, 91) of several episodes of a task."""
+    states = np.concatenate(paths)
+    place = realism.position(states, thing)
+    move = max(np.linalg.norm(np.diff(realism.position(p, thing), axis=0), axis=-1).max() for p in paths)
+    if thing == "hand":
+        return realism.Limit(place.min(0), place.max(0), move)
+    turned = [realism.rotation(p, thing) for p in paths]
+    turn = max(realism.turn_between(x[:-1], x[1:]).max() for x in turned)
+    held = 0.0
+    if thing in realism.LOOSE:
+        away = np.linalg.norm(states[:, HAND] + metaworld_goals.FINGERTIPS - place, axis=-1)
+        lifted = place[:, 2] > realism.LOOSE[thing] + realism.LIFTED
+        held = np.quantile(away[lifted], HELD_QUANTILE) if lifted.any() else 0.0
+    return realism.Limit(place.min(0), place.max(0), move, turn, held)
+
+
+def realism_lines(found: dict[str, list[Recorded]]) -> list[str]:
+    """The limits measured on all tasks' attempts, as lines of `entity_table.toml`."""
     lines = []
-    for thing, parts in measured.items():
-        low, high = np.min([x.low for x in parts], 0), np.max([x.high for x in parts], 0)
-        numbers = [max(getattr(x, field) for x in parts) for field in ("move", "turn", "held")]
-        boxes = ", ".join(f"({', '.join(f'{v:.3f}' for v in box)})" for box in (low, high))
-        lines.append(f'    "{thing}": Limit({boxes}, {", ".join(f"{v:.4f}" for v in numbers)}),')
+    for thing, limit in measure_limits(found).items():
+        lines.append(f"[{thing}]")
+        lines += [f"{end} = [{', '.join(f'{v:.3f}' for v in getattr(limit, end))}]" for end in ("low", "high")]
+        lines += [f"{field} = {getattr(limit, field):.4f}" for field in ("move", "turn", "held")]
     return lines
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import importlib.resources
 import json
 import os
 import pathlib
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -92,3 +94,8 @@ def read_csv(path: Path, **types: Callable[[str], Any]) -> list[dict[str, Any]]:
     """Returns the rows of a CSV file, values as text or, where given, as `types` (column -> function) make them."""
     with pathlib.Path(path).open(newline="", encoding="utf-8") as file:
         return [row | {name: convert(row[name]) for name, convert in types.items()} for row in csv.DictReader(file)]
+
+
+def read_toml(package: str, file: str) -> dict[str, Any]:
+    """A TOML file that belongs to a package; `file` is relative to the package's folder."""
+    return tomllib.loads((importlib.resources.files(package) / file).read_text("utf-8"))

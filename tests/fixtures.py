@@ -35,6 +35,13 @@ def random_rollouts(
     )
 
 
+def authors_goal(source, reference, direction):
+    """A relation in KALM's files (6,): 1 at the source ball, 2 at the reference, and the direction."""
+    vector = np.zeros(6, np.float32)
+    vector[source], vector[reference], vector[5] = 1, 2, direction
+    return vector
+
+
 def encoded_goals(num_goals=3, size=4):
     """Goals without text, as files have them that hold encodings only."""
     vector = np.random.default_rng(1).normal(size=(num_goals, size)).astype(np.float32)

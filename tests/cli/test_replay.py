@@ -9,6 +9,7 @@ from kalm_jax.cli.replay import load_recorded, replay, run
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
+from tests.fixtures import authors_goal
 from tests.paths import SHARED_DATA
 
 SAMPLE = SHARED_DATA / "clevr_robot_sample.npy"
@@ -35,7 +36,7 @@ def recorded():
             data["terminals"].append(clevr_goals.success(*judged)[:, None])
             states = after
     data = {key: np.stack(value, 1) for key, value in data.items()}
-    vectors = np.stack([clevr_goals.to_authors(g) for g in goals])
+    vectors = np.stack([authors_goal(*g[:3]) for g in goals])
     masks = np.ones((n, t), np.int32)
     masks[-1, 2:] = 0
     return data | {"goals": np.repeat(vectors[:, None], t, 1), "masks": masks}

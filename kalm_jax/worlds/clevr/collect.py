@@ -15,15 +15,9 @@ from kalm_jax.types import GoalTable, Rollouts, validate
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr.behaviors import COLLECT_EPSILON, begin_habits, lookahead_actions, scripted_actions
+from kalm_jax.worlds.clevr.episodes import unsatisfied_states
 from kalm_jax.worlds.clevr.instructions import goals_of_level
-from kalm_jax.worlds.clevr.simulator import (
-    HORIZON,
-    NUM_ACTIONS,
-    OBSERVATION_DIM,
-    ClevrSimulator,
-    observation_of,
-    sample_states,
-)
+from kalm_jax.worlds.clevr.simulator import HORIZON, NUM_ACTIONS, OBSERVATION_DIM, ClevrSimulator, observation_of
 
 POLICIES = ("scripted", "lookahead")
 MIN_LENGTH, MAX_LENGTH = 2, HORIZON - 1
@@ -85,14 +79,6 @@ def collect(
     return validate(rollouts, len(goals), NUM_ACTIONS, name="collected rollouts"), goals
 
 
-def _sample_unsatisfied(rng: np.random.Generator, goal: np.ndarray) -> np.ndarray:
-    """Initial states (M, 69) in which the relations `goal` (M, 9) do not hold yet."""
-    states = sample_states(rng, len(goal))
-    while (holds := clevr_goals.satisfied(clevr_goals.RELATION, goal, observation_of(states))).any():
-        states[holds] = sample_states(rng, int(holds.sum()))
-    return states
-
-
 def _record(
     simulator: ClevrSimulator,
     rng: np.random.Generator,
@@ -110,7 +96,7 @@ def _record(
     actions, length = np.zeros((n, HORIZON), np.int32), np.zeros(n, np.int32)
     slots = min(_SLOTS, n)
     job = np.arange(slots)  # the rollout that each slot records
-    states, step = _sample_unsatisfied(rng, goal[job]), np.zeros(slots, np.int64)
+    states, step = unsatisfied_states(rng, clevr_goals.RELATION, goal[job]), np.zeros(slots, np.int64)
     habits = begin_habits(rng, slots)
     observations[job, 0] = observation_of(states)
     begun, done = slots, 0
@@ -140,7 +126,7 @@ def _record(
         observations[job[again]], actions[job[again]] = 0, 0
         new = np.concatenate([fresh, again])
         if len(new):
-            states[new], step[new] = _sample_unsatisfied(rng, goal[job[new]]), 0
+            states[new], step[new] = unsatisfied_states(rng, clevr_goals.RELATION, goal[job[new]]), 0
             observations[job[new], 0] = observation_of(states[new])
             for name, values in begin_habits(rng, len(new)).items():
                 habits[name][new] = values
@@ -168,15 +154,13 @@ def collection_statistics(rollouts: Rollouts, goals: GoalTable) -> dict[str, flo
         raise ValueError(
             f"rollout {wrong} has a goal of family {family[wrong]}; statistics are defined for relations (0) only"
         )
-    length, valid = np.asarray(rollouts.length), rollouts.valid()
-    row, step = np.nonzero(valid)
+    length = np.asarray(rollouts.length)
+    row, step = np.nonzero(rollouts.valid())
     goal = np.asarray(goals.array)[rollouts.goal][row]
     before, after = rollouts.observations[row, step], rollouts.observations[row, step + 1]
     ball = rollouts.actions[row, step] // len(clevr_goals.PUSHES)
-    named = (ball == goal[:, 0]) | (ball == goal[:, 1])
     progress = _point_distance(goal, before) - _point_distance(goal, after)
     moved = (after - before).reshape(-1, len(clevr_goals.BALLS), 2)[np.arange(len(ball)), ball]
-    short, several = length[row] <= 5, length >= 2
     numbers = {
         "rollouts": len(length),
         "length_mean": length.mean(),
@@ -187,13 +171,11 @@ def collection_statistics(rollouts: Rollouts, goals: GoalTable) -> dict[str, flo
         "length_above_40": (length > 40).mean(),
         "pushes_on_reference": (ball == goal[:, 1]).mean(),
         "pushes_on_source": (ball == goal[:, 0]).mean(),
-        "pushes_on_others": (~named).mean(),
-        "repeated_first": _mean((rollouts.actions[:, 0] == rollouts.actions[:, 1])[several])
-        if valid.shape[1] > 1
-        else np.nan,
+        "pushes_on_others": ((ball != goal[:, 0]) & (ball != goal[:, 1])).mean(),
+        "repeated_first": _mean((np.diff(rollouts.actions[:, :2], axis=1) == 0).all(1)[length >= 2]),
         "nearer": (progress > 0).mean(),
         "nearer_first": (progress > 0)[step == 0].mean(),
-        "nearer_in_short": _mean((progress > 0)[short]),
+        "nearer_in_short": _mean((progress > 0)[length[row] <= 5]),
         "blocked": (np.linalg.norm(moved, axis=-1) < 0.03).mean(),
         "terminated": np.asarray(rollouts.terminated).mean(),
     }

@@ -17,14 +17,13 @@ from kalm_jax.types import GoalTable, Rollouts
 from kalm_jax.types.pictures import Film, Illustrations, NamedFigure
 from kalm_jax.worlds.clevr.goals import BALLS, PUSHES
 from kalm_jax.worlds.clevr.realism import BENCH_HIGH, BENCH_LOW
+from kalm_jax.worlds.clevr.simulator import BALL_RADIUS as RADIUS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BENCH = (BENCH_LOW[0], BENCH_HIGH[0], BENCH_LOW[1], BENCH_HIGH[1])
 """Walls of the bench: smallest and largest x, smallest and largest y."""
-RADIUS = 0.13
-"""Radius of a ball."""
 VIEW = (-0.75, 0.75, -0.45, 0.85)
 """What a picture shows: the bench and a margin, because imagined balls may leave the bench."""
 ARROW = ((0.08, 0.014), (0.23, 0.014), (0.23, 0.05), (0.33, 0.0), (0.23, -0.05), (0.23, -0.014), (0.08, -0.014))

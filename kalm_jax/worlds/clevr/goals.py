@@ -40,10 +40,7 @@ GOAL_SIZE = 9
 
 UNIT = np.array([[0.0, 1.0], [-1.0, 0.0], [0.0, -1.0], [1.0, 0.0]], np.float32)
 """(4, 2) unit vectors of `DIRECTIONS`."""
-PUSHES = np.array(
-    [[1, 0], [0, 1], [-1, 0], [0, -1], [0.8, 0.8], [-0.8, 0.8], [0.8, -0.8], [-0.8, -0.8]],
-    np.float32,
-)
+PUSHES = np.array([[1, 0], [0, 1], [-1, 0], [0, -1], [0.8, 0.8], [-0.8, 0.8], [0.8, -0.8], [-0.8, -0.8]], np.float32)
 """(8, 2) push directions: action = 8 * ball + index into this table."""
 
 NEAR = 0.391
@@ -240,11 +237,7 @@ def _triple_from_authors(vector: np.ndarray) -> tuple[int, int, int]:
     source, reference = np.flatnonzero(vector[:5] == 1), np.flatnonzero(vector[:5] == 2)
     if len(source) > 1 or len(reference) > 1:
         raise ValueError(f"goal {vector.tolist()} marks more than one source (1) or reference (2) ball")
-    return (
-        int(source[0]) if len(source) else -1,
-        int(reference[0]) if len(reference) else -1,
-        int(vector[5]),
-    )
+    return int(source[0]) if len(source) else -1, int(reference[0]) if len(reference) else -1, int(vector[5])
 
 
 def from_authors(vector: np.ndarray) -> tuple[int, np.ndarray]:
@@ -276,12 +269,3 @@ def from_authors(vector: np.ndarray) -> tuple[int, np.ndarray]:
         )
     family = TWO_RELATIONS if count == 2 else THREE_RELATIONS
     return family, make_goal(family, *(_triple_from_authors(v) for v in vector[6:].reshape(count, 6)))
-
-
-def to_authors(goal: Array) -> np.ndarray:
-    """The authors' goal vector (6,) float32 of a `relation` goal array (9,); inverse of `from_authors`."""
-    source, reference, direction = (int(x) for x in np.asarray(goal)[:3])
-    make_goal(RELATION, (source, reference, direction))  # raises where the triple is no relation
-    vector = np.zeros(6, np.float32)
-    vector[source], vector[reference], vector[5] = 1, 2, direction
-    return vector

@@ -3,8 +3,7 @@
 The levels are those of KALM (section 5.1): `offline`, the 18 sentence patterns of the real data in 3 phrasings of the
 direction for each of the 80 target configurations; `rephrase`, other words for the same configurations, some of them
 a wish or a dislike; `unseen_easy`, one ball moves in a direction; `unseen_hard`, two or three relations at once, the
-line, the circle. `split_of` looks up the level of a sentence. `validation_sentences` are a fifth list, for tuning; no
-result may be reported on them.
+line, the circle. "validation" is a fifth list, for tuning; no result may be reported on it.
 """
 
 from __future__ import annotations
@@ -19,18 +18,11 @@ import numpy as np
 
 from kalm_jax.types.text import Sentence
 from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, MOVE, RELATION, STAYED, make_goal, satisfied
-from kalm_jax.worlds.text.grammar import read_blocks
+from kalm_jax.worlds.text.grammar import read_lists
 from kalm_jax.worlds.text.sentences import SentenceTable
 
-COMBINATION_PREFIXES = {
-    "push": ("push", "push"),
-    "move": ("move", "move"),
-    "keep": ("keep", "keep"),
-    "help_push": ("help me push", "push"),
-    "help_move": ("help me move", "move"),
-    "help_keep": ("help me keep", "keep"),
-}
-"""The six patterns of combined relations: words before the first one, words before every later one."""
+_COMBINATION_PATTERNS = ("push", "move", "keep", "help_push", "help_move", "help_keep")
+"""Verbs of combined relations; "help me" stands before the first one only."""
 COMBINATIONS_PER_PATTERN = 40
 """Sentences drawn for each of the six combination patterns, for two and for three relations alike."""
 
@@ -39,8 +31,7 @@ _COMBINATION_SEED = 2404_09248
 
 @functools.cache
 def _templates() -> dict[str, list[str]]:
-    """The templates of `data/instructions.txt`, by block."""
-    return {name: text.split("\n") for name, text in read_blocks(__package__, "instructions.txt").items()}
+    return read_lists(__package__, "instructions.txt")
 
 
 class _Relation(NamedTuple):
@@ -149,7 +140,7 @@ def _unseen_easy() -> Iterator[Sentence]:
 def _unseen_hard() -> Iterator[Sentence]:
     rng = random.Random(_COMBINATION_SEED)
     for family, count in (("two_relations", 2), ("three_relations", 3)):
-        for pattern in COMBINATION_PREFIXES:
+        for pattern in _COMBINATION_PATTERNS:
             yield from _combinations(rng, family, count, pattern)
     for family in ("line", "gather"):
         for number, text in enumerate(_templates()[f"unseen_hard.{family}"]):
@@ -177,15 +168,15 @@ def _fill_pairs(parts: Iterable[tuple[int, str, str]]) -> Iterator[Sentence]:
 
 def _combinations(rng: random.Random, family: str, count: int, pattern: str) -> Iterator[Sentence]:
     """`COMBINATIONS_PER_PATTERN` different sentences that join `count` relations by "and"."""
-    first, later = COMBINATION_PREFIXES[pattern]
+    verb = pattern.removeprefix("help_")
     seen: set[frozenset[_Relation]] = set()
     while len(seen) < COMBINATIONS_PER_PATTERN:
         relations = [_draw_relation(rng) for _ in range(count)]
         if not _feasible(relations) or frozenset(relations) in seen:
             continue
         seen.add(frozenset(relations))
-        verbs = [first] + [later] * (count - 1)
-        text = " and ".join(f"{verb} {_words(rng, relation)}" for verb, relation in zip(verbs, relations))
+        text = " and ".join(f"{verb} {_words(rng, relation)}" for relation in relations)
+        text = text if verb == pattern else f"help me {text}"
         yield Sentence(text, family, _goal(family, *relations), f"unseen_hard/{family}/{pattern}")
 
 
@@ -229,5 +220,4 @@ _WRITTEN = {
 }
 SENTENCES = SentenceTable(FAMILIES, np.int32, lambda level: _WRITTEN[level]())
 """All sentences; the functions below are its methods."""
-sentences, validation_sentences = SENTENCES.sentences, SENTENCES.validation_sentences
-split_of, goals_of_level = SENTENCES.split_of, SENTENCES.goals
+sentences, split_of, goals_of_level = SENTENCES.sentences, SENTENCES.split_of, SENTENCES.goals

@@ -63,12 +63,9 @@ def recover_goals(rollouts: Rollouts, name: str) -> tuple[Rollouts, GoalTable]:
 
 def _fitting(arrays: np.ndarray, states: np.ndarray, rewards: np.ndarray) -> np.ndarray:
     """(80,) bool: the goals whose reward formula gives `rewards` (n,) for the steps between `states` (n+1, 10)."""
-    fits = np.ones(len(arrays), bool)
-    for t, reward in enumerate(rewards):
-        before, after = (np.broadcast_to(states[k], (len(arrays), clevr.OBSERVATION_DIM)) for k in (t, t + 1))
-        expected = clevr_rewards.reward(clevr_goals.RELATION, arrays, before, np.zeros(len(arrays), int), after)
-        fits &= np.abs(expected - reward) < TOLERANCE
-    return fits
+    no_action = np.zeros(len(rewards), int)
+    expected = clevr_rewards.reward(clevr_goals.RELATION, arrays[:, None], states[:-1], no_action, states[1:])
+    return np.asarray((np.abs(expected - rewards) < TOLERANCE).all(1))
 
 
 def _upright(arrays: np.ndarray, pushes: np.ndarray) -> np.ndarray:

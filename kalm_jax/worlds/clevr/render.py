@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from kalm_jax.worlds.camera import MujocoCamera
 from kalm_jax.worlds.clevr.goals import BALLS
+from kalm_jax.worlds.clevr.realism import BENCH_HIGH, BENCH_LOW
 from kalm_jax.worlds.clevr.simulator import BALL_RADIUS, NUM_QPOS
 
 COLORS = {
@@ -20,8 +21,7 @@ COLORS = {
     "cyan": (26, 188, 196),
 }
 _GROUND, _TABLE, _EDGE, _INK = (247, 247, 248), (232, 233, 236), (176, 178, 184), (40, 42, 48)
-_CENTER, _HALF = (0.0, 0.2), 0.66  # meters; the walls are at x = +-0.6, y = -0.3 and 0.7
-_WALLS = ((-0.6, -0.3), (0.6, 0.7))
+_CENTER, _HALF = (0.0, 0.2), 0.66  # of the square that is shown, in meters
 
 
 def _pixels(points: ArrayLike, size: int) -> np.ndarray:
@@ -48,7 +48,7 @@ def top_view(observation: np.ndarray, size: int = 128) -> np.ndarray:
     fine = 2 * size  # drawn at twice the size and scaled down, for smooth edges
     picture = Image.new("RGB", (fine, fine), _GROUND)
     draw = ImageDraw.Draw(picture)
-    (x0, y1), (x1, y0) = _pixels(_WALLS[0], fine), _pixels(_WALLS[1], fine)
+    (x0, y1), (x1, y0) = _pixels(BENCH_LOW, fine), _pixels(BENCH_HIGH, fine)
     draw.rectangle((x0, y0, x1, y1), fill=_TABLE, outline=_EDGE, width=max(1, fine // 128))
     radius = BALL_RADIUS / (2 * _HALF) * fine
     for (x, y), name in zip(_pixels(observation.reshape(-1, 2), fine), BALLS):

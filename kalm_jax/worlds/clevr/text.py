@@ -1,7 +1,7 @@
 """Text for pretraining the built-in language model: wordings of CLEVR-Robot goals beside their meaning, plans, facts.
 
-No rollout, state or action is in it, and no sentence of an evaluation level or of validation: whatever
-`instructions.split_of` assigns to one is drawn again. A document is one line in one of these shapes:
+No rollout, state or action is in it, and no sentence of an evaluation level or of validation: those are drawn again. A
+document is one line in one of these shapes:
 
     {wording} means {plain offline wording} .
     {plain offline wording} can be said as {wording} .
@@ -24,7 +24,7 @@ import numpy as np
 
 from kalm_jax.worlds.base import Subgoals
 from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, make_goal
-from kalm_jax.worlds.clevr.instructions import split_of
+from kalm_jax.worlds.clevr.instructions import SENTENCES
 from kalm_jax.worlds.clevr.wordings import (
     OPPOSITE,
     RULES,
@@ -39,28 +39,14 @@ from kalm_jax.worlds.clevr.wordings import (
 from kalm_jax.worlds.text.grammar import Numbers, literal, say
 from kalm_jax.worlds.text.surface import adorned, tidy, worn
 
-ALLOWED_SPLITS = (None, "offline")
-"""What `instructions.split_of` may return for a written sentence: plain offline wording, or no sentence of a level."""
-
-MAX_TRIES = 200
-"""Attempts at a wording that is no evaluation sentence."""
-
-
-def _known(family: str) -> str:
-    if family not in FAMILIES:
-        raise ValueError(f"unknown goal family {family!r}; use one of {FAMILIES}")
-    return family
+is_allowed, draw_allowed = SENTENCES.is_allowed, SENTENCES.draw_allowed
 
 
 def sample_goal(numbers: Numbers, family: str) -> np.ndarray:
     """A random goal of `family` as (9,) int32; conjunctions never contradict themselves.
 
     The relations of a conjunction hold between different pairs of balls that close no cycle: some layout satisfies all.
-
-    Raises:
-      ValueError: `family` is none of `FAMILIES`.
     """
-    _known(family)
     goal = np.full(9, -1, np.int32)
     if family == "move":
         goal[0], goal[2] = numbers.below(5), numbers.below(4)
@@ -102,7 +88,9 @@ def _sharing_triples(numbers: Numbers, count: int) -> np.ndarray:
 
 def canonical(family: str, goal: np.ndarray) -> str:
     """The short form of a goal: "red left blue", "move red left", relations joined by "and", "line" or "gather"."""
-    if _known(family) in ("line", "gather"):
+    if family not in FAMILIES:
+        raise ValueError(f"unknown goal family {family!r}; use one of {FAMILIES}")
+    if family in ("line", "gather"):
         return family
     triples = triples_of(goal)
     if family == "move":
@@ -115,7 +103,7 @@ def plan(family: str, goal: np.ndarray) -> str:
 
     That is `canonical`, with the line and the gathering spelled out as relations.
     """
-    if _known(family) not in ("line", "gather"):
+    if family not in ("line", "gather"):
         return canonical(family, goal)
     return " and ".join(f"{BALLS[a]} {DIRECTIONS[d]} {BALLS[b]}" for a, b, d in _layout_steps(family))
 
@@ -183,26 +171,15 @@ _PLANNED = (
 )
 
 
-def is_allowed(text: str) -> bool:
-    """Whether the language model may read `text`: it is no evaluation or validation sentence."""
-    return split_of(text) in ALLOWED_SPLITS
-
-
 def sample_paraphrase(numbers: Numbers, family: str, goal: np.ndarray) -> str:
-    """A random wording of a goal, (9,) int32, that is no evaluation sentence.
+    """A random wording of a goal, (9,) int32, that is no evaluation sentence."""
 
-    Raises:
-      ValueError: `family` is none of `FAMILIES`.
-    """
-    _known(family)
-    for _ in range(MAX_TRIES):
+    def draw() -> str | None:
         core = core_sentence(family, goal, numbers)
         text = adorned(core, numbers)
-        if is_allowed(core) and is_allowed(text):
-            return text
-    raise RuntimeError(
-        f"{MAX_TRIES} wordings of {canonical(family, goal)!r} were evaluation sentences; add to the rules in data/"
-    )
+        return text if is_allowed(core) else None
+
+    return draw_allowed(draw, canonical(family, goal))
 
 
 _HELP = ("", "", "can you ", "can you help me ")
@@ -210,27 +187,21 @@ _HELP = ("", "", "can you ", "can you help me ")
 
 def plain(numbers: Numbers, family: str, goal: np.ndarray) -> str:
     """A random plain wording of a goal, (9,) int32: for a relation, one of the 18 patterns of the offline data."""
+    if family == "line":
+        return "line up the balls from left to right : red , blue , green , purple , cyan"
+    if family == "gather":
+        return "gather the balls around the green ball"
     contexts = contexts_of(goal)
-    for _ in range(MAX_TRIES):
-        if family == "line":
-            text = "line up the balls from left to right : red , blue , green , purple , cyan"
-        elif family == "gather":
-            text = "gather the balls around the green ball"
-        elif family == "move":
-            text = say(contexts[0][SLOT["plainmove"]], contexts[0], numbers)
-        else:
-            rules = [
-                RULES["plain" if len(contexts) == 1 else "plainrequest"],
-                RULES["plainrequest"],
-                RULES["plainrequest"],
-            ]
-            text = " and ".join(say(rule, context, numbers) for rule, context in zip(rules, contexts))
-            text = f"{_HELP[numbers.below(4)]}{text}" if len(contexts) > 1 else text
-        if is_allowed(text):
-            return text
-    raise RuntimeError(
-        f"every plain wording of {canonical(family, goal)!r} is an evaluation sentence; add to data/layouts.txt"
-    )
+
+    def draw() -> str:
+        if family == "move":
+            return say(contexts[0][SLOT["plainmove"]], contexts[0], numbers)
+        if len(contexts) == 1:
+            return say(RULES["plain"], contexts[0], numbers)
+        text = " and ".join(say(RULES["plainrequest"], context, numbers) for context in contexts)
+        return f"{numbers.choose(_HELP)}{text}"
+
+    return draw_allowed(draw, canonical(family, goal))
 
 
 def _questions(family: str, goal: np.ndarray) -> str:
@@ -281,18 +252,14 @@ def _plan_document(numbers: Numbers) -> str:
         context = list(goal_context(*step))
         to = say(context[SLOT["to"]], context, numbers)
         texts.append(f"{verb} the {BALLS[step[0]]} ball {to} the {BALLS[step[1]]} ball")
-    for _ in range(MAX_TRIES):
+
+    def draw() -> str:
         contexts = contexts_of(goal)
         if family in ("line", "gather"):
             fill_layout(contexts[0], numbers)
-        core = joined(family, "imp", contexts, numbers)
-        if is_allowed(core):
-            break
-    else:
-        raise RuntimeError(
-            f"{MAX_TRIES} plans of {canonical(family, goal)!r} were evaluation sentences; add to the rules in data/"
-        )
-    return f"to {tidy(core)} : first {' , then '.join(texts)} ."
+        return joined(family, "imp", contexts, numbers)
+
+    return f"to {tidy(draw_allowed(draw, canonical(family, goal)))} : first {' , then '.join(texts)} ."
 
 
 def _fact_document(numbers: Numbers) -> str:
@@ -305,17 +272,14 @@ def _fact_document(numbers: Numbers) -> str:
     for name, triple in (("INV", (b, a, opposite)), ("RELC", (b, third, d)), ("RELAC", (a, third, d))):
         inner = goal_context(*triple)
         context[SLOT[name]] = literal(say(inner[SLOT["REL"]], inner, numbers))
-    for _ in range(MAX_TRIES):
-        text = say(RULES["truth"], context, numbers)
-        if is_allowed(text):
-            return " ".join(text.split()) + " ."
-    raise RuntimeError(f"every fact in {MAX_TRIES} tries is an evaluation sentence; add facts to data/layouts.txt")
+    text = draw_allowed(lambda: say(RULES["truth"], context, numbers), "a fact")
+    return " ".join(text.split()) + " ."
 
 
 _SHARES: tuple[str, ...] = (
-    (("relation",) * 60) + (("move",) * 15) + (("two_relations",) * 6) + (("three_relations",) * 4)
+    *(("relation",) * 60 + ("move",) * 15 + ("two_relations",) * 6 + ("three_relations",) * 4),
+    *(("line",) * 4 + ("gather",) * 3 + ("plan",) * 3 + ("fact",) * 5),
 )
-_SHARES += (("line",) * 4) + (("gather",) * 3) + (("plan",) * 3) + (("fact",) * 5)
 
 
 def sample_document(rng: np.random.Generator) -> str:

@@ -26,7 +26,7 @@ from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.behaviors import behavior_policy, lookahead_policy
 from kalm_jax.worlds.clevr.collect import POLICIES, collect, collection_statistics
-from kalm_jax.worlds.clevr.episodes import make_episodes
+from kalm_jax.worlds.clevr.episodes import make_episodes, unsatisfied_states
 from kalm_jax.worlds.clevr.recover import recover_goals
 from kalm_jax.worlds.clevr.symmetry import renamings
 from kalm_jax.worlds.data import read_data
@@ -46,16 +46,6 @@ def state_queries(subgoal: str, before: np.ndarray, after: np.ndarray) -> list[t
     return instructions.state_queries(*found[0][1:], before, after) if len(found) == 1 else None
 
 
-def plan(family: int, goal: np.ndarray) -> str:
-    """The goal's subgoals, joined by " and "."""
-    return text.plan(clevr_goals.FAMILIES[family], goal)
-
-
-def summary_question(summary: str) -> tuple[str, ...]:
-    """The question about a state, and the answer that states the summary's goal."""
-    return tuple(summary.rsplit(" ", 1))
-
-
 class ClevrWorld(World):
     """Five balls on a bench, pushed one at a time."""
 
@@ -69,12 +59,12 @@ class ClevrWorld(World):
         document=text.sample_document,
         describe=instructions.describe,
         goal_summary=instructions.goal_summary,
-        plan=plan,
+        plan=lambda family, goal: text.plan(clevr_goals.FAMILIES[family], goal),
         read_plan=text.read_plan,
         sample_plan=text.sample_plan,
         subgoal_of_summary=text.subgoal_of_summary,
         summary_of_plan=summary_of_plan,
-        summary_question=summary_question,
+        summary_question=lambda summary: tuple(summary.rsplit(" ", 1)),
         renamings=renamings,
         state_queries=state_queries,
         explanation_prompts=(
@@ -122,9 +112,6 @@ class ClevrWorld(World):
     statistics = staticmethod(collection_statistics)
     explanation_row = staticmethod(realism.explanation_row)
 
-    def validation_goals(self) -> GoalTable:
-        return self.goals("validation")
-
     def goal_of_subgoals(self, subgoals: Subgoals) -> tuple[int, tuple[float, ...]]:
         """All relations at once (a row and a heap are goals of their own, of others the first three count).
 
@@ -157,13 +144,8 @@ class ClevrWorld(World):
         self, rng: np.random.Generator, goals: GoalTable, goal: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Random observations (N, 10) in which goal n is not yet satisfied, and the simulator's states (N, 69)."""
-        states = clevr.sample_states(rng, len(goal))
-        while True:
-            seen = clevr.observation_of(states)
-            solved = np.flatnonzero(clevr_goals.satisfied(goals.family[goal], goals.array[goal], seen))
-            if not len(solved):
-                return seen, states
-            states[solved] = clevr.sample_states(rng, len(solved))
+        states = unsatisfied_states(rng, goals.family[goal], goals.array[goal])
+        return clevr.observation_of(states), states
 
     def expert_policy(self, simulator: Any, seed: int) -> Policy:
         return lookahead_policy(simulator, seed)

@@ -40,7 +40,7 @@ def make_expert(name: str) -> Expert:
         )
     if name == "locked-door-open":
         return _stages(name, _unlock, _pull_open)
-    return _package_expert(task.package, *(entity for entity in task.entities if entity != "wall"))
+    return _package_expert(name, *(entity for entity in task.entities if entity != "wall"))
 
 
 def _stages(name: str, first: Expert, second: Expert) -> Expert:
@@ -88,7 +88,7 @@ def _unlock(observation: np.ndarray) -> np.ndarray:
 
 def _pull_open(observation: np.ndarray) -> np.ndarray:
     """Pulls the door around its hinge by the lever, which the fingers hold once it is turned."""
-    hinge = observation[TARGET] - HANDLE_TARGET["locked-door-open"] + _HINGE
+    hinge = observation[TARGET] - HANDLE_TARGET + _HINGE
     radial = observation[entity_slot("lock")][:2] - hinge[:2]
     angle = np.arctan2(radial[1], radial[0]) - np.pi / 2 - _LEAD  # clockwise from above
     opening = np.array([np.cos(angle), np.sin(angle)])

@@ -9,34 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from kalm_jax.worlds.metaworld.tasks import ENTITIES, absent_entities, entity_slot
+from kalm_jax.worlds.metaworld.tasks import ENTITIES, ENTITY_TABLE, absent_entities, entity_slot
 
 MODES = ("none", "episode", "step")
 
-_PUCK, _UPRIGHT = (0.0, 0.0, 0.0, 1.0), (1.0, 0.0, 0.0, 0.0)
-STARTS = {
-    "target_object": (((-0.1, 0.6, 0.015), (0.1, 0.7, 0.02), _PUCK),),
-    "button": (((-0.1, 0.657, 0.115), (0.1, 0.707, 0.115), _UPRIGHT),),
-    "lock": (
-        ((-0.11, 0.642, 0.121), (0.09, 0.692, 0.121), _UPRIGHT),
-        ((-0.01, 0.642, 0.221), (0.19, 0.692, 0.221), _UPRIGHT),
-    ),
-    "handle": (
-        ((0.19, 0.643, 0.15), (0.29, 0.743, 0.15), (0.6908, -0.1506, 0.6909, 0.1512)),
-        ((-0.292, 0.374, 0.15), (-0.192, 0.474, 0.15), (0.3819, -0.5949, 0.3816, 0.5954)),
-    ),
-    "window": (
-        ((-0.14, 0.605, 0.16), (0.06, 0.805, 0.16), (0.0,) * 4),
-        ((0.21, 0.655, 0.2), (0.21, 0.805, 0.2), (0.0,) * 4),
-    ),
-    "faucet": (((-0.1, 0.625, 0.114), (0.106, 0.675, 0.114), _UPRIGHT),),
-    "wall": (((0.1, 0.75, 0.06), (0.1, 0.75, 0.06), _UPRIGHT), ((0.1, 0.6, 0.0), (0.1, 0.6, 0.0), _UPRIGHT)),
-    "coffee": (((-0.1, 0.55, 0.0), (0.1, 0.65, 0.001), (0.0047, -0.0026, -0.0298, 0.9995)),),
-    "coffee-button": (((-0.1, 0.58, 0.3), (0.1, 0.75, 0.3), _UPRIGHT),),
-    "hammer": (((-0.1, 0.4, 0.0), (0.1, 0.5, 0.0), (0.9996, 0.0002, -0.0297, 0.0)),),
-    "nail": (((0.24, 0.64, 0.11), (0.24, 0.64, 0.11), _UPRIGHT),),
-    "soccer": (((-0.1, 0.6, 0.03), (0.1, 0.7, 0.03), _PUCK),),
-}
+STARTS = {entity: ENTITY_TABLE[entity]["starts"] for entity in ENTITIES}
 """Entity -> the boxes (low x y z, high x y z) in which it starts, each with its quaternion."""
 
 

@@ -2,7 +2,7 @@
 
 `offline`, plain requests in 8 frames; `rephrase`, the same ten tasks in other words (the puck is a disc, the door a
 safe); `unseen_easy` and `unseen_hard`, their own tasks in the data's frames. Every task has at least 20 sentences on
-its level. `validation_sentences` are for tuning, and no result may be reported on them.
+its level. The sentences of "validation" are for tuning, and no result may be reported on them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from kalm_jax.types.text import Sentence
 from kalm_jax.worlds.metaworld.goals import make_goal
 from kalm_jax.worlds.metaworld.tasks import NAMES
-from kalm_jax.worlds.text.grammar import read_blocks
+from kalm_jax.worlds.text.grammar import read_lists
 from kalm_jax.worlds.text.sentences import SentenceTable
 
 _FRAMED = ("offline", "unseen_easy", "unseen_hard")
@@ -24,8 +24,7 @@ _FRAMED = ("offline", "unseen_easy", "unseen_hard")
 
 @functools.cache
 def _templates() -> dict[str, list[str]]:
-    """The templates of `data/instructions.txt`, by block."""
-    return {name: text.split("\n") for name, text in read_blocks(__package__, "instructions.txt").items()}
+    return read_lists(__package__, "instructions.txt")
 
 
 def _written(level: str) -> Iterator[Sentence]:
@@ -43,5 +42,4 @@ def _written(level: str) -> Iterator[Sentence]:
 
 SENTENCES = SentenceTable(NAMES, np.float32, _written)
 """All sentences; `family` is the task's name, `goal` its 12 numbers. The functions below are its methods."""
-sentences, validation_sentences = SENTENCES.sentences, SENTENCES.validation_sentences
-split_of, goals_of_level = SENTENCES.split_of, SENTENCES.goals
+sentences, split_of, goals_of_level = SENTENCES.sentences, SENTENCES.split_of, SENTENCES.goals

@@ -243,14 +243,14 @@ def _door_lock(s: _Scene) -> np.ndarray:
     return 2.0 * _both(np.maximum(s.opening, 0.0), near) + 8.0 * pressed
 
 
-def _open_door(s: _Scene, handle_target: tuple[float, float, float]) -> np.ndarray:
+def _open_door(s: _Scene) -> np.ndarray:
     handle, hand = s.at("handle"), s.hand
     door = handle + np.array([-0.05, 0.0, 0.0])
     radius = _norm((hand - door)[..., :2])
     floor = np.where(radius <= 0.12, 0.0, 0.04 * np.log(np.maximum(radius - 0.12, 1e-12)) + 0.4)
     above = np.where(hand[..., 2] >= floor, 1.0, _near(floor - hand[..., 2], 0.01, floor / 2.0))
     in_place = _near(_norm(hand - door - np.array([0.05, 0.03, -0.01])), 0.06, 0.5)
-    arm = handle - (s.target - handle_target + _HINGE)
+    arm = handle - (s.target - HANDLE_TARGET + _HINGE)
     angle = _SHUT_ANGLE - np.arctan2(arm[..., 1], arm[..., 0])
     opened = 0.2 * (angle > np.pi / 90) + 0.8 * _near(2 * np.pi / 3 - angle, 0.5, np.pi / 3)
     grab = (np.clip(s.action[..., 3], -1.0, 1.0) + 1.0) / 2.0
@@ -349,7 +349,7 @@ _RULES: dict[str, Rule] = {
     "coffee-button": _coffee_button,
     "door-unlock": _door_unlock,
     "door-lock": _door_lock,
-    "door-open": functools.partial(_open_door, handle_target=HANDLE_TARGET["door-open"]),
+    "door-open": _open_door,
     "door-close": _door_close,
     "window-open": functools.partial(_window, travel=0.2, gaussian=False),
     "window-close": _window_close,
@@ -359,9 +359,5 @@ _RULES: dict[str, Rule] = {
     "hammer": _hammer,
     "soccer": _soccer,
     "make-coffee": _two_stages("make-coffee", _coffee_push, _coffee_button),
-    "locked-door-open": _two_stages(
-        "locked-door-open",
-        _door_unlock,
-        functools.partial(_open_door, handle_target=HANDLE_TARGET["locked-door-open"]),
-    ),
+    "locked-door-open": _two_stages("locked-door-open", _door_unlock, _open_door),
 }

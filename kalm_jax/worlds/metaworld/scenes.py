@@ -18,7 +18,8 @@ from metaworld.envs.sawyer_door_unlock_v3 import SawyerDoorUnlockEnvV3
 from metaworld.envs.sawyer_door_v3 import SawyerDoorEnvV3
 from scipy.spatial.transform import Rotation
 
-from kalm_jax.worlds.metaworld.goals import FINISHED_STAGE, HANDLE_TARGET, RADIUS
+from kalm_jax.worlds.metaworld.goals import FINISHED_STAGE, HANDLE_TARGET
+from kalm_jax.worlds.metaworld.tasks import task_of
 
 _UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
 
@@ -50,7 +51,7 @@ class _TwoStages:
 class MakeCoffee(_TwoStages, SawyerCoffeePushEnvV3):
     """Push the mug under the machine, then press the machine's button."""
 
-    first_radius, second_radius = RADIUS["coffee-push"], RADIUS["coffee-button"]
+    first_radius, second_radius = task_of("coffee-push").radius, task_of("coffee-button").radius
     max_dist = 0.03  # meters that the button moves; the package's reward for pressing it reads this
 
     def reset_model(self) -> np.ndarray:
@@ -88,7 +89,7 @@ class LockedDoorOpen(_TwoStages, SawyerDoorUnlockEnvV3):
     The package's safe with a lock has no hinge, and the one with a hinge has no lock; the first gets a hinge here.
     """
 
-    first_radius, second_radius = RADIUS["door-unlock"], RADIUS["locked-door-open"]
+    first_radius, second_radius = task_of("door-unlock").radius, task_of("locked-door-open").radius
 
     def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
         spec = mujoco.MjSpec.from_file(self.fullpath)
@@ -121,7 +122,7 @@ class LockedDoorOpen(_TwoStages, SawyerDoorUnlockEnvV3):
     def _begin_second_stage(self) -> None:
         self.second_stage = True
         self.data.eq_active[self.model.equality("bolt").id] = 0
-        self._target_pos = self.model.body("door").pos + np.array(HANDLE_TARGET["locked-door-open"])
+        self._target_pos = self.model.body("door").pos + np.array(HANDLE_TARGET)
 
     def _get_pos_objects(self) -> np.ndarray:
         return np.hstack((super()._get_pos_objects(), self.data.geom("handle").xpos))

@@ -207,7 +207,7 @@ def _environment_class(name: str) -> Any:
             f"{os.environ.get('MUJOCO_GL', 'not set')!r}: unset it, or install what it names (Debian: libegl1 "
             "libegl-mesa0 libgl1-mesa-dri, or libosmesa6)"
         ) from error
-    if not task_of(name).package:
+    if task_of(name).first_stage:
         scenes = importlib.import_module("kalm_jax.worlds.metaworld.scenes")
         return {"make-coffee": scenes.MakeCoffee, "locked-door-open": scenes.LockedDoorOpen}[name]
     from metaworld.env_dict import ALL_V3_ENVIRONMENTS

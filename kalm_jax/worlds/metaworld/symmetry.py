@@ -10,8 +10,16 @@ from __future__ import annotations
 import numpy as np
 
 from kalm_jax.worlds.metaworld.distractors import STARTS, Distractor
-from kalm_jax.worlds.metaworld.goals import TESTED_ENTITY
-from kalm_jax.worlds.metaworld.tasks import ENTITIES, HAND, NAMES, TARGET, absent_entities, entity_slot, entity_start
+from kalm_jax.worlds.metaworld.tasks import (
+    ENTITIES,
+    ENTITY_TABLE,
+    HAND,
+    TARGET,
+    TASKS,
+    absent_entities,
+    entity_slot,
+    entity_start,
+)
 from kalm_jax.worlds.metaworld.text import subgoal
 
 SHIFT = np.array([0.25, 0.12, 0.08], np.float32)
@@ -24,8 +32,6 @@ _MIRRORS = ((True, False), (False, True), (True, True))
 ALIKE = {"target_object": "soccer", "coffee": "soccer", "button": "nail", "coffee-button": "nail"}
 """Object that moves in the data -> an object that the data only shows at rest and that moves in the same way: rolled or
 pushed over the table, or pressed in."""
-_SCALAR_FIRST = ("button", "lock", "faucet", "wall", "coffee-button", "hammer", "nail")
-"""Entities whose quaternion is (w, x, y, z); the others' is (x, y, z, w)."""
 
 
 def varied(
@@ -33,14 +39,10 @@ def varied(
 ) -> tuple[np.ndarray, np.ndarray, str | None]:
     """A part of a rollout of task number `family`, changed at random by the functions below.
 
-    Args:
-      observations: (T+1, 91). actions: (T, 4).
-
-    Returns:
-      Observations, actions, and the subgoal that describes the rollout now; None where its sentences still do.
+    Returns observations (T+1, 91), actions (T, 4), and the subgoal that describes the rollout now; None where its
+    sentences still do.
     """
-    task, said = NAMES[family], None
-    thing = TESTED_ENTITY.get(task)
+    task, thing, said = TASKS[family].name, TASKS[family].tested, None
     if rng.random() < MIRRORED:
         observations, actions = mirrored(observations, actions, _MIRRORS[rng.integers(len(_MIRRORS))])
         said = subgoal(task)
@@ -51,18 +53,14 @@ def varied(
 
 
 def mirrored(observations: np.ndarray, actions: np.ndarray, axes: tuple[bool, bool]) -> tuple[np.ndarray, np.ndarray]:
-    """Observations (T+1, 91) and actions (T, 4) with left and right, or near and far, or both, mirrored.
-
-    Args:
-      axes: whether x and whether y are mirrored, in planes through `CENTER`.
-    """
+    """Observations (T+1, 91) and actions (T, 4), whose x and y are mirrored in planes through `CENTER` where `axes`."""
     observations, actions = observations.copy(), actions.copy()
     present = _present(observations)
     for axis in np.flatnonzero(axes):
         for start in _places(present):
             observations[:, start + axis] = 2 * CENTER[axis] - observations[:, start + axis]
         for entity in present:
-            first = entity_start(entity) + 3 + (entity in _SCALAR_FIRST)
+            first = entity_start(entity) + 3 + ENTITY_TABLE[entity].get("scalar_first", False)
             # A mirrored rotation turns the other way about the axes in the mirror plane.
             observations[:, [first + k for k in range(3) if k != axis]] *= -1
         actions[:, axis] *= -1

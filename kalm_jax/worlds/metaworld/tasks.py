@@ -1,4 +1,4 @@
-"""Meta-world's tasks by level, and the entity slots of KALM's 91-number observation: constants, without a simulator.
+"""Meta-world's tasks and entities, and the entity slots of KALM's 91-number observation, without a simulator.
 
 Observation (91,): gripper 4 (hand x, y, z in meters, opening 0..1), target position 3, then 7 numbers (position in
 meters, quaternion as the package has it) for each entity of `ENTITIES`. Slots of entities that a scene does not have
@@ -10,14 +10,15 @@ Action (4,) float32 in [-1, 1]: the hand's motion along x, y, z (1 is 1 cm) and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-ENTITIES = (
-    *("target_object", "button", "lock", "handle", "window", "faucet"),
-    *("wall", "coffee", "coffee-button", "hammer", "nail", "soccer"),
-)
+from kalm_jax.files import read_toml
+
+ENTITY_TABLE: dict[str, dict[str, Any]] = read_toml(__package__, "data/entity_table.toml")
+"""Entity, or "hand", -> its row; the file explains the columns."""
+ENTITIES = tuple(name for name in ENTITY_TABLE if name != "hand")
 ENTITY_SIZE = 7
 HAND = slice(0, 3)
 OPENING = 3
@@ -29,62 +30,28 @@ HORIZON = 100
 
 
 class Task(NamedTuple):
-    """A task.
-
-    Attributes:
-      name: as in KALM.
-      entities: of its scene, in the order in which the package observes them.
-      package: name in Meta-world without "-v3"; "" for the two tasks that are composed in `scenes.py`.
-    """
+    """A row of `data/task_table.toml`, which explains the columns."""
 
     name: str
-    entities: tuple[str, ...]
-    package: str
+    level: str
+    entities: Sequence[str]
+    radius: float
+    tested: str = ""
+    axes: Sequence[float] = (1, 1, 1)
+    offset: Sequence[float] = (0, 0, 0)
+    stage: Sequence[float] = (0.0, 0.0, 0.0, 0.0)
+    first_stage: str = ""
+    second_target: tuple[str, Sequence[float]] = ("", ())
+    words: str = ""
 
 
-def _task(name: str, *entities: str, package: str | None = None) -> Task:
-    return Task(name, entities, name if package is None else package)
-
-
-OFFLINE = (
-    _task("reach", "target_object"),
-    _task("push", "target_object"),
-    _task("pick-place", "target_object"),
-    _task("button-press", "button"),
-    _task("door-unlock", "lock"),
-    _task("door-open", "handle"),
-    _task("window-open", "window"),
-    _task("faucet-open", "faucet"),
-    _task("coffee-push", "coffee"),
-    _task("coffee-button", "coffee-button"),
-)
-UNSEEN_EASY = (
-    _task("reach-wall", "target_object", "wall"),
-    _task("push-wall", "target_object", "wall"),
-    _task("pick-place-wall", "target_object", "wall"),
-    _task("button-press-wall", "button", "wall"),
-    _task("door-lock", "lock"),
-    _task("door-close", "handle"),
-    _task("window-close", "window"),
-    _task("faucet-close", "faucet"),
-)
-UNSEEN_HARD = (
-    _task("make-coffee", "coffee", "coffee-button", package=""),
-    _task("locked-door-open", "lock", "handle", package=""),
-    _task("hammer", "hammer", "nail"),
-    _task("soccer", "soccer"),
-)
-TASKS = OFFLINE + UNSEEN_EASY + UNSEEN_HARD
+_TABLE: dict[str, dict[str, dict]] = read_toml(__package__, "data/task_table.toml")
+TASKS = tuple(Task(name, level, **row) for level, rows in _TABLE.items() for name, row in rows.items())
 """All 22; a goal's family is the index here. The level "rephrase" has the tasks of "offline" in other words."""
 NAMES = tuple(task.name for task in TASKS)
 LEVEL_TASKS = {
-    level: tuple(task.name for task in tasks)
-    for level, tasks in {
-        "offline": OFFLINE,
-        "rephrase": OFFLINE,
-        "unseen_easy": UNSEEN_EASY,
-        "unseen_hard": UNSEEN_HARD,
-    }.items()
+    level: tuple(_TABLE["offline" if level == "rephrase" else level])
+    for level in ("offline", "rephrase", "unseen_easy", "unseen_hard")
 }
 
 

@@ -1,9 +1,8 @@
 """Pretraining text about Meta-world's tasks: what walls, lids, locks and coffee machines are, and what a wish asks for.
 
 The small language model learns it from text alone, besides rollouts; it stands in for a large model's knowledge of
-words. Its author had not read the evaluation sentences nor those of validation, and no drawn sentence is one of them: a
-wording that `instructions.split_of` assigns to one is drawn again. No state or action is in it. A document is a line in
-one of these shapes:
+words. Its author had not read the evaluation sentences nor those of validation; a drawn sentence that is one of them is
+drawn again. No state or action is in it. A document is a line in one of these shapes:
 
     {wording} means {plain offline wording} .          {wording} same as {another wording} .
     {wording} => {subgoals}                            {fact} .
@@ -21,19 +20,10 @@ from collections.abc import Callable
 import numpy as np
 
 from kalm_jax.worlds.metaworld import instructions
-from kalm_jax.worlds.metaworld.goals import FAMILIES, FIRST_STAGE, TESTED_ENTITY, make_goal
+from kalm_jax.worlds.metaworld.goals import FAMILIES, make_goal
+from kalm_jax.worlds.metaworld.tasks import ENTITY_TABLE, TASKS, task_of
 from kalm_jax.worlds.text.grammar import Numbers, Rule, compile_rules, read_blocks, say
 from kalm_jax.worlds.text.surface import adorned, tidy, worn
-
-ALLOWED_SPLITS = (None, "offline")
-"""What `instructions.split_of` may say of a written sentence."""
-MAX_TRIES = 200
-
-THINGS = {
-    **{"target_object": "puck", "button": "button", "lock": "lock", "handle": "door", "window": "window"},
-    **{"faucet": "faucet", "coffee": "mug", "coffee-button": "machine", "nail": "nail", "soccer": "ball"},
-}
-"""Entity -> its name in subgoals."""
 
 
 def subgoal(task: str, entity: str | None = None) -> str:
@@ -41,24 +31,13 @@ def subgoal(task: str, entity: str | None = None) -> str:
 
     `entity` takes the place of the task's object.
     """
-    entity = entity or TESTED_ENTITY.get(task)
-    return f"{'lift ' if task.startswith('pick') else ''}{THINGS[entity] if entity else 'hand'} to target"
+    entity = entity or task_of(task).tested
+    return f"{'lift ' if task.startswith('pick') else ''}{ENTITY_TABLE[entity]['name'] if entity else 'hand'} to target"
 
 
-PLANS: dict[str, tuple[str, ...]] = {
-    task: tuple(subgoal(stage) for stage in (FIRST_STAGE.get(task), task) if stage) for task in FAMILIES
-}
+PLANS = {task.name: tuple(subgoal(stage) for stage in (task.first_stage, task.name) if stage) for task in TASKS}
 """Task -> its subgoals, one after the other."""
-_STEPS: dict[str, str] = {}
-for _task, _steps in PLANS.items():
-    if len(_steps) == 1:
-        _STEPS.setdefault(_steps[0], _task)  # the data's come first
-TASK_WORDS = {
-    **{"reach": "reach target", "push": "push puck", "pick-place": "lift puck", "button-press": "press button"},
-    **{"door-unlock": "unlock door", "door-open": "open door", "window-open": "open window"},
-    **{"faucet-open": "open faucet", "coffee-push": "push mug", "coffee-button": "start machine"},
-}
-"""Task of the data -> the words that a sentence which asks for it should contain."""
+_STEPS = {steps[0]: task for task, steps in reversed(PLANS.items()) if len(steps) == 1}  # the data's tasks win
 
 _KINDS = ("act",) * 55 + ("state",) * 13 + ("bad",) * 12 + ("hint",) * 13 + ("mixed",) * 7
 """Kinds of frames, each as often as it occurs in a hundred wordings."""
@@ -89,12 +68,12 @@ def read_plan(text: str) -> list[tuple[str, int, tuple[float, ...]]]:
 
 
 def task_of_words(text: str) -> str | None:
-    """The one task of the data whose `TASK_WORDS` are all in a text; None for none or several.
+    """The one task of the data whose `Task.words` are all in a text; None for none or several.
 
     "please shut the tap" has none, "open the faucet please" is "faucet-open".
     """
     said = set(text.lower().split())
-    found = [task for task, words in TASK_WORDS.items() if set(words.split()) <= said]
+    found = [task.name for task in TASKS if task.words and set(task.words.split()) <= said]
     return found[0] if len(found) == 1 else None
 
 
@@ -157,11 +136,7 @@ def _sentence(task: str, numbers: Numbers) -> str:
 def wording(rng: np.random.Generator, task: str) -> str:
     """A random sentence that asks for a task, none of an evaluation level or of validation."""
     numbers = Numbers(rng)
-    for _ in range(MAX_TRIES):
-        text = _sentence(task, numbers)
-        if instructions.split_of(text) in ALLOWED_SPLITS:
-            return text
-    raise RuntimeError(f"{MAX_TRIES} wordings of {task} were all evaluation sentences; add to the rules in data/")
+    return instructions.SENTENCES.draw_allowed(lambda: _sentence(task, numbers), task)
 
 
 def sample_plan(rng: np.random.Generator) -> tuple[str, str]:

@@ -126,9 +126,6 @@ class MetaworldWorld(World):
     project = staticmethod(realism.possible_states)
     show_stage = staticmethod(metaworld_goals.show_stage)
 
-    def validation_goals(self) -> GoalTable:
-        return self.goals("validation")
-
     def collect(
         self, seed: int, count: int, behavior: str, progress: Callable[[int, int], None] | None
     ) -> tuple[Rollouts, GoalTable]:

@@ -79,6 +79,11 @@ def read_blocks(package: str, *files: str) -> dict[str, str]:
     return {name: _filled("\n".join(lines), blocks) for name, lines in blocks.items()}
 
 
+def read_lists(package: str, file: str) -> dict[str, list[str]]:
+    """The lines of each block of a data file."""
+    return {name: text.split("\n") for name, text in read_blocks(package, file).items()}
+
+
 def _filled(text: str, blocks: Mapping[str, list[str]]) -> str:
     """`text`, or the template that it uses with its values in place."""
     if not text.startswith("@"):

@@ -12,7 +12,9 @@ from kalm_jax.types import LEVELS, GoalTable, make_goal_table
 from kalm_jax.types.text import Sentence, normalize_sentence
 
 VALIDATION = "validation"
-"""Name of the sentences of no level, which are for tuning only."""
+"""Name of the sentences of no level: rephrased goals of the data, for tuning only."""
+MAX_TRIES = 200
+"""Attempts at a text that is no evaluation sentence."""
 
 
 class SentenceTable:
@@ -35,10 +37,6 @@ class SentenceTable:
         if level not in (*LEVELS, VALIDATION):
             raise ValueError(f"unknown level {level!r} of instructions: use one of {', '.join(LEVELS)}")
         return list(self._written(level))
-
-    def validation_sentences(self) -> list[Sentence]:
-        """Rephrased goals of the data for tuning: disjoint from every level, never part of an evaluation."""
-        return self.sentences(VALIDATION)
 
     def split_of(self, text: str) -> str | None:
         """The level that `text` belongs to, "validation" for a validation sentence, None for any other text.
@@ -69,6 +67,22 @@ class SentenceTable:
         array = np.array([s.goal for s in every], self._goal_type)
         code = LEVELS.index("rephrase" if level == VALIDATION else level)
         return make_goal_table([s.text for s in every], code, families, array)
+
+    def is_allowed(self, text: str) -> bool:
+        """Whether the language model may read `text`: it is no sentence of an evaluation level or of validation."""
+        return self.split_of(text) in (None, "offline")
+
+    def draw_allowed(self, draw: Callable[[], str | None], what: str) -> str:
+        """The first text of `draw` that is allowed; `draw` returns None to be called again.
+
+        Raises:
+          RuntimeError: none in `MAX_TRIES`; the message says of `what`.
+        """
+        for _ in range(MAX_TRIES):
+            text = draw()
+            if text is not None and self.is_allowed(text):
+                return text
+        raise RuntimeError(f"{MAX_TRIES} wordings of {what} were all evaluation sentences; add to the rules in data/")
 
     @functools.cached_property
     def _by_text(self) -> dict[str, tuple[str, Sentence]]:

@@ -82,7 +82,7 @@ def test_the_builtin_model_plans_as_it_was_before_grounding():
     spec = NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=4)
     forgot = GroundedModel(shape, spec)
     grounded = Grounded(forgot, init_params(forgot, jax.random.key(0)), tokenizer)
-    told = language.validation_sentences()[::16]
+    told = language.sentences("validation")[::16]
     families = [FAMILIES.index(s.family) for s in told]
     goals = make_goal_table([s.text for s in told], 1, families, [s.goal for s in told])
     want = [clevr_text.plan(s.family, np.array(s.goal)) for s in told]

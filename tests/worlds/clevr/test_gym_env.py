@@ -174,15 +174,15 @@ def test_the_batch_resets_the_tables_it_is_told_to():
     observation, _ = env.reset(seed=[3, 1, 4, 1])
     np.testing.assert_array_equal(observation[1], observation[3])
     env.step(np.zeros(4, int))
-    with pytest.raises(gymnasium.error.ResetNeeded, match="environment 0 has finished"):
+    with pytest.raises(AssertionError):
         env.step(np.zeros(4, int))
-    kept = env.states.copy()
+    kept = np.stack(env.call("get_state"))
     env.reset(options={"reset_mask": np.array([True, False, True, False])})
-    changed = (env.states != kept).any(1)
+    changed = (np.stack(env.call("get_state")) != kept).any(1)
     np.testing.assert_array_equal(changed, [True, False, True, False])
     with pytest.raises(ValueError, match="reset_mask"):
         env.reset(options={"reset_mask": np.zeros(4, bool)})
-    with pytest.raises(ValueError, match="3 seeds for 4"):
+    with pytest.raises(ValueError, match="length=3"):
         env.reset(seed=[1, 2, 3])
     env.close()
 

@@ -33,7 +33,7 @@ DIRECTION_WORDS = {
 
 def every_sentence():
     named = {level: language.sentences(level) for level in LEVELS}
-    named["validation"] = language.validation_sentences()
+    named["validation"] = language.sentences("validation")
     return named
 
 

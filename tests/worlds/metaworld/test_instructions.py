@@ -9,7 +9,7 @@ import pytest
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.clevr import instructions as clevr_language
 from kalm_jax.worlds.metaworld.goals import FAMILIES, make_goal
-from kalm_jax.worlds.metaworld.instructions import goals_of_level, sentences, split_of, validation_sentences
+from kalm_jax.worlds.metaworld.instructions import goals_of_level, sentences, split_of
 from kalm_jax.worlds.metaworld.tasks import LEVEL_TASKS
 
 
@@ -26,10 +26,10 @@ def test_every_task_has_twenty_sentences_or_more(level):
 
 def test_levels_share_no_sentence():
     texts = {level: {s.text for s in sentences(level)} for level in LEVEL_TASKS}
-    texts["validation"] = {s.text for s in validation_sentences()}
+    texts["validation"] = {s.text for s in sentences("validation")}
     for a, b in itertools.combinations(texts, 2):
         assert not texts[a] & texts[b], (a, b)
-    assert {s.family for s in validation_sentences()} == set(LEVEL_TASKS["offline"])
+    assert {s.family for s in sentences("validation")} == set(LEVEL_TASKS["offline"])
     assert all(split_of(text) == "validation" for text in texts["validation"])
     assert split_of("juggle the pucks") is None and clevr_language.split_of("open the door") is None
 
@@ -45,7 +45,7 @@ def test_rephrased_sentences_avoid_the_datas_words():
             spoken[word].add(sentence.family)
     things = {"puck", "button", "door", "window", "faucet", "mug", "lock", "gripper", "coffee", "machine"}
     assert things <= set(spoken)
-    for sentence in (*sentences("rephrase"), *validation_sentences()):
+    for sentence in (*sentences("rephrase"), *sentences("validation")):
         assert not words(sentence.text) & things, sentence.text
 
 

@@ -7,7 +7,6 @@ import pytest
 from kalm_jax.datasets import safe_pickle
 from kalm_jax.worlds.metaworld import goals
 from kalm_jax.worlds.metaworld import realism as quality
-from kalm_jax.worlds.metaworld import text as metaworld_text
 from kalm_jax.worlds.metaworld.behaviors import make_expert
 from kalm_jax.worlds.metaworld.distractors import STARTS, Distractor, draw_pose
 from kalm_jax.worlds.metaworld.recording import record
@@ -16,6 +15,7 @@ from kalm_jax.worlds.metaworld.simulator import TaskSimulator
 from kalm_jax.worlds.metaworld.symmetry import SHIFT, elsewhere, exchanged, mirrored, one_more, varied
 from kalm_jax.worlds.metaworld.tasks import (
     ENTITIES,
+    ENTITY_TABLE,
     LEVEL_TASKS,
     NAMES,
     OBSERVATION_DIM,
@@ -29,7 +29,7 @@ from kalm_jax.worlds.metaworld.tasks import (
 from tests.paths import SHARED_DATA
 
 SAMPLE = SHARED_DATA / "meta_world_sample.npy"
-IN_PACKAGE = [task.name for task in TASKS if task.package]
+IN_PACKAGE = [task.name for task in TASKS if not task.first_stage]
 
 
 @pytest.fixture(scope="module")
@@ -377,7 +377,7 @@ def test_what_is_changed_is_described_by_short_goals_alone(recordings):
             np.testing.assert_array_equal(actions, episode.actions)
             assert moved == ["button"]
         else:
-            assert moved and text.split()[-3] == metaworld_text.THINGS[moved[0]]
+            assert moved and text.split()[-3] == ENTITY_TABLE[moved[0]]["name"]
         said.add(text)
     assert said == {None, "button to target", "nail to target"}
 

@@ -99,7 +99,7 @@ def test_plain_text_holds_no_evaluation_sentence_and_covers_every_task():
         assert len(said) > 15
         assert {language.split_of(text) for text in said} <= {None, "offline"}
     held_out = {s.text for level in LEVELS[1:] for s in language.sentences(level)}
-    held_out |= {s.text for s in language.validation_sentences()}
+    held_out |= {s.text for s in language.sentences("validation")}
     for _ in range(500):
         parts = metaworld_text.sample_document(rng).removesuffix(" .").replace(" same as ", " means ").split(" means ")
         assert not held_out & {part.split(" =>")[0] for part in parts}
