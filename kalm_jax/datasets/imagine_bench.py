@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, validate
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, make_rollouts, validate
 
 FIELDS = ("masks", "observations", "actions", "rewards")
 ENCODING_DIM = 768
@@ -66,15 +66,7 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
     rewards = np.asarray(data["rewards"])
     if rewards.shape not in ((n, t), (n, t, 1)) or rewards.dtype.kind not in "iuf":
         raise ValueError(f"{name}: rewards has shape {rewards.shape}, want numbers ({n}, {t}) or ({n}, {t}, 1)")
-    rollouts = Rollouts(
-        observations=observations,
-        actions=actions,
-        rewards=np.where(step, rewards.reshape(n, t), 0).astype(np.float32),
-        length=length,
-        terminated=np.ones(n, bool),
-        goal=goal,
-        imagined=np.zeros(n, bool),
-    )
+    rollouts = make_rollouts(observations, actions, length, rewards.reshape(n, t), True, goal)
     array = np.zeros((len(text), 0), np.int32)
     goals = make_goal_table(text, LEVELS.index("offline"), _UNKNOWN, array, encodings)
     return validate(rollouts, len(goals), num_actions, name=str(name)), goals

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from kalm_jax.datasets.imagine_bench import lengths_of_masks, whole_numbers
-from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, validate
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, make_rollouts, validate
 from kalm_jax.types.text import normalize_sentence
 
 FIELDS = ("observations", "next_observations", "actions", "rewards", "terminals", "masks", "instructions", "goals")
@@ -60,15 +60,10 @@ def from_dictionary(
     observations = np.concatenate([before[:, :1], np.where(step[..., None], after, 0)], axis=1)
     sentences, table = _sentences(path, arrays["instructions"], arrays["goals"], n, decode_goal)
     chosen = np.random.default_rng(seed).integers(sentences.shape[1], size=n)
-    rollouts = Rollouts(
-        observations=observations,
-        actions=np.where(step, whole_numbers(path, arrays["actions"].reshape(n, t), step), 0).astype(np.int32),
-        rewards=np.where(step, arrays["rewards"].reshape(n, t), 0).astype(np.float32),
-        length=length,
-        terminated=arrays["terminals"].reshape(n, t)[np.arange(n), length - 1].astype(bool),
-        goal=sentences[np.arange(n), chosen].astype(np.int32),
-        imagined=np.zeros(n, bool),
-    )
+    rows, flat = np.arange(n), {field: arrays[field].reshape(n, t) for field in ("actions", "rewards", "terminals")}
+    actions = np.where(step, whole_numbers(path, flat["actions"], step), 0).astype(np.int32)
+    ended, goal = flat["terminals"][rows, length - 1], sentences[rows, chosen]
+    rollouts = make_rollouts(observations, actions, length, flat["rewards"], ended, goal)
     return validate(rollouts, len(table), name=path), table
 
 

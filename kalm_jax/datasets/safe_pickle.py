@@ -8,22 +8,24 @@ bytes present), and only then is an array made from the bytes. Everything else i
 
 from __future__ import annotations
 
-import ast
 import io
 import math
+import mmap
 import os
 import pickle
 import pickletools
 import re
-import struct
+import tokenize
 from collections.abc import Callable
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
+from numpy.lib import format as npy
+
+_File: TypeAlias = io.BytesIO | mmap.mmap
 
 _MAX_DEPTH = 64
 _MAX_DIMENSIONS = 32
-_MAX_HEADER = 10_000
 _DTYPE_CODE = re.compile(r"b1|[iu][1248]|f(?:2|4|8|16)|c(?:8|16|32)|[US]\d{1,9}|O[48]?")
 _READ_ONLY_THESE = "only arrays, strings, numbers and containers of them are read"
 
@@ -187,37 +189,11 @@ class _Unpickler(pickle.Unpickler):
         return stand_in
 
 
-class _Bounded:
-    """A file that refuses to read more bytes than it has, so that a false size cannot ask for memory."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file, start = file, file.tell()
-        self.size = file.seek(0, os.SEEK_END)
-        file.seek(start)
-
-    def remaining(self) -> int:
-        return self.size - self.file.tell()
-
-    def read(self, n: int) -> bytes:
-        if n > self.remaining():
-            raise EOFError
-        return self.file.read(n)
-
-    def readline(self) -> bytes:
-        return self.file.readline()
-
-    def tell(self) -> int:
-        return self.file.tell()
-
-
-def _check_sizes(file: IO[bytes]) -> None:
+def _check_sizes(file: _File) -> None:
     """Walks the opcodes without running them: sizes and memo positions that the file cannot back are refused."""
-    bounded: Any = _Bounded(file)
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(bounded)):
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):  # type: ignore[arg-type]
         if "PUT" in opcode.name and argument is not None and int(argument) > count:
             raise _RefusedError(f"a memo position {argument} after {count} instructions")
-        if opcode.name == "FRAME" and argument > bounded.remaining():
-            raise EOFError
 
 
 def _convert(thing: Any, memo: dict[int, Any], depth: int = 0) -> Any:
@@ -247,46 +223,26 @@ def _convert(thing: Any, memo: dict[int, Any], depth: int = 0) -> Any:
     return value
 
 
-def _load_pickle(file: IO[bytes]) -> Any:
+def _load_pickle(file: _File) -> Any:
     start = file.tell()
     _check_sizes(file)
     file.seek(start)
     return _convert(_Unpickler(file, encoding="latin1").load(), {})
 
 
-def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """(shape, Fortran order, dtype) of an `.npy` file, read as plain literals; the file is left at the data."""
-    version = tuple(file.read(8)[6:])
-    if version not in ((1, 0), (2, 0), (3, 0)):
-        raise _RefusedError(f"an .npy version {version}, want 1.0, 2.0 or 3.0")
-    size_format = "<H" if version == (1, 0) else "<I"
-    (size,) = struct.unpack(size_format, file.read(struct.calcsize(size_format)))
-    if size > _MAX_HEADER:
-        raise _RefusedError(f"an .npy header of {size} bytes, want at most {_MAX_HEADER}")
-    text = file.read(size).decode("latin1")
-    header = ast.literal_eval(re.sub(r"(\d)L\b", r"\1", text).strip())  # Python 2 wrote shapes as (40L,)
-    shape, descr, fortran = header["shape"], header["descr"], header["fortran_order"]
-    if not isinstance(descr, str) or descr[:1] not in ("<", ">", "|", "=") or not _DTYPE_CODE.fullmatch(descr[1:]):
-        raise _RefusedError(f"an array type {str(descr)[:60]!r}: {_READ_ONLY_THESE}")
-    if not _is_shape(shape) or type(fortran) is not bool:
-        raise _RefusedError(f"an array of shape {str(shape)[:80]} and Fortran order {str(fortran)[:20]}")
-    return shape, fortran, np.dtype("O") if descr[1] == "O" else np.dtype(descr)
-
-
-def _load_npy(file: IO[bytes]) -> Any:
+def _load_npy(file: _File) -> Any:
     """The array of an `.npy` file, or the object itself when the file holds one object (shape ())."""
-    shape, fortran, dtype = _npy_header(file)
-    if dtype.hasobject:
+    read_header = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = read_header(file)
+    if dtype.kind == "O":
         array = _load_pickle(file)
         if not isinstance(array, np.ndarray) or array.dtype.kind != "O" or array.shape != shape:
             raise _RefusedError(f"a pickle that is not the object array of shape {shape} which its header announces")
         return array.item() if shape == () else array
-    size = math.prod(shape) * dtype.itemsize
-    if dtype.itemsize == 0:
-        raise _RefusedError(f"an array of type {dtype}")
-    if size > _Bounded(file).remaining():
-        raise EOFError
-    return np.frombuffer(file.read(size), dtype).reshape(shape, order="F" if fortran else "C")
+    if dtype.kind not in "biufcSU" or dtype.itemsize == 0 or not _is_shape(shape):
+        raise _RefusedError(f"an array of type {str(dtype)[:60]} and shape {str(shape)[:80]}: {_READ_ONLY_THESE}")
+    data = file.read(math.prod(shape) * dtype.itemsize)
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 _UNREADABLE = (
@@ -297,9 +253,17 @@ _UNREADABLE = (
     AttributeError,
     ArithmeticError,
     SyntaxError,
-    struct.error,
+    tokenize.TokenError,
     pickle.PickleError,
 )  # what the standard library raises on bytes that are cut short or not what they claim to be
+
+
+def _opened(path_or_bytes: Any) -> _File:
+    """The bytes as a file that has no more of them than it says, so that a false size cannot ask for memory."""
+    if isinstance(path_or_bytes, bytes | bytearray | memoryview):
+        return io.BytesIO(path_or_bytes)
+    with open(path_or_bytes, "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def load(path_or_bytes: str | os.PathLike | bytes | bytearray | memoryview) -> Any:
@@ -318,19 +282,18 @@ def load(path_or_bytes: str | os.PathLike | bytes | bytearray | memoryview) -> A
       ValueError: the file is truncated, is neither `.npy` nor pickle, or names something that is not read. The
         message names the file and the thing.
     """
-    file: IO[bytes]
     if isinstance(path_or_bytes, bytes | bytearray | memoryview):
-        name, file = "the bytes given", io.BytesIO(path_or_bytes)
+        name, size = "the bytes given", len(path_or_bytes)
     else:
         name = os.fspath(path_or_bytes)
         if not os.path.isfile(name):
             raise FileNotFoundError(f"{name}: no such file")
-        file = open(name, "rb")  # closed by the with-statement below
-    with file:
+        size = os.path.getsize(name)
+    if not size:
+        raise ValueError(f"{name}: the file is empty")
+    with _opened(path_or_bytes) as file:
         magic = file.read(6)
         file.seek(0)
-        if not magic:
-            raise ValueError(f"{name}: the file is empty")
         try:
             return _load_npy(file) if magic == b"\x93NUMPY" else _load_pickle(file)
         except _RefusedError as refused:

@@ -14,7 +14,7 @@ import numpy as np
 
 from kalm_jax.offline_rl.normalization import DatasetStats
 from kalm_jax.offline_rl.registry import Learner, State
-from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts
+from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts, make_rollouts
 
 
 class LearnerPlayer:
@@ -131,13 +131,5 @@ def learner_policy(
 
 def _rollouts(observations: list[np.ndarray], actions: list[np.ndarray], goal: np.ndarray) -> Rollouts:
     """The episodes so far, without rewards; `goal` (B,) indexes their goals."""
-    n, t = len(goal), len(actions)
-    return Rollouts(
-        observations=np.stack(observations, 1),
-        actions=np.stack(actions, 1),
-        rewards=np.zeros((n, t), np.float32),
-        length=np.full(n, t, np.int32),
-        terminated=np.zeros(n, bool),
-        goal=np.asarray(goal),
-        imagined=np.zeros(n, bool),
-    )
+    length = np.full(len(goal), len(actions))
+    return make_rollouts(np.stack(observations, 1), np.stack(actions, 1), length, goal=goal)

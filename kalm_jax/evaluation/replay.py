@@ -14,18 +14,13 @@ from kalm_jax.evaluation.llm_policy import PlanPolicy
 from kalm_jax.evaluation.rollout import evaluate
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.imagination.subgoals import Subgoal
-from kalm_jax.types import LEVELS, EpisodeResults, Episodes, Policy, Rollouts, Simulator
+from kalm_jax.types import EpisodeResults, Episodes, Policy, Rollouts, Simulator, rows_by_family
 from kalm_jax.worlds.base import World
 
 
 def actions_policy(rollouts: Rollouts) -> Policy:
     """Acts as rollout i did in episode i, whatever the states are."""
-    actions = np.asarray(rollouts.actions)
-
-    def act(episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
-        return actions[:, step]
-
-    return act
+    return lambda episodes, states, active, step: np.asarray(rollouts.actions)[:, step]
 
 
 def replay(
@@ -38,13 +33,10 @@ def replay(
     temperature: float,
     seed: int,
 ) -> dict[str, EpisodeResults]:
-    """Results of imagined rollouts in the simulator, each from its own first state: "open", "closed" and "random".
+    """Results of imagined rollouts (N) in the simulator, each from its own first state: "open", "closed" and "random".
 
-    Args:
-      rollouts: (N) imagined ones.
-      episodes: (N) their first states and goals.
-      plans: those with which the rollouts were imagined.
-      temperature, seed: of the actions in the closed loop; `seed` is also that of the random actions.
+    `episodes` (N) are their first states and goals, and `plans` those with which they were imagined; `temperature` and
+    `seed` are of the actions in the closed loop, and `seed` also of the random actions.
     """
     closed = PlanPolicy(grounded, plans, world.satisfied, seed, temperature, 1, world.observe)
     return {
@@ -57,23 +49,16 @@ def replay(
 def rows(
     results: dict[str, EpisodeResults], rollouts: Rollouts, episodes: Episodes, families: Sequence[str]
 ) -> list[dict]:
-    """A row of counts for every (level, family) of the episodes; `families` are the world's names.
+    """A row of counts for every level and family of the episodes, see `rows_by_family`. Further columns:
 
-    Columns besides level, family and rollouts:
-      matched: rollouts that reach their goal as imagined.
-      open, open_matched: whose actions reach it in the simulator, of all and of the matched ones.
-      closed, random: reached in closed loop and by random actions within the world's limit of steps.
-      closed_in_time, random_in_time: the same in no more steps than were imagined.
+    matched: rollouts that reach their goal as imagined.
+    open, open_matched: whose actions reach it in the simulator, of all and of the matched ones.
+    closed, random: reached in closed loop and by random actions within the world's limit of steps.
+    closed_in_time, random_in_time: the same in no more steps than were imagined.
     """
-    level, family = np.asarray(episodes.goals.level)[episodes.goal], episodes.family
     matched, length = np.asarray(rollouts.terminated), np.asarray(rollouts.length)
     marks = {"matched": matched, "open": results["open"].success, "open_matched": results["open"].success & matched}
     for name in ("closed", "random"):
         marks[name] = results[name].success
         marks[f"{name}_in_time"] = results[name].success & (results[name].steps <= length)
-    found = []
-    for lv, f in sorted({(int(a), int(b)) for a, b in zip(level, family)}):
-        mine = (level == lv) & (family == f)
-        counts = {name: int(mark[mine].sum()) for name, mark in marks.items()}
-        found.append({"level": LEVELS[lv], "family": families[f], "rollouts": int(mine.sum()), **counts})
-    return found
+    return rows_by_family(episodes.goals, episodes.goal, families, marks)

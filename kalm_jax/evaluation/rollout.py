@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from kalm_jax.types import EpisodeResults, Episodes, Play, Policy, Rollouts, Simulator
+from kalm_jax.types import EpisodeResults, Episodes, Play, Policy, Rollouts, Simulator, make_rollouts
 
 
 def evaluate(
@@ -50,15 +50,7 @@ def record(
         length += active
         success |= reached
     play.close()
-    return Rollouts(
-        observations=observations,
-        actions=actions,
-        rewards=np.zeros((n, horizon), np.float32),
-        length=length,
-        terminated=success,
-        goal=np.asarray(episodes.goal, np.int32),
-        imagined=np.zeros(n, bool),
-    )
+    return make_rollouts(observations, actions, length, terminated=success, goal=episodes.goal)
 
 
 def _steps(

@@ -1,8 +1,23 @@
 """The types that every package passes: rollouts, goals, evaluation episodes and who plays them."""
 
 from kalm_jax.types.episodes import EpisodeResults, Episodes, Play, Policy, Simulator
-from kalm_jax.types.goals import LEVELS, GoalTable, concatenate_goals, make_goal_table, unnamed_goal
-from kalm_jax.types.rollouts import Episode, Rollouts, concatenate, last_steps, stack_episodes, validate
+from kalm_jax.types.goals import (
+    LEVELS,
+    GoalTable,
+    concatenate_goals,
+    make_goal_table,
+    rows_by_family,
+    unnamed_goal,
+)
+from kalm_jax.types.rollouts import (
+    Episode,
+    Rollouts,
+    concatenate,
+    last_steps,
+    make_rollouts,
+    stack_episodes,
+    validate,
+)
 
 __all__ = [
     "LEVELS",
@@ -18,6 +33,8 @@ __all__ = [
     "concatenate_goals",
     "last_steps",
     "make_goal_table",
+    "make_rollouts",
+    "rows_by_family",
     "stack_episodes",
     "unnamed_goal",
     "validate",

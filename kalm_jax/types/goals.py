@@ -6,7 +6,8 @@ Dimension letters: K goals, G goal array (the numbers that a success test reads)
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -99,3 +100,19 @@ def concatenate_goals(tables: Iterable[GoalTable]) -> tuple[GoalTable, list[int]
         text=tuple(s for t in tables for s in t.text),
     )
     return merged, offsets
+
+
+def rows_by_family(
+    goals: GoalTable, goal: np.ndarray, families: Sequence[str], counts: Mapping[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """A row for every level and family of rollouts with goals number `goal` (N,): how many, and the sums of `counts`.
+
+    `families` are the world's names; `counts` maps the name of a column to numbers (N, ...), which are added up.
+    """
+    level, family = (np.asarray(x)[goal] for x in (goals.level, goals.family))
+    rows = []
+    for lv, f in sorted({*zip(level.tolist(), family.tolist(), strict=True)}):
+        mine = (level == lv) & (family == f)
+        sums = {name: int(np.asarray(x)[mine].sum()) for name, x in counts.items()}
+        rows.append({"level": LEVELS[lv], "family": families[f], "rollouts": int(mine.sum()), **sums})
+    return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +31,29 @@ class Film:
     frames: np.ndarray
     steps: Sequence[int] | np.ndarray
     milliseconds: Sequence[int] | int = 80
+
+
+def record_film(
+    instruction: str,
+    kind: str,
+    draw: Callable[[], np.ndarray],
+    act: Callable[[int], tuple[bool, bool]],
+    steps: int,
+    stride: int,
+) -> Film:
+    """A film of an episode that has begun, until its goal, its end or `steps` steps, with a picture every `stride`.
+
+    `draw()` gives a picture (H, W, 3), and `act(step)` acts and tells whether the goal is reached and the episode over.
+    """
+    frames, times, reached, over, done = [draw()], [0], False, False, 0
+    while done < steps and not over:
+        reached, over = act(done)
+        over, done = over or reached, done + 1
+        if done % stride == 0 or over:
+            frames.append(draw())
+            times.append(done)
+    outcome = f"goal reached after {done} steps" if reached else f"goal not reached in {done} steps"
+    return Film(instruction, kind, outcome, np.stack(frames), times)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -61,30 +61,47 @@ Episode = tuple[np.ndarray, np.ndarray, np.ndarray, bool]
 """Observations (n+1, D), actions (n,) or (n, A), rewards (n,) of one episode, and whether it terminated."""
 
 
-def stack_episodes(episodes: Sequence[Episode]) -> Rollouts:
-    """Recorded episodes as `Rollouts`, padded to the longest, all of goal 0; one axis of actions means discrete ones.
+def make_rollouts(
+    observations: np.ndarray,
+    actions: np.ndarray,
+    length: np.ndarray,
+    rewards: np.ndarray | float = 0.0,
+    terminated: np.ndarray | bool = False,
+    goal: np.ndarray | int = 0,
+) -> Rollouts:
+    """Recorded rollouts from padded arrays; rewards are 0 after `length`, and one value stands for all rollouts."""
+    shape = np.shape(actions)[:2]
+    step = np.arange(shape[1]) < length[:, None]
+    return Rollouts(
+        observations=observations,
+        actions=actions,
+        rewards=np.where(step, rewards, 0).astype(np.float32),
+        length=length.astype(np.int32),
+        terminated=np.broadcast_to(terminated, shape[:1]).astype(bool),
+        goal=np.broadcast_to(goal, shape[:1]).astype(np.int32),
+        imagined=np.zeros(shape[0], bool),
+    )
+
+
+def stack_episodes(episodes: Sequence[Episode], horizon: int = 0) -> Rollouts:
+    """Recorded episodes as `Rollouts`, all of goal 0; one axis of actions means discrete ones.
+
+    They are padded to the longest, or to `horizon` if that is longer.
 
     Raises:
       ValueError: there are no episodes.
     """
     if not episodes:
         raise ValueError("nothing to stack: there are no episodes")
-    n, horizon = len(episodes), max(len(rewards) for _, _, rewards, _ in episodes)
+    n, horizon = len(episodes), max(horizon, *(len(rewards) for _, _, rewards, _ in episodes))
     shape = np.shape(episodes[0][1])[1:]
     observations = np.zeros((n, horizon + 1, episodes[0][0].shape[1]), np.float32)
     actions = np.zeros((n, horizon, *shape), np.float32 if shape else np.int32)
     rewards = np.zeros((n, horizon), np.float32)
     for i, (seen, taken, reward, _) in enumerate(episodes):
         observations[i, : len(seen)], actions[i, : len(taken)], rewards[i, : len(reward)] = seen, taken, reward
-    return Rollouts(
-        observations=observations,
-        actions=actions,
-        rewards=rewards,
-        length=np.array([len(reward) for _, _, reward, _ in episodes], np.int32),
-        terminated=np.array([bool(ended) for *_, ended in episodes]),
-        goal=np.zeros(n, np.int32),
-        imagined=np.zeros(n, bool),
-    )
+    length = np.array([len(reward) for _, _, reward, _ in episodes])
+    return make_rollouts(observations, actions, length, rewards, np.array([bool(ended) for *_, ended in episodes]))
 
 
 def concatenate(parts: Iterable[Rollouts]) -> Rollouts:

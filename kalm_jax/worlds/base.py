@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, Simulator
+from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, Simulator, rows_by_family
 from kalm_jax.types.pictures import Illustrations
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.types.transforms import ObservationTransform
@@ -332,23 +332,9 @@ class World(abc.ABC):
     def quality_rows(self, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> list[dict[str, Any]]:
         """A row for each level and family: rollouts, matched, kept, transitions, and `<kind>_transitions`."""
         marks = self.unrealistic_steps(rollouts, goals, real)
-        level, family = (np.asarray(x)[rollouts.goal] for x in (goals.level, goals.family))
-        kept, step = _realistic(rollouts, marks), rollouts.valid()
-        rows = []
-        for lv, f in sorted({(int(a), int(b)) for a, b in zip(level, family, strict=True)}):
-            mine = (level == lv) & (family == f)
-            rows.append(
-                {
-                    "level": LEVELS[lv],
-                    "family": self.families[f],
-                    "rollouts": int(mine.sum()),
-                    "matched": int(np.asarray(rollouts.terminated)[mine].sum()),
-                    "kept": int(kept[mine].sum()),
-                    "transitions": int(step[mine].sum()),
-                    **{f"{kind}_transitions": int(mark[mine].sum()) for kind, mark in marks.items()},
-                }
-            )
-        return rows
+        counts = {"matched": rollouts.terminated, "kept": _realistic(rollouts, marks), "transitions": rollouts.valid()}
+        counts |= {f"{kind}_transitions": mark for kind, mark in marks.items()}
+        return rows_by_family(goals, rollouts.goal, self.families, counts)
 
     def explanation_row(
         self, texts: Sequence[str], rollouts: Rollouts, goals: GoalTable, prompt: str

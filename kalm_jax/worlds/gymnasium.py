@@ -20,7 +20,7 @@ from kalm_jax.evaluation.episodes import balanced_goals
 from kalm_jax.evaluation.gymnasium import GymnasiumSimulator, make_environment, spaces_of, take_step
 from kalm_jax.imagination.rollouts import label_rewards
 from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, Simulator, concatenate
-from kalm_jax.types.pictures import Film, Illustrations
+from kalm_jax.types.pictures import Film, Illustrations, record_film
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.base import LearnerDefaults, Spaces, World
 from kalm_jax.worlds.data import read_data
@@ -224,17 +224,14 @@ class GymnasiumWorld(World):
         return films
 
     def _film(self, env: Any, kind: str, text: str, seed: int, act: Callable, steps: int) -> Film:
-        stride = max(1, self.horizon // FILM_FRAMES)
         seen, _ = env.reset(seed=seed, options={"instruction": text})
-        frames, times, reached, over, step = [env.render()], [0], False, False, 0
-        while step < steps and not over:
+
+        def take(step: int) -> tuple[bool, bool]:
+            nonlocal seen
             seen, reached, over = take_step(env, self._gym_spaces, act(step, seen))
-            over, step = over or reached, step + 1
-            if step % stride == 0 or over:
-                frames.append(env.render())
-                times.append(step)
-        outcome = f"goal reached after {step} steps" if reached else f"goal not reached in {step} steps"
-        return Film(text, kind, outcome, np.stack(frames), times)
+            return reached, over
+
+        return record_film(text, kind, env.render, take, steps, max(1, self.horizon // FILM_FRAMES))
 
 
 def _seeds(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kalm_jax.types import GoalTable, Rollouts, validate
+from kalm_jax.types import GoalTable, Rollouts, make_rollouts, validate
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr.behaviors import COLLECT_EPSILON, begin_habits, lookahead_actions, scripted_actions
@@ -63,19 +63,10 @@ def collect(
         observations, actions, length = _record(simulator, rng, configurations[order], behavior, progress)
     by_configuration = np.argsort(member, kind="stable").reshape(len(configurations), -1)  # (80, 54)
     goal = by_configuration[order, rng.integers(by_configuration.shape[1], size=count)]
-    step = np.arange(HORIZON) < length[:, None]
     reward = clevr_rewards.reward(
         clevr_goals.RELATION, configurations[order][:, None], observations[:, :-1], actions, observations[:, 1:]
     )
-    rollouts = Rollouts(
-        observations=observations,
-        actions=actions,
-        rewards=np.where(step, reward, 0).astype(np.float32),
-        length=length,
-        terminated=np.ones(count, bool),
-        goal=goal.astype(np.int32),
-        imagined=np.zeros(count, bool),
-    )
+    rollouts = make_rollouts(observations, actions, length, reward, True, goal)
     return validate(rollouts, len(goals), NUM_ACTIONS, name="collected rollouts"), goals
 
 

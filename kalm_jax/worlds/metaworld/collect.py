@@ -8,6 +8,7 @@ N rollouts, T = 100 steps, D = 91, A = 4.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,12 +16,12 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 
 from kalm_jax.cores import available_cores
-from kalm_jax.types import GoalTable, Rollouts, validate
+from kalm_jax.types import Episode, GoalTable, Rollouts, stack_episodes, validate
 from kalm_jax.worlds.metaworld.distractors import MODES
 from kalm_jax.worlds.metaworld.goals import FAMILIES, SUCCESS_REWARD
 from kalm_jax.worlds.metaworld.instructions import goals_of_level
 from kalm_jax.worlds.metaworld.recording import Job, Recorded, record_job
-from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, HORIZON, LEVEL_TASKS, OBSERVATION_DIM
+from kalm_jax.worlds.metaworld.tasks import HORIZON, LEVEL_TASKS
 
 NOISE = 0.3
 """Standard deviation of the noisiest attempts' actions, which range over [-1, 1]."""
@@ -67,7 +68,8 @@ def collect(
     family = np.array([FAMILIES.index(tasks[i]) for i in order])
     wordings = [np.flatnonzero(goals.family == f) for f in family]
     goal = [w[int(u * len(w))] for w, u in zip(wordings, sentence, strict=True)]
-    rollouts = _pack(episodes, np.array(goal, np.int32))
+    rollouts = stack_episodes([_episode(recorded) for recorded in episodes], HORIZON)
+    rollouts = dataclasses.replace(rollouts, goal=np.array(goal, np.int32))
     return validate(rollouts, len(goals), name="collected rollouts"), goals
 
 
@@ -108,15 +110,9 @@ def _record_all(
     return [found[place] for place in range(len(order))]
 
 
-def _pack(episodes: list[Recorded], goal: np.ndarray) -> Rollouts:
-    n = len(episodes)
-    observations = np.zeros((n, HORIZON + 1, OBSERVATION_DIM), np.float32)
-    actions, rewards = np.zeros((n, HORIZON, ACTION_DIM), np.float32), np.zeros((n, HORIZON), np.float32)
-    length = np.array([len(e.actions) for e in episodes], np.int32)
-    for i, episode in enumerate(episodes):
-        observations[i, : length[i] + 1], actions[i, : length[i]] = episode.observations, episode.actions
-        rewards[i, : length[i]] = np.diff(episode.native, prepend=np.float32(0))
-        if episode.success:
-            rewards[i, length[i] - 1] = SUCCESS_REWARD
-    terminated = np.array([e.success for e in episodes], bool)
-    return Rollouts(observations, actions, rewards, length, terminated, goal, np.zeros(n, bool))
+def _episode(recorded: Recorded) -> Episode:
+    """An attempt with KALM's rewards: increments of the dense reward, and `SUCCESS_REWARD` on success."""
+    rewards = np.diff(recorded.native, prepend=np.float32(0))
+    if recorded.success:
+        rewards[-1] = SUCCESS_REWARD
+    return recorded.observations, recorded.actions, rewards, recorded.success

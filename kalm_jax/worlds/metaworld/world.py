@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kalm_jax.types import GoalTable, Policy, Rollouts
-from kalm_jax.types.pictures import Film, Illustrations
+from kalm_jax.types.pictures import Film, Illustrations, record_film
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.types.transforms import ObservationTransform
 from kalm_jax.worlds.base import (
@@ -227,19 +227,16 @@ def _film(family: int, seed: int, instruction: str, kind: str, actions: np.ndarr
     """
     task = metaworld_goals.FAMILIES[family]
     simulator, expert = TaskSimulator(task), make_expert(task)
-    try:
-        seen = simulator.reset(np.random.default_rng([seed, family]))
-        frames, steps, done, reached = [simulator.picture(size=FILM_SIZE)], [0], 0, False
-        while not reached and done < (HORIZON if actions is None else len(actions)):
-            result = simulator.step(expert(seen) if actions is None else actions[done])
-            seen, reached, done = result.observation, result.success, done + 1
-            if done % FRAME_STEPS == 0 or reached:
-                frames.append(simulator.picture(size=FILM_SIZE))
-                steps.append(done)
-    finally:
-        simulator.close()
-    outcome = f"goal reached after {done} steps" if reached else f"goal not reached in {done} steps"
-    return Film(instruction, kind, outcome, np.stack(frames), steps)
+    seen = simulator.reset(np.random.default_rng([seed, family]))
+
+    def act(step: int) -> tuple[bool, bool]:
+        nonlocal seen
+        seen, _, reached = simulator.step(expert(seen) if actions is None else actions[step])
+        return reached, False
+
+    draw, steps = functools.partial(simulator.picture, size=FILM_SIZE), HORIZON if actions is None else len(actions)
+    with contextlib.closing(simulator):
+        return record_film(instruction, kind, draw, act, steps, FRAME_STEPS)
 
 
 WORLD = MetaworldWorld()
