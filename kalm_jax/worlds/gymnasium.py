@@ -9,6 +9,7 @@ Dimension letters: N transitions, n episodes, D observation, A action, G goal ar
 from __future__ import annotations
 
 import abc
+import collections
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -70,27 +71,21 @@ class GymnasiumWorld(World):
             self.learning = LearnerDefaults(stochastic=stochastic)
 
     def _check_goals(self) -> None:
-        goals, validation = self.goal_table, self.validation_table
-        missing = [level for i, level in enumerate(LEVELS) if not (np.asarray(goals.level) == i).any()]
+        tables = self.goal_table, self.validation_table
+        missing = [level for i, level in enumerate(LEVELS) if i not in self.goal_table.level]
         if missing:
-            raise ValueError(
-                f"no goal is of the level {', '.join(missing)}: add sentences of every level to goal_table"
-            )
-        texts = [normalize_sentence(text) for text in (*goals.text, *validation.text)]
-        twice = sorted({text for text in texts if texts.count(text) > 1})
+            raise ValueError(f"no goal is of the level {', '.join(missing)}: add sentences of it to goal_table")
+        count = collections.Counter(normalize_sentence(text) for table in tables for text in table.text)
+        twice = sorted(text for text, times in count.items() if times > 1)
         if twice:
+            raise ValueError(f"{len(twice)} sentences stand twice in the tables of goals, such as {twice[0]!r}")
+        codes = {int(f) for table in tables for f in table.family}
+        if not codes <= set(range(len(self.families))):
             raise ValueError(
-                f"{len(twice)} sentences stand twice in the tables of goals, such as {twice[0]!r}; remove one"
+                f"families {sorted(codes)} of goals: there are names for {len(self.families)}; name every family in "
+                "`families`"
             )
-        for table in (goals, validation):
-            if np.asarray(table.family).min(initial=0) < 0 or np.asarray(table.family).max(initial=0) >= len(
-                self.families
-            ):
-                raise ValueError(
-                    f"families {np.unique(table.family).tolist()} of goals: there are names for {len(self.families)}; "
-                    "name every family in `families`"
-                )
-        if not len(validation):
+        if not len(self.validation_table):
             raise ValueError("validation_table is empty: add sentences of no level, on which training is measured")
 
     @abc.abstractmethod
@@ -207,31 +202,30 @@ class GymnasiumWorld(World):
         # Those that reach their goal first, one of each sentence.
         order = np.argsort(~np.asarray(rollouts.terminated), kind="stable")
         chosen = {int(rollouts.goal[i]): int(i) for i in order[::-1]}
-        for g, i in list(chosen.items())[::-1][:FILM_PAIRS]:
-            text, goal, seed = goals.text[g], (goals.family[[g]], goals.array[[g]]), int(seeds[i])
-            actions = np.asarray(rollouts.actions[i])
-
-            def by_expert(step: int, seen: np.ndarray, goal: tuple = goal, seed: int = seed) -> np.ndarray:
-                return self.expert(np.random.default_rng([seed, step]), np.asarray(seen, np.float32)[None], *goal)[0]
-
-            def by_model(step: int, seen: np.ndarray, actions: np.ndarray = actions) -> np.ndarray:
-                return actions[step]
-
-            films.append(self._film(env, self.expert_name, text, seed, by_expert, self.horizon))
-            length = int(rollouts.length[i])
-            films.append(self._film(env, "imagined actions, replayed", text, seed, by_model, length))
+        for i in list(chosen.values())[::-1][:FILM_PAIRS]:
+            goal, actions = goals.take([rollouts.goal[i]]), rollouts.actions[i, : rollouts.length[i]]
+            films.append(self._film(env, self.expert_name, goal, int(seeds[i]), None))
+            films.append(self._film(env, "imagined actions, replayed", goal, int(seeds[i]), actions))
         env.close()
         return films
 
-    def _film(self, env: Any, kind: str, text: str, seed: int, act: Callable, steps: int) -> Film:
+    def _film(self, env: Any, kind: str, goal: GoalTable, seed: int, actions: np.ndarray | None) -> Film:
+        """A film of one episode, by actions (n,) or (n, A) or, with None, by the expert."""
+        (text,) = goal.text
         seen, _ = env.reset(seed=seed, options={"instruction": text})
 
-        def take(step: int) -> tuple[bool, bool]:
+        def act(step: int) -> tuple[bool, bool]:
             nonlocal seen
-            seen, reached, over = take_step(env, self._gym_spaces, act(step, seen))
+            if actions is None:
+                rng = np.random.default_rng([seed, step])
+                (action,) = self.expert(rng, np.asarray(seen, np.float32)[None], goal.family, goal.array)
+            else:
+                action = actions[step]
+            seen, reached, over = take_step(env, self._gym_spaces, action)
             return reached, over
 
-        return record_film(text, kind, env.render, take, steps, max(1, self.horizon // FILM_FRAMES))
+        steps = self.horizon if actions is None else len(actions)
+        return record_film(text, kind, env.render, act, steps, max(1, self.horizon // FILM_FRAMES))
 
 
 def _seeds(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -64,7 +64,8 @@ def collect(
     tasks = LEVEL_TASKS[level]
     order = rng.permutation(len(tasks))[np.arange(num_rollouts) % len(tasks)]
     sentence = rng.random(num_rollouts)
-    episodes = _record_all(tasks, order, seed, noise, distractor, stray, False, processes, progress)
+    job = Job("", (), seed, noise, distractor, stray, False)
+    episodes = _record_all(job, tasks, order, processes, progress)
     family = np.array([FAMILIES.index(tasks[i]) for i in order])
     wordings = [np.flatnonzero(goals.family == f) for f in family]
     goal = [w[int(u * len(w))] for w, u in zip(wordings, sentence, strict=True)]
@@ -75,28 +76,24 @@ def collect(
 
 def attempts(task: str, num: int, seed: int, noise: float = 0.0, processes: int | None = None) -> list[Recorded]:
     """`num` attempts of a task's expert, failures among them; the same for any number of processes."""
-    return _record_all((task,), np.zeros(num, int), seed, noise, "none", 0, True, processes)
+    return _record_all(Job(task, (), seed, noise, "none", 0, True), (task,), np.zeros(num, int), processes)
 
 
 def _record_all(
+    settings: Job,
     tasks: Sequence[str],
     order: np.ndarray,
-    seed: int,
-    noise: float,
-    distractor: str,
-    stray: int,
-    keep_failures: bool,
     processes: int | None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Recorded]:
     """An episode of the task `tasks[order[i]]` for each i; processes record chunks of one task each."""
-    if distractor not in MODES:
-        raise ValueError(f"unknown distractor mode {distractor!r}: use one of {', '.join(MODES)}")
-    jobs = []
+    if settings.distractor not in MODES:
+        raise ValueError(f"unknown distractor mode {settings.distractor!r}: use one of {', '.join(MODES)}")
+    jobs: list[Job] = []
     for index, task in enumerate(tasks):
         places = np.flatnonzero(order == index).tolist()
         chunks = (tuple(places[i : i + _CHUNK]) for i in range(0, len(places), _CHUNK))
-        jobs += [Job(task, chunk, seed, noise, distractor, stray, keep_failures) for chunk in chunks]
+        jobs += [settings._replace(task=task, places=chunk) for chunk in chunks]
     processes = min(available_cores() if processes is None else processes, len(jobs))
     found: dict[int, Recorded] = {}
     with contextlib.ExitStack() as stack:

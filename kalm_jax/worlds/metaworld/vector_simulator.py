@@ -1,8 +1,7 @@
 """Many Meta-world episodes played side by side in worker processes.
 
 Each worker builds one simulator per task and switches it between its episodes, which costs little, so that any number
-of episodes is possible. An episode is a function of its task, seed and actions, whatever the number of processes.
-Dimension letters: N episodes.
+of episodes (N) is possible. An episode is a function of its task, seed and actions, whatever the number of processes.
 """
 
 from __future__ import annotations
@@ -34,12 +33,9 @@ class WorkerEpisodes:
         self._kept: dict[int, tuple[int, Snapshot, Distractor]] = {}
         self._current: dict[int, int] = {}  # family -> number of the episode in its simulator
 
-    def start(self, numbers: Sequence[int], families: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
-        """Starts episodes (N,) of these tasks; first observations (N, 91)."""
-        return np.stack([self._start(*job) for job in zip(numbers, families, seeds, strict=True)])
-
-    def _start(self, number: int, family: int, seed: int) -> np.ndarray:
-        rng = np.random.default_rng([int(seed), int(family)])
+    def start(self, number: int, family: int, seed: int) -> np.ndarray:
+        """Starts an episode of a task; the first observation (91,)."""
+        rng = np.random.default_rng([seed, family])
         simulator = self._simulators.get(family)
         if simulator is None:
             simulator = self._simulators[family] = TaskSimulator(NAMES[family])
@@ -49,12 +45,8 @@ class WorkerEpisodes:
         self._current[family] = number
         return distractor.show(observation)
 
-    def step(self, numbers: Sequence[int], actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One action (N, 4) in each episode: observations (N, 91) and successes (N,) bool."""
-        results = [self._step(*job) for job in zip(numbers, actions, strict=True)]
-        return np.stack([seen for seen, _ in results]), np.array([success for _, success in results], bool)
-
-    def _step(self, number: int, action: np.ndarray) -> tuple[np.ndarray, bool]:
+    def step(self, number: int, action: np.ndarray) -> tuple[np.ndarray, bool]:
+        """One action (4,) in an episode: the observation (91,), and whether it succeeded."""
         family, snapshot, distractor = self._kept[number]
         simulator = self._simulators[family]
         if self._current[family] != number:
@@ -64,19 +56,21 @@ class WorkerEpisodes:
         self._kept[number] = family, simulator.save(), distractor
         return distractor.show(result.observation), result.success
 
-    def drop(self, numbers: Sequence[int]) -> None:
-        """Forgets episodes."""
-        for number in numbers:
-            self._kept.pop(number, None)
+    def drop(self, number: int) -> None:
+        """Forgets an episode."""
+        self._kept.pop(number, None)
+
+    def call(self, method: str, jobs: Sequence[tuple]) -> list[Any]:
+        """The answers of one of the methods above to each of `jobs`, the arguments of a call."""
+        return [getattr(self, method)(*job) for job in jobs]
 
 
 def _work(pipe: Connection, distractor: str) -> None:
-    """A worker's loop: receives (method, arguments), sends (True, answer) or (False, error); None ends it."""
+    """A worker's loop: receives (method, jobs), sends (True, answers) or (False, error); None ends it."""
     kept = WorkerEpisodes(distractor)
     while (message := pipe.recv()) is not None:
-        method, arguments = message
         try:
-            pipe.send((True, getattr(kept, method)(*arguments)))
+            pipe.send((True, kept.call(*message)))
         except Exception as error:
             pipe.send((False, error))
 
@@ -116,29 +110,25 @@ class MetaworldSimulator:
             raise ValueError(
                 f"tasks {family.shape} and seeds {seeds.dtype} {seeds.shape}: pass integers, one of each per episode"
             )
-        numbers = np.array(list(itertools.islice(self._numbers, len(family))), np.int64)
-        (states,) = self.call("start", numbers, OBSERVATION_DIM, family.tolist(), seeds.tolist())
-        return MetaworldPlay(self, numbers, states.astype(np.float32))
+        numbers = list(itertools.islice(self._numbers, len(family)))
+        states = self.call("start", list(zip(numbers, family.tolist(), seeds.tolist())))
+        return MetaworldPlay(self, numbers, np.array(states, np.float32).reshape(-1, OBSERVATION_DIM))
 
-    def call(self, method: str, numbers: np.ndarray, width: int, *columns: Any) -> list[np.ndarray]:
-        """The answers of a method of `WorkerEpisodes`, called in each episode's process, in the order of `numbers`."""
+    def call(self, method: str, jobs: Sequence[tuple]) -> list[Any]:
+        """See `WorkerEpisodes.call`; a job's first argument is its episode's number, which decides its process."""
         if self._local is not None:
-            answer = getattr(self._local, method)(numbers.tolist(), *columns)
-            return list(answer) if isinstance(answer, tuple) else [answer]
-        home = numbers % self.processes
-        places = [np.flatnonzero(home == i) for i in range(self.processes)]
-        for place, (_, pipe) in zip(places, self._workers):
-            if len(place):
-                pipe.send((method, (numbers[place].tolist(), *([column[i] for i in place] for column in columns))))
-        parts = [(place, pipe.recv()) for place, (_, pipe) in zip(places, self._workers) if len(place)]
-        for _, (fine, answer) in parts:
+            return self._local.call(method, jobs)
+        homes = [[i for i, job in enumerate(jobs) if job[0] % self.processes == k] for k in range(self.processes)]
+        busy = [(place, pipe) for place, (_, pipe) in zip(homes, self._workers, strict=True) if place]
+        for place, pipe in busy:
+            pipe.send((method, [jobs[i] for i in place]))
+        received = [(place, *pipe.recv()) for place, pipe in busy]  # from all before an error is raised
+        answers: dict[int, Any] = {}
+        for place, fine, answer in received:
             if not fine:
                 raise answer
-        found = [np.zeros((len(numbers), width), np.float32), np.zeros(len(numbers), bool)]
-        for place, (_, answer) in parts:
-            for whole, part in zip(found, answer if isinstance(answer, tuple) else (answer,)):
-                whole[place] = part
-        return found if method == "step" else found[:1]
+            answers |= zip(place, answer, strict=True)
+        return [answers[i] for i in range(len(jobs))]
 
     def close(self) -> None:
         """Ends the workers; the simulator cannot be used afterwards."""
@@ -163,7 +153,7 @@ class MetaworldPlay:
       horizon: (N,) int, the number of steps allowed.
     """
 
-    def __init__(self, simulator: MetaworldSimulator, numbers: np.ndarray, states: np.ndarray) -> None:
+    def __init__(self, simulator: MetaworldSimulator, numbers: list[int], states: np.ndarray) -> None:
         self._simulator, self._numbers, self.states = simulator, numbers, states
         self.horizon = np.full(len(numbers), HORIZON)
 
@@ -173,13 +163,12 @@ class MetaworldPlay:
         if actions.shape != (len(self._numbers), ACTION_DIM):
             raise ValueError(f"actions have shape {actions.shape}: pass ({len(self._numbers)}, {ACTION_DIM})")
         reached = np.zeros(len(self._numbers), bool)
-        if np.any(active):
-            numbers = self._numbers[active]
-            self.states[active], reached[active] = self._simulator.call(
-                "step", numbers, OBSERVATION_DIM, actions[active]
-            )
+        index = np.flatnonzero(active)
+        results = self._simulator.call("step", [(self._numbers[i], actions[i]) for i in index])
+        for i, result in zip(index, results, strict=True):
+            self.states[i], reached[i] = result
         return reached
 
     def close(self) -> None:
         """Frees the episodes."""
-        self._simulator.call("drop", self._numbers, OBSERVATION_DIM)
+        self._simulator.call("drop", [(number,) for number in self._numbers])
