@@ -14,9 +14,7 @@ def open_context(size: int) -> Any:
     """An OpenGL context of `size` x `size` pixels, from the back end that MUJOCO_GL names or the first that works.
 
     GLFW is tried only if it is named: without a display it fails, and MuJoCo aborts the process at the next context.
-
-    Raises:
-      RuntimeError: none works; the message names the packages to install.
+    The RuntimeError where none works names the packages to install.
     """
     chosen = os.environ.get("MUJOCO_GL", "").lower()
     backends = (chosen,) if chosen in ("egl", "osmesa", "glfw") else ("egl", "osmesa")
@@ -40,11 +38,7 @@ class MujocoCamera:
     """A camera of a MuJoCo model; `close` frees its OpenGL context."""
 
     def __init__(self, model: Any, camera: Any, size: int) -> None:
-        """A `mujoco.MjvCamera` for an `MjModel`, with pictures of `size` x `size` pixels.
-
-        Raises:
-          RuntimeError: neither EGL nor OSMesa works, see `open_context`.
-        """
+        """A `mujoco.MjvCamera` for an `MjModel`, with pictures of `size` x `size` pixels; see `open_context`."""
         import mujoco
 
         model.vis.global_.offwidth = max(model.vis.global_.offwidth, size)

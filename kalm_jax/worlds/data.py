@@ -21,11 +21,10 @@ def read_data(
     """Rollouts from a file, and the sentences that describe them.
 
     Args:
-      path: a file or folder in any format that `kalm_jax.datasets.read_rollouts` reads.
+      path: a file or folder in any format that `kalm_jax.datasets.read_rollouts` reads, which also takes `decode_goal`.
       spaces: sizes that the rollouts must have.
       level_of: sentence -> its level, None for a sentence of no level.
       recover: finds the goals of rollouts without any, given the rollouts and the path; None refuses such rollouts.
-      decode_goal: see `kalm_jax.datasets.read_rollouts`.
 
     Raises:
       ValueError: other sizes, goals without sentences, or sentences of evaluation levels; the message names the file.

@@ -1,7 +1,6 @@
-"""The `kalm/` environments of Gymnasium.
+"""The `kalm/` environments of Gymnasium, which importing `kalm_jax` registers.
 
-Importing `kalm_jax` registers them. `gymnasium.make("kalm_jax:kalm/ClevrRobot-v0")` needs no import of ours, because
-Gymnasium imports what stands before the colon. No simulator is imported before an environment is made.
+`gymnasium.make("kalm_jax:kalm/ClevrRobot-v0")` needs no import of ours.
 """
 
 from __future__ import annotations

@@ -1,22 +1,8 @@
 """The policies of CLEVR-Robot: a scripted one that resembles KALM's recorded data, and one that looks a step ahead.
 
-KALM's recorded rollouts look like those of a learned, imperfect policy. Half of them are two to five purposeful pushes,
-of the reference ball more often than of the ball to move. One in three takes more than ten, and there one or two pushes
-that a wall or a neighbor blocks repeat for dozens of steps until something gives way. The scripted policy has three
-parts:
-
-- gain: how much nearer the push would bring the goal if nothing were in its way (walls and neighbors are ignored, so
-  that it pushes against them);
-- habit: each episode's own preference for each push, a fixed smooth function of the balls' positions. While the scene
-  does not change, neither does the preference, and the same push repeats;
-- chance: a temperature. The temperature and the habit's weight grow with the number of steps, so that the early pushes
-  of an episode are the purposeful ones, and a stuck episode becomes more random.
-
-`SETTINGS` were fitted by random search to the authors' 40 sample rollouts; `collect.collection_statistics` compares.
-
-The lookahead policy tries pushes in the simulator from the true state and takes the best. It uses velocities and the
-simulator, so it is no learner: it collects data and shows which success rates are attainable.
-
+KALM's recorded rollouts look like those of a learned, imperfect policy: half are two to five purposeful pushes, more
+often of the reference ball, and one in three repeats blocked pushes for dozens of steps. `SETTINGS` of the scripted
+policy were fitted to the authors' 40 sample rollouts by random search; `collect.collection_statistics` compares.
 Dimension letters: N episodes or states, A = 40 actions.
 """
 
@@ -46,6 +32,10 @@ _DISPLACEMENT = np.sign(_DIRECTION) * np.where((_DIRECTION != 0).all(1, keepdims
 @dataclasses.dataclass(frozen=True)
 class ScriptedSettings:
     """Settings of the scripted policy. A push's score is in meters by which it brings the goal nearer.
+
+    Each episode has its own preference for each push (habit), a fixed smooth function of the balls' positions: while
+    the scene does not change, the same push repeats. Habit and temperature grow with the number of steps, so that the
+    early pushes are the purposeful ones, and a stuck episode becomes more random.
 
     Attributes:
       habit: median over episodes of the standard deviation of the habits.
@@ -86,8 +76,7 @@ def begin_habits(rng: np.random.Generator, n: int, settings: ScriptedSettings = 
 def gains(observation: np.ndarray, goal: np.ndarray) -> np.ndarray:
     """Meters (N, 40) by which each push would bring a relation nearer to the reward's point if nothing were in its way.
 
-    Args:
-      observation: (N, 10). goal: (N, 9) of family `relation`.
+    `observation` (N, 10), `goal` (N, 9) of family `relation`.
     """
     positions = np.asarray(observation, np.float64).reshape(-1, len(BALLS), 2)
     rows = np.arange(len(positions))
@@ -108,9 +97,7 @@ def scripted_actions(
 ) -> np.ndarray:
     """Actions (N,) int32, drawn from softmax((gain + habit + preference of balls) / temperature).
 
-    Args:
-      observation: (N, 10). goal: (N, 9) of family `relation`. habits: from `begin_habits`, leading axis N.
-      step: (N,) steps that each episode has taken so far.
+    `habits` are those of `begin_habits`, and `step` (N,) counts the steps that each episode has taken.
     """
     waves = np.cos(np.einsum("nad,nd->na", habits["frequency"], observation) + habits["phase"])
     habit = np.sqrt(2) * waves * (habits["habit"] * (1 + settings.habit_growth * step))[:, None]
@@ -132,18 +119,14 @@ def lookahead_actions(
 ) -> np.ndarray:
     """Actions (N,) int32: with probability epsilon a random one, else the best of all 40, each tried for one step.
 
-    Best is the least `clevr_goals.distance_to_goal` of the next state, with success before anything else. For `move`
-    it is, among the actions that count as success, the one that moves the named ball furthest. Ties are broken at
-    random. One call costs `tries` pushes per state, at most 3 for `move`.
+    Best is the least `clevr_goals.distance_to_goal` of the next state, with success before anything else. For `move` it
+    is, among the actions that count as success, the one that moves the named ball furthest. Ties are broken at random.
 
     Args:
       states: (N, 69). family: () or (N,) int. goal: (N, 9) int or (9,).
       epsilon: share of random actions, 0..1.
-      tries: number of different actions, drawn at random for each state, that are tried (`move` tries all that
+      tries: number of different actions, 1..40, drawn for each state, that are tried (`move` tries the at most 3 that
         count); fewer are faster and give less direct, more varied rollouts.
-
-    Raises:
-      ValueError: `tries` is not in 1..40.
     """
     if not 1 <= tries <= NUM_ACTIONS:
         raise ValueError(f"tries is {tries}: use 1 to {NUM_ACTIONS} actions")

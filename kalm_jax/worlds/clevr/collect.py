@@ -1,8 +1,7 @@
 """Collects CLEVR-Robot rollouts of the offline goals in the simulator, and describes a collection in numbers.
 
 KALM's authors recorded 80 target configurations equally often; every rollout is successful, 2 to 49 pushes long, and
-not satisfied at its start. Episodes that are shorter, or that have not succeeded by then, are discarded and repeated
-(all but the last are cheap). Dimension letters: N rollouts, M slots simulated together, T = 50 steps, K goals.
+not satisfied at its start. Dimension letters: N rollouts, M slots simulated together, T = 50 steps, K goals.
 """
 
 from __future__ import annotations
@@ -38,17 +37,14 @@ def collect(
     Args:
       seed: the same seed gives the same rollouts, whatever the number of threads.
       count: how many; the paper's offline RL set has 6,400.
-      behavior: "scripted", resembling the authors' data (`behaviors.py`), or "lookahead", the best of all
-        pushes tried in the simulator with 30% random ones: shorter rollouts at about eight times the cost.
+      behavior: "scripted", resembling the authors' data, or "lookahead", the best of all pushes tried in the simulator
+        with 30% random ones: shorter rollouts at about eight times the cost.
       progress: called as progress(done, total) when rollouts are finished.
       threads: of the simulator; default all cores.
 
     Returns:
-      Rollouts with T = 50, and the goals: all 4,320 offline sentences. A rollout's `goal` is one of the 54 sentences
-      of its configuration, at random; rewards are `rewards.reward`.
-
-    Raises:
-      ValueError: unknown behavior or count below 1.
+      Rollouts with T = 50 and the rewards of `rewards.reward`, and the goals: all 4,320 offline sentences. A rollout's
+      `goal` is one of the 54 sentences of its configuration, at random.
     """
     if behavior not in POLICIES:
         raise ValueError(f"unknown behavior {behavior!r}: use one of {', '.join(POLICIES)}")
@@ -79,8 +75,8 @@ def _record(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Observations (N, T+1, 10), actions (N, T) and lengths (N,) of one accepted episode for each goal (N, 9).
 
-    A fixed number of slots is simulated in lock step. A slot whose episode was accepted takes the next goal, and one
-    whose episode was not tries its goal again, so that the batch stays full until no goals are left.
+    Slots are simulated in lock step. One whose episode was accepted takes the next goal, and one whose episode ended
+    too early or too late tries its goal again.
     """
     n = len(goal)
     observations = np.zeros((n, HORIZON + 1, OBSERVATION_DIM), np.float32)
@@ -130,14 +126,11 @@ def _record(
 
 
 def collection_statistics(rollouts: Rollouts, goals: GoalTable) -> dict[str, float]:
-    """Numbers that describe a collection of relation rollouts.
+    """Numbers that describe a collection of relation rollouts; a ValueError names a rollout of another family.
 
     Lengths are in pushes, shares between 0 and 1. `nearer` is the share of pushes that brought the source ball nearer
     to the reward's point; `blocked` the share that moved the pushed ball less than 3 cm; `repeated_first` the share of
     rollouts whose second push repeats the first. A value without any push is NaN.
-
-    Raises:
-      ValueError: a rollout's goal is not of the family `relation`.
     """
     family = np.asarray(goals.family)[rollouts.goal]
     if (family != clevr_goals.RELATION).any():

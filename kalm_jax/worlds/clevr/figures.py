@@ -1,7 +1,6 @@
 """CLEVR-Robot's rollouts in pictures, from above: films, a player for the report's page, and maps of ball positions.
 
-x is to the right and y to the back, so "behind" is up in every picture. Lengths are meters. matplotlib, Pillow and
-jinja2 are imported when a picture is made, never with this module.
+x is to the right and y to the back, so "behind" is up in every picture. Lengths are meters.
 """
 
 from __future__ import annotations
@@ -45,15 +44,7 @@ POSITIONS_CAPTION = (
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """A rollout to be shown.
-
-    Attributes:
-      instruction: the sentence of its goal.
-      imagined: True for a rollout of the language model, False for a recorded one.
-      observations: (T+1, 10) ball centers.
-      actions: (T,) codes 8 * ball + push direction.
-      reached: whether it ends in its goal.
-    """
+    """A rollout to be shown: states (T+1, 10), actions (T,), and whether it is imagined and ends in its goal."""
 
     instruction: str
     imagined: bool
@@ -198,14 +189,10 @@ def player_html(pairs: Sequence[tuple[Example, Example]]) -> str:
 
 
 def position_figure(positions: Mapping[str, np.ndarray], bins: int = 60) -> Figure:
-    """Maps of where ball centers are: one 2-D histogram for every named set (M, 2) of centers.
+    """Maps of where ball centers are: one 2-D histogram for every named set (M, 2) of centers, at least one.
 
     Colors show the share of the set's centers in a cell, on one logarithmic scale for all, so that maps of sets of
-    different size compare. Outside of the outer dashed line is off the bench; centers of real balls stay inside the
-    inner one, a radius from the walls, but for a few first states.
-
-    Raises:
-      ValueError: there is no set.
+    different size compare.
     """
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure

@@ -43,14 +43,11 @@ class _Relation(NamedTuple):
 def describe(
     rng: np.random.Generator, observation: np.ndarray, before: np.ndarray | None = None
 ) -> list[tuple[str, str]]:
-    """Short questions and answers about a state: ("red blue", "left") says that red is close to blue, on its left.
+    """Short questions and answers about a state (10,), such as ("red blue", "left"): red is close to blue, on its left.
 
     Every pair of balls that are close to each other is asked about once, and one other pair, whose answer is "far". The
     pairs are in random order, each in the order of `BALLS`. With the state `before`, new relations come first, if there
     are any: ("new", "red blue left and green cyan behind").
-
-    Args:
-      rng: source of the order. observation, before: (10,) meters.
     """
     close = _close_pairs(observation)
     far = [pair for pair in itertools.combinations(range(len(BALLS)), 2) if pair not in close]
@@ -92,10 +89,9 @@ def state_queries(
     """States (10,), each with a question and its answer in the words of `describe`. They all hold if the step from
     `before` to `after` reached the subgoal. None: it did not, or no state can show it.
 
-    A relation is asked about in the state after. No single state shows a move, so two constructed states are asked
-    about: the state after with another ball at the moved ball's old position, and the state before with that ball at
-    its new position. The moved ball must be on the wanted side in the first and on the opposite side in the second. For
-    a ball that hardly moved there is no answer.
+    No single state shows a move, so two constructed states are asked about: the state after with another ball at the
+    moved ball's old position, and the state before with that ball at its new position. The moved ball must be on the
+    wanted side in the first and on the opposite side in the second. For a ball that hardly moved there is no answer.
     """
     if family == RELATION:
         question, answer = goal_summary(family, goal).rsplit(" ", 1)

@@ -15,19 +15,13 @@ from kalm_jax.worlds.clevr.simulator import OBSERVATION_DIM
 
 
 def read_prompts(path: str | os.PathLike) -> tuple[GoalTable, np.ndarray]:
-    """Goals and first observations from the prompt files or test files of KALM's authors.
+    """Goals (K) and first observations (K, 10) float32 from the prompt files or test files of KALM's authors.
 
     Both are pickled dictionaries of K entries each. `instructions`, `goals` and the first frame of `observations` are
-    used (in test files its first 10 numbers, as an encoding follows). Goal k of the table belongs to entry k, and a
-    sentence that occurs twice is two goals. Of several sentences of an entry the first counts. The level is the one
-    that has the sentence; for other sentences it is the one of the goal's family (relations: "rephrase").
-
-    Returns:
-      The goals (K) and first observations (K, 10) float32.
-
-    Raises:
-      FileNotFoundError: no such file.
-      ValueError: a field is missing, of another length, or holds something impossible; the message names it.
+    used (in test files its first 10 numbers, as an encoding follows). Goal k of the table belongs to entry k. Of
+    several sentences of an entry the first counts. The level is the one that has the sentence; for other sentences it
+    is the one of the goal's family (relations: "rephrase"). A ValueError names what is missing, of another length, or
+    impossible.
     """
     data = safe_pickle.load(path)
     fields = ("instructions", "goals", "observations")

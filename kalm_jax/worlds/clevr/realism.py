@@ -29,8 +29,7 @@ def furthest_move(rollouts: Rollouts) -> float:
 def unrealistic(rollouts: Rollouts, limit: float) -> dict[str, np.ndarray]:
     """Unrealistic transitions, (N, T) bool of each kind.
 
-    "off_bench": a ball's center ends beyond the walls. "beyond_dynamics": a ball moves further than `limit` meters (see
-    `furthest_move`).
+    A ball's center ends beyond the walls, or a ball moves further than `limit` meters (see `furthest_move`).
     """
     step = rollouts.valid()
     after = rollouts.observations[:, 1:].reshape(len(rollouts), rollouts.horizon, -1, 2)

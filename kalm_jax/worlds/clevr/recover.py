@@ -26,12 +26,9 @@ def recover_goals(rollouts: Rollouts, name: str) -> tuple[Rollouts, GoalTable]:
     """The rollouts with offline goals, found from their rewards, and with final states.
 
     The layout has no final states. Each is filled in by simulating the last push from rest, which is accurate to about
-    1.6 cm (the balls' velocities are not recorded either). Where rewards fit several goals (nothing that matters moved
-    before the last push), the final state decides; rollouts that remain ambiguous are left out, and their number is
-    printed. Goals are determined up to the mirrored sentence, see the module's docstring.
-
-    Raises:
-      ValueError: the rewards of a rollout fit no goal of the offline level; the message names the rollout.
+    1.6 cm. Where rewards fit several goals (nothing that matters moved before the last push), the final state decides;
+    rollouts that remain ambiguous are left out, and their number is printed. A ValueError names a rollout that fits
+    none.
     """
     goals = goals_of_level("offline")
     arrays, first = np.unique(goals.array, axis=0, return_index=True)

@@ -31,14 +31,9 @@ def _pixels(points: ArrayLike, size: int) -> np.ndarray:
 
 
 def top_view(observation: np.ndarray, size: int = 128) -> np.ndarray:
-    """A picture (size, size, 3) uint8 of an observation (10,); back is up.
+    """A picture (size, size, 3) uint8 of an observation (10,) in meters; back is up, and `size` at least 16 pixels.
 
-    Args:
-      observation: (10,) the balls' x and y in meters; balls outside the table are clipped at the picture's edge.
-      size: width and height in pixels, at least 16.
-
-    Raises:
-      ValueError: the observation is not 10 finite numbers, or the size is too small.
+    Balls outside the table are clipped at the picture's edge. A ValueError says what is wrong with the numbers.
     """
     observation = np.asarray(observation, np.float64)
     if observation.shape != (2 * len(BALLS),) or not np.isfinite(observation).all():

@@ -1,8 +1,4 @@
-"""Rewards of CLEVR-Robot as pure array functions, the same for real and imagined rollouts.
-
-They are those of KALM's released code for real rollouts. Arguments are as in `goals`: arrays of NumPy or JAX with any
-leading axes N.
-"""
+"""Rewards of CLEVR-Robot as pure array functions, those of KALM's released code; arguments as in `goals`."""
 
 from __future__ import annotations
 
@@ -26,8 +22,8 @@ def reward(family: Array, goal: Array, observation: Array, action: Array, next_o
     """(N,) float32 reward of one step, the same for real and imagined rollouts.
 
     relation: 100 on success, else 10 * (d - d'), d the distance in meters of the source ball to the point 0.195 m from
-    the reference ball in the wanted direction (verified on the authors' data). move: 1 on success, else 0. All other
-    families: 100 on success, else 10 * the change in completed parts (ImagineBench).
+    the reference ball in the wanted direction. move: 1 on success, else 0. All other families: 100 on success, else 10
+    * the change in completed parts (ImagineBench).
     """
     xp = namespace(family, goal, observation, action, next_observation)
     family, goal = xp.asarray(family), xp.asarray(goal)

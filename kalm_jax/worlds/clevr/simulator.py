@@ -1,14 +1,11 @@
 """CLEVR-Robot: the MuJoCo scene, one action (a push), the full state, and batched stepping.
 
 Five balls are on a table between four invisible walls, and a pusher is teleported to a ball and pushes for 0.4 s. The
-scene is the one KALM's data were recorded in: one-step replay of their states is exact to float32 rounding (worst error
-3e-7 m over 486 transitions), but only with the two inverse weights that `build_model` sets.
+scene is the one KALM's data were recorded in: one-step replay of their states is exact to float32 rounding.
 
 State (69,) float64: qpos 37 = five balls (x, y, z, quaternion) and the pusher's (x, y), then qvel 32 = five balls
 (linear, angular) and the pusher's two. Observation (10,) float32: the balls' (x, y). Velocities carry over between
-actions and are not observed, so the observation alone does not determine what happens next.
-
-MuJoCo is imported when a simulator is constructed, not with this module. Dimension letters: N states, S = 69.
+actions and are not observed. MuJoCo is imported when a simulator is constructed. Dimension letters: N states, S = 69.
 """
 
 from __future__ import annotations
@@ -118,10 +115,9 @@ def push_direction(actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class ClevrSimulator:
-    """Pushes in batches of states. It holds the model and a pool of threads, and keeps no state between calls.
+    """Pushes in batches of states, whose results do not depend on the order or the number of threads.
 
-    Results do not depend on the number of threads or on the order of the batch. Usable as a context manager; `close`
-    ends the threads. One simulator must not be used by two Python threads at the same time.
+    Usable as a context manager; `close` ends the threads. It must not be used by two Python threads at the same time.
     """
 
     def __init__(self, threads: int | None = None) -> None:
@@ -143,10 +139,7 @@ class ClevrSimulator:
         """States (N, 69) float64 after one action each, actions (N,) int in 0..39 = 8 * ball + push.
 
         The pusher is put behind its ball with zero velocity and driven with a constant force of |direction| newton for
-        0.4 s; everything else continues from `states`.
-
-        Raises:
-          ValueError: wrong shapes, actions out of range, or states that are not finite.
+        0.4 s; everything else continues from `states`. A ValueError names a wrong shape, action or state.
         """
         states, actions = np.asarray(states, np.float64), np.asarray(actions)
         if states.ndim != 2 or states.shape[1] != STATE_DIM:
@@ -195,12 +188,7 @@ class ClevrSimulator:
 
 
 class ClevrPlay:
-    """Evaluation episodes that are being played, one on each table.
-
-    Attributes:
-      states: (n, 69) float64, what policies see.
-      horizon: (n,) int, pushes allowed: one for a `move` goal.
-    """
+    """See `types.Play`: `states` are the simulator's, and a `move` goal has one push."""
 
     def __init__(self, simulator: ClevrSimulator, episodes: Episodes) -> None:
         self._simulator, self._family, self._goal = simulator, episodes.family, episodes.array

@@ -1,17 +1,10 @@
 """Text for pretraining the built-in language model: wordings of CLEVR-Robot goals beside their meaning, plans, facts.
 
 No rollout, state or action is in it, and no sentence of an evaluation level or of validation: those are drawn again. A
-document is one line in one of these shapes:
-
-    {wording} means {plain offline wording} .
-    {plain offline wording} can be said as {wording} .
-    {wording} same as {another wording of the same goal} .
-    {wording} => {plan}          ("red left blue", "move red left", "red left blue and green behind cyan")
-    {wording} which ball moves ? red . which side ? left . which is the reference ? blue .
-    to {wording} : first {plain} , then {plain} .
-    {fact about words or space} .
-
-Goals are (9,) int32 arrays: three triples (source ball, reference ball, direction), unused entries -1.
+document is one line: "{wording} means {plain offline wording} .", its reverse "can be said as", "{wording} same as
+{another wording} .", "{wording} => {plan}", a wording and questions about it with their answers ("which ball moves ?
+red ."), "to {wording} : first {plain} , then {plain} .", or "{fact about words or space} .".
+Goals are (9,) int32 arrays, see `goals`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Random wordings of CLEVR-Robot goals: wishes, complaints, lists and layouts.
+"""Random wordings of CLEVR-Robot goals (9,): wishes, complaints, lists and layouts.
 
-The alternatives are in the data files; their notation is explained in `worlds/text/data/asides.txt`. Goals are (9,)
-int32 arrays: three triples (source ball, reference ball, direction), unused entries -1.
+The alternatives are in the data files; their notation is explained in `worlds/text/data/asides.txt`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Scripted experts of Meta-world's 22 tasks as functions of the 91-number state: the package's, and two more.
 
 make-coffee chains the package's experts of its two stages. locked-door-open has a separate expert, because the
-package's two in sequence take more than 100 steps. Meta-world is imported when an expert is made.
+package's two in sequence take more than 100 steps.
 """
 
 from __future__ import annotations
@@ -28,11 +28,7 @@ _LEAD = 0.2
 
 
 def make_expert(name: str) -> Expert:
-    """The expert of a task, deterministic and without memory.
-
-    Raises:
-      ValueError: there is no such task.
-    """
+    """The expert of a task, deterministic and without memory; ValueError where there is no such task."""
     task = task_of(name)
     if name == "make-coffee":
         return _stages(

@@ -1,8 +1,7 @@
 """Collects Meta-world rollouts by the scripted experts with noise, in parallel processes.
 
-KALM's authors do not say how theirs were collected; their published samples look like the package's experts. Here the
-noise of each attempt is drawn, and attempts that do not succeed within 100 steps are repeated. Dimension letters:
-N rollouts, T = 100 steps, D = 91, A = 4.
+KALM's authors do not say how theirs were collected; their published samples look like the package's experts. Dimension
+letters: N rollouts, T = 100 steps, D = 91, A = 4.
 """
 
 from __future__ import annotations
@@ -42,6 +41,7 @@ def collect(
 
     Args:
       seed: the same seed gives the same rollouts, whatever the number of processes.
+      num_rollouts: at least 1.
       level: whose tasks and sentences; novel levels give the upper bound of real data.
       noise, stray: see `recording.record`.
       distractor: see `distractors`; KALM's data have none.
@@ -53,7 +53,6 @@ def collect(
       is one of its task's sentences, at random.
 
     Raises:
-      ValueError: num_rollouts below 1, negative noise, an unknown level or distractor mode.
       RuntimeError: an expert failed 100 times in a row.
     """
     if num_rollouts < 1 or noise < 0 or stray < 0:

@@ -1,8 +1,8 @@
 """Distractors: an entity that the task does not have, shown in its slot in a possible pose.
 
-KALM's evaluation fills the slot of one absent entity from a file that its authors did not publish; here its pose is
-drawn from the poses in which the package's resets place that entity. The authors draw another pose at every step
-("step"), so that the distractor flickers; by default it stays ("episode").
+KALM's evaluation fills the slot of one absent entity from a file that is not published; here its pose is drawn from
+those in which the package's resets place that entity. The authors draw another pose at every step ("step"), so that
+the distractor flickers; by default it stays ("episode").
 """
 
 from __future__ import annotations
@@ -28,11 +28,7 @@ class Distractor:
     """The distractor of one episode; its poses depend on its generator and on the number of steps only."""
 
     def __init__(self, mode: str, rng: np.random.Generator, first_observation: np.ndarray):
-        """Draws an entity that `first_observation` (91,) lacks.
-
-        Raises:
-          ValueError: `mode` is none of `MODES`.
-        """
+        """Draws an entity that `first_observation` (91,) lacks; ValueError where `mode` is none of `MODES`."""
         if mode not in MODES:
             raise ValueError(f"unknown distractor mode {mode!r}: use one of {', '.join(MODES)}")
         self.mode, self._rng = mode, rng

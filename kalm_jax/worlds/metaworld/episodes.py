@@ -12,8 +12,7 @@ from kalm_jax.worlds.metaworld.instructions import goals_of_level, sentences
 def make_episodes(level: str, count: int, seed: int) -> Episodes:
     """`count` episodes of a level, a function of (level, count, seed) alone; `states` (n,) are the simulator's seeds.
 
-    Tasks get equal numbers, and within a task the sentence templates do. Play them with
-    `vector_simulator.MetaworldSimulator`.
+    Tasks get equal numbers, and within a task the sentence templates do.
     """
     goals = goals_of_level(level)
     rng = np.random.default_rng([seed, LEVELS.index(level)])

@@ -48,11 +48,7 @@ def _namespace(*arrays: object) -> ModuleType:
 
 
 def make_goal(name: str) -> np.ndarray:
-    """The goal array (12,) float32 of a task.
-
-    Raises:
-      ValueError: there is no such task.
-    """
+    """The goal array (12,) float32 of a task; ValueError where there is no such task."""
     task = task_of(name)
     start = entity_start(task.tested) if task.tested else 0
     return np.array((start, *task.axes, *task.offset, task.radius, *task.stage), np.float32)

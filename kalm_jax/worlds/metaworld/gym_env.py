@@ -2,11 +2,7 @@
 
 The observation is a Box (91,) float32 (`tasks`), the action a Box (4,) in [-1, 1]. Reward and success are as in KALM:
 increments of the package's dense reward, and 10 on success, which ends the episode. `gymnasium.make` truncates it after
-100 steps. The instruction is one of the level's sentences for the task; it is in `info`, not in the observation.
-
-info: "instruction" the sentence, "task" its name, "family" its index, "goal" (12,) float32, "is_success".
-
-Options of `reset`, all optional: "instruction", one of the library's sentences of any level; "task", a name.
+100 steps. `info` has "instruction", a sentence of the level, "task", its "family" (index), "goal" (12,), "is_success".
 """
 
 from __future__ import annotations
@@ -56,8 +52,7 @@ class MetaworldEnv(gymnasium.Env):
         Args:
           task: name of a task of the level; None draws one of the level's tasks at each reset.
           level: "offline", "rephrase", "unseen_easy" or "unseen_hard" ("validation" for tuning only).
-          distractor: how an absent entity is shown in its slot: "episode" in one pose for the whole episode, "step" in
-            another pose at each step (as KALM's authors do), "none" not at all.
+          distractor: "none", "episode" or "step" (as KALM's authors), see `distractors`.
           render_mode: None or "rgb_array". camera: one of Meta-world's; render_size: pixels. Drawing needs OpenGL.
         """
         if render_mode not in (None, "rgb_array"):
@@ -95,7 +90,10 @@ class MetaworldEnv(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Starts an episode; the same seed gives the same episode, whatever was played before."""
+        """Starts an episode; the same seed gives the same episode, whatever was played before.
+
+        `options`, all optional: "instruction", one of the library's sentences of any level; "task", a name.
+        """
         super().reset(seed=seed)
         sentence = self._choose(options or {})
         if sentence.family not in self._simulators:

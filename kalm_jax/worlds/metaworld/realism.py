@@ -5,9 +5,8 @@
   pose          a quaternion or an opening that the joints do not allow
   dynamics      an object moves or turns further in one step than it ever does in the simulator
 
-KALM publishes no thresholds. `LIMITS` are the extremes of real rollouts, widened by `MARGIN`, of all 22 tasks' experts
-with noise 0.5; `experiments.metaworld_experts` measures them. Only the entities of a rollout's task are tested.
-Dimension letters: N rollouts, T steps.
+KALM publishes no thresholds. `LIMITS` are the extremes of real rollouts of all 22 tasks' experts with noise 0.5, and
+are widened by `MARGIN`. Only the entities of a rollout's task are tested. Dimension letters: N rollouts, T steps.
 """
 
 from __future__ import annotations
@@ -64,10 +63,8 @@ def rotation(observations: np.ndarray, thing: str) -> np.ndarray:
 def possible_states(states: np.ndarray) -> np.ndarray:
     """The nearest states to (..., 91) whose hand is within the arm's reach and whose quaternions have length 1.
 
-    Predicted changes add up. The arm stops where its reach ends, and a hand that continues is soon where no real one
-    is, though its actions may be right; the reach is that of `LIMITS`, so the hand's position tests nothing afterwards.
-    A quaternion that turns is too short after some dozens of steps, since changes add up along a chord of the sphere of
-    rotations; zeros, of absent entities and of windows, are unchanged.
+    Predicted changes add up: a hand that continues where the arm's reach ends is soon where no real one is, though its
+    actions may be right, and a quaternion that turns gets too short. Zeros, of absent entities and of windows, stay.
     """
     states, limit = np.array(states, np.float32), LIMITS["hand"]
     hand = states[..., HAND]  # a view, like those below

@@ -41,11 +41,7 @@ class Job(NamedTuple):
 
 
 def record_job(job: Job) -> list[Recorded]:
-    """The rollouts of a job, functions of seed, task and place.
-
-    Raises:
-      RuntimeError: an expert failed too often.
-    """
+    """The rollouts of a job, functions of seed, task and place; RuntimeError where an expert failed too often."""
     return [_record_one(job, place) for place in job.places]
 
 

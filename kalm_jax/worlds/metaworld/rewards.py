@@ -2,10 +2,8 @@
 
 The package's dense reward (version v2, 0 to 10) also uses the fingertips and finger pads, the joint of the door and the
 start of the scene. Here they are derived from the observed hand and opening, from the handle's position, and from the
-rollout's first state; `experiments.metaworld_experts` measures how well it agrees with the simulator. As in KALM, a
-rollout's reward is the increment of the dense reward, and 10 for the step that succeeds.
-
-The functions use NumPy only. Dimension letters: N rollouts, T steps, D = 91. Positions are meters.
+rollout's first state; `experiments.metaworld_experts` measures how well it agrees with the simulator. The functions use
+NumPy only. Dimension letters: N rollouts, T steps, D = 91. Positions are meters.
 """
 
 from __future__ import annotations
@@ -77,9 +75,7 @@ def rewards(
 ) -> np.ndarray:
     """Rewards (N, T) float32 of rollouts: increments of the dense reward, 10 where a step succeeds, 0 after `length`.
 
-    Args:
-      family: (N,) int, index of each rollout's task. goal: (N, 12), see `goals`.
-      observations: (N, T+1, 91). actions: (N, T, 4). length: (N,) int.
+    family (N,) int, goal (N, 12), observations (N, T+1, 91), actions (N, T, 4), length (N,) int.
     """
     dense = dense_rewards(family, observations, actions)
     increments = np.diff(dense, axis=1, prepend=0.0)

@@ -1,9 +1,7 @@
 """The two Meta-world tasks that the package lacks, composed of its parts: make-coffee and locked-door-open.
 
-Both have two stages. The observed target is that of the current stage; success is possible in the second only. The
-reward of the second stage is added to 10 for the finished first one.
-
-Importing this module imports MuJoCo and Meta-world; `simulator.py` does so when a scene is built.
+Both have two stages. The observed target is that of the current stage; success is possible in the second only, whose
+reward is added to 10 for the finished first one. Importing this module imports MuJoCo and Meta-world.
 """
 
 from __future__ import annotations

@@ -1,15 +1,9 @@
 """Meta-world's Sawyer arm: one task's simulator with starts that are a function of a random generator alone.
 
-It is the published package (v3, reward version v2) with its pitfalls removed:
-  * the package ignores `reset(seed=)` and draws from a pool of goals; here each start is drawn from a generator;
-  * the goal's bounds are cached before it is visible, so that it is clipped to zero; here the cache is dropped;
-  * with new goals at each reset some first observations show the object of the previous reset (window-open,
-    faucet-open); here they do not;
-  * parts of a reset depend on the previous episode; here everything is restored first.
+It is the published package (v3, reward version v2) with its pitfalls removed. The package ignores `reset(seed=)` and
+draws from a pool of goals, clips the goal to cached bounds, and lets parts of a reset depend on the previous episode.
 Moving the hand to its start takes 250 physics steps and is the same in every episode of most tasks, so it is done once
 for them. Steps are those of the package with the same start, to 1e-13 m (push, whose puck never rests, to 1 mm).
-
-MuJoCo is imported when a simulator is constructed, not with this module.
 """
 
 from __future__ import annotations
@@ -60,12 +54,7 @@ class TaskSimulator:
     """One Meta-world task. `reset` starts an episode, `step` advances it; `save` and `load` switch between episodes."""
 
     def __init__(self, name: str) -> None:
-        """Builds the scene (0.2 s, 5 to 20 MB).
-
-        Raises:
-          ValueError: there is no such task.
-          RuntimeError: MuJoCo cannot be imported.
-        """
+        """Builds the scene (0.2 s, 5 to 20 MB); ValueError: no such task, RuntimeError: MuJoCo cannot be imported."""
         self.task = task_of(name)
         self._camera: SceneCamera | None = None
         env = self._env = _environment_class(name)()
@@ -121,11 +110,7 @@ class TaskSimulator:
         return self.observation()
 
     def step(self, action: np.ndarray) -> StepResult:
-        """One action (4,) in [-1, 1], 0.0125 s.
-
-        Raises:
-          ValueError: another shape, or numbers that are not finite.
-        """
+        """One action of 4 finite numbers in [-1, 1], 0.0125 s; ValueError for others."""
         action = np.asarray(action, np.float64)
         if action.shape != (ACTION_DIM,) or not np.isfinite(action).all():
             raise ValueError(f"action {action.tolist()}: pass {ACTION_DIM} finite numbers in [-1, 1]")
@@ -170,11 +155,7 @@ class TaskSimulator:
         return physics
 
     def picture(self, camera: str = "corner2", size: int = 256) -> np.ndarray:
-        """(size, size, 3) uint8 from one of `render.CAMERAS`.
-
-        Raises:
-          RuntimeError: there is no OpenGL.
-        """
+        """(size, size, 3) uint8 from one of `render.CAMERAS`; RuntimeError where there is no OpenGL."""
         if self._camera is None:
             self._camera = SceneCamera(self._env.model, camera, size)
         return self._camera.picture(self._env.data)
@@ -187,11 +168,7 @@ class TaskSimulator:
 
 
 def touching(data: Any, pads: Sequence[int], geom: int) -> bool:
-    """Whether both finger pads press on a geom: the package's test without its loops.
-
-    Args:
-      data: an `MjData`. pads, geom: ids of geoms.
-    """
+    """Whether both finger pads press on a geom, given their ids in an `MjData`; the package's test without loops."""
     pairs, rows = data.contact.geom, data.contact.efc_address
     touched = (pairs == geom).any(1)
     return all(0 < data.efc_force[rows[touched & (pairs == pad).any(1)]].sum() for pad in pads)

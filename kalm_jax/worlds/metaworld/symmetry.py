@@ -1,8 +1,7 @@
 """Augmentation of Meta-world rollouts for grounding, by symmetries of the scene.
 
 In a scene that is moved or mirrored with its robot, the same or the mirrored actions have the same effects, and an
-object may be replaced by another one in its place. Where a rollout no longer fits its sentences after a change, only
-its subgoal describes it ("window to target").
+object may be replaced by another one. Where a rollout no longer fits its sentences, only its subgoal describes it.
 """
 
 from __future__ import annotations
@@ -108,8 +107,7 @@ def one_more(rng: np.random.Generator, observations: np.ndarray) -> np.ndarray:
 def elsewhere(rng: np.random.Generator, observations: np.ndarray) -> np.ndarray:
     """Observations (T, 91) of one episode, half of the time with the hand, all objects and the target shifted alike.
 
-    The effect of an action depends on relative positions. In the data every kind of object begins at the same height
-    and nearly in the same place; in unseen scenes it does not.
+    In the data every kind of object begins nearly in the same place; in unseen scenes it does not.
     """
     if rng.random() < 0.5:
         return observations

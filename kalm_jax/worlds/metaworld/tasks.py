@@ -56,11 +56,7 @@ LEVEL_TASKS = {
 
 
 def task_of(name: str) -> Task:
-    """The task with this name.
-
-    Raises:
-      ValueError: there is none.
-    """
+    """The task with this name; ValueError where there is none."""
     if name not in NAMES:
         raise ValueError(f"unknown Meta-world task {name!r}: use one of {', '.join(NAMES)}")
     return TASKS[NAMES.index(name)]

@@ -78,11 +78,7 @@ def task_of_words(text: str) -> str | None:
 
 
 def conjugate(text: str, form: str) -> str:
-    """`text` with its marked verbs ("^open the door and ^go") in a form: "do", "doing" or "does".
-
-    Raises:
-      KeyError: another form.
-    """
+    """`text` with its marked verbs ("^open the door and ^go") in a form: "do", "doing" or "does"."""
     forms: dict[str, Callable[[str], str]] = {"do": str, "doing": _gerund, "does": _third_person}
     inflect = forms[form]
     return _MARKED.sub(lambda match: inflect(match[1]), text)

@@ -146,12 +146,7 @@ class MetaworldSimulator:
 
 
 class MetaworldPlay:
-    """Episodes that are being played.
-
-    Attributes:
-      states: (N, 91) float32 observations, which policies see.
-      horizon: (N,) int, the number of steps allowed.
-    """
+    """See `types.Play`; `states` (N, 91) are observations."""
 
     def __init__(self, simulator: MetaworldSimulator, numbers: list[int], states: np.ndarray) -> None:
         self._simulator, self._numbers, self.states = simulator, numbers, states

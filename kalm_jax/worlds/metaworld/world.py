@@ -180,8 +180,8 @@ class MetaworldWorld(World):
     ) -> dict[str, Any]:
         """Counts of explanations that name the task of their rollout.
 
-        `exact` counts sentences of the data that ask for the task, `correct` also those that ask for it in words of the
-        pretraining text (`text.task_of_words`).
+        `exact` counts sentences of the data for it, `correct` also words of the pretraining text
+        (`text.task_of_words`).
         """
         exact = correct = 0
         for sentence, g in zip(texts, rollouts.goal, strict=True):
@@ -220,11 +220,7 @@ def _sentences_of(task: str) -> frozenset[str]:
 
 
 def _film(family: int, seed: int, instruction: str, kind: str, actions: np.ndarray | None) -> Film:
-    """A film of one episode, by actions (n, 4) or, with None, by the task's expert.
-
-    Raises:
-      RuntimeError: there is no OpenGL to draw it.
-    """
+    """A film of one episode, by actions (n, 4) or, with None, by the task's expert; RuntimeError without OpenGL."""
     task = metaworld_goals.FAMILIES[family]
     simulator, expert = TaskSimulator(task), make_expert(task)
     seen = simulator.reset(np.random.default_rng([seed, family]))

@@ -57,8 +57,7 @@ class Numbers:
 def read_blocks(package: str, *files: str) -> dict[str, str]:
     """The blocks of data files in the folder `data` of a package, by name; templates are filled in.
 
-    Raises:
-      ValueError: a name stands twice, or content has no name; the message names the file and the line.
+    A ValueError names the file and the line where a name stands twice or content has no name.
     """
     blocks: dict[str, list[str]] = {}
     for file in files:
@@ -122,8 +121,7 @@ def productions(text: str, part: Callable[[str], int | Rule]) -> Rule:
 def compile_rules(texts: Mapping[str, str], slots: Mapping[str, int] | None = None) -> dict[str, Rule]:
     """The rules of a grammar by name, from their texts; templates (`@name`) are left out.
 
-    Raises:
-      KeyError: a rule refers to a name that is neither a rule nor a slot.
+    A KeyError names a reference to neither a rule nor a slot.
     """
     rules: dict[str, Rule] = {name: [] for name in texts if not name.startswith("@")}
 
@@ -151,11 +149,7 @@ def _expand(rule: Rule, context: Context, numbers: Numbers, pieces: list[str]) -
 
 
 def say(rule: Rule | None, context: Context, numbers: Numbers) -> str:
-    """A random derivation of `rule` as text.
-
-    Raises:
-      ValueError: the rule is that of a slot which is empty in the context.
-    """
+    """A random derivation of `rule` as text; ValueError where it is that of a slot which is empty in the context."""
     if rule is None:
         raise ValueError("this slot is empty for the goal; use a goal that fills it")
     pieces: list[str] = []

@@ -29,11 +29,7 @@ class SentenceTable:
         self._written = functools.cache(lambda level: tuple(write(level)))
 
     def sentences(self, level: str) -> list[Sentence]:
-        """Every sentence of a level or of validation, in a fixed order, as a new list of shared entries.
-
-        Raises:
-          ValueError: `level` is neither one of `LEVELS` nor `VALIDATION`.
-        """
+        """Every sentence of a level or of validation, in a fixed order; ValueError for another `level`."""
         if level not in (*LEVELS, VALIDATION):
             raise ValueError(f"unknown level {level!r} of instructions: use one of {', '.join(LEVELS)}")
         return list(self._written(level))
@@ -47,21 +43,14 @@ class SentenceTable:
         return level
 
     def find(self, text: str) -> Sentence:
-        """The sentence with this text, in any case and spacing.
-
-        Raises:
-          ValueError: there is none.
-        """
+        """The sentence with this text, in any case and spacing; ValueError where there is none."""
         normal = normalize_sentence(str(text))
         if normal not in self._by_text:
             raise ValueError(f"instruction {text!r} is none of the library's sentences, so its goal is unknown")
         return self._by_text[normal][1]
 
     def goals(self, level: str) -> GoalTable:
-        """Every sentence of a level or of validation as a goal, without goal vectors.
-
-        Validation sentences count as rephrased ones.
-        """
+        """Every sentence of a level as a goal, without goal vectors; those of validation count as rephrased ones."""
         every = self.sentences(level)
         families = [self._families.index(s.family) for s in every]
         array = np.array([s.goal for s in every], self._goal_type)
@@ -73,10 +62,9 @@ class SentenceTable:
         return self.split_of(text) in (None, "offline")
 
     def draw_allowed(self, draw: Callable[[], str | None], what: str) -> str:
-        """The first text of `draw` that is allowed; `draw` returns None to be called again.
+        """The first allowed text of `draw`, which returns None to be called again.
 
-        Raises:
-          RuntimeError: none in `MAX_TRIES`; the message says of `what`.
+        Raises a RuntimeError, which mentions `what`, after `MAX_TRIES`.
         """
         for _ in range(MAX_TRIES):
             text = draw()
