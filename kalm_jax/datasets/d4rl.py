@@ -22,12 +22,8 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
 
     An episode ends at a terminal, at a timeout and at the end of the data. With `next_observations` but without
     `timeouts`, it also ends where the next observation differs from the observation that follows. Without
-    `next_observations` the state after an episode's last step is unknown. At a terminal the last observation is
-    repeated, as no value is bootstrapped there. At a timeout the last transition is left out, and an episode of one
-    step is left out altogether.
-
-    Raises:
-      ValueError: a field is missing, has a wrong shape, or holds something impossible; the message names it.
+    `next_observations` the last observation is repeated at a terminal, as no value is bootstrapped there; at a timeout
+    the last transition is left out. A ValueError names a field that is missing, or has a wrong shape or value.
     """
     missing = [field for field in FIELDS if np.ndim(data.get(field, 0)) == 0]
     if missing:
@@ -53,16 +49,11 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
         raise ValueError(f"{name}: no episode of two observations: terminals and timeouts end every one at once")
     # The state after the last step; at a terminal the last observation again, at a timeout that of the step left out.
     final = arrays["next_observations" if "next_observations" in arrays else "observations"]
-    actions, rewards = arrays["actions"], arrays["rewards"].reshape(m)
+    seen, actions, rewards = arrays["observations"], arrays["actions"], arrays["rewards"].reshape(m)
     if actions.ndim == 2 and actions.shape[1] == 1 and actions.dtype.kind in "iu":
         actions = actions.reshape(m)
     episodes: list[Episode] = [
-        (
-            np.append(arrays["observations"][i : i + n], final[[j]], 0),
-            actions[i : i + n],
-            rewards[i : i + n],
-            terminal[j],
-        )
+        (np.append(seen[i : i + n], final[[j]], 0), actions[i : i + n], rewards[i : i + n], terminal[j])
         for i, j, n in zip(first, last, length)
     ]
     return validate(stack_episodes(episodes), 1, name=name), unnamed_goal()
@@ -71,8 +62,7 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
 def to_arrays(name: str, rollouts: Rollouts, goals: GoalTable) -> dict[str, np.ndarray]:
     """The rollouts in the flat layout, with `timeouts` and `next_observations`; goals and `imagined` are lost.
 
-    Raises:
-      ValueError: more than one goal.
+    Raises a ValueError where there is more than one goal.
     """
     if len(goals) > 1:
         raise ValueError(f"{name}: the flat layout has no place for {len(goals)} goals; use the layout kalm_jax")

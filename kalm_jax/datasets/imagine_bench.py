@@ -33,14 +33,8 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
     Each distinct encoding becomes the `vector` of one goal. Without `instructions` no goal has a text; no goal has a
     goal array: `family` is -1 and `level` is "offline". Offline RL can learn from such goals, while grounding, reward
     labels and evaluation cannot. The layout holds no final states: the last observation is repeated for each, and every
-    rollout is marked as terminated, as the authors do, so that no value is bootstrapped from it.
-
-    Args:
-      name: of the file, for errors.
-      data: the four arrays, and `instructions` if there are any; other entries are ignored.
-
-    Raises:
-      ValueError: a field is missing, has a wrong shape, or holds something impossible; the message names it.
+    rollout is marked as terminated, as the authors do, so that no value is bootstrapped from it. A ValueError names a
+    field that is missing, or has a wrong shape or value.
     """
     missing = [field for field in FIELDS if np.ndim(data.get(field, 0)) == 0]
     if missing:

@@ -26,17 +26,8 @@ def from_dictionary(
 
     Every rollout carries M sentences (54 in the published files) for one goal vector. A goal of the table is one
     sentence in lower case, at the level "offline", so one goal vector makes M goals with equal `array`, and the table
-    holds each once. A rollout's `goal` is one of its sentences, drawn with `seed`; any other goal with an equal array
-    would describe it as well.
-
-    Args:
-      path: of the file, for errors.
-      data: what the file holds.
-      decode_goal: see `read_rollouts`.
-      seed: of the draws of sentences.
-
-    Raises:
-      ValueError: a field is missing, has a wrong shape, or holds something impossible; the message names it.
+    holds each once. A rollout's `goal` is one of its sentences, drawn with `seed`. `decode_goal` is that of
+    `read_rollouts`. A ValueError names a field that is missing, or has a wrong shape or value.
     """
     if not isinstance(data, dict):
         raise ValueError(f"{path}: holds a {type(data).__name__}, want a dictionary with {', '.join(FIELDS)}")

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from kalm_jax.types import Episode, GoalTable, Rollouts, stack_episodes, unnamed_goal, validate
+from kalm_jax.types.goals import GOAL_ARRAYS
 
 PREFIX = "minari:"
 _GOALS = "kalm_jax_goals.npz"
@@ -31,12 +32,7 @@ def is_dataset(path: str) -> bool:
 def read_dataset(path: str) -> tuple[Rollouts, GoalTable]:
     """Rollouts and goals of a data set on this machine (`minari download ID` gets one).
 
-    Discrete actions count from 0, whatever the `start` of their space.
-
-    Raises:
-      ModuleNotFoundError: Minari is not installed.
-      FileNotFoundError: no such data set here.
-      ValueError: spaces that are not read (images, text, several discrete actions), or an impossible value.
+    Discrete actions count from 0, whatever the `start` of their space. Errors: as of `read_rollouts`.
     """
     minari = _minari()
     from gymnasium import spaces
@@ -84,16 +80,10 @@ def read_dataset(path: str) -> tuple[Rollouts, GoalTable]:
 def write_dataset(path: str, rollouts: Rollouts, goals: GoalTable, attributes: Mapping | None = None) -> None:
     """Makes the Minari data set `path` (`minari:ID`) with a Box of observations and the actions' space.
 
-    Args:
-      path: `minari:ID`, a name that is not taken, under `$MINARI_DATASETS_PATH` or `~/.minari/datasets`.
-      rollouts: the space of discrete actions has as many as the attribute `num_actions` says, or the largest action
-        + 1; continuous actions have the bounds of the attribute `action_bounds`, or of the data.
-      goals: the table that `rollouts.goal` indexes.
-      attributes: `environment` is stored as the environment's id.
-
-    Raises:
-      ModuleNotFoundError: Minari is not installed.
-      ValueError: `path` is no Minari name, or it is taken.
+    It stands under `$MINARI_DATASETS_PATH` or `~/.minari/datasets`; a ValueError says that the name is taken or none.
+    The space of discrete actions has as many as the attribute `num_actions` says, or the largest action + 1; continuous
+    actions have the bounds of the attribute `action_bounds`, or of the data. The attribute `environment` is the
+    environment's id.
     """
     minari = _minari()
     from gymnasium import spaces
@@ -135,7 +125,7 @@ def write_dataset(path: str, rollouts: Rollouts, goals: GoalTable, attributes: M
             observation_space=spaces.Box(-np.inf, np.inf, observations.shape[2:], np.float32),
             action_space=action_space,
         )
-    arrays = {field: getattr(goals, field) for field in ("level", "family", "array", "vector")}
+    arrays = {field: getattr(goals, field) for field in GOAL_ARRAYS}
     np.savez_compressed(pathlib.Path(data.spec.data_path) / _GOALS, text=np.array(goals.text, np.str_), **arrays)
 
 
@@ -175,5 +165,4 @@ def _read_goals(path: pathlib.Path) -> GoalTable:
     if not path.exists():
         return unnamed_goal()
     with np.load(path, allow_pickle=False) as file:
-        arrays = {field: file[field] for field in ("level", "family", "array", "vector")}
-        return GoalTable(**arrays, text=tuple(str(t) for t in file["text"]))
+        return GoalTable(**{field: file[field] for field in GOAL_ARRAYS}, text=tuple(str(t) for t in file["text"]))

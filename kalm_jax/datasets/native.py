@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, validate
+from kalm_jax.types.goals import GOAL_ARRAYS
 
 FORMAT = "kalm_jax rollouts"
 VERSION = 1
@@ -41,8 +42,7 @@ _TYPES = {
 def read(path: str) -> tuple[Rollouts, GoalTable] | None:
     """Rollouts and goals of a file that `write` wrote; None for a file of another format.
 
-    Raises:
-      ValueError: a damaged file, another version, a missing or wrong field; the message names it.
+    A ValueError names what is damaged, missing or wrong, or another version.
     """
     is_npz = os.path.splitext(path)[1].lower() == ".npz"
     names = (*_ROLLOUT_FIELDS, *_GOAL_FIELDS)
@@ -53,10 +53,7 @@ def read(path: str) -> tuple[Rollouts, GoalTable] | None:
 def read_pieces(path: str | os.PathLike, size: int = 1000) -> tuple[GoalTable, Iterator[Rollouts]]:
     """The goals of one of the library's HDF5 files, and its rollouts `size` at a time: for files larger than memory.
 
-    Raises:
-      FileNotFoundError: no such file.
-      ValueError: another format, a damaged file, an impossible value; the message names the file, the piece, the field
-        and the index. Errors of a piece are raised when it is read.
+    Errors are those of `read_rollouts`; those of a piece are raised when it is read.
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
@@ -153,11 +150,5 @@ def _assemble(path: str, arrays: dict[str, np.ndarray]) -> tuple[Rollouts, GoalT
             f"{path}: goals/level[{wrong}] is {level[wrong]}, want 0..{len(LEVELS) - 1}, an index of {LEVELS}"
         )
     rollouts = Rollouts(**{name.partition("/")[2]: arrays[name] for name in _ROLLOUT_FIELDS})
-    goals = GoalTable(
-        level=level,
-        family=arrays["goals/family"],
-        array=arrays["goals/array"],
-        vector=arrays["goals/vector"],
-        text=tuple(str(t) for t in text),
-    )
+    goals = GoalTable(**{name: arrays[f"goals/{name}"] for name in GOAL_ARRAYS}, text=tuple(str(t) for t in text))
     return validate(rollouts, len(level), name=path), goals

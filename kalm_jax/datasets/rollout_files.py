@@ -84,10 +84,7 @@ def write_rollouts(
       rollouts: the episodes, checked before anything is written.
       goals: the table that `rollouts.goal` indexes.
       attributes: anything that JSON holds, such as the seed; only the library's own layout and Minari's keep them.
-      layout: one of `LAYOUTS`.
-
-    Raises:
-      ValueError: rollouts that do not validate, an unknown extension or layout, or goals that the layout cannot hold.
+      layout: one of `LAYOUTS`; a ValueError says what it cannot hold.
     """
     path = os.fspath(path)
     if layout not in LAYOUTS:

@@ -267,15 +267,10 @@ def _opened(path_or_bytes: Any) -> _File:
 
 
 def load(path_or_bytes: str | os.PathLike | bytes | bytearray | memoryview) -> Any:
-    """The object in an `.npy` file (pickled or plain) or in a bare pickle; runs nothing that the file names.
+    """The object in an `.npy` file (pickled or plain) or in a bare pickle, or in its bytes; runs nothing that it names.
 
-    Args:
-      path_or_bytes: a path, or the bytes of such a file.
-
-    Returns:
-      For an `.npy` file of one pickled object (the format of KALM's authors) that object, usually a dictionary of
-      arrays; for other `.npy` files the array; for a pickle its value. Arrays may be read-only. An OrderedDict becomes
-      a dict.
+    For an `.npy` file of one pickled object (the format of KALM's authors) that is the object, usually a dictionary of
+    arrays. Arrays may be read-only. An OrderedDict becomes a dict.
 
     Raises:
       FileNotFoundError: no such file.

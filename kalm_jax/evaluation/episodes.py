@@ -20,12 +20,8 @@ def balanced_goals(
       rng: source of the draws.
       family: (K,) the family of each goal.
       families: the families to draw from.
-      num: number of draws, which the first families get one more of where it does not divide evenly; or the number of
-        draws of each family.
+      num: number of draws, at least 1, or that of each family; the first get one more where it does not divide evenly.
       template: (K,) the template of each goal's sentence; None treats all sentences alike.
-
-    Raises:
-      ValueError: `num` is below 1.
     """
     if np.sum(num) < 1:
         raise ValueError(f"num is {num}, want at least one episode")

@@ -1,10 +1,8 @@
 """Any Gymnasium environment: its spaces as learners see them, as a simulator of episodes, and episodes as `Rollouts`.
 
-Observations are flattened to one vector (`gymnasium.wrappers.FlattenObservation`), and discrete actions count from 0.
-As a simulator of instructions, the environment's `reset` takes `options={"instruction": text}`, and its `step` reports
-`is_success` (or `success`) in its info, as `kalm/ClevrRobot-v0` and `kalm/Metaworld-v0` do.
-
-Dimension letters: B copies of the environment, N episodes, T time steps (padded), D observation, A action.
+Observations are flattened to one vector, and discrete actions count from 0. As a simulator of instructions, the
+environment's `reset` takes `options={"instruction": text}`, and its `step` reports `is_success` (or `success`) in its
+info. Dimension letters: B copies of the environment, N episodes, T time steps, D observation, A action.
 """
 
 from __future__ import annotations
@@ -58,8 +56,7 @@ def make_environment(
 ) -> gymnasium.Env[np.ndarray, Any]:
     """The Gymnasium environment of an id (`module:Id-v0` imports the module first), observations flattened.
 
-    Raises:
-      ValueError: no such environment, or one whose package is missing.
+    A ValueError says that there is no such environment, or that its package is missing.
     """
     import gymnasium
 
@@ -83,11 +80,7 @@ def make_environment(
 
 
 def spaces_of(environment: str) -> Spaces:
-    """The spaces of an environment.
-
-    Raises:
-      ValueError: no such environment, actions that are neither Discrete nor a Box of one axis, or without bounds.
-    """
+    """The spaces of an environment; ValueError for actions that are neither Discrete nor a bounded Box of one axis."""
     from gymnasium import spaces
 
     env = make_environment(environment)
@@ -106,16 +99,13 @@ def spaces_of(environment: str) -> Spaces:
 
 
 class GymnasiumSimulator(AbstractContextManager["GymnasiumSimulator"]):
-    """Plays episodes whose `states` (n,) are the seeds of their resets; use as a context manager.
-
-    Attributes:
-      environment: its Gymnasium id, see `make_environment`.
-      horizon: the most steps of an episode, which replace the environment's own limit.
-      spaces: those of the environment.
-    """
+    """Plays episodes whose `states` (n,) are the seeds of their resets; use as a context manager."""
 
     def __init__(self, environment: str, horizon: int):
-        """Makes no copy of the environment before it is needed."""
+        """Of the Gymnasium id `environment`, whose own limit of steps `horizon` replaces.
+
+        It makes no copy of the environment before it is needed.
+        """
         self.environment, self.horizon, self.spaces = environment, horizon, spaces_of(environment)
         self._idle: list[gymnasium.Env] = []
 
@@ -152,12 +142,7 @@ class GymnasiumSimulator(AbstractContextManager["GymnasiumSimulator"]):
 
 
 class GymnasiumPlay:
-    """Episodes that are being played.
-
-    Attributes:
-      states: (N, D) float32 observations, what policies see.
-      horizon: (N,) int, the number of steps allowed.
-    """
+    """See `types.Play`; `states` (N, D) float32 are observations."""
 
     def __init__(self, simulator: GymnasiumSimulator, copies: list, states: np.ndarray):
         self._simulator, self._copies, self.states = simulator, copies, states
@@ -194,12 +179,7 @@ def _reset(copy: gymnasium.Env, text: str, seed: int) -> np.ndarray:
 
 
 class Player(AbstractContextManager["Player"]):
-    """Copies of one environment, stepped together; use as a context manager.
-
-    Attributes:
-      spaces: those of the environment.
-      copies: B.
-    """
+    """B = `copies` of one environment, stepped together; use as a context manager."""
 
     def __init__(self, environment: str, copies: int, max_steps: int | None = None):
         """Arguments as of `make_environment`; `max_steps` replaces the environment's own limit."""
@@ -215,17 +195,16 @@ class Player(AbstractContextManager["Player"]):
         seeds: Sequence[int] | np.ndarray,
         progress: Callable[[int], None] | None = None,
     ) -> tuple[Rollouts, np.ndarray | None]:
-        """Plays one episode for each seed, B of them at a time.
+        """Plays one episode for each of `seeds` (N,), those of its reset, B of them at a time.
 
         Args:
           act: called as act(observations (B, D) float32, seeds (B,), step, rewards (B,) of the actions before); returns
             (B,) indices from 0, or (B, A) actions within the bounds. Those of finished episodes are ignored.
-          seeds: (N,) of the episodes' resets.
+          seeds: in the order of the rollouts returned, which have one goal without text.
           progress: called as progress(episodes done) after each B episodes.
 
         Returns:
-          The episodes in the order of `seeds`, with one goal without text, and success (N,) bool, or None where the
-          environment's info has neither `is_success` nor `success`.
+          The episodes, and success (N,) bool, or None where the environment does not report it.
         """
         parts: list[Episode] = []
         success: list[bool | None] = []

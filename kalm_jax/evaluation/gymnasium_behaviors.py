@@ -1,8 +1,7 @@
 """Behavior policies of every skill in Gymnasium environments, and episodes of them.
 
 A behavior policy takes a controller's action, or with probability epsilon a uniformly random one. Each episode has an
-epsilon of its own, so that a file can hold random, middling and good episodes as D4RL's replay data do. Letters: B
-copies, D observation, A action.
+epsilon of its own, so that a file can hold random, middling and good episodes as D4RL's replay data do.
 """
 
 from __future__ import annotations
@@ -46,14 +45,10 @@ def epsilons(behavior: str, episodes: int) -> np.ndarray:
 def collect_episodes(
     environment: str, behavior: str, episodes: int, seed: int, controller: Controller | None = None
 ) -> tuple[Rollouts, GoalTable, dict]:
-    """Episodes of a behavior policy; a function of the arguments alone.
+    """Episodes of a behavior policy, one of `BEHAVIORS`; a function of the arguments alone.
 
-    Args:
-      environment: a Gymnasium id.
-      behavior: one of `BEHAVIORS`.
-      episodes: how many.
-      seed: of the resets and of the random actions.
-      controller: the expert; every behavior but "random" needs one.
+    `seed` is that of the resets and of the random actions; `controller` is the expert, which every behavior but
+    "random" needs.
 
     Returns:
       Rollouts (actions in the environment's own units), one unnamed goal, and what a file of them should note.

@@ -21,10 +21,8 @@ def metric_rows(
 ) -> list[dict]:
     """The metrics of a model at a step, rows with the columns `COLUMNS`.
 
-    Args:
-      quality: rows of `World.quality_rows`, whose counts are added up: `match_rate`, and for each of `kinds` of
-        unrealistic transitions `<kind>_transitions`; `STEP_TESTS` where there are such.
-      explanation: rows of `World.explanation_row`: `explanation_<prompt>`, of which `explanation_<prompt>_exact`.
+    Counts of `quality`, rows of `World.quality_rows`, are added up: `match_rate`, `<kind>_transitions` for each of
+    `kinds`, and `STEP_TESTS` where there are such. `explanation` are rows of `World.explanation_row`.
     """
     counts = {"match_rate": ("matched", "rollouts")}
     counts |= {f"{kind}_transitions": (f"{kind}_transitions", "transitions") for kind in kinds}

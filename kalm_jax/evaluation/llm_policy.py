@@ -62,14 +62,9 @@ class WordsPolicy:
             else:
                 led = {"action": self._actions[place], "state": observation[place]}
                 self._decodings[i] = read_next.on_devices(led, decoding=self._decodings[i], model=self.model)
+        how = {"step": step, "temperature": self.temperature, "model": self.model}
         drawn = [
-            draw_action(
-                {"keys": self._keys[place]},
-                decoding=decoding,
-                step=step,
-                temperature=self.temperature,
-                model=self.model,
-            )
+            draw_action({"keys": self._keys[place]}, decoding=decoding, **how)
             for decoding, place in zip(self._decodings, places, strict=True)
         ]
         self._actions = np.concatenate(drawn)[: len(states)]
@@ -127,16 +122,11 @@ class PlanPolicy:
             rows.append(row.rollout(states_, actions, 0.0, 0.0))
         out = np.zeros((n, *self._shape), np.float32 if self._shape else np.int32)
         read_first, draw_action, _ = self._spread(len(here))
+        how = {"step": step, "temperature": self.temperature, "model": self.model}
         for place in _places(len(here), read_first.batch):
             aligned = align_right([rows[j] for j in place], self._length, self.model.spec.width)
             decoding = read_first.on_devices({"rows": aligned}, model=self.model, steps=0)
-            out[here[place]] = draw_action(
-                {"keys": self._keys[here[place]]},
-                decoding=decoding,
-                step=step,
-                temperature=self.temperature,
-                model=self.model,
-            )
+            out[here[place]] = draw_action({"keys": self._keys[here[place]]}, decoding=decoding, **how)
         self._done.append(out)
         return out
 

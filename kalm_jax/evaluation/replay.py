@@ -49,12 +49,13 @@ def replay(
 def rows(
     results: dict[str, EpisodeResults], rollouts: Rollouts, episodes: Episodes, families: Sequence[str]
 ) -> list[dict]:
-    """A row of counts for every level and family of the episodes, see `rows_by_family`. Further columns:
+    """A row of counts for every level and family of the episodes, see `rows_by_family`.
 
-    matched: rollouts that reach their goal as imagined.
-    open, open_matched: whose actions reach it in the simulator, of all and of the matched ones.
-    closed, random: reached in closed loop and by random actions within the world's limit of steps.
-    closed_in_time, random_in_time: the same in no more steps than were imagined.
+    Further columns:
+      matched: rollouts that reach their goal as imagined.
+      open, open_matched: whose actions reach it in the simulator, of all and of the matched ones.
+      closed, random: reached in closed loop and by random actions within the world's limit of steps.
+      closed_in_time, random_in_time: the same in no more steps than were imagined.
     """
     matched, length = np.asarray(rollouts.terminated), np.asarray(rollouts.length)
     marks = {"matched": matched, "open": results["open"].success, "open_matched": results["open"].success & matched}

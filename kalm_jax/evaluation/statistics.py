@@ -1,14 +1,10 @@
 """Intervals of success rates: one policy, several training seeds, and the difference of two conditions. All cover 95%.
 
-Several seeds are not one large sample, because policies of different seeds differ in skill. Where the seeds' rates
-scatter more than chance explains, the variance of the pooled rate is estimated from that scatter. As few seeds estimate
-it badly, Student's t with `seeds - 1` degrees of freedom then replaces the normal quantile. In a simulation of three
-seeds with 100 or 300 episodes, whose skill has a standard deviation of 0 to 0.2, this covers 91 to 98%. The plain
-interval of all episodes together covers 95% only at 0, and 44 to 62% at 0.1.
-
-The episodes of different seeds count as independent: draw different ones for each seed (the same for all conditions).
-
-Dimension letter: S training seeds.
+Policies of different seeds differ in skill. Where the seeds' rates scatter more than chance explains, the variance of
+the pooled rate is estimated from that scatter, and Student's t with `seeds - 1` degrees of freedom replaces the normal
+quantile. In a simulation of three seeds with 100 or 300 episodes, whose skill has a standard deviation of 0 to 0.2,
+this covers 91 to 98%. The plain interval of all episodes together covers 95% only at 0, and 44 to 62% at 0.1. Draw
+different episodes for each seed (the same for all conditions). Dimension letter: S training seeds.
 """
 
 from __future__ import annotations
@@ -28,8 +24,7 @@ Counts = Sequence[float] | np.ndarray
 def wilson_interval(successes: float, episodes: float, quantile: float | None = None) -> tuple[float, float]:
     """Wilson's score interval (low, high) of a rate; `quantile` None means the normal one, 1.96.
 
-    Raises:
-      ValueError: no episodes, or successes outside 0..episodes.
+    Raises a ValueError without episodes, or for successes outside 0..episodes.
     """
     if not episodes > 0 or not 0 <= successes <= episodes:
         raise ValueError(f"{successes} successes in {episodes} episodes: want 0 <= successes <= episodes, episodes > 0")
@@ -44,13 +39,10 @@ def wilson_interval(successes: float, episodes: float, quantile: float | None = 
 
 
 def pooled_interval(successes: Counts, episodes: Counts) -> tuple[float, float]:
-    """Interval of the rate over all seeds, sum(successes) / sum(episodes).
+    """Interval of the rate over all seeds, sum(successes) / sum(episodes), of counts (S,).
 
     Wilson's interval with the effective number of episodes p (1 - p) / variance, the variance being the larger of the
     binomial one and that of the mean of the seeds' rates.
-
-    Args:
-      successes, episodes: (S,) counts, one for each training seed. One seed gives Wilson's interval.
     """
     good, played = _counts(successes, episodes)
     total = float(played.sum())
@@ -67,12 +59,10 @@ def pooled_interval(successes: Counts, episodes: Counts) -> tuple[float, float]:
 def difference_interval(
     successes: Counts, episodes: Counts, base_successes: Counts, base_episodes: Counts
 ) -> tuple[float, float]:
-    """Interval of the rate of one condition minus that of the base condition, from counts of each seed (S,) and (S',).
+    """Interval (low, high) in -1..1 of a condition's rate minus the base's, from counts of each seed (S,) and (S',).
 
     Newcombe's: the distances of each rate to its own `pooled_interval` are added as squares. Conditions that share
     their episodes differ less by chance, so this is on the safe side.
-
-    Returns (low, high), from -1 to 1.
     """
     ends = []
     for counts in ((successes, episodes), (base_successes, base_episodes)):
@@ -83,11 +73,7 @@ def difference_interval(
 
 
 def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
-    """Mean of values (n,), such as one return per seed, and Student's interval (low, high); NaN ends for one value.
-
-    Raises:
-      ValueError: no values.
-    """
+    """Mean of at least one value (n,), such as one return per seed, and Student's interval (low, high), NaN for one."""
     x = np.asarray(values, np.float64).reshape(-1)
     if not len(x):
         raise ValueError("the mean of no values: give at least one")

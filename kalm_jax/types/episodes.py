@@ -65,8 +65,7 @@ class EpisodeResults:
 class Policy(Protocol):
     """What evaluation can play.
 
-    A policy draws its randomness from its own seed and the step, and from nothing else. A policy with a memory resets
-    it at step 0.
+    It draws its randomness from its own seed and the step alone, and resets a memory at step 0.
     """
 
     def __call__(self, episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int, /) -> np.ndarray:
@@ -74,12 +73,7 @@ class Policy(Protocol):
 
 
 class Play(Protocol):
-    """Episodes that are being played side by side in one simulator.
-
-    Attributes:
-      states: (N, S) what policies see.
-      horizon: (N,) int, the number of steps allowed.
-    """
+    """Episodes that are being played: `states` (N, S) are what policies see, `horizon` (N,) the steps allowed."""
 
     states: np.ndarray
     horizon: np.ndarray

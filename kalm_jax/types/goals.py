@@ -14,6 +14,8 @@ import numpy as np
 
 LEVELS = ("offline", "rephrase", "unseen_easy", "unseen_hard")
 """The four levels of goals (KALM, section 5.1); a level's code is its index here."""
+GOAL_ARRAYS = ("level", "family", "array", "vector")
+"""Fields of `GoalTable` that are arrays; the other one is `text`."""
 
 
 @jax.tree_util.register_dataclass
@@ -42,13 +44,8 @@ class GoalTable:
         """The goals at `index` (integers or a boolean mask)."""
         index = np.asarray(index)
         index = np.flatnonzero(index) if index.dtype == bool else index
-        return GoalTable(
-            level=np.asarray(self.level)[index],
-            family=np.asarray(self.family)[index],
-            array=np.asarray(self.array)[index],
-            vector=np.asarray(self.vector)[index],
-            text=tuple(self.text[i] for i in index),
-        )
+        arrays = {name: np.asarray(getattr(self, name))[index] for name in GOAL_ARRAYS}
+        return GoalTable(**arrays, text=tuple(self.text[i] for i in index))
 
     def with_vector(self, vector: np.ndarray) -> GoalTable:
         """The same goals with goal vectors (K, E)."""
@@ -66,8 +63,7 @@ def make_goal_table(
 ) -> GoalTable:
     """A `GoalTable` from sequences of K entries; `level` and `family` may be one value for all goals.
 
-    Raises:
-      ValueError: goal arrays that are not (K, G), or a level that is no index into `LEVELS`.
+    A ValueError says that goal arrays are not (K, G), or that a level is no index into `LEVELS`.
     """
     k = len(text)
     array = np.asarray(array)
@@ -92,14 +88,8 @@ def concatenate_goals(tables: Iterable[GoalTable]) -> tuple[GoalTable, list[int]
     """One table from several, and the offset to add to each part's goal indices."""
     tables = list(tables)
     offsets = np.cumsum([0] + [len(t) for t in tables])[:-1].tolist()
-    merged = GoalTable(
-        level=np.concatenate([t.level for t in tables]),
-        family=np.concatenate([t.family for t in tables]),
-        array=np.concatenate([t.array for t in tables]),
-        vector=np.concatenate([t.vector for t in tables]),
-        text=tuple(s for t in tables for s in t.text),
-    )
-    return merged, offsets
+    arrays = {name: np.concatenate([getattr(t, name) for t in tables]) for name in GOAL_ARRAYS}
+    return GoalTable(**arrays, text=tuple(s for t in tables for s in t.text)), offsets
 
 
 def rows_by_family(

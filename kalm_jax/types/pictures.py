@@ -18,8 +18,7 @@ class Film:
 
     Attributes:
       instruction: the sentence of its goal.
-      kind: who acted, in a few words, such as "expert" or "imagined".
-      outcome: how it ended, in a few words.
+      kind, outcome: who acted, such as "expert" or "imagined", and how it ended, in a few words.
       frames: (F, H, W, 3) uint8.
       steps: (F,) the number of actions made when a frame begins; the first frame of each number is a still.
       milliseconds: (F,) how long each frame is shown, or one number for all.
@@ -62,7 +61,6 @@ class NamedFigure:
 
     Attributes:
       name: of its file, without folder and extension.
-      figure: a matplotlib Figure.
       alternative: what it shows, for readers who do not see it.
       caption: the text below it.
     """

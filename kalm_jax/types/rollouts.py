@@ -84,12 +84,9 @@ def make_rollouts(
 
 
 def stack_episodes(episodes: Sequence[Episode], horizon: int = 0) -> Rollouts:
-    """Recorded episodes as `Rollouts`, all of goal 0; one axis of actions means discrete ones.
+    """At least one recorded episode as `Rollouts`, all of goal 0; one axis of actions means discrete ones.
 
     They are padded to the longest, or to `horizon` if that is longer.
-
-    Raises:
-      ValueError: there are no episodes.
     """
     if not episodes:
         raise ValueError("nothing to stack: there are no episodes")
@@ -107,8 +104,7 @@ def stack_episodes(episodes: Sequence[Episode], horizon: int = 0) -> Rollouts:
 def concatenate(parts: Iterable[Rollouts]) -> Rollouts:
     """One `Rollouts` from several with the same D and A, padded to the longest; goal indices are not changed.
 
-    Raises:
-      ValueError: every part is empty.
+    Raises a ValueError where every part is empty.
     """
     parts = [p for p in parts if len(p)]
     if not parts:

@@ -6,13 +6,10 @@ from typing import NamedTuple
 
 
 class Sentence(NamedTuple):
-    """An instruction and its meaning.
+    """An instruction `text`, in the form of `normalize_sentence`, and its meaning.
 
-    Attributes:
-      text: in the form that `normalize_sentence` gives.
-      family: name of the success test.
-      goal: the G numbers that the success test reads.
-      template: what the sentence was made from, "level/group/number".
+    `family` is the name of the success test, `goal` the G numbers that it reads; `template` is what the sentence was
+    made from, "level/group/number".
     """
 
     text: str

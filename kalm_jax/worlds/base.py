@@ -1,7 +1,6 @@
 """What an environment must offer to be used with KALM: the abstract class `World`, its parts, and `get_world`.
 
 A world is an environment with goals in natural language. The pipeline uses an environment through its `World` alone.
-
 Dimension letters: N rollouts, transitions or goals, T time steps, D observation, S simulator state, A action, G goal
 array, K goals of a table.
 """
@@ -41,17 +40,14 @@ Subgoals = list[tuple[str, int, tuple[float, ...]]]
 
 @dataclasses.dataclass(frozen=True)
 class Spaces:
-    """Sizes of an environment.
+    """Sizes of an environment; a ValueError says which do not fit each other.
 
     Attributes:
       observation_dim: D.
       num_actions: number of discrete actions, 0 for continuous ones.
       action_dim: A of continuous actions in [-1, 1], 0 for discrete ones.
       horizon: maximum number of steps of an episode.
-      early_steps: the stricter limit of steps for which success is reported as well.
-
-    Raises:
-      ValueError: both or neither of `num_actions` and `action_dim` are positive, or not 1 <= early_steps < horizon.
+      early_steps: the stricter limit of steps for which success is reported as well, 1 <= early_steps < horizon.
     """
 
     observation_dim: int
@@ -170,10 +166,7 @@ class World(abc.ABC):
     Attributes:
       name: identifies the world in results.
       families: names of the success tests; a goal's family code is an index into them.
-      spaces: sizes of the environment.
-      language: what can be said about goals and states.
-      learning: settings of offline reinforcement learning.
-      labels: what a report calls things.
+      spaces, language, learning, labels: see their classes.
       title: heading of reports.
       behaviors: names of the policies that can collect data; the first is the default.
       expert_name: name of `expert_policy` in results.
@@ -259,11 +252,7 @@ class World(abc.ABC):
 
     @abc.abstractmethod
     def read_data(self, path: str) -> tuple[Rollouts, GoalTable]:
-        """Real rollouts from a user's file, and their goals; see `worlds.data.read_data`.
-
-        Raises:
-          ValueError: the rollouts do not fit the world; the message names the file and the reason.
-        """
+        """Real rollouts from a user's file, and their goals; see `worlds.data.read_data`, also for errors."""
 
     def statistics(self, rollouts: Rollouts, goals: GoalTable) -> Mapping[str, Any]:
         """Numbers that describe a collection of rollouts."""
@@ -372,10 +361,8 @@ def _realistic(rollouts: Rollouts, marks: Mapping[str, np.ndarray]) -> np.ndarra
 def get_world(name: str) -> World:
     """One of `BUILTIN_WORLDS`, or the `WORLD` of the module whose import path `name` is.
 
-    A module's `WORLD` is an instance of `World`, or a subclass that is called without arguments.
-
-    Raises:
-      ValueError: there is no such module, or it has no `WORLD`.
+    A module's `WORLD` is an instance of `World`, or a subclass that is called without arguments. A ValueError says that
+    there is no such module, or that it has no `WORLD`.
     """
     known = f"use one of {', '.join(BUILTIN_WORLDS)}, or the import path of a module with a WORLD"
     module = f"kalm_jax.worlds.{name}.world" if name in BUILTIN_WORLDS else name

@@ -1,9 +1,8 @@
 """Any Gymnasium environment as a world: a class to derive from.
 
-    python -m experiments.world --world=my_package.my_world --algo=td3bc
-
-runs the pipeline on the `WORLD` of the module `my_package.my_world`; `examples/own_world.py` is a complete one.
-Dimension letters: N transitions, n episodes, D observation, A action, G goal array.
+`python -m experiments.world --world=my_package.my_world --algo=td3bc` runs the pipeline on the `WORLD` of the module
+`my_package.my_world`; `examples/own_world.py` is a complete one. Dimension letters: N transitions, n episodes, D
+observation, A action, G goal array.
 """
 
 from __future__ import annotations
@@ -40,7 +39,8 @@ class GymnasiumWorld(World):
     """A world whose simulator is a Gymnasium environment.
 
     A subclass sets the attributes and implements `success`, `reward` and `expert`. A world whose goals can be
-    decomposed into subgoals sets `language` as well.
+    decomposed into subgoals sets `language` as well. A ValueError says that there is no such environment, that a level
+    has no sentences, that a sentence stands twice, or that a family has no name.
 
     Attributes:
       environment: Gymnasium id (`my_package:Id-v0` imports the package). Actions are Discrete or a bounded Box. `reset`
@@ -50,9 +50,6 @@ class GymnasiumWorld(World):
         have the same family and array.
       validation_table: sentences of no level for the data's goals; their level is "rephrase".
       horizon, early_steps: see `base.Spaces`.
-
-    Raises:
-      ValueError: no such environment; a level without sentences, a sentence twice, a family without a name.
     """
 
     environment: str

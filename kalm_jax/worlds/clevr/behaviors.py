@@ -176,10 +176,7 @@ def lookahead_policy(simulator: ClevrSimulator, seed: int, epsilon: float = EXPE
 
 
 def behavior_policy(simulator: ClevrSimulator, seed: int) -> Policy:
-    """Pursues goals of any level as the policy that collects data does: scripted for relations, else by lookahead.
-
-    The lookahead policy takes as many random pushes as in collection.
-    """
+    """Pursues goals of any level as collection does: scripted for relations, else by lookahead with as many random pushes."""
     habits: dict[str, np.ndarray] = {}
 
     def act(episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:

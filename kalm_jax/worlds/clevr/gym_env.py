@@ -219,13 +219,9 @@ class ClevrRobotVectorEnv(gymnasium.vector.SyncVectorEnv):
         autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
         threads: int | None = None,
     ) -> None:
-        """As `ClevrRobotEnv`; further:
+        """As `ClevrRobotEnv`, for `num_envs` tables that are truncated after `max_episode_steps` pushes.
 
-        Args:
-          num_envs: number of tables, at least 1.
-          max_episode_steps: pushes before truncation.
-          autoreset_mode: of Gymnasium.
-          threads: of the simulator; None for one per core.
+        The simulator's `threads` are one per core by default; `autoreset_mode` is Gymnasium's.
         """
         if renderer == "mujoco":
             raise ValueError("renderer 'mujoco' is for single environments; the batch draws with 'top_view'")

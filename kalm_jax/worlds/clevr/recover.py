@@ -1,9 +1,8 @@
 """Goals of recorded CLEVR-Robot rollouts without goals (the authors' HDF5 layout), recovered from their rewards.
 
-A step's reward is ten times the distance by which the source ball came nearer to a point beside the reference ball
-(`rewards.reward`), so a rollout's rewards identify a relation, and any offline sentence for it describes the rollout.
-"Red behind blue" and "blue in front of red" have the same rewards and the same states; the ball that is pushed more
-often is taken for the reference, as two of three pushes are of the reference in the authors' data.
+A rollout's rewards identify a relation (`rewards.reward`), and any offline sentence for it describes the rollout. "Red
+behind blue" and "blue in front of red" have the same rewards and states; the ball that is pushed more often is taken
+for the reference, as two of three pushes are of the reference in the authors' data.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """CLEVR-Robot: the MuJoCo scene, one action (a push), the full state, and batched stepping.
 
-Five balls are on a table between four invisible walls, and a pusher is teleported to a ball and pushes for 0.4 s. The
-scene is the one KALM's data were recorded in: one-step replay of their states is exact to float32 rounding.
-
-State (69,) float64: qpos 37 = five balls (x, y, z, quaternion) and the pusher's (x, y), then qvel 32 = five balls
-(linear, angular) and the pusher's two. Observation (10,) float32: the balls' (x, y). Velocities carry over between
-actions and are not observed. MuJoCo is imported when a simulator is constructed. Dimension letters: N states, S = 69.
+Five balls are on a table between four invisible walls, and a pusher is teleported to a ball and pushes for 0.4 s: the
+scene that KALM's data were recorded in (one-step replay of their states is exact to float32 rounding). State (69,)
+float64: qpos 37 = five balls (x, y, z, quaternion) and the pusher's (x, y), then qvel 32 = five balls (linear, angular)
+and the pusher's two. Observation (10,) float32: the balls' (x, y), without velocities. Dimension letters: N states,
+S = 69.
 """
 
 from __future__ import annotations

@@ -8,11 +8,9 @@ A goal's family is the index of its task in `tasks.TASKS`. Its array (12,) float
 
   success:  |weights * (position + offset - target)| <= radius  and  stage weights . target >= minimum
 
-The tests are those of the package (and of KALM, with its radii); only the two composed tasks have a second stage, in
-which the observed target position is another one. Reach is tested at the fingertips, 4.5 cm below the observed hand.
-
-All functions take NumPy or JAX arrays and return the same kind; they can be jitted and accept any leading axes that
-broadcast against each other: goals (N, 12), observations (N, 91), families (N,).
+The tests are those of the package (and of KALM, with its radii). Only the two composed tasks have a second stage, with
+another target. Reach is tested at the fingertips. All functions take NumPy or JAX arrays and return the same kind; any
+leading axes broadcast against each other: goals (N, 12), observations (N, 91), families (N,).
 """
 
 from __future__ import annotations

@@ -39,10 +39,7 @@ class StepResult(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """An episode that can be continued later: physics, and the attributes of the environment.
-
-    The modified model arrays and most attributes belong to the whole episode and are shared by its snapshots.
-    """
+    """An episode that can be continued later; its snapshots share `model` and `attributes`, which steps do not change."""
 
     physics: np.ndarray
     model: tuple[np.ndarray, ...]

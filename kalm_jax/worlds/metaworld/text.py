@@ -1,14 +1,10 @@
 """Pretraining text about Meta-world's tasks: what walls, lids, locks and coffee machines are, and what a wish asks for.
 
-The small language model learns it from text alone, besides rollouts; it stands in for a large model's knowledge of
-words. Its author had not read the evaluation sentences nor those of validation; a drawn sentence that is one of them is
-drawn again. No state or action is in it. A document is a line in one of these shapes:
-
-    {wording} means {plain offline wording} .          {wording} same as {another wording} .
-    {wording} => {subgoals}                            {fact} .
-
-A subgoal says in a few words which object is to be at the target position, whichever way that is: "open the tap" and
-"shut the tap" are both "faucet to target". The grammar is in the files in `data/`.
+It stands in for a large model's knowledge of words. Its author had not read the evaluation sentences nor those of
+validation; a drawn sentence that is one of them is drawn again. No state or action is in it. A document is a line:
+"{wording} means {plain offline wording} .", "{wording} same as {another wording} .", "{wording} => {subgoals}" or
+"{fact} .". A subgoal says which object is to be at the target position, whichever way that is: "open the tap" and "shut
+the tap" are both "faucet to target". The grammar is in the files in `data/`.
 """
 
 from __future__ import annotations

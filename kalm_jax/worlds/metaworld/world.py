@@ -36,8 +36,7 @@ from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, ENTITIES, HAND, HORIZON,
 from kalm_jax.worlds.metaworld.vector_simulator import MetaworldSimulator
 
 BEHAVIORS = {"straying": 30, "scripted": 0}
-"""Ways to collect: steps that the arm may stray before the expert takes over. Data in which it always begins at the
-same place do not show how a task is done from where another one ended."""
+"""Ways to collect: steps that the arm may stray first, so that the data show a task from where another one ended."""
 EARLY_STEPS = 50
 """The stricter limit of steps; experts need 34 to 91."""
 DISTRACTOR = "episode"
@@ -55,13 +54,10 @@ DIFFERENCES = tuple(
 """Places of all things and of the target as seen from the hand, and of all things as seen from the target."""
 
 READING_LIMIT = 8.0
-"""Deviations beyond which the language model does not read either, see `NumericSpec.limit`. Few of the data's
-states have a number that is further off."""
+"""Deviations beyond which the language model does not read, see `NumericSpec.limit`; few of the data's states do."""
 
 TRANSFORM = ObservationTransform(DIFFERENCES, offset=0.02, limit=5.0)
-"""Policies see things from the hand and from the target as well, and nothing further off than five deviations: a hammer
-that is nudged in the simulator lies as no hammer of the data lay, and no imagined one.
-"""
+"""Policies see things from the hand and from the target as well, and nothing further off than five deviations."""
 
 FILM_PAIRS, FILM_SIZE, FRAME_STEPS = 2, 160, 5
 """Pairs of films in a report, pixels of their pictures, and steps from one picture to the next."""
