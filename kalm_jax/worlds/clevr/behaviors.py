@@ -176,7 +176,7 @@ def lookahead_policy(simulator: ClevrSimulator, seed: int, epsilon: float = EXPE
 
 
 def behavior_policy(simulator: ClevrSimulator, seed: int) -> Policy:
-    """Pursues goals of any level as collection does: scripted for relations, else by lookahead with as many random pushes."""
+    """Pursues goals of any level as collection does: scripted for relations, else by lookahead."""
     habits: dict[str, np.ndarray] = {}
 
     def act(episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:

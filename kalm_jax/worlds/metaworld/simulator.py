@@ -39,7 +39,7 @@ class StepResult(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """An episode that can be continued later; its snapshots share `model` and `attributes`, which steps do not change."""
+    """An episode that can be continued later; `model` and `attributes` belong to the whole episode and are shared."""
 
     physics: np.ndarray
     model: tuple[np.ndarray, ...]
