@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from kalm_jax.cli import check_llm
@@ -217,4 +218,4 @@ def test_a_difference_beyond_the_tolerance_fails(tolerance, good, monkeypatch, c
 def test_without_torch_the_check_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"pip install '\.\[parity\]'"):
-        parity.torch_logits("folder", None, None)
+        parity.torch_logits("folder", np.zeros((1, 2), np.int32), np.ones((1, 2), bool))
