@@ -308,7 +308,7 @@ def test_a_played_policy_remembers_its_own_actions_and_rewards():
             for i in (0, 1):
                 state = state_of(states, i)
                 if t == 0:
-                    history[i] = learner.init_carry(stats, observation[i, :, 0])
+                    history[i] = learner.init_carry(stats, jnp.asarray(observation[i, :, 0]))
                 else:
                     history[i] = update_carry(history[i], before[i], reward[i, :, t - 1], observation[i, :, t])
                 np.testing.assert_array_equal(got[i], act(learner, state, stats, history[i], goal))
