@@ -6,6 +6,7 @@ import sys
 
 import gymnasium
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -214,8 +215,8 @@ def test_policies_of_an_offline_run_are_kept(pendulum, tmp_path):
 def test_the_example_of_another_language_model(tmp_path):
     tokenizer = load_tokenizer(BUILTIN)
     llm = LlamaConfig(tokenizer.vocab_size, 16, 1, 2, 2, 8, 32)
-    tokens = np.zeros((1, 2), np.int32)
-    params = Llama(llm).init(jax.random.key(0), tokens, tokens, np.ones((1, 2, 2), bool))["params"]
+    tokens = jnp.zeros((1, 2), jnp.int32)
+    params = Llama(llm).init(jax.random.key(0), tokens, tokens, jnp.ones((1, 2, 2), bool))["params"]
     save_model(tmp_path, llm, params, tokenizer)
     imagined = own_language_model.main(str(tmp_path), rollouts=10, steps=2, count=4)
     assert len(imagined) == 4 and imagined.imagined.all()

@@ -8,6 +8,7 @@ import signal
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -57,8 +58,8 @@ def small_llm(folder):
     """A language model given by the user: random weights with the built-in one's tokenizer; returns its folder."""
     tokenizer = load_tokenizer(BUILTIN)
     llm = LlamaConfig(tokenizer.vocab_size, 16, 1, 2, 2, 8, 32)
-    tokens = np.zeros((1, 2), np.int32)
-    params = Llama(llm).init(jax.random.key(0), tokens, tokens, np.ones((1, 2, 2), bool))["params"]
+    tokens = jnp.zeros((1, 2), jnp.int32)
+    params = Llama(llm).init(jax.random.key(0), tokens, tokens, jnp.ones((1, 2, 2), bool))["params"]
     save_model(folder, llm, params, tokenizer)
     return str(folder)
 
