@@ -26,7 +26,7 @@ from kalm_jax.llm.hf.folder import load_model
 from kalm_jax.llm.lora import LoraConfig
 from kalm_jax.llm.transformer import LlamaConfig, stack_layers, unstack_layers
 from kalm_jax.pipeline import config
-from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.ground import run_ground
 from kalm_jax.sharding import MESH_AXES, param_shardings
@@ -236,9 +236,9 @@ def test_the_stage_adapts_two_models_that_begin_as_one(tmp_path):
         ),
         metrics=config.MetricsConfig(every=0),
     )
-    run = RunFolder(tmp_path / "run")
-    run_collect(run, settings)
-    run_ground(run, settings)
+    run = PipelineRun(tmp_path / "run", settings)
+    run_collect(run)
+    run_ground(run)
     assert read_json(run.path / "ground" / "begun.json")["settings"]["two_models"] is True
     model, trained, _ = load_grounded(run.path / "ground" / "model")
     assert isinstance(model, TwoModels)
