@@ -1,6 +1,5 @@
 """Two CPU devices, so that every test also runs with its batches split, and the fixtures that several files share."""
 
-import dataclasses
 import os
 
 import jax
@@ -16,6 +15,7 @@ install_import_hook(
 )
 
 from kalm_jax.distributed import setup_jax  # noqa: E402
+from tests.fixtures import SMALL_RUN  # noqa: E402
 
 setup_jax(cpu_devices=2)
 
@@ -30,24 +30,11 @@ def forget_programs():
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory):
     """Folder of a finished run on CLEVR-Robot, too short to learn anything; made once for all workers."""
-    from kalm_jax.pipeline import config, run
+    from kalm_jax.cli import main
 
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small-run"
-    smoke = config.load_presets("clevr")["smoke"]
-    algorithms = ("bc", "td3bc", "decision_transformer")
-    small = dataclasses.replace(
-        smoke,
-        collect=config.CollectConfig(rollouts=40),
-        ground=dataclasses.replace(smoke.ground, steps=4),
-        metrics=config.MetricsConfig(every=0),
-        imagine=dataclasses.replace(
-            smoke.imagine, rephrase=8, unseen_easy=8, unseen_hard=8, explained=2, explanation_draws=0, replayed=4
-        ),
-        learn=dataclasses.replace(smoke.learn, algorithms=algorithms, seeds=1, updates=8),
-        evaluate=config.EvaluateConfig(episodes=2, expert_episodes=1),
-    )
     with FileLock(f"{folder}.lock"):
         if not (folder / "report.html").exists():
-            run.run(folder, small, "a test")
+            main.run("clevr", ["--preset=smoke", *SMALL_RUN, f"--output={folder}"])
     return folder

@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import shutil
 import types
 
 import nbformat
@@ -12,14 +13,15 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 
+from tests.fixtures import SMALL_RUN
 from tests.paths import ROOT
 
 NAMES = ("colab_tpu", "colab_gpu")
-TINY = """PRESET = "smoke"
-FLAGS = "--algo=bc --seeds=1 --updates=40 --episodes=2 --grounding_steps=6"
+TINY = f"""PRESET = "smoke"
+FLAGS = "{" ".join(SMALL_RUN)}"
 OUTPUT = "runs/tiny"
 """
-"""Put behind the cell of parameters: less than the smoke run, every stage of it all the same."""
+"""Put behind the cell of parameters: the job of `small_run`, which is there already."""
 SMALL = {"colab_tpu": "", "colab_gpu": "ROWS, STEPS = (8,), 8"}
 
 
@@ -64,19 +66,14 @@ def test_what_the_notebooks_share_is_the_same():
         assert sources[0][name] == sources[1][name], name
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    """Where both notebooks run: the second finds the job of the first done, if it takes the same precision."""
-    return tmp_path_factory.mktemp("notebooks")
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_runs_from_top_to_bottom(name, shared):
-    notebook = read(name)
+def test_a_notebook_runs_from_top_to_bottom(name, small_run, tmp_path):
+    """The notebook's job finds every stage done, so that what comes after it is tested in seconds."""
+    notebook, folder = read(name), tmp_path / "runs" / "tiny"
+    shutil.copytree(small_run, folder)
     at = notebook.cells.index(cell(notebook, "parameters"))
     notebook.cells.insert(at + 1, nbformat.v4.new_code_cell(TINY + SMALL[name]))
-    run(notebook, shared, KALM_JAX_NOTEBOOK_DEVICE="cpu")
-    folder = shared / "runs" / "tiny"
+    run(notebook, tmp_path, KALM_JAX_NOTEBOOK_DEVICE="cpu")
     assert (folder / "report.html").stat().st_size > 50_000
     assert "lookahead" in text_of(cell(notebook, "table"))
     assert "image/png" in pictures_in(cell(notebook, "environment"))
@@ -84,6 +81,7 @@ def test_a_notebook_runs_from_top_to_bottom(name, shared):
     assert "has the subgoals: red right blue" in text_of(cell(notebook, "sentence"))
     made = [file for file in (folder / "figures").iterdir() if file.suffix in (".png", ".gif")]
     assert len(pictures_in(cell(notebook, "figures"))) == len(made) > 3
+    assert "collect: done before" in text_of(cell(notebook, "job"))
     if name == "colab_tpu":
         assert "of the largest matrix (1024, 128) it has (1024, 32)" in text_of(cell(notebook, "cores"))
     else:

@@ -33,7 +33,7 @@ def planner(own_words=False):
 def test_goals_are_understood_and_other_sentences_are_not():
     """Measured: 99 to 100% of each level and of the wordings; 2 of 60 and 2 of 40 others."""
     understand, world = planner(), get_world("clevr")
-    groups = {level: world.goals(level).text for level in LEVELS}
+    groups = {level: world.goals(level).text[::4] for level in LEVELS}
     groups["wordings"] = [wording["text"] for wording in json.loads((DATA / "wordings.json").read_text())]
     shares = {name: np.mean([p.understood for p in understand.plans(texts)]) for name, texts in groups.items()}
     assert min(shares.values()) >= 0.97, shares

@@ -21,7 +21,6 @@ from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.pipeline import config, run_folder, source
 
 SMOKE = config.load_presets("clevr")["smoke"]
-SMOKE = config.load_presets("clevr")["smoke"]
 TINY = dataclasses.replace(
     SMOKE,
     collect=config.CollectConfig(rollouts=80),
