@@ -74,15 +74,18 @@ def assert_agrees(found, name, params, curve):
         np.testing.assert_allclose(found[name + key], value, atol=2e-4, err_msg=key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["full", "lora"])
 def test_training_on_eight_devices_is_training_on_one(eight, one_device, name):
     assert_agrees(eight[0], name, *parallel_job.ground(None, name == "lora"))
 
 
+@pytest.mark.slow
 def test_words_in_parts_on_eight_devices_are_words_at_once_on_one(eight, one_device):
     assert_agrees(eight[0], "words", *parallel_job.ground(None))
 
 
+@pytest.mark.slow
 def test_the_state_of_training_lies_in_parts_from_step_to_step(eight):
     # "data" copies, the other two axes divide: a quarter, and the small parameters that every device has whole. LoRA
     # has mostly such ones here.
@@ -91,6 +94,7 @@ def test_the_state_of_training_lies_in_parts_from_step_to_step(eight):
     assert eight[0]["compiled"] == 2  # full and LoRA, once each
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_checkpoint_of_eight_devices_is_continued_on_fewer(eight, use_devices, tmp_path, devices):
     use_devices(devices)
@@ -100,6 +104,7 @@ def test_a_checkpoint_of_eight_devices_is_continued_on_fewer(eight, use_devices,
     assert_agrees(eight[0], "full", params, curve)
 
 
+@pytest.mark.slow
 def test_decoding_on_eight_devices_is_decoding_on_one(eight, one_device):
     found, want = eight[0], parallel_job.decoded()
     np.testing.assert_array_equal(found["actions"], want["actions"])
@@ -120,22 +125,26 @@ def two_processes(tmp_path_factory):
     return dict(np.load(folder / "out.npz")), folder
 
 
+@pytest.mark.slow
 def test_grounding_in_two_processes_is_grounding_in_one(two_processes, one_device):
     assert_agrees(two_processes[0], "full", *parallel_job.ground(None))
 
 
+@pytest.mark.slow
 def test_acting_in_two_processes_is_acting_in_one(two_processes, one_device):
     for name, actions in parallel_job.acted().items():
         np.testing.assert_array_equal(two_processes[0][name], actions, err_msg=name)
         assert len(np.unique(actions)) > 1
 
 
+@pytest.mark.slow
 def test_learning_in_two_processes_is_learning_in_one(two_processes, tmp_path):
     found, want = two_processes[0], parallel_job.learned(tmp_path)
     for key, value in want.items():
         np.testing.assert_allclose(found[key], value, atol=1e-5, err_msg=key)
 
 
+@pytest.mark.slow
 def test_the_first_process_writes_and_the_others_wait(two_processes):
     first, second = (np.load(two_processes[1] / f"stages-{i}.npz") for i in range(2))
     assert first["calls"].tolist() == ["alone", "together"] and second["calls"].tolist() == ["together"]

@@ -66,6 +66,7 @@ def test_what_the_notebooks_share_is_the_same():
         assert sources[0][name] == sources[1][name], name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs_from_top_to_bottom(name, small_run, tmp_path):
     """The notebook's job finds every stage done, so that what comes after it is tested in seconds."""

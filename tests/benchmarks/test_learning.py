@@ -32,6 +32,7 @@ def test_small_settings_are_those_of_the_learners_and_give_way_to_others():
     assert (transformer.width, transformer.learning_rate, transformer.batch_size) == (64, 3e-4, 3)
 
 
+@pytest.mark.slow
 def test_a_comparison_says_what_its_rows_say_and_finds_them_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "d3rlpy", None)  # as if it were not installed
     text = learning.run(tmp_path, tiny(max_steps=20), "the command")

@@ -87,6 +87,7 @@ def test_accumulated_parts_are_one_batch(with_lora):
     assert {float((rows.kind[i] == 3).sum()) for i in range(8)} != {float((rows.kind[0] == 3).sum())}
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_so_and_keeps_float32_parameters():
     model, params, batches = adapters.make()
     rows, exact = jax.tree.map(jnp.asarray, batches(0)), TrainConfig(4)

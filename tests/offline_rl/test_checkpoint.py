@@ -13,6 +13,7 @@ from tests.offline_rl.data import SMALL, assert_same, goal_table, random_rollout
 TRANSFORM = ObservationTransform(differences=((1, 0),), offset=0.05, limit=2.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, transform", [("bc", TRANSFORM), ("decision_transformer", ObservationTransform())])
 def test_saved_policies_act_like_trained_ones(tmp_path, name, transform):
     buffer = make_buffer([(random_rollouts(0, continuous=True), 1.0)], goal_table(), transform=transform)

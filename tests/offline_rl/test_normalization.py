@@ -53,6 +53,7 @@ def test_the_scale_of_a_thing_that_no_scene_has_is_harmless():
     np.testing.assert_allclose(stats.difference_std[0], 1.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_every_learner_sees_no_further_than_the_limit(name):
     buffer = buffer_of(random_rollouts(6, continuous=True))

@@ -89,6 +89,7 @@ def test_the_same_batches_are_drawn_from_the_same_keys(tmp_path, draw):
             jax.tree.map(np.testing.assert_array_equal, got, want)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed_parallelism", ["map", "vmap"])
 def test_training_from_disk_equals_training_on_the_device(tmp_path, monkeypatch, seed_parallelism):
     """Chunks of three updates, the last one cut short; TD3+BC has delayed updates and noise.

@@ -17,6 +17,7 @@ def everything(learner, factor):
 CLOSE = {"rtol": 1e-3, "atol": 1e-4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(LEARNERS))
 def test_a_sweep_over_every_setting_equals_single_runs(name):
     learner, buffer = make_learner(name, **SMALL[name]), random_buffer()
@@ -69,6 +70,7 @@ def test_a_resumed_sweep_equals_an_uninterrupted_one(tmp_path):
             train(learner, buffer, [0, 1], 12, sweep=other, checkpoint_dir=tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_sweep_from_files_equals_one_on_the_device(tmp_path):
     learner, rollouts = make_learner("td3bc", **SMALL["td3bc"]), random_rollouts(0)
     stream = write_stream(tmp_path, [([rollouts], 1.0)], goal_table(), 4)

@@ -35,6 +35,7 @@ def assert_close(a, b):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=3e-4), raw(a), raw(b))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(LEARNERS))
 def test_seeds_together_equal_seeds_alone(name):
     learner, buffer = make_learner(name, **SMALL[name]), random_buffer()

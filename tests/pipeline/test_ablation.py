@@ -18,6 +18,7 @@ VARIANTS = ["two_models", "direct", "single_draws"]
 SETS = {"all": TASKS, "all-explanation": tuple(t for t in TASKS if t != "explanation")}
 
 
+@pytest.mark.slow
 def test_sets_of_tasks_share_the_rollouts_and_carry_on(tmp_path, capsys):
     save_own(tmp_path / "own")
     settings = dataclasses.replace(

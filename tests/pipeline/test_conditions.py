@@ -190,6 +190,7 @@ def test_the_last_checkpoints_are_a_twentieth_of_the_training_apart():
     assert policy_points(config, "bc") == [400, 425, 450, 475, 500]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", ["offline", "oracle"])
 def test_the_rate_is_the_mean_over_checkpoints_which_share_the_episodes(run, condition):
     run_learn(run, "bc", condition)
@@ -234,6 +235,7 @@ def test_a_run_killed_between_checkpoints_ends_with_the_same_policies(run):
     assert kept == kept_policies(run, "offline")
 
 
+@pytest.mark.slow
 def test_the_decision_transformer_learns_and_plays_in_a_world(run):
     config = dataclasses.replace(TINY, learn=dataclasses.replace(TINY.learn, checkpoints=1, seeds=1, updates=8))
     run = copy.copy(run)

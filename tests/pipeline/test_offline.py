@@ -234,6 +234,7 @@ def results(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_results(files, tmp_path, monkeypatch, capsys):
     config = tiny(files)
     table = offline.run(tmp_path / "whole", config)
@@ -275,6 +276,7 @@ def test_data_may_stream_from_files(files, tmp_path):
     assert (tmp_path / "True" / "learn" / "bc" / "stream" / "stream.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_recurrent_learner_gets_the_rewards(files, tmp_path, monkeypatch):
     """CartPole gives 1 at every step, so at step t the return still to come is t less than what was asked for."""
     seen, update_carry = [], decision_transformer.update_carry

@@ -42,6 +42,7 @@ def test_goals_are_understood_and_other_sentences_are_not():
         assert len(texts) >= 40 and len(wrong) <= 0.1 * len(texts), (name, wrong)
 
 
+@pytest.mark.slow
 def test_a_plan_has_subgoals_confidence_and_steps():
     clear, other, empty = planner().plans(["put the red ball left of the blue one", "make me a sandwich", " "])
     assert clear.understood and clear.confidence > 0.9 and clear.subgoals == ("red left blue",)

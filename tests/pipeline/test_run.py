@@ -75,6 +75,7 @@ def kill_in(folder, llm, stage):
     return running
 
 
+@pytest.mark.slow
 def test_killed_in_every_stage_it_ends_with_the_same_results(tmp_path):
     straight, killed, llm = tmp_path / "straight", tmp_path / "killed", small_llm(tmp_path / "llm")
     child = start(straight, llm)

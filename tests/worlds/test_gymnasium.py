@@ -155,6 +155,7 @@ def test_a_learner_of_ones_own():
         make_learner(OWN, alhpa=1)
 
 
+@pytest.mark.slow
 def test_the_main_job_in_a_world_and_with_a_learner_of_ones_own(tmp_path):
     smoke = config.load_presets(FIELD)["smoke"]
     assert smoke.imagine.plan is False

@@ -107,6 +107,7 @@ def test_a_stream_has_no_windows(tmp_path):
 # --------------------------------------------------------------------------------------- what an action may depend on
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_action_sees_its_past_and_nothing_else(kind):
     learner, state, stats, w = case(kind)
@@ -215,6 +216,7 @@ def rollouts_of(observations, actions, rewards):
     )
 
 
+@pytest.mark.slow
 def test_the_action_is_the_one_that_gives_the_return_asked_for():
     """One state; action a gives a. BC would clone the mixture; asked for r, the transformer takes action r."""
     actions = np.repeat([0, 1, 2], [60, 30, 10]).astype(np.int32)[:, None]
@@ -229,6 +231,7 @@ def test_the_action_is_the_one_that_gives_the_return_asked_for():
     assert int(first_action(learner, state, *one)[0]) == 2  # the best of the data, which a tenth of it has
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("continuous", [False, True])
 def test_what_was_seen_before_decides_the_action_now(continuous):
     """The first observation shows a cue, all others are alike; at the third step the right action is the cue."""

@@ -37,6 +37,7 @@ def save_own(folder):
     return shape, params
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lora_rank", [2, 0])
 def test_a_model_of_the_users_own_is_grounded_by_the_settings(tmp_path, lora_rank):
     shape, params = save_own(tmp_path / "own")
@@ -77,6 +78,7 @@ def test_a_model_of_the_users_own_is_grounded_by_the_settings(tmp_path, lora_ran
     assert same["embedding"]["embedding"] == same["head"]["kernel"] == bool(lora_rank)
 
 
+@pytest.mark.slow
 def test_the_builtin_model_plans_as_it_was_before_grounding():
     shape, _, tokenizer = load_model(BUILTIN)
     spec = NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=4)
