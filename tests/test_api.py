@@ -1,6 +1,8 @@
 """The public API: each name works as its documentation says; a loaded run acts, imagines, explains."""
 
+import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
@@ -85,6 +87,20 @@ def test_loaded_policies_evaluate_as_the_run_did(small_run):
 
 
 @pytest.mark.slow
+def test_a_run_that_another_configuration_began_again_is_not_finished(small_run, tmp_path):
+    shutil.copytree(small_run, tmp_path / "run")
+    content = json.loads((small_run / "run.json").read_text())
+    learn = content["configuration"]["learn"]
+    for change in ({"seed": 5}, {"learn": {**learn, "seeds": 3}}):
+        changed = {**content, "configuration": {**content["configuration"], **change}}
+        (tmp_path / "run" / "run.json").write_text(json.dumps(changed))
+        run = kalm.load_run(tmp_path / "run")
+        for ask in (lambda: run.policy("bc"), lambda: run.results):
+            with pytest.raises(FileNotFoundError, match="not finished"):
+                ask()
+
+
+@pytest.mark.slow
 def test_a_policy_with_a_memory_acts_by_episodes(small_run):
     policy = kalm.load_run(small_run).policy("decision_transformer", condition="offline")
     assert policy.has_memory
@@ -101,6 +117,16 @@ def test_a_loaded_run_imagines_and_explains(small_run):
     rollouts = run.imagine("line the balls up", count=3)
     assert isinstance(rollouts, kalm.Rollouts) and len(rollouts) == 3 and rollouts.imagined.all()
     assert len(run.explain(rollouts)) == 3
+    with pytest.raises(TypeError, match="want Rollouts, not list"):
+        run.explain([rollouts])
+    for broken, why in (
+        (dataclasses.replace(rollouts, observations=rollouts.observations[..., :-1]), r"want \(N, T\+1, 10\)"),
+        (dataclasses.replace(rollouts, observations=rollouts.observations * np.nan), "finite"),
+        (dataclasses.replace(rollouts, actions=rollouts.actions + 10**6), "actions"),
+        (dataclasses.replace(rollouts, length=rollouts.length + 100), "length"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            run.explain(broken)
     again = run.imagine("line the balls up", count=3)
     np.testing.assert_array_equal(rollouts.observations, again.observations)
     new = "would you kindly shove the crimson sphere so that it ends up on the left of the azure one"
@@ -174,6 +200,13 @@ def test_train_and_evaluate_a_learner(pendulum):
             results.policies[0].act(pendulum[0].observations[0, 0], wrong)
     with pytest.raises(ValueError, match="no setting"):
         kalm.train("td3bc", pendulum, nonsense=1)
+    with pytest.raises(ValueError, match="leave the sentence out"):
+        results.policies[0].act(pendulum[0].observations[0, 0], "swing up")
+    for wrong, error in (({"updates": 2.5}, TypeError), ({"seeds": 0}, ValueError), ({"seed": -1}, ValueError)):
+        with pytest.raises(error, match=next(iter(wrong))):
+            kalm.train("td3bc", pendulum, **wrong)
+    with pytest.raises(ValueError, match="episodes is 0"):
+        kalm.evaluate(results.policies[0], "Pendulum-v1", episodes=0)
 
 
 def test_train_a_custom_learner_without_an_environment(pendulum):
@@ -182,6 +215,8 @@ def test_train_a_custom_learner_without_an_environment(pendulum):
     rollouts.actions[:] /= 2
     results = kalm.train("examples.own_learner", (rollouts, goals), seeds=1, updates=2, batch_size=4, weight=2.0)
     assert results.returns == [] and results.policies[0].act(rollouts.observations[:4, 0]).shape == (4, 1)
+    with pytest.raises(ValueError, match="trained without an environment"):
+        kalm.evaluate(results.policies[0], "Pendulum-v1", episodes=2)
     assert kalm.make_learner("examples.own_learner", weight=2.0).config.weight == 2.0
 
 

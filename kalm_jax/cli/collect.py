@@ -57,9 +57,12 @@ def find_controller(environment: str, path: str) -> "Controller | None":
         return known.get(environment)
     place, _, name = path.partition(":")
     try:
-        return getattr(importlib.import_module(place), name)
+        controller = getattr(importlib.import_module(place), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"--controller={path}: {error}; want package.module:function") from error
+    if not callable(controller):
+        raise ValueError(f"--controller={path} is no function; want package.module:function")
+    return controller
 
 
 def main(argv: list[str]) -> None:

@@ -135,7 +135,7 @@ def find_algorithm(name: str) -> tuple[Any, Any]:
     if name in LEARNERS:
         return LEARNERS[name]
     known = f"use one of {', '.join(sorted(LEARNERS))}, or the import path of a custom module, with a dot"
-    if "." not in name:
+    if not isinstance(name, str) or "." not in name or not all(name.split(".")):
         raise ValueError(f"unknown offline-RL algorithm {name!r}: {known}")
     try:
         module = importlib.import_module(name)

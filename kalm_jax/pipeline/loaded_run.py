@@ -19,7 +19,7 @@ import numpy as np
 
 from kalm_jax.evaluation import read_results_csv
 from kalm_jax.evaluation.gymnasium import spaces_of
-from kalm_jax.files import read_csv
+from kalm_jax.files import read_csv, read_json
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.grounding.explanation import explain
@@ -31,9 +31,9 @@ from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
 from kalm_jax.pipeline.imagining import draws_of, imagine_from, planning_model
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.plans import Plan, Planner
-from kalm_jax.pipeline.policies import ActingPolicy, sentence_list
+from kalm_jax.pipeline.policies import ActingPolicy, only_vector, sentence_list
 from kalm_jax.pipeline.run_folder import PipelineRun, read_run
-from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table, validate
 from kalm_jax.types.text import normalize_sentence
 
 CACHED_SENTENCES = 1024
@@ -155,8 +155,19 @@ class LoadedRun:
         """A sentence for each rollout that says what it did, by the grounded language model.
 
         `prompt` stands before each rollout; None is the first one of training.
+
+        Raises:
+          TypeError: no Rollouts.
+          ValueError: rollouts that are none of the world's, or a prompt that is too long.
         """
+        if not isinstance(rollouts, Rollouts):
+            raise TypeError(f"want Rollouts, not {type(rollouts).__name__}")
+        spec = self.grounded.model.spec
+        if rollouts.observations.shape[2:] != (spec.state_dim,):
+            raise ValueError(f"observations have shape {rollouts.observations.shape}, want (N, T+1, {spec.state_dim})")
+        validate(rollouts, num_actions=spec.num_actions or None)
         prompt = self.world.language.explanation_prompts[0] if prompt is None else prompt
+        self.planner.check_length(prompt)
         return explain(self.grounded, last_steps(rollouts, self.config.ground.window), prompt)
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
@@ -246,7 +257,7 @@ class LoadedOfflineRun:
         i = _seed_index(self.path, algorithm, repr(algorithm), config.algorithms, seed, config.seed, config.seeds)
         learner, state, stats, vector = offline.load_policy(self.path, config, algorithm, i)
         spaces = spaces_of(config.environment)
-        return ActingPolicy(learner, state, stats, lambda sentences: vector, spaces, config.seed + i)
+        return ActingPolicy(learner, state, stats, functools.partial(only_vector, vector), spaces, config.seed + i)
 
 
 def _seed_index(
@@ -257,7 +268,8 @@ def _seed_index(
     if name not in known or not 0 <= i < count:
         has = f"{', '.join(sorted(known))}, each of seeds {first} to {first + count - 1}"
         raise ValueError(f"{path} has no policy {said} and seed {first + i}: it has {has}")
-    if not (path / "learn" / name / "done.json").exists():
+    done = read_json(path / "learn" / name / "done.json")
+    if done is None or any(done["settings"].get(k, v) != v for k, v in (("seed", first), ("seeds", count))):
         raise _not_finished(path, f"learn/{name}")
     return i
 
@@ -268,6 +280,9 @@ def _results_file(path: pathlib.Path) -> pathlib.Path:
         begun = (file.parent for file in path.rglob("begun.json"))
         missing = sorted(str(stage.relative_to(path)) for stage in begun if not (stage / "done.json").exists())
         raise _not_finished(path, *missing[:1] or ["report"])
+    manifest, run = read_json(path / "manifest.json"), read_json(path / "run.json")
+    if manifest is None or manifest["configuration"] != run["configuration"]:
+        raise _not_finished(path, "report")  # what is there is of another configuration
     return path / "results.csv"
 
 

@@ -15,6 +15,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import gymnasium
 import jax
 import numpy as np
 
@@ -156,7 +157,16 @@ def _random_baseline(run: RunFolder, config: OfflineConfig, evaluator: Evaluator
         write_json(folder / "rows.json", [{"algorithm": "random", "update": 0, **row} for row in rows])
 
     settings = {name: getattr(config, name) for name in PLAYED}
-    return read_json(run.stage("random", settings, [], work) / "rows.json")
+    stage = run.stage("random", settings, [], work, modules=environment_modules(config.environment))
+    return read_json(stage / "rows.json")
+
+
+def environment_modules(environment: str) -> list[str]:
+    """Import paths of the code of an environment that is not Gymnasium's own."""
+    module, _, name = environment.rpartition(":")
+    entry = gymnasium.spec(name).entry_point
+    place = entry.partition(":")[0] if isinstance(entry, str) else getattr(entry, "__module__", "")
+    return [path for path in (module, place) if path and path.partition(".")[0] != "gymnasium"]
 
 
 def _learn(
@@ -210,7 +220,8 @@ def _learn(
         "points": points,
         "data": file_mark(config.data),
     }
-    folder = run.stage(f"learn/{learner.name}", settings, [], work, together=True, modules=[learner.name])
+    modules = [learner.name, *environment_modules(config.environment)]
+    folder = run.stage(f"learn/{learner.name}", settings, [], work, together=True, modules=modules)
     return read_json(folder / "rows.json")
 
 

@@ -56,6 +56,12 @@ class ActingPolicy:
         """Begins an episode."""
         self._step, self._player = 0, LearnerPlayer(self.learner, self.state, self.stats)
 
+    def fits(self, spaces: Spaces) -> bool:
+        """Whether the actions are those of an environment: scaled to its bounds, numbered from its first action."""
+        if self._spaces is not None:
+            return True
+        return spaces.start == 0 if self.stats.discrete else bool((spaces.low == -1).all() and (spaces.high == 1).all())
+
     def act(
         self,
         observation: np.ndarray,
@@ -104,6 +110,13 @@ class ActingPolicy:
         if self._spaces is not None:
             actions = actions + self._spaces.start if self._spaces.num_actions else self._spaces.from_unit(actions)
         return actions[0] if single else actions
+
+
+def only_vector(vector: np.ndarray, sentences: list[str] | None) -> np.ndarray:
+    """The vector (1, E) of data with a single goal that has no name; ValueError where a sentence is given."""
+    if sentences is not None:
+        raise ValueError("the policy has learned a single goal without a name: leave the sentence out")
+    return np.asarray(vector)
 
 
 def sentence_list(sentences: str | Sequence[str]) -> list[str]:

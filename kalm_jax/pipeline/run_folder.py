@@ -47,19 +47,25 @@ def read_run(folder: str | pathlib.Path) -> PipelineConfig | OfflineConfig:
       ValueError: its schema is another one, or the configuration is damaged.
     """
     path = pathlib.Path(folder) / "run.json"
-    content = read_json(path)
-    if content is None:
+    if not path.is_file():
         raise FileNotFoundError(f"{folder} is not the folder of a run: it has no run.json")
-    _check_schema(path, content)
-    return build(CONFIGS[content["kind"]], content["configuration"])
+    content = _checked(path, read_json(path))
+    try:
+        return build(CONFIGS[content["kind"]], content["configuration"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}): run the command that made the run again") from error
 
 
-def _check_schema(path: pathlib.Path, content: Mapping[str, Any]) -> None:
-    if content.get("schema") != SCHEMA:
+def _checked(path: pathlib.Path, content: Any) -> dict[str, Any]:
+    """What a run.json says, of this schema; ValueError otherwise."""
+    if not isinstance(content, dict) or not {"schema", "kind", "configuration"} <= content.keys():
+        raise ValueError(f"{path} is damaged: run the command that made the run again")
+    if content["schema"] != SCHEMA:
         raise ValueError(
             f"{path} has schema {content.get('schema')!r} and this version of kalm_jax reads {SCHEMA}: use the version "
             f"that made it ({content.get('kalm_jax')}), or another folder"
         )
+    return content
 
 
 def make_manifest(config: PipelineConfig | OfflineConfig, command: str) -> dict[str, Any]:
@@ -96,7 +102,8 @@ class RunFolder:
         Where one of the two is None, run.json stays as it is. `say` takes a line about each stage.
 
         Raises:
-          ValueError: the folder was made with another schema.
+          ValueError: the folder was made with another schema, is another kind of run or of another world, or has files
+            that are no run's: a stage that starts again would delete them.
         """
         self.path = pathlib.Path(path)
         self.path.mkdir(parents=True, exist_ok=True)  # of several processes whichever is first
@@ -107,9 +114,19 @@ class RunFolder:
         self._modules = () if not world else (world,) if "." in world else (f"kalm_jax.worlds.{world}.world",)
         if config is not None and command is not None and is_main_process():
             path = self.path / "run.json"
-            if (before := read_json(path)) is not None:
-                _check_schema(path, before)
             kind = next(kind for kind, cls in CONFIGS.items() if isinstance(config, cls))
+            if path.exists():
+                before = _checked(path, read_json(path))
+                of = [before["kind"], before["configuration"].get("world"), kind, getattr(config, "world", None)]
+                if of[:2] != of[2:]:
+                    raise ValueError(
+                        f"{self.path} has a run of kind {of[0]!r} and world {of[1]!r}, not of {of[2]!r} and {of[3]!r}: "
+                        "choose another folder"
+                    )
+            elif others := [p.name for p in self.path.iterdir() if p.name[0] != "." and not p.is_symlink()]:
+                raise ValueError(
+                    f"{self.path} is no run's folder and not empty (it has {others[0]}): choose another folder"
+                )
             content = {"schema": SCHEMA, "kalm_jax": kalm_jax.__version__, "kind": kind, "command": command}
             write_json(path, content | {"configuration": dataclasses.asdict(config)})
 
@@ -163,8 +180,10 @@ class RunFolder:
             self._say(f"{name}: continues")
             return begun
         if folder.exists():
+            if begun is None and any(path.name[0] != "." for path in folder.iterdir()):
+                raise ValueError(f"{folder} is no stage's folder (it has no begun.json): move it or delete it")
             self._say(f"{name}: starts again, because {_reason(begun or {}, about)}")
-            shutil.rmtree(folder)
+            _delete(folder)
         folder.mkdir(parents=True)
         begun = {**about, "seconds": 0.0}
         write_json(folder / "begun.json", begun)
@@ -187,6 +206,20 @@ class PipelineRun(RunFolder):
     def __init__(self, path: Path, config: PipelineConfig, command: str | None = "", say: Say = print) -> None:
         super().__init__(path, config, command, say)
         self.config, self.world = config, get_world(config.world)
+
+
+def _delete(folder: pathlib.Path) -> None:
+    """Deletes a stage's folder; a run killed on the way finds a stage that nobody wants to continue."""
+    if folder.is_symlink():
+        return folder.unlink()
+    write_json(folder / "begun.json", {"fingerprint": ""})
+    (folder / "done.json").unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != "begun.json":
+            path.unlink()
+    shutil.rmtree(folder)
 
 
 def _reason(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

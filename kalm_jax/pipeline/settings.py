@@ -76,8 +76,10 @@ class Setting:
             number = numbers.Integral if self.kind is int else numbers.Real
             good = isinstance(value, number) and not isinstance(value, bool) and math.isfinite(value)
             return bool(good and self.low <= value <= self.high)
+        if self.kind is tuple and not isinstance(value, tuple):
+            return False
         if self.choices:
-            entries = value if self.kind is tuple and isinstance(value, tuple) else (value,)
+            entries = value if self.kind is tuple else (value,)
             return bool(entries) and all(e in self.choices or (self.importable and "." in str(e)) for e in entries)
         return isinstance(value, self.kind)
 
@@ -101,8 +103,10 @@ class Checked:
     def __post_init__(self) -> None:
         for field in settings_of(type(self)):
             value = getattr(self, field.name)
-            if value != field.default and not field.accepts(value):
-                wanted = field.wanted() or f"a value like {field.default!r}"
+            if value is not field.default and not field.accepts(value):
+                wanted = field.wanted() or f"a {field.kind.__name__}"
+                if field.kind is tuple and not isinstance(value, tuple):
+                    wanted = f"a tuple, such as ({value!r},)"
                 raise ValueError(f"{type(self).__name__}.{field.name} is {value!r}, want {wanted}")
 
 

@@ -31,11 +31,13 @@ def source_hashes(modules: Iterable[str]) -> dict[str, str]:
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name in found or name == ROOT or name.partition(".")[0] not in packages or IGNORED & set(name.split(".")):
+        top, *parts = name.split(".")
+        if name in found or name == ROOT or top not in packages or (top == ROOT and IGNORED.intersection(parts)):
             continue
         path = _path(name)
         if path is not None:
-            found[name], imported = _read(path)
+            package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            found[name], imported = _read(path, package)
             waiting += imported
             for data in (file for file in path.parent.glob("data/*") if file.is_file()):
                 found[f"{name.rpartition('.')[0]}/data/{data.name}"] = _hash(data.read_bytes())
@@ -68,19 +70,21 @@ def _top(name: str) -> pathlib.Path | None:
 
 
 @functools.cache
-def _read(path: pathlib.Path) -> tuple[str, tuple[str, ...]]:
-    """Hash of a module's code, and the names that it imports."""
+def _read(path: pathlib.Path, package: str) -> tuple[str, tuple[str, ...]]:
+    """Hash of the code of a module in a package, and the names that it imports."""
     tree = ast.parse(path.read_bytes())
-    return _hash(repr(_plain(tree)).encode()), tuple(_imports(tree))
+    return _hash(repr(_plain(tree)).encode()), tuple(_imports(tree, package))
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
+def _imports(tree: ast.Module, package: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
+            module = ".".join([*above, *filter(None, [node.module])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def _plain(node: Any) -> Any:

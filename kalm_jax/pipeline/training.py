@@ -16,7 +16,7 @@ from kalm_jax.evaluation.returns import EPISODE_SEEDS, Evaluator, greedy_policy
 from kalm_jax.offline_rl import make_buffer, make_learner, state_of
 from kalm_jax.offline_rl.trainer import train as train_states
 from kalm_jax.pipeline.offline import fit_to_environment
-from kalm_jax.pipeline.policies import ActingPolicy
+from kalm_jax.pipeline.policies import ActingPolicy, only_vector
 from kalm_jax.progress import Progress
 from kalm_jax.types import GoalTable, Rollouts
 from kalm_jax.worlds.base import World, get_world
@@ -71,6 +71,8 @@ def train(
     Raises:
       ValueError: an unknown learner or setting, or data that do not fit the environment.
     """
+    _check_counts(seeds=seeds, updates=updates, episodes=episodes)
+    _check_counts(0, seed=seed)
     learner = make_learner(algorithm, **settings)
     name = dataset if isinstance(dataset, str) else "the data"
     rollouts, goals = read_rollouts(dataset) if isinstance(dataset, str) else dataset
@@ -100,10 +102,19 @@ def train(
     return TrainingResults(policies, curve, returns, summary)
 
 
+def _check_counts(least: int = 1, **numbers: Any) -> None:
+    """Refuses what is no integer (TypeError) or below `least` (ValueError), by name."""
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int | np.integer):
+            raise TypeError(f"{name} is {number!r}, want an integer")
+        if number < least:
+            raise ValueError(f"{name} is {number}, want at least {least}")
+
+
 def _known_vectors(goals: GoalTable, sentences: list[str] | None) -> np.ndarray:
     """Goal vectors of sentences of the data; of the only goal without a sentence."""
-    if len(goals) == 1:
-        return np.asarray(goals.vector)
+    if len(goals) == 1 and (sentences is None or goals.text[0] in ("", None)):
+        return only_vector(goals.vector, sentences)
     if sentences is None:
         raise ValueError(f"the policy has learned {len(goals)} goals: act(observation, sentence)")
     unknown = sorted(set(sentences) - set(goals.text))
@@ -137,6 +148,8 @@ def evaluate(
       episodes; success with its 95% Wilson interval low to high, None where the environment does not report it; in a
       Gymnasium environment also return and its 95% interval return_low to return_high.
     """
+    _check_counts(episodes=episodes)
+    _check_counts(0, seed=seed)
     if isinstance(env, str) and "-v" in env:
         return _evaluate_returns(policy, env, episodes, seed, greedy)
     world = get_world(env) if isinstance(env, str) else env
@@ -159,6 +172,11 @@ def _evaluate_returns(policy: ActingPolicy, env: str, episodes: int, seed: int, 
         return actions - player.spaces.start if player.spaces.num_actions else actions
 
     with Player(env, min(episodes, MAX_COPIES)) as player:
+        if not policy.fits(player.spaces):
+            raise ValueError(
+                f"the policy was trained without an environment, so its actions are not those of {env}: train it with "
+                f"env={env!r}"
+            )
         seeds = EPISODE_SEEDS + 1_000_000 * seed + np.arange(episodes)
         rollouts, success = player.play(act, seeds)
     mean, low, high = mean_interval(rollouts.rewards.sum(1, dtype=np.float64))

@@ -365,6 +365,8 @@ def get_world(name: str) -> World:
     there is no such module, or that it has no `WORLD`.
     """
     known = f"use one of {', '.join(BUILTIN_WORLDS)}, or the import path of a module with a WORLD"
+    if not isinstance(name, str) or not all(name.split(".")):
+        raise ValueError(f"unknown world {name!r}: {known}")
     module = f"kalm_jax.worlds.{name}.world" if name in BUILTIN_WORLDS else name
     try:
         world = getattr(importlib.import_module(module), "WORLD", None)

@@ -163,6 +163,16 @@ def test_a_damaged_file_fails_before_any_work(tmp_path, capsys):
     assert code == 1 and "prompts.npy" in said and not (tmp_path / "run" / "collect").exists()
 
 
+@pytest.mark.parametrize(
+    "argv", [["clevr", "--algo=."], ["world", "--world=."], ["collect", "--env=Pendulum-v1", "--controller=os:sep"]]
+)
+def test_import_paths_of_nothing_are_named(argv, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run(argv[0], [*argv[1:], f"--output={tmp_path / 'made.h5'}"])
+    said = capsys.readouterr().err
+    assert said.count("\n") < 5 and "Traceback" not in said and ("unknown" in said or "is no function" in said)
+
+
 def test_names_agree_with_what_they_name():
     assert set(config.LEARNERS) == set(registry.LEARNERS)
     for world in ("clevr", "metaworld"):

@@ -177,6 +177,48 @@ def test_a_folder_that_is_no_run_or_of_another_schema_is_refused(tmp_path):
         run_folder.read_run(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["[]", "3", '{"schema": 1}', '{"schema": 1, "kind": "x", "configuration": {}}'])
+def test_a_damaged_record_of_a_run_is_named(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(ValueError, match=r"run\.json is damaged.*again"):
+        run_folder.read_run(tmp_path)
+
+
+def test_a_folder_with_other_files_is_refused_and_kept(tmp_path):
+    thesis = tmp_path / "collect" / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("precious")
+    with pytest.raises(ValueError, match="is no run's folder and not empty"):
+        run_folder.RunFolder(tmp_path, SMOKE)
+    with pytest.raises(ValueError, match=r"is no stage's folder.*move it or delete it"):
+        run_folder.RunFolder(tmp_path).stage("collect", {}, [], lambda folder: None)
+    assert thesis.read_text() == "precious"
+
+
+def test_a_run_of_another_kind_or_world_is_refused_and_kept(tmp_path):
+    run_folder.RunFolder(tmp_path, SMOKE)
+    for other in (config.OfflineConfig("Pendulum-v1", "p.h5"), config.load_presets("metaworld")["smoke"]):
+        with pytest.raises(ValueError, match="choose another folder"):
+            run_folder.RunFolder(tmp_path, other)
+    assert run_folder.read_run(tmp_path) == SMOKE
+
+
+def test_code_of_a_users_package_counts_whatever_its_names(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "lp_for_test").mkdir()
+    files = {
+        "__init__": "",
+        "learner": "from .helper import X\nfrom . import files\n",
+        "helper": "X = 1",
+        "files": "Y = 2",
+    }
+    for name, code in files.items():
+        (tmp_path / "lp_for_test" / f"{name}.py").write_text(code)
+    assert set(source.source_hashes(["lp_for_test.learner"])) == {
+        "lp_for_test", "lp_for_test.learner", "lp_for_test.helper", "lp_for_test.files"
+    }  # fmt: skip
+
+
 def test_a_stage_that_fails_is_continued_and_its_files_kept(tmp_path):
     def fail(folder):
         (folder / "half").write_text("computed")
