@@ -123,7 +123,7 @@ class RunFolder:
                         f"{self.path} has a run of kind {of[0]!r} and world {of[1]!r}, not of {of[2]!r} and {of[3]!r}: "
                         "choose another folder"
                     )
-            elif others := [p.name for p in self.path.iterdir() if p.name[0] != "." and not p.is_symlink()]:
+            elif others := [p.name for p in self.path.iterdir() if not _ours(p)]:
                 raise ValueError(
                     f"{self.path} is no run's folder and not empty (it has {others[0]}): choose another folder"
                 )
@@ -206,6 +206,11 @@ class PipelineRun(RunFolder):
     def __init__(self, path: Path, config: PipelineConfig, command: str | None = "", say: Say = print) -> None:
         super().__init__(path, config, command, say)
         self.config, self.world = config, get_world(config.world)
+
+
+def _ours(path: pathlib.Path) -> bool:
+    """Whether something in a folder without run.json is a stage, a link to one, or a file that was being written."""
+    return path.name[0] == "." or path.is_symlink() or (path / "begun.json").exists()
 
 
 def _delete(folder: pathlib.Path) -> None:
