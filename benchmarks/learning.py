@@ -109,7 +109,7 @@ def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") ->
     folder, lines = pathlib.Path(folder), []
     for environment in config.environments:
         place = folder / environment.replace("/", "-")
-        run = RunFolder(place / "data")
+        run = RunFolder(place)
         settings = {"behavior": config.behavior, "episodes": config.data_episodes, "seed": config.offline.seed}
 
         def collect(into: pathlib.Path, environment=environment):
@@ -118,7 +118,7 @@ def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") ->
             )
             write_rollouts(into / "rollouts.h5", *collected)
 
-        data = run.stage("rollouts", settings, [], collect) / "rollouts.h5"
+        data = run.stage("data", settings, [], collect) / "rollouts.h5"
         mine = dataclasses.replace(config.offline, environment=environment, data=str(data))
         results = run_offline(place, mine, command)
         for row in results:
