@@ -201,6 +201,8 @@ def test_train_and_evaluate_a_learner(pendulum):
             results.policies[0].act(pendulum[0].observations[0, 0], wrong)
     with pytest.raises(ValueError, match="no setting"):
         kalm.train("td3bc", pendulum, nonsense=1)
+    with pytest.raises(ValueError, match="rewards have numbers that are not finite"):
+        results.policies[0].act(pendulum[0].observations[0, 0], reward=np.nan)
     with pytest.raises(ValueError, match="leave the sentence out"):
         results.policies[0].act(pendulum[0].observations[0, 0], "swing up")
     for wrong, error in (({"updates": 2.5}, TypeError), ({"seeds": 0}, ValueError), ({"seed": -1}, ValueError)):

@@ -22,7 +22,7 @@ FLAGS = "{" ".join(SMALL_RUN)}"
 OUTPUT = "runs/tiny"
 """
 """Put behind the cell of parameters: the job of `small_run`, which is there already."""
-SMALL = {"colab_tpu": "", "colab_gpu": "ROWS, STEPS, PRECISIONS = (8,), 8, (\"float32\",)"}
+SMALL = {"colab_tpu": "", "colab_gpu": 'ROWS, STEPS, PRECISIONS = (8,), 8, ("float32",)'}
 
 
 def read(name):

@@ -82,8 +82,8 @@ class ActingPolicy:
           An integer or (A,) for one observation, (B,) or (B, A) for a batch.
 
         Raises:
-          ValueError: observations of another shape or that are not finite, or another number of sentences than
-            observations.
+          ValueError: observations of another shape, observations or rewards that are not finite, or another number of
+            sentences than observations.
           TypeError: a sentence that is not a string.
         """
         observations = np.asarray(observation, np.float32)
@@ -104,6 +104,8 @@ class ActingPolicy:
         vectors = self.vectors_of(sentences)
         goal = np.broadcast_to(vectors, (count, vectors.shape[1]))
         rewards = np.broadcast_to(np.float32(0 if reward is None else reward), (count,))
+        if not np.isfinite(rewards).all():
+            raise ValueError("rewards have numbers that are not finite (NaN or infinity)")
         key = jax.random.fold_in(jax.random.key(self.seed), self._step)
         actions = self._player(self._step, observations, goal, key, rewards, greedy)
         self._step += 1
