@@ -232,7 +232,10 @@ def _load_pickle(file: _File) -> Any:
 
 def _load_npy(file: _File) -> Any:
     """The array of an `.npy` file, or the object itself when the file holds one object (shape ())."""
-    read_header = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
+    version = npy.read_magic(file)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise _RefusedError(f"an .npy version {version}, want 1.0, 2.0 or 3.0")
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran, dtype = read_header(file)
     if dtype.kind == "O":
         array = _load_pickle(file)

@@ -256,3 +256,12 @@ def test_lying_npy_header():
     )
     with pytest.raises(ValueError, match="truncated"):
         safe_pickle.load(data + b"\0" * 64)
+
+
+def test_an_unknown_version_of_npy_is_refused():
+    buffer = io.BytesIO()
+    np.save(buffer, np.arange(3))
+    content = bytearray(buffer.getvalue())
+    content[6] = 9
+    with pytest.raises(ValueError, match=r"an \.npy version \(9, 0\)"):
+        safe_pickle.load(bytes(content))
