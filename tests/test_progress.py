@@ -72,8 +72,10 @@ def test_metrics_are_not_looked_at_before_a_line_is_drawn():
 
 
 def test_a_stage_without_work_ends():
-    with Progress("imagine", 0, io.StringIO()):
+    stream = io.StringIO()
+    with Progress("imagine", 0, stream):
         pass
+    assert stream.getvalue().startswith("imagine:") and "0/0" in stream.getvalue()
 
 
 @pytest.mark.parametrize(("total", "initial"), [(-1, 0), (5, 6), (5, -1)])

@@ -98,6 +98,6 @@ def test_the_builtin_model_plans_as_it_was_before_grounding():
     # Goals that are not asked for keep their own words.
     few = plans_of(settings, grounded, goals, asked=[3, 1, 3])
     assert few == [plan if i in (1, 3) else alone for i, (plan, alone) in enumerate(zip(plans, direct_plans(goals)))]
-    # A model of the user's own has only what grounding taught it, here nothing.
+    # A model that the user gave knows only what grounding taught it, here nothing.
     own = dataclasses.replace(settings, ground=config.GroundConfig(llm="own"))
     assert share(plans_of(own, grounded, goals)) == 0.0
