@@ -15,7 +15,7 @@ from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
 from kalm_jax.pipeline.config import LEARNERS, OfflineConfig
-from kalm_jax.pipeline.settings import Checked, setting, settings_of
+from kalm_jax.settings import MANY, Checked, setting, settings_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +23,11 @@ class LearningSettings(Checked):
     """What is compared on which data."""
 
     envs: tuple[str, ...] = setting((), "Environments; none are Pendulum, Reacher and Meta-world's reach.")
-    output: str = setting("runs/learning", "Folder of the comparison.")
+    output: str = setting("runs/learning", "Folder of the comparison.", filled=True)
     policy: str = setting(
         "mixed", "Behavior policy of the data.", choices=("random", "expert", "noisy", "mixed", "replay")
     )
-    data_episodes: int = setting(150, "Episodes of data.", low=1)
+    data_episodes: int = setting(150, "Episodes of data.", low=1, high=MANY)
     small: bool = setting(True, "Small networks and batches, large rates; --nosmall takes the learners' own settings.")
 
 

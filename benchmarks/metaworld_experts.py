@@ -19,8 +19,8 @@ import numpy as np
 
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.evaluation import wilson_interval
-from kalm_jax.pipeline.settings import Checked, setting
 from kalm_jax.progress import Progress
+from kalm_jax.settings import MANY, MAX_SEED, Checked, setting
 from kalm_jax.worlds.metaworld import goals as metaworld_goals
 from kalm_jax.worlds.metaworld import realism
 from kalm_jax.worlds.metaworld.collect import attempts
@@ -38,9 +38,9 @@ class ExpertSettings(Checked):
     """What is shown of how many attempts."""
 
     show: str = setting("success", "Which table.", choices=tuple(NOISE))
-    episodes: int = setting(100, "Attempts of each task's expert.", low=1)
-    seed: int = setting(0, "Root of all random numbers.", low=0)
-    processes: int = setting(0, "Worker processes; 0 is one for each core.", low=0)
+    episodes: int = setting(100, "Attempts of each task's expert.", low=1, high=MANY)
+    seed: int = setting(0, "Root of all random numbers.", low=0, high=MAX_SEED)
+    processes: int = setting(0, "Worker processes; 0 is one for each core.", low=0, high=1000)
     tasks: tuple[str, ...] = setting((), "Tasks to look at; none are all 22.", choices=NAMES)
 
 

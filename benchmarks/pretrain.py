@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
 from kalm_jax.files import read_json, write_json
-from kalm_jax.pipeline.settings import REQUIRED, Checked, setting
+from kalm_jax.settings import MAX_SEED, MOST_STEPS, MOST_WIDE, REQUIRED, Checked, setting
 
 if TYPE_CHECKING:
     from kalm_jax.llm.tokenizer import Tokenizer
@@ -27,17 +27,19 @@ if TYPE_CHECKING:
 class PretrainSettings(Checked):
     """Size and training of the model."""
 
-    output: str = setting(REQUIRED, "Folder for the model and its checkpoints.")
-    steps: int = setting(4500, "Updates.", low=1)
-    rows: int = setting(16, "Rows per batch.", low=1)
-    row_length: int = setting(128, "Positions per row.", low=64)
-    learning_rate: float = setting(2e-3, "Peak learning rate.", low=0)
-    muon: float = setting(2.0, "Factor on the learning rate of matrices, which Muon updates; 0 is AdamW.", low=0)
+    output: str = setting(REQUIRED, "Folder for the model and its checkpoints.", filled=True)
+    steps: int = setting(4500, "Updates.", low=1, high=MOST_STEPS)
+    rows: int = setting(16, "Rows per batch.", low=1, high=MOST_WIDE)
+    row_length: int = setting(128, "Positions per row.", low=64, high=4096)
+    learning_rate: float = setting(2e-3, "Peak learning rate.", above=0, high=1)
+    muon: float = setting(
+        2.0, "Factor on the learning rate of matrices, which Muon updates; 0 is AdamW.", low=0, high=100
+    )
     plan_share: float = setting(0.94, "Share of the sequences that are a wording and its plan.", low=0, high=1)
-    seed: int = setting(0, "Seed of the weights and of the text.", low=0)
-    vocab_size: int = setting(1024, "Entries of the tokenizer.", low=300)
-    width: int = setting(128, "Width of the model; heads are 32 wide.", low=32)
-    layers: int = setting(4, "Layers of the model.", low=1)
+    seed: int = setting(0, "Seed of the weights and of the text.", low=0, high=MAX_SEED)
+    vocab_size: int = setting(1024, "Entries of the tokenizer.", low=300, high=1_000_000)
+    width: int = setting(128, "Width of the model; heads are 32 wide.", low=32, high=MOST_WIDE, multiple=32)
+    layers: int = setting(4, "Layers of the model.", low=1, high=1000)
 
 
 def flags() -> list[Flag]:

@@ -26,7 +26,7 @@ from benchmarks import throughput
 from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
 from kalm_jax.files import write_json
 from kalm_jax.pipeline.config import PRESET_NAMES
-from kalm_jax.pipeline.settings import Checked, setting
+from kalm_jax.settings import Checked, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +35,14 @@ class ThroughputSettings(Checked):
 
     suite: str = setting("offline_rl", "What is measured.", choices=tuple(throughput.SUITES))
     preset: str = setting("smoke", "Run that the suite pipeline measures.", choices=PRESET_NAMES)
-    repeats: int = setting(0, "Blocks of each benchmark, or runs; 0 is 5 blocks or 1 run.", low=0)
-    seconds: float = setting(2.0, "Seconds of a block, about.", low=0)
+    repeats: int = setting(0, "Blocks of each benchmark, or runs; 0 is 5 blocks or 1 run.", low=0, high=10_000)
+    seconds: float = setting(2.0, "Seconds of a block, about.", above=0, high=86_400)
     only: tuple[str, ...] = setting((), "Only groups in whose name a word begins so, such as td3bc.")
-    core: int = setting(-1, "Core to run on; -1 is the last one that this process may use, -2 is all of them.", low=-2)
-    output: str = setting("", "JSON file to write.")
-    compare: str = setting("", "JSON file of an earlier run.", exists="file")
+    core: int = setting(
+        -1, "Core to run on; -1 is the last one that this process may use, -2 is all of them.", low=-2, high=100_000
+    )
+    output: str = setting("", "JSON file to write.", filled=True)
+    compare: str = setting("", "JSON file of an earlier run.", exists="file", filled=True)
 
 
 def flags() -> list[Flag]:

@@ -22,7 +22,7 @@ from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
 from kalm_jax.grounding.config import TASKS
 from kalm_jax.pipeline.config import VARIANTS
-from kalm_jax.pipeline.settings import Checked, setting
+from kalm_jax.settings import Checked, setting
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
-from kalm_jax.pipeline.settings import Checked, setting
+from kalm_jax.settings import MAX_SEED, MOST_WIDE, Checked, setting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,9 +31,10 @@ class CheckSettings(Checked):
         "Largest difference allowed. float32 rounds differently in any two programs: tiny models differ by 1e-6 to "
         "1e-4, and the logits of large ones by more.",
         low=0,
+        high=1e6,
     )
-    length: int = setting(64, "Tokens of the longest prompt.", low=8)
-    seed: int = setting(0, "Seed of the prompts.", low=0)
+    length: int = setting(64, "Tokens of the longest prompt.", low=8, high=MOST_WIDE)
+    seed: int = setting(0, "Seed of the prompts.", low=0, high=MAX_SEED)
 
 
 def flags() -> list[Flag]:

@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
-from kalm_jax.pipeline.settings import REQUIRED, Checked, setting
+from kalm_jax.settings import MANY, MAX_SEED, REQUIRED, Checked, setting
 
 if TYPE_CHECKING:
     from kalm_jax.evaluation.gymnasium_behaviors import Controller
@@ -26,15 +26,17 @@ POLICIES = ("random", "expert", "noisy", "mixed", "replay")
 class CollectSettings(Checked):
     """What is played, and where it is written."""
 
-    env: str = setting(REQUIRED, "Gymnasium id, such as Pendulum-v1; module:Id-v0 imports the module first.")
-    output: str = setting(REQUIRED, "File to write: .h5, .hdf5, .npz, or minari:ID.")
+    env: str = setting(
+        REQUIRED, "Gymnasium id, such as Pendulum-v1; module:Id-v0 imports the module first.", filled=True
+    )
+    output: str = setting(REQUIRED, "File to write: .h5, .hdf5, .npz, or minari:ID.", filled=True)
     policy: str = setting("mixed", "Behavior policy.", choices=POLICIES)
     controller: str = setting("", "The expert, as package.module:function; not needed with --policy=random.")
-    episodes: int = setting(100, "Episodes.", low=1)
+    episodes: int = setting(100, "Episodes.", low=1, high=MANY)
     layout: str = setting(
         "kalm_jax", "Layout of the file; d4rl has flat arrays over transitions.", choices=("kalm_jax", "d4rl")
     )
-    seed: int = setting(0, "Seed of the resets and of the random actions.", low=0)
+    seed: int = setting(0, "Seed of the resets and of the random actions.", low=0, high=MAX_SEED)
 
 
 def flags() -> list[Flag]:

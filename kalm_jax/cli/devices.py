@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kalm_jax.cli.flags import Flag, UsageError, flags_of, made
-from kalm_jax.pipeline.settings import Checked, setting
+from kalm_jax.settings import Checked, setting
 
 
 @dataclasses.dataclass(frozen=True)

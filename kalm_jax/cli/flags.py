@@ -11,8 +11,7 @@ from typing import Any
 
 from absl import flags as absl_flags
 
-from kalm_jax.grounding.config import TaskShares
-from kalm_jax.pipeline.settings import REQUIRED, Setting, settings_of
+from kalm_jax.settings import REQUIRED, Setting, settings_of
 
 
 class UsageError(Exception):
@@ -47,7 +46,7 @@ class Flag:
         return ", ".join(f"{name}: {value}" for name, value in values.items())
 
     def _text(self, value: Any) -> str:
-        if isinstance(value, TaskShares):
+        if dataclasses.is_dataclass(value):
             return "all"
         if isinstance(value, tuple):
             return ",".join(value) or "none"
@@ -82,7 +81,7 @@ class _Parser(absl_flags.ArgumentParser):
 
     def __init__(self, setting: Setting):
         # Shares of tasks are given as the tasks' names.
-        self.setting = dataclasses.replace(setting, kind=tuple) if setting.kind is TaskShares else setting
+        self.setting = dataclasses.replace(setting, kind=tuple) if dataclasses.is_dataclass(setting.kind) else setting
         self.syntactic_help = setting.wanted()
 
     def parse(self, argument: Any) -> Any:
@@ -94,7 +93,7 @@ class _Parser(absl_flags.ArgumentParser):
             value = self._read(str(argument))
         except (KeyError, ValueError) as error:
             raise ValueError(wrong) from error
-        if value != setting.default and not setting.accepts(value):
+        if (value != setting.default or setting.filled) and not setting.accepts(value):
             raise ValueError(wrong)
         if missing := setting.missing(value):
             raise ValueError(f"{missing} ({doc})")

@@ -12,7 +12,7 @@ from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
 from kalm_jax.pipeline.config import PARTS, PRESET_NAMES, PipelineConfig, configure, load_presets, parts_of
-from kalm_jax.pipeline.settings import Checked, build, setting, settings_of
+from kalm_jax.settings import Checked, build, setting, settings_of
 
 GROUPS = {
     "collect": "data",
@@ -34,7 +34,7 @@ class JobSettings(Checked):
     """What a run is called and begins from."""
 
     preset: str = setting("default", "Amounts of everything; other flags change them.", choices=PRESET_NAMES)
-    output: str = setting("", "Folder of the run. By default runs/WORLD-PRESET.")
+    output: str = setting("", "Folder of the run. By default runs/WORLD-PRESET.", filled=True)
 
 
 @functools.cache

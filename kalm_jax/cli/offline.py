@@ -13,14 +13,14 @@ from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
 from kalm_jax.pipeline.config import OfflineConfig
-from kalm_jax.pipeline.settings import Checked, setting
+from kalm_jax.settings import Checked, setting
 
 
 @dataclasses.dataclass(frozen=True)
 class OutputSettings(Checked):
     """Where results go."""
 
-    output: str = setting("", "Folder of the run. By default runs/offline-ENV.")
+    output: str = setting("", "Folder of the run. By default runs/offline-ENV.", filled=True)
 
 
 def flags() -> list[Flag]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.datasets import safe_pickle
-from kalm_jax.pipeline.settings import Checked, setting
+from kalm_jax.settings import Checked, setting
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr.simulator import NUM_ACTIONS, OBSERVATION_DIM, STATE_DIM, ClevrSimulator, observation_of
@@ -34,7 +34,7 @@ _WIDTHS = {
 class ReplaySettings(Checked):
     """What passes."""
 
-    tolerance: float = setting(1e-5, "Largest coordinate error in meters that passes.", low=0)
+    tolerance: float = setting(1e-5, "Largest coordinate error in meters that passes.", low=0, high=10)
 
 
 class ReplayResult(NamedTuple):

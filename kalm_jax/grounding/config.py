@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from kalm_jax.settings import Checked, setting
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -14,16 +16,25 @@ TASKS = ("generation", "explanation", "dynamics", "consequence", "description", 
 
 
 @dataclasses.dataclass(frozen=True)
-class TaskShares:
-    """How often each task is drawn; 0 leaves it out. Shares count sequences, not positions."""
+class TaskShares(Checked):
+    """How often each task is drawn; 0 leaves it out. Shares count sequences, not positions.
 
-    generation: float = 0.34
-    explanation: float = 0.44
-    dynamics: float = 0.05
-    consequence: float = 0.02
-    description: float = 0.2
-    text: float = 0.02
-    plan: float = 0.05
+    Raises:
+      ValueError: a share is negative or not finite, or all are 0.
+    """
+
+    generation: float = setting(0.34, low=0, high=1e6)
+    explanation: float = setting(0.44, low=0, high=1e6)
+    dynamics: float = setting(0.05, low=0, high=1e6)
+    consequence: float = setting(0.02, low=0, high=1e6)
+    description: float = setting(0.2, low=0, high=1e6)
+    text: float = setting(0.02, low=0, high=1e6)
+    plan: float = setting(0.05, low=0, high=1e6)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not any(getattr(self, task) for task in TASKS):
+            raise ValueError("the shares of all grounding tasks are 0, so nothing is learned; give one of them more")
 
     def only(self, tasks: Collection[str]) -> TaskShares:
         """Shares with which only `tasks` are drawn; the shares of the others are divided among them in proportion.
@@ -37,16 +48,10 @@ class TaskShares:
         return dataclasses.replace(self, **{task: 0.0 for task in TASKS if task not in tasks})
 
     def probabilities(self) -> np.ndarray:
-        """The shares in the order of TASKS, summing to 1.
-
-        Raises:
-          ValueError: a share is negative, or all are 0.
-        """
+        """The shares in the order of TASKS, summing to 1."""
         import numpy as np  # Programs that read a configuration may have to start NumPy later.
 
         p = np.array([getattr(self, t) for t in TASKS], float)
-        if p.min() < 0 or p.sum() <= 0:
-            raise ValueError(f"task shares {self} must be non-negative with a positive sum")
         return p / p.sum()
 
 

@@ -13,7 +13,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from kalm_jax.grounding.config import TASKS, TaskShares
-from kalm_jax.pipeline.settings import REQUIRED, Checked, build, overlay, setting, settings_of
+from kalm_jax.settings import (
+    MANY,
+    MAX_SEED,
+    MAX_SEEDS,
+    MOST_STEPS,
+    MOST_WIDE,
+    REQUIRED,
+    Checked,
+    build,
+    overlay,
+    setting,
+    settings_of,
+)
 
 CONDITIONS = ("offline", "kalm", "oracle")
 """What learners can learn from, see `LearnConfig.conditions`."""
@@ -39,7 +51,7 @@ DRAWS = ("transitions", "rollouts")
 class CollectConfig(Checked):
     """Real rollouts: how many and by which policy, or from a file."""
 
-    rollouts: int = setting(6400, "Real rollouts that are collected in the simulator.", low=2)
+    rollouts: int = setting(6400, "Real rollouts that are collected in the simulator.", low=2, high=MANY)
     behavior: str = setting("", "Policy that collects the real rollouts, one of the world's; empty takes its first.")
     file: str = setting(
         "",
@@ -60,15 +72,16 @@ class GroundConfig(Checked):
         "small built-in model.",
         exists="config.json",
     )
-    steps: int = setting(5000, "Updates of the language model.", flag="grounding_steps", low=1)
-    rows: int = setting(12, "Rows of a grounding batch.", flag="grounding_rows", low=1)
-    row_length: int = setting(128, "Positions of a row.", flag="grounding_row_length", low=16)
+    steps: int = setting(5000, "Updates of the language model.", flag="grounding_steps", low=1, high=MOST_STEPS)
+    rows: int = setting(12, "Rows of a grounding batch.", flag="grounding_rows", low=1, high=MOST_WIDE)
+    row_length: int = setting(128, "Positions of a row.", flag="grounding_row_length", low=16, high=MOST_WIDE)
     learning_rate: float = setting(
         3e-3,
         "Peak learning rate of the language model; with --llm by default 5e-5, as the authors have it, or with "
         "--lora_rank 2e-4.",
         flag="grounding_learning_rate",
-        low=0,
+        above=0,
+        high=1,
     )
     # In single tries with 0.05 the model had not always learned to read states when the other tasks came in.
     warmup: float = setting(
@@ -81,7 +94,11 @@ class GroundConfig(Checked):
         choices=TASKS,
     )
     accumulate: int = setting(
-        1, "Parts of a batch, computed one after the other to save memory.", flag="grounding_accumulation", low=1
+        1,
+        "Parts of a batch, computed one after the other to save memory; the number of rows must be a multiple.",
+        flag="grounding_accumulation",
+        low=1,
+        high=MOST_WIDE,
     )
     compute: str = setting(
         "float32",
@@ -103,7 +120,7 @@ class GroundConfig(Checked):
         flag="grounding_recompute",
         choices=("all", "cheap"),
     )
-    lora_rank: int = setting(0, "Rank of LoRA adapters; 0 trains all weights.", low=0)
+    lora_rank: int = setting(0, "Rank of LoRA adapters; 0 trains all weights.", low=0, high=MOST_WIDE)
     predict_change: bool = setting(
         True,
         "What the state head predicts: the change of the state, or the next state (paper).",
@@ -128,12 +145,17 @@ class GroundConfig(Checked):
         flag="state_maps",
         words={"mlp": 512, "linear": 0},
         low=0,
+        high=MOST_WIDE,
     )
     window: int = setting(
-        16, "Most steps of a rollout in a training sequence; 0 is all.", flag="grounding_window", low=0
+        16, "Most steps of a rollout in a training sequence; 0 is all.", flag="grounding_window", low=0, high=MOST_WIDE
     )
     reading: int = setting(
-        500, "First steps, in which the model learns only what states show.", flag="grounding_reading_steps", low=0
+        500,
+        "First steps, in which the model learns only what states show.",
+        flag="grounding_reading_steps",
+        low=0,
+        high=MOST_STEPS,
     )
     two_models: bool = setting(
         False,
@@ -153,41 +175,56 @@ class MetricsConfig(Checked):
         "model must fit on the devices.",
         flag="evaluate_every",
         low=0,
+        high=MOST_STEPS,
     )
-    rollouts: int = setting(200, "Rollouts imagined for each measurement.", flag="metric_rollouts", low=1)
-    explained: int = setting(160, "Held-out rollouts explained with each prompt.", flag="metric_explanations", low=1)
+    rollouts: int = setting(200, "Rollouts imagined for each measurement.", flag="metric_rollouts", low=1, high=MANY)
+    explained: int = setting(
+        160, "Held-out rollouts explained with each prompt, at most.", flag="metric_explanations", low=1, high=MANY
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class ImagineConfig(Checked):
     """Imagined rollouts of each novel level (KALM, section 4.2), and what else is asked of the language model."""
 
-    rephrase: int = setting(5600, "Imagined rollouts for rephrased goals.", flag="imagined_rephrase", low=1)
-    unseen_easy: int = setting(2800, "Imagined rollouts for easier unseen goals.", flag="imagined_unseen_easy", low=1)
-    unseen_hard: int = setting(1680, "Imagined rollouts for harder unseen goals.", flag="imagined_unseen_hard", low=1)
-    temperature: float = setting(1.0, "Temperature of imagined actions.", low=0)
+    rephrase: int = setting(5600, "Imagined rollouts for rephrased goals.", flag="imagined_rephrase", low=1, high=MANY)
+    unseen_easy: int = setting(
+        2800, "Imagined rollouts for easier unseen goals.", flag="imagined_unseen_easy", low=1, high=MANY
+    )
+    unseen_hard: int = setting(
+        1680, "Imagined rollouts for harder unseen goals.", flag="imagined_unseen_hard", low=1, high=MANY
+    )
+    temperature: float = setting(1.0, "Temperature of imagined actions.", low=0, high=100)
     plan: bool = setting(
         True,
         "Whether the language model first writes a goal's subgoals and imagines those one after the other; --noplan "
         "imagines for the goal's own words (paper).",
     )
-    max_steps_per_subgoal: int = setting(10, "Most steps that are imagined for a subgoal at a time.", low=1)
+    max_steps_per_subgoal: int = setting(10, "Most steps that are imagined for a subgoal at a time.", low=1, high=1000)
     draws: int = setting(
         8,
         "Continuations that are imagined for the unseen levels each time; kept is the one after which the model finds "
         "most subgoals reached in the imagined state. 1 takes what comes (paper). Only with --plan, and only in worlds "
         "whose states can be asked about, which Meta-world's cannot.",
         low=1,
+        high=1000,
     )
     keep_all: bool = setting(
         False,
         "Learn from every imagined rollout (paper), not only from those that reach their goal realistically.",
     )
-    explained: int = setting(320, "Held-out rollouts that the language model explains.", flag="explanations", low=1)
-    explanation_draws: int = setting(
-        32, "Goal summaries drawn for each explanation, of which the likeliest is reported too; 0 draws none.", low=0
+    explained: int = setting(
+        320, "Held-out rollouts that the language model explains, at most.", flag="explanations", low=1, high=MANY
     )
-    replayed: int = setting(300, "Imagined rollouts per novel level, played in the simulator.", flag="replays", low=1)
+    explanation_draws: int = setting(
+        32,
+        "Goal summaries drawn for each explanation, of which the likeliest is reported too; 0 draws none.",
+        low=0,
+        high=10_000,
+    )
+    replayed: int = setting(
+        300, "Imagined rollouts per novel level, played in the simulator, at most.", flag="replays", low=1, high=MANY
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,8 +244,10 @@ class LearnConfig(Checked):
         "consists of real rollouts of the novel goals instead, which gives an upper bound).",
         choices=CONDITIONS,
     )
-    seeds: int = setting(3, "Policies trained per learner and condition.", low=1)
-    updates: int = setting(40_000, "Updates of each policy; half for bc, a quarter for decision_transformer.", low=1)
+    seeds: int = setting(3, "Policies trained per learner and condition.", low=1, high=MAX_SEEDS)
+    updates: int = setting(
+        40_000, "Updates of each policy; half for bc, a quarter for decision_transformer.", low=1, high=MOST_STEPS
+    )
     draw: str = setting(
         "rollouts",
         "What batches draw with equal chance: transitions (paper), or a rollout and then one of its steps, so that "
@@ -228,6 +267,7 @@ class LearnConfig(Checked):
         "Rescales goal vectors so that they vary equally in every direction: the ridge, as a share of their largest "
         "variance; 0 turns it off (paper).",
         low=0,
+        high=1e6,
     )
     settings: str = setting(
         "ours",
@@ -269,8 +309,10 @@ class LearnConfig(Checked):
 class EvaluateConfig(Checked):
     """Test episodes in the simulator."""
 
-    episodes: int = setting(300, "Test episodes per level and seed.", low=1)
-    expert_episodes: int = setting(100, "Test episodes of the expert per level; it may be slower than a policy.", low=1)
+    episodes: int = setting(300, "Test episodes per level and seed.", low=1, high=MANY)
+    expert_episodes: int = setting(
+        100, "Test episodes of the expert per level; it may be slower than a policy.", low=1, high=MANY
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,7 +320,7 @@ class PipelineConfig(Checked):
     """Everything that a run of the main job depends on."""
 
     world: str = setting(REQUIRED, "The environment: clevr, metaworld, or the import path of a module with a WORLD.")
-    seed: int = setting(0, "Root of all random numbers.", low=0)
+    seed: int = setting(0, "Root of all random numbers.", low=0, high=MAX_SEED)
     collect: CollectConfig = CollectConfig()
     ground: GroundConfig = GroundConfig()
     metrics: MetricsConfig = MetricsConfig()
@@ -364,23 +406,28 @@ class OfflineConfig(Checked):
     """What a run of offline RL on a Gymnasium environment depends on."""
 
     environment: str = setting(
-        REQUIRED, "Gymnasium id, such as Pendulum-v1; module:Id-v0 imports the module first.", flag="env"
+        REQUIRED, "Gymnasium id, such as Pendulum-v1; module:Id-v0 imports the module first.", flag="env", filled=True
     )
     data: str = setting(
         REQUIRED,
         "Rollouts: a file of this library, D4RL's flat arrays or ImagineBench's layout (.h5, .hdf5, .npz), minari:ID, "
         "or a folder of Minari's.",
+        filled=True,
     )
     algorithms: tuple[str, ...] = setting(
         ("td3bc",), "Offline RL learners.", flag="algo", choices=LEARNERS, importable=True
     )
-    seeds: int = setting(3, "Training runs of each learner.", low=1)
-    seed: int = setting(0, "Seed of the first training run, and root of the evaluation episodes.", low=0)
-    updates: int = setting(20_000, "Updates of each training run.", low=1)
-    evaluations: int = setting(20, "Evaluations on the way, evenly spaced; the last is at the end.", low=1)
-    episodes: int = setting(10, "Episodes per evaluation and seed, the same for every learner and update.", low=1)
+    seeds: int = setting(3, "Training runs of each learner.", low=1, high=MAX_SEEDS)
+    seed: int = setting(0, "Seed of the first training run, and root of the evaluation episodes.", low=0, high=MAX_SEED)
+    updates: int = setting(20_000, "Updates of each training run.", low=1, high=MOST_STEPS)
+    evaluations: int = setting(
+        20, "Evaluations on the way, evenly spaced; the last is at the end.", low=1, high=100_000
+    )
+    episodes: int = setting(
+        10, "Episodes per evaluation and seed, the same for every learner and update.", low=1, high=100_000
+    )
     draw: str = setting("transitions", "What batches draw with equal chance: see kalm clevr.", choices=DRAWS)
-    max_steps: int = setting(0, "Steps of an evaluation episode; 0 takes the environment's limit.", low=0)
+    max_steps: int = setting(0, "Steps of an evaluation episode; 0 takes the environment's limit.", low=0, high=MANY)
     stream: bool = setting(False, "Keep the transitions in files, for data larger than the device's memory.")
     settings: tuple[tuple[str, str, object], ...] = setting(
         (),

@@ -26,8 +26,8 @@ import kalm_jax
 from kalm_jax.distributed import broadcast_from_main, is_main_process
 from kalm_jax.files import Path, read_json, write_json
 from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
-from kalm_jax.pipeline.settings import build
 from kalm_jax.pipeline.source import source_hashes
+from kalm_jax.settings import build
 from kalm_jax.worlds.base import get_world
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "transformers", "gymnasium", "mujoco", "numpy")

@@ -1,5 +1,6 @@
 """The commands: help, wrong flags that fail at once and say how to fix it, and imports that stay light."""
 
+import importlib
 import math
 import subprocess
 import sys
@@ -15,23 +16,30 @@ from kalm_jax.llm.hf import parity
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
 from kalm_jax.offline_rl import registry
 from kalm_jax.pipeline import config
-from kalm_jax.pipeline.settings import REQUIRED, settings_of
+from kalm_jax.settings import REQUIRED, settings_of
 from kalm_jax.worlds.base import get_world
 from tests.paths import ROOT
 
 JOBS = ("clevr", "metaworld", "world", "ablation")
-NUMBERS = [
+PROGRAMS = dict.fromkeys(COMMANDS, "") | {
+    "learning": "benchmarks.learning_main",
+    "metaworld-experts": "benchmarks.metaworld_experts",
+    "pretrain": "benchmarks.pretrain",
+    "throughput": "benchmarks.throughput.main",
+}
+"""Command, or program of a checkout -> its module, if not of `kalm_jax.cli`."""
+FLAGS = [
     (name, flag)
-    for name in COMMANDS
-    for flag in load(name).flags()
-    if flag.field.kind in (int, float) and not flag.field.words
+    for name, module in PROGRAMS.items()
+    for flag in (importlib.import_module(module) if module else load(name)).flags()
 ]
+NUMBERS = [(name, flag) for name, flag in FLAGS if flag.field.kind in (int, float) and not flag.field.words]
 
 
 def fails(capsys, name, *argv) -> tuple[int, str]:
     """Exit status and error of a command that must fail."""
     with pytest.raises(SystemExit) as stopped:
-        run(name, list(argv))
+        run(name, list(argv), module=PROGRAMS[name])
     said = capsys.readouterr().err
     code = stopped.value.code
     return (1, said + code) if isinstance(code, str) else (code, said)
@@ -69,11 +77,22 @@ def test_a_wrong_flag_names_itself_and_the_fix(flag, fix, tmp_path, capsys):
 @pytest.mark.parametrize("name, flag", NUMBERS, ids=[f"{name}-{flag.name}" for name, flag in NUMBERS])
 def test_wrong_numbers_are_refused_by_name(name, flag: Flag, capsys):
     about = flag.field
-    beyond = [about.low - 1] + [about.high + 1] * (about.high < math.inf)
-    for value in ("nan", "inf", "-inf", "", "many", *beyond):
+    least, most = max(about.low, about.above), min(about.high, about.below)
+    assert -math.inf < least < most < math.inf, f"--{flag.name} has no bounds"
+    beyond = [least - 1, most + 1, least if about.above == least else -1180591620717411303424]
+    for value in ("nan", "inf", "-inf", "", "many", "1e400", "9" * 5000, 2**70, *beyond):
         code, said = fails(capsys, name, f"--{flag.name}={value}")
         assert code == 2 and f"--{flag.name}={value}: want {about.wanted()}" in said, said
-    assert about.low > -math.inf, f"--{flag.name} has no lower bound"
+    for value in ("1.5", "1e3") if about.kind is int else ():
+        assert f"want {about.wanted()}" in fails(capsys, name, f"--{flag.name}={value}")[1]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_folder_or_file_to_write_is_named(name, capsys):
+    if "output" in [flag.name for of, flag in FLAGS if of == name]:
+        for empty in ("", " "):
+            code, said = fails(capsys, name, f"--output={empty}")
+            assert code == 2 and f"--output={empty}: want a text that is not empty" in said
 
 
 def test_every_setting_of_the_main_job_has_a_flag():
@@ -170,7 +189,7 @@ def test_import_paths_of_nothing_are_named(argv, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         run(argv[0], [*argv[1:], f"--output={tmp_path / 'made.h5'}"])
     said = f"{ended.value}{capsys.readouterr().err}"
-    assert "Traceback" not in said and ("unknown" in said or "is no function" in said or "'.'" in said), said
+    assert "Traceback" not in said and ("unknown" in said or "is no function" in said or "want one" in said), said
 
 
 def test_names_agree_with_what_they_name():

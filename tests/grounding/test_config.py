@@ -34,5 +34,12 @@ def test_a_subset_of_tasks_divides_the_others_shares():
     assert all_tasks.only(TASKS) == all_tasks
     with pytest.raises(ValueError, match=r"'explaining'.*generation"):
         all_tasks.only(["generation", "explaining"])
-    with pytest.raises(ValueError, match="positive sum"):
-        all_tasks.only([]).probabilities()
+    for nothing in ([], ["plan"]):
+        with pytest.raises(ValueError, match="shares of all grounding tasks are 0"):
+            TaskShares(plan=0).only(nothing)
+
+
+@pytest.mark.parametrize("share", [-0.1, np.nan, np.inf, 1e300, True])
+def test_shares_are_numbers_of_at_least_0(share):
+    with pytest.raises(ValueError, match=r"TaskShares\.plan is .*, want a finite number from 0"):
+        TaskShares(plan=share)

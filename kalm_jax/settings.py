@@ -1,0 +1,277 @@
+"""Fields of configurations that document and check themselves; flags and the CLI reference are made from them.
+
+A configuration is a frozen dataclass whose fields are made by `setting`. Every number, name and text from a user passes
+through here, whether it is a flag, an argument of a function or an entry of a file. Free of NumPy and JAX.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import math
+import numbers
+import os
+import pathlib
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+REQUIRED: Any = dataclasses.MISSING
+"""The default of a setting that has none."""
+MAX_SEED = 2_000_000_000
+"""Largest seed: with `MAX_SEEDS` more it still is a 32-bit integer, as some simulators want."""
+MAX_SEEDS = 1000
+"""Most training seeds of a run, and of their evaluations."""
+MANY = 10_000_000
+"""Most rollouts, episodes or sentences of anything: more would not fit into memory."""
+MOST_STEPS = 1_000_000_000
+"""Most updates: they are counted in 32 bits."""
+MOST_WIDE = 65_536
+"""Largest width of a layer or size of a batch."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What is known about one field.
+
+    Attributes:
+      doc: what it does, as `--help` says it.
+      flag: the name of its flag.
+      low, high: the smallest and the largest number allowed, also of the entries of a tuple.
+      above, below: numbers that a value must exceed, or stay below. multiple: integers must be multiples of it.
+      choices: the only texts allowed (of a tuple: for each of its entries); none are any.
+      importable: import paths (my_package.my_module) are allowed besides `choices`.
+      words: what is written as the flag's value -> the field's value, where the two differ.
+      exists: "file" or a file's name in a folder, which must be there when the value is given as a flag.
+      filled: an empty text is not allowed where one is given.
+      read: the field's entry from a text, for a flag that may be repeated; ValueError where it cannot be read.
+      name, default: of the field. kind: int, float, bool, str, tuple, a dataclass, or object for anything.
+      entry: kind of the entries of a tuple. optional: None is allowed.
+    """
+
+    doc: str
+    flag: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    above: float = -math.inf
+    below: float = math.inf
+    multiple: int = 1
+    choices: Sequence[str] = ()
+    importable: bool = False
+    words: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    exists: str = ""
+    filled: bool = False
+    read: Callable[[str], object] | None = None
+    name: str = ""
+    default: Any = None
+    kind: Any = str
+    entry: Any = object
+    optional: bool = False
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether its flag is written --name or --noname."""
+        return self.kind is bool and not self.words
+
+    def wanted(self) -> str:
+        """What a value must be, for help and errors: "an integer from 1 to 20"; "" where nothing is asked."""
+        choices = self.choices or tuple(self.words)
+        if choices:
+            many = ", comma-separated" if self.kind is tuple or dataclasses.is_dataclass(self.kind) else ""
+            return f"one of {', '.join(choices)}{many}{', or an import path, which contains a dot' * self.importable}"
+        names = {int: f"a multiple of {self.multiple}" if self.multiple > 1 else "an integer", float: "a finite number"}
+        if self.kind in names:
+            return f"{names[self.kind]}{self._range()}" + ", or None" * self.optional
+        if self.kind is tuple and self.entry in names:
+            return f"{names[self.entry].split()[-1]}s{self._range()} in a tuple, such as {self._example()}"
+        return "a text that is not empty" if self.filled else ""
+
+    def _range(self) -> str:
+        """The numbers allowed, to follow "a number"."""
+        low, high, above, below = map(_shown, (self.low, self.high, self.above, self.below))
+        if self.low > -math.inf and self.high < math.inf:
+            return f" from {low} to {high}"
+        first = f" of at least {low}" if self.low > -math.inf else f" above {above}" if self.above > -math.inf else ""
+        last = f"at most {high}" if self.high < math.inf else f"below {below}" if self.below < math.inf else ""
+        return f"{first}{(' and ' if first else ' of ') + last if last else ''}"
+
+    def _example(self) -> str:
+        return repr(self.default) if isinstance(self.default, tuple) and self.default else "(256, 256)"
+
+    def accepts(self, value: Any) -> bool:
+        """Whether the field may have this value, as `plain` makes it."""
+        if value is None:
+            return self.optional or self.kind is object
+        if self.words and self.kind is not int:
+            return value in self.words.values()
+        if not self._is(self.kind, value):
+            return False
+        if self.kind is str and self.filled and not value.strip():
+            return False
+        if self.kind is tuple and not (all(self._is(self.entry, e) for e in value) and self._choose(*value)):
+            return False
+        return self.kind is not str or self._choose(value)
+
+    def _is(self, kind: Any, value: Any) -> bool:
+        """Whether a value, or a tuple's entry, is of this kind and in range."""
+        if kind in (int, float):
+            if not isinstance(value, numbers.Integral if kind is int else numbers.Real) or isinstance(value, bool):
+                return False
+            number: Any = value
+            with contextlib.suppress(OverflowError):  # an integer beyond all floats
+                inside = self.low <= number <= self.high and self.above < number < self.below
+                return inside and math.isfinite(number) and (kind is float or not number % self.multiple)
+            return False
+        return kind is object or isinstance(value, kind)
+
+    def _choose(self, *entries: Any) -> bool:
+        """Whether the entries are among the choices, and no two are alike."""
+        if not self.choices:
+            return True
+        good = all(entry in self.choices or (self.importable and _is_path(entry)) for entry in entries)
+        return good and 0 < len(entries) == len(set(entries))
+
+    def plain(self, value: Any) -> Any:
+        """The value as it is kept, compared and written: Python's numbers, texts and tuples, where it is another's."""
+        if getattr(value, "shape", None) == () and hasattr(value, "item"):
+            value = value.item()  # of NumPy or JAX
+        if isinstance(value, bool):
+            return value
+        if self.kind is float and isinstance(value, numbers.Real):
+            with contextlib.suppress(OverflowError):
+                return float(value)
+        if self.kind is str and isinstance(value, os.PathLike):
+            return os.fspath(value)
+        return _tuple(value) if self.kind is tuple else value
+
+    def checked(self, value: Any, called: str) -> Any:
+        """The value as `plain` makes it; a ValueError calls it `called` and says what it may be."""
+        kept = self.plain(value)
+        if self.accepts(kept):
+            return kept
+        wanted = self.wanted() or _KINDS.get(self.kind) or f"a {self.kind.__name__}"
+        if self.kind is tuple and isinstance(kept, str):
+            wanted = f"a tuple, such as ({kept!r},)" + f"; {self.wanted()}" * bool(self.choices)
+        if self.words:
+            wanted = f"one of {', '.join(map(repr, self.words.values()))}"
+        raise ValueError(f"{called} is {_shown(value)}, want {wanted}")
+
+    def missing(self, value: str) -> str:
+        """What is missing of the files that a flag's value names; "" where nothing is, or where the value is empty."""
+        if not self.exists or not value:
+            return ""
+        if self.exists == "file":
+            return "" if pathlib.Path(value).is_file() else "no such file"
+        return "" if (pathlib.Path(value) / self.exists).is_file() else f"no {self.exists} there"
+
+
+_KINDS = {bool: "True or False", str: "a text", tuple: "a tuple"}
+
+
+def _shown(value: Any) -> str:
+    """A value in an error: whole numbers as such, others briefly."""
+    if isinstance(value, float) and math.isfinite(value) and abs(value) < 1e15:
+        return f"{value:g}" if value % 1 or abs(value) < 1 else str(int(value))
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) < 100 else f"{text[:60]}..."
+
+
+def _is_path(name: Any) -> bool:
+    """Whether a name can be the import path of a module in a package."""
+    return isinstance(name, str) and "." in name and all(part.isidentifier() for part in name.split("."))
+
+
+def _tuple(value: Any) -> Any:
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    return tuple(map(_tuple, value)) if isinstance(value, list | tuple) else value
+
+
+def setting(default: Any, doc: str = "", *, static: bool = False, **about: Any) -> Any:
+    """A dataclass field that is a `Setting`; `default` may be `REQUIRED`, `about` has the other attributes.
+
+    `static` says of a learner's number that it decides a size, so that it cannot be swept.
+    """
+    metadata = {"setting": Setting(doc, **about)} | ({"static": True} if static else {})
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+class Checked:
+    """Base of configurations: a field's wrong value is refused when it is made, by name and with what it may be."""
+
+    def __post_init__(self) -> None:
+        cls: Any = type(self)
+        for field in fields_of(cls).values():
+            value = getattr(self, field.name)
+            if value is not field.default:
+                object.__setattr__(self, field.name, field.checked(value, f"{cls.__name__}.{field.name}"))
+
+
+@functools.cache
+def fields_of(cls: type) -> Mapping[str, Setting]:
+    """Every field of a dataclass by name; of one without a `Setting` no more is known than its type and default."""
+    kinds: Mapping[str, Any] = {}
+    with contextlib.suppress(NameError):  # a type that is imported for type checkers alone
+        kinds = typing.get_type_hints(cls)
+    found = {}
+    for field in dataclasses.fields(cls):
+        kind, entry, optional = _kind(kinds.get(field.name, object))
+        about = field.metadata.get("setting", Setting("", kind=kind))
+        known = {"flag": about.flag or field.name, "name": field.name, "default": field.default, "kind": kind}
+        found[field.name] = dataclasses.replace(about, **known, entry=entry, optional=about.optional or optional)
+    return found
+
+
+def _kind(hint: Any) -> tuple[Any, Any, bool]:
+    """(kind, kind of a tuple's entries, whether None is allowed) that a type hint says."""
+    several = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    optional = type(None) in several
+    rest = [kind for kind in several if kind is not type(None)]
+    if float in rest:  # a real number, or an array of one, where several values are tried
+        return float, object, optional
+    if len(rest) != 1:
+        return object, object, optional
+    kind, args = typing.get_origin(rest[0]) or rest[0], typing.get_args(rest[0])
+    if kind is tuple:
+        return tuple, args[0] if args[1:] == (...,) and args[0] in (int, float, bool, str) else object, optional
+    return kind if kind in (int, float, bool, str) or dataclasses.is_dataclass(kind) else object, object, optional
+
+
+def settings_of(cls: type) -> Iterator[Setting]:
+    """The settings of a dataclass itself, not of the dataclasses in it."""
+    own = {field.name for field in dataclasses.fields(cls) if "setting" in field.metadata}
+    return (field for name, field in fields_of(cls).items() if name in own)
+
+
+def build(cls: Any, values: Mapping[str, Any]) -> Any:
+    """A dataclass from nested mappings, as `dataclasses.asdict` and JSON give them; what is left out has its default.
+
+    Raises:
+      ValueError: an unknown field, or a value that its field does not allow.
+    """
+    kinds, given = typing.get_type_hints(cls), {}
+    for name, value in values.items():
+        if name not in kinds:
+            raise ValueError(f"{cls.__name__} has no field {name!r}; it has {', '.join(kinds)}")
+        kind = kinds[name]
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
+            value = build(kind, value)
+        elif typing.get_origin(kind) is tuple:
+            value = _tuple(value)
+        given[name] = value
+    needed = (f.name for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING)
+    missing = [name for name in needed if name not in given]
+    if missing:
+        raise ValueError(f"{cls.__name__} lacks {', '.join(missing)}")
+    return cls(**given)
+
+
+def overlay(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested mappings with those of `change` laid over them."""
+    both = {k: overlay(base[k], v) if isinstance(v, Mapping) and k in base else v for k, v in change.items()}
+    return {**base, **both}
