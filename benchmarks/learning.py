@@ -88,7 +88,7 @@ class LearningConfig:
     environments: tuple[str, ...] = ENVIRONMENTS
     behavior: str = "mixed"
     data_episodes: int = 150
-    offline: OfflineConfig = OfflineConfig("", "", algorithms=("bc",), seeds=5)
+    offline: OfflineConfig = OfflineConfig("each", "each", algorithms=("bc",), seeds=5)
 
 
 def small_settings(algorithms: tuple[str, ...]) -> tuple[tuple[str, str, object], ...]:
