@@ -31,6 +31,7 @@ from kalm_jax.pipeline.offline import (
     evaluation_points,
     load_data,
     mean_of_last,
+    return_bounds,
 )
 from kalm_jax.pipeline.offline import run as run_offline
 from kalm_jax.pipeline.run_folder import RunFolder
@@ -123,7 +124,8 @@ def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") ->
         results = run_offline(place, mine, command)
         for row in results:
             row["values"] = last_returns(place, row["policy"])
-        lines += ["", f"## {environment}", "", *table_lines(results, baselines(place, mine))]
+        others = baselines(place, mine)
+        lines += ["", f"## {environment}", "", *table_lines(results, others, played_bounds(place))]
     text = "\n".join([f"`{command}`", *lines]) + "\n"
     if is_main_process():
         write_text(folder / "learning.md", text)
@@ -136,13 +138,23 @@ def last_returns(place: pathlib.Path, policy: str) -> list[float]:
     return mean_of_last(read_json(place / "learn" / policy / "rows.json") or [])
 
 
-def table_lines(results: list[dict], others: dict[str, list[float]]) -> list[str]:
+def played_bounds(place: pathlib.Path) -> tuple[float, float]:
+    """The lowest and the highest return of any episode of a comparison, which no interval exceeds."""
+    rows = [row for path in sorted(place.rglob("rows.json")) for row in read_json(path)]
+    return return_bounds(rows, np.zeros(0))
+
+
+def table_lines(
+    results: list[dict], others: dict[str, list[float]], bounds: tuple[float, float] = (-np.inf, np.inf)
+) -> list[str]:
     """The table of an environment in Markdown.
 
     Args:
       results: rows of `offline.summarize` with `values`, a return for each seed.
       others: returns of d3rlpy's algorithms, a return for each seed, by the learner's name.
+      bounds: what a return can be.
     """
+    widest = bounds[1] - bounds[0]
     clone = next((row["values"] for row in results if row["policy"] == "bc"), [])
     lines = [
         f"| policy | return | 95% over seeds | minus BC | {BASELINE} | 95% over seeds | within {BASELINE}'s |",
@@ -152,10 +164,11 @@ def table_lines(results: list[dict], others: dict[str, list[float]]) -> list[str
         name, values = row["policy"], row["values"]
         beside, baseline, inside = "", ("", ""), ""
         if values and clone and name != "bc":
-            mean, low, high = mean_interval(np.array(values) - np.array(clone))  # the same episodes for each seed
+            less = np.array(values) - np.array(clone)  # the same episodes for each seed
+            mean, low, high = mean_interval(less, -widest, widest)
             beside = f"{mean:+.4g} [{low:.4g}, {high:.4g}]" if np.isfinite(low) else f"{mean:+.4g}"
         if name in others:
-            mean, low, high = mean_interval(others[name])
+            mean, low, high = mean_interval(others[name], *bounds)
             baseline = (f"{mean:.4g}", _interval(low, high))
             inside = "yes" if low <= row["return"] <= high else ("above" if row["return"] > high else "no")
             inside = inside if np.isfinite(low) else ""

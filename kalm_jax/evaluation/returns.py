@@ -69,6 +69,8 @@ class Evaluator(AbstractContextManager["Evaluator"]):
                 "episodes": episodes,
                 "return_mean": float(returns[i].mean()),
                 "return_std": float(returns[i].std()),
+                "return_min": float(returns[i].min()),
+                "return_max": float(returns[i].max()),
                 "length_mean": float(length[i].mean()),
                 "success": "" if success is None else float(by_seed(success)[i].mean()),
             }

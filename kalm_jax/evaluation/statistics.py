@@ -16,6 +16,8 @@ import numpy as np
 from scipy import special
 
 CONFIDENCE = 0.95
+FEWEST_VALUES = 3
+"""Values, such as training seeds, without which a mean has no interval."""
 
 Counts = Sequence[float] | np.ndarray
 """One number for each training seed."""
@@ -72,15 +74,24 @@ def difference_interval(
     return p - q - math.hypot(p - low, base_high - q), p - q + math.hypot(high - p, q - base_low)
 
 
-def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
-    """Mean of at least one value (n,), such as one return per seed, and Student's interval (low, high), NaN for one."""
+def mean_interval(
+    values: Sequence[float] | np.ndarray, lowest: float = -math.inf, highest: float = math.inf
+) -> tuple[float, float, float]:
+    """Mean of at least one value (n,), such as one return per seed, and Student's interval (low, high).
+
+    Below `FEWEST_VALUES` values the interval is NaN: with two the quantile is 12.7, so that an interval would show
+    little but its own formula. Where the scatter is large, Student's interval reaches beyond what a return can be. It
+    is cut at `lowest` and `highest`, for which callers give the extremes of all single episodes that they know: they
+    are possible, and a mean beyond each of them is not plausible. The mean always lies within the interval.
+    """
     x = np.asarray(values, np.float64).reshape(-1)
     if not len(x):
         raise ValueError("the mean of no values: give at least one")
-    if len(x) == 1:
-        return float(x[0]), math.nan, math.nan
+    mean = float(x.mean())
+    if len(x) < FEWEST_VALUES:
+        return mean, math.nan, math.nan
     half = _quantile(len(x) - 1) * float(x.std(ddof=1)) / math.sqrt(len(x))
-    return float(x.mean()), float(x.mean() - half), float(x.mean() + half)
+    return mean, min(mean, max(lowest, mean - half)), max(mean, min(highest, mean + half))
 
 
 def _counts(successes: Counts, episodes: Counts) -> tuple[np.ndarray, np.ndarray]:

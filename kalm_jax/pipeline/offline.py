@@ -24,7 +24,7 @@ from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.gymnasium import Spaces, spaces_of
 from kalm_jax.evaluation.gymnasium_behaviors import random_actions
 from kalm_jax.evaluation.returns import Evaluator, greedy_policy
-from kalm_jax.evaluation.statistics import mean_interval
+from kalm_jax.evaluation.statistics import FEWEST_VALUES, mean_interval
 from kalm_jax.files import read_json, write_csv, write_json, write_text
 from kalm_jax.offline_rl import (
     Buffer,
@@ -46,6 +46,7 @@ from kalm_jax.pipeline.config import OfflineConfig
 from kalm_jax.pipeline.run_folder import RunFolder, make_manifest
 from kalm_jax.progress import Progress
 from kalm_jax.report.figures import return_figure
+from kalm_jax.report.measures import noise
 from kalm_jax.types import GoalTable, Rollouts, validate
 
 POLICIES, GOAL = "policies", "goal.npy"
@@ -255,15 +256,23 @@ def mean_of_last(rows: Sequence[Mapping[str, Any]], column: str = "return_mean")
     return [float(np.mean(by_seed[seed])) for seed in sorted(by_seed)]
 
 
+def return_bounds(rows: Sequence[Mapping[str, Any]], data_returns: np.ndarray) -> tuple[float, float]:
+    """The lowest and the highest return of any episode that was played or is in the data."""
+    known = [row[name] for row in rows for name in ("return_min", "return_max")] + data_returns.tolist()
+    return float(min(known)), float(max(known))
+
+
 def summarize(rows: list[dict[str, Any]], data_returns: np.ndarray) -> list[dict[str, Any]]:
     """The table: a row for the random policy, one for the data, one per algorithm.
 
-    `return` is the mean over seeds of `mean_of_last` with Student's interval (95%) over seeds, `return_low` to
-    `return_high` (of the data: over its episodes); `normalized` is 0 for the random policy and 100 for the data's mean.
+    `return` is the mean over seeds of `mean_of_last` with its 95% interval over seeds, `return_low` to `return_high`
+    (of the data: over its episodes), within the returns of single episodes; see `evaluation.mean_interval`.
+    `normalized` is 0 for the random policy and 100 for the data's mean.
     """
+    bounds = return_bounds(rows, data_returns)
 
     def interval(values: Any) -> dict[str, float]:
-        return dict(zip(("return", "return_low", "return_high"), mean_interval(values), strict=True))
+        return dict(zip(("return", "return_low", "return_high"), mean_interval(values, *bounds), strict=True))
 
     table: list[dict[str, Any]] = []
     for name in dict.fromkeys(row["algorithm"] for row in rows):
@@ -288,6 +297,15 @@ def summarize(rows: list[dict[str, Any]], data_returns: np.ndarray) -> list[dict
     return table
 
 
+def remarks(config: OfflineConfig) -> str:
+    """What to know about the table's numbers where a run is small: paragraphs, "" where it is not."""
+    evaluations = min(LAST, config.evaluations)
+    lines = [noise(returns=config.seeds * config.episodes * evaluations, updates=config.updates)]
+    if config.seeds < FEWEST_VALUES:
+        lines.append(f"An interval over training seeds needs {FEWEST_VALUES} of them: --seeds={FEWEST_VALUES}.")
+    return "\n\n".join(filter(None, lines))
+
+
 def table_text(table: list[dict[str, Any]]) -> str:
     """The table in Markdown."""
     lines = ["| policy | return | 95% interval over seeds | random 0, data 100 | success |", "|---|---|---|---|---|"]
@@ -310,7 +328,7 @@ def _report(
     (run.path / "figures").mkdir(exist_ok=True)
     figure = return_figure(rows, table[0]["return"], table[1]["return"], config.environment)
     figure.savefig(run.path / "figures" / "returns.png", dpi=150)
-    text = table_text(table)
+    text = "\n\n".join(filter(None, [table_text(table), remarks(config)]))
     write_text(run.path / "table.md", text + "\n")
     write_json(run.path / "manifest.json", make_manifest(config, command) | {"table": table})
     print(text)

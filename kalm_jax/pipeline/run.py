@@ -82,7 +82,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
         run_prompts(run)
     if not is_main_process():
         return []
-    results = write_report(run, command)
-    print(terminal_table(results, world.labels))
+    results, noise = write_report(run, command)
+    print(terminal_table(results, world.labels, noise))
     print(f"report: {run.path / 'report.html'}")
     return results

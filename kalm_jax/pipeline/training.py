@@ -32,8 +32,10 @@ class TrainingResults:
     Attributes:
       policies: one for each training seed.
       curve: rows with seed, update, metric and value.
-      returns: rows with seed, episodes, return_mean, return_std, length_mean and success; empty without environment.
-      summary: {"return", "low", "high", "success"}: mean over seeds and its 95% interval; empty without environment.
+      returns: rows with seed, episodes, return_mean, return_std, return_min, return_max, length_mean and success; empty
+        without environment.
+      summary: {"return", "low", "high", "success"}: mean over seeds and its 95% interval, NaN for fewer than three
+        seeds; empty without environment.
     """
 
     policies: list[ActingPolicy]
@@ -96,7 +98,8 @@ def train(
         return TrainingResults(policies, curve, [], {})
     with Evaluator(env, spaces, numbers, episodes) as evaluator:
         returns = evaluator.play(greedy_policy(learner, states, stats, goals))
-    mean, low, high = mean_interval([row["return_mean"] for row in returns])
+    lowest, highest = min(row["return_min"] for row in returns), max(row["return_max"] for row in returns)
+    mean, low, high = mean_interval([row["return_mean"] for row in returns], lowest, highest)
     success = [row["success"] for row in returns if row["success"] != ""]
     summary = {"return": mean, "low": low, "high": high, "success": float(np.mean(success)) if success else None}
     return TrainingResults(policies, curve, returns, summary)
@@ -146,7 +149,8 @@ def evaluate(
 
     Returns:
       episodes; success with its 95% Wilson interval low to high, None where the environment does not report it; in a
-      Gymnasium environment also return and its 95% interval return_low to return_high.
+      Gymnasium environment also return and its 95% interval return_low to return_high, NaN for fewer than three
+      episodes.
     """
     _check_counts(episodes=episodes)
     _check_counts(0, seed=seed)
@@ -179,7 +183,8 @@ def _evaluate_returns(policy: ActingPolicy, env: str, episodes: int, seed: int, 
             )
         seeds = EPISODE_SEEDS + 1_000_000 * seed + np.arange(episodes)
         rollouts, success = player.play(act, seeds)
-    mean, low, high = mean_interval(rollouts.rewards.sum(1, dtype=np.float64))
+    played = rollouts.rewards.sum(1, dtype=np.float64)
+    mean, low, high = mean_interval(played, played.min(), played.max())
     returns = {"return": mean, "return_low": low, "return_high": high}
     return {"episodes": episodes, **(_success(success) if success is not None else {"success": None}), **returns}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from kalm_jax.report.measures import Measure, amounts_of, noise
 from kalm_jax.types.pictures import Illustrations
 from kalm_jax.worlds.base import ReportLabels
 
@@ -25,9 +26,10 @@ class ReportData:
       replayed: rows of `evaluation.replay.rows`: imagined rollouts played in the simulator, by level and family.
       explanation: rows of `World.explanation_row`: prompt ("seen" or "unseen"), rollouts, correct, exact.
       grounding_curve: rows with step and any losses; `val_<name>` is <name> on held-out rollouts.
+      losses: which of them are shown, and what they are; None is as `measures.grounding_measures` has it.
       grounding_metrics: rows of `evaluation.metrics`: the language model's metrics at steps of its grounding.
       learning_curves: rows with algorithm, condition, seed, update, metric, value.
-      collection: statistics of the collected data, name to number (or to a mapping of such).
+      collection: `World.statistics` of the collected data, key to number (or to a mapping of such).
       stage_seconds: stage to seconds, in the order of the stages.
       manifest: configuration, versions, hardware, seeds; `command` (text) is shown first.
       illustrations: rollouts in pictures, as the world draws them.
@@ -43,6 +45,7 @@ class ReportData:
     replayed: Sequence[Mapping] = ()
     explanation: Sequence[Mapping] = ()
     grounding_curve: Sequence[Mapping] = ()
+    losses: Mapping[str, Measure] | None = None
     grounding_metrics: Sequence[Mapping] = ()
     learning_curves: Sequence[Mapping] = ()
     collection: Mapping = dataclasses.field(default_factory=dict)
@@ -53,3 +56,7 @@ class ReportData:
     prompts: Sequence[Mapping] = ()
     model: str = ""
     title: str = "KALM"
+
+    def noise(self) -> str:
+        """A line that says that the numbers are noise, with the amounts that are too small; "" where none is."""
+        return noise(**amounts_of(self.results, self.learning_curves, self.grounding_curve))

@@ -15,6 +15,7 @@ import numpy as np
 
 from kalm_jax.report import summary
 from kalm_jax.report.films import LABEL_BOX
+from kalm_jax.report.measures import Measure, grounding_measures, learning_measures
 from kalm_jax.report.summary import Share, Success
 from kalm_jax.worlds.base import ReportLabels
 
@@ -48,7 +49,27 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **opti
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#e3e3e3", linewidth=0.8)
         axes.set_axisbelow(True)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(_round_ticks())
+            axis.set_major_formatter(_plain)
     return figure, grid
+
+
+def _round_ticks(count: int = 6) -> Any:
+    """At most so many ticks, at 1, 2 and 5 times powers of ten."""
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(count, steps=[1, 2, 5, 10])
+
+
+def _plain(value: float, _: Any = None) -> str:
+    """A tick's number: 40,000 or 0.002, never a power or an offset."""
+    return f"{value:,.10g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _mark(points: Sequence[Any]) -> dict[str, Any]:
+    """How a line shows its points: a single one, which has no line, by a marker."""
+    return {"marker": "o", "markersize": 5} if len(points) == 1 else {}
 
 
 def _legend(figure: Figure, entries: Mapping[str, Any], place: str = "outside upper center") -> None:
@@ -75,11 +96,10 @@ def _seed_lines(
         by_seed[seed].append((x, y))
         by_x[x].append(y)
     for line in by_seed.values():
-        axes.plot(*np.array(sorted(line)).T, style, color=color, alpha=0.3, linewidth=0.8)
+        axes.plot(*np.array(sorted(line)).T, style, color=color, alpha=0.3, linewidth=0.8, **_mark(line))
     if by_x:
-        axes.plot(
-            sorted(by_x), [np.mean(by_x[x]) for x in sorted(by_x)], style, color=color, linewidth=width, label=label
-        )
+        means = [np.mean(by_x[x]) for x in sorted(by_x)]
+        axes.plot(sorted(by_x), means, style, color=color, linewidth=width, label=label, **_mark(means))
 
 
 # Success
@@ -118,7 +138,7 @@ def success_figure(pooled: Sequence[Success], algorithm: str, labels: ReportLabe
         grid[row, 0].set_ylabel(f"success within {limit} {labels.steps} (%)")
     for axes, choice in zip(grid[0], choices, strict=True):
         axes.set_title(summary.learner_name(algorithm, choice), fontsize=11)
-    _success_legend(figure, conditions)
+    _success_legend(figure, conditions, {s.algorithm == summary.RANDOM for s in baselines})
     return figure
 
 
@@ -137,14 +157,16 @@ def _success_bar(axes: Axes, s: Success, field: str, level: int, conditions: Seq
     axes.text(x, 2.0, f"{100 * share.value:.0f}", ha="center", va="bottom", fontsize=7.5, bbox=LABEL_BOX)
 
 
-def _success_legend(figure: Figure, conditions: Sequence[str]) -> None:
+def _success_legend(figure: Figure, conditions: Sequence[str], baselines: set[bool]) -> None:
+    """`baselines` holds True where the random baseline was played, and False where an expert was."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     entries: dict[str, Any] = {name: Patch(**_bar_look(name)) for name in conditions}
-    for name, style in (("random baseline", ":"), ("expert", "--")):
-        look: dict[str, Any] = {"color": GRAY, "linestyle": style, "linewidth": 1.6}
-        entries[name] = Line2D([], [], **look)
+    for name, style, random in (("random baseline", ":", True), ("expert", "--", False)):
+        if random in baselines:
+            look: dict[str, Any] = {"color": GRAY, "linestyle": style, "linewidth": 1.6}
+            entries[name] = Line2D([], [], **look)
     _legend(figure, entries)
 
 
@@ -187,13 +209,14 @@ def realism_figure(imagination: Sequence[Mapping], labels: ReportLabels) -> Figu
     totals = {row["level"]: row for row in summary.sum_rows(imagination, "level")}
     levels, kinds = summary.in_order(row["level"] for row in imagination), labels.unrealistic
     figure, grid = _figure(max(7.2, 2.9 * len(kinds)), 3.1, 1, len(kinds))
+    markers: list[Any] = []
     for column, (kind, title) in enumerate(kinds.items()):
         axes, top = grid[0, column], 1.0
         for x, level in enumerate(levels):
             share = summary.rate(totals[level], f"{kind}_transitions", "transitions")
             paper = labels.paper_unrealistic.get(level, (math.nan,) * len(kinds))[column]
             if not math.isnan(paper):
-                axes.plot(x, paper, **PAPER_MARKER)
+                markers = axes.plot(x, paper, **PAPER_MARKER)
                 top = max(top, paper)
             if share is None:
                 continue
@@ -206,8 +229,8 @@ def realism_figure(imagination: Sequence[Mapping], labels: ReportLabels) -> Figu
         axes.set_title(title, fontsize=10)
         axes.set_ylim(0, 1.15 * top)
     grid[0, 0].set_ylabel("imagined transitions (%)")
-    (marker,) = grid[0, -1].plot([], [], **PAPER_MARKER)
-    _legend(figure, {summary.PAPER_NAME: marker}, "outside upper right")
+    if markers:
+        _legend(figure, {summary.PAPER_NAME: markers[0]}, "outside upper right")
     return figure
 
 
@@ -227,7 +250,7 @@ def length_figure(lengths: Mapping[str, Iterable[int]], labels: ReportLabels) ->
         axes.bar(np.arange(1, longest + 1), share, 0.9, color="#999999" if i == 0 else "#0072B2")
         note = f"{name}: {len(values)} rollouts"
         if len(values):
-            note += f", mean {values.mean():.1f}, median {np.median(values):.0f}"
+            note += f", mean {values.mean():.1f}, median {np.median(values):g}"
             axes.axvline(np.median(values), color="black", linestyle="--", linewidth=1)
         axes.set_title(note, fontsize=9.5, loc="left")
         axes.set_ylabel("%")
@@ -238,19 +261,22 @@ def length_figure(lengths: Mapping[str, Iterable[int]], labels: ReportLabels) ->
 # Training
 
 
-def grounding_figure(curve: Sequence[Mapping]) -> Figure:
+def grounding_figure(curve: Sequence[Mapping], measures: Mapping[str, Measure] | None = None) -> Figure:
     """Losses of the language model's training against its steps: a panel per loss, training and held-out rollouts.
 
-    Rows have `step` and any number of losses; `val_<name>` is drawn into the panel of `<name>`.
+    Rows have `step` and losses. Those of `measures` (None: as of discrete actions) are drawn, and `val_<name>` is drawn
+    into the panel of `<name>`.
 
     Raises:
-      ValueError: the rows have no loss.
+      ValueError: the rows have none of the losses.
     """
-    names = list(dict.fromkeys(k.removeprefix("val_") for row in curve for k in row if k != "step"))
-    if not names:
-        raise ValueError("the grounding curve has no column beside 'step'; give it at least a 'loss'")
-    figure, panels = _panels(names)
-    for axes, name in zip(panels, names, strict=True):
+    measures = grounding_measures() if measures is None else measures
+    there = {name.removeprefix("val_") for row in curve for name in row}
+    shown = {name: measure for name, measure in measures.items() if name in there}
+    if not shown:
+        raise ValueError(f"the grounding curve has no column beside 'step' that is one of {', '.join(measures)}")
+    figure, panels = _panels([measure.title for measure in shown.values()])
+    for axes, name in zip(panels, shown, strict=True):
         for key, style, color, label in (
             (name, "-", "#0072B2", "training"),
             (f"val_{name}", "--", "#D55E00", "held out"),
@@ -258,9 +284,8 @@ def grounding_figure(curve: Sequence[Mapping]) -> Figure:
             rows = [row for row in curve if row.get(key) not in (None, "")]
             if rows:
                 steps, values = ([summary.number(row[column]) for row in rows] for column in ("step", key))
-                axes.plot(steps, values, style, color=color, label=label, linewidth=1.6)
-        if all(np.min(np.asarray(line.get_ydata())) > 0 for line in axes.lines):
-            _log_scale(axes)
+                axes.plot(steps, values, style, color=color, label=label, linewidth=1.6, **_mark(steps))
+        _log_scale(axes)
     _label_panels(figure, panels, "training step")
     return figure
 
@@ -279,7 +304,7 @@ def learning_figure(curves: Sequence[Mapping], algorithm: str) -> Figure:
         known = sorted({str(row["algorithm"]) for row in curves})
         raise ValueError(f"no learning curve of algorithm {algorithm!r}; there are curves of {known}")
     conditions = {str(row["condition"]) for row in mine}
-    figure, panels = _panels(names)
+    figure, panels = _panels([measure.title for measure in learning_measures(names).values()])
     for axes, name in zip(panels, names, strict=True):
         for condition in sorted(conditions, key=lambda c: summary.rank(summary.CONDITION_ORDER, c)):
             points = [
@@ -318,11 +343,14 @@ def metrics_figure(rows: Sequence[Mapping], labels: ReportLabels) -> Figure:
                 step, rate, low, high = (
                     np.array([summary.number(r[k]) for r in mine]) for k in ("step", "rate", "low", "high")
                 )
-                axes.plot(step, 100 * rate, style, color=color, marker=".", label=label)
+                axes.plot(step, 100 * rate, style, color=color, marker="o" if len(mine) == 1 else ".", label=label)
+                if len(mine) == 1:  # a band needs two points
+                    axes.vlines(step, 100 * low, 100 * high, color=color, alpha=0.4)
                 axes.fill_between(step, 100 * low, 100 * high, color=color, alpha=0.15, linewidth=0)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("training step")
-        axes.xaxis.set_major_locator(_few_ticks())
+        axes.xaxis.set_major_locator(_round_ticks(4))
+        axes.set_xlim(left=0)
         axes.set_ylim(0, None if title == "unrealistic transitions" else 102)
         if axes.lines:
             axes.legend(frameon=False, fontsize=7.5)
@@ -346,6 +374,7 @@ def return_figure(rows: Sequence[Mapping], random_return: float, data_return: fl
     axes.axhline(data_return, color=GRAY, linestyle="--", linewidth=1.2, label="mean of the data")
     axes.axhline(random_return, color=GRAY, linestyle=":", linewidth=1.2, label="random policy")
     axes.set(title=title, xlabel="update", ylabel="return of an episode")
+    axes.set_xlim(left=0)
     figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure
 
@@ -359,14 +388,15 @@ def _panels(names: Sequence[str]) -> tuple[Figure, list[Axes]]:
         axes.set_visible(False)
     panels = list(grid.flat)[: len(names)]
     for axes, name in zip(panels, names, strict=True):
-        axes.set_title(name.replace("_", " "), fontsize=10)
-        axes.xaxis.set_major_locator(_few_ticks())
+        axes.set_title(name, fontsize=9)
+        axes.xaxis.set_major_locator(_round_ticks(4))
     return figure, panels
 
 
 def _label_panels(figure: Figure, panels: Sequence[Axes], xlabel: str) -> None:
     """Names the x axis of the lowest panels and draws one legend for all."""
     entries: dict[str, Any] = {}
+    panels[0].set_xlim(left=0)
     for i, axes in enumerate(panels):
         if i + min(len(panels), 3) >= len(panels):
             axes.set_xlabel(xlabel)
@@ -377,16 +407,13 @@ def _label_panels(figure: Figure, panels: Sequence[Axes], xlabel: str) -> None:
 
 
 def _log_scale(axes: Axes) -> None:
-    """A logarithmic y axis with plain numbers at 1, 2 and 5, not powers."""
-    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+    """A logarithmic y axis where values are positive and span a factor of five, with plain numbers, not powers."""
+    from matplotlib.ticker import LogLocator, NullFormatter
 
+    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
+    if values.min() <= 0 or values.max() < 5 * values.min():
+        return
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if values.max() < 1000 * values.min() else (1,)))
+    axes.yaxis.set_major_formatter(_plain)
     axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _few_ticks() -> Any:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(4, integer=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from kalm_jax.files import write_bytes, write_text
-from kalm_jax.report import figures, films, summary, tables
+from kalm_jax.report import figures, films, measures, sentences, summary, tables
 from kalm_jax.report.contents import ReportData
 from kalm_jax.report.summary import Success
 from kalm_jax.types.pictures import NamedFigure
@@ -63,7 +63,7 @@ def make_figures(data: ReportData) -> list[NamedFigure]:
     made: list[NamedFigure] = []
 
     def add(name: str, figure: Figure, alternative: str) -> None:
-        made.append(NamedFigure(re.sub(r"[^A-Za-z0-9._-]+", "_", name), figure, alternative))
+        made.append(NamedFigure(_file_name(name), figure, alternative))
 
     for algorithm in sorted({s.algorithm for s in pooled if not s.is_baseline}):
         figure = figures.success_figure(pooled, algorithm, labels)
@@ -76,8 +76,8 @@ def make_figures(data: ReportData) -> list[NamedFigure]:
     if data.lengths:
         add("lengths", figures.length_figure(data.lengths, labels), "lengths of rollouts")
     made += data.illustrations.figures
-    if data.grounding_curve:
-        add("grounding", figures.grounding_figure(data.grounding_curve), "losses of grounding")
+    if _drawn_losses(data):
+        add("grounding", figures.grounding_figure(data.grounding_curve, data.losses), "losses of grounding")
     if data.grounding_metrics:
         add("metrics", figures.metrics_figure(data.grounding_metrics, labels), "metrics over grounding")
     for algorithm in sorted({str(row["algorithm"]) for row in data.learning_curves}):
@@ -87,6 +87,11 @@ def make_figures(data: ReportData) -> list[NamedFigure]:
             f"training of {algorithm}",
         )
     return made
+
+
+def _file_name(name: str) -> str:
+    """The name of a figure's file, without its ending."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)
 
 
 def load_template(path: pathlib.Path | None = None) -> jinja2.Template:
@@ -126,11 +131,42 @@ def page_html(data: ReportData, embedded: dict[str, dict[str, Any]]) -> str:
         match_has_actions=any("actions_matched" in row for row in data.imagination),
         has_likeliest=any("likeliest" in str(row["prompt"]) for row in data.explanation),
         learning_figures=_by_learner(embedded, "learning_"),
-        collection={name.replace("_", " "): value for name, value in data.collection.items()},
+        sentences=sentences,
+        noise=data.noise(),
+        conditions={s.condition for s in learned},
+        keep_all=data.manifest.get("configuration", {}).get("imagine", {}).get("keep_all", False),
+        has_held_out=any(name.startswith("val_") for row in data.grounding_curve for name in row),
+        grounding_text=_grounding_text(data),
+        metrics_text=sentences.points((summary.number(row["step"]) for row in data.grounding_metrics), "step"),
+        learning_texts={_file_name(f"learning_{name}"): text for name, text in _learning_texts(data).items()},
         seeds=sorted({s.seeds for s in learned}),
         fewest_episodes=min((s.episodes for s in learned), default=0),
         settings={key: value for key, value in data.manifest.items() if key != "command"},
     )
+
+
+def _drawn_losses(data: ReportData) -> list[measures.Measure]:
+    """Those losses of grounding that the run has and the report draws."""
+    there = {name.removeprefix("val_") for row in data.grounding_curve for name in row}
+    known = measures.grounding_measures() if data.losses is None else data.losses
+    return [measure for name, measure in known.items() if name in there]
+
+
+def _grounding_text(data: ReportData) -> str:
+    """What the drawn losses of grounding are."""
+    text = measures.explain(_drawn_losses(data))
+    return f"{text} {sentences.points((summary.number(row['step']) for row in data.grounding_curve), 'step')}".strip()
+
+
+def _learning_texts(data: ReportData) -> dict[str, str]:
+    """Learner -> what its metrics are."""
+    texts = {}
+    for algorithm in {str(row["algorithm"]) for row in data.learning_curves}:
+        mine = [row for row in data.learning_curves if str(row["algorithm"]) == algorithm]
+        known = measures.learning_measures(list(dict.fromkeys(str(row["metric"]) for row in mine)))
+        places = sentences.points((summary.number(row["update"]) for row in mine), "update")
+        texts[algorithm] = f"{measures.explain(known.values())} {places}".strip()
+    return texts
 
 
 def _cards(pooled: Sequence[Success]) -> list[dict[str, Any]]:

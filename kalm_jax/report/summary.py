@@ -195,6 +195,11 @@ def _difference(new: np.ndarray, old: np.ndarray, column: int) -> Share:
     return Share(float(value), float(low), float(high))
 
 
+def difference_share(new: Success, base: Success) -> Share:
+    """How much more often `new` succeeds than `base` within the horizon."""
+    return _difference(new.by_seed, base.by_seed, 1)
+
+
 def oracle_gain_share(pooled: Sequence[Success], difference: Difference) -> float:
     """The gain of `kalm` over `offline` as a share of the gain of `oracle` over `offline`, within the horizon.
 

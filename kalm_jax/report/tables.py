@@ -7,17 +7,29 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tqdm import tqdm
-
-from kalm_jax.report import summary
+from kalm_jax.report import measures, summary
 from kalm_jax.report.summary import Difference, Share, Success
 from kalm_jax.worlds.base import ReportLabels
 
 MISSING = "-"
 """What stands where there is no number."""
+STAGE_NAMES = {
+    "collect": "collecting rollouts",
+    "ground": "grounding the language model",
+    "encode": "encoding goals",
+    "imagine": "imagining rollouts",
+    "replayed": "playing imagined rollouts in the simulator",
+    "explain": "explaining rollouts",
+    "oracle": "collecting rollouts of the novel goals",
+    "learn": "learning policies",
+    "evaluate": "evaluating policies, baselines and the expert",
+    "prompts": "your own prompts",
+}
+"""Kind of stage, the first part of its folder's name -> what it does."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,13 +88,14 @@ def _cells(s: Success) -> tuple[str, str, str, str]:
 # For the terminal
 
 
-def terminal_table(results: Iterable[Mapping], labels: ReportLabels) -> str:
+def terminal_table(results: Iterable[Mapping], labels: ReportLabels, noise: str | None = None) -> str:
     """The success table of result rows as text, at most 100 columns wide: a block for every level.
 
     A block begins with the random baseline and ends with the expert. Below the conditions of a learner are the
     difference kalm - offline in points and, where an oracle was evaluated, its share of the oracle's gain. Returns a
-    sentence where there are no rows.
+    sentence where there are no rows. `noise` is the last line (`measures.noise`); None judges by the rows alone.
     """
+    results = list(results)
     pooled = summary.successes(results)
     if not pooled:
         return "No policy was evaluated, so there is no success table."
@@ -92,6 +105,8 @@ def terminal_table(results: Iterable[Mapping], labels: ReportLabels) -> str:
         title = summary.level_name(level)
         lines += ["", _line(title, "condition", *limits(labels), "median", "episodes"), "-" * 94]
         lines += _level_lines([s for s in pooled if s.level == level], changes, pooled)
+    noise = measures.noise(**measures.amounts_of(results)) if noise is None else noise
+    lines += ["", *textwrap.wrap(noise, 100)] if noise else []
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -238,9 +253,66 @@ def prompt_table(prompts: Sequence[Mapping]) -> Table:
 
 
 def stage_table(seconds: Mapping[str, float]) -> Table:
-    """How long each stage took, and all together."""
-    rows = [(stage, tqdm.format_interval(s)) for stage, s in [*seconds.items(), ("together", sum(seconds.values()))]]
-    return Table(("stage", "time"), rows, [""] * len(seconds) + ["first"])
+    """How long each kind of stage took, its share, and all together; the parts of a kind are counted."""
+    total, kinds = sum(seconds.values()), dict[str, list[float]]()
+    for stage, time in seconds.items():
+        kinds.setdefault(stage.partition("/")[0], []).append(time)
+    rows = [
+        (
+            STAGE_NAMES.get(kind, kind),
+            len(times),
+            duration(sum(times)),
+            _whole_percent(sum(times) / total if total else 0),
+        )
+        for kind, times in kinds.items()
+    ]
+    rows.append(("together", len(seconds), duration(total), _whole_percent(1)))
+    return Table(("stage", "parts", "time", "share"), rows, [""] * len(kinds) + ["first"])
+
+
+def stage_parts_table(seconds: Mapping[str, float]) -> Table:
+    """How long every single stage took, under the name of its folder."""
+    return Table(("folder", "time"), [(stage, duration(time)) for stage, time in seconds.items()])
+
+
+def duration(seconds: float) -> str:
+    """ "45 s", "3 min 5 s" or "1 h 20 min"; "0.4 s" below ten seconds."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def statistics_table(statistics: Mapping, names: Mapping[str, str]) -> Table:
+    """What the recorded data are like: the statistics of a world, in the order and words of `ReportLabels.statistics`.
+
+    A name that ends in "%" makes percent of a share. Where a value is a mapping, "{}" in its name stands for each key.
+    A statistic without a name is shown last, under its key in words.
+    """
+    order = [key for key in names if key in statistics] + [key for key in statistics if key not in names]
+    rows = []
+    for key in order:
+        name, value = names.get(key, ""), statistics[key]
+        for part, number in value.items() if isinstance(value, Mapping) else [("", value)]:
+            text = name.replace("{}", _words(part)) if name else f"{_words(key)} {_words(part)}".strip()
+            rows.append((text, _statistic(number, text.endswith("%"))))
+    return Table(("of the recorded rollouts", "value"), rows)
+
+
+def _words(key: Any) -> str:
+    return str(key).replace("_", " ").strip()
+
+
+def _statistic(value: Any, share: bool) -> str:
+    """A number with few digits; percent of a share; a dash where there is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if not math.isfinite(value):
+        return MISSING
+    if share:
+        return f"{100 * value:.1f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
 
 
 def mapping_table(mapping: Mapping, header: tuple[str, str]) -> Table:

@@ -136,6 +136,8 @@ class ReportLabels:
       template: jinja2 template that extends `report.html` and replaces blocks of the report's text; None for none.
       unrealistic: kind of unrealistic transition (rows have a column `<kind>_transitions`) -> its description.
       explained: descriptions of the two counts of explanations, `correct` and `exact`.
+      statistics: key of `World.statistics` -> what it is in words, in the order of the report's table. A name that ends
+        in "%" makes percent of a share; "{}" stands for the keys of a statistic that is a mapping.
       paper_match: level -> match rate in percent (KALM, table 1).
       paper_unrealistic: level -> percent of each kind of unrealistic transition, in the order of `unrealistic`.
       paper_explanation: the paper's explanation accuracy in percent, "-" for none.
@@ -150,6 +152,16 @@ class ReportLabels:
         default_factory=lambda: {"outside": "outside the data", "dynamics": "beyond the dynamics"}
     )
     explained: tuple[str, str] = ("right goal", "in the data's words")
+    statistics: Mapping[str, str] = dataclasses.field(
+        default_factory=lambda: {
+            "rollouts": "rollouts",
+            "sentences": "different sentences",
+            "length_mean": "steps of a rollout, mean",
+            "length_min": "steps of the shortest rollout",
+            "length_max": "steps of the longest rollout",
+            "return_mean": "rewards of a rollout together, mean",
+        }
+    )
     paper_match: Mapping[str, float] = dataclasses.field(default_factory=dict)
     paper_unrealistic: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
     paper_explanation: str = "-"
@@ -255,7 +267,7 @@ class World(abc.ABC):
         """Real rollouts from a user's file, and their goals; see `worlds.data.read_data`, also for errors."""
 
     def statistics(self, rollouts: Rollouts, goals: GoalTable) -> Mapping[str, Any]:
-        """Numbers that describe a collection of rollouts."""
+        """Numbers that describe a collection of rollouts; `ReportLabels.statistics` says what they are."""
         length = np.asarray(rollouts.length)
         return {
             "rollouts": len(length),

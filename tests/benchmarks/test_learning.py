@@ -54,9 +54,10 @@ def test_the_table_judges_against_the_interval_of_the_baseline():
     def row(policy, mean, values):
         return {"policy": policy, "return": mean, "return_low": mean - 1, "return_high": mean + 1, "values": values}
 
-    results = [row("bc", 2.0, [1.0, 3.0]), row("td3bc", 9.0, [8.0, 10.0]), row("iql", 4.0, [3.0, 5.0])]
-    bc, td3bc, iql = learning.table_lines(results, {"td3bc": [8.0, 9.0, 11.0], "iql": [30.0, 31.0]})[2:]
-    assert td3bc.endswith("| yes |") and "| +7 [7, 7] |" in td3bc
+    results = [row("bc", 2.0, [1.0, 2.0, 3.0]), row("td3bc", 9.0, [8.0, 9.0, 10.0]), row("iql", 4.0, [3.0, 4.0, 5.0])]
+    others = {"td3bc": [8.0, 9.0, 11.0], "iql": [30.0, 30.5, 31.0]}
+    bc, td3bc, iql = learning.table_lines(results, others, (0.0, 12.0))[2:]
+    assert td3bc.endswith("| yes |") and "| +7 [7, 7] |" in td3bc and "5.539 to 12 |" in td3bc
     assert iql.endswith("| no |") and "| 30.5 |" in iql
     assert bc.endswith("|  |  |  |  |")
 

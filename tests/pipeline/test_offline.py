@@ -191,24 +191,48 @@ def test_each_training_seed_has_episodes_of_its_own(monkeypatch):
         assert rows[0][i]["return_mean"] == np.mean(want) and rows[0][i]["episodes"] == 3
 
 
-def test_mean_interval_is_students():
+def test_mean_interval_is_students_within_what_is_possible():
     mean, low, high = mean_interval([1.0, 2.0, 3.0])
     assert mean == 2.0
     np.testing.assert_allclose([low, high], 2 + np.array([-1, 1]) * 4.302653 / np.sqrt(3), rtol=1e-6)
-    assert np.isnan(mean_interval([1.0])[1])
+    for few in ([1.0], [1.0, 3.0]):
+        mean, low, high = mean_interval(few)
+        assert mean == np.mean(few) and np.isnan(low) and np.isnan(high)
+    # Three seeds of Pendulum, whose returns cannot exceed 0: Student's interval alone would end at +594.
+    returns, plain = [-150.0, -900.0, -1200.0], mean_interval([-150.0, -900.0, -1200.0])
+    assert plain[2] > 590
+    np.testing.assert_allclose(mean_interval(returns, -1900.0, -1.5), (-750.0, -1900.0, -1.5))
+    assert mean_interval([0.1] * 3, 0.0, 0.1)[1:] == pytest.approx((0.1, 0.1))
 
 
 def test_the_table_averages_the_last_five_evaluations():
-    rows = [{"algorithm": "random", "seed": s, "update": 0, "return_mean": 10.0} for s in (0, 1)]
-    for seed in (0, 1):
+    rows = [{"algorithm": "random", "seed": s, "update": 0, "return_mean": 10.0} for s in range(3)]
+    for seed in range(3):
         for update in range(1, 9):
             rows.append({"algorithm": "bc", "seed": seed, "update": update, "return_mean": 100.0 * (update > 3) + seed})
-    rows = [{"length_mean": 5.0, "success": "", **row} for row in rows]
-    random, data, bc = offline.summarize(rows, np.array([40.0, 80.0]))
-    assert (random["return"], data["return"], bc["return"]) == (10.0, 60.0, 100.5)
-    assert (random["normalized"], data["normalized"], bc["normalized"]) == (0, 100, 100 * 90.5 / 50)
-    assert bc["return_low"] < 100 < 101 < bc["return_high"]
-    assert "| bc | 100.5 |" in offline.table_text([random, data, bc])
+    extremes = {"return_min": -50.0, "return_max": 102.5}
+    rows = [{"length_mean": 5.0, "success": "", **extremes, **row} for row in rows]
+    random, data, bc = offline.summarize(rows, np.array([40.0, 60.0, 80.0]))
+    assert (random["return"], data["return"], bc["return"]) == (10.0, 60.0, 101.0)
+    assert (random["normalized"], data["normalized"], bc["normalized"]) == (0, 100, 100 * 91 / 50)
+    assert bc["return_low"] < 100 and bc["return_high"] == 102.5  # Student's would end at 103.5, beyond any episode
+    assert "| bc | 101 |" in offline.table_text([random, data, bc])
+    two = offline.summarize([row for row in rows if row["seed"] < 2], np.array([40.0, 60.0, 80.0]))
+    assert "| bc | 100.5 | - |" in offline.table_text(two)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "said"),
+    [
+        ({}, ""),
+        ({"seeds": 2}, "An interval over training seeds needs 3"),
+        ({"updates": 20}, "noise: this run has 20 updates of a policy, and"),
+        ({"episodes": 1, "evaluations": 1}, "noise: this run has 3 episodes behind a return, and"),
+    ],
+)
+def test_a_small_run_says_what_its_numbers_are(amounts, said):
+    text = offline.remarks(offline.OfflineConfig("CartPole-v1", "x", **amounts))
+    assert said in text if said else not text
 
 
 def test_evaluations_are_evenly_spaced_after_what_is_trained_first():

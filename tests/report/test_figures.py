@@ -52,11 +52,62 @@ def test_length_histogram_is_in_percent_of_each_set():
 
 
 def test_grounding_figure_pairs_training_and_held_out_curves():
-    rows = [{"step": i, "state_loss": 1.0 + i, "val_state_loss": 2.0 + i if i % 2 else ""} for i in range(4)]
+    rows = [
+        {"step": i, "loss": 5.0, "state_loss": 1.0 + i, "val_state_loss": 2.0 + i if i % 2 else ""} for i in range(4)
+    ]
     (axes,) = figures.grounding_figure(rows).axes
     assert [line.get_ydata().tolist() for line in axes.lines] == [[1, 2, 3, 4], [3, 5]]
-    with pytest.raises(ValueError, match="loss"):
-        figures.grounding_figure([{"step": 1}])
+    for dropped in ({}, {"loss": 1.0, "gradient_norm": 2.0}):
+        with pytest.raises(ValueError, match="text_loss"):
+            figures.grounding_figure([{"step": 1, **dropped}])
+
+
+def marked(axes):
+    """Labels of the lines that show a marker."""
+    return [line.get_label() for line in axes.lines if line.get_marker() not in ("None", "")]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_curve_of_one_point_has_a_marker(count):
+    steps = [20 * (i + 1) for i in range(count)]
+    (grounding,) = figures.grounding_figure([{"step": s, "text_loss": 1.0 / s} for s in steps]).axes
+    learned = [{"algorithm": "bc", "condition": "kalm", "seed": 0, "metric": "policy_loss"} for _ in steps]
+    (learning,) = figures.learning_figure(
+        [{**row, "update": s, "value": 1.0} for row, s in zip(learned, steps, strict=True)], "bc"
+    ).axes
+    returns = [{"algorithm": "bc", "seed": 0, "update": s, "return_mean": 1.0} for s in steps]
+    (played,) = figures.return_figure(returns, 0.0, 1.0, "title").axes
+    for axes, label in ((grounding, "training"), (learning, "kalm"), (played, "bc")):
+        assert (label in marked(axes)) == (count == 1), label
+        assert axes.get_xlim()[0] == 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [(3.2228,), (0.93, 1.07), (-8.95, -8.73), (1e-3, 40.0), (2.0, 2e6), (1e-7, 1e-7), (0.0, 0.0), (39_999, 40_001)],
+)
+def test_ticks_are_round_and_plain_numbers(values):
+    figure = figures.grounding_figure([{"step": 7 * (i + 1), "state_loss": v} for i, v in enumerate(values)])
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        ticks = [tick for tick in axis.get_majorticklocs() if low <= tick <= high]
+        assert len(ticks) >= 1
+        for text in (label.get_text().replace(",", "") for label in axis.get_ticklabels()):
+            float(text.replace("\N{MINUS SIGN}", "-"))  # no power of ten, no offset
+        steps = np.diff(ticks) if axis.get_scale() == "linear" else np.array(ticks)
+        for step in steps:
+            assert f"{step:.0e}"[0] in "125" and step == pytest.approx(float(f"{step:.0e}"), rel=1e-4)
+    assert not axes.yaxis.get_offset_text().get_text()
+
+
+def test_a_figure_has_legends_for_what_it_shows_alone():
+    rows = [row for row in make_results() if row["algorithm"] == "td3bc"]
+    figure = figures.success_figure(summary.successes(rows), "td3bc", LABELS)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["offline", "kalm"]
+    unknown = [{**row, "level": "prompts"} for row in make_imagination()]  # the paper has no numbers for these
+    assert not figures.realism_figure(unknown, LABELS).legends
 
 
 def test_metrics_figure_draws_rates_and_their_intervals():

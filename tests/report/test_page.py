@@ -11,8 +11,8 @@ import jinja2
 import numpy as np
 import pytest
 
-from kalm_jax.report import ReportData, build_report
-from kalm_jax.report.page import load_template
+from kalm_jax.report import ReportData, build_report, tables
+from kalm_jax.report.page import load_template, page_html
 from kalm_jax.types.pictures import Illustrations, NamedFigure
 from kalm_jax.worlds.base import BUILTIN_WORLDS, get_world
 from kalm_jax.worlds.clevr import figures as clevr_figures
@@ -46,7 +46,7 @@ def data(illustrations):
         explanation=[{"prompt": p, "rollouts": 50, "correct": 45, "exact": 20} for p in ("seen", "unseen")],
         replayed=[{**row, "open": 90, "open_matched": 80, **REPLAYED} for row in make_imagination()],
         grounding_metrics=[{"step": i, "metric": "match_rate", "rate": 0.5, "low": 0.4, "high": 0.6} for i in (10, 20)],
-        grounding_curve=[{"step": i, "loss": 2.0 / (i + 1), "val_loss": 2.1 / (i + 1)} for i in range(5)],
+        grounding_curve=[{"step": i, "text_loss": 2.0 / (i + 1), "val_text_loss": 2.1 / (i + 1)} for i in range(5)],
         learning_curves=[
             {
                 "algorithm": "bc",
@@ -166,7 +166,7 @@ def test_page_shows_paper_numbers_command_and_difference(run):
         "python -m experiments.clevr --algo=td3bc",
         "+30 points",
         "a model for a test",
-        "11:01",
+        "11 min 1 s",
     ):
         assert wanted in text, wanted
 
@@ -177,6 +177,34 @@ def test_page_without_any_data_leaves_sections_out_and_says_what_is_missing(tmp_
     anchors = [value for tag, name, value in page.attributes if (tag, name) == ("section", "id")]
     assert anchors == ["answer", "words", "caveats"]
     assert "did not compare" in text and "<img" not in text
+
+
+def test_a_small_run_has_a_banner_and_no_sentence_about_what_it_lacks():
+    rows = [{**row, "episodes": 2, "successes": 1, "successes_early": 1} for row in make_results()]
+    curve = [{"step": 20, "text_loss": 3.0}]
+    small = ReportData(labels=LABELS, results=rows, grounding_curve=curve, collection={"my_number": 0.5, "rollouts": 7})
+    text = page_html(small, {"grounding": {"source": "", "alternative": "", "width": 1}})
+    assert 'class="banner"' in text and "These numbers are noise: this run has 6 episodes" in text
+    assert "one point of each curve, at step 20" in text
+    for missing in ("<b>oracle</b>", "<b>language model</b>", "held-out line", "many goals by luck", "3 x 300"):
+        assert missing not in text, missing
+    assert "my number</th>" in text and ">rollouts</th>" in text
+
+
+def test_a_run_of_enough_has_no_banner_and_names_its_oracle():
+    enough = ReportData(labels=LABELS, results=make_results(oracle=True))
+    text = page_html(enough, {})
+    assert 'class="banner"' not in text and "<b>oracle</b>" in text
+
+
+@pytest.mark.parametrize("world", BUILTIN_WORLDS)
+def test_every_statistic_of_a_built_in_world_has_a_name(world):
+    made = get_world(world)
+    rollouts, goals = made.collect(0, 2, made.behaviors[0], lambda done, total: None)
+    statistics = made.statistics(rollouts, goals)
+    assert statistics.keys() == made.labels.statistics.keys()
+    table = tables.statistics_table(statistics, made.labels.statistics)
+    assert not any("_" in str(cell) or "{}" in str(cell) for row in table.rows for cell in row)
 
 
 def test_same_data_gives_the_same_bytes(run, data, tmp_path):
@@ -205,7 +233,7 @@ def test_a_template_that_names_unknown_data_is_an_error(tmp_path):
     (tmp_path / "own.html").write_text('{% extends "report.html" %}{% block terms_goal %}{{ nothing }}{% endblock %}')
     with pytest.raises(jinja2.UndefinedError, match="nothing"):
         load_template(tmp_path / "own.html").render(
-            data=ReportData(labels=LABELS), sections={"words": ""}, labels=LABELS
+            data=ReportData(labels=LABELS), sections={"words": ""}, labels=LABELS, noise=""
         )
 
 

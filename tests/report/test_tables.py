@@ -42,3 +42,36 @@ def test_terminal_table_keeps_its_width_with_long_names():
 
 def test_terminal_table_without_rows_says_so():
     assert "no success table" in terminal_table([], LABELS)
+
+
+def test_the_terminal_says_when_numbers_are_noise():
+    few = [result("bc", condition, "rephrase", 1, 1, episodes=4) for condition in ("offline", "kalm")]
+    assert "numbers are noise: this run has 4 episodes" in " ".join(terminal_table(few, LABELS).split())
+    assert "noise" not in terminal_table(make_results(), LABELS)
+    assert terminal_table(make_results(), LABELS, "a line of the run").endswith("\n\na line of the run")
+
+
+def test_stages_are_added_up_by_kind_with_shares():
+    seconds = {"collect": 30.0, "learn/a": 60.0, "learn/b": 60.0, "evaluate/a-x": 4800.0, "other": 50.0}
+    rows = tables.stage_table(seconds).rows
+    assert rows[0] == ("collecting rollouts", 1, "30 s", "1%") and rows[1] == (
+        "learning policies",
+        2,
+        "2 min 0 s",
+        "2%",
+    )
+    assert rows[3][0] == "other" and rows[-1] == ("together", 5, "1 h 23 min", "100%")
+    assert [row[0] for row in tables.stage_parts_table(seconds).rows] == list(seconds)
+    assert tables.stage_table({"collect": 0.0}).rows[-1] == ("together", 1, "0.0 s", "100%")
+
+
+def test_statistics_have_names_units_and_few_digits():
+    names = {"rollouts": "rollouts", "near": "near pushes, %", "steps_of": "steps of {}"}
+    found = {"steps_of": {"door_open": 12.3456}, "near": 0.123456, "rollouts": 6400.0, "new_one": float("nan")}
+    rows = tables.statistics_table(found, names).rows
+    assert rows == [
+        ("rollouts", "6,400"),
+        ("near pushes, %", "12.3"),
+        ("steps of door open", "12.3"),
+        ("new one", tables.MISSING),
+    ]

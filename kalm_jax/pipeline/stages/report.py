@@ -12,11 +12,12 @@ from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts, real_rollo
 from kalm_jax.pipeline.config import LLM_POLICY
 from kalm_jax.pipeline.run_folder import PipelineRun, make_manifest
 from kalm_jax.report import ReportData, build_report
+from kalm_jax.report.measures import grounding_measures
 from kalm_jax.types import LEVELS
 
 
-def write_report(run: PipelineRun, command: str) -> list[dict]:
-    """`results.csv`, `figures/` and `report.html` in the run's folder; returns the rows of results."""
+def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
+    """`results.csv`, `figures/` and `report.html` in the run's folder; returns the results and `noise`'s line."""
     world, config = run.world, run.config
     learners = [
         f"{algorithm}-{condition}" for algorithm in config.learn.learners for condition in config.learn.conditions
@@ -39,6 +40,12 @@ def write_report(run: PipelineRun, command: str) -> list[dict]:
         replayed=[row for level in NOVEL_LEVELS for row in read_json(run.path / "replayed" / level / "replayed.json")],
         explanation=read_json(run.path / "explain" / "explanation.json"),
         grounding_curve=read_json_lines(run.path / "ground" / "curve.jsonl"),
+        losses=grounding_measures(
+            bool(world.spaces.num_actions),
+            config.ground.gaussian_states,
+            config.ground.gaussian_actions,
+            config.ground.predict_change,
+        ),
         grounding_metrics=read_metrics(run.path / "ground" / "metrics.csv"),
         learning_curves=[row for name in learners for row in read_json(run.path / "learn" / name / "curve.json")],
         collection=read_json(run.path / "collect" / "statistics.json"),
@@ -51,4 +58,4 @@ def write_report(run: PipelineRun, command: str) -> list[dict]:
         illustrations=world.illustrate((real, goals), (*imagined, starts)),
     )
     build_report(run.path, data)
-    return results
+    return results, data.noise()

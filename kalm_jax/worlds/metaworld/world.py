@@ -106,6 +106,14 @@ class MetaworldWorld(World):
             "dynamics": "beyond the dynamics",
         },
         explained=("right task", "in the data's words"),
+        statistics={
+            "rollouts": "rollouts",
+            "length_mean": "steps of a rollout, mean",
+            "length_min": "steps of the shortest rollout",
+            "length_max": "steps of the longest rollout",
+            "mean_length_of": "steps of a rollout of {}, mean",
+            "saturated_actions": "movements of the hand along an axis that are as large as they can be, %",
+        },
         # The paper has no match rates on Meta-world.
         paper_unrealistic={
             "rephrase": (39.5, 18.3, 34.0, 44.6),
