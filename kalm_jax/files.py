@@ -66,6 +66,43 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path} is damaged ({error}); delete it and run the same command again") from error
 
 
+def require_file(path: Path) -> pathlib.Path:
+    """The path of a file that a user gave, once it can be opened.
+
+    Raises:
+      OSError: there is none, it is a folder or a device, or this user may not read it; the message names it.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, want a file")
+    if not path.exists():
+        link = path.is_symlink()
+        raise FileNotFoundError(f"{path}: {'a link to a file that is missing' if link else 'no such file'}")
+    if not path.is_file():
+        raise OSError(f"{path} is a device or a pipe, want a file; write its contents to a file first")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise type(error)(f"{path} cannot be opened ({error.strerror}); make it readable for this user") from error
+    return path
+
+
+def read_foreign_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The object in a JSON file that another program wrote.
+
+    Raises:
+      OSError: as `require_file`.
+      ValueError: it is not JSON, or holds something else; the message names the file and ends with the remedy.
+    """
+    try:
+        value = json.loads(require_file(path).read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON ({error}); {remedy}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds the JSON value {repr(value)[:40]}, want an object of settings; {remedy}")
+    return value
+
+
 def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes every row as one line of JSON."""
     write_text(path, "".join(json.dumps(row) + "\n" for row in rows))

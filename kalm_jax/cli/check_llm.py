@@ -62,14 +62,14 @@ def main(argv: list[str]) -> None:
 
     from kalm_jax.distributed import setup_jax
     from kalm_jax.llm.hf import parity
-    from kalm_jax.llm.hf.config import read_config
+    from kalm_jax.llm.hf.config import check_positions
     from kalm_jax.llm.hf.folder import BUILTIN, check_folder, load_model
     from kalm_jax.llm.tokenizer import load_tokenizer
 
     setup_jax()
     folder = pathlib.Path(settings.llm or BUILTIN)
-    check_folder(folder)
-    config = read_config(folder)
+    config = check_folder(folder)
+    check_positions(folder, config, settings.length, "--length")
     ids, valid = prompts(load_tokenizer(folder), config.vocab_size, settings.length, settings.seed)
     theirs = parity.torch_logits(folder, ids, valid)
     print(

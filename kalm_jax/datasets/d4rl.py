@@ -1,4 +1,4 @@
-"""The flat layout of D4RL: one array per field over all transitions, episode after episode.
+"""The flat layout of D4RL, d3rlpy and OGBench: one array per field over all transitions, episode after episode.
 
 `observations` (L, D), `actions` (L, A) or (L,) whole numbers, `rewards` (L,), `terminals` (L,), and optionally
 `timeouts` (L,) and `next_observations` (L, D). Dimension letters: L transitions, N rollouts, T time steps (padded), D
@@ -7,53 +7,99 @@ observation, A action.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from kalm_jax.datasets.arrays import numbers, whole_numbers, yes_or_no
 from kalm_jax.types import Episode, GoalTable, Rollouts, stack_episodes, unnamed_goal, validate
 
 FIELDS = ("observations", "actions", "rewards", "terminals")
+ENDS = ("timeouts", "truncations", "truncated", "episode_terminals", "dones", "done", "dones_float")
+"""Fields of which a 1 says that an episode ends with this transition, for whatever reason."""
+STARTS = ("episode_starts",)
+"""Fields of which a 1 says that an episode begins with this transition."""
+NAMES = ("episode_id", "episode_ids", "episode_index", "traj_id", "traj_ids")
+"""Fields that say of which episode a transition is."""
+OTHERS = ("is_first", "is_last", "episode_ends", "episode_lengths", "traj_lengths")
+"""Fields that say where episodes end in a way that is not read."""
+_ALSO = "; OGBench's files have none: save what its make_env_and_datasets returns for a task, with its masks"
 
 
 def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable]:
     """Rollouts of one goal without text from flat arrays (or open HDF5 data sets).
 
-    An episode ends at a terminal, at a timeout and at the end of the data. With `next_observations` but without
-    `timeouts`, it also ends where the next observation differs from the observation that follows. Without
-    `next_observations` the last observation is repeated at a terminal, as no value is bootstrapped there; at a timeout
-    the last transition is left out. A ValueError names a field that is missing, or has a wrong shape or value.
+    An episode ends at a terminal, where one of `ENDS` is 1, where `STARTS` or `NAMES` say so, where the next
+    observation differs from the observation that follows, and at the end of the data. With `masks`, OGBench's, an
+    episode terminates where they are 0, and `terminals` only say where it ends; a transition whose `valids` are 0 only
+    holds an episode's last observation. Without next observations the last observation is repeated at a terminal, as no
+    value is bootstrapped there; at other ends the last transition is left out.
+
+    Raises:
+      ValueError: a field is missing, has a wrong shape or value, or nothing says where episodes end.
     """
-    missing = [field for field in FIELDS if np.ndim(data.get(field, 0)) == 0]
+    needed = [field for field in FIELDS if field != "terminals" or "masks" not in data]
+    missing = [field for field in needed if np.ndim(data.get(field, 0)) == 0]
     if missing:
-        raise ValueError(f"{name}: lacks {', '.join(missing)}; want {', '.join(FIELDS)}")
-    arrays = {k: np.asarray(data[k]) for k in (*FIELDS, "timeouts", "next_observations") if np.ndim(data.get(k, 0)) > 0}
-    m = len(arrays["observations"])
-    _check(name, arrays, m)
-    terminal = arrays["terminals"].reshape(m).astype(bool)
-    ends = terminal.copy()
-    if "timeouts" in arrays:
-        ends |= arrays["timeouts"].reshape(m).astype(bool)
-    elif "next_observations" in arrays:
-        ends[:-1] |= (arrays["next_observations"][:-1] != arrays["observations"][1:]).any(-1)
+        there = ", ".join(list(data)[:12])
+        hint = _ALSO if missing == ["rewards"] else ""
+        raise ValueError(
+            f"{name}: lacks {', '.join(missing)}; the flat layout wants {', '.join(FIELDS)} and, for episodes that are "
+            f"cut off, timeouts (it has {there}){hint}"
+        )
+    observations = data["observations"]
+    m = len(observations)
+    if observations.ndim != 2 or not m:
+        raise ValueError(f"{name}: observations has shape {observations.shape}, want (L, D) with L at least 1")
+    known = [*needed, "next_observations", "terminals", "masks", "valids", *ENDS, *STARTS, *NAMES]
+    found = {k: data[k] for k in dict.fromkeys(known) if np.ndim(data.get(k, 0)) > 0}
+    _check_shapes(name, found, m)
+    flags = {k: yes_or_no(name, k, found[k]).reshape(m) for k in ("terminals", "masks", "valids", *ENDS) if k in found}
+    seen, actions, rewards = (numbers(name, k, found[k]) for k in ("observations", "actions", "rewards"))
+    after = numbers(name, "next_observations", found["next_observations"]) if "next_observations" in found else None
+    terminal = ~flags["masks"] if "masks" in flags else flags["terminals"]
+    ends = terminal | np.any([x for k, x in flags.items() if k not in ("masks", "valids")], axis=0)
+    for field in STARTS:
+        if field in found:
+            ends[:-1] |= yes_or_no(name, field, found[field]).reshape(m)[1:]
+    for field in NAMES:
+        if field in found:
+            number = np.asarray(found[field]).reshape(m)
+            ends[:-1] |= number[1:] != number[:-1]
+    kept = flags.get("valids", np.ones(m, bool))
+    if after is None and not kept.all():
+        after = np.append(seen[1:], seen[-1:], 0)
+        ends[:-1] |= ~kept[1:]
+    if after is not None:
+        ends[:-1] |= (after[:-1].astype(np.float32) != seen[1:].astype(np.float32)).any(-1)
+        seen, actions, rewards, terminal, ends, after = (
+            x[kept] for x in (seen, actions, rewards, terminal, ends, after)
+        )
+    else:
+        _check_ends(name, data, found, ends)
+    m = len(seen)
+    if not m:
+        raise ValueError(f"{name}: valids are all 0, so there is no transition")
     ends[-1] = True
     last = np.flatnonzero(ends)
     first = np.append(0, last[:-1] + 1)
     length = (last - first + 1).astype(np.int32)
-    if "next_observations" not in arrays:
+    if after is None:
         length = length - ~terminal[last]
-        kept = length > 0
-        first, last, length = first[kept], last[kept], length[kept]
+        whole = length > 0
+        first, last, length = first[whole], last[whole], length[whole]
     if not len(length):
         raise ValueError(f"{name}: no episode of two observations: terminals and timeouts end every one at once")
     # The state after the last step; at a terminal the last observation again, at a timeout that of the step left out.
-    final = arrays["next_observations" if "next_observations" in arrays else "observations"]
-    seen, actions, rewards = arrays["observations"], arrays["actions"], arrays["rewards"].reshape(m)
+    final = seen if after is None else after
     if actions.ndim == 2 and actions.shape[1] == 1 and actions.dtype.kind in "iu":
         actions = actions.reshape(m)
+    if actions.ndim == 1:
+        actions = whole_numbers(name, actions, np.ones(m, bool), hint=", or continuous actions (L, A)")
     episodes: list[Episode] = [
-        (np.append(seen[i : i + n], final[[j]], 0), actions[i : i + n], rewards[i : i + n], terminal[j])
+        (np.append(seen[i : i + n], final[[j]], 0), actions[i : i + n], rewards.reshape(m)[i : i + n], terminal[j])
         for i, j, n in zip(first, last, length)
     ]
     return validate(stack_episodes(episodes), 1, name=name), unnamed_goal()
@@ -81,20 +127,24 @@ def to_arrays(name: str, rollouts: Rollouts, goals: GoalTable) -> dict[str, np.n
     return {field: value[step] for field, value in fields.items()}
 
 
-def _check(name: str, arrays: Mapping[str, np.ndarray], m: int) -> None:
-    observations, actions = arrays["observations"], arrays["actions"]
-    if observations.ndim != 2 or not m:
-        raise ValueError(f"{name}: observations has shape {observations.shape}, want (L, D) with L at least 1")
-    for field, x in arrays.items():
-        wanted: tuple[int, ...] = x.shape[1:] if field == "actions" and x.ndim == 2 else ()
-        wanted = observations.shape[1:] if field.endswith("observations") else wanted
+def _check_shapes(name: str, found: Mapping[str, Any], m: int) -> None:
+    for field, x in found.items():
+        width = found["observations"].shape[1:] if field.endswith("observations") else ()
+        wanted = x.shape[1:] if field == "actions" and x.ndim == 2 else width
         if x.shape not in ((m, *wanted), *(() if wanted else ((m, 1),))):
-            raise ValueError(f"{name}: {field} has shape {x.shape}, want {(m, *wanted)}")
-        if x.dtype.kind not in "biuf":
-            raise ValueError(f"{name}: {field} has type {x.dtype}, want numbers")
-        if x.dtype.kind == "f" and not np.isfinite(x).all():
-            i = np.argwhere(~np.isfinite(x))[0]
-            raise ValueError(f"{name}: {field}{i.tolist()} is {x[tuple(i)]}; repair or drop that transition")
-    if actions.dtype.kind == "f" and actions.ndim == 1 and (actions != np.round(actions)).any():
-        i = int(np.argmax(actions != np.round(actions)))
-        raise ValueError(f"{name}: actions[{i}] is {actions[i]}; want whole numbers, or continuous actions (L, A)")
+            raise ValueError(f"{name}: {field} has shape {x.shape}, want {(m, *wanted)} like observations")
+
+
+def _check_ends(name: str, data: Mapping[str, Any], found: Mapping[str, Any], ends: np.ndarray) -> None:
+    """Refuses a file that does not say where its episodes end, or only in a way that is not read."""
+    if any(field in found for field in (*ENDS, *STARTS, *NAMES)) or {"masks", "terminals"} <= found.keys():
+        return
+    other = [field for field in OTHERS if field in data]
+    how = "add timeouts (L,): 1 where an episode was cut off, or next_observations (L, D)"
+    if other:
+        raise ValueError(f"{name}: says where episodes end only in {', '.join(other)}, which is not read; {how}")
+    if len(ends) > 1 and not ends[:-1].any():
+        raise ValueError(
+            f"{name}: does not say where an episode ends: terminals are 0 and there is nothing else; {how}"
+        )
+    print(f"{name}: only terminals say where episodes end; if some were cut off, {how}", file=sys.stderr)

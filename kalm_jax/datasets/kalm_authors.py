@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from kalm_jax.datasets.imagine_bench import lengths_of_masks, whole_numbers
+from kalm_jax.datasets.arrays import numbers, of_dictionary, whole_numbers
+from kalm_jax.datasets.imagine_bench import ended_at_last, lengths_of_masks
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, make_rollouts, validate
 from kalm_jax.types.text import normalize_sentence
 
@@ -37,10 +38,11 @@ def from_dictionary(
     action_type = data.get("action_type", "discrete")
     if action_type != "discrete":
         raise ValueError(f"{path}: action_type is {action_type!r}; only rollouts with discrete actions are read here")
-    arrays = {field: np.asarray(data[field]) for field in FIELDS}
+    arrays = dict(of_dictionary(path, {field: data[field] for field in FIELDS}))
     n, t = _shape(path, arrays)
     length = lengths_of_masks(path, arrays["masks"], n, t)
-    before, after = (arrays[field].astype(np.float32) for field in ("observations", "next_observations"))
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        before, after = (arrays[field].astype(np.float32) for field in ("observations", "next_observations"))
     step = np.arange(t) < length[:, None]
     jump = (np.abs(after[:, :-1] - before[:, 1:]) > 1e-4).any(-1) & step[:, 1:]
     if jump.any():
@@ -49,11 +51,11 @@ def from_dictionary(
             f"{path}: next_observations[{i}, {j}] is not observations[{i}, {j + 1}]; rollouts must be unbroken"
         )
     observations = np.concatenate([before[:, :1], np.where(step[..., None], after, 0)], axis=1)
-    sentences, table = _sentences(path, arrays["instructions"], arrays["goals"], n, decode_goal)
-    chosen = np.random.default_rng(seed).integers(sentences.shape[1], size=n)
-    rows, flat = np.arange(n), {field: arrays[field].reshape(n, t) for field in ("actions", "rewards", "terminals")}
-    actions = np.where(step, whole_numbers(path, flat["actions"], step), 0).astype(np.int32)
-    ended, goal = flat["terminals"][rows, length - 1], sentences[rows, chosen]
+    texts, table = _sentences(path, arrays["instructions"], arrays["goals"], n, decode_goal)
+    chosen = np.random.default_rng(seed).integers(texts.shape[1], size=n)
+    rows, flat = np.arange(n), {field: arrays[field].reshape(n, t) for field in ("actions", "rewards")}
+    actions = whole_numbers(path, flat["actions"], step)
+    ended, goal = ended_at_last(path, arrays["terminals"], length, t), texts[rows, chosen]
     rollouts = make_rollouts(observations, actions, length, flat["rewards"], ended, goal)
     return validate(rollouts, len(table), name=path), table
 
@@ -91,6 +93,7 @@ def _sentences(
         )
     if goals.ndim not in (2, 3) or len(goals) != n or 0 in goals.shape:
         raise ValueError(f"{path}: goals has shape {goals.shape}, want ({n}, T, G) or ({n}, G)")
+    goals = numbers(path, "goals", goals)
     first = goals[:, 0] if goals.ndim == 3 else goals
     if goals.ndim == 3 and (goals[:, 0:1] != goals).any():
         first = _constant_goals(path, goals)

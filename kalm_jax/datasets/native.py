@@ -10,19 +10,19 @@ import dataclasses
 import json
 import os
 import pathlib
-import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 
+from kalm_jax.datasets.arrays import HDF5_EXTENSIONS, Arrays, numbers, open_arrays, sentences
+from kalm_jax.files import require_file
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, validate
 from kalm_jax.types.goals import GOAL_ARRAYS
 
 FORMAT = "kalm_jax rollouts"
 VERSION = 1
-HDF5_EXTENSIONS = (".hdf5", ".h5")
 
 _ROLLOUT_FIELDS = tuple(f"rollouts/{field.name}" for field in dataclasses.fields(Rollouts))
 _GOAL_FIELDS = tuple(f"goals/{field.name}" for field in dataclasses.fields(GoalTable))
@@ -39,15 +39,16 @@ _TYPES = {
 }  # actions and goal arrays may be integers or floats
 
 
+_WHOLE_ONLY = "{}: only our own HDF5 files are read in pieces; read it whole and write it as one first"
+
+
 def read(path: str) -> tuple[Rollouts, GoalTable] | None:
     """Rollouts and goals of a file that `write` wrote; None for a file of another format.
 
-    A ValueError names what is damaged, missing or wrong, or another version.
+    An OSError or ValueError names what is damaged, missing or wrong, or another version.
     """
-    is_npz = os.path.splitext(path)[1].lower() == ".npz"
-    names = (*_ROLLOUT_FIELDS, *_GOAL_FIELDS)
-    arrays = _read_npz(path, names) if is_npz else _read_hdf5(path, names)
-    return None if arrays is None else _assemble(path, arrays)
+    with open_arrays(path) as data:
+        return _assemble(path, _in_memory(data, (*_ROLLOUT_FIELDS, *_GOAL_FIELDS))) if _is_ours(path, data) else None
 
 
 def read_pieces(path: str | os.PathLike, size: int = 1000) -> tuple[GoalTable, Iterator[Rollouts]]:
@@ -56,18 +57,20 @@ def read_pieces(path: str | os.PathLike, size: int = 1000) -> tuple[GoalTable, I
     Errors are those of `read_rollouts`; those of a piece are raised when it is read.
     """
     path = os.fspath(path)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path}: no such file")
-    goal_arrays = _read_hdf5(path, _GOAL_FIELDS) if os.path.splitext(path)[1].lower() in HDF5_EXTENSIONS else None
-    if goal_arrays is None:
-        raise ValueError(f"{path}: only our own HDF5 files are read in pieces; read it whole and write it as one first")
+    is_hdf5 = os.path.splitext(path)[1].lower() in HDF5_EXTENSIONS
+    if not is_hdf5:
+        require_file(path)
+        raise ValueError(_WHOLE_ONLY.format(path))
 
     def pieces(size: int) -> Iterator[tuple[Rollouts, GoalTable]]:
-        with h5py.File(path, "r") as file:
-            fields = {name: file[name] for name in _ROLLOUT_FIELDS if name in file}
-            for start in range(0, min((len(data) for data in fields.values()), default=1), size):
-                piece = {name: data[start : start + size] for name, data in fields.items()}
-                yield _assemble(f"{path} (from rollout {start} on)", goal_arrays | piece)
+        with open_arrays(path) as data:
+            if not _is_ours(path, data):
+                raise ValueError(_WHOLE_ONLY.format(path))
+            goals = _in_memory(data, _GOAL_FIELDS)
+            fields = {name: data[name] for name in _ROLLOUT_FIELDS if name in data}
+            for start in range(0, min((len(x) for x in fields.values()), default=1), size):
+                piece = {name: x[start : start + size] for name, x in fields.items()}
+                yield _assemble(f"{path} (from rollout {start} on)", goals | piece)
 
     _, goals = next(pieces(1))
     return goals, (rollouts for rollouts, _ in pieces(size))
@@ -93,34 +96,20 @@ def write(path: pathlib.Path, rollouts: Rollouts, goals: GoalTable, attributes: 
                 file.create_dataset(name, data=array, **options)
 
 
-def _read_hdf5(path: str, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
-    """Arrays by name; None for a file of another format."""
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT:
-                return None
-            _check_version(path, file.attrs.get("version"))
-            found = [name for name in names if name in file]
-            return {name: file[name].asstr()[()] if name == "goals/text" else file[name][()] for name in found}
-    except (OSError, RuntimeError, TypeError) as error:
-        raise ValueError(f"{path}: not a complete HDF5 file ({error}); copy it again or write it again") from error
-
-
-def _read_npz(path: str, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
-    """As `_read_hdf5`."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if "format" not in file or str(file["format"]) != FORMAT:
-                return None
-            _check_version(path, int(file["version"]))
-            return {name: file[name] for name in names if name in file}
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not a complete .npz file ({error}); copy it again or write it again") from error
-
-
-def _check_version(path: str, version: object) -> None:
-    if version != VERSION:
+def _is_ours(path: str, data: Arrays) -> bool:
+    """Whether the file is of this format; a ValueError says that it is of another version."""
+    at = "" if "format" in data else "@"
+    mark = np.asarray(data.get(f"{at}format"))
+    if mark.ndim or str(mark) != FORMAT:
+        return False
+    version = np.asarray(data.get(f"{at}version"))
+    if version.ndim or version != VERSION:
         raise ValueError(f"{path}: format version {version}, this program reads {VERSION}; update one side")
+    return True
+
+
+def _in_memory(data: Arrays, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(data[name]) for name in names if name in data}
 
 
 def _assemble(path: str, arrays: dict[str, np.ndarray]) -> tuple[Rollouts, GoalTable]:
@@ -131,13 +120,16 @@ def _assemble(path: str, arrays: dict[str, np.ndarray]) -> tuple[Rollouts, GoalT
     for name, kind in _TYPES.items():
         if not np.can_cast(arrays[name].dtype, kind, "same_kind"):
             raise ValueError(f"{path}: {name} has type {arrays[name].dtype}, want {np.dtype(kind)}")
-        arrays[name] = arrays[name].astype(kind)
+        arrays[name] = _cast(path, name, arrays[name], kind)
     for name in ("rollouts/actions", "goals/array"):
         kind = arrays[name].dtype.kind
         if kind not in "iuf":
             raise ValueError(f"{path}: {name} has type {arrays[name].dtype}, want integers or floats")
-        arrays[name] = arrays[name].astype("f4" if kind == "f" else "i4")
-    level, text = arrays["goals/level"], arrays["goals/text"]
+        arrays[name] = _cast(path, name, arrays[name], "f4" if kind == "f" else "i4")
+    for name in ("goals/array", "goals/vector"):
+        numbers(path, name, arrays[name])
+    level, text = arrays["goals/level"], sentences(path, "goals/text", arrays["goals/text"])
+    arrays["goals/text"] = text
     for name, dimensions in (("level", 1), ("family", 1), ("array", 2), ("vector", 2), ("text", 1)):
         shape = arrays[f"goals/{name}"].shape
         if len(shape) != dimensions or shape[0] != len(level):
@@ -150,5 +142,16 @@ def _assemble(path: str, arrays: dict[str, np.ndarray]) -> tuple[Rollouts, GoalT
             f"{path}: goals/level[{wrong}] is {level[wrong]}, want 0..{len(LEVELS) - 1}, an index of {LEVELS}"
         )
     rollouts = Rollouts(**{name.partition("/")[2]: arrays[name] for name in _ROLLOUT_FIELDS})
-    goals = GoalTable(**{name: arrays[f"goals/{name}"] for name in GOAL_ARRAYS}, text=tuple(str(t) for t in text))
+    goals = GoalTable(**{name: arrays[f"goals/{name}"] for name in GOAL_ARRAYS}, text=tuple(text.tolist()))
     return validate(rollouts, len(level), name=path), goals
+
+
+def _cast(path: str, name: str, x: np.ndarray, kind: str) -> np.ndarray:
+    """`x` in another type of its kind; a ValueError names an integer that does not fit."""
+    with np.errstate(over="ignore"):  # what becomes infinite is refused where it counts
+        out = x.astype(kind)
+    wrong = out != x if kind == "i4" else np.zeros(0, bool)
+    if wrong.any():
+        at = tuple(np.argwhere(wrong)[0].tolist())
+        raise ValueError(f"{path}: {name}{list(at)} is {x[at]}, want an integer of 32 bits")
+    return out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,10 +10,10 @@ import h5py
 import numpy as np
 
 from kalm_jax.datasets import d4rl, imagine_bench, kalm_authors, minari, native, safe_pickle
-from kalm_jax.files import replacing
+from kalm_jax.datasets.arrays import HDF5_EXTENSIONS, of_dictionary, open_arrays
+from kalm_jax.files import replacing, require_file
 from kalm_jax.types import GoalTable, Rollouts, validate
 
-HDF5_EXTENSIONS = native.HDF5_EXTENSIONS
 LAYOUTS = ("kalm_jax", "d4rl")
 """What `write_rollouts` writes; only the first holds everything."""
 
@@ -40,7 +39,7 @@ def read_rollouts(
         environment that they were recorded in. Without it the family is -1 and the array is the vector as stored.
 
     Raises:
-      FileNotFoundError: no such file.
+      OSError: no such file, or it cannot be opened.
       ModuleNotFoundError: a Minari data set without the package minari.
       ValueError: unknown extension, damaged file, missing or wrong field. The message names the file, the field, the
         index and how to fix it.
@@ -54,16 +53,16 @@ def read_rollouts(
             f"{path}: unknown extension {extension!r}; rollouts are read from .npy, .npz, .hdf5, .h5, minari:ID or the "
             "folder of a Minari data set"
         )
-    elif not os.path.isfile(path):
-        raise FileNotFoundError(f"{path}: no such file")
     elif extension == ".npy":
-        data = safe_pickle.load(path)
+        data = safe_pickle.load(require_file(path))
         if isinstance(data, dict) and "next_observations" not in data and set(imagine_bench.FIELDS) <= set(data):
-            rollouts, goals = imagine_bench.from_arrays(path, data)
+            rollouts, goals = imagine_bench.from_arrays(path, of_dictionary(path, data))
         else:
             rollouts, goals = kalm_authors.from_dictionary(path, data, decode_goal)
     else:
-        rollouts, goals = native.read(path) or _read_foreign(path, extension)
+        rollouts, goals = native.read(path) or _read_foreign(path)
+    if not len(rollouts):
+        raise ValueError(f"{path}: holds no rollouts")
     return validate(rollouts, len(goals), num_actions, path, action_bounds), goals
 
 
@@ -132,19 +131,17 @@ def require_instructions(goals: GoalTable, purpose: str) -> None:
         )
 
 
-def _read_foreign(path: str, extension: str) -> tuple[Rollouts, GoalTable]:
-    """Rollouts and goals of a file that this library did not write; its fields reveal the layout."""
-    try:
-        with np.load(path, allow_pickle=False) if extension == ".npz" else h5py.File(path, "r") as file:
-            # HDF5 data sets stay on disk and are read in blocks; an .npz file reads an array at each access.
-            data = {k: v for k, v in file.items() if np.ndim(v) > 0}
-            if "masks" in data or (imagine_bench.FIELDS[1] in data and "terminals" not in data):
-                return imagine_bench.from_arrays(path, data)
-            if "terminals" in data:
-                return d4rl.from_arrays(path, data)
+def _read_foreign(path: str) -> tuple[Rollouts, GoalTable]:
+    """Rollouts and goals of a file that this library did not write; the axes of its observations reveal the layout."""
+    with open_arrays(path) as data:
+        if "observations" not in data:
             raise ValueError(
-                f"{path}: not written by kalm_jax, and its entries ({', '.join(list(data)[:8])}) are not those of "
-                f"ImagineBench ({', '.join(imagine_bench.FIELDS)}) or D4RL ({', '.join(d4rl.FIELDS)})"
+                f"{path}: has no observations but {', '.join(list(data)[:8])}, so it is of none of the layouts "
+                f"kalm_jax, ImagineBench ({', '.join(imagine_bench.FIELDS)}) and D4RL ({', '.join(d4rl.FIELDS)})"
             )
-    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not a complete file ({error}); copy it again or write it again") from error
+        shape = data["observations"].shape
+        if len(shape) not in (2, 3):
+            raise ValueError(
+                f"{path}: observations has shape {shape}, want (L, D), or (N, T, D) padded; images are not read"
+            )
+        return (d4rl if len(shape) == 2 else imagine_bench).from_arrays(path, data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -11,26 +10,33 @@ from typing import Any, SupportsInt
 import numpy as np
 from jaxtyping import Bool, Int
 
+from kalm_jax.files import read_foreign_json
+
+_PROBE = "red ball"
+"""A text of which any tokenizer of English must read something."""
+
 
 class Tokenizer:
     """A Hugging Face tokenizer reduced to what the library needs.
 
     Attributes:
-      vocab_size: number of token ids.
+      vocab_size: number of token ids, the largest one + 1.
       pad_id, bos_id, eos_id: ids of the special tokens (pad falls back to eos where a model has none).
       special_ids: ids of all special and added tokens.
     """
 
     def __init__(self, tokenizer: Any) -> None:
-        """Wraps a tokenizer of `transformers`; ValueError where it has no end-of-sequence token."""
+        """Wraps a tokenizer of `transformers`; ValueError where it has no end-of-sequence token, or reads no words."""
         self._tokenizer = tokenizer
-        self.vocab_size = len(tokenizer)
+        self.vocab_size = max(tokenizer.get_vocab().values(), default=-1) + 1
         self.bos_id, self.eos_id = tokenizer.bos_token_id, tokenizer.eos_token_id
         if self.eos_id is None:
             raise ValueError("the tokenizer has no end-of-sequence token; add eos_token to its tokenizer_config.json")
         self.bos_id = self.eos_id if self.bos_id is None else self.bos_id
         self.special_ids = frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)
         self.pad_id = self.eos_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        if not self.decode(self.encode(_PROBE)):
+            raise ValueError(f"of {_PROBE!r} it reads no word; is it the tokenizer of a language model?")
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, without special tokens."""
@@ -55,26 +61,26 @@ def load_tokenizer(folder: str | pathlib.Path) -> Tokenizer:
     """The tokenizer of a Hugging Face folder; nothing is downloaded.
 
     Raises:
-      FileNotFoundError, ValueError: tokenizer.json is missing, cannot be read, or cannot be used.
+      OSError, ValueError: tokenizer.json is missing, cannot be read, or cannot be used.
     """
     file = pathlib.Path(folder) / "tokenizer.json"
-    if not file.exists():
+    if not os.path.lexists(file):
         raise FileNotFoundError(
             f"{folder} has no tokenizer.json; copy the model's tokenizer there (where it has only tokenizer.model, "
             "transformers' AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) writes it)"
         )
-    try:
-        json.loads(file.read_text())
-    except ValueError as error:
-        raise ValueError(
-            f"{file} cannot be read ({error}); the download may be incomplete, so fetch it again"
-        ) from error
+    for path in (file, file.with_name("tokenizer_config.json"), file.with_name("special_tokens_map.json")):
+        if path == file or os.path.lexists(path):
+            read_foreign_json(path, "the download may be incomplete, so fetch it again")
     # Not AutoTokenizer: it would choose a class by the model's family, which rebuilds the text normalization
     # differently.
     try:
         return Tokenizer(fast_tokenizer_class().from_pretrained(str(folder), local_files_only=True))
-    except Exception as error:  # `tokenizers` raises nothing more special
-        raise ValueError(f"{folder}: its tokenizer cannot be used ({error})") from error
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # `tokenizers` raises nothing more special, and panics are no `Exception`
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(f"{folder}: its tokenizer cannot be used ({reason}); fetch it again") from error
 
 
 def fast_tokenizer_class() -> Any:

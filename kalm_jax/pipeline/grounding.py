@@ -16,6 +16,7 @@ from kalm_jax.grounding.tasks import Batches, augmented
 from kalm_jax.grounding.trainer import TrainConfig, fit
 from kalm_jax.grounding.two_models import TwoModels
 from kalm_jax.llm import attention
+from kalm_jax.llm.hf.config import check_positions
 from kalm_jax.llm.hf.folder import BUILTIN, check_folder, load_model
 from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
@@ -47,8 +48,11 @@ def load_language_model(folder: str | pathlib.Path = "") -> tuple[LlamaConfig, d
 
 
 def check_language_model(ground: GroundConfig) -> None:
-    """Raises a ValueError where the language model cannot be read or its attention cannot be computed here."""
-    check_folder(ground.llm or BUILTIN)
+    """Raises an OSError or ValueError where the language model cannot be read, its rows have more positions than it was
+    made for, or its attention cannot be computed here.
+    """
+    folder = ground.llm or BUILTIN
+    check_positions(folder, check_folder(folder), ground.row_length, "--grounding_row_length")
     attention.check(ground.attention, ground.compute)
 
 
@@ -75,6 +79,7 @@ def ground(
       (model, parameters, tokenizer), which `imagine` and `grounding.checkpoint.save_grounded` take.
     """
     config = PipelineConfig(world=world, seed=seed, ground=GroundConfig(**settings), metrics=MetricsConfig(every=0))
+    check_language_model(config.ground)
     grounded = fit_language_model(config, rollouts, goals, folder)
     if folder is not None:
         save_grounded(pathlib.Path(folder) / "model", grounded)

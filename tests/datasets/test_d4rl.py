@@ -62,7 +62,7 @@ def test_flat_without_timeouts_breaks_where_states_do():
         ("actions", put(6, 0.5), r"actions\[6\] is 0.5"),
         ("next_observations", lambda x: x[:, 1:], "next_observations has shape"),
         ("rewards", None, "lacks rewards"),
-        ("terminals", None, "lacks masks"),
+        ("terminals", None, "lacks terminals"),
     ],
 )
 def test_flat_faults_are_named(tmp_path, field, change, words):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
-from kalm_jax.files import write_json
+from kalm_jax.files import read_foreign_json, write_json
 from kalm_jax.llm.transformer import LlamaConfig, RopeScaling
 
 _FAMILIES: dict[str, dict[str, Any]] = {
@@ -21,80 +22,141 @@ _REFUSED = {
     "use_sliding_window": (bool, "a sliding window in some layers only"),
     "quantization_config": (bool, "quantized weights; use the checkpoint from which they were made"),
     "hidden_act": (lambda name: name != "silu", "a feed-forward layer without SwiGLU"),
+    "layer_types": (
+        lambda kinds: bool(kinds) and (not isinstance(kinds, list) or any(k != "full_attention" for k in kinds)),
+        "other attention in some layers",
+    ),
 }
 """Settings that would change the result and are not supported: key -> (test of its value, description)."""
 
 
-def read_raw(folder: str | pathlib.Path) -> dict:
+def read_raw(folder: str | pathlib.Path) -> dict[str, Any]:
     """The contents of `folder/config.json`.
 
     Raises:
-      FileNotFoundError, ValueError: there is none, or it is not JSON.
+      OSError, ValueError: there is none, it cannot be opened, or it is not JSON of settings.
     """
     path = pathlib.Path(folder) / "config.json"
-    if not path.exists():
+    if not os.path.lexists(path):
         raise FileNotFoundError(
             f"{path} is missing; --llm needs a Hugging Face folder (config.json, *.safetensors, tokenizer.json)"
         )
-    try:
-        raw = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); download it again") from error
-    if not isinstance(raw, dict):
-        raise ValueError(f"{path} holds a {type(raw).__name__}, not the settings of a model; download it again")
-    return raw
+    return read_foreign_json(path, "download it again")
+
+
+class _Settings:
+    """The settings of a JSON object, each checked when it is read; a ValueError names the file and the setting."""
+
+    def __init__(self, path: pathlib.Path, raw: Mapping[str, Any]) -> None:
+        self.path, self.raw = path, raw
+
+    def integer(self, key: str, default: int | None = None, null: bool = False) -> int:
+        """A count of at least 1. Without `default` it must be there; with `null`, null is the default too."""
+        value = self._given(key, default, null)
+        if type(value) is not int or not 1 <= value < 2**31:
+            raise self._wrong(key, value, "an integer of at least 1")
+        return value
+
+    def real(self, key: str, low: float, high: float, default: float | None = None) -> float:
+        """A number from `low` to `high`."""
+        value = self._given(key, default)
+        if type(value) not in (int, float) or not low <= value <= high:
+            raise self._wrong(key, value, f"a number from {low:g} to {high:g}")
+        return float(value)
+
+    def switch(self, key: str) -> bool:
+        """True or false; false where it is left out."""
+        value = self._given(key, False)
+        if type(value) is not bool:
+            raise self._wrong(key, value, "true or false")
+        return value
+
+    def _given(self, key: str, default: Any, null: bool = False) -> Any:
+        if key not in self.raw and default is None:
+            raise ValueError(f"{self.path} lacks {key!r}; download it again")
+        value = self.raw.get(key, default)
+        return default if value is None and null else value
+
+    def _wrong(self, key: str, value: Any, wanted: str) -> ValueError:
+        shown = repr(value) if len(repr(value)) < 60 else repr(value)[:60] + "..."
+        return ValueError(f"{self.path}: {key} is {shown}, want {wanted}; download it again")
 
 
 def read_config(folder: str | pathlib.Path) -> LlamaConfig:
     """The shape of the model in `folder/config.json`.
 
     Raises:
-      FileNotFoundError, ValueError: the file is missing, or asks for what this transformer does not support, by name.
+      OSError, ValueError: the file is missing, holds what no model has, or asks for what this transformer does not
+        support, by name.
     """
     raw, path = read_raw(folder), pathlib.Path(folder) / "config.json"
-    family = raw.get("model_type")
-    if family not in _FAMILIES:
+    family, settings = raw.get("model_type"), _Settings(path, raw)
+    if not isinstance(family, str) or family not in _FAMILIES:
         raise ValueError(f"{path}: model_type {family!r} is not one of {sorted(_FAMILIES)}")
     for key, (refused, words) in _REFUSED.items():
         if key in raw and refused(raw[key]):
             raise ValueError(f"{path}: {key}={raw[key]!r} is not supported ({words})")
-    try:
-        heads = raw["num_attention_heads"]
-        return LlamaConfig(
-            vocab_size=raw["vocab_size"],
-            width=raw["hidden_size"],
-            layers=raw["num_hidden_layers"],
-            heads=heads,
-            kv_heads=raw.get("num_key_value_heads") or heads,
-            head_dim=raw.get("head_dim") or (128 if family == "qwen3" else raw["hidden_size"] // heads),
-            ffn_dim=raw["intermediate_size"],
-            norm_eps=float(raw.get("rms_norm_eps", 1e-6)),
-            tie_embeddings=bool(raw.get("tie_word_embeddings", False)),
-            sliding_window=(raw.get("sliding_window") or 0) if family == "mistral" else 0,
-            max_positions=raw.get("max_position_embeddings", 4096),
-            **_rotary(raw, path),
-            **_FAMILIES[family],
+    width, heads = settings.integer("hidden_size"), settings.integer("num_attention_heads")
+    kv_heads = settings.integer("num_key_value_heads", heads, null=True)
+    head_dim = settings.integer("head_dim", 128 if family == "qwen3" else max(1, width // heads), null=True)
+    if raw.get("head_dim") is None and family != "qwen3" and width % heads:
+        raise ValueError(f"{path}: hidden_size {width} is not a multiple of num_attention_heads {heads}")
+    if heads % kv_heads:
+        raise ValueError(f"{path}: num_attention_heads {heads} is not a multiple of num_key_value_heads {kv_heads}")
+    if head_dim % 2:
+        raise ValueError(f"{path}: head_dim {head_dim} is odd, and the rotary embedding turns pairs of numbers")
+    windowed = family == "mistral" and raw.get("sliding_window") is not None
+    return LlamaConfig(
+        vocab_size=settings.integer("vocab_size"),
+        width=width,
+        layers=settings.integer("num_hidden_layers"),
+        heads=heads,
+        kv_heads=kv_heads,
+        head_dim=head_dim,
+        ffn_dim=settings.integer("intermediate_size"),
+        norm_eps=settings.real("rms_norm_eps", 1e-12, 1, 1e-6),
+        tie_embeddings=settings.switch("tie_word_embeddings"),
+        sliding_window=settings.integer("sliding_window") if windowed else 0,
+        max_positions=settings.integer("max_position_embeddings", 4096),
+        **_rotary(settings),
+        **_FAMILIES[family],
+    )
+
+
+def check_positions(folder: str | pathlib.Path, config: LlamaConfig, positions: int, what: str) -> None:
+    """ValueError where the model was made for fewer positions than `what` (such as "--length") asks for."""
+    if positions > config.max_positions:
+        raise ValueError(
+            f"{pathlib.Path(folder) / 'config.json'}: max_position_embeddings is {config.max_positions}, fewer than "
+            f"the {positions} positions of {what}; give a smaller {what}, or a model for longer texts"
         )
-    except KeyError as error:
-        raise ValueError(f"{path} lacks {error}") from error
 
 
-def _rotary(raw: dict, path: pathlib.Path) -> dict[str, Any]:
+def _rotary(settings: _Settings) -> dict[str, Any]:
     """`rope_theta` and `rope_scaling`: in "rope_parameters" since transformers 5, in two keys before."""
+    path, raw = settings.path, settings.raw
+    for key in ("rope_parameters", "rope_scaling"):
+        if not isinstance(raw.get(key) or {}, dict):
+            raise ValueError(f"{path}: {key} is {raw[key]!r}, want an object or null; download it again")
     rope = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
     kind = rope.get("rope_type", rope.get("type", "default"))
     share = rope.get("partial_rotary_factor", raw.get("partial_rotary_factor", 1.0))
-    if share != 1.0:
-        raise ValueError(f"{path}: partial_rotary_factor={share} is not supported, only 1")
-    theta = float(rope.get("rope_theta", raw.get("rope_theta", 10000.0)))
+    if share != 1.0 or isinstance(share, bool):
+        raise ValueError(f"{path}: partial_rotary_factor={share!r} is not supported, only 1")
+    inner = _Settings(path, {"rope_theta": raw.get("rope_theta", 10000.0), **rope})
+    theta = inner.real("rope_theta", 1, 1e12)
     if kind == "default":
         return {"rope_theta": theta}
-    if kind == "linear":
-        return {"rope_theta": theta, "rope_scaling": RopeScaling(kind, float(rope["factor"]))}
-    if kind != "llama3":
+    if kind not in ("linear", "llama3"):
         raise ValueError(f"{path}: rotary type {kind!r} is not supported, only default, linear and llama3")
-    factor, low, high = (float(rope[k]) for k in ("factor", "low_freq_factor", "high_freq_factor"))
-    original = rope.get("original_max_position_embeddings") or raw["max_position_embeddings"]
+    factor = inner.real("factor", 1, 1e6)
+    if kind == "linear":
+        return {"rope_theta": theta, "rope_scaling": RopeScaling(kind, factor)}
+    low, high = (inner.real(key, 1e-6, 1e6) for key in ("low_freq_factor", "high_freq_factor"))
+    if low >= high:
+        raise ValueError(f"{path}: low_freq_factor {low:g} is not below high_freq_factor {high:g}; download it again")
+    known = rope.get("original_max_position_embeddings") is not None
+    original = (inner if known else settings).integer(f"{'original_' * known}max_position_embeddings")
     return {"rope_theta": theta, "rope_scaling": RopeScaling(kind, factor, low, high, original)}
 
 

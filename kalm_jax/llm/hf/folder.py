@@ -33,8 +33,8 @@ def load_model(
       scan_layers: see `LlamaConfig`; parameters come stacked.
 
     Raises:
-      FileNotFoundError, ValueError: names the file, what is wrong with it and how to fix it. Nothing large is read
-        before names, shapes and tokenizer are checked.
+      OSError, ValueError: names the file, what is wrong with it and how to fix it. Nothing large is read before names,
+        shapes and tokenizer are checked.
     """
     config = dataclasses.replace(read_config(folder), scan_layers=scan_layers)
     files = weight_files(folder)
@@ -43,11 +43,12 @@ def load_model(
     return config, load_weights(folder, files, config, dtype, sharding), tokenizer
 
 
-def check_folder(folder: str | pathlib.Path) -> None:
-    """Raises what `load_model` would, except for values that are not finite, without reading a weight."""
+def check_folder(folder: str | pathlib.Path) -> LlamaConfig:
+    """The shape of the model; raises what `load_model` would. Above 2 GiB it reads no weights, whatever they are."""
     config = read_config(folder)
     check_weights(folder, weight_files(folder), config)
     check_tokenizer(folder, config, load_tokenizer(folder))
+    return config
 
 
 def check_tokenizer(folder: str | pathlib.Path, config: LlamaConfig, tokenizer: Tokenizer) -> None:
@@ -60,12 +61,12 @@ def check_tokenizer(folder: str | pathlib.Path, config: LlamaConfig, tokenizer: 
     raw = read_raw(folder)
     for key in ("bos_token_id", "eos_token_id"):
         ids = raw[key] if isinstance(raw.get(key), list) else [raw.get(key)]
-        strange = [i for i in ids if i is not None and i not in tokenizer.special_ids]
-        if strange:
-            raise ValueError(
-                f"{folder}: config.json has {key}={strange[0]}, which is no special token of its tokenizer; is it the "
-                "tokenizer of another model?"
-            )
+        for i in ids:
+            if i is not None and (type(i) is not int or i not in tokenizer.special_ids):
+                raise ValueError(
+                    f"{folder}: config.json has {key}={i!r}, which is no special token of its tokenizer; is it the "
+                    "tokenizer of another model?"
+                )
 
 
 def save_model(

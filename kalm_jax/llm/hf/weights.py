@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
+import os
 import pathlib
 import re
 import types
@@ -20,11 +20,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from kalm_jax.files import write_json
-from kalm_jax.llm.hf.tensors import Place, may_be_ignored, places, shape_there, to_ours, to_theirs
+from kalm_jax.files import read_foreign_json, require_file, write_json
+from kalm_jax.llm.hf.tensors import Place, layers_there, may_be_ignored, places, to_ours, to_theirs
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 
 _INDEX = "model.safetensors.index.json"
+_TYPES = ("F64", "F32", "F16", "BF16")
+"""Types of weights that are read, as safetensors calls them."""
+_CHECKED_EARLY = 1 << 31
+"""Bytes of weights up to which `check_weights` looks at values: a second or two."""
 
 Sharding = Callable[[str, tuple[int, ...]], jax.sharding.Sharding]
 """(path of a parameter such as "layer_0/ffn/up/kernel", its shape) -> its sharding."""
@@ -34,18 +38,24 @@ def weight_files(folder: str | pathlib.Path) -> list[pathlib.Path]:
     """The *.safetensors files that hold the model: model.safetensors, else those of the index, else all.
 
     Raises:
-      FileNotFoundError: there is none, or one of them is missing.
+      OSError: there is none, or one of them is missing or cannot be opened.
       ValueError: the index cannot be read.
     """
     folder = pathlib.Path(folder)
-    if (folder / "model.safetensors").exists():
-        return [folder / "model.safetensors"]
+    if os.path.lexists(folder / "model.safetensors"):
+        return [require_file(folder / "model.safetensors")]
     found = {file.name for file in folder.glob("*.safetensors")}
-    if (folder / _INDEX).exists():
-        try:
-            wanted = set(json.loads((folder / _INDEX).read_text())["weight_map"].values())
-        except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
-            raise ValueError(f"{folder / _INDEX} cannot be read ({error!r}); download it again") from error
+    if os.path.lexists(folder / _INDEX):
+        index = read_foreign_json(folder / _INDEX, "download it again")
+        table = index.get("weight_map")
+        if not isinstance(table, dict) or not table or not all(isinstance(name, str) for name in table.values()):
+            raise ValueError(f"{folder / _INDEX} has no weight_map from tensors to files; download it again")
+        wanted = set(table.values())
+        outside = sorted(name for name in wanted if name != pathlib.PurePath(name).name)
+        if outside:
+            raise ValueError(
+                f"{folder / _INDEX} names {outside[0]!r}, want the name of a file in the same folder; download it again"
+            )
     else:
         wanted = set(found)
         for name in found:
@@ -59,7 +69,7 @@ def weight_files(folder: str | pathlib.Path) -> list[pathlib.Path]:
         )
     if not wanted:
         raise FileNotFoundError(_no_weights(folder))
-    return [folder / name for name in sorted(wanted)]
+    return [require_file(folder / name) for name in sorted(wanted)]
 
 
 def _no_weights(folder: pathlib.Path) -> str:
@@ -86,14 +96,13 @@ def load_weights(
 
     Every tensor of the files must be used and every parameter filled, or the error names which is not.
     """
-    table, shapes = places(config), parameter_shapes(config)
-    leaves: dict[str, list[tuple[str, Place]]] = {}
-    for name, place in table.items():
-        leaves.setdefault(place.path, []).append((name, place))
     with contextlib.ExitStack() as stack:
         source = _open(stack, files)
-        _check_names(folder, source, config, shapes)
-        flat = {}
+        table = _checked_places(folder, source, config)
+        leaves: dict[str, list[tuple[str, Place]]] = {}
+        for name, place in table.items():
+            leaves.setdefault(place.path, []).append((name, place))
+        flat, shapes = {}, parameter_shapes(config)
         for path, tensors in leaves.items():
             host = _read(source, tensors, shapes[path], dtype)
             if not np.isfinite(host).all():
@@ -105,9 +114,19 @@ def load_weights(
 
 
 def check_weights(folder: str | pathlib.Path, files: list[pathlib.Path], config: LlamaConfig) -> None:
-    """Raises what `load_weights` would because of names and shapes, without reading a weight."""
+    """Raises what `load_weights` would because of names, shapes and types; of values in files of up to 2 GiB."""
     with contextlib.ExitStack() as stack:
-        _check_names(folder, _open(stack, files), config, parameter_shapes(config))
+        source = _open(stack, files)
+        table = _checked_places(folder, source, config)
+        if sum(file.stat().st_size for file in files) > _CHECKED_EARLY:
+            return
+        for name in table:
+            with np.errstate(over="ignore"):
+                x = source[name].get_tensor(name).astype(np.float32, copy=False)
+            if not np.isfinite(x).all():
+                raise ValueError(
+                    f"{folder}: weights that are not finite in {name}; the file is damaged, fetch it again"
+                )
 
 
 @functools.cache  # Every stage loads a model, and tracing takes longer than reading a small one.
@@ -142,9 +161,13 @@ def _cause(file: pathlib.Path) -> str:
     return "it is only a pointer of git-lfs" if is_pointer else "the download may be incomplete"
 
 
-def _check_names(
-    folder: str | pathlib.Path, source: dict, config: LlamaConfig, shapes: Mapping[str, tuple[int, ...]]
-) -> None:
+def _checked_places(folder: str | pathlib.Path, source: dict, config: LlamaConfig) -> dict[str, Place]:
+    """`places(config)`, once the files have exactly these tensors; fast however large the configuration says it is."""
+    layers = layers_there(source)
+    if config.layers > max(2 * layers, 1000):
+        raise ValueError(
+            f"{folder}: by its config.json num_hidden_layers is {config.layers}, but its files have {layers} layers"
+        )
     table = places(config)
     missing = [name for name in table if name not in source]
     unused = [name for name in source if name not in table and not may_be_ignored(name, config)]
@@ -154,10 +177,16 @@ def _check_names(
             f"({len(missing)} and {len(unused)} in all)"
         )
     for name, place in table.items():
-        ours = shapes[place.path] if place.layer is None else shapes[place.path][1:]
-        want, got = shape_there(place, ours), tuple(source[name].get_slice(name).get_shape())
-        if want != got:
-            raise ValueError(f"{folder}: {name} has shape {got}, but by its config.json it should have {want}")
+        tensor = source[name].get_slice(name)
+        got = tuple(tensor.get_shape())
+        if place.shape != got:
+            raise ValueError(f"{folder}: {name} has shape {got}, but by its config.json it should have {place.shape}")
+        if tensor.get_dtype() not in _TYPES:
+            raise ValueError(
+                f"{folder}: {name} is stored as {tensor.get_dtype()}, want one of {', '.join(_TYPES)}; quantized "
+                "weights are not read, so use the checkpoint from which they were made"
+            )
+    return table
 
 
 def _read(source: dict, tensors: list[tuple[str, Place]], shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -165,7 +194,8 @@ def _read(source: dict, tensors: list[tuple[str, Place]], shape: tuple[int, ...]
     host = np.empty(shape, source[tensors[0][0]].get_tensor(tensors[0][0]).dtype if dtype is None else dtype)
     for name, place in tensors:
         part = host if place.layer is None else host[place.layer]
-        part[...] = to_ours(source[name].get_tensor(name), place, part.shape)
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            part[...] = to_ours(source[name].get_tensor(name), place, part.shape)
     return host
 
 

@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from safetensors.numpy import load_file, save_file
 
 from benchmarks.pretrain import train_tokenizer
+from kalm_jax.llm.hf.config import check_positions, read_config
 from kalm_jax.llm.hf.folder import check_folder, load_model, save_model
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.sharding import make_mesh
@@ -72,6 +73,52 @@ def other_tokenizer(path):
     train_tokenizer(["a much larger vocabulary of another model, with words such as these"], 360).save(path)
 
 
+def in_place(name, content=None):
+    """A file with other content, or a folder in its place."""
+
+    def damage(path):
+        (path / name).unlink(missing_ok=True)
+        (path / name).mkdir() if content is None else (path / name).write_bytes(content)
+
+    return damage
+
+
+def stored_as(dtype):
+    """One tensor in another type, its size kept in line with it."""
+    return lambda path: change_tensor(path, "model.norm.weight", lambda x: x.astype(dtype))
+
+
+def lying_header(path):
+    """A header that says a tensor is larger than the file."""
+    content = shard(path).read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    tensor = header[next(name for name in header if name != "__metadata__")]
+    tensor["shape"] = [2**40, *tensor["shape"][1:]]
+    text = json.dumps(header).encode()
+    shard(path).write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+
+
+def index_of(file):
+    def damage(path):
+        (path / INDEX).write_text(json.dumps({"weight_map": {"model.norm.weight": file}}))
+
+    return damage
+
+
+def token_beyond(path):
+    file = path / "tokenizer.json"
+    raw = json.loads(file.read_text())
+    raw["added_tokens"].append({**raw["added_tokens"][0], "id": WORDS.vocab_size, "content": "<more>"})
+    file.write_text(json.dumps(raw))
+
+
+def no_end(path):
+    file = path / "tokenizer_config.json"
+    raw = json.loads(file.read_text())
+    file.write_text(json.dumps({k: v for k, v in raw.items() if k != "eos_token"}))
+
+
 BROKEN = {
     "no config": (lambda p: (p / "config.json").unlink(), r"config\.json is missing"),
     "half a config": (lambda p: (p / "config.json").write_text('{"model_type":'), "not valid JSON"),
@@ -91,16 +138,47 @@ BROKEN = {
     "pointer": (lfs_pointer, "git-lfs"),
     "missing shard": (lambda p: shard(p).unlink(), "lacks 1 of its .* model-00002"),
     "missing shard, no index": (lambda p: shard(p).unlink() or (p / INDEX).unlink(), "model-00002"),
-    "half an index": (lambda p: (p / INDEX).write_text('{"weight_map": {'), "index.json cannot be read"),
+    "half an index": (lambda p: (p / INDEX).write_text('{"weight_map": {'), "index.json is not valid JSON"),
     "missing tensor": (lambda p: change_tensor(p, "model.norm.weight", lambda x: None), "missing .*model.norm.weight"),
     "too many layers": (lambda p: rewrite(p, num_hidden_layers=1), "does not have .*layers.1"),
     "other width": (lambda p: rewrite(p, intermediate_size=32), r"gate_proj.weight has shape \(24, 16\).*\(32, 16\)"),
     "other vocabulary": (lambda p: rewrite(p, vocab_size=WORDS.vocab_size + 1), "embed_tokens.weight has shape"),
     "no tokenizer": (lambda p: (p / "tokenizer.json").unlink(), r"no tokenizer\.json"),
-    "half a tokenizer": (lambda p: (p / "tokenizer.json").write_text('{"model":'), r"tokenizer\.json cannot be read"),
+    "half a tokenizer": (
+        lambda p: (p / "tokenizer.json").write_text('{"model":'),
+        r"tokenizer\.json is not valid JSON",
+    ),
     "no tokenizer in it": (lambda p: (p / "tokenizer.json").write_text("{}"), "tokenizer cannot be used"),
     "larger tokenizer": (other_tokenizer, "entries, but the model only"),
     "special tokens": (lambda p: rewrite(p, eos_token_id=[2, 77]), "eos_token_id=77"),
+    "special tokens of wrong types": (lambda p: rewrite(p, bos_token_id={"id": 1}), "bos_token_id={'id': 1}"),
+    "an added token": (token_beyond, "entries, but the model only"),
+    "no end of a sequence": (no_end, "no end-of-sequence token; add eos_token"),
+    "a list for a config": (in_place("config.json", b"[1, 2]"), "want an object of settings"),
+    "config in another encoding": (in_place("config.json", '{"a": "é"}'.encode("latin1")), "not valid JSON"),
+    "a very deep config": (in_place("config.json", b"[" * 100_000), "not valid JSON"),
+    "folder for a tokenizer": (in_place("tokenizer.json"), "is a folder, want a file"),
+    "list for a tokenizer": (in_place("tokenizer.json", b"[]"), "want an object"),
+    "half of a tokenizer's config": (in_place("tokenizer_config.json", b'{"eos_token": '), "not valid JSON"),
+    "folder for weights": (in_place("model.safetensors"), "is a folder, want a file"),
+    "folder for an index": (in_place(INDEX), "is a folder, want a file"),
+    "device for weights": (lambda p: (p / "model.safetensors").symlink_to("/dev/zero"), "device or a pipe"),
+    "broken link": (lambda p: (p / "model.safetensors").symlink_to("nothing"), "link to a file that is missing"),
+    "lying header": (lying_header, "cannot be read"),
+    "index to another folder": (index_of("../whole/model.safetensors"), "name of a file in the same folder"),
+    "index of numbers": (index_of(3), "no weight_map"),
+    "int8": (stored_as(np.int8), "model.norm.weight is stored as I8"),
+    "uint8": (stored_as(np.uint8), "model.norm.weight is stored as U8"),
+    "fp8": (stored_as(ml_dtypes.float8_e4m3fn), "model.norm.weight is stored as F8"),
+    "nan": (lambda p: change_tensor(p, "model.layers.1.mlp.up_proj.weight", with_nan), "not finite in .*1.*up"),
+    "beyond float32": (
+        lambda p: change_tensor(p, "model.norm.weight", lambda x: x.astype(float) * 1e300),
+        "not finite in .*norm",
+    ),
+    "a million layers": (lambda p: rewrite(p, num_hidden_layers=10**6), "num_hidden_layers is 1000000, but .* 2"),
+    "an enormous width": (lambda p: rewrite(p, hidden_size=10**8, num_attention_heads=2), "should have"),
+    "an enormous vocabulary": (lambda p: rewrite(p, vocab_size=2**30), "embed_tokens.weight has shape"),
+    "other attention": (lambda p: rewrite(p, layer_types=["full_attention", "linear_attention"]), "layer_types"),
 }
 
 
@@ -116,9 +194,57 @@ def test_a_broken_folder_is_refused_by_name_before_weights_are_read(whole, tmp_p
     damage, message = BROKEN[case]
     damage(path)
     for read in (check_folder, load_model):
-        with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
+        with pytest.raises((ValueError, OSError), match=message) as error:
             read(path)
         assert str(path) in str(error.value)
+
+
+WRONG = [float("nan"), float("inf"), 0, -1, "7", True, [1], {}]
+"""No number of a model is any of these."""
+
+
+@pytest.mark.parametrize("value", WRONG, ids=str)
+def test_numbers_of_a_config_that_no_model_has(whole, tmp_path, value):
+    """Every number of config.json and of its rotary scaling, in whatever type JSON allows."""
+    rope = {"rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    rope["original_max_position_embeddings"] = 64
+    plain = [k for k, v in json.loads((whole[0] / "config.json").read_text()).items() if isinstance(v, int | float)]
+    plain = [k for k in plain if not k.endswith("_id") and k != "tie_word_embeddings"]
+    assert {"vocab_size", "hidden_size", "rope_theta", "rms_norm_eps", "max_position_embeddings"} <= set(plain)
+    changes = [(k, {k: value}) for k in plain] + [
+        (k, {"rope_scaling": {**rope, k: value}}) for k in rope if k != "rope_type"
+    ]
+    for key, change in [*changes, ("sliding_window", {"model_type": "mistral", "sliding_window": value})]:
+        shutil.copyfile(whole[0] / "config.json", tmp_path / "config.json")
+        rewrite(tmp_path, **change)
+        with pytest.raises(ValueError, match=rf"config\.json: {key} is .*, want"):
+            read_config(tmp_path)
+    for change in ({"tie_word_embeddings": "no"}, {"model_type": [value]}, {"rope_scaling": [value]}):
+        shutil.copyfile(whole[0] / "config.json", tmp_path / "config.json")
+        rewrite(tmp_path, **change)
+        with pytest.raises(ValueError, match=next(iter(change))):
+            read_config(tmp_path)
+
+
+def test_a_rotary_scaling_says_how_far_the_model_was_trained(whole, tmp_path):
+    shutil.copyfile(whole[0] / "config.json", tmp_path / "config.json")
+    rope = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    rewrite(tmp_path, rope_scaling=rope, max_position_embeddings=512)
+    assert read_config(tmp_path).rope_scaling.original == 512
+    rewrite(tmp_path, rope_scaling=rope | {"original_max_position_embeddings": 64})
+    assert read_config(tmp_path).rope_scaling.original == 64
+    rewrite(tmp_path, rope_scaling=rope | {"low_freq_factor": 4.0})
+    with pytest.raises(ValueError, match="low_freq_factor 4 is not below high_freq_factor 4"):
+        read_config(tmp_path)
+
+
+def test_a_model_for_fewer_positions_than_the_rows_is_refused(whole, tmp_path):
+    shutil.copyfile(whole[0] / "config.json", tmp_path / "config.json")
+    rewrite(tmp_path, max_position_embeddings=100)
+    config = read_config(tmp_path)
+    check_positions(tmp_path, config, 100, "--length")
+    with pytest.raises(ValueError, match="max_position_embeddings is 100, fewer than the 101 positions of --length"):
+        check_positions(tmp_path, config, 101, "--length")
 
 
 def test_weights_that_are_not_numbers_are_refused(whole, tmp_path):
@@ -212,7 +338,7 @@ def _saved(path, **changes):
         ({"rope_scaling": {"rope_type": "yarn"}}, "yarn"),
         ({"mlp_bias": True}, "mlp_bias"),
         ({"num_hidden_layers": 2}, "missing"),
-        ({"num_hidden_layers": 0}, "does not have"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
         ({"vocab_size": 10}, "tokenizer"),
     ],
 )
