@@ -16,7 +16,7 @@ def test_wrong_paths(tmp_path):
     with pytest.raises(ValueError, match=r"r\.npy.*written to"):
         write_rollouts(tmp_path / "r.npy", random_rollouts(0), encoded_goals())
     np.savez(tmp_path / "other.npz", a=1)
-    with pytest.raises(ValueError, match=r"other\.npz.*not written by kalm_jax"):
+    with pytest.raises(ValueError, match=r"other\.npz.*has no observations but a"):
         read_rollouts(tmp_path / "other.npz")
 
 
