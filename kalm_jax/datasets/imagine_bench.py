@@ -120,8 +120,8 @@ def _observations(name: str, data: Any, step: np.ndarray, width: int) -> tuple[n
         if changed.any():
             i, j = np.argwhere(changed)[0]
             raise ValueError(
-                f"{name}: observations[{start + i}, {j}, {dim}:] differs from [{start + i}, 0, {dim}:] or is not finite; "
-                "a rollout has one goal, so its encoding must not change"
+                f"{name}: observations[{start + i}, {j}, {dim}:] differs from [{start + i}, 0, {dim}:] or is not "
+                "finite; a rollout has one goal, so its encoding must not change"
             )
         observations[start : start + _BLOCK, :t] = np.where(used[..., None], block[..., :dim], 0)
         for i, encoding in enumerate(encodings[:, 0]):
