@@ -6,6 +6,8 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
+import sys
 import types
 
 import nbformat
@@ -13,6 +15,8 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 
+import kalm_jax
+from kalm_jax.pipeline.config import PRESET_NAMES
 from tests.fixtures import SMALL_RUN
 from tests.paths import ROOT
 
@@ -22,7 +26,6 @@ FLAGS = "{" ".join(SMALL_RUN)}"
 OUTPUT = "runs/tiny"
 """
 """Put behind the cell of parameters: the job of `small_run`, which is there already."""
-SMALL = {"colab_tpu": "", "colab_gpu": 'ROWS, STEPS, PRECISIONS = (8,), 8, ("float32",)'}
 
 
 def read(name):
@@ -73,7 +76,7 @@ def test_a_notebook_runs_from_top_to_bottom(name, small_run, tmp_path):
     notebook, folder = read(name), tmp_path / "runs" / "tiny"
     shutil.copytree(small_run, folder)
     at = notebook.cells.index(cell(notebook, "parameters"))
-    notebook.cells.insert(at + 1, nbformat.v4.new_code_cell(TINY + SMALL[name]))
+    notebook.cells.insert(at + 1, nbformat.v4.new_code_cell(TINY))
     run(notebook, tmp_path, KALM_JAX_NOTEBOOK_DEVICE="cpu")
     assert (folder / "report.html").stat().st_size > 50_000
     assert "lookahead" in text_of(cell(notebook, "table"))
@@ -91,30 +94,125 @@ def test_a_notebook_runs_from_top_to_bottom(name, small_run, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_without_the_accelerator_the_first_cell_says_how_to_get_one(name, tmp_path):
+def test_the_first_cell_says_what_the_runtime_is_and_how_to_get_another(name, tmp_path):
     notebook = read(name)
     notebook.cells = [cell(notebook, "accelerator")]
-    with pytest.raises(Exception, match="Change runtime type"):
-        run(notebook, tmp_path, JAX_PLATFORMS="cpu")
+    said = text_of(cell(run(notebook, tmp_path, JAX_PLATFORMS="cpu"), "accelerator"))
+    assert f"This runtime: CPU, 1 x cpu, jax {importlib.metadata.version('jax')}, " in said
+    assert f"no {name[-3:].upper()}" in said and "Change runtime type" in said
 
 
-def test_installing_keeps_what_colab_has(monkeypatch, tmp_path):
-    """The cell as it is, told that kalm_jax is missing; pip is not called, but what it would be told is read."""
+def test_the_first_cell_survives_a_runtime_without_jax(monkeypatch, capsys):
+    monkeypatch.setitem(os.environ, "JAX_PLATFORMS", "nothing")
+    answer = types.SimpleNamespace(
+        returncode=1, stdout="", stderr="Traceback\nModuleNotFoundError: No module named 'jax'\n"
+    )
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
+    found = {}
+    exec(cell(read("colab_tpu"), "accelerator").source, found)
+    assert found["RUNTIME"] == "cpu" and os.environ["JAX_PLATFORMS"] == "cpu"
+    assert "finds no device here: ModuleNotFoundError: No module named 'jax'" in capsys.readouterr().out
+
+
+def test_the_smoke_preset_is_the_notebooks_own_and_all_presets_exist():
+    for name in NAMES:
+        (line,) = [line for line in cell(read(name), "parameters").source.splitlines() if line.startswith("PRESET")]
+        chosen, _, offered = line.partition("# @param ")
+        assert chosen.split() == ["PRESET", "=", '"smoke"'] and {*json.loads(offered)} >= {*PRESET_NAMES}
+
+
+def install(monkeypatch, folder, refuses=(), **names):
+    """Runs the cell as it is, told that kalm_jax is missing; returns what pip was told to install, in turn."""
     calls = []
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    fake = types.SimpleNamespace(run=lambda command, check: calls.append(command))
-    source = cell(read("colab_tpu"), "install").source
-    names = {"sys": __import__("sys"), "subprocess": fake, "BRANCH": "main"}
-    with pytest.raises(AssertionError, match="name its Git repository"):
-        exec(source, {**names, "REPOSITORY": ""})
-    exec(source, {**names, "REPOSITORY": "https://example.org/kalm_jax"})
-    assert calls[0][-1] == "git+https://example.org/kalm_jax@main" and "constraints.txt" in calls[0]
+
+    def pip(command, **_):
+        calls.append(command)
+        bad = any(command[-1].startswith(what) for what in refuses)
+        return types.SimpleNamespace(
+            returncode=int(bad), stdout="", stderr="noise\nERROR: refused\nnotice" if bad else ""
+        )
+
+    with monkeypatch.context() as patched:
+        patched.chdir(folder)
+        patched.setattr(importlib.util, "find_spec", lambda name: None)
+        fake = types.SimpleNamespace(run=pip)
+        given = {"PACKAGE": "", "REPOSITORY": "", "BRANCH": "main", **names}
+        exec(cell(read("colab_tpu"), "install").source, {"os": os, "sys": sys, "subprocess": fake, **given})
+    assert all("constraints.txt" in command for command in calls)
+    return [command[-1] for command in calls]
+
+
+def test_installing_tries_index_wheel_and_repository_in_turn(monkeypatch, tmp_path, capsys):
+    address = "https://example.org/kalm_jax"
+    with pytest.raises(RuntimeError, match=r"Upload a kalm_jax-\*.whl beside this notebook"):
+        install(monkeypatch, tmp_path)
+    assert capsys.readouterr().out.count("none is given") == 3
+    assert install(monkeypatch, tmp_path, PACKAGE="kalm_jax", REPOSITORY=address) == ["kalm_jax"]
+    assert "package index (kalm_jax): installed" in capsys.readouterr().out
+    old, new = "kalm_jax-0.1.0-py3-none-any.whl", "kalm_jax-0.2.0-py3-none-any.whl"
+    for i, name in enumerate((old, new)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (i, i))
+    assert install(monkeypatch, tmp_path, REPOSITORY=address) == [new]
+    everything = install(monkeypatch, tmp_path, ("kalm_jax",), PACKAGE="kalm_jax", REPOSITORY=address)
+    assert everything == ["kalm_jax", new, old, f"git+{address}@main"]
+    said = capsys.readouterr().out
+    assert "package index (kalm_jax): ERROR: refused" in said and f"repository (git+{address}@main): installed" in said
+    assert (
+        install(monkeypatch, tmp_path, ("kalm_jax-",), REPOSITORY=f"git+{address}", BRANCH="")[-1] == f"git+{address}"
+    )
+    assert install(monkeypatch, tmp_path, ("kalm_jax-",), REPOSITORY=str(tmp_path))[-1] == str(tmp_path)
+    with pytest.raises(RuntimeError, match="could not be installed"):
+        install(monkeypatch, tmp_path, ("kalm_jax", "git+"), PACKAGE="kalm_jax", REPOSITORY=address)
     kept = (tmp_path / "constraints.txt").read_text().splitlines()
     assert {f"{name}=={importlib.metadata.version(name)}" for name in ("jax", "jaxlib", "flax", "numpy")} <= set(kept)
-    monkeypatch.undo()
-    exec(source, {**names, "REPOSITORY": ""})
-    assert len(calls) == 1
+
+
+def test_an_installed_package_is_left_alone(capsys):
+    exec(cell(read("colab_tpu"), "install").source, {"os": os, "sys": sys})  # anything to install would miss names
+    assert "kalm_jax " in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A copy of what is packaged, in which building leaves its files, as a Git repository."""
+    folder = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "kalm_jax", folder / "kalm_jax", ignore=shutil.ignore_patterns("__pycache__"))
+    git = ["git", "-C", str(folder), "-c", "user.name=test", "-c", "user.email=test@example.org"]
+    for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "source"]):
+        subprocess.run([*git, *command], check=True)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["wheel", "folder", "git"])
+def test_the_real_package_is_installed_without_a_network(kind, source, tmp_path):
+    """pip itself runs, into a folder of its own, and may neither ask an index nor install dependencies."""
+    site = tmp_path / "site"
+    quiet = {
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+    env = {**os.environ, **quiet}
+    if kind == "wheel":
+        command = [sys.executable, "-m", "pip", "wheel", "-q", "-w", str(tmp_path), str(source)]
+        subprocess.run(command, check=True, env=env)
+    address = {"wheel": "", "folder": str(source), "git": source.as_uri()}[kind]
+    missing = "import importlib.util, os, subprocess, sys\nimportlib.util.find_spec = lambda name: None\n"
+    given = f"PACKAGE, REPOSITORY, BRANCH = 'kalm_jax', {address!r}, 'main'\n"
+    code = missing + given + cell(read("colab_tpu"), "install").source
+    env |= {"PIP_TARGET": str(site), "PYTHONPATH": str(site)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "package index (kalm_jax): ERROR: No matching distribution" in done.stdout
+    found = "wheel beside this notebook" if kind == "wheel" else "repository"
+    assert f"{found} (" in done.stdout and done.stdout.splitlines()[-2].endswith("): installed")
+    assert f"kalm_jax {kalm_jax.__version__} on jax" in done.stdout
+    assert (site / "kalm_jax" / "report" / "templates" / "report.html").exists()
 
 
 def test_a_failing_job_fails_the_notebook(tmp_path):
