@@ -14,6 +14,7 @@ from typing import Any
 from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
+from kalm_jax.disk import check_output_folder
 from kalm_jax.pipeline.config import LEARNERS, OfflineConfig
 from kalm_jax.settings import MANY, Checked, setting, settings_of
 
@@ -51,6 +52,7 @@ def flags() -> list[Flag]:
 def main(argv: list[str]) -> None:
     given = parse(flags(), argv)
     chosen = made(LearningSettings, given)
+    check_output_folder(chosen.output)
     start(given)
     from benchmarks import learning
 

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
+from kalm_jax.disk import check_output_folder, naming_full_disk
 from kalm_jax.files import read_json, write_json
+from kalm_jax.locks import FolderLock
 from kalm_jax.settings import MAX_SEED, MOST_STEPS, MOST_WIDE, REQUIRED, Checked, setting
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ def main(argv: list[str]) -> None:
     """Runs the command with the given arguments."""
     given = parse(flags(), argv)
     settings = made(PretrainSettings, given)
+    check_output_folder(settings.output)
     start(given)
     import jax
     import numpy as np
@@ -90,6 +93,9 @@ def main(argv: list[str]) -> None:
     from kalm_jax.worlds.clevr import text
 
     output = pathlib.Path(settings.output)
+    if is_main_process():
+        output.mkdir(parents=True, exist_ok=True)
+        FolderLock(output)  # until the process ends
     if is_main_process() and not (output / "tokenizer.json").exists():
         train_tokenizer(text.tokenizer_corpus(settings.seed, 50_000), settings.vocab_size).save(output)
     broadcast_from_main(0)  # the other processes wait for the tokenizer
@@ -121,13 +127,14 @@ def main(argv: list[str]) -> None:
         )
     if not is_main_process():
         return
-    save_model(output, config, params["llm"], tokenizer, dtype=np.float16)
+    with naming_full_disk(output):
+        save_model(output, config, params["llm"], tokenizer, dtype=np.float16)
     print(f"{output}: text loss {curve[-1]['text_loss']:.3f} nats per token after {train.steps} updates")
 
 
 def _check_same(path: pathlib.Path, settings: dict) -> None:
     """Refuses to continue a run that was begun with other settings."""
-    before = read_json(path)
+    before = read_json(path, dict)
     if before is None:
         write_json(path, settings)
     elif before != settings:

@@ -24,6 +24,7 @@ import time
 
 from benchmarks import throughput
 from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
+from kalm_jax.disk import check_output_file
 from kalm_jax.files import write_json
 from kalm_jax.pipeline.config import PRESET_NAMES
 from kalm_jax.settings import Checked, setting
@@ -152,6 +153,8 @@ def main(argv: list[str]) -> None:
         raise UsageError("--compare and --only are for rates; the memory suite has limits of its own")
     if settings.suite == "pipeline" and settings.only:
         raise UsageError("--only is for groups of benchmarks; the suite pipeline runs the whole job")
+    if settings.output:
+        check_output_file(settings.output)
     old = read_old(settings)
     if settings.suite != "pipeline" or "core" in given:
         pin(settings.core)

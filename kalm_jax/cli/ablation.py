@@ -20,6 +20,7 @@ from kalm_jax.cli import job
 from kalm_jax.cli.devices import start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
+from kalm_jax.disk import check_output_folder
 from kalm_jax.grounding.config import TASKS
 from kalm_jax.pipeline.config import VARIANTS
 from kalm_jax.settings import Checked, setting
@@ -78,10 +79,11 @@ def main(argv: list[str]) -> None:
     """Runs the command with the given arguments."""
     given = parse(flags(), argv)
     settings, chosen = made(AblationSettings, given), made(job.JobSettings, given)
+    output = chosen.output or f"runs/ablation-{settings.world}-{chosen.preset}"
+    check_output_folder(output)
     start(given)
     from kalm_jax.pipeline import ablation
 
-    output = chosen.output or f"runs/ablation-{settings.world}-{chosen.preset}"
     sets = {name: tasks_of(name) for name in settings.grounding_tasks_sets}
     config, command = job.configuration(settings.world, given), invocation("ablation", argv)
     ablation.run(output, config, sets, command=command, variants=settings.variants)

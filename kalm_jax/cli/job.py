@@ -11,6 +11,7 @@ from typing import Any
 from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
+from kalm_jax.disk import check_output_folder
 from kalm_jax.pipeline.config import PARTS, PRESET_NAMES, PipelineConfig, configure, load_presets, parts_of
 from kalm_jax.settings import Checked, build, setting, settings_of
 
@@ -71,8 +72,9 @@ def run(command: str, argv: Sequence[str], flags: Sequence[Flag], world: str = "
     """Runs the pipeline; `world` is a built-in one, or the flag says which."""
     given = parse(flags, argv)
     world, job = world or given["world"], made(JobSettings, given)
+    output = job.output or f"runs/{world.rpartition('.')[2]}-{job.preset}"
+    check_output_folder(output)
     start(given)  # before the world: a custom one may touch devices when it is imported
     from kalm_jax.pipeline import run as pipeline
 
-    output = job.output or f"runs/{world.rpartition('.')[2]}-{job.preset}"
     pipeline.run(output, configuration(world, given), command=invocation(command, argv))

@@ -24,6 +24,9 @@ COMMANDS = {
 }
 """Command -> one line about it. Its module has the same name, with underscores, and `flags()` and `main(argv)`."""
 
+STARTING_AGAIN = ("collect", "replay", "check-llm", "throughput", "metaworld-experts")
+"""Commands that keep nothing when they are stopped; the others carry on where they were."""
+
 
 def load(name: str) -> ModuleType:
     """The module of a command."""
@@ -69,6 +72,7 @@ def run(name: str, argv: list[str] | None = None, module: str = "") -> None:
     argv = sys.argv[1:] if argv is None else argv
     command = importlib.import_module(module) if module else load(name)
     from kalm_jax.cli.flags import UsageError, help_text
+    from kalm_jax.cli.stopping import stopping_with
 
     if {"--help", "-h", "-help", "--helpfull"} & set(argv):
         print(help_text(invocation(name), command.__doc__ or "", command.flags()))
@@ -77,8 +81,10 @@ def run(name: str, argv: list[str] | None = None, module: str = "") -> None:
 
     logging.set_verbosity(logging.WARNING)
     logging.use_absl_handler()
+    how = "starts again" if name in STARTING_AGAIN else "carries on"
     try:
-        command.main(argv)
+        with stopping_with(f"stopped; the same command {how}"):
+            command.main(argv)
     except UsageError as error:
         print(f"error: {error}\n{invocation(name)} --help lists the flags", file=sys.stderr)
         sys.exit(2)

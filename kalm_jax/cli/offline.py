@@ -12,6 +12,7 @@ import dataclasses
 from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
+from kalm_jax.disk import check_output_folder
 from kalm_jax.pipeline.config import OfflineConfig
 from kalm_jax.settings import Checked, setting
 
@@ -32,10 +33,11 @@ def main(argv: list[str]) -> None:
     """Runs the command with the given arguments."""
     given = parse(flags(), argv)
     config = made(OfflineConfig, given)
+    output = made(OutputSettings, given).output
+    output = output or f"runs/offline-{config.environment.rpartition(':')[2].replace('/', '-')}"
+    check_output_folder(output)
     start(given)
     from kalm_jax.pipeline import offline
 
-    output = made(OutputSettings, given).output
-    output = output or f"runs/offline-{config.environment.rpartition(':')[2].replace('/', '-')}"
     offline.run(output, config, command=invocation("offline", argv))
     print(f"results: {output}")

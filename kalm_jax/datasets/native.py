@@ -6,7 +6,9 @@ attribute, or for `.npz` the entry, `attributes`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import json
 import os
 import pathlib
@@ -86,7 +88,7 @@ def write(path: pathlib.Path, rollouts: Rollouts, goals: GoalTable, attributes: 
     if path.suffix.lower() == ".npz":
         np.savez_compressed(path, **(header | arrays))
         return
-    with h5py.File(path, "w") as file:
+    with writing_hdf5(path) as file:
         file.attrs.update(header)
         for name, array in arrays.items():
             if array.dtype.kind == "U":
@@ -94,6 +96,18 @@ def write(path: pathlib.Path, rollouts: Rollouts, goals: GoalTable, attributes: 
             else:
                 options = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if array.size else {}
                 file.create_dataset(name, data=array, **options)
+
+
+@contextlib.contextmanager
+def writing_hdf5(path: pathlib.Path) -> Iterator[h5py.File]:
+    """An HDF5 file in memory, which is written to `path` at the end of the block.
+
+    On a full disk HDF5 itself ends the process by a segmentation fault, and what Python writes fails with an error.
+    """
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        yield file
+    path.write_bytes(buffer.getbuffer())
 
 
 def _is_ours(path: str, data: Arrays) -> bool:

@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 
 from kalm_jax.datasets import d4rl, imagine_bench, kalm_authors, minari, native, safe_pickle
 from kalm_jax.datasets.arrays import HDF5_EXTENSIONS, of_dictionary, open_arrays
+from kalm_jax.disk import check_output_file
 from kalm_jax.files import replacing, require_file
 from kalm_jax.types import GoalTable, Rollouts, validate
 
@@ -102,7 +102,7 @@ def write_rollouts(
         elif temporary.suffix.lower() == ".npz":
             np.savez_compressed(temporary, **arrays)
         else:
-            with h5py.File(temporary, "w") as file:
+            with native.writing_hdf5(temporary) as file:
                 for field, value in arrays.items():
                     file[field] = value
 
@@ -114,8 +114,7 @@ def check_writable(path: str | os.PathLike) -> None:
     if not path.startswith(minari.PREFIX):
         if extension not in (".npz", *HDF5_EXTENSIONS):
             raise ValueError(f"{path}: rollouts are written to .hdf5, .h5 or .npz, not to {extension!r}")
-        if not os.path.isdir(os.path.dirname(path) or "."):
-            raise FileNotFoundError(f"{path}: there is no folder {os.path.dirname(path)}; make it first")
+        check_output_file(path)
 
 
 def require_instructions(goals: GoalTable, purpose: str) -> None:

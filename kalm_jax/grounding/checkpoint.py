@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from kalm_jax.files import read_json, write_json
+from kalm_jax.files import naming_damage, read_json, write_json
 from kalm_jax.grounding.config import NumericSpec
 from kalm_jax.grounding.model import Grounded, GroundedModel, change_llms, init_params, nested_models
 from kalm_jax.grounding.two_models import TwoModels
@@ -61,9 +61,10 @@ def load_grounded(folder: str | pathlib.Path, dtype: Any = jnp.float32) -> Groun
         raise FileNotFoundError(
             f"{folder} has no {_SPEC}: it is no grounded model; ground one first (kalm clevr or kalm metaworld)"
         )
-    raw = read_json(folder / _SPEC)
+    raw = read_json(folder / _SPEC, dict)
     kind = TwoModels if raw.pop("two_models", False) else GroundedModel
-    spec = NumericSpec(**{k: _tuples(v) for k, v in raw.items()})
+    with naming_damage(folder / _SPEC):
+        spec = NumericSpec(**{k: _tuples(v) for k, v in raw.items()})
     config, llm, tokenizer = load_model(folder / _TEXT, dtype, default_sharding())
     model, states = kind(config, spec), None
     if kind is TwoModels:
@@ -74,7 +75,7 @@ def load_grounded(folder: str | pathlib.Path, dtype: Any = jnp.float32) -> Groun
             )
     try:
         numbers = {k: jnp.asarray(v) for k, v in load_file(folder / _NUMBERS).items()}
-    except SafetensorError as error:
+    except (OSError, SafetensorError) as error:
         raise ValueError(f"{folder / _NUMBERS} cannot be read ({error}); copy or ground it again") from error
     want = _number_shapes(model)
     wrong = sorted(k for k in want.keys() | numbers.keys() if want.get(k) != getattr(numbers.get(k), "shape", None))

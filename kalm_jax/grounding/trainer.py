@@ -21,7 +21,7 @@ import optax
 
 from kalm_jax.checkpoint import Checkpoints
 from kalm_jax.distributed import is_main_process
-from kalm_jax.files import read_json_lines, write_json_lines
+from kalm_jax.files import write_json_lines
 from kalm_jax.grounding.losses import MAX_LOGITS, LossWeights, grounding_loss, term_totals
 from kalm_jax.grounding.model import GroundedModel, change_llms, nested_models
 from kalm_jax.grounding.optimizer import make_optimizer
@@ -219,9 +219,11 @@ class _Log:
     def restore(self, params: dict, opt_state: optax.OptState) -> tuple[int, dict, optax.OptState]:
         """Step, parameters and optimizer state of the last checkpoint; without one step 0 and what is given."""
         step = None if self._checkpoints is None else self._checkpoints.latest_step()
-        if self._checkpoints is None or self._folder is None or step is None:
+        if self._checkpoints is None or step is None:
             return 0, params, opt_state
-        self.curve = [row for row in read_json_lines(self._folder / "curve.jsonl") if row["step"] <= step]
+        about = self._checkpoints.metadata(step)
+        self.curve, self._count = about["curve"], about["count"]
+        self._sums = {k: np.float32(v) for k, v in about["sums"].items()}
         found = self._checkpoints.restore(step, {"params": params, "optimizer": opt_state})
         return step, found["params"], found["optimizer"]
 
@@ -240,9 +242,11 @@ class _Log:
         return row
 
     def save(self, step: int, params: dict, opt_state: optax.OptState) -> None:
-        """Writes curve and checkpoint."""
+        """Writes curve and checkpoint, which holds all of the curve, too."""
         if self._checkpoints is None or self._folder is None:
             return
         if is_main_process():
             write_json_lines(self._folder / "curve.jsonl", self.curve)
-        self._checkpoints.save(step, {"params": params, "optimizer": opt_state})
+        sums = {k: float(v) for k, v in self._sums.items()}
+        about = {"curve": self.curve, "sums": sums, "count": self._count}
+        self._checkpoints.save(step, {"params": params, "optimizer": opt_state}, about)

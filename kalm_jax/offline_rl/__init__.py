@@ -8,7 +8,7 @@ from kalm_jax.offline_rl.algorithms.decision_transformer import DecisionTransfor
 from kalm_jax.offline_rl.algorithms.iql import IQLConfig
 from kalm_jax.offline_rl.algorithms.td3bc import TD3BCConfig
 from kalm_jax.offline_rl.buffer import Batch, Buffer, Relabel, make_buffer, one_to_one, sample
-from kalm_jax.offline_rl.checkpoint import load_policies, save_policies, saved_policies
+from kalm_jax.offline_rl.checkpoint import drop_checkpoints, load_policies, save_policies, saved_policies
 from kalm_jax.offline_rl.normalization import DatasetStats
 from kalm_jax.offline_rl.presets import KALM_SETTINGS, every_end_terminal, kalm_learner
 from kalm_jax.offline_rl.registry import LEARNERS, Learner, grid, make_learner, sweepable
@@ -33,6 +33,7 @@ __all__ = [
     "StreamBuffer",
     "TD3BCConfig",
     "Windows",
+    "drop_checkpoints",
     "every_end_terminal",
     "grid",
     "kalm_learner",

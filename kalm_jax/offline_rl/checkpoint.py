@@ -39,6 +39,12 @@ def restore_training(checkpoints: Checkpoints, fingerprint: dict[str, Any], stat
     return step, checkpoints.restore(step, {"state": state})["state"], metadata["curve"]
 
 
+def drop_checkpoints(folder: str | os.PathLike[str], after: int) -> None:
+    """Deletes a training run's checkpoints after so many updates, where its files are no longer as far as those."""
+    with Checkpoints(folder) as checkpoints:
+        checkpoints.keep_until(after)
+
+
 def save_policies(
     folder: str | os.PathLike[str], step: int, state: State, stats: DatasetStats, keep: int | None = None
 ) -> None:
@@ -59,14 +65,23 @@ def save_policies(
 
 
 def saved_policies(folder: str | os.PathLike[str]) -> list[int]:
-    """Numbers of updates after which policies are kept in `folder`."""
-    with Checkpoints(folder, keep=None, on_host=True) as checkpoints:
+    """Numbers of updates after which policies are kept in `folder`; damaged ones are left out."""
+    if not os.path.isdir(folder):
+        return []
+    with Checkpoints(folder, keep=None, on_host=True, reading=True) as checkpoints:
         return checkpoints.steps()
 
 
 def load_policies(folder: str | os.PathLike[str], learner: Learner, step: int) -> tuple[State, DatasetStats]:
-    """The states (seeds, ...) and statistics that `save_policies` kept."""
-    with Checkpoints(folder, keep=None, on_host=True) as checkpoints:
+    """The states (seeds, ...) and statistics that `save_policies` kept.
+
+    Raises:
+      FileNotFoundError: there are no policies after so many updates.
+      ValueError: they are damaged, or of another learner.
+    """
+    with Checkpoints(folder, keep=None, on_host=True, reading=True) as checkpoints:
+        if not (checkpoints.folder / str(step)).is_dir():
+            raise FileNotFoundError(f"{folder}: there are no policies after {step} updates; run the same command again")
         metadata = checkpoints.metadata(step)
         transform = metadata["transform"]
         differences = tuple((i, j) for i, j in transform.pop("differences"))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -22,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from kalm_jax.files import write_json
+from kalm_jax.disk import naming_full_disk
+from kalm_jax.files import naming_damage, read_json, read_npz, write_json, write_npz
 from kalm_jax.offline_rl.buffer import (
     Batch,
     Buffer,
@@ -89,7 +89,7 @@ def write_stream(
     (folder / "stream.json").unlink(missing_ok=True)
     statistics, count, first_row, first_step = _Statistics(), np.zeros(len(sources), np.int32), 0, 0
     arrays: dict[str, tuple[list[int], str]] = {}
-    with ExitStack() as stack:
+    with naming_full_disk(folder), ExitStack() as stack:
         files = {name: stack.enter_context((folder / f"{name}.bin").open("wb")) for name in _LONG}
         for i, (pieces, _) in enumerate(sources):
             for rollouts in pieces:
@@ -112,7 +112,7 @@ def write_stream(
             if not count[i]:
                 raise ValueError(f"source {i} has no rollouts; leave it out")
     small: dict[str, Any] = goal_fields(goals) | {"share_end": share_end, "count": count}
-    np.savez(folder / "tables.npz", first=(np.cumsum(count) - count).astype(np.int32), **small)
+    write_npz(folder / "tables.npz", first=(np.cumsum(count) - count).astype(np.int32), **small)
     discrete = len(arrays["action"][0]) == 1
     header = {
         "arrays": arrays,
@@ -130,27 +130,28 @@ def open_stream(folder: str | os.PathLike[str]) -> StreamBuffer:
 
     Raises:
       FileNotFoundError: there is no complete one.
+      ValueError: one of its files is damaged.
     """
     folder = pathlib.Path(folder)
     if not (folder / "stream.json").is_file():
         raise FileNotFoundError(f"{folder}: no stream.json, so no complete stream; write it with write_stream")
-    header = json.loads((folder / "stream.json").read_text())
-    arrays: dict[str, Any] = {
-        k: np.memmap(folder / f"{k}.bin", kind, "r", shape=tuple(s)) for k, (s, kind) in header["arrays"].items()
-    }
-    with np.load(folder / "tables.npz") as tables:
-        small: dict[str, Any] = {k: jnp.asarray(v) for k, v in tables.items()}
-    return StreamBuffer(
-        **arrays,
-        **small,
-        time=None,
-        returns_to_go=None,
-        num_actions=header["num_actions"],
-        relabel=None,
-        mean=np.array(header["mean"]),
-        std=np.array(header["std"]),
-        data_sums=tuple(header["sums"]),
-    )
+    header = read_json(folder / "stream.json", dict)
+    small: dict[str, Any] = {k: jnp.asarray(v) for k, v in read_npz(folder / "tables.npz").items()}
+    with naming_damage(folder):
+        arrays: dict[str, Any] = {
+            k: np.memmap(folder / f"{k}.bin", kind, "r", shape=tuple(s)) for k, (s, kind) in header["arrays"].items()
+        }
+        return StreamBuffer(
+            **arrays,
+            **small,
+            time=None,
+            returns_to_go=None,
+            num_actions=header["num_actions"],
+            relabel=None,
+            mean=np.array(header["mean"]),
+            std=np.array(header["std"]),
+            data_sums=tuple(header["sums"]),
+        )
 
 
 class _Statistics:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kalm_jax.datasets import read_rollouts
+from kalm_jax.files import naming_damage, read_npy, read_npz
 from kalm_jax.offline_rl.normalization import Whitening
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -59,15 +60,16 @@ def read_prompts(config: PipelineConfig) -> tuple[GoalTable, np.ndarray, np.ndar
 
 def encoded_goals(run: PipelineRun, part: str) -> GoalTable:
     """The goals of a part with their vectors as policies see them."""
-    return goals_of(run, part).with_vector(whitened(run, np.load(run.path / "encode" / part / "vectors.npy")))
+    return goals_of(run, part).with_vector(whitened(run, read_npy(run.path / "encode" / part / "vectors.npy")))
 
 
 def whitened(run: PipelineRun, vectors: np.ndarray) -> np.ndarray:
     """Goal vectors (K, E) as policies see them."""
     if not run.config.learn.whitening:
         return vectors
-    with np.load(run.path / "encode" / "whitening" / "whitening.npz") as file:
-        return Whitening(**file)(vectors)
+    path = run.path / "encode" / "whitening" / "whitening.npz"
+    with naming_damage(path):
+        return Whitening(**read_npz(path))(vectors)
 
 
 def encoding(config: PipelineConfig, parts: Sequence[str]) -> list[str]:

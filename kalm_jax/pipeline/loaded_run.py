@@ -19,7 +19,7 @@ import numpy as np
 
 from kalm_jax.evaluation import read_results_csv
 from kalm_jax.evaluation.gymnasium import spaces_of
-from kalm_jax.files import read_csv, read_json
+from kalm_jax.files import read_csv
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.grounding.explanation import explain
@@ -32,7 +32,7 @@ from kalm_jax.pipeline.imagining import draws_of, imagine_from, planning_model
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.plans import Plan, Planner
 from kalm_jax.pipeline.policies import ActingPolicy, only_vector, sentence_list
-from kalm_jax.pipeline.run_folder import PipelineRun, read_run
+from kalm_jax.pipeline.run_folder import PipelineRun, check_stage, read_run, results_file
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table, validate
 from kalm_jax.types.text import normalize_sentence
 
@@ -64,11 +64,14 @@ class LoadedRun:
 
     @functools.cached_property
     def grounded(self) -> Grounded:
-        """The grounded language model; FileNotFoundError where the run has not grounded it yet."""
-        folder = self.path / "ground" / "model"
-        if not folder.exists():
-            raise _not_finished(self.path, "ground")
-        return load_grounded(folder)
+        """The grounded language model.
+
+        Raises:
+          FileNotFoundError: the run has not grounded it yet.
+          ValueError: one of its files is damaged.
+        """
+        check_stage(self.path, "ground")
+        return load_grounded(self.path / "ground" / "model")
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -76,8 +79,9 @@ class LoadedRun:
 
         Raises:
           FileNotFoundError: the run is not finished.
+          ValueError: the file is damaged.
         """
-        return read_results_csv(_results_file(self.path))
+        return read_results_csv(results_file(self.path))
 
     def policy(self, algorithm: str, condition: str = "kalm", seed: int | None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update.
@@ -85,7 +89,7 @@ class LoadedRun:
         `condition` is what it learned from: "offline", "kalm" or "oracle". `seed` None is the first of training.
 
         Raises:
-          ValueError: the run has no such policy; the message lists those that there are.
+          ValueError: the run has no such policy, and the message lists those that there are; or a file is damaged.
           FileNotFoundError: the run has not trained it yet.
         """
         learn, name = self.config.learn, f"{algorithm}-{condition}"
@@ -182,7 +186,14 @@ class LoadedRun:
     def _encode(self, sentence: str) -> np.ndarray:
         """The goal vector (E,) of a sentence."""
         self.planner.check_length(sentence)
-        return whitened(self._run, encode_goals(self.grounded, [sentence], batch=1))[0]
+        return whitened(self._whitening, encode_goals(self.grounded, [sentence], batch=1))[0]
+
+    @functools.cached_property
+    def _whitening(self) -> PipelineRun:
+        """The run, once the stage that whitens goal vectors is checked."""
+        if self.config.learn.whitening:
+            check_stage(self.path, "encode/whitening")
+        return self._run
 
     @property
     def _tables(self) -> list[GoalTable]:
@@ -241,14 +252,16 @@ class LoadedOfflineRun:
 
         Raises:
           FileNotFoundError: the run is not finished.
+          ValueError: the file is damaged.
         """
-        return read_csv(_results_file(self.path))
+        return read_csv(results_file(self.path))
 
     def policy(self, algorithm: str, seed: int | None = None, *, condition: None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update; `seed` None is the first.
 
         Raises:
-          ValueError: the run has no such policy, or `condition` is given, which is for runs with goals.
+          ValueError: the run has no such policy, or `condition` is given, which is for runs with goals; or a file is
+            damaged.
           FileNotFoundError: the run has not trained it yet.
         """
         if condition is not None:
@@ -268,26 +281,12 @@ def _seed_index(
     if name not in known or not 0 <= i < count:
         has = f"{', '.join(sorted(known))}, each of seeds {first} to {first + count - 1}"
         raise ValueError(f"{path} has no policy {said} and seed {first + i}: it has {has}")
-    done = read_json(path / "learn" / name / "done.json")
-    if done is None or any(done["settings"].get(k, v) != v for k, v in (("seed", first), ("seeds", count))):
-        raise _not_finished(path, f"learn/{name}")
+    settings = check_stage(path, f"learn/{name}")["settings"]
+    if any(settings.get(k, v) != v for k, v in (("seed", first), ("seeds", count))):
+        raise FileNotFoundError(
+            f"{path}: the run is not finished (stage learn/{name} is of other seeds); run the same command again"
+        )
     return i
-
-
-def _results_file(path: pathlib.Path) -> pathlib.Path:
-    """The results of a run; FileNotFoundError where there are none yet, with the stage that it was in."""
-    if not (path / "results.csv").exists():
-        begun = (file.parent for file in path.rglob("begun.json"))
-        missing = sorted(str(stage.relative_to(path)) for stage in begun if not (stage / "done.json").exists())
-        raise _not_finished(path, *missing[:1] or ["report"])
-    manifest, run = read_json(path / "manifest.json"), read_json(path / "run.json")
-    if manifest is None or manifest["configuration"] != run["configuration"]:
-        raise _not_finished(path, "report")  # what is there is of another configuration
-    return path / "results.csv"
-
-
-def _not_finished(path: pathlib.Path, stage: str) -> FileNotFoundError:
-    return FileNotFoundError(f"{path}: the run is not finished (stage {stage} is missing); run the same command again")
 
 
 def load_run(folder: str | pathlib.Path) -> LoadedRun | LoadedOfflineRun:

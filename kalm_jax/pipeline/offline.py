@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import io
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -25,12 +26,13 @@ from kalm_jax.evaluation.gymnasium import Spaces, spaces_of
 from kalm_jax.evaluation.gymnasium_behaviors import random_actions
 from kalm_jax.evaluation.returns import Evaluator, greedy_policy
 from kalm_jax.evaluation.statistics import FEWEST_VALUES, mean_interval
-from kalm_jax.files import read_json, write_csv, write_json, write_text
+from kalm_jax.files import naming_damage, read_json, read_npy, write_bytes, write_csv, write_json, write_npy, write_text
 from kalm_jax.offline_rl import (
     Buffer,
     DatasetStats,
     Learner,
     StreamBuffer,
+    drop_checkpoints,
     load_policies,
     make_buffer,
     make_learner,
@@ -43,7 +45,7 @@ from kalm_jax.offline_rl.registry import State, plain_config, real_settings
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.artifacts import file_mark
 from kalm_jax.pipeline.config import OfflineConfig
-from kalm_jax.pipeline.run_folder import RunFolder, make_manifest
+from kalm_jax.pipeline.run_folder import RESULTS, RunFolder, make_manifest, write_manifest
 from kalm_jax.progress import Progress
 from kalm_jax.report.figures import return_figure
 from kalm_jax.report.measures import noise
@@ -159,7 +161,7 @@ def _random_baseline(run: RunFolder, config: OfflineConfig, evaluator: Evaluator
 
     settings = {name: getattr(config, name) for name in PLAYED}
     stage = run.stage("random", settings, [], work, modules=environment_modules(config.environment))
-    return read_json(stage / "rows.json")
+    return read_json(stage / "rows.json", list)
 
 
 def environment_modules(environment: str) -> list[str]:
@@ -182,8 +184,9 @@ def _learn(
     points, seeds = evaluation_points(config, learner), evaluator.seeds
 
     def work(folder: pathlib.Path) -> None:
-        rows = read_json(folder / "rows.json") or []
-        evaluated = {row["update"] for row in rows}
+        rows = read_json(folder / "rows.json", list) or []
+        with naming_damage(folder / "rows.json"):
+            evaluated = {row["update"] for row in rows}
         num_actions = evaluator.spaces.num_actions or None
         buffer: Buffer | StreamBuffer
         if config.stream:
@@ -195,6 +198,7 @@ def _learn(
             for point in points:
                 if point in evaluated:
                     continue
+                drop_checkpoints(folder / "checkpoints", point)
                 states, curve = train(
                     learner,
                     buffer,
@@ -208,7 +212,7 @@ def _learn(
                 )
                 if is_main_process():
                     save_policies(folder / POLICIES, point, states, stats, keep=1)
-                    np.save(folder / GOAL, goals.vector)
+                    write_npy(folder / GOAL, goals.vector)
                 found = evaluator.play(greedy_policy(learner, states, stats, goals))
                 rows += [{"algorithm": learner.name, "update": point, **row} for row in found]
                 # The rows come last: a run killed before them only repeats the evaluation.
@@ -223,7 +227,7 @@ def _learn(
     }
     modules = [learner.name, *environment_modules(config.environment)]
     folder = run.stage(f"learn/{learner.name}", settings, [], work, together=True, modules=modules)
-    return read_json(folder / "rows.json")
+    return read_json(folder / "rows.json", list)
 
 
 def load_policy(
@@ -231,7 +235,7 @@ def load_policy(
 ) -> tuple[Learner, State, DatasetStats, np.ndarray]:
     """A learner, its state of training seed number `index`, its data's statistics, and the goal's vector (1, E)."""
     place = pathlib.Path(folder) / "learn" / algorithm
-    learner, vector = configured_learner(config, algorithm), np.load(place / GOAL)
+    learner, vector = configured_learner(config, algorithm), read_npy(place / GOAL)
     states, stats = load_policies(place / POLICIES, learner, saved_policies(place / POLICIES)[-1])
     return learner, state_of(states, index), stats, vector
 
@@ -324,12 +328,14 @@ def _report(
     returns = np.asarray(rollouts.rewards, np.float64).sum(1)
     table = summarize(rows, returns)
     columns = ["environment", *rows[0]]
-    write_csv(run.path / "results.csv", columns, ({"environment": config.environment, **row} for row in rows))
+    write_csv(run.path / RESULTS, columns, ({"environment": config.environment, **row} for row in rows))
     (run.path / "figures").mkdir(exist_ok=True)
     figure = return_figure(rows, table[0]["return"], table[1]["return"], config.environment)
-    figure.savefig(run.path / "figures" / "returns.png", dpi=150)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    write_bytes(run.path / "figures" / "returns.png", buffer.getvalue())
     text = "\n\n".join(filter(None, [table_text(table), remarks(config)]))
     write_text(run.path / "table.md", text + "\n")
-    write_json(run.path / "manifest.json", make_manifest(config, command) | {"table": table})
+    write_manifest(run.path, make_manifest(config, command) | {"table": table})
     print(text)
     return table

@@ -5,11 +5,16 @@ fingerprint from its first moment, `done.json` once it is complete: a hash of it
 (`pipeline.source`) and of the stages it needs. A stage with the same fingerprint is continued or skipped; another one
 starts again, with a line that says why, and with it every stage that needs it.
 
-Of several processes (`setup_jax`) the first writes files; the folder is one that all of them see.
+`done.json` also lists the size and the checksum of every file that the stage wrote. They are compared whenever the
+stage is kept or read (`check_stage`): a stage with a damaged file starts again, and a reader names the file.
+
+Of several processes (`setup_jax`) the first writes files; the folder is one that all of them see. Two jobs cannot work
+in one folder (`locks`); readers always can.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -19,12 +24,15 @@ import pathlib
 import platform
 import shutil
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import kalm_jax
+from kalm_jax.disk import check_output_folder, check_room, naming_full_disk
 from kalm_jax.distributed import broadcast_from_main, is_main_process
-from kalm_jax.files import Path, read_json, write_json
+from kalm_jax.files import Path, describe_file, describe_files, find_damage, read_json, remove_unfinished, write_json
+from kalm_jax.locks import FolderLock
 from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
 from kalm_jax.pipeline.source import source_hashes
 from kalm_jax.settings import build
@@ -34,6 +42,12 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "transformers"
 """Packages whose versions a manifest lists."""
 SCHEMA = 1
 """Version of the folder's layout; it rises when a reader of the old layout cannot read the new one."""
+UNLISTED = ("begun.json", "done.json", "checkpoints", "stream")
+"""What a stage's list of files leaves out: its records, and what only an unfinished stage reads."""
+RESULTS = "results.csv"
+"""What a finished run has in its folder; `results_file` checks it."""
+STAGE_ROOM = 5_000_000
+"""Bytes that must be free before a stage begins."""
 Say = Callable[[str], None]
 CONFIGS = {"pipeline": PipelineConfig, "offline": OfflineConfig}
 """Kind of run, as run.json says it -> its configuration."""
@@ -49,23 +63,58 @@ def read_run(folder: str | pathlib.Path) -> PipelineConfig | OfflineConfig:
     path = pathlib.Path(folder) / "run.json"
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is not the folder of a run: it has no run.json")
-    content = _checked(path, read_json(path))
+    content = _checked(path)
+    if content is None:
+        raise ValueError(f"{path} is damaged: run the command that made the run again")
     try:
         return build(CONFIGS[content["kind"]], content["configuration"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}): run the command that made the run again") from error
 
 
-def _checked(path: pathlib.Path, content: Any) -> dict[str, Any]:
-    """What a run.json says, of this schema; ValueError otherwise."""
-    if not isinstance(content, dict) or not {"schema", "kind", "configuration"} <= content.keys():
-        raise ValueError(f"{path} is damaged: run the command that made the run again")
-    if content["schema"] != SCHEMA:
+def _checked(path: pathlib.Path) -> dict[str, Any] | None:
+    """What a run.json says, None where it is damaged; ValueError where it is of another schema."""
+    content = _read_record(path, kind=str, configuration=object)
+    if content is not None and content.get("schema") != SCHEMA:
         raise ValueError(
             f"{path} has schema {content.get('schema')!r} and this version of kalm_jax reads {SCHEMA}: use the version "
             f"that made it ({content.get('kalm_jax')}), or another folder"
         )
-    return content
+    return content if content is not None and isinstance(content["configuration"], dict) else None
+
+
+def _read_record(path: pathlib.Path, **kinds: Any) -> dict[str, Any] | None:
+    """A JSON file with these entries, of these types; None where it is missing or damaged."""
+    try:
+        content = read_json(path, dict)
+    except ValueError:
+        return None
+    good = content is not None and all(isinstance(content.get(name), kind) for name, kind in kinds.items())
+    return content if good else None
+
+
+def read_done(stage: pathlib.Path) -> dict[str, Any] | None:
+    """The done.json of a stage's folder; None where the stage is not complete or its record is damaged."""
+    return _read_record(stage / "done.json", fingerprint=str, settings=dict, seconds=int | float)
+
+
+def check_stage(run: pathlib.Path, name: str) -> dict[str, Any]:
+    """The done.json of a stage of the run in a folder, for those who read its files outside of the run.
+
+    Raises:
+      FileNotFoundError: the stage is not complete.
+      ValueError: one of its files, or its record, is damaged; the message says how to mend it.
+    """
+    folder = run / name
+    if not os.path.lexists(folder / "done.json"):
+        raise _not_finished(run, name)
+    done = read_done(folder)
+    damage = "done.json is damaged" if done is None else find_damage(folder, done.get("files", {}))
+    if done is None or damage:
+        raise ValueError(
+            f"{folder}: {damage}; run the command that made the run again, which makes the stage {name} again"
+        )
+    return done
 
 
 def make_manifest(config: PipelineConfig | OfflineConfig, command: str) -> dict[str, Any]:
@@ -80,6 +129,34 @@ def make_manifest(config: PipelineConfig | OfflineConfig, command: str) -> dict[
         "versions": versions | {name: importlib.metadata.version(name) for name in PACKAGES},
         "hardware": hardware,
     }
+
+
+def write_manifest(run: pathlib.Path, manifest: Mapping[str, Any]) -> None:
+    """Writes manifest.json of a run whose `results.csv` is written, with the checksum of that."""
+    write_json(run / "manifest.json", {**manifest, "files": {RESULTS: describe_file(run / RESULTS)}})
+
+
+def results_file(run: pathlib.Path) -> pathlib.Path:
+    """The results of the finished run in a folder.
+
+    Raises:
+      FileNotFoundError: there are none yet; the message has the stage that the run was in.
+      ValueError: they, or a record, are damaged.
+    """
+    if not (run / RESULTS).exists():
+        begun = (file.parent for file in run.rglob("begun.json"))
+        missing = sorted(str(stage.relative_to(run)) for stage in begun if not (stage / "done.json").exists())
+        raise _not_finished(run, *missing[:1] or ["report"])
+    manifest, of = read_json(run / "manifest.json", dict), read_json(run / "run.json", dict)
+    if manifest is None or of is None or manifest.get("configuration") != of.get("configuration"):
+        raise _not_finished(run, "report")  # what is there is of another configuration
+    if damage := find_damage(run, manifest.get("files", {})):
+        raise ValueError(f"{run}: {damage}; run the command that made the run again, which writes the results again")
+    return run / RESULTS
+
+
+def _not_finished(run: pathlib.Path, stage: str) -> FileNotFoundError:
+    return FileNotFoundError(f"{run}: the run is not finished (stage {stage} is missing); run the same command again")
 
 
 class RunFolder:
@@ -97,38 +174,62 @@ class RunFolder:
         command: str | None = "",
         say: Say = print,
     ) -> None:
-        """Opens or makes the folder, and writes `config` and `command` (what the user called) to run.json.
+        """Opens or makes the folder, locks it, and writes `config` and `command` (what the user called) to run.json.
 
-        Where one of the two is None, run.json stays as it is. `say` takes a line about each stage.
+        Without `config` run.json stays as it is. `command` None opens a run for reading: nothing is made, written or
+        locked. The lock is released with the object. `say` takes a line about each stage.
 
         Raises:
-          ValueError: the folder was made with another schema, is another kind of run or of another world, or has files
-            that are no run's: a stage that starts again would delete them.
+          ValueError: the folder cannot be written, another process works in it, it was made with another schema, is
+            another kind of run or of another world, or has files that are no run's: a stage that starts again would
+            delete them.
         """
         self.path = pathlib.Path(path)
-        self.path.mkdir(parents=True, exist_ok=True)  # of several processes whichever is first
         self.seconds: dict[str, float] = {}
         self._prints: dict[str, str] = {}
         self._say = say  # called in the main process only; asking JAX here would start its devices
         world = getattr(config, "world", "")
         self._modules = () if not world else (world,) if "." in world else (f"kalm_jax.worlds.{world}.world",)
-        if config is not None and command is not None and is_main_process():
-            path = self.path / "run.json"
-            kind = next(kind for kind, cls in CONFIGS.items() if isinstance(config, cls))
-            if path.exists():
-                before = _checked(path, read_json(path))
-                of = [before["kind"], before["configuration"].get("world"), kind, getattr(config, "world", None)]
-                if of[:2] != of[2:]:
-                    raise ValueError(
-                        f"{self.path} has a run of kind {of[0]!r} and world {of[1]!r}, not of {of[2]!r} and {of[3]!r}: "
-                        "choose another folder"
-                    )
-            elif others := [p.name for p in self.path.iterdir() if not _ours(p)]:
+        if command is None:
+            return
+        check_output_folder(self.path)
+        self.path.mkdir(parents=True, exist_ok=True)  # of several processes whichever is first
+        if is_main_process():
+            self._check_contents(config)
+            weakref.finalize(self, FolderLock(self.path).release)
+            remove_unfinished(self.path, "all")
+            if config is not None:
+                self._write_run(config, command)
+
+    def _check_contents(self, config: PipelineConfig | OfflineConfig | None) -> None:
+        """Refuses a folder of something else."""
+        path = self.path / "run.json"
+        before = _checked(path) if path.is_file() else None
+        if config is None:
+            return
+        if before is not None:
+            of = [before["kind"], before["configuration"].get("world"), *_kind_and_world(config)]
+            if of[:2] != of[2:]:
                 raise ValueError(
-                    f"{self.path} is no run's folder and not empty (it has {others[0]}): choose another folder"
+                    f"{self.path} has a run of kind {of[0]!r} and world {of[1]!r}, not of {of[2]!r} and {of[3]!r}: "
+                    "choose another folder"
                 )
-            content = {"schema": SCHEMA, "kalm_jax": kalm_jax.__version__, "kind": kind, "command": command}
-            write_json(path, content | {"configuration": dataclasses.asdict(config)})
+            return
+        stages = [*self.path.glob("*/begun.json"), *self.path.glob("*/*/begun.json")]
+        others = sorted(p.name for p in self.path.iterdir() if p.name[0] != "." and not p.is_symlink())
+        if others and not stages:  # with stages it is a run whose run.json is lost, and each stage knows what it is of
+            raise ValueError(
+                f"{self.path} is no run's folder and not empty (it has {others[0]}): choose another folder"
+            )
+
+    def _write_run(self, config: PipelineConfig | OfflineConfig, command: str) -> None:
+        path = self.path / "run.json"
+        if os.path.lexists(path) and _checked(path) is None:
+            self._say(f"{path} is damaged, written again")
+            _remove(path)
+        kind = _kind_and_world(config)[0]
+        content = {"schema": SCHEMA, "kalm_jax": kalm_jax.__version__, "kind": kind, "command": command}
+        write_json(path, content | {"configuration": dataclasses.asdict(config)})
 
     def stage(
         self,
@@ -165,39 +266,59 @@ class RunFolder:
                 self._work(folder, begun, work)
             elif together:
                 work(folder)
-        while (done := read_json(folder / "done.json")) is None or done["fingerprint"] != mark:
+        while (done := read_done(folder)) is None or done["fingerprint"] != mark:
             time.sleep(0.2)  # until the first process has written it
         self.seconds[name] = done["seconds"]
         return folder
 
     def _begin(self, name: str, folder: pathlib.Path, about: dict[str, Any]) -> dict[str, Any] | None:
         """What begun.json says now; None where the stage is done."""
-        done, begun = read_json(folder / "done.json"), read_json(folder / "begun.json")
-        if done is not None and done["fingerprint"] == about["fingerprint"]:
-            self._say(f"{name}: done before ({done['seconds']:.0f} s), kept")
-            return None
-        if begun is not None and begun["fingerprint"] == about["fingerprint"]:
+        self._check_place(folder)
+        done, begun = read_done(folder), _read_record(folder / "begun.json", fingerprint=str, seconds=int | float)
+        finished, reason = os.path.lexists(folder / "done.json"), ""
+        if finished and done is None:
+            reason = "done.json is damaged"
+        elif done is not None and done["fingerprint"] == about["fingerprint"]:
+            reason = find_damage(folder, done.get("files", {}))
+            if not reason:
+                self._say(f"{name}: done before ({done['seconds']:.0f} s), kept")
+                return None
+        elif begun is not None and begun["fingerprint"] == about["fingerprint"]:
             self._say(f"{name}: continues")
-            return begun
+            return {**about, "seconds": begun["seconds"]}
         if folder.exists():
-            if begun is None and any(path.name[0] != "." for path in folder.iterdir()):
+            known = finished or os.path.lexists(folder / "begun.json")
+            if not known and any(path.name[0] != "." for path in folder.iterdir()):
                 raise ValueError(f"{folder} is no stage's folder (it has no begun.json): move it or delete it")
-            self._say(f"{name}: starts again, because {_reason(begun or {}, about)}")
+            self._say(f"{name}: starts again, because {reason or _reason(begun or {}, about)}")
             _delete(folder)
+        check_room(folder, STAGE_ROOM, f"the stage {name}")
         folder.mkdir(parents=True)
         begun = {**about, "seconds": 0.0}
         write_json(folder / "begun.json", begun)
         return begun
 
+    def _check_place(self, folder: pathlib.Path) -> None:
+        """Refuses something else where a stage's folder belongs."""
+        for place in (*reversed(folder.parents), folder):
+            if place.is_relative_to(self.path) and os.path.lexists(place) and not place.is_dir():
+                raise ValueError(
+                    f"{place} is no folder, and the stages of the run are written there: delete it and run the same "
+                    "command again"
+                )
+
     def _work(self, folder: pathlib.Path, begun: dict[str, Any], work: Callable[[pathlib.Path], None]) -> None:
         start, before = time.monotonic(), begun["seconds"]
         try:
-            work(folder)
+            with naming_full_disk(folder):
+                work(folder)
         except BaseException:
-            write_json(folder / "begun.json", {**begun, "seconds": before + time.monotonic() - start})
+            with contextlib.suppress(OSError):
+                write_json(folder / "begun.json", {**begun, "seconds": before + time.monotonic() - start})
             raise
         about = {key: begun[key] for key in ("fingerprint", "settings")}
-        write_json(folder / "done.json", {**about, "seconds": before + time.monotonic() - start})
+        files = describe_files(folder, UNLISTED)
+        write_json(folder / "done.json", {**about, "seconds": before + time.monotonic() - start, "files": files})
 
 
 class PipelineRun(RunFolder):
@@ -208,31 +329,47 @@ class PipelineRun(RunFolder):
         self.config, self.world = config, get_world(config.world)
 
 
-def _ours(path: pathlib.Path) -> bool:
-    """Whether something in a folder without run.json is a stage, a link to one, or a file that was being written."""
-    return path.name[0] == "." or path.is_symlink() or (path / "begun.json").exists()
+def _kind_and_world(config: PipelineConfig | OfflineConfig) -> tuple[str, str | None]:
+    """What run.json calls the kind of run, and its world."""
+    kind = next(kind for kind, cls in CONFIGS.items() if isinstance(config, cls))
+    return kind, getattr(config, "world", None)
 
 
 def _delete(folder: pathlib.Path) -> None:
     """Deletes a stage's folder; a run killed on the way finds a stage that nobody wants to continue."""
     if folder.is_symlink():
         return folder.unlink()
-    write_json(folder / "begun.json", {"fingerprint": ""})
-    (folder / "done.json").unlink(missing_ok=True)
+    begun = folder / "begun.json"
+    if begun.is_dir():
+        _remove(begun)
+    write_json(begun, {"fingerprint": "", "seconds": 0.0})
+    _remove(folder / "done.json")
     for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != "begun.json":
-            path.unlink()
+        if path != begun:
+            _remove(path)
     shutil.rmtree(folder)
+
+
+def _remove(path: pathlib.Path) -> None:
+    """Deletes a file, a link or a folder, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _reason(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Why a stage starts again: the first difference between what two of its begun.json say."""
+    if not before:
+        return "its record is damaged"
+    if not before["fingerprint"]:
+        return "it was being deleted"
     if before.get("schema") != now["schema"]:
         return "another version of kalm_jax made it"
     for part, why in {"settings": "settings changed", "needs": "these stages did", "code": "code changed"}.items():
-        old, new = before[part], now[part]
+        old, new = before.get(part), now[part]
+        if not isinstance(old, Mapping):
+            break
         changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
         if changed:
             values = [f"{key} {old.get(key)} -> {new.get(key)}" for key in changed] if part == "settings" else changed

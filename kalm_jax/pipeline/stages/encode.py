@@ -8,12 +8,12 @@ import pathlib
 import numpy as np
 
 from kalm_jax.distributed import is_main_process
-from kalm_jax.files import read_json
+from kalm_jax.files import read_npy, write_npy, write_npz
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.offline_rl.normalization import whitening
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, goals_of, text_mark
-from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.pipeline.run_folder import PipelineRun, check_stage
 
 WHITENED = ("data", *NOVEL_LEVELS)
 """Parts whose goal vectors determine the whitening."""
@@ -23,15 +23,15 @@ def run_encode(run: PipelineRun, part: str) -> None:
     """Writes the goal vectors of a part's sentences to `vectors.npy`; the data's level has those of the data."""
     goals, place = goals_of(run, part), run.path / "encode"
     settings = {"sentences": text_mark(goals)}
-    known = part != "data" and read_json(place / "data" / "done.json")["settings"] == settings
+    known = part != "data" and check_stage(run.path, "encode/data")["settings"] == settings
 
     def work(folder: pathlib.Path) -> None:
         if known:
-            vectors = np.load(place / "data" / "vectors.npy")
+            vectors = read_npy(place / "data" / "vectors.npy")
         else:
             vectors = encode_goals(load_grounded(run.path / "ground" / "model"), goals.text)
         if is_main_process():
-            np.save(folder / "vectors.npy", vectors)
+            write_npy(folder / "vectors.npy", vectors)
 
     needs = ["ground", "encode/data"] if known else ["ground"]
     run.stage(f"encode/{part}", settings, needs, work, together=True)
@@ -43,7 +43,7 @@ def run_whiten(run: PipelineRun) -> None:
 
     def work(folder: pathlib.Path) -> None:
         if is_main_process():
-            vectors = np.concatenate([np.load(run.path / "encode" / part / "vectors.npy") for part in WHITENED])
-            np.savez(folder / "whitening.npz", **dataclasses.asdict(whitening(vectors, ridge)))
+            vectors = np.concatenate([read_npy(run.path / "encode" / part / "vectors.npy") for part in WHITENED])
+            write_npz(folder / "whitening.npz", **dataclasses.asdict(whitening(vectors, ridge)))
 
     run.stage("encode/whitening", {"ridge": ridge}, [f"encode/{part}" for part in WHITENED], work, together=True)

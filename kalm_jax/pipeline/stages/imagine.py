@@ -8,7 +8,7 @@ import numpy as np
 
 from kalm_jax.datasets import write_rollouts
 from kalm_jax.distributed import is_main_process
-from kalm_jax.files import write_json
+from kalm_jax.files import write_json, write_npy
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.pipeline.artifacts import goals_of, real_rollouts, text_mark
 from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
@@ -32,7 +32,7 @@ def run_imagine(run: PipelineRun, part: str) -> None:
         rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"imagine {part}", draws)
         if not is_main_process():
             return
-        np.save(folder / "starts.npy", starts)
+        write_npy(folder / "starts.npy", starts)
         write_json(folder / "plans.json", {goals.text[g]: [s.text for s in plans[g]] for g in np.unique(goal).tolist()})
         write_rollouts(folder / "rollouts.h5", rollouts, goals)
         write_json(folder / "quality.json", world.quality_rows(rollouts, goals, real_rollouts(run)[0]))

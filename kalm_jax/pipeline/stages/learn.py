@@ -13,6 +13,7 @@ from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.offline_rl import (
     Buffer,
     Relabel,
+    drop_checkpoints,
     every_end_terminal,
     make_buffer,
     one_to_one,
@@ -56,6 +57,7 @@ def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
             for point in policy_points(config, algorithm):
                 if broadcast_from_main(point in kept):
                     continue
+                drop_checkpoints(folder / "checkpoints", point)
                 state, curve = fit(point, checkpoint_dir=folder / "checkpoints")
                 if is_main_process():
                     rows = [{"algorithm": algorithm, "condition": condition, **row} for row in curve]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import shutil
 
 import numpy as np
 
@@ -57,7 +56,6 @@ def run_prompts(run: PipelineRun) -> None:
                     for row, mine in zip(rows, parts.values(), strict=True):
                         row[f"success_{algorithm}_{condition}_{choice}"] = round(float(success[mine].mean()), 4)
         write_csv(folder / "prompts.csv", list(rows[0]), rows)
-        shutil.copyfile(folder / "prompts.csv", run.path / "prompts.csv")
 
     settings = {"prompts": file_mark(config.prompts), "seed": config.seed, "samples": PROMPT_SAMPLES}
     learned = [f"learn/{algorithm}-{condition}" for algorithm, condition in pairs]

@@ -10,7 +10,7 @@ import numpy as np
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.replay import replay, rows
-from kalm_jax.files import read_json, write_json
+from kalm_jax.files import read_json, read_npy, write_json
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.imagination.subgoals import Subgoal, direct_plans
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -28,7 +28,7 @@ def run_replay(run: PipelineRun, level: str) -> None:
         plans = written_plans(imagined, goals, world.language.read_plan)
         chosen = first_of_each(np.asarray(goals.family)[rollouts.goal], i.replayed)
         rollouts = rollouts.take(chosen)
-        episodes = Episodes(np.load(imagined / "starts.npy")[chosen], np.asarray(rollouts.goal), goals)
+        episodes = Episodes(read_npy(imagined / "starts.npy")[chosen], np.asarray(rollouts.goal), goals)
         grounded = load_grounded(run.path / "ground" / "model")
         with world.simulator() as simulator:
             results = replay(rollouts, episodes, simulator, grounded, plans, world, i.temperature, seed)
@@ -41,7 +41,7 @@ def run_replay(run: PipelineRun, level: str) -> None:
 
 def written_plans(folder: pathlib.Path, goals: GoalTable, read_plan: Callable[[str], Subgoals]) -> list[list[Subgoal]]:
     """The subgoals by which the rollouts in `folder` were imagined, from its `plans.json`."""
-    texts = read_json(folder / "plans.json")
+    texts = read_json(folder / "plans.json", dict)
     direct = direct_plans(goals)
     said = [[] if texts.get(text, [text]) == [text] else read_plan(" and ".join(texts[text])) for text in goals.text]
     return [[Subgoal(*s) for s in plan] or alone for plan, alone in zip(said, direct, strict=True)]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import read_results_csv, write_results_csv
 from kalm_jax.evaluation.llm_metrics import read_metrics
-from kalm_jax.files import read_csv, read_json, read_json_lines, write_json
+from kalm_jax.files import read_csv, read_json, read_json_lines, read_npy, write_bytes
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts, real_rollouts
 from kalm_jax.pipeline.config import LLM_POLICY
-from kalm_jax.pipeline.run_folder import PipelineRun, make_manifest
+from kalm_jax.pipeline.run_folder import RESULTS, PipelineRun, make_manifest, write_manifest
 from kalm_jax.report import ReportData, build_report
 from kalm_jax.report.measures import grounding_measures
 from kalm_jax.types import LEVELS
@@ -26,19 +24,24 @@ def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
     results = []
     for name in [f"{player}-{level}" for player in players for level in LEVELS]:
         results += read_results_csv(run.path / "evaluate" / name / "results.csv")
-    write_results_csv(run.path / "results.csv", results)
+    write_results_csv(run.path / RESULTS, results)
     parts = imagined_parts(config)
     real, goals = real_rollouts(run)
     imagined = read_rollouts(run.path / "imagine" / "rephrase" / "rollouts.h5")
-    starts = np.load(run.path / "imagine" / "rephrase" / "starts.npy")
+    starts = read_npy(run.path / "imagine" / "rephrase" / "starts.npy")
+    prompts = run.path / "prompts" / "prompts.csv"
+    if config.prompts:
+        write_bytes(run.path / "prompts.csv", prompts.read_bytes())
     manifest = make_manifest(config, command)
-    write_json(run.path / "manifest.json", manifest)
+    write_manifest(run.path, manifest)
     data = ReportData(
         labels=world.labels,
         results=results,
-        imagination=[row for part in parts for row in read_json(run.path / "imagine" / part / "quality.json")],
-        replayed=[row for level in NOVEL_LEVELS for row in read_json(run.path / "replayed" / level / "replayed.json")],
-        explanation=read_json(run.path / "explain" / "explanation.json"),
+        imagination=[row for part in parts for row in read_json(run.path / "imagine" / part / "quality.json", list)],
+        replayed=[
+            row for level in NOVEL_LEVELS for row in read_json(run.path / "replayed" / level / "replayed.json", list)
+        ],
+        explanation=read_json(run.path / "explain" / "explanation.json", list),
         grounding_curve=read_json_lines(run.path / "ground" / "curve.jsonl"),
         losses=grounding_measures(
             bool(world.spaces.num_actions),
@@ -47,12 +50,12 @@ def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
             config.ground.predict_change,
         ),
         grounding_metrics=read_metrics(run.path / "ground" / "metrics.csv"),
-        learning_curves=[row for name in learners for row in read_json(run.path / "learn" / name / "curve.json")],
-        collection=read_json(run.path / "collect" / "statistics.json"),
+        learning_curves=[row for name in learners for row in read_json(run.path / "learn" / name / "curve.json", list)],
+        collection=read_json(run.path / "collect" / "statistics.json", dict),
         stage_seconds=run.seconds,
         manifest=manifest,
         lengths={"recorded": real.length.tolist(), "imagined (rephrase)": imagined[0].length.tolist()},
-        prompts=read_csv(run.path / "prompts.csv") if config.prompts else (),
+        prompts=read_csv(prompts) if config.prompts else (),
         model=config.ground.llm or "the built-in model",
         title=world.title,
         illustrations=world.illustrate((real, goals), (*imagined, starts)),

@@ -11,11 +11,13 @@ import dataclasses
 import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 
 from kalm_jax.cores import available_cores
 from kalm_jax.types import Episode, GoalTable, Rollouts, stack_episodes, validate
+from kalm_jax.workers import end_with_parent, without_interrupts
 from kalm_jax.worlds.metaworld.distractors import MODES
 from kalm_jax.worlds.metaworld.goals import FAMILIES, SUCCESS_REWARD
 from kalm_jax.worlds.metaworld.instructions import goals_of_level
@@ -98,11 +100,21 @@ def _record_all(
     with contextlib.ExitStack() as stack:
         run: Callable[..., Iterable[list[Recorded]]] = map
         if processes > 1:
-            run = stack.enter_context(ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))).map
-        for job, episodes in zip(jobs, run(record_job, jobs), strict=True):
-            found |= zip(job.places, episodes, strict=True)
-            if progress is not None:
-                progress(len(found), len(order))
+            context = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(processes, context, initializer=end_with_parent)
+            stack.callback(pool.shutdown, cancel_futures=True)
+            run = pool.map
+        with without_interrupts():
+            answers = run(record_job, jobs)
+        try:
+            for job, episodes in zip(jobs, answers, strict=True):
+                found |= zip(job.places, episodes, strict=True)
+                if progress is not None:
+                    progress(len(found), len(order))
+        except BrokenProcessPool as error:
+            raise OSError(
+                "a process that records rollouts has died, perhaps for lack of memory: run the same command again"
+            ) from error
     return [found[place] for place in range(len(order))]
 
 

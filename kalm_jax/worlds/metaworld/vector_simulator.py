@@ -6,9 +6,10 @@ of episodes (N) is possible. An episode is a function of its task, seed and acti
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kalm_jax.cores import available_cores
+from kalm_jax.workers import end_with_parent, without_interrupts
 from kalm_jax.worlds.metaworld.distractors import MODES, Distractor
 from kalm_jax.worlds.metaworld.simulator import Snapshot, TaskSimulator
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, HORIZON, NAMES, OBSERVATION_DIM
@@ -67,12 +69,24 @@ class WorkerEpisodes:
 
 def _work(pipe: Connection, distractor: str) -> None:
     """A worker's loop: receives (method, jobs), sends (True, answers) or (False, error); None ends it."""
+    end_with_parent()
     kept = WorkerEpisodes(distractor)
     while (message := pipe.recv()) is not None:
         try:
             pipe.send((True, kept.call(*message)))
         except Exception as error:
             pipe.send((False, error))
+
+
+@contextlib.contextmanager
+def _naming_death() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, ConnectionError) as error:
+        raise OSError(
+            "a worker process of Meta-world's simulator has died, perhaps for lack of memory: run the same command "
+            "again"
+        ) from error
 
 
 class MetaworldSimulator:
@@ -95,7 +109,8 @@ class MetaworldSimulator:
         for _ in range(self.processes if self._local is None else 0):
             ours, theirs = context.Pipe()
             worker = context.Process(target=_work, args=(theirs, distractor), daemon=True)
-            worker.start()
+            with without_interrupts():
+                worker.start()
             theirs.close()
             self._workers.append((worker, ours))
 
@@ -121,8 +136,10 @@ class MetaworldSimulator:
         homes = [[i for i, job in enumerate(jobs) if job[0] % self.processes == k] for k in range(self.processes)]
         busy = [(place, pipe) for place, (_, pipe) in zip(homes, self._workers, strict=True) if place]
         for place, pipe in busy:
-            pipe.send((method, [jobs[i] for i in place]))
-        received = [(place, *pipe.recv()) for place, pipe in busy]  # from all before an error is raised
+            with _naming_death():
+                pipe.send((method, [jobs[i] for i in place]))
+        with _naming_death():
+            received = [(place, *pipe.recv()) for place, pipe in busy]  # from all before an error is raised
         answers: dict[int, Any] = {}
         for place, fine, answer in received:
             if not fine:
@@ -133,7 +150,8 @@ class MetaworldSimulator:
     def close(self) -> None:
         """Ends the workers; the simulator cannot be used afterwards."""
         for worker, pipe in self._workers:
-            pipe.send(None)
+            with contextlib.suppress(BrokenPipeError):  # it is dead
+                pipe.send(None)
             worker.join()
             pipe.close()
         self._workers = []
