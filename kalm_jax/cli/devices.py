@@ -24,6 +24,32 @@ class DeviceSettings(Checked):
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class WatchSettings(Checked):
+    """How a run is watched."""
+
+    tensorboard: bool = setting(
+        False,
+        "Write losses, measurements and learning curves to the folder tensorboard in --output while the run works: "
+        "tensorboard --logdir=OUTPUT/tensorboard shows them.",
+    )
+
+
+def watch(given: Mapping[str, Any], output: str) -> None:
+    """Opens the dashboard of the run in a folder, where the flag asks for one.
+
+    Raises:
+      UsageError: what it needs is not installed.
+    """
+    from kalm_jax import dashboard
+
+    if made(WatchSettings, given).tensorboard:
+        try:
+            dashboard.start(f"{output}/tensorboard")
+        except ImportError as error:
+            raise UsageError(str(error)) from error
+
+
 def device_flags() -> list[Flag]:
     """The flags, for `flags()` of a command."""
     return flags_of(DeviceSettings, "devices")

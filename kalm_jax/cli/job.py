@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kalm_jax.cli.devices import device_flags, start
+from kalm_jax.cli.devices import WatchSettings, device_flags, start, watch
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
 from kalm_jax.disk import check_output_folder
@@ -48,6 +48,7 @@ def job_flags(world: str = "", parts: tuple[str, ...] = PARTS, without: tuple[st
     presets = {name: build(PipelineConfig, {"world": world, **values}) for name, values in module.PRESETS.items()}
     about = " ".join(f"{name}: {text}." for name, text in module.ABOUT.items())
     flags = [*flags_of(JobSettings, "output"), *device_flags()]
+    flags += flags_of(WatchSettings, "output") if "learn" in parts else []
     for part in parts:
         values = {name: parts_of(preset)[part] for name, preset in presets.items()}
         for flag in flags_of(type(values["default"]), part, without, values):
@@ -73,6 +74,7 @@ def run(command: str, argv: Sequence[str], flags: Sequence[Flag], world: str = "
     given = parse(flags, argv)
     world, job = world or given["world"], made(JobSettings, given)
     output = job.output or f"runs/{world.rpartition('.')[2]}-{job.preset}"
+    watch(given, output)
     check_output_folder(output)
     start(given)  # before the world: a custom one may touch devices when it is imported
     from kalm_jax.pipeline import run as pipeline

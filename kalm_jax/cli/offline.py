@@ -9,7 +9,7 @@ continues it. `kalm collect` makes files of rollouts.
 
 import dataclasses
 
-from kalm_jax.cli.devices import device_flags, start
+from kalm_jax.cli.devices import WatchSettings, device_flags, start, watch
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
 from kalm_jax.disk import check_output_folder
@@ -26,7 +26,8 @@ class OutputSettings(Checked):
 
 def flags() -> list[Flag]:
     """The flags of the command."""
-    return [*flags_of(OfflineConfig, "run"), *flags_of(OutputSettings, "output"), *device_flags()]
+    output = [*flags_of(OutputSettings, "output"), *flags_of(WatchSettings, "output")]
+    return [*flags_of(OfflineConfig, "run"), *output, *device_flags()]
 
 
 def main(argv: list[str]) -> None:
@@ -35,6 +36,7 @@ def main(argv: list[str]) -> None:
     config = made(OfflineConfig, given)
     output = made(OutputSettings, given).output
     output = output or f"runs/offline-{config.environment.rpartition(':')[2].replace('/', '-')}"
+    watch(given, output)
     check_output_folder(output)
     start(given)
     from kalm_jax.pipeline import offline

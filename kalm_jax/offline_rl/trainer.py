@@ -59,6 +59,7 @@ def train(
     checkpoint_dir: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 5000,
     progress: Callable[..., None] | None = None,
+    watch: Callable[[Curve], None] | None = None,
 ) -> tuple[State, Curve]:
     """Trains all seeds and returns (state, curve); continues from the last checkpoint in `checkpoint_dir`.
 
@@ -81,6 +82,7 @@ def train(
       checkpoint_dir: folder of this run's checkpoints; None keeps none.
       checkpoint_every: updates between checkpoints.
       progress: called as progress(done, total, **metrics); `done` counts the updates of all seeds together.
+      watch: called with the curve's rows as soon as they are known; those of an earlier process are not repeated.
 
     Returns:
       state: the learner's state with a leading axis for the seeds, with a sweep for the seeds of its first setting,
@@ -110,6 +112,7 @@ def train(
         state, stats, buffer = devices.replicate((state, stats, buffer))
     checkpoints = None if checkpoint_dir is None else Checkpoints(checkpoint_dir)
     loop = _Loop(learner, stats, buffer, runs, seed_parallelism, devices, updates_per_call, num_updates, progress)
+    loop.watch = watch
     loop.workers = min(len(loop.groups), workers or available_cores())
     try:
         if checkpoints is not None:
@@ -284,6 +287,7 @@ class _Loop:
     per_call: int
     total: int
     progress: Callable[..., None] | None
+    watch: Callable[[Curve], None] | None = None
     workers: int = 1
     compiled: bool = False
 
@@ -317,7 +321,9 @@ class _Loop:
                     i, count = flying.pop(future)
                     states[i], metrics = future.result()
                     at[i] += count
-                    rows += self._rows(groups[i], at[i], metrics)
+                    rows += (new := self._rows(groups[i], at[i], metrics))
+                    if self.watch is not None:
+                        self.watch([row for row, _ in new])
                     self._report(groups, at, metrics)
                     if at[i] < stop:
                         waiting.add(i)

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from kalm_jax import dashboard
 from kalm_jax.grounding.checkpoint import save_grounded
 from kalm_jax.grounding.model import Grounded, GroundedModel, change_llms, init_params, numeric_spec
 from kalm_jax.grounding.tasks import Batches, augmented
@@ -158,7 +159,12 @@ def fit_language_model(
     measured = make_measure(model, tokenizer) if make_measure is not None and config.metrics.every else None
     measure = None if measured is None else lambda step, params: measured(step, whole(params))
     with Progress("ground", g.steps) as progress:
-        params, _ = fit(model, params, batches, train, folder, progress.update, frozen, donate=True, measure=measure)
+
+        def show(step: int, **losses: float) -> None:
+            progress.update(step, **losses)
+            dashboard.add("ground", step, losses)
+
+        params, _ = fit(model, params, batches, train, folder, show, frozen, donate=True, measure=measure)
     return Grounded(model, whole(params), tokenizer)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import io
 import os
 import pathlib
@@ -20,6 +21,7 @@ import gymnasium
 import jax
 import numpy as np
 
+from kalm_jax import dashboard
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.gymnasium import Spaces, spaces_of
@@ -209,12 +211,15 @@ def _learn(
                     checkpoint_dir=folder / "checkpoints",
                     checkpoint_every=config.updates,
                     progress=progress.update,
+                    watch=functools.partial(dashboard.add_curve, f"learn/{learner.name}"),
                 )
                 if is_main_process():
                     save_policies(folder / POLICIES, point, states, stats, keep=1)
                     write_npy(folder / GOAL, goals.vector)
                 found = evaluator.play(greedy_policy(learner, states, stats, goals))
                 rows += [{"algorithm": learner.name, "update": point, **row} for row in found]
+                returns = {f"return/seed_{row['seed']}": row["return_mean"] for row in found}
+                dashboard.add(f"returns/{learner.name}", point, returns)
                 # The rows come last: a run killed before them only repeats the evaluation.
                 if is_main_process():
                     write_json(folder / "curve.json", curve)

@@ -73,7 +73,9 @@ def test_seeds_on_several_devices_are_those_of_one(way, tmp_path):
 
 def test_curve_has_the_means_of_each_call():
     learner, buffer = make_learner("bc", **SMALL["bc"]), random_buffer()
-    _, curve = train(learner, buffer, [0, 1], 10, updates_per_call=4)
+    watched: list[dict] = []
+    _, curve = train(learner, buffer, [0, 1], 10, updates_per_call=4, watch=watched.extend)
+    assert sorted(watched, key=lambda r: (r["update"], r["seed"])) == curve
     assert [(r["update"], r["seed"]) for r in curve] == [(u, s) for u in (4, 8, 10) for s in (0, 1)]
     state, losses = first_states(learner, buffer, [0]), []
     for _ in range(4):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kalm_jax import dashboard
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.llm_metrics import metric_rows, write_metrics
@@ -37,6 +38,7 @@ def run_ground(run: PipelineRun) -> None:
 
             def measure(step: int, params: dict) -> None:
                 rows = metrics(step, params)
+                dashboard.add("ground", step, {f"measured/{row['metric']}": row["rate"] for row in rows})
                 if is_main_process():
                     write_metrics(folder / "metrics.csv", rows)
 

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import pathlib
 
+from kalm_jax import dashboard
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import broadcast_from_main, is_main_process
 from kalm_jax.files import write_json
@@ -53,7 +54,9 @@ def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
             start = functools.partial(with_backbone, params=backbone)
         with Progress(f"learn {algorithm} {condition}", updates * len(seeds)) as progress:
             stats, kept = learner.stats(buffer), saved_policies(folder / "policies")
-            fit = functools.partial(train, learner, buffer, seeds, stats=stats, start=start, progress=progress.update)
+            watch = functools.partial(dashboard.add_curve, f"learn/{algorithm}-{condition}")
+            options = {"stats": stats, "start": start, "progress": progress.update, "watch": watch}
+            fit = functools.partial(train, learner, buffer, seeds, **options)
             for point in policy_points(config, algorithm):
                 if broadcast_from_main(point in kept):
                     continue
