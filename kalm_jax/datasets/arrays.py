@@ -126,14 +126,34 @@ def _of_hdf5(path: str, file: h5py.File) -> Arrays:
         if name.startswith("@"):
             return file.attrs[name[1:]]
         found = _follow(path, file, name, _MOST_LINKS)
-        if not isinstance(found, h5py.Dataset):
+        if not isinstance(found, h5py.Dataset) or found.shape is None:
             raise KeyError(name)
-        if found.is_virtual or found.external:
-            raise ValueError(f"{path}: {name} keeps its data in other files, which are not read; copy them into it")
-        _check_size(path, name, found.nbytes, found.id.get_storage_size())
+        _check_dataset(path, name, found.id)
         return found
 
     return Arrays(file, read)
+
+
+def check_links(path: str) -> None:
+    """A ValueError where any array of an HDF5 file is outside it, or declares far more than the file holds.
+
+    For files that another library reads.
+    """
+    with open_arrays(path) as data, h5py.File(path, "r") as file:
+        names: list[tuple[bytes, bool]] = []  # what is raised while links are visited is lost
+
+        def note(name: bytes, link: Any) -> None:
+            names.append((name, link.type == h5py.h5l.TYPE_HARD))
+
+        file.id.links.visit(note, info=True)
+        for name, hard in names:
+            text = name.decode("utf-8", "replace")
+            if not hard:
+                data.get(text)
+                continue
+            found = h5py.h5o.open(file.id, name)
+            if isinstance(found, h5py.h5d.DatasetID):
+                _check_dataset(path, text, found)
 
 
 def _follow(path: str, group: h5py.Group, name: str, links: int) -> Any:
@@ -159,11 +179,25 @@ def _follow(path: str, group: h5py.Group, name: str, links: int) -> Any:
     return group
 
 
+def _check_dataset(path: str, name: str, found: h5py.h5d.DatasetID) -> None:
+    made = found.get_create_plist()
+    if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
+        raise ValueError(f"{path}: {name} keeps its data in other files, which are not read; copy them into it")
+    declared = found.get_space().get_simple_extent_npoints() * found.get_type().get_size()
+    _check_size(path, name, declared, found.get_storage_size())
+
+
 def _check_size(path: str, name: str, declared: int, held: int) -> None:
     if declared > _SMALL + _MOST_COMPRESSED * held:
         raise ValueError(
             f"{path}: {name} declares {declared:,} bytes, but the file holds {held:,} for it; write the file again"
         )
+
+
+def entries(data: Mapping[str, Any]) -> str:
+    """The first names of arrays, for a message."""
+    names = [name if name.isprintable() else ascii(name) for name in data]
+    return ", ".join(name[:40] for name in names[:12]) or "nothing"
 
 
 def numbers(path: str, name: str, x: Any, kinds: str = "biuf") -> np.ndarray:

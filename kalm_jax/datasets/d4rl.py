@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.datasets.arrays import numbers, whole_numbers, yes_or_no
+from kalm_jax.datasets.arrays import entries, numbers, whole_numbers, yes_or_no
 from kalm_jax.types import Episode, GoalTable, Rollouts, stack_episodes, unnamed_goal, validate
 
 FIELDS = ("observations", "actions", "rewards", "terminals")
@@ -43,16 +43,15 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
     needed = [field for field in FIELDS if field != "terminals" or "masks" not in data]
     missing = [field for field in needed if np.ndim(data.get(field, 0)) == 0]
     if missing:
-        there = ", ".join(list(data)[:12])
         hint = _ALSO if missing == ["rewards"] else ""
         raise ValueError(
             f"{name}: lacks {', '.join(missing)}; the flat layout wants {', '.join(FIELDS)} and, for episodes that are "
-            f"cut off, timeouts (it has {there}){hint}"
+            f"cut off, timeouts (it has {entries(data)}){hint}"
         )
     observations = data["observations"]
     m = len(observations)
-    if observations.ndim != 2 or not m:
-        raise ValueError(f"{name}: observations has shape {observations.shape}, want (L, D) with L at least 1")
+    if observations.ndim != 2 or 0 in observations.shape:
+        raise ValueError(f"{name}: observations has shape {observations.shape}, want (L, D) with each at least 1")
     known = [*needed, "next_observations", "terminals", "masks", "valids", *ENDS, *STARTS, *NAMES]
     found = {k: data[k] for k in dict.fromkeys(known) if np.ndim(data.get(k, 0)) > 0}
     _check_shapes(name, found, m)

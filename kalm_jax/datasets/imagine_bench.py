@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.datasets.arrays import sentences, whole_numbers, yes_or_no
+from kalm_jax.datasets.arrays import entries, sentences, whole_numbers, yes_or_no
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, make_rollouts, validate
 
 FIELDS = ("masks", "observations", "actions", "rewards")
@@ -39,10 +39,9 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
     """
     missing = [field for field in FIELDS if np.ndim(data.get(field, 0)) == 0]
     if missing:
-        there = ", ".join(list(data)[:12])
         raise ValueError(
             f"{name}: lacks {', '.join(missing)}; rollouts of (N, T, D) observations want {', '.join(FIELDS)} (it has "
-            f"{there})"
+            f"{entries(data)})"
         )
     observed, width = data["observations"], 0 if "instructions" in data else ENCODING_DIM
     if observed.ndim != 3 or observed.shape[2] <= width or np.dtype(observed.dtype).kind not in "iuf":

@@ -36,7 +36,7 @@ def from_dictionary(
     if missing:
         raise ValueError(f"{path}: lacks {', '.join(missing)}; want rollouts in the format of KALM's authors")
     action_type = data.get("action_type", "discrete")
-    if action_type != "discrete":
+    if not isinstance(action_type, str) or action_type != "discrete":
         raise ValueError(f"{path}: action_type is {action_type!r}; only rollouts with discrete actions are read here")
     arrays = dict(of_dictionary(path, {field: data[field] for field in FIELDS}))
     n, t = _shape(path, arrays)

@@ -17,11 +17,25 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.types import Episode, GoalTable, Rollouts, stack_episodes, unnamed_goal, validate
+from kalm_jax.datasets.arrays import check_links, open_arrays, sentences
+from kalm_jax.files import read_foreign_json
+from kalm_jax.types import Episode, GoalTable, Rollouts, make_goal_table, stack_episodes, unnamed_goal, validate
 from kalm_jax.types.goals import GOAL_ARRAYS
+from kalm_jax.types.spaces import NOT_READ, is_vector
 
 PREFIX = "minari:"
-_GOALS = "kalm_jax_goals.npz"
+_GOALS, _METADATA, _EPISODES = "kalm_jax_goals.npz", "metadata.json", "main_data.hdf5"
+
+_WANTED = {
+    "total_episodes": (int, "a number"),
+    "total_steps": (int, "a number"),
+    "data_format": (str, "hdf5, arrow or parquet"),
+    "observation_space": (str, "a space"),
+    "action_space": (str, "a space"),
+    "dataset_id": (str, "a name"),
+    "minari_version": (str, "a version"),
+}
+"""Entries of metadata.json -> their type, and what they should be."""
 
 
 def is_dataset(path: str) -> bool:
@@ -32,49 +46,113 @@ def is_dataset(path: str) -> bool:
 def read_dataset(path: str) -> tuple[Rollouts, GoalTable]:
     """Rollouts and goals of a data set on this machine (`minari download ID` gets one).
 
-    Discrete actions count from 0, whatever the `start` of their space. Errors: as of `read_rollouts`.
+    Discrete actions count from 0, whatever the `start` of their space. Observations that are images or text are
+    refused. Errors: as of `read_rollouts`.
     """
     minari = _minari()
+    folder = _data_folder(path)
+    if folder is None:
+        name = path.removeprefix(PREFIX)
+        raise FileNotFoundError(f"{path}: no such data set on this machine (in the shell: minari download {name})")
+    _check_metadata(folder)
+    try:
+        data = minari.MinariDataset(folder)
+        return _read_episodes(path, data, folder)
+    except _UnfitError:
+        raise
+    except Exception as error:  # Minari passes on whatever its libraries raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise ValueError(
+            f'{path}: Minari cannot read it ({reason}); download it again, or write it again with data_format="hdf5"'
+        ) from error
+
+
+class _UnfitError(ValueError):
+    """Minari reads the data set, but it is not what is wanted; the message says why."""
+
+
+def _read_episodes(path: str, data: Any, folder: pathlib.Path) -> tuple[Rollouts, GoalTable]:
     from gymnasium import spaces
 
-    try:
-        name = path.removeprefix(PREFIX)
-        data = minari.load_dataset(name) if path.startswith(PREFIX) else minari.MinariDataset(_data_folder(path))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path}: {error} (in the shell: minari download {name})") from None
     action_space, observation_space = data.action_space, data.observation_space
     discrete = isinstance(action_space, spaces.Discrete)
     if not discrete and not (isinstance(action_space, spaces.Box) and len(action_space.shape) == 1):
-        raise ValueError(f"{path}: action space {action_space}; want Discrete, or a Box of one axis")
-    if not observation_space.is_np_flattenable:
-        raise ValueError(f"{path}: observation space {observation_space} cannot be made one vector of numbers")
+        raise _UnfitError(f"{path}: action space {action_space}; want Discrete, or a Box of one axis")
+    if not is_vector(observation_space):
+        raise _UnfitError(f"{path}: observation space {observation_space}: {NOT_READ}")
+    goals = _read_goals(folder / _GOALS)
     episodes: list[Episode] = []
     notes: list[tuple[int, bool]] = []
     for i, episode in enumerate(data.iterate_episodes()):
         n = len(episode.rewards)
         flat = _flatten(observation_space, episode.observations, n + 1)
         if n < 1 or len(flat) != n + 1 or len(episode.actions) != n:
-            raise ValueError(
+            raise _UnfitError(
                 f"{path}: episode {i} has {len(flat)} observations, {len(episode.actions)} actions and {n} rewards; "
                 "want one observation more than actions, as many rewards, and at least one step"
             )
+        for field in ("terminations", "truncations"):
+            ended = np.asarray(getattr(episode, field))
+            if ended.shape != (n,):
+                raise _UnfitError(f"{path}: episode {i} has {field} of shape {ended.shape}, want ({n},)")
+            if ended[:-1].any():
+                step = int(np.argmax(ended))
+                raise _UnfitError(f"{path}: episode {i} has {field}[{step}] True, but {n} steps; end it there")
         actions = np.asarray(episode.actions)
         actions = actions.reshape(n) - int(action_space.start) if discrete else actions
         episodes.append((flat, actions, np.asarray(episode.rewards), bool(episode.terminations[-1])))
-        infos = episode.infos or {}
-        ours = "goal" in infos and "imagined" in infos
-        notes.append(
-            (int(np.asarray(infos["goal"])[0]), bool(np.asarray(infos["imagined"])[0])) if ours else (0, False)
-        )
+        infos = (episode.infos or {}) if goals is not None else {"goal": [0], "imagined": [False]}
+        notes.append((int(np.asarray(infos["goal"])[0]), bool(np.asarray(infos["imagined"])[0])))
     if not episodes:
-        raise ValueError(f"{path}: holds no episodes")
+        raise _UnfitError(f"{path}: holds no episodes")
+    steps = sum(len(rewards) for _, _, rewards, _ in episodes)
+    if steps != data.total_steps:
+        raise _UnfitError(
+            f"{path}: its metadata.json says {data.total_steps} steps, but its episodes have {steps}; download it again"
+        )
     goal, imagined = zip(*notes)
     rollouts = dataclasses.replace(
         stack_episodes(episodes), goal=np.array(goal, np.int32), imagined=np.array(imagined, bool)
     )
-    goals = _read_goals(pathlib.Path(data.spec.data_path) / _GOALS)
+    goals = unnamed_goal() if goals is None else goals
     bounds = None if discrete else (action_space.low, action_space.high)
-    return validate(rollouts, len(goals), int(action_space.n) if discrete else None, path, bounds), goals
+    try:
+        return validate(rollouts, len(goals), int(action_space.n) if discrete else None, path, bounds), goals
+    except ValueError as error:
+        raise _UnfitError(*error.args) from error
+
+
+def _check_metadata(folder: pathlib.Path) -> None:
+    """Refuses a damaged metadata.json, or links out of the data set, before Minari follows them."""
+    from gymnasium.envs.registration import EnvSpec
+
+    file = folder / _METADATA
+    metadata = read_foreign_json(file, "download the data set again")
+    for key, (kind, words) in _WANTED.items():
+        by_environment = key.endswith("_space") and key not in metadata and "env_spec" in metadata
+        if not by_environment and type(metadata.get(key)) is not kind:
+            raise ValueError(f"{file}: {key} is {metadata.get(key)!r}, want {words}; download the data set again")
+    for key in ("env_spec", "eval_env_spec"):
+        if metadata.get(key) is not None:
+            try:
+                EnvSpec.from_json(metadata[key])
+            except Exception as error:  # whatever is missing in it
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+                raise ValueError(
+                    f"{file}: {key} is no environment's specification ({reason}); download the data set again, or "
+                    f"remove {key}, which the episodes do not need"
+                ) from error
+    if (folder / _EPISODES).exists():
+        check_links(str(folder / _EPISODES))
+        with open_arrays(str(folder / _EPISODES)) as data:
+            episodes = len(data)
+    else:
+        episodes = sum(part.is_dir() for part in folder.iterdir())
+    if episodes != metadata["total_episodes"]:
+        raise ValueError(
+            f"{file}: total_episodes is {metadata['total_episodes']}, but there are {episodes}; download the data set "
+            "again"
+        )
 
 
 def write_dataset(path: str, rollouts: Rollouts, goals: GoalTable, attributes: Mapping | None = None) -> None:
@@ -140,9 +218,13 @@ def _minari() -> Any:
 
 
 def _data_folder(path: str) -> pathlib.Path | None:
-    """The folder with Minari's metadata: `path` itself, or `path`/data; None where neither has it."""
+    """The folder with Minari's metadata: of a name, `path` itself, or `path`/data; None where none has it."""
+    if path.startswith(PREFIX):
+        from minari.storage.datasets_root_dir import get_dataset_path
+
+        path = str(get_dataset_path(path.removeprefix(PREFIX)))
     folders = (pathlib.Path(path), pathlib.Path(path) / "data")
-    return next((f for f in folders if (f / "metadata.json").is_file()), None)
+    return next((f for f in folders if (f / _METADATA).exists()), None)
 
 
 def _flatten(space: Any, value: Any, n: int) -> np.ndarray:
@@ -161,8 +243,11 @@ def _flatten(space: Any, value: Any, n: int) -> np.ndarray:
     return np.stack([np.asarray(spaces.flatten(space, v)) for v in value]).astype(np.float32)
 
 
-def _read_goals(path: pathlib.Path) -> GoalTable:
+def _read_goals(path: pathlib.Path) -> GoalTable | None:
+    """The goals that `write_dataset` wrote, or None."""
     if not path.exists():
-        return unnamed_goal()
-    with np.load(path, allow_pickle=False) as file:
-        return GoalTable(**{field: file[field] for field in GOAL_ARRAYS}, text=tuple(str(t) for t in file["text"]))
+        return None
+    with open_arrays(str(path)) as data:
+        text = sentences(str(path), "text", data["text"]).tolist()
+        arrays = {field: data[field] for field in GOAL_ARRAYS}
+    return make_goal_table(text, arrays["level"], arrays["family"], arrays["array"], arrays["vector"])

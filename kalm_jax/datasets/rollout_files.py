@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kalm_jax.datasets import d4rl, imagine_bench, kalm_authors, minari, native, safe_pickle
-from kalm_jax.datasets.arrays import HDF5_EXTENSIONS, of_dictionary, open_arrays
+from kalm_jax.datasets.arrays import HDF5_EXTENSIONS, entries, of_dictionary, open_arrays
 from kalm_jax.disk import check_output_file
 from kalm_jax.files import replacing, require_file
 from kalm_jax.types import GoalTable, Rollouts, validate
@@ -135,7 +135,7 @@ def _read_foreign(path: str) -> tuple[Rollouts, GoalTable]:
     with open_arrays(path) as data:
         if "observations" not in data:
             raise ValueError(
-                f"{path}: has no observations but {', '.join(list(data)[:8])}, so it is of none of the layouts "
+                f"{path}: has no observations but {entries(data)}, so it is of none of the layouts "
                 f"kalm_jax, ImagineBench ({', '.join(imagine_bench.FIELDS)}) and D4RL ({', '.join(d4rl.FIELDS)})"
             )
         shape = data["observations"].shape

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kalm_jax.types import Episode, Episodes, Rollouts, stack_episodes
+from kalm_jax.types.spaces import NOT_READ, is_vector
 
 if TYPE_CHECKING:
     import gymnasium
@@ -74,8 +75,8 @@ def make_environment(
         env = gymnasium.make(name, max_episode_steps=limit, **options)
     except (gymnasium.error.Error, ImportError) as error:
         raise ValueError(f"environment {environment!r} cannot be made: {error}") from error
-    if not env.observation_space.is_np_flattenable:
-        raise ValueError(f"{environment}: observation space {env.observation_space} cannot be made one vector")
+    if not is_vector(env.observation_space):
+        raise ValueError(f"{environment}: observation space {env.observation_space}: {NOT_READ}")
     return gymnasium.wrappers.FlattenObservation(env)
 
 

@@ -192,7 +192,7 @@ def validate(
         ("actions", act, step),
     ):
         bad = ~np.isfinite(x) if x.dtype.kind == "f" else np.zeros(x.shape, bool)
-        bad = bad.reshape(*x.shape[:2], -1).any(-1) & mask
+        bad = bad.any(axis=tuple(range(2, x.ndim))) & mask
         if bad.any():
             i, j = np.argwhere(bad)[0]
             fail(field, f"[{i}, {j}] is not finite; repair or drop rollout {i}")

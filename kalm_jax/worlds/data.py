@@ -43,7 +43,12 @@ def read_data(
             f"{spaces.observation_dim} numbers and which has {kind}; use rollouts of this world"
         )
     if recover is not None and not any(goals.text) and (np.asarray(goals.family) < 0).all():
-        return recover(rollouts, path)
+        rollouts, goals = recover(rollouts, path)
+    if len(rollouts) < 2:
+        raise ValueError(
+            f"{path}: rollouts that fit this world: {len(rollouts)}, want at least 2, as models train on some and "
+            "explain others that they have not seen"
+        )
     require_instructions(goals, f"{path}: grounding")
     novel = sorted({text for text in goals.text if level_of(text) in LEVELS[1:]})
     if novel:

@@ -53,6 +53,90 @@ def test_flat_without_timeouts_breaks_where_states_do():
     assert rollouts.observations[0, :, 0].tolist() == [0, 1, 2, 3]
 
 
+SEEN = np.arange(7.0)[:, None]
+BROKEN = {
+    "observations": SEEN,
+    "actions": np.zeros(7, int),
+    "rewards": np.ones(7),
+    "terminals": np.array([0, 0, 1, 0, 0, 0, 0]),
+}
+"""Seven transitions of which the third terminates."""
+JUMP = np.where(np.arange(7)[:, None] == 4, 99, SEEN + 1)
+"""Next observations: the fifth is not the observation that follows."""
+
+
+@pytest.mark.parametrize("timeouts", [{}, {"timeouts": np.zeros(7)}])
+def test_flat_ends_where_only_next_observations_show_it(timeouts):
+    rollouts, _ = d4rl.from_arrays("x", {**BROKEN, "next_observations": JUMP, **timeouts})
+    assert rollouts.length.tolist() == [3, 2, 2] and rollouts.terminated.tolist() == [True, False, False]
+    assert rollouts.observations[1, :3, 0].tolist() == [3, 4, 99]
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        *({field: np.array([0, 0, 1, 0, 1, 0, 1])} for field in d4rl.ENDS),
+        {"timeouts": np.array([0, 0, 0, 0, 1, 0, 0])},
+        {"episode_starts": np.array([1, 0, 0, 1, 0, 1, 0])},
+        {"episode_id": np.array([7, 7, 7, 3, 3, 4, 4])},
+        {"traj_ids": np.array(list("aaabbcc"))},
+    ],
+    ids=lambda says: next(iter(says)),
+)
+def test_flat_ends_where_any_field_says_so(says):
+    """Without next observations the last transition of a cut episode only shows where the one before it led."""
+    rollouts, _ = d4rl.from_arrays("x", {**BROKEN, **says})
+    assert rollouts.length.tolist() == [3, 1, 1] and rollouts.terminated.tolist() == [True, False, False]
+    assert rollouts.observations[1, :2, 0].tolist() == [3, 4]
+    with_next, _ = d4rl.from_arrays("x", {**BROKEN, **says, "next_observations": SEEN + 1})
+    assert with_next.length.tolist() == [3, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"terminals": np.zeros(7)}, r"does not say where an episode ends.*add timeouts"),
+        (
+            {"terminals": np.zeros(7), "episode_ends": np.array([3, 5, 7])},
+            r"says where .* only in episode_ends",
+        ),
+        (
+            {"terminals": np.zeros(7), "is_last": np.zeros(7)},
+            r"says where .* only in is_last",
+        ),
+        ({"terminals": np.full(7, 2)}, r"terminals\[0\] is 2, want 0 or 1"),
+        ({"timeouts": np.full(7, np.nan)}, r"timeouts\[0\] is nan"),
+        ({"timeouts": np.zeros(6)}, "timeouts has shape"),
+        ({"actions": np.full(7, 2**32 + 3)}, r"actions\[0\] is 4294967299"),
+        ({"rewards": np.ones(7, complex)}, "rewards has type complex128"),
+        ({"rewards": np.full(7, 1e300)}, r"rewards\[0\] is 1e\+300"),
+        ({"observations": np.zeros((7, 0))}, "observations has shape"),
+    ],
+)
+def test_flat_fields_that_say_nothing_or_too_much(changes, words):
+    with pytest.raises(ValueError, match=f"x: {words}"):
+        d4rl.from_arrays("x", {**BROKEN, **changes})
+
+
+def test_ogbench_terminates_where_masks_are_0_and_ends_at_terminals():
+    """As its loader returns them: with next observations, or compact, where `valids` mark the last observations."""
+    masks, ends = np.array([1, 1, 1, 1, 0, 1, 1]), np.array([0, 0, 1, 0, 1, 0, 1])
+    data = {**BROKEN, "terminals": ends, "masks": masks}
+    rollouts, _ = d4rl.from_arrays("x", {**data, "next_observations": SEEN + 1})
+    assert rollouts.length.tolist() == [3, 2, 2] and rollouts.terminated.tolist() == [False, True, False]
+    valids = np.array([1, 1, 0, 1, 1, 1, 0])
+    compact = {**BROKEN, "terminals": np.array([0, 1, 1, 0, 0, 1, 1]), "masks": np.ones(7), "valids": valids}
+    rollouts, _ = d4rl.from_arrays("x", compact)
+    assert rollouts.length.tolist() == [2, 3] and not rollouts.terminated.any()
+    assert [rollouts.observations[i, : n + 1, 0].tolist() for i, n in enumerate(rollouts.length)] == [
+        [0, 1, 2],
+        [3, 4, 5, 6],
+    ]
+    without = {k: v for k, v in BROKEN.items() if k != "rewards"}
+    with pytest.raises(ValueError, match=r"lacks rewards.*OGBench's files have none"):
+        d4rl.from_arrays("x", without)
+
+
 @pytest.mark.parametrize(
     ("field", "change", "words"),
     [

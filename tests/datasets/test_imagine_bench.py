@@ -157,3 +157,38 @@ def test_offline_rl_faults_are_named(tmp_path, field, change, words):
             file[field] = change(value)
     with pytest.raises(ValueError, match=r"rl\.hdf5.*" + words):
         read_rollouts(path)
+
+
+SMALL = {
+    "observations": np.zeros((3, 4, 5), np.float32),
+    "instructions": np.array(["red", "green", "blue"]),
+    "actions": np.zeros((3, 4), int),
+    "rewards": np.ones((3, 4)),
+    "masks": np.array([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]]),
+}
+
+
+def test_terminals_say_which_padded_rollouts_terminated():
+    ended = np.zeros((3, 4, 1))
+    ended[0, 3] = 1
+    assert imagine_bench.from_arrays("x", SMALL)[0].terminated.all()
+    rollouts, _ = imagine_bench.from_arrays("x", {**SMALL, "terminals": ended})
+    assert rollouts.length.tolist() == [4, 2, 1] and rollouts.terminated.tolist() == [True, False, False]
+    ended[0, 1] = 1
+    with pytest.raises(ValueError, match=r"x: terminals\[0, 1\] is 1, but masks say that rollout 0 has 4 steps"):
+        imagine_bench.from_arrays("x", {**SMALL, "terminals": ended})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"masks": np.full((3, 4), 0.5)}, r"masks\[0, 0\] is 0.5, want 0 or 1"),
+        ({"masks": np.full((3, 4), np.nan)}, r"masks\[0, 0\] is nan"),
+        ({"actions": np.full((3, 4), 2**33)}, r"actions\[0, 0\] is 8589934592"),
+        ({"instructions": np.array([b"red", b"green", b"\xff"])}, r"instructions\[2\] is not text in UTF-8"),
+        ({"instructions": np.arange(3)}, r"instructions\[0\] is .*0.*, want a sentence"),
+    ],
+)
+def test_padded_faults_of_values(changes, words):
+    with pytest.raises(ValueError, match=f"x: {words}"):
+        imagine_bench.from_arrays("x", {**SMALL, **changes})

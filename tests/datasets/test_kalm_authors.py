@@ -123,6 +123,10 @@ def test_authors_faults_are_named(tmp_path):
     with_change(r"instructions\[1\] has an entry that is no sentence", "instructions", put((1, 2), " "))
     with_change("action_type is 'continuous'", "action_type", lambda _: "continuous")
     with_change("rewards has type", "rewards", lambda x: x.astype("U8"))
+    with_change(r"terminals\[0, 0\] is 1, but masks say", "terminals", put((0, 0), 1))
+    with_change(r"goals\[2, 0, 1\] is nan", "goals", put((2, 0, 1), np.nan))
+    with_change("rewards is no array", "rewards", lambda _: [[1.0], [1.0, 2.0]])
+    with_change("action_type is", "action_type", lambda _: np.zeros(3))
     data, _, length = authors_dictionary()
     i = int(np.argmax(length))
     data["next_observations"][i, 0] += 0.1

@@ -88,6 +88,13 @@ def test_truncated_files_are_named(tmp_path, extension):
         ("goals/level", lambda x: x + 4, r"goals/level\[0\] is 4"),
         ("goals/text", lambda x: x[:2], "goals/text has shape"),
         ("goals/array", lambda x: x[0], "goals/array has shape"),
+        ("goals/array", lambda x: x.astype(float) * np.nan, r"goals/array\[0, 0\] is nan"),
+        ("goals/array", lambda x: x.astype("i8") + 2**40, r"goals/array\[0, 0\] is .*want an integer of 32 bits"),
+        ("goals/vector", lambda x: np.full_like(x, np.inf), r"goals/vector\[0, 0\] is inf"),
+        ("goals/text", lambda x: np.array([b"a", b"\xff", b"c"]), r"goals/text\[1\] is not text in UTF-8"),
+        ("goals/text", lambda x: np.arange(3), r"goals/text\[0\] is .*want a sentence"),
+        ("rollouts/length", lambda x: x.astype("i8") + 2**32, r"rollouts/length\[0\] is .*want an integer of 32 bits"),
+        ("rollouts/observations", lambda x: x.astype("f8") * 1e300, r"observations \[0, 0\] is not finite"),
     ],
 )
 def test_each_fault_of_ours_is_named(tmp_path, field, change, words):
@@ -104,3 +111,19 @@ def test_version_from_the_future(tmp_path):
         file.attrs["version"] = 99
     with pytest.raises(ValueError, match="version 99"):
         read_rollouts(tmp_path / "r.h5")
+
+
+def test_texts_in_bytes_are_texts(tmp_path):
+    write_rollouts(tmp_path / "r.npz", random_rollouts(0), some_goals())
+    arrays = dict(np.load(tmp_path / "r.npz"))
+    np.savez(tmp_path / "r.npz", **(arrays | {"goals/text": np.array([b"red", b"green", b"blue"])}))
+    assert read_rollouts(tmp_path / "r.npz")[1].text == ("red", "green", "blue")
+
+
+def test_a_file_without_rollouts_and_one_with_one(tmp_path):
+    path = tmp_path / "r.h5"
+    write_rollouts(path, random_rollouts(0).take([]), some_goals())
+    with pytest.raises(ValueError, match=r"r\.h5: holds no rollouts"):
+        read_rollouts(path)
+    write_rollouts(path, random_rollouts(0).take([0]), some_goals())
+    assert len(read_rollouts(path)[0]) == 1

@@ -26,7 +26,7 @@ def run_collect(run: PipelineRun) -> None:
                 behavior = c.behavior or world.behaviors[0]
                 rollouts, goals = world.collect(seed, c.rollouts, behavior, progress.update)
         order = np.random.default_rng([seed, 1]).permutation(len(rollouts))
-        held_out = max(1, round(c.held_out * len(rollouts)))
+        held_out = min(max(1, round(c.held_out * len(rollouts))), len(rollouts) - 1)
         write_rollouts(folder / "held_out.h5", rollouts.take(order[:held_out]), goals)
         write_rollouts(folder / "rollouts.h5", rollouts.take(order[held_out:]), goals)
         write_json(folder / "statistics.json", world.statistics(rollouts, goals))
