@@ -15,13 +15,14 @@ import optax
 from kalm_jax.offline_rl.algorithms import bc
 from kalm_jax.offline_rl.networks import MLP
 from kalm_jax.offline_rl.normalization import policy_input
+from kalm_jax.settings import setting
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(bc.BCConfig):
     """Settings: those of behavior cloning, and `weight` of a step with reward 1 beside one with 0."""
 
-    weight: float = 10.0
+    weight: float = setting(10.0, low=0, high=1e6)
 
 
 init, act = bc.init, bc.act

@@ -45,7 +45,7 @@ class Setting:
       importable: import paths (my_package.my_module) are allowed besides `choices`.
       words: what is written as the flag's value -> the field's value, where the two differ.
       exists: "file" or a file's name in a folder, which must be there when the value is given as a flag.
-      filled: an empty text is not allowed where one is given.
+      filled: an empty text or tuple is not allowed where one is given.
       read: the field's entry from a text, for a flag that may be repeated; ValueError where it cannot be read.
       name, default: of the field. kind: int, float, bool, str, tuple, a dataclass, or object for anything.
       entry: kind of the entries of a tuple. optional: None is allowed.
@@ -108,7 +108,7 @@ class Setting:
             return value in self.words.values()
         if not self._is(self.kind, value):
             return False
-        if self.kind is str and self.filled and not value.strip():
+        if self.filled and not (value.strip() if self.kind is str else value):
             return False
         if self.kind is tuple and not (all(self._is(self.entry, e) for e in value) and self._choose(*value)):
             return False
@@ -148,8 +148,8 @@ class Setting:
 
     def checked(self, value: Any, called: str) -> Any:
         """The value as `plain` makes it; a ValueError calls it `called` and says what it may be."""
-        kept = self.plain(value)
-        if self.accepts(kept):
+        kept = value if value is self.default else self.plain(value)
+        if value is self.default or self.accepts(kept):
             return kept
         wanted = self.wanted() or _KINDS.get(self.kind) or f"a {self.kind.__name__}"
         if self.kind is tuple and isinstance(kept, str):
@@ -207,9 +207,8 @@ class Checked:
     def __post_init__(self) -> None:
         cls: Any = type(self)
         for field in fields_of(cls).values():
-            value = getattr(self, field.name)
-            if value is not field.default:
-                object.__setattr__(self, field.name, field.checked(value, f"{cls.__name__}.{field.name}"))
+            value = field.checked(getattr(self, field.name), f"{cls.__name__}.{field.name}")
+            object.__setattr__(self, field.name, value)
 
 
 @functools.cache

@@ -13,8 +13,9 @@ from jaxtyping import Array, Int
 
 from kalm_jax.offline_rl.arrays import Params, PerRow, Scalar
 from kalm_jax.offline_rl.buffer import Batch
-from kalm_jax.offline_rl.networks import HIDDEN
+from kalm_jax.offline_rl.networks import batch_setting, hidden_setting, rate_setting
 from kalm_jax.offline_rl.updates import copy
+from kalm_jax.settings import setting
 from kalm_jax.types.pytree import pytree_dataclass
 
 
@@ -29,12 +30,12 @@ class CriticConfig:
       hidden: widths of the layers of all networks. critic_norm: LayerNorm in the critics (in none of the papers).
     """
 
-    learning_rate: Scalar = 3e-4
-    batch_size: int = 256
-    discount: Scalar = 0.99
-    tau: Scalar = 0.005
-    reward_scale: Scalar = 1.0
-    hidden: tuple[int, ...] = HIDDEN
+    learning_rate: Scalar = rate_setting(3e-4)
+    batch_size: int = batch_setting(256)
+    discount: Scalar = setting(0.99, low=0, high=1)
+    tau: Scalar = setting(0.005, above=0, high=1)
+    reward_scale: Scalar = setting(1.0, above=0, high=1e6)
+    hidden: tuple[int, ...] = hidden_setting()
     critic_norm: bool = False
 
 

@@ -13,9 +13,25 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from kalm_jax.offline_rl.arrays import ActionVectors, Inputs, Params, PerRow
+from kalm_jax.settings import MOST_WIDE, setting
 
 HIDDEN = (256, 256)
 """Widths of the hidden layers of every network (KALM appendix, and the default of the algorithms' papers)."""
+
+
+def hidden_setting(widths: tuple[int, ...] = HIDDEN) -> Any:
+    """A field of a configuration: the widths of hidden layers, at least one."""
+    return setting(widths, low=1, high=MOST_WIDE, filled=True)
+
+
+def rate_setting(rate: float) -> Any:
+    """A field of a configuration: a learning rate."""
+    return setting(rate, above=0, high=1)
+
+
+def batch_setting(size: int) -> Any:
+    """A field of a configuration: a number of transitions, or of windows, per update."""
+    return setting(size, low=1, high=MOST_WIDE)
 
 
 def apply(network: nn.Module, params: Params, *args: Any, **kwargs: Any) -> Any:

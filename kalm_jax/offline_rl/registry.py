@@ -1,7 +1,8 @@
 """A learner: three pure functions and the configuration they share. The registry of algorithms is here.
 
 A custom learner needs no entry: `make_learner("my_package.my_module")` takes a module with `init`, `update` and `act`
-as in `algorithms/bc.py`, and its configuration, a frozen dataclass with a `batch_size`, under the name `Config`.
+as in `algorithms/bc.py`, and its configuration, a frozen dataclass with a `batch_size`, under the name `Config`. The
+configuration's fields say by `kalm_jax.settings.setting` which values they may have; of others their type is checked.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from kalm_jax.offline_rl.arrays import Actions
 from kalm_jax.offline_rl.buffer import Batch, Buffer
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
 from kalm_jax.offline_rl.windows import Windows
+from kalm_jax.settings import fields_of
 
 LEARNERS: dict[str, tuple[Any, type]] = {
     "awac": (awac, awac.AWACConfig),
@@ -50,13 +52,19 @@ class Learner:
 
     Attributes:
       name: key of `LEARNERS`, or the import path of a custom module.
-      config: the algorithm's frozen configuration; its method `validate`, if any, is called once here.
+      config: the algorithm's frozen configuration. Its fields are checked once here, and its method `validate`, if any,
+        is called. A ValueError names the setting and says what it may be.
     """
 
     name: str
     config: Any
 
     def __post_init__(self) -> None:
+        if dataclasses.is_dataclass(self.config):
+            values = {f.name: getattr(self.config, f.name) for f in dataclasses.fields(self.config) if f.init}
+            plain = checked_settings(self.name, type(self.config), values)
+            if any(plain[name] is not value for name, value in values.items()):
+                object.__setattr__(self, "config", dataclasses.replace(self.config, **plain))
         if hasattr(self.config, "validate"):
             self.config.validate()
 
@@ -160,18 +168,19 @@ def make_learner(name: str, **overrides: Any) -> Learner:
     unknown = sorted(set(overrides) - set(known))
     if unknown:
         raise ValueError(f"{name} has no setting {', '.join(unknown)}: it has {', '.join(known)}")
-    return Learner(name, config(**overrides))
+    return Learner(name, config(**checked_settings(name, config, overrides)))
+
+
+def checked_settings(name: str, config: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a learner's configuration as they are kept; a ValueError names the first that is not allowed."""
+    fields = fields_of(config)
+    return {field: fields[field].checked(value, f"{name}.{field}") for field, value in values.items()}
 
 
 def sweepable(learner: Learner) -> list[str]:
     """Names of the settings that can differ between runs trained together: real numbers that decide no size."""
-    static = [field.name for field in dataclasses.fields(learner.config) if field.metadata.get("static")]
-    return [name for name in real_settings(learner) if name not in static]
-
-
-def real_settings(learner: Learner) -> list[str]:
-    """Names of the settings that are real numbers, which is those with a real default."""
-    return [field.name for field in dataclasses.fields(learner.config) if isinstance(field.default, float)]
+    fields = dataclasses.fields(learner.config)
+    return [field.name for field in fields if isinstance(field.default, float) and not field.metadata.get("static")]
 
 
 def grid(**values: Iterable[float]) -> list[dict[str, float]]:

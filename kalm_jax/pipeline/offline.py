@@ -43,7 +43,7 @@ from kalm_jax.offline_rl import (
     state_of,
     write_stream,
 )
-from kalm_jax.offline_rl.registry import State, plain_config, real_settings
+from kalm_jax.offline_rl.registry import State, plain_config
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.artifacts import file_mark
 from kalm_jax.pipeline.config import OfflineConfig
@@ -103,11 +103,9 @@ def configured_learner(config: OfflineConfig, name: str) -> Learner:
 
 
 def chosen_settings(config: OfflineConfig, name: str) -> dict[str, object]:
-    """Which of the run's settings are of the learner called `name`; 1 for a real number is 1.0."""
-    learner = make_learner(name)
-    known, real = [field.name for field in dataclasses.fields(learner.config)], real_settings(learner)
-    chosen = {f: v for a, f, v in config.settings if a == name or (not a and f in known)}
-    return {f: float(v) if f in real and type(v) is int else v for f, v in chosen.items()}
+    """Which of the run's settings are of the learner called `name`."""
+    known = [field.name for field in dataclasses.fields(make_learner(name).config)]
+    return {f: v for a, f, v in config.settings if a == name or (not a and f in known)}
 
 
 def load_data(config: OfflineConfig) -> tuple[Rollouts, GoalTable, Spaces]:

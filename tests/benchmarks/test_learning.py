@@ -16,17 +16,19 @@ SMALL = (("bc", "hidden", (8,)), ("td3bc", "hidden", (8,)), ("", "batch_size", 4
 
 
 def tiny(**changes):
-    trained = offline.OfflineConfig("", "", ("bc", "td3bc"), 2, settings=SMALL, updates=6, evaluations=3, episodes=2)
+    trained = offline.OfflineConfig(
+        "each", "each", ("bc", "td3bc"), 2, settings=SMALL, updates=6, evaluations=3, episodes=2
+    )
     return learning.LearningConfig(("CartPole-v1",), "mixed", 4, dataclasses.replace(trained, **changes))
 
 
 def test_small_settings_are_those_of_the_learners_and_give_way_to_others():
     for name in LEARNERS:
-        config = offline.OfflineConfig("", "", (name,), settings=learning.small_settings((name,)))
+        config = offline.OfflineConfig("each", "each", (name,), settings=learning.small_settings((name,)))
         offline.configured_learner(config, name)
     both = ("cql", "decision_transformer")
     settings = (*learning.small_settings(both), ("", "batch_size", 3))
-    config = offline.OfflineConfig("", "", both, settings=settings)
+    config = offline.OfflineConfig("each", "each", both, settings=settings)
     cql, transformer = (offline.configured_learner(config, name).config for name in both)
     assert (cql.hidden, cql.policy_learning_rate, cql.conservative_weight, cql.batch_size) == ((64, 64), 1e-3, 1.0, 3)
     assert (transformer.width, transformer.learning_rate, transformer.batch_size) == (64, 3e-4, 3)

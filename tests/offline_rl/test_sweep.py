@@ -93,7 +93,8 @@ def test_a_sweep_from_files_equals_one_on_the_device(tmp_path):
         ("td3bc", [{"alpha": 1.0}, {"tau": 0.1}], "sets tau after alpha"),
         ("td3bc", [{"alpha": 1.0}, {"alpha": 1.0}], "twice"),
         ("td3bc", [{}], "empty"),
-        ("iql", [{"expectile": 1.5}], "expectile of IQL is 1.5"),
+        ("td3bc", [{"alpha": 1.0}, {"alpha": np.nan}], "td3bc.alpha is nan"),
+        ("iql", [{"expectile": 1.5}], "iql.expectile is 1.5, want a finite number above 0 and below 1"),
     ],
 )
 def test_a_sweep_that_cannot_be_is_told(name, sweep, message):

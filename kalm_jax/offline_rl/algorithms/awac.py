@@ -17,6 +17,7 @@ from kalm_jax.offline_rl.distributions import Policy, sample_actions, select_act
 from kalm_jax.offline_rl.networks import apply
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
 from kalm_jax.offline_rl.updates import adam_step, soft_update
+from kalm_jax.settings import setting
 
 WEIGHTS = ("softmax", "exp")
 Noise = Float[Array, "B *p A"] | None
@@ -36,17 +37,10 @@ class AWACConfig(CriticConfig):
       action_samples: P, actions per state that estimate its value; with discrete actions it is exact.
     """
 
-    temperature: Scalar = 1.0
-    weights: str = "softmax"
-    max_weight: Scalar = 100.0
-    action_samples: int = 1
-
-    def validate(self) -> None:
-        """Raises a ValueError for settings without meaning."""
-        if self.weights not in WEIGHTS:
-            raise ValueError(f"unknown weights {self.weights!r} of AWAC: use one of {', '.join(WEIGHTS)}")
-        if not self.temperature > 0:
-            raise ValueError(f"temperature of AWAC is {self.temperature}, want a positive number")
+    temperature: Scalar = setting(1.0, above=0, high=1e6)
+    weights: str = setting("softmax", choices=WEIGHTS)
+    max_weight: Scalar = setting(100.0, above=0, high=1e9)
+    action_samples: int = setting(1, low=1, high=10_000)
 
 
 def init(config: AWACConfig, key: Array, stats: DatasetStats) -> ActorCriticState:

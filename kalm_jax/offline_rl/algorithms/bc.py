@@ -13,9 +13,10 @@ from jaxtyping import Array
 from kalm_jax.offline_rl.arrays import Actions, Inputs, Loss, Metrics, Params, Scalar
 from kalm_jax.offline_rl.buffer import Batch
 from kalm_jax.offline_rl.distributions import select_index
-from kalm_jax.offline_rl.networks import HIDDEN, MLP, apply
+from kalm_jax.offline_rl.networks import MLP, apply, batch_setting, hidden_setting, rate_setting
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
 from kalm_jax.offline_rl.updates import PolicyState, adam_step
+from kalm_jax.settings import setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +31,10 @@ class BCConfig:
       hidden: widths of the layers.
     """
 
-    learning_rate: Scalar = 1e-3
-    batch_size: int = 256
-    logit_penalty: Scalar = 0.0
-    hidden: tuple[int, ...] = HIDDEN
+    learning_rate: Scalar = rate_setting(1e-3)
+    batch_size: int = batch_setting(256)
+    logit_penalty: Scalar = setting(0.0, low=0, high=1e6)
+    hidden: tuple[int, ...] = hidden_setting()
 
 
 def init(config: BCConfig, key: Array, stats: DatasetStats) -> PolicyState:

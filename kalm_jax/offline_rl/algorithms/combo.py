@@ -25,8 +25,10 @@ from kalm_jax.offline_rl.algorithms.discrete_cql import DiscreteCQLState
 from kalm_jax.offline_rl.algorithms.dynamics_model import ModelRollouts
 from kalm_jax.offline_rl.arrays import Actions, Inputs, Loss, Metrics, Params, Scalar
 from kalm_jax.offline_rl.buffer import Batch, Buffer
+from kalm_jax.offline_rl.networks import hidden_setting, rate_setting
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
 from kalm_jax.offline_rl.updates import adam_step, zeros_like_output
+from kalm_jax.settings import MOST_STEPS, setting
 from kalm_jax.types.pytree import pytree_dataclass
 
 Agent = CQLState | DiscreteCQLState
@@ -50,25 +52,17 @@ class COMBOConfig(CQLConfig):
         learns it.
     """
 
-    conservative_weight: Scalar = 1.0
-    dynamics_updates: int = 5000
-    models: int = 5
-    model_hidden: tuple[int, ...] = (200, 200)
-    model_learning_rate: Scalar = 1e-3
-    model_beta: Scalar = 0.5
-    horizon: int = 5
-    rollout_every: int = 50
-    memory: int = 20
-    imagined_share: float = dataclasses.field(default=0.5, metadata={"static": True})  # decides a size
+    conservative_weight: Scalar = setting(1.0, low=0, high=1e6)
+    dynamics_updates: int = setting(5000, low=0, high=MOST_STEPS)
+    models: int = setting(5, low=1, high=1000)
+    model_hidden: tuple[int, ...] = hidden_setting((200, 200))
+    model_learning_rate: Scalar = rate_setting(1e-3)
+    model_beta: Scalar = setting(0.5, low=0, high=1)
+    horizon: int = setting(5, low=1, high=10_000)
+    rollout_every: int = setting(50, low=1, high=MOST_STEPS)
+    memory: int = setting(20, low=1, high=10_000)
+    imagined_share: float = setting(0.5, static=True, above=0, below=1)  # decides a size
     terminal: Callable[[Array, Array], Array] | None = None
-
-    def validate(self) -> None:
-        """Raises a ValueError for settings without meaning."""
-        if not 0 < self.imagined_share < 1:
-            raise ValueError(f"imagined_share of COMBO is {self.imagined_share}, want a number between 0 and 1")
-        for name in ("models", "horizon", "rollout_every", "memory"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} of COMBO is {getattr(self, name)}, want at least 1")
 
     @property
     def imagined_size(self) -> int:

@@ -21,9 +21,10 @@ from kalm_jax.offline_rl.arrays import ActionVectors, Inputs, Loss, Metrics, Par
 from kalm_jax.offline_rl.buffer import Batch
 from kalm_jax.offline_rl.critics import init_critics, make_critics, squared_error, value_of
 from kalm_jax.offline_rl.distributions import SQUASHED_LOG_STD, Gaussian, tanh_sample_and_log_prob
-from kalm_jax.offline_rl.networks import MLP, apply
+from kalm_jax.offline_rl.networks import MLP, apply, rate_setting
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
 from kalm_jax.offline_rl.updates import adam_step, soft_update
+from kalm_jax.settings import MOST_STEPS, setting
 from kalm_jax.types.pytree import pytree_dataclass
 
 Noise = dict[str, Array]
@@ -48,14 +49,14 @@ class CQLConfig(CriticConfig):
       target_period: updates between copies into the target critic, instead of `tau`; 0 means `tau` (discrete only).
     """
 
-    conservative_weight: Scalar = 5.0
-    policy_learning_rate: Scalar = 1e-4
-    temperature_learning_rate: Scalar = 1e-4
-    action_samples: int = 10
-    threshold: float | None = None
-    multiplier_learning_rate: Scalar = 1e-4
+    conservative_weight: Scalar = setting(5.0, low=0, high=1e6)
+    policy_learning_rate: Scalar = rate_setting(1e-4)
+    temperature_learning_rate: Scalar = rate_setting(1e-4)
+    action_samples: int = setting(10, low=1, high=10_000)
+    threshold: float | None = setting(None, low=-1e6, high=1e6)
+    multiplier_learning_rate: Scalar = rate_setting(1e-4)
     soft_backup: bool = False
-    target_period: int = 0
+    target_period: int = setting(0, low=0, high=MOST_STEPS)
 
 
 @pytree_dataclass

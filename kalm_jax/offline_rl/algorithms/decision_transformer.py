@@ -24,10 +24,11 @@ from jaxtyping import Array, Bool, Float, Int
 from kalm_jax.offline_rl.arrays import Actions, Goals, Loss, Metrics, Observations, Params, PerRow, Scalar
 from kalm_jax.offline_rl.buffer import Buffer
 from kalm_jax.offline_rl.distributions import select_index
-from kalm_jax.offline_rl.networks import apply
+from kalm_jax.offline_rl.networks import apply, batch_setting, rate_setting
 from kalm_jax.offline_rl.normalization import DatasetStats, normalize_goal, normalize_observation
 from kalm_jax.offline_rl.updates import PolicyState
 from kalm_jax.offline_rl.windows import Windows, sample_windows, windows_stats
+from kalm_jax.settings import MOST_STEPS, MOST_WIDE, setting
 from kalm_jax.types.pytree import pytree_dataclass
 
 WindowActions = Int[Array, "B W"] | Float[Array, "B W A"]
@@ -50,19 +51,26 @@ class DecisionTransformerConfig:
       backbone: the transformer in place of `Blocks`.
     """
 
-    learning_rate: Scalar = 3e-4
-    batch_size: int = 64
-    context: int = 20
-    warmup: int = 500
-    weight_decay: Scalar = 1e-4
-    max_norm: Scalar = 0.25
-    dropout: float = dataclasses.field(default=0.1, metadata={"static": True})  # decides whether it is computed
-    width: int = 128
-    layers: int = 3
-    heads: int = 1
-    max_time: int = 1000
-    target_return: float | None = None
+    learning_rate: Scalar = rate_setting(3e-4)
+    batch_size: int = batch_setting(64)
+    context: int = setting(20, low=1, high=10_000)
+    warmup: int = setting(500, low=0, high=MOST_STEPS)
+    weight_decay: Scalar = setting(1e-4, low=0, high=100)
+    max_norm: Scalar = setting(0.25, above=0, high=1e9)
+    dropout: float = setting(0.1, static=True, low=0, below=1)  # decides whether it is computed
+    width: int = setting(128, low=1, high=MOST_WIDE)
+    layers: int = setting(3, low=1, high=1000)
+    heads: int = setting(1, low=1, high=1000)
+    max_time: int = setting(1000, low=1, high=10_000_000)
+    target_return: float | None = setting(None, low=-1e12, high=1e12)
     backbone: nn.Module | None = None
+
+    def validate(self) -> None:
+        """Raises a ValueError for a width that the heads do not divide."""
+        if self.backbone is None and self.width % self.heads:
+            raise ValueError(
+                f"decision_transformer.width is {self.width}, want a multiple of heads, of which there are {self.heads}"
+            )
 
 
 class Blocks(nn.Module):

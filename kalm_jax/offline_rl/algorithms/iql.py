@@ -18,6 +18,7 @@ from kalm_jax.offline_rl.distributions import Policy, select_action, weighted_lo
 from kalm_jax.offline_rl.networks import MLP, apply
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
 from kalm_jax.offline_rl.updates import adam_step, soft_update
+from kalm_jax.settings import setting
 from kalm_jax.types.pytree import pytree_dataclass
 
 
@@ -33,14 +34,9 @@ class IQLConfig(CriticConfig):
       max_weight: largest weight of an action.
     """
 
-    expectile: Scalar = 0.7
-    beta: Scalar = 3.0
-    max_weight: Scalar = 100.0
-
-    def validate(self) -> None:
-        """Raises a ValueError for settings without meaning."""
-        if not 0 < self.expectile < 1:
-            raise ValueError(f"expectile of IQL is {self.expectile}, want a number between 0 and 1")
+    expectile: Scalar = setting(0.7, above=0, below=1)
+    beta: Scalar = setting(3.0, low=0, high=1e6)
+    max_weight: Scalar = setting(100.0, above=0, high=1e9)
 
 
 @pytree_dataclass

@@ -22,6 +22,7 @@ from kalm_jax.offline_rl.distributions import select_index
 from kalm_jax.offline_rl.networks import MLP, TwinCritic, apply
 from kalm_jax.offline_rl.normalization import DatasetStats, policy_input
 from kalm_jax.offline_rl.updates import adam_step, copy, masked_mean, soft_update
+from kalm_jax.settings import setting
 from kalm_jax.types.pytree import pytree_dataclass
 
 
@@ -38,10 +39,10 @@ class TD3BCConfig(CriticConfig):
       alpha: weight of the action value against the data (KALM's paper 0.5, its code 2.5).
     """
 
-    policy_noise: Scalar = 0.2
-    noise_clip: Scalar = 0.5
-    policy_delay: int = 2
-    alpha: Scalar = 2.5
+    policy_noise: Scalar = setting(0.2, low=0, high=100)
+    noise_clip: Scalar = setting(0.5, low=0, high=100)
+    policy_delay: int = setting(2, low=1, high=1_000_000)
+    alpha: Scalar = setting(2.5, low=0, high=1e6)
 
 
 @pytree_dataclass

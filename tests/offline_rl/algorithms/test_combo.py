@@ -181,7 +181,7 @@ def test_the_best_way_through_a_grid():
 
 
 @pytest.mark.parametrize(
-    "settings, message", [({"imagined_share": 1.0}, "imagined_share of COMBO is 1.0"), ({"horizon": 0}, "horizon")]
+    "settings, message", [({"imagined_share": 1.0}, "combo.imagined_share is 1, want"), ({"horizon": 0}, "horizon")]
 )
 def test_settings_without_meaning_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
