@@ -14,6 +14,9 @@ from kalm_jax.cores import available_cores
 from kalm_jax.malloc import configure_malloc
 from kalm_jax.sharding import parse_mesh_shape, set_default_mesh_shape
 
+MAX_HOSTS = 100_000
+"""Most processes of a run."""
+
 
 def setup_jax(cpu_devices: int | None = None, mesh: str = "", hosts: str = "") -> None:
     """Prepares JAX once at the start of a program, before any device is used.
@@ -59,10 +62,16 @@ def parse_hosts(hosts: str) -> tuple[str, int, int] | tuple[()]:
     if hosts in ("", "auto"):
         return ()
     address, _, rest = hosts.partition(",")
-    numbers = rest.split(",")
-    if len(numbers) != 2 or not all(n.isdecimal() for n in numbers) or int(numbers[1]) >= int(numbers[0]):
+    place, _, port = address.rpartition(":")
+    count, _, index = rest.partition(",")
+    if not (place and all(_below(*pair) for pair in ((port, 65_536), (count, MAX_HOSTS + 1), (index, count)))):
         raise ValueError(f"hosts={hosts}: want auto or ADDRESS:PORT,COUNT,INDEX with INDEX below COUNT")
-    return address, int(numbers[0]), int(numbers[1])
+    return address, int(count), int(index)
+
+
+def _below(text: str, limit: int | str) -> bool:
+    """Whether a text is a whole number below another."""
+    return text.isdecimal() and len(text) < 10 and int(text) < int(limit)
 
 
 def is_main_process() -> bool:

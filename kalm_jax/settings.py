@@ -151,10 +151,16 @@ class Setting:
         kept = value if value is self.default else self.plain(value)
         if value is self.default or self.accepts(kept):
             return kept
-        wanted = self.wanted() or _KINDS.get(self.kind) or f"a {self.kind.__name__}"
-        if self.kind is tuple and isinstance(kept, str):
+        wanted = self.wanted() or _KINDS.get(self.kind, "")
+        if dataclasses.is_dataclass(self.kind):
+            wanted = f"{getattr(self.kind, '__name__', '')}(...)"
+        elif self.kind is tuple and isinstance(kept, str):
             wanted = f"a tuple, such as ({kept!r},)" + f"; {self.wanted()}" * bool(self.choices)
-        if self.words:
+        elif self.kind is tuple and self.choices and isinstance(kept, tuple) and all(map(self._choose, kept)) and kept:
+            wanted = "each of them once"
+        elif self.words and self.kind is int:
+            wanted = f"an integer{self._range()}"
+        elif self.words:
             wanted = f"one of {', '.join(map(repr, self.words.values()))}"
         raise ValueError(f"{called} is {_shown(value)}, want {wanted}")
 

@@ -64,7 +64,7 @@ def parse_mesh_shape(text: str) -> MeshShape:
     sizes = {}
     for part in filter(None, text.split(",")):
         axis, _, size = part.partition(":")
-        if axis not in MESH_AXES or axis in sizes or not size.isdecimal() or int(size) < 1:
+        if axis not in MESH_AXES or axis in sizes or not size.isdecimal() or not 0 < len(size) < 10 or int(size) < 1:
             axes = ", ".join(MESH_AXES)
             raise ValueError(f"mesh={text}: {part!r} is not one of {axes} with a size; want such as data:2,fsdp:4")
         sizes[axis] = int(size)

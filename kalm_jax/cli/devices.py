@@ -63,7 +63,7 @@ def start(given: Mapping[str, Any]) -> None:
       ValueError: $KALM_JAX_HOSTS cannot be read.
     """
     from kalm_jax.distributed import parse_hosts, setup_jax
-    from kalm_jax.sharding import parse_mesh_shape
+    from kalm_jax.sharding import default_mesh, parse_mesh_shape
 
     settings = made(DeviceSettings, given)
     try:
@@ -72,3 +72,8 @@ def start(given: Mapping[str, Any]) -> None:
     except ValueError as error:
         raise UsageError(f"--{error}") from error
     setup_jax(mesh=settings.mesh, hosts=settings.hosts)
+    if settings.mesh:
+        try:
+            default_mesh()
+        except ValueError as error:  # fewer devices than it needs
+            raise UsageError(f"--mesh={settings.mesh}: {error}") from error

@@ -8,8 +8,13 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+<<<<<<< HEAD
 from kalm_jax.cli.devices import WatchSettings, device_flags, start, watch
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
+=======
+from kalm_jax.cli.devices import device_flags, start
+from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
+>>>>>>> 6730dcd (Settings that do not fit each other, the model or the world are refused before any work)
 from kalm_jax.cli.main import invocation
 from kalm_jax.disk import check_output_folder
 from kalm_jax.pipeline.config import PARTS, PRESET_NAMES, PipelineConfig, configure, load_presets, parts_of
@@ -66,7 +71,10 @@ def configuration(world: str, given: Mapping[str, Any]) -> PipelineConfig:
     """The preset with the given flags' settings."""
     preset = load_presets(world)[made(JobSettings, given).preset]
     names = {field.flag for part in parts_of(preset).values() for field in settings_of(type(part))} - {"world"}
-    return configure(preset, {name: value for name, value in given.items() if name in names})
+    try:
+        return configure(preset, {name: value for name, value in given.items() if name in names})
+    except ValueError as error:  # of flags that do not fit each other
+        raise UsageError(str(error)) from error
 
 
 def run(command: str, argv: Sequence[str], flags: Sequence[Flag], world: str = "") -> None:

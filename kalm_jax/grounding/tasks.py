@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from kalm_jax.grounding.config import TASKS, NumericSpec, TaskShares
 from kalm_jax.grounding.sequences import Rows, RowSequence, pack
@@ -97,6 +98,28 @@ def augmented(rollouts: Rollouts, goals: GoalTable, augment: Callable, seed: int
     return dataclasses.replace(rollouts, observations=observations, actions=actions)
 
 
+def possible_tasks(shares: TaskShares, language: GoalLanguage, has_rollouts: bool) -> Float[np.ndarray, " tasks"]:
+    """The probability of each of `TASKS`; that of a task without data is 0.
+
+    Raises:
+      ValueError: no task has data and a positive share.
+    """
+    p = shares.probabilities()
+    sources = {"text": language.document, "description": language.describe, "plan": language.sample_plan}
+    for task, source in sources.items():
+        if source is None:
+            p[TASKS.index(task)] = 0.0
+    if not has_rollouts:
+        p[: TASKS.index("text")] = 0.0
+    if p.sum() == 0:
+        wanted = ", ".join(task for task in TASKS if getattr(shares, task))
+        raise ValueError(
+            f"nothing to train on: there are no data for the grounding tasks {wanted} here; choose others "
+            "(--grounding_tasks)"
+        )
+    return p / p.sum()
+
+
 class Batches:
     """step -> Rows, a pure function of (seed, step), for `fit`.
 
@@ -135,16 +158,7 @@ class Batches:
         self.width, self.end = spec.width, spec.num_actions
         self.rows, self.length, self.seed, self.window = rows, length, seed, window
         self.augment = augment
-        p = shares.probabilities()
-        sources = {"text": language.document, "description": language.describe, "plan": language.sample_plan}
-        for task, source in sources.items():
-            if source is None:
-                p[TASKS.index(task)] = 0.0
-        if rollouts is None:
-            p[: TASKS.index("text")] = 0.0
-        if p.sum() == 0:
-            raise ValueError("nothing to train on: no rollouts, and no text source or a text share of 0")
-        self.probabilities = p / p.sum()
+        self.probabilities = possible_tasks(shares, language, rollouts is not None)
         self.description_steps = description_steps if self.probabilities[TASKS.index("description")] else 0
         self.explanation_prompts = [[tokenizer.bos_id, *tokenizer.encode(s)] for s in language.explanation_prompts]
         self.answer = tokenizer.encode(ANSWER_PROMPT)

@@ -60,11 +60,11 @@ class Learner:
     config: Any
 
     def __post_init__(self) -> None:
-        if dataclasses.is_dataclass(self.config):
-            values = {f.name: getattr(self.config, f.name) for f in dataclasses.fields(self.config) if f.init}
-            plain = checked_settings(self.name, type(self.config), values)
-            if any(plain[name] is not value for name, value in values.items()):
-                object.__setattr__(self, "config", dataclasses.replace(self.config, **plain))
+        config: Any = self.config
+        values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.init}
+        plain = checked_settings(self.name, type(config), values)
+        if any(plain[name] is not value for name, value in values.items()):
+            object.__setattr__(self, "config", dataclasses.replace(config, **plain))
         if hasattr(self.config, "validate"):
             self.config.validate()
 

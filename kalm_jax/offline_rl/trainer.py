@@ -140,11 +140,16 @@ def _check_counts(
         raise ValueError(f"seeds are {seeds}, want at least one and no two alike")
     if min(num_updates, updates_per_call, checkpoint_every) < 1:
         raise ValueError("num_updates, updates_per_call and checkpoint_every must be at least 1")
+    check_updates(learner, num_updates)
+
+
+def check_updates(learner: Learner, num_updates: int) -> None:
+    """Raises a ValueError where so few updates leave none for the policy."""
     first = getattr(learner.config, "dynamics_updates", 0)
     if num_updates <= first:
         raise ValueError(
             f"{learner.name} trains its dynamics models in the first {first} updates and its policy after them, but "
-            f"num_updates is {num_updates}: lower dynamics_updates or train longer"
+            f"there are {num_updates} updates: lower {learner.name}.dynamics_updates or train longer"
         )
 
 

@@ -51,10 +51,11 @@ def run(
       ValueError: unknown tasks, tasks whose shares are all 0, a variant that is unknown or changes nothing, or a model
         that cannot be read.
     """
-    check_language_model(config.ground)
     configs = {name: _narrowed(config, tasks) for name, tasks in sets.items()}
     first = next(iter(sets))
     configs |= {name: _varied(configs[first], name) for name in variants}
+    for narrow in configs.values():
+        check_language_model(narrow.ground, get_world(config.world))
     folder = pathlib.Path(folder)
     run_collect(PipelineRun(folder, config, command))
     rows = []
@@ -76,9 +77,9 @@ def run(
 
 
 def _narrowed(config: PipelineConfig, tasks: Sequence[str]) -> PipelineConfig:
-    shares = config.ground.shares.only(tasks)
-    shares.probabilities()  # refuses a set that nothing is drawn of, before any work
-    return dataclasses.replace(config, ground=dataclasses.replace(config.ground, shares=shares))
+    return dataclasses.replace(
+        config, ground=dataclasses.replace(config.ground, shares=config.ground.shares.only(tasks))
+    )
 
 
 def _varied(config: PipelineConfig, name: str) -> PipelineConfig:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import difflib
 import importlib
-import importlib.util
+import importlib.resources
 from collections.abc import Mapping
 from typing import Any
 
@@ -152,7 +153,7 @@ class GroundConfig(Checked):
     )
     reading: int = setting(
         500,
-        "First steps, in which the model learns only what states show.",
+        "First steps, in which the model learns only what states show; a tenth of the steps, where there are no more.",
         flag="grounding_reading_steps",
         low=0,
         high=MOST_STEPS,
@@ -162,6 +163,19 @@ class GroundConfig(Checked):
         "Ground two copies of the language model, one for words and actions and one for states (the paper's outlook). "
         "It takes twice the time and memory.",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rows % self.accumulate:
+            raise ValueError(
+                f"--grounding_rows={self.rows} cannot be computed in --grounding_accumulation={self.accumulate} equal "
+                "parts: give a number of rows that is a multiple of the parts"
+            )
+
+    @property
+    def reading_steps(self) -> int:
+        """`reading`; of fewer steps than that a tenth, so that some are left for the other tasks."""
+        return self.reading if self.reading < self.steps else self.steps // 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -354,18 +368,34 @@ def configure(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfi
       ValueError: an unknown name, or a value that is not allowed.
     """
     given = dict(given)
+    reads = bool(given.get("grounding_reading_steps"))
     if given.get("llm"):
         given.setdefault("grounding_learning_rate", 2e-4 if given.get("lora_rank", config.ground.lora_rank) else 5e-5)
         given.setdefault("evaluate_every", 0)
     changes: dict[str, Any] = {}
+    known: list[str] = []
     for part, old in parts_of(config).items():
-        mine = {f.name: given.pop(f.flag) for f in settings_of(type(old)) if f.flag in given}
-        if "shares" in mine and not isinstance(mine["shares"], TaskShares):
-            mine["shares"] = old.shares.only(mine["shares"])
+        mine = {}
+        for field in settings_of(type(old)):
+            known.append(field.flag)
+            if field.flag in given:
+                value = given.pop(field.flag)
+                names = field.kind is TaskShares and not isinstance(value, TaskShares)
+                checked = dataclasses.replace(field, kind=tuple) if names else field
+                mine[field.name] = checked.checked(value, f"--{field.flag}")
+                if names:
+                    mine[field.name] = old.shares.only(mine[field.name])
         changes |= {part: dataclasses.replace(old, **mine)} if part else mine
     if given:
-        raise ValueError(f"unknown settings {', '.join(given)}")
-    return dataclasses.replace(config, **changes)
+        near = [f"{name}, meant as {close[0]}?" for name in given if (close := difflib.get_close_matches(name, known))]
+        raise ValueError(f"unknown settings {', '.join(given)}{' (' * bool(near)}{', '.join(near)}{')' * bool(near)}")
+    made = dataclasses.replace(config, **changes)
+    if reads and made.ground.reading >= made.ground.steps:
+        raise ValueError(
+            f"--grounding_reading_steps={made.ground.reading} leaves no step of --grounding_steps={made.ground.steps} "
+            "for the other tasks: give fewer"
+        )
+    return made
 
 
 def load_presets(world: str) -> dict[str, PipelineConfig]:
@@ -374,7 +404,8 @@ def load_presets(world: str) -> dict[str, PipelineConfig]:
     Raises:
       ValueError: there is no such world.
     """
-    if importlib.util.find_spec(f"kalm_jax.worlds.{world.partition('.')[0]}") and "." not in world:
+    folder = importlib.resources.files("kalm_jax.worlds")
+    if isinstance(world, str) and world.isidentifier() and (folder / world / "presets.py").is_file():
         presets = importlib.import_module(f"kalm_jax.worlds.{world}.presets").PRESETS
     else:
         from kalm_jax.worlds.base import get_world
@@ -393,12 +424,21 @@ def read_setting(text: str) -> tuple[str, str, object]:
     name, equals, value = text.partition("=")
     algorithm, _, field = name.rpartition(".")
     try:
-        parsed = ast.literal_eval(value)
-    except (SyntaxError, ValueError):
+        parsed = float(value) if value.strip("+-").lower() in ("nan", "inf", "infinity") else ast.literal_eval(value)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):  # also of "{[]}" and "((((..."
         parsed = value
-    if not equals or not field.isidentifier():
-        raise ValueError("want [LEARNER.]FIELD=VALUE, such as td3bc.alpha=1")
-    return algorithm, field, tuple(parsed) if isinstance(parsed, list) else parsed
+    parsed = tuple(parsed) if isinstance(parsed, list) else parsed
+    if not equals or not _is_learner_setting((algorithm, field, parsed)):
+        raise ValueError("want [LEARNER.]FIELD=VALUE, such as td3bc.alpha=1 or bc.hidden=(256, 256)")
+    return algorithm, field, parsed
+
+
+def _is_learner_setting(entry: Any) -> bool:
+    """Whether an entry of `OfflineConfig.settings` has its form and a value that run.json can hold."""
+    if not isinstance(entry, tuple) or len(entry) != 3 or not all(isinstance(name, str) for name in entry[:2]):
+        return False
+    values = entry[2] if isinstance(entry[2], tuple) else entry[2:]
+    return entry[1].isidentifier() and all(isinstance(v, bool | int | float | str | None) for v in values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -435,3 +475,17 @@ class OfflineConfig(Checked):
         flag="set",
         read=read_setting,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        wrong = [entry for entry in self.settings if not _is_learner_setting(entry)]
+        if wrong:
+            raise ValueError(
+                f'OfflineConfig.settings has {wrong[0]!r}, want (learner or "", field, value), such as ("td3bc", '
+                '"alpha", 1.0)'
+            )
+        if self.evaluations > self.updates:
+            raise ValueError(
+                f"--evaluations={self.evaluations} on the way of --updates={self.updates}: give at most as many "
+                "evaluations as updates"
+            )

@@ -13,23 +13,29 @@ import numpy as np
 from kalm_jax import dashboard
 from kalm_jax.grounding.checkpoint import save_grounded
 from kalm_jax.grounding.model import Grounded, GroundedModel, change_llms, init_params, numeric_spec
-from kalm_jax.grounding.tasks import Batches, augmented
+from kalm_jax.grounding.tasks import Batches, augmented, plan_prompt, possible_tasks
 from kalm_jax.grounding.trainer import TrainConfig, fit
 from kalm_jax.grounding.two_models import TwoModels
 from kalm_jax.llm import attention
+<<<<<<< HEAD
 from kalm_jax.llm.hf.config import check_positions
+=======
+from kalm_jax.llm.hf.config import read_config
+>>>>>>> 6730dcd (Settings that do not fit each other, the model or the world are refused before any work)
 from kalm_jax.llm.hf.folder import BUILTIN, check_folder, load_model
 from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
-from kalm_jax.llm.tokenizer import Tokenizer
+from kalm_jax.llm.tokenizer import Tokenizer, load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig, unstack_layers
 from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig
 from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
 from kalm_jax.progress import Progress
 from kalm_jax.sharding import default_mesh, gather, weight_sharding
-from kalm_jax.types import GoalTable, Rollouts
-from kalm_jax.worlds.base import get_world
+from kalm_jax.types import LEVELS, GoalTable, Rollouts
+from kalm_jax.worlds.base import World, get_world
 
+LONGEST = 16
+"""Sentences of a level that are looked at for the longest."""
 Measure = Callable[[int, dict], None]
 """(step, parameters on the host) -> None, called while a model is grounded."""
 
@@ -48,13 +54,60 @@ def load_language_model(folder: str | pathlib.Path = "") -> tuple[LlamaConfig, d
     return load_model(folder or BUILTIN, "float32")
 
 
+<<<<<<< HEAD
 def check_language_model(ground: GroundConfig) -> None:
     """Raises an OSError or ValueError where the language model cannot be read, its rows have more positions than it was
     made for, or its attention cannot be computed here.
     """
     folder = ground.llm or BUILTIN
     check_positions(folder, check_folder(folder), ground.row_length, "--grounding_row_length")
+=======
+def check_language_model(ground: GroundConfig, world: World) -> None:
+    """Checks what grounding needs of the language model and of the world, before anything is computed.
+
+    Raises:
+      ValueError: the language model cannot be read, its attention cannot be computed here, LoRA's rank is larger than
+        its matrices, rows are longer than it can read or too short for the world's sentences, or the world has nothing
+        for the tasks.
+    """
+    folder = ground.llm or BUILTIN
+    check_folder(folder)
+>>>>>>> 6730dcd (Settings that do not fit each other, the model or the world are refused before any work)
     attention.check(ground.attention, ground.compute)
+    llm = read_config(folder)
+    smallest = min(llm.width, llm.kv_heads * llm.head_dim, llm.ffn_dim)
+    if ground.lora_rank > smallest:
+        raise ValueError(
+            f"--lora_rank={ground.lora_rank} is larger than the smallest matrix of the language model: give at most "
+            f"{smallest}"
+        )
+    if ground.row_length > llm.max_positions:
+        raise ValueError(
+            f"--grounding_row_length={ground.row_length}: the language model reads max_position_embeddings="
+            f"{llm.max_positions} positions (config.json); give at most so many"
+        )
+    possible_tasks(ground.shares, world.language, has_rollouts=True)
+    sentence, positions = longest_sentence(load_tokenizer(folder), world)
+    if positions > ground.row_length:
+        raise ValueError(
+            f"--grounding_row_length={ground.row_length} is too short: {sentence!r}, a sentence of the world "
+            f"{world.name}, takes {positions} positions with its prompt and answer; give at least as many"
+        )
+
+
+def longest_sentence(tokenizer: Tokenizer, world: World) -> tuple[str, int]:
+    """The world's sentence that needs the longest row, and the positions that it takes with its prompt and subgoals.
+
+    Looked at are those of the most characters.
+    """
+    found = []
+    for goals in (*map(world.goals, LEVELS), world.validation_goals()):
+        for i in sorted(range(len(goals)), key=lambda i: -len(goals.text[i]))[:LONGEST]:
+            plan = world.language.plan(int(goals.family[i]), goals.array[i]) if world.language.plan else ""
+            ids = plan_prompt(tokenizer, goals.text[i]), tokenizer.encode(plan)
+            found.append((sum(map(len, ids)) + 1, goals.text[i]))
+    positions, sentence = max(found)
+    return sentence, positions
 
 
 def ground(
@@ -76,11 +129,18 @@ def ground(
       folder: where checkpoints, the training curve and `model/` are written; None writes nothing.
       **settings: fields of `GroundConfig`: `llm` (a Hugging Face folder), `steps`, `rows`, `learning_rate`, ...
 
+    Raises:
+      ValueError: as `check_language_model`, or a wrong setting.
+
     Returns:
       (model, parameters, tokenizer), which `imagine` and `grounding.checkpoint.save_grounded` take.
     """
     config = PipelineConfig(world=world, seed=seed, ground=GroundConfig(**settings), metrics=MetricsConfig(every=0))
+<<<<<<< HEAD
     check_language_model(config.ground)
+=======
+    check_language_model(config.ground, get_world(world))
+>>>>>>> 6730dcd (Settings that do not fit each other, the model or the world are refused before any work)
     grounded = fit_language_model(config, rollouts, goals, folder)
     if folder is not None:
         save_grounded(pathlib.Path(folder) / "model", grounded)
@@ -130,9 +190,15 @@ def fit_language_model(
         length=g.row_length,
         seed=config.seed,
         window=g.window,
-        description_steps=g.reading,
+        description_steps=g.reading_steps,
         augment=world.augment,
     )
+    if batches.length > llm_config.max_positions:
+        raise ValueError(
+            f"the longest rollout with its sentence takes rows of {batches.length} positions, and the language model "
+            f"reads max_position_embeddings={llm_config.max_positions} (config.json); show shorter parts of rollouts "
+            "(--grounding_window)"
+        )
     train = TrainConfig(
         g.steps,
         g.learning_rate,

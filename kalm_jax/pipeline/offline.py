@@ -44,7 +44,7 @@ from kalm_jax.offline_rl import (
     write_stream,
 )
 from kalm_jax.offline_rl.registry import State, plain_config
-from kalm_jax.offline_rl.trainer import train
+from kalm_jax.offline_rl.trainer import check_updates, train
 from kalm_jax.pipeline.artifacts import file_mark
 from kalm_jax.pipeline.config import OfflineConfig
 from kalm_jax.pipeline.run_folder import RESULTS, RunFolder, make_manifest, write_manifest
@@ -74,8 +74,6 @@ def run(folder: str | os.PathLike[str], config: OfflineConfig, command: str = ""
         raise ValueError(f"{', '.join(recurrent)} reads windows of rollouts, which no stream holds: leave --stream out")
     if config.stream and jax.process_count() > 1:
         raise ValueError("transitions in files are for one process; leave --stream or the other processes out")
-    if not 1 <= config.evaluations <= config.updates:
-        raise ValueError(f"{config.evaluations} evaluations in {config.updates} updates: want 1 to {config.updates}")
     rollouts, goals, spaces = load_data(config)
     run = RunFolder(pathlib.Path(folder), config, command)
     seeds = range(config.seed, config.seed + config.seeds)
@@ -93,13 +91,18 @@ def configured_learner(config: OfflineConfig, name: str) -> Learner:
       ValueError: unknown name, or a setting that no learner of the run has.
     """
     known = {a: [field.name for field in dataclasses.fields(make_learner(a).config)] for a in config.algorithms}
-    for algorithm, field, _ in config.settings:
+    for algorithm, field, value in config.settings:
         if algorithm and algorithm not in known:
-            raise ValueError(f"setting {algorithm}.{field}: this run trains {', '.join(known)}")
+            raise ValueError(f"--set={algorithm}.{field}={value}: this run trains {', '.join(known)}")
         if not any(field in fields for a, fields in known.items() if algorithm in ("", a)):
             fields = known[algorithm] if algorithm else sorted({f for fields in known.values() for f in fields})
-            raise ValueError(f"no setting {field!r}; there are {', '.join(fields)}")
-    return make_learner(name, **chosen_settings(config, name))
+            raise ValueError(f"--set={field}={value}: no learner has this setting; there are {', '.join(fields)}")
+    try:
+        learner = make_learner(name, **chosen_settings(config, name))
+    except ValueError as error:
+        raise ValueError(f"--set: {error}") from error
+    check_updates(learner, config.updates)
+    return learner
 
 
 def chosen_settings(config: OfflineConfig, name: str) -> dict[str, object]:

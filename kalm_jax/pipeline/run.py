@@ -49,7 +49,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     world = get_world(config.world)
     if config.collect.behavior not in ("", *world.behaviors):
         raise ValueError(f"behavior {config.collect.behavior!r}: this world has {', '.join(world.behaviors)}")
-    check_language_model(config.ground)
+    check_language_model(config.ground, world)
     if config.prompts:
         read_prompts(config)
     for algorithm in config.learn.learners:
