@@ -8,13 +8,8 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-<<<<<<< HEAD
 from kalm_jax.cli.devices import WatchSettings, device_flags, start, watch
-from kalm_jax.cli.flags import Flag, flags_of, made, parse
-=======
-from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
->>>>>>> 6730dcd (Settings that do not fit each other, the model or the world are refused before any work)
 from kalm_jax.cli.main import invocation
 from kalm_jax.disk import check_output_folder
 from kalm_jax.pipeline.config import PARTS, PRESET_NAMES, PipelineConfig, configure, load_presets, parts_of

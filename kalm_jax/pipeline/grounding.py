@@ -17,11 +17,7 @@ from kalm_jax.grounding.tasks import Batches, augmented, plan_prompt, possible_t
 from kalm_jax.grounding.trainer import TrainConfig, fit
 from kalm_jax.grounding.two_models import TwoModels
 from kalm_jax.llm import attention
-<<<<<<< HEAD
 from kalm_jax.llm.hf.config import check_positions
-=======
-from kalm_jax.llm.hf.config import read_config
->>>>>>> 6730dcd (Settings that do not fit each other, the model or the world are refused before any work)
 from kalm_jax.llm.hf.folder import BUILTIN, check_folder, load_model
 from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
@@ -54,37 +50,23 @@ def load_language_model(folder: str | pathlib.Path = "") -> tuple[LlamaConfig, d
     return load_model(folder or BUILTIN, "float32")
 
 
-<<<<<<< HEAD
-def check_language_model(ground: GroundConfig) -> None:
-    """Raises an OSError or ValueError where the language model cannot be read, its rows have more positions than it was
-    made for, or its attention cannot be computed here.
-    """
-    folder = ground.llm or BUILTIN
-    check_positions(folder, check_folder(folder), ground.row_length, "--grounding_row_length")
-=======
 def check_language_model(ground: GroundConfig, world: World) -> None:
     """Checks what grounding needs of the language model and of the world, before anything is computed.
 
     Raises:
-      ValueError: the language model cannot be read, its attention cannot be computed here, LoRA's rank is larger than
-        its matrices, rows are longer than it can read or too short for the world's sentences, or the world has nothing
-        for the tasks.
+      OSError, ValueError: the language model cannot be read, its attention cannot be computed here, LoRA's rank is
+        larger than its matrices, rows are longer than it can read or too short for the world's sentences, or the world
+        has nothing for the tasks.
     """
     folder = ground.llm or BUILTIN
-    check_folder(folder)
->>>>>>> 6730dcd (Settings that do not fit each other, the model or the world are refused before any work)
+    llm = check_folder(folder)
+    check_positions(folder, llm, ground.row_length, "--grounding_row_length")
     attention.check(ground.attention, ground.compute)
-    llm = read_config(folder)
     smallest = min(llm.width, llm.kv_heads * llm.head_dim, llm.ffn_dim)
     if ground.lora_rank > smallest:
         raise ValueError(
             f"--lora_rank={ground.lora_rank} is larger than the smallest matrix of the language model: give at most "
             f"{smallest}"
-        )
-    if ground.row_length > llm.max_positions:
-        raise ValueError(
-            f"--grounding_row_length={ground.row_length}: the language model reads max_position_embeddings="
-            f"{llm.max_positions} positions (config.json); give at most so many"
         )
     possible_tasks(ground.shares, world.language, has_rollouts=True)
     sentence, positions = longest_sentence(load_tokenizer(folder), world)
@@ -136,11 +118,7 @@ def ground(
       (model, parameters, tokenizer), which `imagine` and `grounding.checkpoint.save_grounded` take.
     """
     config = PipelineConfig(world=world, seed=seed, ground=GroundConfig(**settings), metrics=MetricsConfig(every=0))
-<<<<<<< HEAD
-    check_language_model(config.ground)
-=======
     check_language_model(config.ground, get_world(world))
->>>>>>> 6730dcd (Settings that do not fit each other, the model or the world are refused before any work)
     grounded = fit_language_model(config, rollouts, goals, folder)
     if folder is not None:
         save_grounded(pathlib.Path(folder) / "model", grounded)

@@ -23,7 +23,10 @@ SMOKE = config.load_presets("clevr")["smoke"]
         (["--grounding_reading_steps=20"], "--grounding_reading_steps=20 leaves no step of --grounding_steps=20"),
         (["--lora_rank=129"], "--lora_rank=129 is larger than the smallest matrix of the language model: give at most"),
         (["--grounding_row_length=20"], "--grounding_row_length=20 is too short: '"),
-        (["--grounding_row_length=4097"], "--grounding_row_length=4097: the language model reads max_position_embedd"),
+        (
+            ["--grounding_row_length=4097"],
+            "is 4096, fewer than the 4097 positions of --grounding_row_length",
+        ),
         (["--mesh=data:1000"], "--mesh=data:1000: a mesh of data:1000,fsdp:1,tensor:1 has 1000 devices, but"),
         (["--mesh=data:99999999999999999999"], "is not one of data, fsdp, tensor with a size"),
         (["--hosts=here,2,0"], "--hosts=here,2,0: want auto or ADDRESS:PORT,COUNT,INDEX"),
