@@ -17,6 +17,8 @@ import numpy as np
 
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.datasets import safe_pickle
+from kalm_jax.datasets.arrays import of_dictionary, yes_or_no
+from kalm_jax.files import require_file
 from kalm_jax.settings import Checked, setting
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
@@ -57,13 +59,13 @@ def load_recorded(path: str) -> dict[str, np.ndarray]:
 
     Raises OSError where the file cannot be opened and ValueError where a field is missing, misshapen or not finite.
     """
-    data = safe_pickle.load(path)
+    data = safe_pickle.load(require_file(path))
     if not isinstance(data, dict):
         raise ValueError(f"{path} holds a {type(data).__name__}, want the authors' dictionary of arrays")
     missing = [key for key in _WIDTHS if key not in data]
     if missing:
         raise ValueError(f"{path} has no {', '.join(missing)}; it has {', '.join(map(str, data))}")
-    fields = {key: np.asarray(data[key]) for key in _WIDTHS}
+    fields = dict(of_dictionary(path, {key: data[key] for key in _WIDTHS}))
     n, t = fields["states"].shape[:2] if fields["states"].ndim == 3 and len(fields["states"]) else (-1, -1)
     for key, width in _WIDTHS.items():
         value = fields[key]
@@ -76,7 +78,8 @@ def load_recorded(path: str) -> dict[str, np.ndarray]:
             )
         if width == 1:
             fields[key] = value.reshape(n, t)
-    valid = fields["masks"].astype(bool)
+    valid = fields["masks"] = yes_or_no(path, "masks", fields["masks"])
+    fields["terminals"] = yes_or_no(path, "terminals", np.where(valid, fields["terminals"], 0))
     if not valid.any():
         raise ValueError(f"{path}: masks mark no step as recorded, so there is nothing to replay")
     for key, value in fields.items():

@@ -119,7 +119,7 @@ def check_writable(path: str | os.PathLike) -> None:
 
 def require_instructions(goals: GoalTable, purpose: str) -> None:
     """Raises a ValueError where goals lack the text or the goal array that `purpose` (such as "grounding") needs."""
-    blank = [i for i, text in enumerate(goals.text) if not text]
+    blank = [i for i, text in enumerate(goals.text) if not text.strip()]
     unknown = np.flatnonzero(np.asarray(goals.family) < 0)
     if blank or len(unknown):
         first = blank[0] if blank else int(unknown[0])

@@ -15,6 +15,7 @@ def read_data(
     path: str,
     spaces: Spaces,
     level_of: Callable[[str], str | None],
+    try_goals: Callable[[Rollouts, GoalTable], None],
     recover: Callable[[Rollouts, str], tuple[Rollouts, GoalTable]] | None = None,
     decode_goal: Callable[[np.ndarray], tuple[int, np.ndarray]] | None = None,
 ) -> tuple[Rollouts, GoalTable]:
@@ -24,6 +25,7 @@ def read_data(
       path: a file or folder in any format that `kalm_jax.datasets.read_rollouts` reads, which also takes `decode_goal`.
       spaces: sizes that the rollouts must have.
       level_of: sentence -> its level, None for a sentence of no level.
+      try_goals: the world's, see `World.try_goals`: goals that it cannot use are refused.
       recover: finds the goals of rollouts without any, given the rollouts and the path; None refuses such rollouts.
 
     Raises:
@@ -50,7 +52,15 @@ def read_data(
             "explain others that they have not seen"
         )
     require_instructions(goals, f"{path}: grounding")
-    novel = sorted({text for text in goals.text if level_of(text) in LEVELS[1:]})
+    try:
+        try_goals(rollouts, goals)
+    except (IndexError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: its goals' families and arrays {goals.array.shape} are not those of this world ({error}); write "
+            "them as this world's `goals` have them"
+        ) from error
+    levels = zip(goals.text, np.asarray(goals.level).tolist())
+    novel = sorted({text for text, level in levels if level or level_of(text) in LEVELS[1:]})
     if novel:
         raise ValueError(f"{path} holds {len(novel)} sentences of evaluation levels, such as {novel[0]!r}; remove them")
     return rollouts, goals

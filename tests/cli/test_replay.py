@@ -89,6 +89,9 @@ def test_wrong_rewards_and_terminations_are_counted(recorded, tmp_path):
         (lambda d: d.update(actions=d["actions"] + 40), "actions.* want 0..39"),
         (lambda d: d.update(observations=np.full_like(d["observations"], np.nan)), "observations.* not finite"),
         (lambda d: d.update(masks=0 * d["masks"]), "nothing to replay"),
+        (lambda d: d.update(masks=d["masks"] * 0.5), r"masks\[0, 0\] is 0.5, want 0 or 1"),
+        (lambda d: d.update(terminals=d["terminals"] - 1.0), r"terminals\[0, 0\] is -1.0, want 0 or 1"),
+        (lambda d: d.update(rewards=[[1.0], [1.0, 2.0]]), "rewards is no array"),
         (lambda d: d.update(goals=0 * d["goals"] + 9), r"goals\[0\].* want balls"),
     ],
 )

@@ -7,6 +7,8 @@ import os
 import numpy as np
 
 from kalm_jax.datasets import safe_pickle
+from kalm_jax.datasets.arrays import numbers, of_dictionary
+from kalm_jax.files import require_file
 from kalm_jax.types import LEVELS, GoalTable, make_goal_table
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.clevr import goals as clevr_goals
@@ -23,7 +25,7 @@ def read_prompts(path: str | os.PathLike) -> tuple[GoalTable, np.ndarray]:
     is the one of the goal's family (relations: "rephrase"). A ValueError names what is missing, of another length, or
     impossible.
     """
-    data = safe_pickle.load(path)
+    data = safe_pickle.load(require_file(path))
     fields = ("instructions", "goals", "observations")
     if not isinstance(data, dict) or any(field not in data for field in fields):
         found = ", ".join(map(str, data)) if isinstance(data, dict) else f"a {type(data).__name__}"
@@ -33,29 +35,29 @@ def read_prompts(path: str | os.PathLike) -> tuple[GoalTable, np.ndarray]:
         raise ValueError(f"{path}: {', '.join(fields)} have {sizes} entries; want the same number, at least one")
     text, families, arrays, starts, levels = [], [], [], [], []
     for i in range(sizes[0]):
-        sentence = np.asarray(data["instructions"][i]).reshape(-1)
+        entry = of_dictionary(f"{path}: prompt {i}", {field: data[field][i] for field in fields})
+        sentence = entry["instructions"].reshape(-1)
         if not len(sentence) or not isinstance(sentence[0], str) or not normalize_sentence(sentence[0]):
-            raise ValueError(f"{path}: instructions[{i}] is {data['instructions'][i]!r}, want a sentence")
-        vector = np.asarray(data["goals"][i])  # may be repeated over time
+            raise ValueError(f"{path}: instructions[{i}] is {str(data['instructions'][i])[:40]!r}, want a sentence")
+        vector = entry["goals"]  # may be repeated over time
         try:
             family, array = clevr_goals.from_authors(vector[0] if vector.ndim > 1 and len(vector) else vector)
-        except ValueError as error:
+        except (ValueError, TypeError, IndexError) as error:
             raise ValueError(f"{path}: goals[{i}]: {error}") from None
-        frame = np.asarray(data["observations"][i])
+        frame = entry["observations"]
         frame = frame[0] if frame.ndim > 1 and len(frame) else frame
         if frame.ndim != 1 or frame.size < OBSERVATION_DIM or frame.dtype.kind not in "iuf":
+            found = f"shape {entry['observations'].shape} and type {frame.dtype}"
             raise ValueError(
-                f"{path}: observations[{i}] has shape {np.shape(data['observations'][i])}, want (T, at least "
-                f"{OBSERVATION_DIM}) numbers with T at least 1"
+                f"{path}: observations[{i}] has {found}, want (T, at least {OBSERVATION_DIM}) numbers with T at least 1"
             )
-        if not np.isfinite(frame[:OBSERVATION_DIM]).all():
-            raise ValueError(f"{path}: observations[{i}][0] is not finite; repair or drop prompt {i}")
+        frame = numbers(f"{path}: prompt {i}", "observations", frame[:OBSERVATION_DIM])
         text.append(normalize_sentence(sentence[0]))
         known = split_of(text[-1])
         levels.append(LEVELS.index(known if known in LEVELS else _level_of_family(family)))
         families.append(family)
         arrays.append(array)
-        starts.append(frame[:OBSERVATION_DIM].astype(np.float32))
+        starts.append(frame.astype(np.float32))
     return make_goal_table(text, levels, families, arrays), np.stack(starts)
 
 

@@ -152,7 +152,9 @@ class ClevrWorld(World):
         return family, tuple(clevr_goals.make_goal(family, *triples).tolist())
 
     def read_data(self, path: str) -> tuple[Rollouts, GoalTable]:
-        return read_data(path, self.spaces, instructions.split_of, recover_goals, clevr_goals.from_authors)
+        return read_data(
+            path, self.spaces, instructions.split_of, self.try_goals, recover_goals, clevr_goals.from_authors
+        )
 
     def read_prompts(self, path: str) -> tuple[GoalTable, np.ndarray, np.ndarray]:
         found, first = prompts.read_prompts(path)

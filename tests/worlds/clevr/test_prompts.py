@@ -57,13 +57,19 @@ def test_test_files_with_encodings(tmp_path):
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("goals", None, "holds .*want a dictionary with instructions, goals, observations"),
+        ("goals", None, r"holds .*want a dictionary with instructions, goals, observations"),
         ("goals", [np.zeros(6)], r".*have \[5, 1, 5\] entries"),
         ("goals", [np.ones(6)] * 5, r"goals\[0\]: "),
         ("instructions", [np.array([""])] * 5, r"instructions\[0\] is"),
         ("observations", [np.zeros((2, 9))] * 5, r"observations\[0\] has shape \(2, 9\)"),
         ("observations", [np.zeros((0, 10))] * 5, r"observations\[0\] has shape \(0, 10\)"),
-        ("observations", [np.full((2, 10), np.nan)] * 5, r"observations\[0\]\[0\] is not finite"),
+        ("observations", [np.full((2, 10), np.nan)] * 5, r"prompt 0: observations\[0\] is nan, want a finite number"),
+        ("observations", [np.full(12, 1e300)] * 5, r"prompt 0: observations\[0\] is 1e\+300, want a finite number"),
+        ("observations", [[1, [2]]] * 5, "prompt 0: observations is no array"),
+        ("observations", [None] * 5, r"observations\[0\] has shape \(\) and type object"),
+        ("instructions", [np.ones((4, 9))] * 5, r"instructions\[0\] is '.*', want a sentence"),
+        ("instructions", [b"\xff"] * 5, r"instructions\[0\] is"),
+        ("goals", ["left"] * 5, r"goals\[0\]: "),
     ],
 )
 def test_prompt_faults_are_named(tmp_path, field, value, words):
