@@ -24,6 +24,7 @@ from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.explain import run_explain
 from kalm_jax.pipeline.stages.ground import run_ground
 from kalm_jax.pipeline.stages.imagine import run_imagine
+from kalm_jax.report.measures import noise
 from kalm_jax.report.summary import LEVEL_NAMES, Share
 from kalm_jax.report.tables import MISSING, percent, points
 from kalm_jax.worlds.base import get_world
@@ -69,7 +70,8 @@ def run(
         return []
     write_csv(folder / "ablation.csv", ("tasks", "level", *COLUMNS), rows)
     labels = get_world(config.world).labels
-    text = "\n".join(table(rows, labels.unrealistic, labels.paper_ablation))
+    small = noise(steps=config.ground.steps)
+    text = "\n".join(table(rows, labels.unrealistic, labels.paper_ablation) + ["", small] * bool(small))
     title = "Which grounding tasks matter" + ", and what else" * bool(variants)
     write_text(folder / "ablation.md", f"# {title}\n\n    {command}\n\n{text}\n")
     print(text)

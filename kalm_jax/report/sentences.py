@@ -83,10 +83,9 @@ def kept(imagination: Sequence[Mapping]) -> str:
 
 def full_length(lengths: Mapping[str, Sequence[int]], labels: ReportLabels) -> str:
     """Which share of each set of rollouts runs to the limit."""
-    shares = [
-        f"{100 * np.mean(np.asarray(n) >= labels.horizon):.0f}% ({name})" for name, n in lengths.items() if len(n)
-    ]
-    return f"{listed(shares)} have all {labels.horizon} {labels.steps}." if shares else ""
+    full = {name: 100 * np.mean(np.asarray(n) >= labels.horizon) for name, n in lengths.items() if len(n)}
+    shares = [f"{share:.0f}% of the {name}" for name, share in full.items()]
+    return f"{listed(shares)} rollouts have all {labels.horizon} {labels.steps}." if shares else ""
 
 
 def points(at: Iterable[float], what: str) -> str:

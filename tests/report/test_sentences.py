@@ -44,7 +44,10 @@ def test_episodes_kept_rollouts_lengths_and_points_are_those_of_the_run():
     )
     assert sentences.kept(make_imagination()) == ""
     lengths = {"recorded": [1, 50], "imagined": [50, 50]}
-    assert sentences.full_length(lengths, LABELS) == "50% (recorded) and 100% (imagined) have all 50 pushes."
+    assert (
+        sentences.full_length(lengths, LABELS)
+        == "50% of the recorded and 100% of the imagined rollouts have all 50 pushes."
+    )
     assert sentences.points([20, 20], "step") == "This run has one point of each curve, at step 20."
     assert sentences.points([20, 40], "step") == ""
 

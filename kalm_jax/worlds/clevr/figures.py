@@ -219,7 +219,8 @@ def position_figure(positions: Mapping[str, np.ndarray], bins: int = 60) -> Figu
         axes.tick_params(labelsize=8)
     for axes in list(grid.flat)[len(positions) :]:
         axes.set_visible(False)
-    figure.colorbar(image, ax=grid, label="share of the centers in a cell", shrink=0.85)
+    percent = "share of the centers in a cell (%)"
+    figure.colorbar(image, ax=grid, label=percent, shrink=0.85, format=lambda share, _: f"{100 * share:g}")
     figure.supxlabel("x to the right, y to the back (m)", fontsize=9)
     return figure
 
