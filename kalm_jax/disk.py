@@ -74,6 +74,15 @@ def check_room(place: Path, needed: int, what: str) -> None:
         )
 
 
+def folder_bytes(folder: Path) -> int:
+    """Bytes of the files below a folder."""
+    found = 0
+    for path in pathlib.Path(folder).rglob("*"):
+        with contextlib.suppress(OSError):
+            found += path.lstat().st_size
+    return found
+
+
 def size_text(size: int) -> str:
     """A number of bytes for a reader: "12 MB"."""
     for unit, name in ((1e9, "GB"), (1e6, "MB")):
@@ -88,6 +97,7 @@ def check_output_folder(path: Path) -> None:
     """Raises a ValueError where `path` is no folder that can be made or written in; makes nothing."""
     path = pathlib.Path(path)
     try:
+        _look_up(path)
         place = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
         is_folder, writable = place.is_dir(), os.access(place, os.W_OK | os.X_OK)
     except (OSError, ValueError) as error:  # too long, or with a null byte
@@ -100,10 +110,17 @@ def check_output_folder(path: Path) -> None:
         raise ValueError(f"{path}: nothing can be written in {place}: choose another folder (--output)")
 
 
+def _look_up(path: pathlib.Path) -> None:
+    """Raises an OSError or ValueError where there can be no such path."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        os.lstat(path)
+
+
 def check_output_file(path: Path) -> None:
     """Raises a ValueError or FileNotFoundError where no file `path` can be written; writes nothing."""
     path = pathlib.Path(path)
     try:
+        _look_up(path)
         is_folder, place = path.is_dir(), path.absolute().parent
         found = place.is_dir()
     except (OSError, ValueError) as error:

@@ -14,11 +14,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
+from kalm_jax.disk import check_room
 from kalm_jax.settings import MANY, MAX_SEED, REQUIRED, Checked, setting
 
 if TYPE_CHECKING:
     from kalm_jax.evaluation.gymnasium_behaviors import Controller
 
+LEAST_ROOM = 500_000
+"""Bytes that must be free before anything is played."""
 POLICIES = ("random", "expert", "noisy", "mixed", "replay")
 
 
@@ -70,10 +73,12 @@ def find_controller(environment: str, path: str) -> "Controller | None":
 def main(argv: list[str]) -> None:
     """Runs the command with the given arguments."""
     settings = made(CollectSettings, parse(flags(), argv))
-    from kalm_jax.datasets import check_writable, write_rollouts
+    from kalm_jax.datasets import check_writable, minari, write_rollouts
     from kalm_jax.evaluation.gymnasium_behaviors import collect_episodes
 
     check_writable(settings.output)
+    if not settings.output.startswith(minari.PREFIX):
+        check_room(settings.output, LEAST_ROOM, "a file of rollouts")
     expert = None if settings.policy == "random" else find_controller(settings.env, settings.controller)
     rollouts, goals, notes = collect_episodes(settings.env, settings.policy, settings.episodes, settings.seed, expert)
     write_rollouts(settings.output, rollouts, goals, notes, settings.layout)

@@ -10,7 +10,7 @@ import numpy as np
 
 from kalm_jax.datasets import d4rl, imagine_bench, kalm_authors, minari, native, safe_pickle
 from kalm_jax.datasets.arrays import HDF5_EXTENSIONS, entries, of_dictionary, open_arrays
-from kalm_jax.disk import check_output_file
+from kalm_jax.disk import check_output_file, check_room, naming_full_disk
 from kalm_jax.files import replacing, require_file
 from kalm_jax.types import GoalTable, Rollouts, validate
 
@@ -91,7 +91,11 @@ def write_rollouts(
     check_writable(path)
     validate(rollouts, num_goals=len(goals), name=path)
     if path.startswith(minari.PREFIX):
-        minari.write_dataset(path, rollouts, goals, attributes)
+        root = os.environ.get("MINARI_DATASETS_PATH") or os.path.expanduser("~/.minari/datasets")
+        size = sum(np.asarray(getattr(rollouts, name)).nbytes for name in ("observations", "actions", "rewards"))
+        check_room(root, 2 * size + 30_000 * len(rollouts), path)  # HDF5 itself crashes on a full disk
+        with naming_full_disk(root):
+            minari.write_dataset(path, rollouts, goals, attributes)
         return
     if len(goals.text) != len(goals):
         raise ValueError(f"{path}: goals.text has {len(goals.text)} sentences for {len(goals)} goals")

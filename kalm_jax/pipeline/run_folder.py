@@ -29,11 +29,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import kalm_jax
-from kalm_jax.disk import check_output_folder, check_room, naming_full_disk
+from kalm_jax.disk import check_output_folder, check_room, folder_bytes, naming_full_disk
 from kalm_jax.distributed import broadcast_from_main, is_main_process
 from kalm_jax.files import Path, describe_file, describe_files, find_damage, read_json, remove_unfinished, write_json
 from kalm_jax.locks import FolderLock
 from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
+from kalm_jax.pipeline.room import run_bytes
 from kalm_jax.pipeline.source import source_hashes
 from kalm_jax.settings import build
 from kalm_jax.worlds.base import get_world
@@ -193,9 +194,16 @@ class RunFolder:
         if command is None:
             return
         check_output_folder(self.path)
-        self.path.mkdir(parents=True, exist_ok=True)  # of several processes whichever is first
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)  # of several processes whichever is first
+        except OSError as error:
+            raise ValueError(
+                f"{self.path} cannot be made ({error.strerror}): choose another folder (--output)"
+            ) from error
         if is_main_process():
             self._check_contents(config)
+            if config is not None:
+                check_room(self.path, run_bytes(config) - folder_bytes(self.path), "this run")
             weakref.finalize(self, FolderLock(self.path).release)
             remove_unfinished(self.path, "all")
             if config is not None:

@@ -1,0 +1,30 @@
+"""How much a run writes, about, so that one without room for it is refused before it begins."""
+
+from __future__ import annotations
+
+import pathlib
+
+from kalm_jax.files import read_json
+from kalm_jax.llm.hf.folder import BUILTIN
+from kalm_jax.llm.hf.weights import weight_files
+from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
+
+TRAINED_BYTES = 40
+"""Per trained parameter of the language model: three checkpoints of it and its optimizer, and the model itself."""
+LEARNER_BYTES = 6_000_000
+"""Per training seed of a learner: policies and checkpoints of networks as wide as the presets'."""
+OTHER_BYTES = 12_000_000
+"""Rollouts, goal vectors, tables, figures and the report."""
+
+
+def run_bytes(config: PipelineConfig | OfflineConfig) -> int:
+    """Bytes that a whole run of this configuration writes, roughly and rather too many."""
+    if isinstance(config, OfflineConfig):
+        return OTHER_BYTES // 2 + LEARNER_BYTES * config.seeds * len(config.algorithms)
+    ground, learn = config.ground, config.learn
+    folder = pathlib.Path(ground.llm or BUILTIN)
+    about = read_json(folder / "config.json", dict) or {}
+    wide = 4 if "float32" in (about.get("dtype"), about.get("torch_dtype")) else 2
+    parameters = sum(file.stat().st_size for file in weight_files(folder)) // wide * (2 if ground.two_models else 1)
+    model = parameters * (4 if ground.lora_rank else TRAINED_BYTES)
+    return OTHER_BYTES + model + LEARNER_BYTES * learn.seeds * len(learn.learners) * len(learn.conditions)

@@ -1,0 +1,88 @@
+"""Ctrl-C and SIGTERM: one line and the signal's exit code, also where Python runs no code of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.paths import ROOT
+
+BEGIN = """
+import sys, time
+from kalm_jax.cli.stopping import stopping_with
+with stopping_with("stopped; the same command carries on"):
+    print("ready", flush=True)
+"""
+WORK = {
+    "sleeps": "    time.sleep(600)",
+    "computes in C": "    import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 2_000_000_000)",
+    "fails on the way": "    try: time.sleep(600)\n    finally: raise ValueError('another error')",
+    "swallows it": "    while True:\n        try: time.sleep(600)\n        except KeyboardInterrupt: pass",
+    "has threads": (
+        "    import concurrent.futures as c\n"
+        "    with c.ThreadPoolExecutor() as pool: pool.submit(time.sleep, 600).result()"
+    ),
+}
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("work", WORK)
+def test_a_stop_is_one_line_and_the_exit_code(work, number, code):
+    child = subprocess.Popen(
+        [sys.executable, "-c", BEGIN + WORK[work]], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout.readline() == "ready\n"
+    time.sleep(0.2)
+    os.kill(child.pid, number)
+    _, said = child.communicate(timeout=60)
+    assert (child.returncode, said) == (code, "stopped; the same command carries on\n")
+
+
+def test_without_a_stop_nothing_changes():
+    code = (
+        "import signal; before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)\n" + BEGIN + "\n"
+        "assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))\n"
+        "with stopping_with('x'): raise KeyError('mine')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.endswith("KeyError: 'mine'\n")
+
+
+WORKERS = """
+import multiprocessing, os, signal, sys, time
+from kalm_jax.workers import end_with_parent, without_interrupts
+
+def work():
+    end_with_parent()
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    with without_interrupts():
+        multiprocessing.get_context("spawn").Process(target=work).start()
+    try: time.sleep(600)
+    except KeyboardInterrupt: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_say_nothing_on_ctrl_c_and_end_with_their_parent(tmp_path):
+    (tmp_path / "script.py").write_text(WORKERS)
+    child = subprocess.Popen(
+        [sys.executable, str(tmp_path / "script.py")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    worker = int(child.stdout.readline())
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to all of them
+    _, said = child.communicate(timeout=60)  # the worker has the same stderr, so this waits for it, too
+    assert child.returncode == -signal.SIGKILL and said == ""
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):
+            os.kill(worker, 0)
+            time.sleep(0.1)
