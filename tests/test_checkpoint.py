@@ -1,6 +1,7 @@
 """Checkpoints of named pytrees: everything comes back bit for bit, whole, and in the caller's types."""
 
 import dataclasses
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -69,3 +70,74 @@ def test_another_structure_is_refused(tmp_path):
         checkpoints.save(1, {"state": make_state()})
         with pytest.raises(ValueError, match="structures do not match"):
             checkpoints.restore(1, {"state": {"x": jnp.zeros(2)}})
+
+
+def largest_file(folder):
+    return max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+
+
+def halve(folder):
+    file = largest_file(folder)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: halve(folder / "3"),
+        lambda folder: largest_file(folder / "3").write_bytes(b""),
+        lambda folder: (
+            shutil.rmtree(folder / "3" / "state"),
+            shutil.copytree(folder / "2" / "state", folder / "3" / "state"),
+        ),
+        lambda folder: (folder / "3" / "metadata" / "metadata").write_text("{"),
+        lambda folder: shutil.rmtree(folder / "3" / "state"),
+        lambda folder: (folder / "3.files.json").write_text("{"),
+    ],
+)
+def test_a_damaged_checkpoint_is_replaced_by_the_one_before(tmp_path, damage, capsys):
+    with Checkpoints(tmp_path) as checkpoints:
+        for step in (2, 3):
+            checkpoints.save(step, {"state": make_state(step)})
+    damage(tmp_path)
+    with Checkpoints(tmp_path, on_host=True, reading=True) as checkpoints:
+        assert checkpoints.steps() == [2]
+        assert (tmp_path / "3").exists() and not capsys.readouterr().out
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest_step() == 2
+        said = capsys.readouterr().out
+        assert said.count("\n") == 1 and str(tmp_path / "3") in said and "deleted and made again" in said
+        assert_same(checkpoints.restore(2, {"state": make_state()})["state"], make_state(2))
+        checkpoints.save(3, {"state": make_state(3)})
+        assert checkpoints.latest_step() == 3
+
+
+def test_a_damaged_checkpoint_that_was_never_listed_is_named(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, {"state": make_state()})
+    (tmp_path / "1.files.json").unlink()
+    halve(tmp_path / "1")
+    (tmp_path / "1" / "metadata" / "metadata").write_text("{")
+    with Checkpoints(tmp_path) as checkpoints:
+        for read in (lambda: checkpoints.restore(1, {"state": make_state()}), lambda: checkpoints.metadata(1)):
+            with pytest.raises(ValueError, match=r"/1 is damaged .*delete it and run the same command again"):
+                read()
+
+
+def test_readers_make_no_folder_and_writers_remove_what_was_not_finished(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none: there are no checkpoints"):
+        Checkpoints(tmp_path / "none", reading=True)
+    (tmp_path / "4.orbax-checkpoint-tmp").mkdir()
+    with Checkpoints(tmp_path, reading=True):
+        assert [path.name for path in tmp_path.iterdir()] == ["4.orbax-checkpoint-tmp"]
+    with Checkpoints(tmp_path):
+        assert not list(tmp_path.iterdir())
+
+
+def test_checkpoints_beyond_a_step_can_be_dropped(tmp_path, capsys):
+    with Checkpoints(tmp_path, keep=None) as checkpoints:
+        for step in (1, 2, 3):
+            checkpoints.save(step, {"state": make_state(step)})
+        checkpoints.keep_until(1)
+        assert checkpoints.latest_step() == 1 and capsys.readouterr().out.count("\n") == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "1.files.json"]

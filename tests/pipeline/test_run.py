@@ -1,10 +1,15 @@
 """The main job on a small scale: files, skipping, and being killed in every stage."""
 
 import dataclasses
+import errno
 import json
 import multiprocessing
 import os
+import random
+import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import jax
@@ -12,13 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import kalm_jax
 from kalm_jax.datasets import read_rollouts
+from kalm_jax.disk import DiskFullError
 from kalm_jax.evaluation.llm_metrics import read_metrics
 from kalm_jax.files import read_json
 from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.pipeline import config, run_folder, source
+from tests.paths import ROOT
 
 SMOKE = config.load_presets("clevr")["smoke"]
 TINY = dataclasses.replace(
@@ -63,11 +71,12 @@ def small_llm(folder):
     return str(folder)
 
 
-def kill_in(folder, llm, stage):
-    """Starts the job and kills it as soon as the stage has begun; returns whether it was still running."""
+def kill_in(folder, llm, stage, seconds=0.0):
+    """Starts the job and kills it so long after the stage has begun; returns whether it was still running."""
     child = start(folder, llm)
     while child.is_alive() and not (folder / stage / "begun.json").exists():
         time.sleep(0.01)
+    time.sleep(seconds)
     running = child.is_alive()
     if running:
         os.kill(child.pid, signal.SIGKILL)
@@ -81,10 +90,13 @@ def test_killed_in_every_stage_it_ends_with_the_same_results(tmp_path):
     child = start(straight, llm)
     child.join()
     assert child.exitcode == 0
-    stages = ("collect", "ground", "imagine/rephrase", "learn/bc-offline", "evaluate/bc-kalm-rephrase")
-    for stage in stages:
-        assert kill_in(killed, llm, stage), stage
-        assert not (killed / stage / "done.json").exists()
+    rng = random.Random(0)
+    stages = {"collect": 0.0, "ground": 0.0, "imagine/rephrase": rng.random()}
+    stages |= {f"learn/bc-{condition}": 3 * rng.random() for condition in ("offline", "kalm")}
+    stages |= {f"evaluate/bc-kalm-{level}": rng.random() for level in ("rephrase", "unseen_hard")}
+    for stage, seconds in stages.items():
+        assert kill_in(killed, llm, stage, seconds), stage
+        assert seconds or not (killed / stage / "done.json").exists()
     child = start(killed, llm)
     child.join()
     assert child.exitcode == 0
@@ -217,6 +229,154 @@ def test_code_of_a_users_package_counts_whatever_its_names(tmp_path, monkeypatch
     assert set(source.source_hashes(["lp_for_test.learner"])) == {
         "lp_for_test", "lp_for_test.learner", "lp_for_test.helper", "lp_for_test.files"
     }  # fmt: skip
+
+
+DAMAGES = {
+    "emptied": lambda stage: (stage / "rows.csv").write_text(""),
+    "halved": lambda stage: (stage / "deep" / "table").write_text("12345"),
+    "another's of the same size": lambda stage: (stage / "deep" / "table").write_text("9876543210"),
+    "deleted": lambda stage: (stage / "rows.csv").unlink(),
+    "a folder deleted": lambda stage: shutil.rmtree(stage / "deep"),
+    "a file for a folder": lambda stage: (shutil.rmtree(stage / "deep"), (stage / "deep").write_text("x")),
+    "a folder for a file": lambda stage: ((stage / "rows.csv").unlink(), (stage / "rows.csv").mkdir()),
+    "record {}": lambda stage: (stage / "done.json").write_text("{}"),
+    "record []": lambda stage: (stage / "done.json").write_text("[]"),
+    "record no JSON": lambda stage: (stage / "done.json").write_text('{"finger'),
+    "record binary": lambda stage: (stage / "done.json").write_bytes(b"\xff\x00"),
+    "record a folder": lambda stage: ((stage / "done.json").unlink(), (stage / "done.json").mkdir()),
+    "record of wrong types": lambda stage: (stage / "done.json").write_text('{"fingerprint": 1, "seconds": "x"}'),
+    "both records": lambda stage: [(stage / f"{name}.json").write_text("{}") for name in ("begun", "done")],
+}
+
+
+def write_stage(folder):
+    (folder / "rows.csv").write_text("a,b\n1,2\n")
+    (folder / "deep").mkdir(exist_ok=True)
+    (folder / "deep" / "table").write_text("0123456789")
+    (folder / "checkpoints").mkdir(exist_ok=True)
+    (folder / "checkpoints" / "1").write_text("only for an unfinished stage")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_stage_is_named_to_readers_and_made_again(tmp_path, damage):
+    said, again = [], []
+
+    def job():
+        run = run_folder.RunFolder(tmp_path, say=said.append)
+        run.stage("learn/a", {"x": 1}, [], lambda folder: (write_stage(folder), again.append(1)))
+
+    job()
+    shutil.rmtree(tmp_path / "learn" / "a" / "checkpoints")
+    (tmp_path / "learn" / "a" / "begun.json").unlink()
+    job()
+    assert len(again) == 1 and run_folder.check_stage(tmp_path, "learn/a")["settings"] == {"x": 1}
+    DAMAGES[damage](tmp_path / "learn" / "a")
+    with pytest.raises(ValueError, match=r"learn/a: .*run the command that made the run again.*learn/a again"):
+        run_folder.check_stage(tmp_path, "learn/a")
+    job()
+    assert len(again) == 2 and said[-1].startswith("learn/a: starts again, because ")
+    assert run_folder.check_stage(tmp_path, "learn/a") and (tmp_path / "learn" / "a" / "rows.csv").read_text()
+    job()
+    assert len(again) == 2 and "kept" in said[-1]
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "[", "3", '{"fingerprint": ""}', '{"fingerprint": "", "seconds": 0.0}', None]
+)
+def test_a_damaged_record_of_an_unfinished_stage_makes_it_again(tmp_path, content):
+    said = []
+
+    def fail(folder):
+        (folder / "half").write_text("computed")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        run_folder.RunFolder(tmp_path, say=said.append).stage("a", {}, [], fail)
+    (tmp_path / "a" / "begun.json").unlink()
+    if content is None:
+        (tmp_path / "a" / "begun.json").mkdir()
+    else:
+        (tmp_path / "a" / "begun.json").write_text(content)
+    run_folder.RunFolder(tmp_path, say=said.append).stage("a", {}, [], lambda f: (f / "whole").write_text("x"))
+    assert (
+        len(said) == 1 and said[0].startswith("a: starts again, because it") and not (tmp_path / "a" / "half").exists()
+    )
+
+
+@pytest.mark.parametrize("place", ["learn", "learn/a"])
+def test_a_file_where_a_stage_belongs_is_named_and_kept(tmp_path, place):
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text("precious")
+    with pytest.raises(ValueError, match=rf"{place} is no folder.*delete it and run the same command again"):
+        run_folder.RunFolder(tmp_path).stage("learn/a", {}, [], write_stage)
+    assert (tmp_path / place).read_text() == "precious"
+    (tmp_path / place).unlink()
+    run_folder.RunFolder(tmp_path, say=lambda s: None).stage("learn/a", {}, [], write_stage)
+
+
+def test_a_damaged_or_lost_record_of_a_run_is_written_again(tmp_path):
+    said = []
+    run_folder.RunFolder(tmp_path, SMOKE, say=said.append).stage("a", {}, [], write_stage)
+    for spoil in (lambda path: path.write_text('{"sch'), lambda path: path.unlink()):
+        spoil(tmp_path / "run.json")
+        run_folder.RunFolder(tmp_path, SMOKE, say=said.append).stage("a", {}, [], write_stage)
+        assert run_folder.read_run(tmp_path) == SMOKE and "kept" in said[-1]
+    assert [line for line in said if "damaged" in line] == [f"{tmp_path / 'run.json'} is damaged, written again"]
+
+
+def test_a_folder_in_use_is_refused_to_jobs_and_open_to_readers(tmp_path):
+    code = (
+        "import sys, time; from kalm_jax.pipeline import config, run_folder; "
+        "run_folder.RunFolder(sys.argv[1], config.OfflineConfig('Pendulum-v1', 'p.h5'), say=print)"
+        ".stage('a', {}, [], lambda folder: (print('working', flush=True), time.sleep(600)))"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "working\n"
+    other = config.OfflineConfig("Pendulum-v1", "other.h5")
+    with pytest.raises(ValueError, match=rf"in use by process {child.pid} on host"):
+        run_folder.RunFolder(tmp_path, other)
+    assert run_folder.read_run(tmp_path).data == "p.h5"
+    with pytest.raises(FileNotFoundError, match="stage a is missing"):
+        run_folder.check_stage(tmp_path, "a")
+    (tmp_path / "a" / ".writing-1-0123abcd-rows.csv").write_text("half")  # of a killed process on any host
+    child.kill()
+    child.wait()
+    run_folder.RunFolder(tmp_path, other, say=lambda s: None).stage("a", {}, [], write_stage)
+    assert run_folder.read_run(tmp_path) == other and not list(tmp_path.rglob(".writing-*"))
+
+
+def test_reading_a_run_makes_nothing(tmp_path):
+    run_folder.PipelineRun(tmp_path / "none", SMOKE, command=None)
+    for use in (
+        lambda path: run_folder.read_run(path),
+        lambda path: run_folder.check_stage(path, "learn/a"),
+        lambda path: run_folder.results_file(path),
+        lambda path: kalm_jax.load_run(path),
+    ):
+        with pytest.raises(FileNotFoundError, match="none"):
+            use(tmp_path / "none")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "output, message", [("file", "is a file"), ("file/below", "cannot be made"), ("/proc/none", "cannot be made")]
+)
+def test_an_output_that_cannot_be_made_is_one_line(tmp_path, output, message):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match=message + ".*--output"):
+        run_folder.RunFolder(tmp_path / output, SMOKE)
+
+
+def test_a_stage_that_fills_the_disk_says_so_and_can_go_on(tmp_path):
+    def fill(folder):
+        (folder / "kept").write_text("x")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(DiskFullError, match=r"a: no space is left.*make room there and run the same command again"):
+        run_folder.RunFolder(tmp_path, say=lambda s: None).stage("a", {}, [], fill)
+    said = []
+    run_folder.RunFolder(tmp_path, say=said.append).stage("a", {}, [], write_stage)
+    assert said == ["a: continues"] and (tmp_path / "a" / "kept").exists()
 
 
 def test_a_stage_that_fails_is_continued_and_its_files_kept(tmp_path):
