@@ -55,13 +55,12 @@ def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
         with Progress(f"learn {algorithm} {condition}", updates * len(seeds)) as progress:
             stats, kept = learner.stats(buffer), saved_policies(folder / "policies")
             watch = functools.partial(dashboard.add_curve, f"learn/{algorithm}-{condition}")
-            options = {"stats": stats, "start": start, "progress": progress.update, "watch": watch}
-            fit = functools.partial(train, learner, buffer, seeds, **options)
+            fit = functools.partial(train, learner, buffer, seeds, stats=stats, start=start, progress=progress.update)
             for point in policy_points(config, algorithm):
                 if broadcast_from_main(point in kept):
                     continue
                 drop_checkpoints(folder / "checkpoints", point)
-                state, curve = fit(point, checkpoint_dir=folder / "checkpoints")
+                state, curve = fit(point, checkpoint_dir=folder / "checkpoints", watch=watch)
                 if is_main_process():
                     rows = [{"algorithm": algorithm, "condition": condition, **row} for row in curve]
                     write_json(folder / "curve.json", rows)
