@@ -11,12 +11,12 @@ from kalm_jax.report.summary import number
 FEWEST: Mapping[str, tuple[int, str]] = {
     "episodes": (100, "episodes behind a success rate"),
     "returns": (10, "episodes behind a return"),
-    "updates": (1000, "updates of a policy"),
+    "updates": (500, "updates of a policy"),
     "steps": (200, "steps of grounding"),
 }
 """Kind of amount -> how much of it a number needs that says anything, and what it is called.
 
-With 100 episodes the interval of a rate still spans 20 points. Policies of fewer than a thousand updates and language
+With 100 episodes the interval of a rate still spans 20 points. Policies of fewer than 500 updates and language
 models of fewer than 200 steps are hardly different from untrained ones."""
 
 
