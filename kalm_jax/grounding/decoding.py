@@ -305,13 +305,25 @@ class ShardedBatchRunner:
             return self._function(self._params, **shard_batch(self._mesh, dict(batch)), **others)
 
 
-def encode_goals(grounded: Grounded, texts: Sequence[str], batch: int = 128) -> Float[np.ndarray, "K E"]:
+def encode_goals(
+    grounded: Grounded,
+    texts: Sequence[str],
+    batch: int = 128,
+    by_length: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Float[np.ndarray, "K E"]:
     """Goal vectors: the language model's last hidden states for the prompt of a rollout.
 
     A vector is the sum of two. The state at the end of the prompt, from which the model continues to a rollout, is
     similar for the same goal in different wordings; the mean over the prompt keeps the wordings apart.
+
+    Args:
+      by_length: batches hold prompts of similar length, which is less work where positions cost more than compiling
+        some programs: for all but small models. The vectors differ by rounding.
+      progress: called after each batch with the number of sentences that are done.
     """
-    return over_rows(_goal_vectors, grounded, [goal_prompt(grounded.tokenizer, text) for text in texts], batch)
+    prompts = [goal_prompt(grounded.tokenizer, text) for text in texts]
+    return over_rows(_goal_vectors, grounded, prompts, batch, by_length=by_length, progress=progress)
 
 
 def generate_answers(
@@ -343,28 +355,39 @@ def over_rows(
     batch: int,
     step: int = 8,
     seed: int | None = None,
+    by_length: bool = False,
+    progress: Callable[[int], None] | None = None,
     **options: Any,
 ) -> np.ndarray:
     """`function(params, rows, model=, **options)` of all prompts, which are right-aligned rows or their token ids.
 
-    Rows have a multiple of `step` positions. With `seed` the function gets one key per row as well.
+    Rows have a multiple of `step` positions, all the same, or with `by_length` those of a batch. With `seed` the
+    function gets one key per row as well. `progress` is called after each batch with the number of rows done.
     """
     if not prompts:
         return np.zeros(0, np.float32)
     width = grounded.model.spec.width
     rows = [p if isinstance(p, RowSequence) else RowSequence(width).text(p) for p in prompts]
-    length, run = round_up(max(row.length for row in rows), step), ShardedBatchRunner(function, grounded.params, batch)
+    run, longest = ShardedBatchRunner(function, grounded.params, batch), max(row.length for row in rows)
     keys = None if seed is None else jax.random.split(jax.random.key(seed), round_up(len(rows), run.batch))
-    out = []
+    order = sorted(range(len(rows)), key=lambda i: rows[i].length) if by_length else list(range(len(rows)))
+    if keys is not None and by_length:  # each row keeps its key
+        keys = keys[np.append(order, np.arange(len(rows), len(keys)))]
+    out: list[Any] = [None] * len(rows)
     for start in range(0, len(rows), run.batch):
-        # One compiled program serves all batches: the last one is filled up.
-        chunk = rows[start : start + run.batch]
+        # One compiled program serves all batches of a length: the last one is filled up.
+        chosen = order[start : start + run.batch]
+        chunk = [rows[i] for i in chosen]
+        length = round_up(max(row.length for row in chunk) if by_length else longest, step)
         chunk += [RowSequence(width).text([grounded.tokenizer.bos_id])] * (run.batch - len(chunk))
         inputs: dict[str, Any] = {"rows": align_right(chunk, length, width)}
         if keys is not None:
             inputs["keys"] = keys[start : start + run.batch]
-        out.append(run(inputs, model=grounded.model, **options))
-    return np.concatenate(out)[: len(rows)]
+        for i, result in zip(chosen, run(inputs, model=grounded.model, **options)):
+            out[i] = result
+        if progress is not None:
+            progress(start + len(chosen))
+    return np.stack(out)
 
 
 def smaller_batch(batch: int, rows: int) -> int:

@@ -149,5 +149,9 @@ def test_goal_vectors_and_explanations(words):
     vectors = decode.encode_goals(grounded, TEXTS, batch=3)
     assert vectors.shape == (4, 32) and not np.allclose(vectors[0], vectors[1])
     np.testing.assert_allclose(decode.encode_goals(grounded, TEXTS[:1]), vectors[:1], atol=1e-5)
+    texts, done = [TEXTS[0], "go " * 20, *TEXTS[1:]], []
+    sorted_ = decode.encode_goals(grounded, texts, batch=3, by_length=True, progress=done.append)
+    np.testing.assert_allclose(sorted_, decode.encode_goals(grounded, texts, batch=3), atol=1e-5)
+    assert done == sorted(done) and done[-1] == 5
     said = explain(grounded, rollouts.take(slice(0, 3)), "rollout :")
     assert len(said) == 3 and all(isinstance(s, str) for s in said)

@@ -14,6 +14,7 @@ from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.offline_rl.normalization import whitening
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, goals_of, text_mark
 from kalm_jax.pipeline.run_folder import PipelineRun, check_stage
+from kalm_jax.progress import Progress
 
 WHITENED = ("data", *NOVEL_LEVELS)
 """Parts whose goal vectors determine the whitening."""
@@ -29,7 +30,11 @@ def run_encode(run: PipelineRun, part: str) -> None:
         if known:
             vectors = read_npy(place / "data" / "vectors.npy")
         else:
-            vectors = encode_goals(load_grounded(run.path / "ground" / "model"), goals.text)
+            with Progress(f"encode {part}", len(goals)) as progress:
+                grounded = load_grounded(run.path / "ground" / "model")
+                # The built-in model's positions cost less than further programs would.
+                by_length = bool(run.config.ground.llm)
+                vectors = encode_goals(grounded, goals.text, by_length=by_length, progress=progress.update)
         if is_main_process():
             write_npy(folder / "vectors.npy", vectors)
 
