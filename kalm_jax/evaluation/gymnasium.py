@@ -8,6 +8,7 @@ info. Dimension letters: B copies of the environment, N episodes, T time steps, 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import importlib
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from kalm_jax.types.spaces import NOT_READ, is_vector
 if TYPE_CHECKING:
     import gymnasium
 
+MAX_ACTIONS = 65_536
+"""Most discrete actions: learners have an output for each."""
 MAX_STEPS = 1000
 """Steps after which an episode is truncated where the environment has no limit."""
 
@@ -34,7 +37,10 @@ class Spaces:
       observation_dim: D, flattened.
       num_actions: of a discrete action space, 0 for a continuous one.
       start: the environment's number of its first discrete action.
-      low, high: (A,) float32 bounds of continuous actions; empty for discrete ones.
+      low, high: (A,) bounds of continuous actions; empty for discrete ones. They are float32, or float64 where that
+        holds neither them nor their difference.
+      dtype: type of the actions that the environment gets; integers are rounded.
+      inner: bounds of the actions that it gets, where its own are no float32 numbers and `low` or `high` beyond them.
     """
 
     observation_dim: int
@@ -42,14 +48,32 @@ class Spaces:
     start: int
     low: np.ndarray
     high: np.ndarray
+    dtype: np.dtype = np.dtype(np.float32)
+    inner: tuple[np.ndarray, np.ndarray] | None = None
 
     def to_unit(self, actions: np.ndarray) -> np.ndarray:
         """Continuous actions (..., A) within the bounds, scaled to [-1, 1]."""
         return np.clip(2 * (np.asarray(actions) - self.low) / (self.high - self.low) - 1, -1, 1).astype(np.float32)
 
     def from_unit(self, actions: np.ndarray) -> np.ndarray:
-        """Actions (..., A) in [-1, 1] scaled to the bounds."""
-        return np.clip(self.low + (np.asarray(actions) + 1) / 2 * (self.high - self.low), self.low, self.high)
+        """Actions (..., A) in [-1, 1] scaled to the bounds, as the environment's space contains them."""
+        scaled = np.clip(self.low + (np.asarray(actions) + 1) / 2 * (self.high - self.low), self.low, self.high)
+        plain = self.low.dtype == self.dtype == np.float32 and self.inner is None
+        return scaled if plain else self.contained(scaled)
+
+    def contained(self, actions: np.ndarray) -> np.ndarray:
+        """Continuous actions (..., A) in the environment's units, of the type that its space contains.
+
+        Raises:
+          ValueError: actions that are not finite.
+        """
+        if not np.isfinite(actions).all():
+            raise ValueError("an action is not finite (NaN or infinity); look at the controller or the policy")
+        if self.dtype == np.float32:
+            given = np.asarray(actions).astype(np.float32)
+            return given if self.inner is None else np.clip(given, *self.inner)
+        inside = np.clip(np.asarray(actions, np.float64), self.low, self.high)
+        return (inside if self.dtype.kind == "f" else np.rint(inside)).astype(self.dtype)
 
 
 def make_environment(
@@ -74,10 +98,19 @@ def make_environment(
         options: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
         env = gymnasium.make(name, max_episode_steps=limit, **options)
     except (gymnasium.error.Error, ImportError) as error:
-        raise ValueError(f"environment {environment!r} cannot be made: {error}") from error
+        near = difflib.get_close_matches(name, gymnasium.registry, 1)
+        hint = f"; did you mean {near[0]}?" if near and near[0] != name else ""
+        raise ValueError(f"environment {environment!r} cannot be made: {error}{hint}") from error
     if not is_vector(env.observation_space):
         raise ValueError(f"{environment}: observation space {env.observation_space}: {NOT_READ}")
     return gymnasium.wrappers.FlattenObservation(env)
+
+
+def step_limit(environment: str, max_steps: int = 0) -> int:
+    """Steps after which an episode of the environment is cut off; `max_steps`, if not 0, replaces its own limit."""
+    import gymnasium
+
+    return max_steps or gymnasium.spec(environment.rpartition(":")[2]).max_episode_steps or MAX_STEPS
 
 
 def spaces_of(environment: str) -> Spaces:
@@ -88,15 +121,27 @@ def spaces_of(environment: str) -> Spaces:
     actions, dim = env.action_space, spaces.flatdim(env.observation_space)
     env.close()
     if isinstance(actions, spaces.Discrete):
+        if actions.n > MAX_ACTIONS:
+            raise ValueError(f"{environment}: action space {actions}; learners want at most {MAX_ACTIONS} actions")
         return Spaces(dim, int(actions.n), int(actions.start), *np.zeros((2, 0), np.float32))
-    if not isinstance(actions, spaces.Box) or len(actions.shape) != 1:
+    if not isinstance(actions, spaces.Box) or len(actions.shape) != 1 or not actions.shape[0]:
         raise ValueError(f"{environment}: action space {actions}; learners want Discrete, or a Box of one axis")
-    low, high = actions.low.astype(np.float32), actions.high.astype(np.float32)
-    if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
+    low, high = actions.low.astype(np.float64), actions.high.astype(np.float64)
+    most = float(np.finfo(np.float32).max if actions.dtype.kind == "f" else 2**24)  # exact in training and rounding
+    if not ((np.abs([low, high]) <= most).all() and (low < high).all()):
         raise ValueError(
-            f"{environment}: action bounds {low.tolist()} to {high.tolist()}; want finite ones, low < high"
+            f"{environment}: action bounds {low.tolist()} to {high.tolist()}; want low < high, within {-most:g} to "
+            f"{most:g}"
         )
-    return Spaces(dim, 0, 0, low, high)
+    with np.errstate(over="ignore"):
+        near = low.astype(np.float32), high.astype(np.float32)
+        if not ((near[0] < near[1]).all() and np.isfinite(near[1] - near[0]).all()):
+            return Spaces(dim, 0, 0, low, high, actions.dtype)
+    # A space of float64 contains float32 numbers too, and those are what environments get.
+    dtype = np.dtype(np.float32) if actions.dtype.kind == "f" and actions.dtype.itemsize > 4 else actions.dtype
+    beyond = (near[0] < low).any() or (near[1] > high).any()
+    inner = np.nextafter(near[0], near[1]), np.nextafter(near[1], near[0])
+    return Spaces(dim, 0, 0, *near, dtype, inner if beyond and dtype == np.float32 else None)
 
 
 class GymnasiumSimulator(AbstractContextManager["GymnasiumSimulator"]):
@@ -229,7 +274,8 @@ class Player(AbstractContextManager["Player"]):
         while (length == 0).any():
             step = len(taken)
             actions = np.asarray(act(seen[-1], seeds, step, rewards[-1] if rewards else None))
-            given = actions + self.spaces.start if self.spaces.num_actions else actions.astype(np.float32)
+            given = actions + self.spaces.start if self.spaces.num_actions else self.spaces.contained(actions)
+            actions = actions if self.spaces.num_actions else given
             observation, reward, ended, truncated, info = self._envs.step(given)
             seen.append(observation.astype(np.float32))
             taken.append(actions)

@@ -6,11 +6,12 @@ epsilon of its own, so that a file can hold random, middling and good episodes a
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable
 
 import numpy as np
 
-from kalm_jax.evaluation.gymnasium import Player, Spaces
+from kalm_jax.evaluation.gymnasium import Player, Spaces, spaces_of
 from kalm_jax.progress import Progress
 from kalm_jax.types import GoalTable, Rollouts, unnamed_goal
 
@@ -28,6 +29,8 @@ def random_actions(rng: np.random.Generator, spaces: Spaces, count: int) -> np.n
     """(count,) indices or (count, A) actions within the bounds, uniformly random."""
     if spaces.num_actions:
         return rng.integers(spaces.num_actions, size=count)
+    if spaces.dtype.kind != "f":
+        return rng.integers(spaces.low.astype(np.int64), spaces.high.astype(np.int64) + 1, (count, len(spaces.low)))
     return rng.uniform(spaces.low, spaces.high, (count, len(spaces.low)))
 
 
@@ -40,6 +43,13 @@ def epsilons(behavior: str, episodes: int) -> np.ndarray:
     if behavior == "replay":
         return np.linspace(1.0, REPLAY_END, episodes)
     return np.full(episodes, {"random": 1.0, "expert": 0.0, "noisy": NOISY}[behavior])
+
+
+def _possible(actions: np.ndarray, spaces: Spaces) -> bool:
+    """Whether a controller's actions are indices of the space's actions, or finite numbers."""
+    if not spaces.num_actions:
+        return actions.dtype.kind in "iuf" and bool(np.isfinite(actions).all())
+    return actions.dtype.kind in "iub" and bool(((actions >= 0) & (actions < spaces.num_actions)).all())
 
 
 def collect_episodes(
@@ -56,6 +66,7 @@ def collect_episodes(
     Raises:
       ValueError: unknown behavior or environment, or no controller for it.
     """
+    spaces_of(environment)  # an unknown environment is named before a controller for it is missed
     chance = epsilons(behavior, episodes)
     first = 1_000_000 * seed
 
@@ -65,7 +76,13 @@ def collect_episodes(
         random = rng.random(len(seeds)) < chance[seeds - first]
         if behavior == "random" or controller is None:
             return drawn
-        meant = controller(observations)
+        meant = np.asarray(controller(observations))
+        if meant.shape != drawn.shape or not _possible(meant, player.spaces):
+            wanted = f"indices from 0 to {player.spaces.num_actions - 1}" if player.spaces.num_actions else "numbers"
+            raise ValueError(
+                f"the controller answers {observations.shape} observations with {' '.join(reprlib.repr(meant).split())}; want "
+                f"{drawn.shape} {wanted}"
+            )
         return np.where(random.reshape(-1, *[1] * (meant.ndim - 1)), drawn, meant)
 
     if behavior != "random" and controller is None:

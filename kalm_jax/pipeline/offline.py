@@ -24,7 +24,7 @@ import numpy as np
 from kalm_jax import dashboard
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import is_main_process
-from kalm_jax.evaluation.gymnasium import Spaces, spaces_of
+from kalm_jax.evaluation.gymnasium import Spaces, spaces_of, step_limit
 from kalm_jax.evaluation.gymnasium_behaviors import random_actions
 from kalm_jax.evaluation.returns import Evaluator, greedy_policy
 from kalm_jax.evaluation.statistics import FEWEST_VALUES, mean_interval
@@ -57,6 +57,8 @@ POLICIES, GOAL = "policies", "goal.npy"
 """Files of an algorithm's trained policies, and of the goal vector that they were trained on."""
 PLAYED = ("environment", "seeds", "seed", "episodes", "max_steps")
 """Settings that all evaluations depend on."""
+FEWEST_WHOLE = 0.95
+"""Share of the data's episodes that must not have been cut off early, so that returns can be compared with theirs."""
 LAST = 5
 """Evaluations whose mean is an algorithm's result, as in KALM's paper: the last alone varies much."""
 
@@ -272,12 +274,31 @@ def return_bounds(rows: Sequence[Mapping[str, Any]], data_returns: np.ndarray) -
     return float(min(known)), float(max(known))
 
 
-def summarize(rows: list[dict[str, Any]], data_returns: np.ndarray) -> list[dict[str, Any]]:
+def data_returns(rollouts: Rollouts, limit: int) -> tuple[np.ndarray, str]:
+    """Returns of the data's episodes as evaluations of `limit` steps count them, and why not to compare with them.
+
+    Longer episodes count up to the limit. Those that were cut off before it, and did not end, are left out where they
+    are few; where they are many the returns are of the data as they are, and a text says so, which is "" otherwise.
+    """
+    length, ended = np.asarray(rollouts.length), np.asarray(rollouts.terminated)
+    whole = ended | (length >= limit)
+    returns = np.asarray(rollouts.rewards, np.float64)[:, :limit].sum(1)
+    if np.mean(whole) >= FEWEST_WHOLE:
+        return returns[whole], ""
+    cut = length[~whole]
+    return returns, (
+        f"{len(cut)} of the data's {len(whole)} episodes were cut off after {cut.min()} to {cut.max()} steps, and "
+        f"evaluation episodes last up to {limit}. Their returns cannot be compared, so nothing is normalized by them"
+        f"{f'; --max_steps={cut.max()} plays as many steps' if cut.min() == cut.max() else ''}."
+    )
+
+
+def summarize(rows: list[dict[str, Any]], data_returns: np.ndarray, comparable: bool = True) -> list[dict[str, Any]]:
     """The table: a row for the random policy, one for the data, one per algorithm.
 
     `return` is the mean over seeds of `mean_of_last` with its 95% interval over seeds, `return_low` to `return_high`
     (of the data: over its episodes), within the returns of single episodes; see `evaluation.mean_interval`.
-    `normalized` is 0 for the random policy and 100 for the data's mean.
+    `normalized` is 0 for the random policy and 100 for the data's mean, "" where the two are not `comparable` or equal.
     """
     bounds = return_bounds(rows, data_returns)
 
@@ -301,7 +322,7 @@ def summarize(rows: list[dict[str, Any]], data_returns: np.ndarray) -> list[dict
     data = {"policy": "data", "seeds": "", "evaluations": "", **interval(data_returns), "length": "", "success": ""}
     table.insert(1, data)
     random, mean = (row["return"] for row in table[:2])
-    known = abs(mean - random) > 1e-6 * max(1, abs(mean))
+    known = comparable and abs(mean - random) > 1e-6 * max(1, abs(mean))
     for row in table:
         row["normalized"] = 100 * (row["return"] - random) / (mean - random) if known else ""
     return table
@@ -331,16 +352,16 @@ def _report(
     run: RunFolder, config: OfflineConfig, command: str, rows: list[dict[str, Any]], rollouts: Rollouts
 ) -> list[dict[str, Any]]:
     """Writes `results.csv`, `table.md`, the figure and `manifest.json`; prints and returns the table."""
-    returns = np.asarray(rollouts.rewards, np.float64).sum(1)
-    table = summarize(rows, returns)
+    returns, why_not = data_returns(rollouts, step_limit(config.environment, config.max_steps))
+    table = summarize(rows, returns, comparable=not why_not)
     columns = ["environment", *rows[0]]
     write_csv(run.path / RESULTS, columns, ({"environment": config.environment, **row} for row in rows))
     (run.path / "figures").mkdir(exist_ok=True)
-    figure = return_figure(rows, table[0]["return"], table[1]["return"], config.environment)
+    figure = return_figure(rows, table[0]["return"], None if why_not else table[1]["return"], config.environment)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150)
     write_bytes(run.path / "figures" / "returns.png", buffer.getvalue())
-    text = "\n\n".join(filter(None, [table_text(table), remarks(config)]))
+    text = "\n\n".join(filter(None, [table_text(table), why_not, remarks(config)]))
     write_text(run.path / "table.md", text + "\n")
     write_manifest(run.path, make_manifest(config, command) | {"table": table})
     print(text)

@@ -358,11 +358,11 @@ def metrics_figure(rows: Sequence[Mapping], labels: ReportLabels) -> Figure:
     return figure
 
 
-def return_figure(rows: Sequence[Mapping], random_return: float, data_return: float, title: str) -> Figure:
+def return_figure(rows: Sequence[Mapping], random_return: float, data_return: float | None, title: str) -> Figure:
     """Mean return of every evaluation against updates: a thin line per seed, the mean of the seeds bold.
 
     Rows have algorithm, seed, update and return_mean; those of the algorithm "random" are not drawn. Two lines mark the
-    mean return of the random policy and of the data's rollouts.
+    mean return of the random policy and of the data's rollouts, the latter unless it is None.
     """
     figure, grid = _figure(6.4, 4.0)
     axes = grid[0, 0]
@@ -371,7 +371,8 @@ def return_figure(rows: Sequence[Mapping], random_return: float, data_return: fl
         points = [(r["seed"], r["update"], r["return_mean"]) for r in rows if r["algorithm"] == name]
         color, style = LINE_COLORS[i % len(LINE_COLORS)], LINE_STYLES[i % len(LINE_STYLES)]
         _seed_lines(axes, points, name, color, style, width=2)
-    axes.axhline(data_return, color=GRAY, linestyle="--", linewidth=1.2, label="mean of the data")
+    if data_return is not None:
+        axes.axhline(data_return, color=GRAY, linestyle="--", linewidth=1.2, label="mean of the data")
     axes.axhline(random_return, color=GRAY, linestyle=":", linewidth=1.2, label="random policy")
     axes.set(title=title, xlabel="update", ylabel="return of an episode")
     axes.set_xlim(left=0)

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 
 def register_environments() -> None:
     """Makes the `kalm/` environments known to Gymnasium; calling it again changes nothing."""
@@ -31,3 +34,13 @@ def register_environments() -> None:
             # Meta-world's own version of the task shows no distractor either.
             kwargs={"task": "reach", "distractor": "none"},
         )
+
+
+def checked_options(options: Any, known: Sequence[str]) -> dict[str, Any]:
+    """The options of an environment's reset, {} for None; ValueError where they are none or have an unknown name."""
+    if not isinstance(options, Mapping | None):
+        raise ValueError(f"reset options are {options!r}; want a dictionary with some of {', '.join(known)}")
+    unknown = sorted(map(str, set(options or ()) - set(known)))
+    if unknown:
+        raise ValueError(f"unknown reset options {unknown}; use {', '.join(known)}")
+    return dict(options or {})

@@ -17,7 +17,7 @@ from kalm_jax.evaluation.gymnasium import Player, spaces_of
 from kalm_jax.evaluation.gymnasium_behaviors import BEHAVIORS, collect_episodes, epsilons, random_actions
 from kalm_jax.offline_rl.algorithms import decision_transformer
 from kalm_jax.pipeline import offline
-from kalm_jax.types import make_goal_table, unnamed_goal
+from kalm_jax.types import Rollouts, make_goal_table, unnamed_goal
 
 
 def alone(environment, act, seed):
@@ -203,6 +203,40 @@ def test_mean_interval_is_students_within_what_is_possible():
     assert plain[2] > 590
     np.testing.assert_allclose(mean_interval(returns, -1900.0, -1.5), (-750.0, -1900.0, -1.5))
     assert mean_interval([0.1] * 3, 0.0, 0.1)[1:] == pytest.approx((0.1, 0.1))
+
+
+def recorded(lengths, ended):
+    """Rollouts of reward 1 at each step."""
+    steps = np.arange(max(lengths)) < np.array(lengths)[:, None]
+    count, horizon = steps.shape
+    zeros, no = np.zeros((count, horizon + 1, 1), np.float32), np.zeros(count, bool)
+    arrays = zeros, zeros[:, 1:], steps.astype(np.float32), np.array(lengths, np.int32), np.array(ended)
+    return Rollouts(*arrays, np.zeros(count, np.int32), no)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "ended", "limit", "returns"),
+    [
+        ([200, 200], [False, False], 200, [200, 200]),
+        ([200, 150], [False, True], 50, [50, 50]),  # an evaluation of 50 steps gets no more
+        ([200, 30], [False, True], 50, [50, 30]),
+        ([20] * 19 + [7], [True] * 19 + [False], 50, [20] * 19),  # the file's last episode was cut off
+    ],
+)
+def test_the_datas_returns_count_as_many_steps_as_an_evaluation(lengths, ended, limit, returns):
+    found, why_not = offline.data_returns(recorded(lengths, ended), limit)
+    assert found.tolist() == returns and why_not == ""
+
+
+def test_returns_of_episodes_that_were_cut_off_early_normalize_nothing():
+    returns, why_not = offline.data_returns(recorded([50, 50], [False, False]), 200)
+    assert returns.tolist() == [50, 50] and "last up to 200" in why_not and "--max_steps=50 plays" in why_not
+    rows = [
+        {"algorithm": name, "seed": 0, "update": 1, "return_mean": value, "return_min": 0.0, "return_max": 200.0,
+         "length_mean": 5.0, "success": ""}
+        for name, value in (("random", 10.0), ("bc", 90.0))
+    ]  # fmt: skip
+    assert [row["normalized"] for row in offline.summarize(rows, returns, comparable=False)] == ["", "", ""]
 
 
 def test_the_table_averages_the_last_five_evaluations():

@@ -7,6 +7,8 @@ episode terminates in its goal; `gymnasium.make` and `make_vec` truncate it afte
 
 from __future__ import annotations
 
+import contextlib
+import reprlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -28,6 +30,7 @@ from kalm_jax.worlds.clevr.simulator import (
     observation_of,
     sample_states,
 )
+from kalm_jax.worlds.registration import checked_options
 
 _OPTIONS = ("instruction", "goal", "state")
 _BOUND = 2.0  # meters; the walls keep the balls within 0.6
@@ -58,19 +61,24 @@ def _given_goal(options: dict) -> tuple[str, int, np.ndarray] | None:
         return _goal_of(SENTENCES.find(options["instruction"]), str(options["instruction"]))
     if "goal" not in options:
         return None
-    family, goal = options["goal"]
-    goal = np.asarray(goal)
-    if int(family) not in range(len(clevr_goals.FAMILIES)) or goal.shape != (clevr_goals.GOAL_SIZE,):
-        raise ValueError(
-            f'reset option "goal" is ({family}, array of shape {goal.shape}); want (family code 0..'
-            f"{len(clevr_goals.FAMILIES) - 1}, goal array ({clevr_goals.GOAL_SIZE},)), see goals.make_goal"
-        )
-    return "", int(family), goal.astype(np.int32)
+    with contextlib.suppress(TypeError, ValueError):  # no pair, or no array
+        family, goal = options["goal"]
+        goal = np.asarray(goal)
+        whole = goal.dtype.kind in "iu" or (goal.dtype.kind == "f" and bool((goal == np.floor(goal)).all()))
+        if whole and family in range(len(clevr_goals.FAMILIES)) and goal.shape == (clevr_goals.GOAL_SIZE,):
+            return "", int(family), goal.astype(np.int32)
+    raise ValueError(
+        f'reset option "goal" is {reprlib.repr(options["goal"])}; want (family code 0..'
+        f"{len(clevr_goals.FAMILIES) - 1}, goal array ({clevr_goals.GOAL_SIZE},) of integers), see goals.make_goal"
+    )
 
 
 def checked_state(state: np.ndarray) -> np.ndarray:
     """`state` as a new (69,) float64 array; ValueError where it is not one."""
-    array = np.array(state, np.float64)
+    try:
+        array = np.array(state, np.float64)
+    except (TypeError, ValueError):
+        array = np.zeros(0)
     if array.shape != (STATE_DIM,) or not np.isfinite(array).all():
         raise ValueError(f"state of shape {array.shape}: pass {STATE_DIM} finite numbers, see simulator.states_of")
     return array
@@ -78,10 +86,7 @@ def checked_state(state: np.ndarray) -> np.ndarray:
 
 def draw_episode(rng: np.random.Generator, level: str, options: dict | None = None) -> Episode:
     """A goal of the level and a start that does not satisfy it, except for what `options` determine."""
-    options = options or {}
-    unknown = sorted(set(options) - set(_OPTIONS))
-    if unknown:
-        raise ValueError(f"unknown reset options {unknown}; use {', '.join(_OPTIONS)}")
+    options = checked_options(options, _OPTIONS)
     entries, given = SENTENCES.sentences(level), _given_goal(options)
     fixed = checked_state(options["state"]) if "state" in options else None
     while True:

@@ -19,6 +19,7 @@ from kalm_jax.worlds.metaworld.instructions import SENTENCES
 from kalm_jax.worlds.metaworld.render import CAMERAS
 from kalm_jax.worlds.metaworld.simulator import TaskSimulator
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, OBSERVATION_DIM
+from kalm_jax.worlds.registration import checked_options
 
 _OPTIONS = ("instruction", "task")
 _BOUND = 5.0
@@ -75,14 +76,12 @@ class MetaworldEnv(gymnasium.Env):
         self.observation_space = gymnasium.spaces.Box(-_BOUND, _BOUND, (OBSERVATION_DIM,), np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (ACTION_DIM,), np.float32)
 
-    def _choose(self, options: dict) -> Sentence:
-        unknown = sorted(set(options) - set(_OPTIONS))
-        if unknown:
-            raise ValueError(f"unknown reset options {unknown}; use {', '.join(_OPTIONS)}")
+    def _choose(self, options: dict | None) -> Sentence:
+        options = checked_options(options, _OPTIONS)
         if "instruction" in options:
             return SENTENCES.find(options["instruction"])
         name = options.get("task", self._names[self.np_random.integers(len(self._names))])
-        if name not in self._sentences:
+        if not isinstance(name, str) or name not in self._sentences:
             raise ValueError(f"task {name!r} is not available here: use one of {', '.join(self._sentences)}")
         entries = self._sentences[name]
         return entries[self.np_random.integers(len(entries))]
@@ -95,7 +94,7 @@ class MetaworldEnv(gymnasium.Env):
         `options`, all optional: "instruction", one of the library's sentences of any level; "task", a name.
         """
         super().reset(seed=seed)
-        sentence = self._choose(options or {})
+        sentence = self._choose(options)
         if sentence.family not in self._simulators:
             self._simulators[sentence.family] = TaskSimulator(sentence.family)
         simulator = self._simulators[sentence.family]

@@ -111,7 +111,17 @@ def test_every_level_and_validation_can_be_asked_for_by_sentence():
         ({"state": np.zeros(10)}, "pass 69 finite"),
         ({"goal": (0, np.zeros(6, int))}, "want .family code"),
         ({"goal": (17, np.zeros(9, int))}, "want .family code"),
+        ({"goal": 3}, '"goal" is 3; want .family code'),
+        ({"goal": ("a", np.zeros(9, int))}, "want .family code"),
+        ({"goal": (0, np.full(9, np.nan))}, "want .family code"),
+        ({"goal": (0, None)}, "want .family code"),
+        ({"state": "here"}, "pass 69 finite"),
+        ({"state": np.full(69, np.inf)}, "pass 69 finite"),
+        ({"instruction": 3}, "none of the library's sentences"),
         ({"speed": 3}, "unknown reset options"),
+        ({3: 3}, "unknown reset options"),
+        ([3], r"reset options are \[3\]; want a dictionary"),
+        (3, "reset options are 3; want a dictionary"),
     ],
 )
 def test_wrong_options_are_named(options, message):

@@ -79,7 +79,7 @@ def test_options_and_distractors():
     assert absent_entities(shown).sum() == 10
     text = next(s.text for s in sentences("unseen_hard") if s.family == "soccer")
     assert env.reset(options={"instruction": text.upper() + "!"})[1]["task"] == "soccer"
-    for options in ({"instruction": "fly away"}, {"task": "hammer"}, {"goal": 1}):
+    for options in ({"instruction": "fly away"}, {"task": "hammer"}, {"task": ["push"]}, {"goal": 1}, 3, ["task"]):
         with pytest.raises(ValueError):
             env.reset(options=options)
     for wrong in ({"level": "easy"}, {"task": "hammer"}, {"distractor": "often"}, {"camera": "up"}):
