@@ -79,9 +79,9 @@ def collect_episodes(
         meant = np.asarray(controller(observations))
         if meant.shape != drawn.shape or not _possible(meant, player.spaces):
             wanted = f"indices from 0 to {player.spaces.num_actions - 1}" if player.spaces.num_actions else "numbers"
+            said = " ".join(reprlib.repr(meant).split())
             raise ValueError(
-                f"the controller answers {observations.shape} observations with {' '.join(reprlib.repr(meant).split())}; want "
-                f"{drawn.shape} {wanted}"
+                f"the controller answers {observations.shape} observations with {said}; want {drawn.shape} {wanted}"
             )
         return np.where(random.reshape(-1, *[1] * (meant.ndim - 1)), drawn, meant)
 
