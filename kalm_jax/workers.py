@@ -7,9 +7,12 @@ import multiprocessing
 import multiprocessing.resource_tracker
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from multiprocessing.connection import wait
+
+_QUIET = "ignore:resource_tracker:UserWarning"
 
 
 @contextlib.contextmanager
@@ -18,7 +21,12 @@ def without_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    multiprocessing.resource_tracker.ensure_running()  # its start would let the signal through again
+    # Its start would let the signal through again. It says nothing about semaphores of a process that is stopped.
+    sys.warnoptions.append(_QUIET)
+    try:
+        multiprocessing.resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.remove(_QUIET)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

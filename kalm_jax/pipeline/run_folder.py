@@ -18,6 +18,7 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import os
 import pathlib
@@ -211,6 +212,11 @@ class RunFolder:
 
     def _check_contents(self, config: PipelineConfig | OfflineConfig | None) -> None:
         """Refuses a folder of something else."""
+        # Files where stages belong are found now, not after hours: names of stages have no extension.
+        groups = [place for place in self.path.iterdir() if place.is_dir() and not (place / "begun.json").exists()]
+        for place in itertools.chain(*(folder.iterdir() for folder in (self.path, *groups))):
+            if not place.suffix and place.name[0] != "." and not place.is_dir():
+                raise _no_folder(place)
         path = self.path / "run.json"
         before = _checked(path) if path.is_file() else None
         if config is None:
@@ -310,10 +316,7 @@ class RunFolder:
         """Refuses something else where a stage's folder belongs."""
         for place in (*reversed(folder.parents), folder):
             if place.is_relative_to(self.path) and os.path.lexists(place) and not place.is_dir():
-                raise ValueError(
-                    f"{place} is no folder, and the stages of the run are written there: delete it and run the same "
-                    "command again"
-                )
+                raise _no_folder(place)
 
     def _work(self, folder: pathlib.Path, begun: dict[str, Any], work: Callable[[pathlib.Path], None]) -> None:
         start, before = time.monotonic(), begun["seconds"]
@@ -341,6 +344,12 @@ def _kind_and_world(config: PipelineConfig | OfflineConfig) -> tuple[str, str | 
     """What run.json calls the kind of run, and its world."""
     kind = next(kind for kind, cls in CONFIGS.items() if isinstance(config, cls))
     return kind, getattr(config, "world", None)
+
+
+def _no_folder(place: pathlib.Path) -> ValueError:
+    return ValueError(
+        f"{place} is no folder, and stages of the run are written there: delete it and run the same command again"
+    )
 
 
 def _delete(folder: pathlib.Path) -> None:

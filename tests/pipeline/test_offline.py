@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import json
+import os
+import random
 
 import gymnasium
 import h5py
@@ -10,6 +12,7 @@ import jax
 import numpy as np
 import pytest
 
+import kalm_jax
 from benchmarks.controllers import CONTROLLERS
 from kalm_jax.datasets import read_rollouts, write_rollouts
 from kalm_jax.evaluation import mean_interval, returns
@@ -321,6 +324,89 @@ def test_a_killed_run_ends_with_the_same_results(files, tmp_path, monkeypatch, c
     capsys.readouterr()
     offline.run(tmp_path / "killed", config)
     assert count[0] == played and "learn/bc: done before" in capsys.readouterr().out
+
+
+class Killed(BaseException):
+    """In the place of a kill."""
+
+
+@pytest.mark.slow
+def test_killed_between_any_two_writes_it_ends_with_the_same_results(files, tmp_path, monkeypatch):
+    """The moments are drawn by a seed; a run is also killed again where it was killed before."""
+    settings = (("bc", "hidden", (8,)), ("bc", "batch_size", 4))
+    config = tiny(files, algorithms=("bc",), settings=settings, seeds=1)
+    replace, writes, last = os.replace, [], [-1]
+
+    def counted(source, target):
+        if len(writes) == last[0]:
+            raise Killed
+        writes.append(target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", counted)
+    offline.run(tmp_path / "whole", config)
+    names = ("results.csv", "learn/bc/curve.json", "learn/bc/rows.json", "table.md")
+    found = {name: (tmp_path / "whole" / name).read_bytes() for name in names}
+    stages = [i for i, target in enumerate(writes) if "bc" in str(target)]
+    assert len(stages) > 8
+    for moment in random.Random(0).sample(stages, 4):
+        folder = tmp_path / str(moment)
+        for moment_now in (moment, 3):
+            writes.clear()
+            last[0] = moment_now
+            with pytest.raises(Killed):
+                offline.run(folder, config)
+        last[0] = -1
+        offline.run(folder, config)
+        assert {name: (folder / name).read_bytes() for name in names} == found, f"killed before write {moment}"
+
+
+@pytest.mark.parametrize("name", ["random/rows.json", "learn/bc/rows.json", "learn/bc/goal.npy", "learn/bc/done.json"])
+def test_a_damaged_file_of_a_finished_run_is_made_again_or_named(files, tmp_path, name, capsys):
+    config = tiny(files, algorithms=("bc",), settings=(("bc", "hidden", (8,)), ("bc", "batch_size", 4)), seeds=1)
+    offline.run(tmp_path, config)
+    rows = results(tmp_path)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:9])
+    if name.startswith("learn"):
+        with pytest.raises(ValueError, match=r"learn/bc: .*run the command that made the run again"):
+            kalm_jax.load_run(tmp_path).policy("bc")
+    capsys.readouterr()
+    offline.run(tmp_path, config)
+    assert f"{name.rpartition('/')[0]}: starts again, because {name.rpartition('/')[2]} " in capsys.readouterr().out
+    assert results(tmp_path) == rows == kalm_jax.load_run(tmp_path).results
+    (tmp_path / "results.csv").write_text("")
+    with pytest.raises(ValueError, match=r"results\.csv has 0 bytes"):
+        print(kalm_jax.load_run(tmp_path).results)
+
+
+def test_damage_in_the_middle_of_training_leads_to_the_same_results(files, tmp_path, monkeypatch, capsys):
+    config = tiny(files, algorithms=("bc",), settings=(("bc", "hidden", (8,)), ("bc", "batch_size", 4)), seeds=1)
+    offline.run(tmp_path / "whole", config)
+    play, count = offline.Evaluator.play, [0]
+
+    def dying(self, *args):
+        count[0] += 1
+        if count[0] == 4:  # the random policy, then the third evaluation
+            raise Killed
+        return play(self, *args)
+
+    monkeypatch.setattr(offline.Evaluator, "play", dying)
+    folder = tmp_path / "damaged"
+    with pytest.raises(Killed):
+        offline.run(folder, config)
+    stage = folder / "learn" / "bc"
+    newest = stage / "checkpoints" / "6" / "metadata" / "metadata"
+    newest.write_text(newest.read_text()[:40])
+    capsys.readouterr()
+    count[0] = 10
+    rows = (stage / "rows.json").read_text()
+    (stage / "rows.json").write_text(rows[:-9])
+    with pytest.raises(ValueError, match=r"rows\.json is damaged .*delete it and run the same command again"):
+        offline.run(folder, config)
+    (stage / "rows.json").unlink()
+    offline.run(folder, config)
+    assert "deleted and made again" in capsys.readouterr().out
+    assert results(folder) == results(tmp_path / "whole")
 
 
 def test_data_may_stream_from_files(files, tmp_path):

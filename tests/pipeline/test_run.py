@@ -308,7 +308,7 @@ def test_a_file_where_a_stage_belongs_is_named_and_kept(tmp_path, place):
     (tmp_path / place).parent.mkdir(exist_ok=True)
     (tmp_path / place).write_text("precious")
     with pytest.raises(ValueError, match=rf"{place} is no folder.*delete it and run the same command again"):
-        run_folder.RunFolder(tmp_path).stage("learn/a", {}, [], write_stage)
+        run_folder.RunFolder(tmp_path)  # at once, not when the stage's turn comes
     assert (tmp_path / place).read_text() == "precious"
     (tmp_path / place).unlink()
     run_folder.RunFolder(tmp_path, say=lambda s: None).stage("learn/a", {}, [], write_stage)
