@@ -207,6 +207,15 @@ def setting(default: Any, doc: str = "", *, static: bool = False, **about: Any) 
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def check_counts(low: int, high: int, **given: Any) -> None:
+    """Refuses a function's arguments by name: what is no integer by a TypeError, one out of range by a ValueError."""
+    for name, number in given.items():
+        field = Setting("", kind=int, low=low, high=high)
+        if isinstance(number, bool) or not isinstance(field.plain(number), numbers.Integral):
+            raise TypeError(f"{name} is {_shown(number)}, want an integer")
+        field.checked(number, name)
+
+
 class Checked:
     """Base of configurations: a field's wrong value is refused when it is made, by name and with what it may be."""
 

@@ -15,6 +15,8 @@ import pytest
 import kalm_jax as kalm
 from examples import load_run as load_run_example
 from examples import own_language_model
+from kalm_jax.datasets import write_rollouts
+from kalm_jax.grounding.model import Grounded
 from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
@@ -183,8 +185,8 @@ def pendulum():
 
 
 def test_train_and_evaluate_a_learner(pendulum):
-    results = kalm.train("td3bc", pendulum, env="Pendulum-v1", seeds=2, updates=4, episodes=2, batch_size=8)
-    assert [row["seed"] for row in results.returns] == [0, 1] and len(results.policies) == 2
+    results = kalm.train("td3bc", pendulum, env="Pendulum-v1", seeds=3, updates=4, episodes=2, batch_size=8)
+    assert [row["seed"] for row in results.returns] == [0, 1, 2] and len(results.policies) == 3
     assert results.summary["low"] <= results.summary["return"] <= results.summary["high"]
     action = results.policies[1].act(pendulum[0].observations[0, 0])
     assert gymnasium.make("Pendulum-v1").action_space.contains(action)
@@ -212,6 +214,76 @@ def test_train_and_evaluate_a_learner(pendulum):
         kalm.evaluate(results.policies[0], "Pendulum-v1", episodes=0)
 
 
+def test_data_may_be_a_path(pendulum, tmp_path):
+    write_rollouts(tmp_path / "data.h5", *pendulum)
+    results = kalm.train("bc", tmp_path / "data.h5", env="Pendulum-v1", seeds=1, updates=2, episodes=1, batch_size=8)
+    assert len(results.policies) == 1
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"dataset": 3}, "data are of type int, want a file's path"),
+        ({"dataset": None}, "data are of type NoneType"),
+        ({"algorithm": "combo"}, "combo trains its dynamics models in the first 5000 updates"),
+        ({"seed": 2**65}, "seed is 36893488147419103232, want an integer from 0"),
+        ({"seeds": 10**6}, "seeds is 1000000, want an integer from 1 to 1000"),
+        ({"updates": 2**40}, "updates is 1099511627776, want"),
+        ({"batch_size": 0}, r"bc\.batch_size is 0, want an integer from 1"),
+        ({"algorithm": "td3bc", "discount": 2}, r"td3bc\.discount is 2, want a finite number from 0 to 1"),
+        ({"algorithm": "td3bc", "tau": 7}, r"td3bc\.tau is 7, want a finite number above 0 and at most 1"),
+        ({"env": "Pendulum-v2"}, r"did you mean Pendulum-v1\?"),
+        ({"env": 3}, "environment 3 cannot be made"),
+        ({"draw": "x"}, "unknown draw 'x'"),
+    ],
+)
+def test_wrong_arguments_of_train_are_named(pendulum, change, said):
+    with pytest.raises((ValueError, TypeError), match=said):
+        kalm.train(**{"algorithm": "bc", "dataset": pendulum, "env": "Pendulum-v1", "updates": 2} | change)
+
+
+def test_wrong_arguments_are_named_before_anything_is_computed(pendulum, tmp_path):
+    rollouts, goals = jax.tree.map(lambda x: x / 2, pendulum[0].actions), pendulum[1]
+    rollouts = dataclasses.replace(pendulum[0], actions=rollouts)
+    policy = kalm.train("bc", (rollouts, goals), seeds=1, updates=1, batch_size=4).policies[0]
+    for ask, said in (
+        (lambda: kalm.evaluate(policy, "Pendulum"), r"unknown world 'Pendulum'.*such as Pendulum-v1"),
+        (lambda: kalm.evaluate(policy, 3), "unknown world '3'"),
+        (lambda: kalm.evaluate(3, "clevr"), "policy is 3, want one of"),
+        (lambda: kalm.evaluate(policy, "clevr"), "policy has observations of 3 numbers .* world clevr has .* of 10"),
+        (lambda: kalm.evaluate(policy, "clevr", level="x"), "level is 'x', want one of offline"),
+        (lambda: kalm.evaluate(policy, "Pendulum-v1", episodes=2**60), "episodes is 1152921504606846976"),
+        (lambda: kalm.evaluate(policy, "Pendulum-v1", seed=2**65), "seed is 36893488147419103232"),
+        (lambda: kalm.ground(3, goals, "clevr"), "rollouts are a int, want Rollouts"),
+        (lambda: kalm.ground(rollouts, goals, "clevr"), "observations of 3 numbers: the world clevr wants"),
+        (lambda: kalm.ground(rollouts, 3, "clevr"), "goals are a int, want a GoalTable"),
+        (lambda: kalm.ground(rollouts, goals, "clevr", lora_rank=2.5), r"GroundConfig\.lora_rank is 2\.5, want"),
+        (lambda: kalm.ground(rollouts, goals, 3), r"PipelineConfig\.world is 3"),
+        (lambda: kalm.run(tmp_path / "run", {}), "config is a dict, want a PipelineConfig"),
+        (lambda: policy.act(None), "observations have shape"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=said):
+            ask()
+    needs = policy.vectors_of
+    policy.vectors_of = lambda sentences: needs(sentences or [""])  # as of a policy that has learned several goals
+    with pytest.raises(ValueError, match="evaluate it in its world, such as env='clevr'"):
+        kalm.evaluate(policy, "kalm/ClevrRobot-v0", episodes=1)
+    model, params, tokenizer = kalm.load_language_model()
+    grounded = Grounded(model, params, tokenizer)
+    table = kalm.get_world("clevr").goals("unseen_easy")
+    for changed, said in (
+        ({"goals": table.take([])}, "table of goals is empty"),
+        ({"goals": 3}, "goals are a int"),
+        ({"grounded": 3}, "grounded is a int"),
+        ({"count": 0}, "count is 0, want an integer from 1"),
+        ({"count": 1.5}, "count is 1.5, want an integer"),
+        ({"seed": 2**65}, "seed is 36893488147419103232"),
+        ({"draws": 0}, r"ImagineConfig\.draws is 0"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=said):
+            kalm.imagine(**{"grounded": grounded, "goals": table, "world": "clevr"} | changed)
+
+
 def test_train_a_custom_learner_without_an_environment(pendulum):
     rollouts, goals = pendulum
     rollouts = jax.tree.map(np.copy, rollouts)
@@ -224,8 +296,6 @@ def test_train_a_custom_learner_without_an_environment(pendulum):
 
 
 def test_policies_of_an_offline_run_are_kept(pendulum, tmp_path):
-    from kalm_jax.datasets import write_rollouts
-
     write_rollouts(tmp_path / "data.h5", *pendulum)
     settings = (("", "batch_size", 8),)
     config = OfflineConfig(

@@ -89,6 +89,8 @@ def make_environment(
 
     register_environments()
 
+    if not isinstance(environment, str):
+        raise ValueError(f"environment {environment!r} cannot be made: want the id of a Gymnasium environment")
     module, _, name = environment.rpartition(":")
     try:
         if module:

@@ -163,7 +163,7 @@ def make_learner(name: str, **overrides: Any) -> Learner:
     Raises:
       ValueError: unknown name (see `find_algorithm`), unknown setting, or a value without meaning.
     """
-    config = find_algorithm(name)[1]
+    config = find_algorithm(name if isinstance(name, str) else repr(name))[1]
     known = [field.name for field in dataclasses.fields(config)]
     unknown = sorted(set(overrides) - set(known))
     if unknown:

@@ -26,8 +26,9 @@ from kalm_jax.llm.transformer import LlamaConfig, unstack_layers
 from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig
 from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
 from kalm_jax.progress import Progress
+from kalm_jax.settings import MANY, MAX_SEED, check_counts
 from kalm_jax.sharding import default_mesh, gather, weight_sharding
-from kalm_jax.types import LEVELS, GoalTable, Rollouts
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, validate
 from kalm_jax.worlds.base import World, get_world
 
 LONGEST = 16
@@ -117,12 +118,41 @@ def ground(
     Returns:
       (model, parameters, tokenizer), which `imagine` and `grounding.checkpoint.save_grounded` take.
     """
+    check_counts(0, MAX_SEED, seed=seed)
     config = PipelineConfig(world=world, seed=seed, ground=GroundConfig(**settings), metrics=MetricsConfig(every=0))
+    _check_rollouts(rollouts, goals, get_world(world))
     check_language_model(config.ground, get_world(world))
     grounded = fit_language_model(config, rollouts, goals, folder)
     if folder is not None:
         save_grounded(pathlib.Path(folder) / "model", grounded)
     return for_decoding(grounded)
+
+
+def _check_goals(goals: GoalTable, world: World) -> None:
+    """Refuses what is no table of a world's goals, or an empty one."""
+    if not isinstance(goals, GoalTable):
+        raise TypeError(
+            f"goals are a {type(goals).__name__}, want a GoalTable, such as get_world('clevr').goals(level)"
+        )
+    if not len(goals):
+        raise ValueError("the table of goals is empty; give at least one goal")
+    families = np.unique(goals.family).tolist()
+    if not -1 <= min(families) <= max(families) < len(world.families):
+        raise ValueError(f"goals are of the families {families}; the world {world.name} has {len(world.families)}")
+
+
+def _check_rollouts(rollouts: Rollouts, goals: GoalTable, world: World) -> None:
+    """Refuses what is not at least one rollout of a world, and its goals."""
+    if not isinstance(rollouts, Rollouts):
+        raise TypeError(f"rollouts are a {type(rollouts).__name__}, want Rollouts, such as read_rollouts(file)[0]")
+    _check_goals(goals, world)
+    size, wanted = rollouts.observations.shape[2], world.spaces.observation_dim
+    if not len(rollouts) or size != wanted:
+        raise ValueError(
+            f"{len(rollouts)} rollouts with observations of {size} numbers: the world {world.name} wants at least one "
+            f"rollout, of {wanted} numbers"
+        )
+    validate(rollouts, len(goals), world.spaces.num_actions or None)
 
 
 def for_decoding(grounded: Grounded) -> Grounded:
@@ -236,9 +266,17 @@ def imagine(
         it was before grounding.
       **settings: fields of `ImagineConfig`, such as `temperature`, `plan` and `draws`.
 
+    Raises:
+      TypeError, ValueError: wrong arguments, by name.
+
     Returns:
       N imagined rollouts with rewards; their `goal` indexes `goals`.
     """
+    check_counts(1, MANY, count=count)
+    check_counts(0, MAX_SEED, seed=seed)
+    if not isinstance(grounded, Grounded):
+        raise TypeError(f"grounded is a {type(grounded).__name__}, want what `ground` or `load_grounded` returns")
+    _check_goals(goals, get_world(world))
     ground = GroundConfig(llm=str(llm))
     config = PipelineConfig(world=world, seed=seed, ground=ground, imagine=ImagineConfig(**settings))
     rng = np.random.default_rng(seed)

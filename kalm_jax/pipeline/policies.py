@@ -89,7 +89,7 @@ class ActingPolicy:
         observations = np.asarray(observation, np.float32)
         single = observations.ndim == 1
         observations = observations[None] if single else observations
-        count = len(observations)
+        count = len(observations) if observations.ndim else 0
         sentences = None if sentence is None else sentence_list(sentence)
         if observations.ndim != 2 or (sentences is not None and len(sentences) not in (1, count)):
             raise ValueError(

@@ -45,6 +45,10 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     Raises:
       ValueError: an unknown behavior policy, learner or world, or files that cannot be read.
     """
+    if not isinstance(config, PipelineConfig):
+        raise TypeError(
+            f"config is a {type(config).__name__}, want a PipelineConfig, such as load_presets('clevr')['smoke']"
+        )
     # What cannot be read should fail now, not after an hour.
     world = get_world(config.world)
     if config.collect.behavior not in ("", *world.behaviors):

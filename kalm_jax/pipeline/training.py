@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
+import os
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 from kalm_jax.datasets import read_rollouts
@@ -14,11 +17,13 @@ from kalm_jax.evaluation import learner_policy, mean_interval, wilson_interval
 from kalm_jax.evaluation.gymnasium import Player, spaces_of
 from kalm_jax.evaluation.returns import EPISODE_SEEDS, Evaluator, greedy_policy
 from kalm_jax.offline_rl import make_buffer, make_learner, state_of
+from kalm_jax.offline_rl.trainer import check_updates
 from kalm_jax.offline_rl.trainer import train as train_states
 from kalm_jax.pipeline.offline import fit_to_environment
 from kalm_jax.pipeline.policies import ActingPolicy, only_vector
 from kalm_jax.progress import Progress
-from kalm_jax.types import GoalTable, Rollouts
+from kalm_jax.settings import MANY, MAX_SEED, MAX_SEEDS, MOST_STEPS, check_counts
+from kalm_jax.types import LEVELS, GoalTable, Rollouts
 from kalm_jax.worlds.base import World, get_world
 
 MAX_COPIES = 32
@@ -46,7 +51,7 @@ class TrainingResults:
 
 def train(
     algorithm: str,
-    dataset: str | tuple[Rollouts, GoalTable],
+    dataset: str | os.PathLike[str] | tuple[Rollouts, GoalTable],
     env: str | None = None,
     *,
     seeds: int = 3,
@@ -71,13 +76,17 @@ def train(
       **settings: fields of the learner's configuration.
 
     Raises:
-      ValueError: an unknown learner or setting, or data that do not fit the environment.
+      ValueError: an unknown learner or setting, a number out of its range, or data that do not fit the environment.
+      TypeError: what is no integer where one is wanted, or no data.
     """
-    _check_counts(seeds=seeds, updates=updates, episodes=episodes)
-    _check_counts(0, seed=seed)
+    check_counts(1, MAX_SEEDS, seeds=seeds)
+    check_counts(1, MOST_STEPS, updates=updates)
+    check_counts(1, MANY, episodes=episodes)
+    check_counts(0, MAX_SEED, seed=seed)
     learner = make_learner(algorithm, **settings)
-    name = dataset if isinstance(dataset, str) else "the data"
-    rollouts, goals = read_rollouts(dataset) if isinstance(dataset, str) else dataset
+    check_updates(learner, updates)
+    name = os.fspath(dataset) if isinstance(dataset, str | os.PathLike) else "the data"
+    rollouts, goals = _data_of(dataset)
     spaces = None if env is None else spaces_of(env)
     if env is not None and spaces is not None:
         rollouts = fit_to_environment(rollouts, goals, spaces, env, name)
@@ -105,13 +114,38 @@ def train(
     return TrainingResults(policies, curve, returns, summary)
 
 
-def _check_counts(least: int = 1, **numbers: Any) -> None:
-    """Refuses what is no integer (TypeError) or below `least` (ValueError), by name."""
-    for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int | np.integer):
-            raise TypeError(f"{name} is {number!r}, want an integer")
-        if number < least:
-            raise ValueError(f"{name} is {number}, want at least {least}")
+def _data_of(dataset: Any) -> tuple[Rollouts, GoalTable]:
+    """The rollouts and goals of a file, or those that were given."""
+    if isinstance(dataset, str | os.PathLike):
+        return read_rollouts(os.fspath(dataset))
+    if not (isinstance(dataset, tuple) and [type(part) for part in dataset] == [Rollouts, GoalTable]):
+        raise TypeError(f"the data are of type {type(dataset).__name__}, want a file's path or (Rollouts, GoalTable)")
+    rollouts, goals = dataset
+    if not len(rollouts):
+        raise ValueError("the data have no rollouts; give at least one")
+    return rollouts, goals
+
+
+def _world_of(env: Any) -> World:
+    """A world, also by its name."""
+    if isinstance(env, World):
+        return env
+    try:
+        return get_world(env if isinstance(env, str) else repr(env))
+    except ValueError as error:
+        (near,) = difflib.get_close_matches(str(env), gymnasium.registry, 1, 0.5) or ["Pendulum-v1"]
+        raise ValueError(f"{error}; or the id of a Gymnasium environment, such as {near}") from error
+
+
+def _check_fits(policy: ActingPolicy, world: World) -> None:
+    """Refuses a policy of other observations or actions than the world's."""
+    stats, spaces = policy.stats, world.spaces
+    had = stats.observation_mean.shape[-1], stats.discrete, stats.action_dim
+    wanted = spaces.observation_dim, bool(spaces.num_actions), spaces.num_actions or spaces.action_dim
+    if had != wanted:
+        kinds = {True: "discrete actions", False: "numbers per action"}
+        said = [f"observations of {size} numbers and {count} {kinds[kind]}" for size, kind, count in (had, wanted)]
+        raise ValueError(f"the policy has {said[0]}, and the world {world.name} has {said[1]}; evaluate it elsewhere")
 
 
 def _known_vectors(goals: GoalTable, sentences: list[str] | None) -> np.ndarray:
@@ -147,16 +181,25 @@ def evaluate(
       greedy: take the policy's best actions; otherwise sample where the policy is a distribution. The table in the
         README is of sampled actions.
 
+    Raises:
+      TypeError, ValueError: no policy, an unknown environment or level, a policy of another environment, or a number
+        that is no integer or out of range.
+
     Returns:
       episodes; success with its 95% Wilson interval low to high, None where the environment does not report it; in a
       Gymnasium environment also return and its 95% interval return_low to return_high, NaN for fewer than three
       episodes.
     """
-    _check_counts(episodes=episodes)
-    _check_counts(0, seed=seed)
+    check_counts(1, MANY, episodes=episodes)
+    check_counts(0, MAX_SEED, seed=seed)
+    if not isinstance(policy, ActingPolicy):
+        raise TypeError(f"policy is {policy!r}, want one of load_run(...).policy(...) or train(...).policies")
     if isinstance(env, str) and "-v" in env:
         return _evaluate_returns(policy, env, episodes, seed, greedy)
-    world = get_world(env) if isinstance(env, str) else env
+    world = _world_of(env)
+    if level not in LEVELS:
+        raise ValueError(f"level is {level!r}, want one of {', '.join(LEVELS)}")
+    _check_fits(policy, world)
     played = world.make_episodes(level, episodes, seed)
     asked = np.unique(played.goal)  # encoding sentences takes time
     known = policy.vectors_of([played.goals.text[g] for g in asked])
@@ -165,7 +208,7 @@ def evaluate(
     act = learner_policy(policy.learner, policy.state, policy.stats, greedy, seed, world.observe, world.label_rewards)
     with world.simulator() as simulator:
         result = evaluate_policy(act, played.with_vectors(vectors), simulator)
-    return {"episodes": episodes, **_success(result.success)}
+    return {"episodes": int(episodes), **_success(result.success)}
 
 
 def _evaluate_returns(policy: ActingPolicy, env: str, episodes: int, seed: int, greedy: bool) -> dict[str, Any]:
@@ -175,6 +218,13 @@ def _evaluate_returns(policy: ActingPolicy, env: str, episodes: int, seed: int, 
         actions = policy.act(observations, reward=rewards, greedy=greedy)
         return actions - player.spaces.start if player.spaces.num_actions else actions
 
+    try:
+        policy.vectors_of(None)
+    except ValueError as error:
+        raise ValueError(
+            f"an environment such as {env} has a single goal, and this policy needs sentences ({error}); evaluate it "
+            "in its world, such as env='clevr'"
+        ) from error
     with Player(env, min(episodes, MAX_COPIES)) as player:
         if not policy.fits(player.spaces):
             raise ValueError(
@@ -186,7 +236,7 @@ def _evaluate_returns(policy: ActingPolicy, env: str, episodes: int, seed: int, 
     played = rollouts.rewards.sum(1, dtype=np.float64)
     mean, low, high = mean_interval(played, played.min(), played.max())
     returns = {"return": mean, "return_low": low, "return_high": high}
-    return {"episodes": episodes, **(_success(success) if success is not None else {"success": None}), **returns}
+    return {"episodes": int(episodes), **(_success(success) if success is not None else {"success": None}), **returns}
 
 
 def _success(success: np.ndarray) -> dict[str, float]:

@@ -42,7 +42,7 @@ class GoalTable:
 
     def take(self, index: np.ndarray | Sequence[int]) -> GoalTable:
         """The goals at `index` (integers or a boolean mask)."""
-        index = np.asarray(index)
+        index = np.asarray(index) if len(index) else np.zeros(0, int)
         index = np.flatnonzero(index) if index.dtype == bool else index
         arrays = {name: np.asarray(getattr(self, name))[index] for name in GOAL_ARRAYS}
         return GoalTable(**arrays, text=tuple(self.text[i] for i in index))

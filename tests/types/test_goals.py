@@ -40,3 +40,8 @@ def test_bad_goal_tables_are_named():
         make_goal_table(["a"], 0, 0, np.zeros((2, 9)))
     with pytest.raises(ValueError, match="level codes"):
         make_goal_table(["a"], 4, 0, np.zeros((1, 9)))
+
+
+def test_no_goals_are_a_table_too():
+    table = make_goal_table(["a", "b"], 0, 0, np.zeros((2, 1), np.int32))
+    assert len(table.take([])) == len(table.take(np.zeros(2, bool))) == 0 and table.take([]).text == ()
