@@ -48,6 +48,8 @@ def read_rollouts(
     extension = os.path.splitext(path)[1].lower()
     if minari.is_dataset(path):
         rollouts, goals = minari.read_dataset(path)
+    elif os.path.isdir(path):
+        raise IsADirectoryError(f"{path} is a folder, want a file, or the folder of a Minari data set (metadata.json)")
     elif extension not in (".npy", ".npz", *HDF5_EXTENSIONS):
         raise ValueError(
             f"{path}: unknown extension {extension!r}; rollouts are read from .npy, .npz, .hdf5, .h5, minari:ID or the "

@@ -9,6 +9,8 @@ from tests.fixtures import encoded_goals, random_rollouts
 
 
 def test_wrong_paths(tmp_path):
+    with pytest.raises(IsADirectoryError, match="want a file, or the folder of a Minari data set"):
+        read_rollouts(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"absent\.h5"):
         read_rollouts(tmp_path / "absent.h5")
     with pytest.raises(ValueError, match=r"r\.csv.*\.npy, \.npz"):
