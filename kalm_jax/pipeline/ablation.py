@@ -58,7 +58,8 @@ def run(
     for narrow in configs.values():
         check_language_model(narrow.ground, get_world(config.world))
     folder = pathlib.Path(folder)
-    run_collect(PipelineRun(folder, config, command))
+    whole = PipelineRun(folder, config, command)  # which locks the folder until the end
+    run_collect(whole)
     rows = []
     for name, narrow in configs.items():
         if is_main_process():
