@@ -107,6 +107,8 @@ def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") ->
     unknown = sorted(set(config.environments) - set(CONTROLLERS))
     if unknown:
         raise ValueError(f"no controller collects in {', '.join(unknown)}: choose from {', '.join(CONTROLLERS)}")
+    for name in config.offline.algorithms:  # wrong settings fail now, not after collecting
+        configured_learner(config.offline, name)
     folder, lines = pathlib.Path(folder), []
     for environment in config.environments:
         place = folder / environment.replace("/", "-")

@@ -22,6 +22,12 @@ def tiny(**changes):
     return learning.LearningConfig(("CartPole-v1",), "mixed", 4, dataclasses.replace(trained, **changes))
 
 
+def test_wrong_settings_are_refused_before_anything_is_collected(tmp_path):
+    with pytest.raises(ValueError, match=r"--set: bc\.batch_size is 1\.5, want an integer"):
+        learning.run(tmp_path / "run", tiny(settings=(("bc", "batch_size", 1.5),)))
+    assert not (tmp_path / "run").exists()
+
+
 def test_small_settings_are_those_of_the_learners_and_give_way_to_others():
     for name in LEARNERS:
         config = offline.OfflineConfig("each", "each", (name,), settings=learning.small_settings((name,)))
