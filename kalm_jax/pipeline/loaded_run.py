@@ -123,7 +123,8 @@ class LoadedRun:
         if len(references) < MIN_REFERENCES:
             references += self.world.goals(LEVELS[0]).text
         grounded = planning_model(self.config, self.grounded)
-        return Planner(grounded, read_plan, references, self.config.ground.row_length)
+        row_length, objection = self.config.ground.row_length, self.world.language.objection
+        return Planner(grounded, read_plan, references, row_length, objection)
 
     def imagine(self, sentence: str, count: int = 8, *, seed: int = 0, force: bool = False) -> Rollouts:
         """`count` imagined rollouts for a sentence, each from a random first state that does not satisfy the goal yet.
@@ -143,7 +144,7 @@ class LoadedRun:
             wrote = [step.text for step in plan.steps]
             raise ValueError(
                 f"the language model does not understand {sentence!r} as a goal of the world {self.world.name} "
-                f"(confidence {plan.confidence:.2f}); say it in other words"
+                f"(confidence {plan.confidence:.2f}): the sentence {plan.reason}; say it in other words"
                 + f"; force=True imagines what it wrote anyway: {wrote}"
                 * bool(wrote)
             )

@@ -8,6 +8,9 @@ are less certain than those of a sentence that asks for a goal:
 
 The score is compared with those of the world's validation sentences, which ask for goals of the data in other words.
 Their mean and standard deviation make it independent of the model, of its tokenizer and of the world.
+
+Near a goal the score tells little: for "push the yellow ball left" the model pushes another ball, and is sure. So the
+world compares what the sentence says literally with the subgoals (`GoalLanguage.objection`), and may refuse them.
 """
 
 from __future__ import annotations
@@ -44,8 +47,10 @@ class Plan:
       sentence: the sentence.
       subgoals: subgoals in the data's words, to be reached one after the other; the sentence itself where the run
         imagines goals in their own words; empty where the sentence was not understood.
-      confidence: from 0 to 1, that the sentence asks for a goal of the world; 0.5 is the limit.
+      confidence: from 0 to 1, that the sentence asks for a goal of the world; 0.5 is the limit. 0 where there are no
+        subgoals, or they cannot be what the sentence asks for.
       understood: whether `confidence` is at least 0.5 and the model wrote subgoals.
+      reason: why the sentence was not understood, in words that follow "the sentence ..."; "" where it was.
       steps: the model's subgoals with their success tests, also where the sentence was not understood; empty where it
         wrote none, or nothing was asked.
     """
@@ -54,6 +59,7 @@ class Plan:
     subgoals: tuple[str, ...]
     confidence: float
     understood: bool
+    reason: str = ""
     steps: tuple[Subgoal, ...] = dataclasses.field(default=(), repr=False)
 
 
@@ -66,6 +72,7 @@ class Planner:
         read_plan: Callable[[str], Subgoals] | None,
         references: Sequence[str],
         max_tokens: int,
+        objection: Callable[[str, Subgoals], str] = lambda sentence, subgoals: "",
     ) -> None:
         """Nothing is computed before the first sentence.
 
@@ -75,9 +82,10 @@ class Planner:
             scored.
           references: sentences that ask for goals of the world, such as the validation sentences.
           max_tokens: length of the longest sentence.
+          objection: see `GoalLanguage`.
         """
         self.grounded, self.tokenizer = grounded, grounded.tokenizer
-        self.read_plan, self.max_tokens = read_plan, max_tokens
+        self.read_plan, self.max_tokens, self.objection = read_plan, max_tokens, objection
         index = np.linspace(0, len(references) - 1, min(REFERENCES, len(references))).round().astype(int)
         self._references = [references[i] for i in index]
 
@@ -106,12 +114,21 @@ class Planner:
         for sentence, score, steps in zip(sentences, scores, found, strict=True):
             confidence = 1 / (1 + np.exp(-np.clip(SLOPE * ((score - mean) / deviation - LIMIT), -60, 60)))
             steps = steps if sentence.strip() else ()
-            if not sentence.strip() or (self.read_plan is not None and not steps):
-                confidence = 0.0
+            reason = self._objection(sentence, steps)
+            confidence = 0.0 if reason else float(confidence)
             understood = bool(confidence >= 0.5)
             said = tuple(step.text for step in steps) if self.read_plan is not None else (sentence,)
-            plans.append(Plan(sentence, said if understood else (), float(confidence), understood, steps))
+            reason = reason or ("" if understood else "is unlike those that ask for a goal")
+            plans.append(Plan(sentence, said if understood else (), confidence, understood, reason, steps))
         return plans
+
+    def _objection(self, sentence: str, steps: Sequence[Subgoal]) -> str:
+        """Why `steps` cannot be what the sentence asks for, however likely the model finds them; "" for no reason."""
+        if not sentence.strip():
+            return "is empty"
+        if self.read_plan is not None and not steps:
+            return "led the language model to nothing that is a subgoal"
+        return self.objection(sentence, [(step.text, step.family, step.array) for step in steps])
 
     @functools.cached_property
     def _reference(self) -> tuple[float, float]:

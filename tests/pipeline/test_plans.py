@@ -26,7 +26,7 @@ def planner(own_words=False):
     model, world = GroundedModel(config, spec), get_world("clevr")
     params = {**init_params(model, jax.random.key(0)), "llm": llm}
     read_plan = None if own_words else world.language.read_plan
-    return Planner(Grounded(model, params, tokenizer), read_plan, world.validation_goals().text, max_tokens=128)
+    return Planner(Grounded(model, params, tokenizer), read_plan, world.validation_goals().text, 128, world.language.objection)
 
 
 @pytest.mark.slow

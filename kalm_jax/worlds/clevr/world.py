@@ -20,7 +20,7 @@ from kalm_jax.worlds.base import (
     Subgoals,
     World,
 )
-from kalm_jax.worlds.clevr import figures, instructions, prompts, realism, text
+from kalm_jax.worlds.clevr import figures, instructions, objections, prompts, realism, text
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
@@ -66,6 +66,7 @@ class ClevrWorld(World):
         summary_of_plan=summary_of_plan,
         summary_question=lambda summary: tuple(summary.rsplit(" ", 1)),
         renamings=renamings,
+        objection=objections.objection,
         state_queries=state_queries,
         explanation_prompts=(
             "start :",

@@ -1,0 +1,123 @@
+"""What a sentence says literally, against the subgoals that a language model writes for it.
+
+A language model writes subgoals for every sentence: it guesses a ball, a direction or a layout that the sentence does
+not say, and leaves out what it has no subgoal for. The words of the sentence are compared with those of the pretraining
+text.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+
+import numpy as np
+
+from kalm_jax.worlds.base import Subgoals
+from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS
+from kalm_jax.worlds.clevr.text import plan
+from kalm_jax.worlds.clevr.wordings import RULES
+from kalm_jax.worlds.text.grammar import Rule, read_blocks
+from kalm_jax.worlds.text.refusals import refusal
+
+
+def objection(sentence: str, subgoals: Subgoals) -> str:
+    """See `GoalLanguage.objection`."""
+    reason = refusal(sentence, lambda rest: any(_says(rest, cue) for cue in ("side", "depth", "line", "gather")))
+    if reason or not subgoals:
+        return reason
+    text, triples = _normal(sentence), [tuple(int(x) for x in array[:3]) for _, _, array in subgoals]
+    written = " and ".join(words for words, _, _ in subgoals)
+    layout = next((name for name in ("line", "gather") if written == plan(name, np.full(9, -1))), "")
+    named, literal = _named(text)
+    if layout:
+        return _against_layout(text, layout, named, literal)
+    used = {ball for a, b, _ in triples for ball in (a, b) if ball >= 0}
+    for ball in sorted(used - named):
+        return f"does not name the {BALLS[ball]} ball, which the language model took it to mean"
+    for ball in sorted(literal - used):
+        return f"names the {BALLS[ball]} ball, which the language model left out"
+    for _, _, side in triples:
+        if not _says(text, "side" if DIRECTIONS[side] in ("left", "right") else "depth"):
+            return f"does not say the direction that the language model took it to mean ({DIRECTIONS[side]})"
+    return _contradiction(triples)
+
+
+def _against_layout(text: str, layout: str, named: set[int], literal: set[int]) -> str:
+    """What is said against the line or the gathering; `named` and `literal` as in `_named`."""
+    if not _says(text, layout):
+        kind = {"line": "line", "gather": "gathering"}[layout]
+        return f"says nothing of a {kind}, which the language model took it to mean"
+    if not named and not _BALLS.search(text):
+        return "names no balls"
+    if layout == "gather":
+        green = BALLS.index("green")
+        return "" if green in named else "does not name the green ball, around which alone balls can be gathered"
+    places = [text.find(BALLS[ball]) for ball in range(1, 4)]
+    if len(literal) == len(BALLS) and places not in (sorted(places), sorted(places, reverse=True)):
+        return f"wants an order that no goal has: a line is {', '.join(BALLS)} from left to right"
+    if _says(text, "depth") and not _says(text, "side"):
+        return "wants a line that is not from left to right"
+    return ""
+
+
+def _contradiction(triples: list[tuple[int, ...]]) -> str:
+    """Whether two subgoals, (ball, reference or -1, direction) each, cannot hold together."""
+    wanted: dict[tuple[int, int], int] = {}
+    for a, b, side in triples:
+        key, side = ((a, b), side) if b < 0 or a < b else ((b, a), (side + 2) % len(DIRECTIONS))
+        if wanted.setdefault(key, side) != side:
+            return "asks for what cannot hold together"
+    return ""
+
+
+def _normal(text: str) -> str:
+    """`text` in lower case, words separated by single spaces."""
+    return " ".join(re.findall(r"[a-z]+", re.sub(r"['’]s?\b", "", text.lower())))
+
+
+@functools.cache
+def _cues() -> dict[str, frozenset[str]]:
+    blocks = read_blocks(__package__, "cues.txt").items()
+    return {name: frozenset(word.replace("_", " ") for word in text.split()) for name, text in blocks}
+
+
+def _says(text: str, cue: str) -> bool:
+    """Whether one of the words or phrases of `cue` is in a text, perhaps mistyped."""
+    text, cues = f" {_normal(text)} ", _cues()[cue]
+    if any(f" {phrase} " in text for phrase in cues):
+        return True
+    return any(len(word) > 3 and difflib.get_close_matches(word, cues, 1, cutoff=0.85) for word in text.split())
+
+
+def _phrases(rule: Rule) -> list[str]:
+    return [_normal("".join(part for part in production if isinstance(part, str))) for production in rule]
+
+
+@functools.cache
+def _colors() -> dict[str, int]:
+    """Every color of the pretraining text, such as "light blue" -> its ball, long ones first."""
+    found = {phrase: ball for ball, name in enumerate(BALLS) for phrase in _phrases(RULES[f"color.{name}"])}
+    return dict(sorted(found.items(), key=lambda item: -len(item[0])))
+
+
+_BALLS = re.compile(r"\b(?:balls?|spheres?|orbs?|marbles?|beads?|globes?|objects?|things?|all|every\w*|them|others?|five)\b")
+
+
+def _named(text: str) -> tuple[set[int], set[int]]:
+    """Balls that a normal text names in any known way, and those that it names by their own names.
+
+    "light blue" is the cyan ball and no name of the blue one, but "the light blue ball" may mean that one.
+    """
+    named, literal, rest = set(), set(), f" {text} "
+    for phrase, ball in _colors().items():
+        if f" {phrase} " in f" {text} ":
+            named.add(ball)
+        if f" {phrase} " in rest:
+            literal |= {ball} & {i for i, name in enumerate(BALLS) if name == phrase}
+            rest = rest.replace(f" {phrase} ", "  ")
+    singles = frozenset(phrase for phrase in _colors() if " " not in phrase)
+    for word in text.split():
+        if len(word) > 3 and word not in singles:
+            named |= {_colors()[close] for close in difflib.get_close_matches(word, singles, 1, cutoff=0.8)}
+    return named, literal
