@@ -24,12 +24,15 @@ from kalm_jax.worlds.text.refusals import refusal
 def objection(sentence: str, subgoals: Subgoals) -> str:
     """See `GoalLanguage.objection`."""
     reason = refusal(sentence, lambda rest: any(_says(rest, cue) for cue in ("side", "depth", "line", "gather")))
+    reason = reason or _condition(sentence)
     if reason or not subgoals:
         return reason
     text, triples = _normal(sentence), [tuple(int(x) for x in array[:3]) for _, _, array in subgoals]
     written = " and ".join(words for words, _, _ in subgoals)
     layout = next((name for name in ("line", "gather") if written == plan(name, np.full(9, -1))), "")
     named, literal = _named(text)
+    for color in _cues()["foreign"] & set(_color_pattern().sub(" ", text).split()):
+        return f"says {color!r}, which is the color of no ball"
     if layout:
         return _against_layout(text, layout, named, literal)
     used = {ball for a, b, _ in triples for ball in (a, b) if ball >= 0}
@@ -37,6 +40,8 @@ def objection(sentence: str, subgoals: Subgoals) -> str:
         return f"does not name the {BALLS[ball]} ball, which the language model took it to mean"
     for ball in sorted(literal - used):
         return f"names the {BALLS[ball]} ball, which the language model left out"
+    if _BOTH_WAYS.search(text):
+        return "asks for opposite directions at once"
     for _, _, side in triples:
         if not _says(text, "side" if DIRECTIONS[side] in ("left", "right") else "depth"):
             return f"does not say the direction that the language model took it to mean ({DIRECTIONS[side]})"
@@ -59,6 +64,26 @@ def _against_layout(text: str, layout: str, named: set[int], literal: set[int]) 
     if _says(text, "depth") and not _says(text, "side"):
         return "wants a line that is not from left to right"
     return ""
+
+
+_BOTH_WAYS = re.compile(
+    r"\b(?:left and right|right and left|left or right|right or left|(?:for|front)wards? (?:and|or) (?:back|rear)wards?"
+    r"|(?:back|rear)wards? (?:and|or) (?:for|front)wards?|front and (?:back|behind|rear)|(?:back|behind|rear) and front)\b"
+)
+_CONDITION = re.compile(
+    r"\b(?:without \w+ing|unless|except)\b(?P<named>[^,.;:!?]*)"
+    r"|^(?:if|when|whenever|in case|as soon as)\b(?P<before>[^,;]*)[,;]? (?:then )?"
+    r"(?:push|move|put|place|shove|nudge|slide|roll|set|bring|send|keep)\b(?P<then>.*)"
+)
+
+
+def _condition(sentence: str) -> str:
+    """Whether balls are named in a condition, such as "without touching the blue one"."""
+    found = _CONDITION.search(" ".join(sentence.lower().split()))
+    if not found:
+        return ""
+    parts = ("named",) if found["named"] is not None else ("before", "then")
+    return "sets a condition, and no goal has one" if all(_named(_normal(found[part]))[1] for part in parts) else ""
 
 
 def _contradiction(triples: list[tuple[int, ...]]) -> str:
@@ -109,15 +134,16 @@ def _named(text: str) -> tuple[set[int], set[int]]:
 
     "light blue" is the cyan ball and no name of the blue one, but "the light blue ball" may mean that one.
     """
-    named, literal, rest = set(), set(), f" {text} "
-    for phrase, ball in _colors().items():
-        if f" {phrase} " in f" {text} ":
-            named.add(ball)
-        if f" {phrase} " in rest:
-            literal |= {ball} & {i for i, name in enumerate(BALLS) if name == phrase}
-            rest = rest.replace(f" {phrase} ", "  ")
-    singles = frozenset(phrase for phrase in _colors() if " " not in phrase)
-    for word in text.split():
-        if len(word) > 3 and word not in singles:
+    named = {ball for phrase, ball in _colors().items() if f" {phrase} " in f" {text} "}
+    literal = {BALLS.index(phrase) for phrase in _color_pattern().findall(text) if phrase in BALLS}
+    singles = [phrase for phrase in _colors() if " " not in phrase]
+    for word in set(text.split()).difference(singles):
+        if len(word) > 3:
             named |= {_colors()[close] for close in difflib.get_close_matches(word, singles, 1, cutoff=0.8)}
     return named, literal
+
+
+@functools.cache
+def _color_pattern() -> re.Pattern[str]:
+    """Finds the colors that a normal text names; "light blue" is one of them, and not two."""
+    return re.compile(rf"\b(?:{'|'.join(_colors())})\b")

@@ -1,4 +1,4 @@
-"""Sentences that forbid, or ask for an amount: no world has a goal of either kind, whatever a model answers."""
+"""Sentences that forbid, ask back, or say an amount: no world has such goals, whatever a model answers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ _FORBIDS = re.compile(
     r"(?!you\b|i\b|it\b|we\b|the\b|a\b|an\b|to\b|on\b|in\b|at\b|mind\b)(?:ever\s+|even\s+)?[a-z]+[^,.;:!?]*"
 )
 
+_QUESTION = re.compile(
+    r"^(?:how (?:far|many|much|big|large|small|heavy|old|long|often|close)|where(?: is| are|'s)|what (?:is|are|colou?r)"
+    r"|what's|which)\b(?!.*\?.*\w)"
+)
+
 
 def refusal(sentence: str, says_goal: Callable[[str], bool]) -> str:
     """Why a sentence asks for no goal, in words that follow "the sentence ..."; "" where there is no reason.
@@ -30,6 +35,8 @@ def refusal(sentence: str, says_goal: Callable[[str], bool]) -> str:
     rest = _FORBIDS.sub(" ", text)
     if rest != text and not says_goal(rest):
         return "only says what is not to be done"
+    if _QUESTION.search(text):
+        return "is a question"
     amount = _AMOUNT.search(text)
     if amount:
         return f"says {amount[0]!r}, and no goal has an amount"
