@@ -83,8 +83,8 @@ class GoalLanguage:
       summary_question: goal summary -> (question, answer) of `describe` that state whether the goal is satisfied.
       renamings: count -> so many renamings of the world's objects under which nothing else changes; the first one keeps
         all names.
-      objection: (sentence, subgoals that a model wrote for it, maybe none) -> why these cannot be what the sentence asks
-        for, in words that follow "the sentence ..."; "" where nothing is against them.
+      objection: (sentence, subgoals that a model wrote for it, maybe none) -> why these cannot be what the sentence
+        asks for, in words that follow "the sentence ..."; "" where nothing is against them.
       state_queries: (text of a subgoal, state (D,) before, after) -> [(state, question, answer), ...] that hold if the
         subgoal is reached, None for a text that is no subgoal.
       explanation_prompts: stand before a rollout that is to be explained; one is drawn for each training sequence.

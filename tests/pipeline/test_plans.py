@@ -18,6 +18,11 @@ NON_GOALS = json.loads((DATA / "non_goals.json").read_text())
 """Sentences in English and in other languages that ask for nothing with the balls, random letters, and nothing. The
 limit was set when those that were "looked_at" were known; the "held_out" ones were written and tried afterwards."""
 
+NEAR_GOALS = json.loads((DATA / "near_goals.json").read_text())
+"""Sentences in the words of the world that ask for none of its goals: prohibitions, questions, other colors, amounts,
+what cannot be. The "looked_at" were known when `GoalLanguage.objection` was written; of the "held_out" 10 of 60 were
+taken for goals when first tried, and the checks were extended; the "fresh" ones were tried after that."""
+
 
 def planner(own_words=False):
     """The built-in model as a planner of CLEVR-Robot."""
@@ -26,12 +31,14 @@ def planner(own_words=False):
     model, world = GroundedModel(config, spec), get_world("clevr")
     params = {**init_params(model, jax.random.key(0)), "llm": llm}
     read_plan = None if own_words else world.language.read_plan
-    return Planner(Grounded(model, params, tokenizer), read_plan, world.validation_goals().text, 128, world.language.objection)
+    return Planner(
+        Grounded(model, params, tokenizer), read_plan, world.validation_goals().text, 128, world.language.objection
+    )
 
 
 @pytest.mark.slow
 def test_goals_are_understood_and_other_sentences_are_not():
-    """Measured: 99 to 100% of each level and of the wordings; 2 of 60 and 2 of 40 others."""
+    """Measured: 98 to 100% of each level, 97% of the wordings; none of 60 and 40 others."""
     understand, world = planner(), get_world("clevr")
     groups = {level: world.goals(level).text[::4] for level in LEVELS}
     groups["wordings"] = [wording["text"] for wording in json.loads((DATA / "wordings.json").read_text())]
@@ -43,6 +50,15 @@ def test_goals_are_understood_and_other_sentences_are_not():
 
 
 @pytest.mark.slow
+def test_sentences_near_a_goal_are_refused_with_a_reason():
+    plans = {name: planner().plans(texts[::3]) for name, texts in NEAR_GOALS.items()}
+    for name, found in plans.items():
+        wrong = [plan.sentence for plan in found if plan.understood]
+        assert len(wrong) <= 0.2 * len(found), (name, wrong)
+        assert all(bool(plan.reason) != plan.understood for plan in found)
+
+
+@pytest.mark.slow
 def test_a_plan_has_subgoals_confidence_and_steps():
     clear, other, empty = planner().plans(["put the red ball left of the blue one", "make me a sandwich", " "])
     assert clear.understood and clear.confidence > 0.9 and clear.subgoals == ("red left blue",)
@@ -50,8 +66,8 @@ def test_a_plan_has_subgoals_confidence_and_steps():
     family, array = world.goal_of_subgoals([(s.text, s.family, s.array) for s in clear.steps])
     assert world.families[family] == "relation" and array[:3] == (0, 1, 1)
     for plan in (other, empty):
-        assert not plan.understood and plan.subgoals == () and plan.confidence < 0.1
-    assert empty.confidence == 0
+        assert not plan.understood and plan.subgoals == () and plan.confidence < 0.1 and plan.reason
+    assert empty.confidence == 0 and empty.reason == "is empty" and clear.reason == ""
 
 
 def test_without_subgoals_the_sentence_alone_is_weighed():

@@ -68,7 +68,8 @@ def _against_layout(text: str, layout: str, named: set[int], literal: set[int]) 
 
 _BOTH_WAYS = re.compile(
     r"\b(?:left and right|right and left|left or right|right or left|(?:for|front)wards? (?:and|or) (?:back|rear)wards?"
-    r"|(?:back|rear)wards? (?:and|or) (?:for|front)wards?|front and (?:back|behind|rear)|(?:back|behind|rear) and front)\b"
+    r"|(?:back|rear)wards? (?:and|or) (?:for|front)wards?"
+    r"|front and (?:back|behind|rear)|(?:back|behind|rear) and front)\b"
 )
 _CONDITION = re.compile(
     r"\b(?:without \w+ing|unless|except)\b(?P<named>[^,.;:!?]*)"
@@ -126,7 +127,9 @@ def _colors() -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: -len(item[0])))
 
 
-_BALLS = re.compile(r"\b(?:balls?|spheres?|orbs?|marbles?|beads?|globes?|objects?|things?|all|every\w*|them|others?|five)\b")
+_BALLS = re.compile(
+    r"\b(?:balls?|spheres?|orbs?|marbles?|beads?|globes?|objects?|things?|all|every\w*|them|others?|five)\b"
+)
 
 
 def _named(text: str) -> tuple[set[int], set[int]]:

@@ -104,6 +104,21 @@ def _rules() -> dict[str, Rule]:
     return compile_rules(read_blocks(__package__, "words.txt", "frames.txt", "tasks.txt", "unseen_tasks.txt"))
 
 
+def texts_of(*rules: str) -> set[str]:
+    """All pieces of text in rules of the grammar, such as "reach.do", and in those that they refer to."""
+    found: set[str] = set()
+    open_ = [_rules()[rule] for rule in rules]
+    seen = set(map(id, open_))
+    while open_:
+        for part in (part for production in open_.pop() for part in production):
+            if isinstance(part, str):
+                found.add(part)
+            elif isinstance(part, list) and id(part) not in seen:
+                seen.add(id(part))
+                open_.append(part)
+    return found
+
+
 def _sentence(task: str, numbers: Numbers) -> str:
     """A random sentence that asks for a task, whichever level it may belong to."""
     rules = _rules()

@@ -25,7 +25,7 @@ from kalm_jax.worlds.base import (
 )
 from kalm_jax.worlds.data import read_data
 from kalm_jax.worlds.metaworld import goals as metaworld_goals
-from kalm_jax.worlds.metaworld import instructions, realism, text
+from kalm_jax.worlds.metaworld import instructions, objections, realism, text
 from kalm_jax.worlds.metaworld.behaviors import expert_policy, make_expert
 from kalm_jax.worlds.metaworld.collect import collect
 from kalm_jax.worlds.metaworld.episodes import make_episodes
@@ -83,6 +83,7 @@ class MetaworldWorld(World):
         plan=text.plan,
         read_plan=text.read_plan,
         sample_plan=text.sample_plan,
+        objection=objections.objection,
         explanation_prompts=("start :", "the robot moved :", "look at the robot :", "what was the task ? start :"),
         unseen_prompt="a robot arm stands at a table with some things on it . explain briefly . trajectory :",
     )
