@@ -59,4 +59,4 @@ def test_goals_and_another_authors_wordings_meet_no_objection():
         pairs[level] = [(text, LANGUAGE.plan(int(f), array)) for text, f, array in list(said)[::12]]
     for name, found in pairs.items():
         wrong = [(text, plan) for text, plan in found if objection(text, plan)]
-        assert len(wrong) <= 0.02 * len(found), (name, wrong)
+        assert len(wrong) <= 0.03 * len(found), (name, wrong)
