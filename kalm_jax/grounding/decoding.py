@@ -23,7 +23,7 @@ from kalm_jax.grounding.model import Grounded, GroundedModel
 from kalm_jax.grounding.sequences import Rows, RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.llm.transformer import Cache, prefix_mask
-from kalm_jax.sharding import constrain, default_mesh, gather, padded_size, shard_batch, shard_params
+from kalm_jax.sharding import BATCH_AXES, constrain, default_mesh, gather, padded_size, shard_batch, shard_params
 
 Actions = Int[Array, " B"] | Float[Array, "B A"]
 """Actions of B rows: discrete ids, or continuous values in raw units."""
@@ -102,6 +102,19 @@ def prefill(model: GroundedModel, rows: Rows, size: int) -> DecodingState:
     assert cache is not None
     length = valid.shape[1]
     return DecodingState(hidden[:, -1], cache, jnp.pad(valid, ((0, 0), (0, size - length))), jnp.int32(length))
+
+
+def _repeat(decoding: DecodingState, times: int) -> DecodingState:
+    """Every row `times` times in succession."""
+    if times == 1:
+        return decoding
+
+    def repeat(x: Array, axis: int = 0) -> Array:
+        return constrain(jnp.repeat(x, times, axis), *((None,) * axis), BATCH_AXES)
+
+    rows = int(isinstance(decoding.cache, dict))  # axis of the rows; scanned layers come first
+    cache = jax.tree.map(partial(repeat, axis=rows), decoding.cache)
+    return DecodingState(repeat(decoding.hidden), cache, repeat(decoding.valid), decoding.slot)
 
 
 def _advance(model: GroundedModel, decoding: DecodingState, x: RowVectors) -> DecodingState:
@@ -189,7 +202,8 @@ def generate_rollouts(
     """Imagines rollouts. Action a_t is drawn from the position of s_t (the authors' code is one position late).
 
     Args:
-      prompts: right-aligned rows whose last position is the first state.
+      prompts: right-aligned rows whose last position is the first state. A row may stand for several rollouts in
+        succession, B / rows of them, which is cheaper than to read it for each.
       state: first states, in raw units.
       family, goal: arguments of `stop`, (B,) and (B, G).
       keys: one per rollout. Its result does not depend on the batch that it is in.
@@ -203,7 +217,8 @@ def generate_rollouts(
       States (B, horizon + 1, D), actions (B, horizon) or (B, horizon, A), lengths and success. Entries after a
       rollout's end are 0.
     """
-    (batch, length), spec, bound = prompts.kind.shape, model.spec, model.bind({"params": params})
+    (read, length), batch = prompts.kind.shape, state.shape[0]
+    spec, bound = model.spec, model.bind({"params": params})
     shape = (batch, horizon) if spec.num_actions else (batch, horizon, spec.action_dim)
     state_temperature = temperature if state_temperature is None else state_temperature
 
@@ -231,7 +246,7 @@ def generate_rollouts(
 
     start = RolloutState(
         step=jnp.int32(0),
-        decoding=prefill(bound, prompts, length + 2 * horizon),
+        decoding=_repeat(prefill(bound, prompts, length + 2 * horizon), batch // read),
         state=jnp.asarray(state, jnp.float32),
         states=jnp.zeros((batch, horizon + 1, spec.state_dim)).at[:, 0].set(state),
         actions=jnp.zeros(shape, jnp.int32 if spec.num_actions else jnp.float32),

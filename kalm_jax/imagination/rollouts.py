@@ -190,7 +190,8 @@ class _Generator:
         # A multiple of 8 keeps the number of compiled shapes small, and so do two sizes of batches.
         self.length = round_up(max(map(len, self.prompts.values()), default=0) + 1, 8)
         full = max(self.draws, min(self.batch, round_up(len(self.plans) * self.draws, 64)))
-        self.sizes = sorted({padded_size(min(128, full)), padded_size(full)})
+        sizes = {max(1, rows // self.draws) for rows in (min(128, full), full)}
+        self.sizes = sorted(map(padded_size, sizes))  # rollouts that a call continues, each `draws` times
         self.generate = ShardedBatchRunner(generate_rollouts, params, self.sizes[0])
 
     def run(
@@ -201,19 +202,17 @@ class _Generator:
         `subgoals` and `states` (N, D) are of each of these, `rounds` is the number of the round.
         """
         folded = jax.vmap(lambda key: jax.random.fold_in(key, rounds))(self.keys[going])
-        whole = self.sizes[-1] // self.draws * self.draws
-        place = np.repeat(np.arange(len(going)), self.draws)
         width = self.model.spec.width
-        for start in range(0, len(place), whole):
-            keep = min(len(place) - start, whole)
+        for start in range(0, len(going), self.sizes[-1]):
+            keep = min(len(going) - start, self.sizes[-1])
             size = next(s for s in self.sizes if s >= keep)
-            rows = np.minimum(np.arange(start, start + size), len(place) - 1)
-            draw, index = rows % self.draws, place[rows]
-            mine, chosen = going[index], [subgoals[i] for i in index]
+            read = np.minimum(np.arange(start, start + size), len(going) - 1)
             prompts = [
-                RowSequence(width).text(self.prompts[s.text]).state(state)
-                for s, state in zip(chosen, states[index], strict=True)
+                RowSequence(width).text(self.prompts[subgoals[i].text]).state(state)
+                for i, state in zip(read, states[read], strict=True)
             ]
+            index, draw = np.repeat(read, self.draws), np.tile(np.arange(self.draws), size)
+            mine, chosen = going[index], [subgoals[i] for i in index]
             inputs = {
                 "prompts": align_right(prompts, self.length, width),
                 "state": states[index],
@@ -229,7 +228,7 @@ class _Generator:
                 stop=self.stop,
                 horizon=self.steps,
             )
-            yield _Continuations(*(x[:keep] for x in (mine, *found[:3])))
+            yield _Continuations(*(x[: keep * self.draws] for x in (mine, *found[:3])))
 
 
 @functools.cache

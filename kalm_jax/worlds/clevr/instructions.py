@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kalm_jax.types.text import Sentence
-from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, MOVE, RELATION, STAYED, make_goal, satisfied
+from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, MOVE, RELATION, STAYED, make_goal, relation_parts
 from kalm_jax.worlds.text.grammar import read_lists
 from kalm_jax.worlds.text.sentences import SentenceTable
 
@@ -65,9 +65,9 @@ def describe(
 
 def _close_pairs(observation: np.ndarray) -> dict[tuple[int, int], str]:
     """(source, reference) -> direction of every relation that holds in a state (10,), source before reference."""
-    goals = relation_goals()
-    holds = goals[satisfied(RELATION, goals, np.broadcast_to(observation, (len(goals), len(observation))))]
-    return {(int(a), int(b)): DIRECTIONS[d] for a, b, d in holds[:, :3]}
+    goals = relation_goals()[:, :3]
+    holds = goals[relation_parts(np, goals, np.asarray(observation)[None])[0][:, 0]]
+    return {(a, b): DIRECTIONS[d] for a, b, d in holds.tolist()}
 
 
 def goal_summary(family: int, goal: np.ndarray | Sequence[float]) -> str:
