@@ -44,7 +44,7 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """Name of a variant of the ablation -> the part of `PipelineConfig` that it changes, and the fields. Variants of
 imagination share the grounded model of the first set."""
-PRESET_NAMES = ("smoke", "default", "paper")
+PRESET_NAMES = ("smoke", "default", "full", "paper")
 DRAWS = ("transitions", "rollouts")
 
 

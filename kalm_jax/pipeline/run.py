@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import pathlib
+import time
+from collections.abc import Callable
 from typing import Any
 
 from kalm_jax.distributed import is_main_process
@@ -12,6 +15,7 @@ from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
 from kalm_jax.pipeline.grounding import check_language_model
 from kalm_jax.pipeline.learners import configured_learner
 from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.pipeline.schedule import Schedule, machine, plan_stages
 from kalm_jax.pipeline.stages.baselines import run_baselines
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.encode import run_encode, run_whiten
@@ -58,35 +62,60 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
         read_prompts(config)
     for algorithm in config.learn.learners:
         configured_learner(config, algorithm)
-    run, learn = PipelineRun(folder, config, command), config.learn
-    run_collect(run)
-    run_ground(run)
-    for part in ("data", "offline", *imagined_parts(config)):
-        run_encode(run, part)
-    if learn.whitening:
-        run_whiten(run)
-    for part in imagined_parts(config):
-        run_imagine(run, part)
-    for level in NOVEL_LEVELS:
-        run_replay(run, level)
-    run_explain(run)
-    for level in LEVELS:
-        run_baselines(run, level)
-    if LLM_POLICY in learn.algorithms:
-        for level in LEVELS:
-            run_llm_policy(run, level)
-    if "oracle" in learn.conditions and learn.learners:
-        for level in NOVEL_LEVELS:
-            run_oracle(run, level)
-    for algorithm, condition in itertools.product(learn.learners, learn.conditions):
-        run_learn(run, algorithm, condition)
-        for level in LEVELS:
-            run_evaluate(run, algorithm, condition, level)
-    if config.prompts:
-        run_prompts(run)
+    position = ""
+    run = PipelineRun(folder, config, command, lambda text: print(f"{position} {text}".lstrip(), flush=True))
+    stages = stages_of(run)
+    speed, machine_name = machine()
+    finished = {name for name in stages if (run.path / name / "done.json").exists()}
+    schedule = Schedule(plan_stages(config, list(stages)), finished, speed)
+    if is_main_process():
+        total = schedule.total()
+        print(f"{run.path}: {len(stages)} stages{f', {total}' if total else ''} on this machine ({machine_name})")
+        print(schedule.table(), flush=True)
+    for name, work in stages.items():
+        position, start = schedule.position(name), time.monotonic()
+        work()
+        schedule.finish(name, time.monotonic() - start)
     if not is_main_process():
         return []
     results, noise = write_report(run, command)
     print(terminal_table(results, world.labels, noise))
     print(f"report: {run.path / 'report.html'}")
     return results
+
+
+def stages_of(run: PipelineRun) -> dict[str, Callable[[], None]]:
+    """Every stage of a run by name, in order, and what does it."""
+    config, learn = run.config, run.config.learn
+    stages: dict[str, Callable[[], None]] = {}
+
+    def add(name: str, work: Callable[..., None], *args: str) -> None:
+        stages[name] = functools.partial(work, run, *args)
+
+    add("collect", run_collect)
+    add("ground", run_ground)
+    for part in ("data", "offline", *imagined_parts(config)):
+        add(f"encode/{part}", run_encode, part)
+    if learn.whitening:
+        add("encode/whitening", run_whiten)
+    for part in imagined_parts(config):
+        add(f"imagine/{part}", run_imagine, part)
+    for level in NOVEL_LEVELS:
+        add(f"replayed/{level}", run_replay, level)
+    add("explain", run_explain)
+    for level in LEVELS:
+        add(f"evaluate/baselines-{level}", run_baselines, level)
+    if LLM_POLICY in learn.algorithms:
+        for level in LEVELS:
+            add(f"evaluate/{LLM_POLICY}-{level}", run_llm_policy, level)
+    if "oracle" in learn.conditions and learn.learners:
+        for level in NOVEL_LEVELS:
+            add(f"oracle/{level}", run_oracle, level)
+    for algorithm, condition in itertools.product(learn.learners, learn.conditions):
+        name = f"{algorithm}-{condition}"
+        add(f"learn/{name}", run_learn, algorithm, condition)
+        for level in LEVELS:
+            add(f"evaluate/{name}-{level}", run_evaluate, algorithm, condition, level)
+    if config.prompts:
+        add("prompts", run_prompts)
+    return stages

@@ -9,3 +9,5 @@ BEHAVIORS = ("scripted", "lookahead")
 PRESETS = read_toml(__package__, "presets.toml")
 ABOUT = default_presets.ABOUT | PRESETS.pop("about")
 """What a run of each preset takes and reaches."""
+COSTS = PRESETS.pop("costs")
+"""Kind of stage -> CPU seconds of it, see `kalm_jax.pipeline.schedule`."""
