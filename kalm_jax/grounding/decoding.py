@@ -34,6 +34,9 @@ Keys = Key[Array, " B"]
 Step = int | Int[Array, ""]
 Temperature = float | Float[Array, ""]
 
+TEXT_ROOM = 48
+"""Rooms for texts are multiples of so many tokens, so that few programs are compiled."""
+
 _STATE_STREAM = 1 << 30
 """Separates the random numbers of states from those of actions, which are numbered by their step."""
 
@@ -257,18 +260,28 @@ def generate_rollouts(
     return end.states, end.actions, end.length, end.success
 
 
-@partial(jax.jit, static_argnames=("model", "limit", "eos"))
+@partial(jax.jit, static_argnames=("model", "limit"))
 def generate_text(
-    params: dict, rows: Rows, keys: Keys, temperature: Temperature, *, model: GroundedModel, limit: int, eos: int
+    params: dict,
+    rows: Rows,
+    keys: Keys,
+    temperature: Temperature,
+    eos: Step,
+    most: Step | None = None,
+    *,
+    model: GroundedModel,
+    limit: int,
 ) -> Int[Array, "B limit"]:
     """Token ids after right-aligned rows, `eos` after a text's end; stops when every row has ended.
 
-    `keys` are one per row; temperature 0 is greedy.
+    `keys` are one per row; temperature 0 is greedy. Texts have `most` tokens, by default `limit`, for which there is
+    room: one compiled program serves every `most` up to it.
     """
+    most = limit if most is None else most
     bound, (batch, length) = model.text_model.bind({"params": params}), rows.kind.shape
 
     def is_running(carry: TextState) -> Bool[Array, ""]:
-        return (carry.step < limit) & ~jnp.all(carry.done)
+        return (carry.step < most) & ~jnp.all(carry.done)
 
     def take_step(carry: TextState) -> TextState:
         t = carry.step
@@ -346,7 +359,7 @@ def generate_answers(
     prompts: Sequence[list[int] | RowSequence],
     temperature: float = 0.0,
     seed: int = 0,
-    limit: int = 48,
+    limit: int = TEXT_ROOM,
     batch: int = 128,
     end: int | None = None,
 ) -> list[str]:
@@ -357,7 +370,16 @@ def generate_answers(
     end = grounded.tokenizer.eos_id if end is None else end
     batch = smaller_batch(batch, len(prompts))
     answers = over_rows(
-        generate_text, grounded, prompts, batch, seed=seed, temperature=temperature, limit=limit, eos=end
+        generate_text,
+        grounded,
+        prompts,
+        batch,
+        step=16,
+        seed=seed,
+        temperature=temperature,
+        eos=end,
+        most=limit,
+        limit=round_up(limit, TEXT_ROOM),
     )
     texts = (grounded.tokenizer.decode(ids[: ids.index(end)] if end in ids else ids) for ids in answers.tolist())
     return [text.strip() for text in texts]

@@ -86,10 +86,11 @@ def played_policies(
 ) -> dict[str, list[Policy]]:
     """Those of `load_policies` as evaluation plays them: choice of actions -> a policy per seed.
 
-    They choose greedily, and by sampling as well where the policy is a distribution.
+    They choose as `EvaluateConfig.actions` says, and greedily where the policy is no distribution.
     """
     world, learner = run.world, configured_learner(run.config, algorithm)
     states, stats = load_policies(run, algorithm, condition, point)
+    choices = run.config.evaluate.actions if algorithm in world.learning.stochastic else ("greedy",)
     return {
         choice: [
             learner_policy(
@@ -97,5 +98,5 @@ def played_policies(
             )
             for i, state in enumerate(states)
         ]
-        for choice in (("greedy", "sampled") if algorithm in world.learning.stochastic else ("greedy",))
+        for choice in choices
     }

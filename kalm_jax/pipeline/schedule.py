@@ -89,10 +89,11 @@ def _amounts(config: PipelineConfig, name: str) -> tuple[str, dict[str, float]]:
     if kind == "evaluate":
         level = part.rpartition("-")[2]
         if part.startswith("baselines"):
-            played = {f"random/{level}": learn.seeds * e.episodes, f"expert/{level}": e.expert_episodes}
-            return f"{learn.seeds * e.episodes:,} random and {e.expert_episodes:,} expert episodes", played
+            played = {f"random/{level}": e.episodes, f"expert/{level}": e.expert_episodes}
+            return f"{e.episodes:,} random and {e.expert_episodes:,} expert episodes", played
         kind = "llm_policy" if part.startswith("llm_policy") else "evaluate"
-        return f"{learn.seeds * e.episodes:,} episodes", {f"{kind}/{level}": learn.seeds * e.episodes}
+        episodes = learn.seeds * e.episodes * len(e.actions)
+        return f"{episodes:,} episodes", {f"{kind}/{level}": episodes}
     return "", {kind: 1}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 
 from kalm_jax.evaluation import evaluate, result_rows, write_results_csv
@@ -13,15 +12,12 @@ from kalm_jax.progress import Progress
 def run_baselines(run: PipelineRun, level: str) -> None:
     """Writes the success of random actions and of the expert at a level to `results.csv`."""
     world, first, e = run.world, run.config.seed, run.config.evaluate
-    seeds = run.config.learn.seeds
 
     def work(folder: pathlib.Path) -> None:
         with world.simulator() as simulator, Progress(f"baselines {level}", 2) as progress:
-            found = []
-            for seed in range(first, first + seeds):
-                episodes = world.make_episodes(level, e.episodes, seed)
-                result = evaluate(world.random_policy(seed), episodes, simulator)
-                found += result_rows(world, result, episodes, "random", "random", seed, "sampled")
+            episodes = world.make_episodes(level, e.episodes, first)
+            result = evaluate(world.random_policy(first), episodes, simulator)
+            found = result_rows(world, result, episodes, "random", "random", first, "sampled")
             progress.update(1)
             episodes = world.make_episodes(level, e.expert_episodes, first)
             result = evaluate(world.expert_policy(simulator, first), episodes, simulator)
@@ -29,5 +25,6 @@ def run_baselines(run: PipelineRun, level: str) -> None:
             progress.update(2)
         write_results_csv(folder / "results.csv", found)
 
-    settings = dataclasses.asdict(e) | {"seed": first, "seeds": seeds, "world": run.config.world}
+    settings = {"seed": first, "world": run.config.world}
+    settings |= {"episodes": e.episodes, "expert_episodes": e.expert_episodes}
     run.stage(f"evaluate/baselines-{level}", settings, [], work)

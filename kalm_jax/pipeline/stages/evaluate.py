@@ -37,6 +37,6 @@ def run_evaluate(run: PipelineRun, algorithm: str, condition: str, level: str) -
                     found += result_rows(world, result, episodes, algorithm, condition, seed, choice)
         write_results_csv(folder / "results.csv", found)
 
-    settings = {"episodes": config.evaluate.episodes, "seed": config.seed}
+    settings = {"episodes": config.evaluate.episodes, "seed": config.seed, "actions": config.evaluate.actions}
     needs = [f"learn/{algorithm}-{condition}", *encoding(config, [level])]
     run.stage(f"evaluate/{algorithm}-{condition}-{level}", settings, needs, work)

@@ -31,9 +31,9 @@ def run_llm_policy(run: PipelineRun, level: str) -> None:
     def work(folder: pathlib.Path) -> None:
         grounded = load_grounded(run.path / "ground" / "model")
         spec = grounded.model.spec
-        heats = {"greedy": 0.0}
-        if spec.num_actions or spec.gaussian_actions:
-            heats["sampled"] = config.imagine.temperature
+        draws = spec.num_actions or spec.gaussian_actions
+        heats = {"greedy": 0.0, "sampled": config.imagine.temperature}
+        heats = {choice: heats[choice] for choice in (e.actions if draws else ("greedy",))}
         tests = {
             seed: world.make_episodes(level, e.episodes, seed)
             for seed in range(config.seed, config.seed + config.learn.seeds)
