@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 from benchmarks.throughput.measure import OURS, SECONDS, spread
 from benchmarks.throughput.sampling import KINDS, MEASURES, OUTSIDE, START
 
-PRESETS = ("smoke", "default", "paper")
 STARTED_AGAIN = ("smoke",)
 """Presets whose second start is measured: the others compile for a small part of their time."""
 
@@ -29,7 +28,7 @@ def rows(preset: str, repeats: int = 1, say: Callable[[str], None] = print) -> t
     """The rows of a preset, see `first_rows` and `second_rows`, and the machine that they depend on.
 
     Args:
-      preset: one of `PRESETS`.
+      preset: one of `pipeline.config.PRESET_NAMES`.
       repeats: first (and second) starts.
       say: takes a line of text.
 
