@@ -5,7 +5,7 @@
 collects rollouts once and, for every set of tasks, grounds the language model with the same seeds and steps, imagines
 rollouts of the novel levels and explains held-out ones. ablation.md and ablation.csv in --output have match rate,
 unrealistic transitions and explanation accuracy with intervals. No policy is trained. If it is killed, the same command
-continues it. With the preset "default" a set takes about as long as grounding does, ten minutes on two cores.
+continues it. A set takes about as long as grounding does: with the preset "full" a quarter of an hour on two cores.
 
     kalm ablation --grounding_tasks_sets=all --variants=direct,single_draws
 

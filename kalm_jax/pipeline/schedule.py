@@ -76,6 +76,8 @@ def _amounts(config: PipelineConfig, name: str) -> tuple[str, dict[str, float]]:
         several = i.draws > 1 and i.plan and part.startswith("unseen")
         draws = i.draws if several else 1
         return f"{count:,} rollouts" + f", the best of {draws} draws each" * several, {f"imagine/{part}": count * draws}
+    if kind == "oracle":
+        return f"{getattr(i, part):,} real rollouts", {f"oracle/{part}": getattr(i, part)}
     if kind == "replayed":
         return f"{i.replayed:,} rollouts in the simulator", {"replayed": i.replayed}
     if kind == "explain":

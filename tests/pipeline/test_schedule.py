@@ -22,6 +22,10 @@ NAMES = [
     "evaluate/baselines-rephrase",
     "learn/td3bc-kalm",
     "evaluate/td3bc-kalm-rephrase",
+    "evaluate/llm_policy-rephrase",
+    "oracle/unseen_hard",
+    "learn/my_package.my_learner-offline",
+    "prompts",
 ]
 
 
