@@ -18,13 +18,17 @@ OTHER_BYTES = 12_000_000
 
 
 def run_bytes(config: PipelineConfig | OfflineConfig) -> int:
-    """Bytes that a whole run of this configuration writes, roughly and rather too many."""
+    """Bytes that a whole run of this configuration writes, roughly and rather too many.
+
+    A language model that is not there, which `check_language_model` refuses, counts as nothing.
+    """
     if isinstance(config, OfflineConfig):
         return OTHER_BYTES // 2 + LEARNER_BYTES * config.seeds * len(config.algorithms)
     ground, learn = config.ground, config.learn
     folder = pathlib.Path(ground.llm or BUILTIN)
     about = read_json(folder / "config.json", dict) or {}
     wide = 4 if "float32" in (about.get("dtype"), about.get("torch_dtype")) else 2
-    parameters = sum(file.stat().st_size for file in weight_files(folder)) // wide * (2 if ground.two_models else 1)
+    files = weight_files(folder) if folder.is_dir() else []
+    parameters = sum(file.stat().st_size for file in files) // wide * (2 if ground.two_models else 1)
     model = parameters * (4 if ground.lora_rank else TRAINED_BYTES)
     return OTHER_BYTES + model + LEARNER_BYTES * learn.seeds * len(learn.learners) * len(learn.conditions)

@@ -63,7 +63,11 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     for algorithm in config.learn.learners:
         configured_learner(config, algorithm)
     position = ""
-    run = PipelineRun(folder, config, command, lambda text: print(f"{position} {text}".lstrip(), flush=True))
+
+    def say(text: str) -> None:
+        print(f"{position} {text}".lstrip(), flush=True)
+
+    run = PipelineRun(folder, config, command, say)
     stages = stages_of(run)
     speed, machine_name = machine()
     finished = {name for name in stages if (run.path / name / "done.json").exists()}
@@ -74,6 +78,8 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
         print(schedule.table(), flush=True)
     for name, work in stages.items():
         position, start = schedule.position(name), time.monotonic()
+        if is_main_process() and not (run.path / name).exists():
+            say(f"{name}: begins")
         work()
         schedule.finish(name, time.monotonic() - start)
     if not is_main_process():

@@ -306,8 +306,6 @@ class RunFolder:
                 raise ValueError(f"{folder} is no stage's folder (it has no begun.json): move it or delete it")
             self._say(f"{name}: starts again, because {reason or _reason(begun or {}, about)}")
             _delete(folder)
-        else:
-            self._say(f"{name}: begins")
         check_room(folder, STAGE_ROOM, f"the stage {name}")
         folder.mkdir(parents=True)
         begun = {**about, "seconds": 0.0}
