@@ -4,8 +4,8 @@
 
 does what kalm clevr does in the world that the module my_package.my_world has under the name WORLD: a Gymnasium
 environment, its sentences, and when they are fulfilled (`kalm_jax.worlds.gymnasium`). The amounts of everything are
-Meta-world's, where a run with the preset "default" takes twenty minutes on two CPU cores, and with "full" an hour and a
-half. If it is killed, the same command continues it; a changed setting redoes the stages that depend on it.
+Meta-world's, where a run with the preset "full" takes an hour and a half on one CPU core. If a run is killed, the same
+command continues it; a changed setting redoes the stages that depend on it.
 """
 
 from kalm_jax.cli import job

@@ -325,14 +325,16 @@ class LearnConfig(Checked):
 class EvaluateConfig(Checked):
     """Test episodes in the simulator."""
 
-    episodes: int = setting(300, "Test episodes per level and seed; the random policy plays those of one seed.", low=1, high=MANY)
+    episodes: int = setting(
+        300, "Test episodes per level and seed; the random policy plays those of one seed.", low=1, high=MANY
+    )
     expert_episodes: int = setting(
         100, "Test episodes of the expert per level; it may be slower than a policy.", low=1, high=MANY
     )
     actions: tuple[str, ...] = setting(
         ACTIONS,
-        "How policies choose actions in test episodes: the best one, or one drawn from the policy's distribution. Those "
-        "that have no distribution take the best.",
+        "How policies choose actions in test episodes: the best one, or one drawn from the policy's distribution. "
+        "Policies without a distribution take the best.",
         choices=ACTIONS,
     )
 

@@ -62,7 +62,14 @@ def plan_stages(config: PipelineConfig, names: Sequence[str]) -> list[Planned]:
 
 def _amounts(config: PipelineConfig, name: str) -> tuple[str, dict[str, float]]:
     """What a stage does in words, and in units of the costs."""
-    c, g, m, i, learn, e = (getattr(config, p) for p in ("collect", "ground", "metrics", "imagine", "learn", "evaluate"))
+    c, g, m, i, learn, e = (
+        config.collect,
+        config.ground,
+        config.metrics,
+        config.imagine,
+        config.learn,
+        config.evaluate,
+    )
     kind, _, part = name.partition("/")
     if kind == "collect":
         return (f"reads {c.file}", {}) if c.file else (f"{c.rollouts:,} rollouts", {"collect": c.rollouts})
