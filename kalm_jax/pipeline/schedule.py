@@ -60,7 +60,7 @@ def plan_stages(config: PipelineConfig, names: Sequence[str]) -> list[Planned]:
     return planned
 
 
-def _amounts(config: PipelineConfig, name: str) -> tuple[str, dict[str, float]]:
+def _amounts(config: PipelineConfig, name: str) -> tuple[str, Mapping[str, float]]:
     """What a stage does in words, and in units of the costs."""
     c, g, m, i, learn, e = (
         config.collect,
