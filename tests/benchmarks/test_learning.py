@@ -43,13 +43,13 @@ def test_small_settings_are_those_of_the_learners_and_give_way_to_others():
 @pytest.mark.slow
 def test_a_comparison_says_what_its_rows_say_and_finds_them_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "d3rlpy", None)  # as if it were not installed
-    text = learning.run(tmp_path, tiny(max_steps=20), "the command")
+    text = learning.run(tmp_path, tiny(max_steps=20, seeds=3), "the command")
     assert (tmp_path / "learning.md").read_text() == text and "`the command`" in text and "## CartPole-v1" in text
     assert "no rows of d3rlpy" in capsys.readouterr().out
     clone, ours = (np.array(learning.last_returns(tmp_path / "CartPole-v1", name)) for name in ("bc", "td3bc"))
     (line,) = [line for line in text.splitlines() if line.startswith("| td3bc")]
     assert f"| {ours.mean():.4g} |" in line and f"| {(ours - clone).mean():+.4g} [" in line
-    assert learning.run(tmp_path, tiny(max_steps=20), "the command") == text
+    assert learning.run(tmp_path, tiny(max_steps=20, seeds=3), "the command") == text
     assert "learn/td3bc: done before" in capsys.readouterr().out
 
 
