@@ -20,8 +20,8 @@ HIDDEN = (256, 256)
 
 
 def hidden_setting(widths: tuple[int, ...] = HIDDEN) -> Any:
-    """A field of a configuration: the widths of hidden layers, at least one."""
-    return setting(widths, low=1, high=MOST_WIDE, filled=True)
+    """A field of a configuration: the widths of hidden layers; none is a linear network."""
+    return setting(widths, low=1, high=MOST_WIDE)
 
 
 def rate_setting(rate: float) -> Any:

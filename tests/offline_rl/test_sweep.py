@@ -21,7 +21,7 @@ CLOSE = {"rtol": 1e-3, "atol": 1e-4}
 @pytest.mark.parametrize("name", sorted(LEARNERS))
 def test_a_sweep_over_every_setting_equals_single_runs(name):
     learner, buffer = make_learner(name, **SMALL[name]), random_buffer()
-    sweep = [everything(learner, 0.9), everything(learner, 1.1)]
+    sweep = [everything(learner, 0.9), everything(learner, 0.8)]  # shares stay below 1
     # One way for each learner, so that each is compiled no more than twice.
     swept, curve = train(
         learner, buffer, [5, 6], 6, sweep=sweep, seed_parallelism="vmap" if name in ("td3bc", "iql") else "map"

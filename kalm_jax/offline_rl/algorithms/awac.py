@@ -40,7 +40,7 @@ class AWACConfig(CriticConfig):
     temperature: Scalar = setting(1.0, above=0, high=1e6)
     weights: str = setting("softmax", choices=WEIGHTS)
     max_weight: Scalar = setting(100.0, above=0, high=1e9)
-    action_samples: int = setting(1, low=1, high=10_000)
+    action_samples: int = setting(1, low=1, high=100_000)
 
 
 def init(config: AWACConfig, key: Array, stats: DatasetStats) -> ActorCriticState:

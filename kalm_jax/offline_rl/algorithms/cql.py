@@ -52,7 +52,7 @@ class CQLConfig(CriticConfig):
     conservative_weight: Scalar = setting(5.0, low=0, high=1e6)
     policy_learning_rate: Scalar = rate_setting(1e-4)
     temperature_learning_rate: Scalar = rate_setting(1e-4)
-    action_samples: int = setting(10, low=1, high=10_000)
+    action_samples: int = setting(10, low=1, high=100_000)
     threshold: float | None = setting(None, low=-1e6, high=1e6)
     multiplier_learning_rate: Scalar = rate_setting(1e-4)
     soft_backup: bool = False
