@@ -1,13 +1,13 @@
 """Configurations: settings that do not fit each other, the model or the world, and what Python's callers may give."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
 import pytest
 
 from kalm_jax.cli.main import run as command
 from kalm_jax.grounding.config import TaskShares
+from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.pipeline import config
 from kalm_jax.pipeline.grounding import check_language_model
 from kalm_jax.pipeline.run_folder import RunFolder, read_run
@@ -86,9 +86,9 @@ def test_wrong_arguments_of_configurations_are_named(make, said):
 
 def test_numbers_of_numpy_and_paths_are_written_and_read_again(tmp_path):
     learn = config.LearnConfig(algorithms=["bc"], updates=np.int64(7), relabel=np.float32(0.25), checkpoints=1)
-    made = config.PipelineConfig("clevr", np.uint32(3), learn=learn, ground=config.GroundConfig(llm=pathlib.Path("x")))
+    made = config.PipelineConfig("clevr", np.uint32(3), learn=learn, ground=config.GroundConfig(llm=BUILTIN))
     RunFolder(tmp_path, made, "kalm")
-    assert read_run(tmp_path) == made and made.ground.llm == "x" and made.seed == 3
+    assert read_run(tmp_path) == made and made.ground.llm == str(BUILTIN) and made.seed == 3
     assert config.configure(SMOKE, {"grounding_tasks": ["text"]}) == config.configure(
         SMOKE, {"grounding_tasks": ("text",)}
     )
