@@ -11,6 +11,7 @@ import difflib
 import importlib
 import importlib.resources
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 from kalm_jax.grounding.config import TASKS, TaskShares
@@ -408,15 +409,21 @@ def configure(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfi
     return made
 
 
+def presets_module(world: str) -> ModuleType | None:
+    """The module `presets` of a built-in world's folder, None for other worlds."""
+    folder = importlib.resources.files("kalm_jax.worlds")
+    built_in = isinstance(world, str) and world.isidentifier() and (folder / world / "presets.py").is_file()
+    return importlib.import_module(f"kalm_jax.worlds.{world}.presets") if built_in else None
+
+
 def load_presets(world: str) -> dict[str, PipelineConfig]:
     """The presets of a world by name: those of its folder's `presets.py`, otherwise those of its WORLD.
 
     Raises:
       ValueError: there is no such world.
     """
-    folder = importlib.resources.files("kalm_jax.worlds")
-    if isinstance(world, str) and world.isidentifier() and (folder / world / "presets.py").is_file():
-        presets = importlib.import_module(f"kalm_jax.worlds.{world}.presets").PRESETS
+    if (module := presets_module(world)) is not None:
+        presets = module.PRESETS
     else:
         from kalm_jax.worlds.base import get_world
         from kalm_jax.worlds.default_presets import PRESETS as DEFAULT

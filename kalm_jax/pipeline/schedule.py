@@ -8,8 +8,6 @@ this machine shows in the first second. Nothing is known about accelerators yet,
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import importlib.util
 import pathlib
 import time
 from collections.abc import Container, Mapping, Sequence
@@ -20,7 +18,7 @@ import numpy as np
 from kalm_jax.cores import available_cores
 from kalm_jax.llm.hf.config import read_config
 from kalm_jax.llm.hf.folder import BUILTIN
-from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.config import PipelineConfig, presets_module
 
 REFERENCE_GFLOPS = 80.0
 """Speed of the core on which the costs were measured, in float32 Gflop/s."""
@@ -111,9 +109,8 @@ def load_costs(world: str) -> Mapping[str, tuple[float, float]]:
 
     Custom worlds have no costs: their simulators are unknown.
     """
-    name = f"kalm_jax.worlds.{world}.presets"
-    found = "." not in world and importlib.util.find_spec(f"kalm_jax.worlds.{world}")
-    return importlib.import_module(name).COSTS if found else {}
+    module = presets_module(world)
+    return {} if module is None else module.COSTS
 
 
 def core_speed(size: int = 1000, seconds: float = 0.3) -> float:
