@@ -159,7 +159,7 @@ def test_what_is_not_understood_is_said_so(small_run):
 
 @pytest.mark.slow
 def test_the_example_that_loads_a_run(small_run, capsys):
-    assert len(load_run_example.main(small_run, "gather the balls around the green one")) == 4
+    assert len(load_run_example.main(small_run, "gather the balls in the middle")) == 4
     assert load_run_example.main(small_run, "make me a sandwich") is None
     said = capsys.readouterr().out
     assert "pushes" in said and "subgoals none" in said

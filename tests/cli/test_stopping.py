@@ -72,6 +72,7 @@ def work():
     time.sleep(600)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it otherwise
     try:
         with without_interrupts():
             multiprocessing.get_context("spawn").Process(target=work).start()

@@ -56,8 +56,9 @@ def _against_layout(text: str, layout: str, named: set[int], literal: set[int]) 
     if not named and not _BALLS.search(text):
         return "names no balls"
     if layout == "gather":
-        green = BALLS.index("green")
-        return "" if green in named else "does not name the green ball, around which alone balls can be gathered"
+        if named and BALLS.index("green") not in named:
+            return "does not name the green ball, around which alone balls can be gathered"
+        return ""
     places = [text.find(BALLS[ball]) for ball in range(1, 4)]
     if len(literal) == len(BALLS) and places not in (sorted(places), sorted(places, reverse=True)):
         return f"wants an order that no goal has: a line is {', '.join(BALLS)} from left to right"
