@@ -28,7 +28,7 @@ def test_wrong_settings_are_refused_by_name(name, field):
         least, most = max(field.low, field.above), min(field.high, field.below)
         assert -math.inf < least < most < math.inf, f"{name}.{field.name} has no bounds"
         beyond = [least - 1, most + 1, -(10**400), 10**400, True, None if not field.optional else "None"]
-        wrong += beyond if number else [(8, value) for value in beyond] + [(8.5,), (), "8", (8, (8,))]
+        wrong += beyond if number else [(8, value) for value in beyond] + [(8.5,), "8", (8, (8,))]
     wrong += [1.5] if field.kind is int else []
     for value in wrong:
         with pytest.raises(ValueError, match=rf"^{name}\.{field.name} is .*, want "):
