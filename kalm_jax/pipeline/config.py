@@ -288,8 +288,9 @@ class LearnConfig(Checked):
     )
     settings: str = setting(
         "ours",
-        "Learners' settings: ours, or those that KALM's authors published (td3bc, bc, cql, awac; discount 0.99).",
-        choices=("ours", "kalm"),
+        "Learners' settings: ours; quick, which is ours with settings of td3bc that suit a few thousand updates; or "
+        "those that KALM's authors published (td3bc, bc, cql, awac; discount 0.99).",
+        choices=("ours", "quick", "kalm"),
     )
     compat: str = setting(
         "none",

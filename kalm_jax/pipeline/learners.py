@@ -22,6 +22,9 @@ RELABELED = {"td3bc": {"alpha": 10.0, "batch_size": 256}}
 """Learners whose critic learns from relabeled goals while their policy learns from the actions of its own goal, and the
 settings that then suit them. The critic may have four times its weight of the paper, and batches must have enough
 transitions whose goal is their original one."""
+QUICK = {"td3bc": {"learning_rate": 2e-3, "tau": 0.02, "policy_delay": 1, "hidden": (128, 128)}}
+"""Settings for a few thousand updates: larger steps, a policy that learns at every update, and targets that follow in
+fifty updates instead of four hundred. After 2,000 updates more goals are reached by them than by ours after 4,000."""
 CHECKPOINTS = 20
 """Parts of a training run, at whose ends policies may be kept."""
 DT_CONTEXT = 10
@@ -41,6 +44,8 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
     }
     known = {field.name for field in dataclasses.fields(find_algorithm(algorithm)[1])}
     special: dict[str, Any] = dict(RELABELED[algorithm]) if relabel_share(config, algorithm) else {}
+    if config.learn.settings == "quick":
+        special |= QUICK.get(algorithm, {})
     if algorithm == "decision_transformer":
         special = {"context": DT_CONTEXT}
         if config.learn.dt_backbone == "llm":
@@ -51,13 +56,13 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
 
 def view_of(config: PipelineConfig) -> ObservationTransform:
     """How policies see observations: transformed as suits the world, or unchanged with the authors' settings."""
-    ours = config.learn.settings == "ours"
+    ours = config.learn.settings != "kalm"
     return get_world(config.world).learning.observation_transform if ours else ObservationTransform()
 
 
 def relabel_share(config: PipelineConfig, algorithm: str) -> float:
     """Share of relabeled goals: 0 with the authors' settings or semantics, or where the world tests no single steps."""
-    ours = config.learn.settings == "ours" and config.learn.compat == "none"
+    ours = config.learn.settings != "kalm" and config.learn.compat == "none"
     possible = ours and get_world(config.world).learning.relabel is not None and algorithm in RELABELED
     return config.learn.relabel if possible else 0.0
 

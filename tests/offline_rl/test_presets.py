@@ -1,5 +1,7 @@
 """The authors' settings and the semantics that go with them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,20 @@ def test_a_run_takes_the_settings_and_the_semantics_that_it_was_told():
     assert discount_and_batch(settings="kalm", compat="kalm") == (1.0, 32)
     with pytest.raises(ValueError, match="no settings of iql"):
         discount_and_batch("iql", settings="kalm")
+
+
+def test_quick_settings_change_what_they_name_and_nothing_else():
+    from kalm_jax.pipeline.config import LearnConfig, PipelineConfig
+    from kalm_jax.pipeline.learners import QUICK, configured_learner, relabel_share, view_of
+
+    def run(settings):
+        return PipelineConfig(world="clevr", learn=LearnConfig(settings=settings))
+
+    ours, quick = (configured_learner(run(settings), "td3bc").config for settings in ("ours", "quick"))
+    assert dataclasses.replace(ours, **QUICK["td3bc"]) == quick != ours
+    assert configured_learner(run("quick"), "bc") == configured_learner(run("ours"), "bc")
+    assert relabel_share(run("quick"), "td3bc") == relabel_share(run("ours"), "td3bc") > 0
+    assert view_of(run("quick")) == view_of(run("ours"))
 
 
 def test_the_authors_settings_see_observations_plainly():
