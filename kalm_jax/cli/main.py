@@ -69,10 +69,17 @@ def run(name: str, argv: list[str] | None = None, module: str = "") -> None:
       module: where it is, if not in this package.
     """
     configure_malloc()  # before NumPy and JAX begin threads that may take arenas of their own
-    argv = sys.argv[1:] if argv is None else argv
-    command = importlib.import_module(module) if module else load(name)
-    from kalm_jax.cli.flags import UsageError, help_text
     from kalm_jax.cli.stopping import stopping_with
+
+    argv = sys.argv[1:] if argv is None else argv
+    how = "starts again" if name in STARTING_AGAIN else "carries on"
+    with stopping_with(f"stopped; the same command {how}"):  # what the command imports takes a second already
+        _run(name, argv, importlib.import_module(module) if module else load(name))
+
+
+def _run(name: str, argv: list[str], command: ModuleType) -> None:
+    """The command's help, or its work with errors as one line."""
+    from kalm_jax.cli.flags import UsageError, help_text
 
     if {"--help", "-h", "-help", "--helpfull"} & set(argv):
         print(help_text(invocation(name), command.__doc__ or "", command.flags()))
@@ -81,10 +88,8 @@ def run(name: str, argv: list[str] | None = None, module: str = "") -> None:
 
     logging.set_verbosity(logging.WARNING)
     logging.use_absl_handler()
-    how = "starts again" if name in STARTING_AGAIN else "carries on"
     try:
-        with stopping_with(f"stopped; the same command {how}"):
-            command.main(argv)
+        command.main(argv)
     except UsageError as error:
         print(f"error: {error}\n{invocation(name)} --help lists the flags", file=sys.stderr)
         sys.exit(2)

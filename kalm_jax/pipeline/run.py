@@ -70,7 +70,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     run = PipelineRun(folder, config, command, say)
     stages = stages_of(run)
     speed, machine_name = machine()
-    finished = {name for name in stages if (run.path / name / "done.json").exists()}
+    finished = run.finished(stages) if is_main_process() else set()
     schedule = Schedule(plan_stages(config, list(stages)), finished, speed)
     if is_main_process():
         total = schedule.total()

@@ -189,6 +189,7 @@ class RunFolder:
         self.path = pathlib.Path(path)
         self.seconds: dict[str, float] = {}
         self._prints: dict[str, str] = {}
+        self._planned: set[str] | None = None  # while `finished` asks: stages that are up to date
         self._say = say  # called in the main process only; asking JAX here would start its devices
         world = getattr(config, "world", "")
         self._modules = () if not world else (world,) if "." in world else (f"kalm_jax.worlds.{world}.world",)
@@ -245,6 +246,20 @@ class RunFolder:
         content = {"schema": SCHEMA, "kalm_jax": kalm_jax.__version__, "kind": kind, "command": command}
         write_json(path, content | {"configuration": dataclasses.asdict(config)})
 
+    def finished(self, stages: Mapping[str, Callable[[], None]]) -> set[str]:
+        """Names of the stages that will be kept when each is called in turn, as far as their records say.
+
+        Files are not checked, and nothing is made.
+        """
+        self._planned = set()
+        try:
+            with contextlib.suppress(OSError, ValueError, KeyError):  # what a stage reads or needs is not there yet
+                for work in stages.values():
+                    work()
+            return self._planned
+        finally:
+            self._planned = None
+
     def stage(
         self,
         name: str,
@@ -274,6 +289,11 @@ class RunFolder:
         mark = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
         self._prints[name] = mark
         folder = self.path / name
+        if self._planned is not None:
+            done = read_done(folder)
+            if done is not None and done["fingerprint"] == mark:
+                self._planned.add(name)
+            return folder
         begun = self._begin(name, folder, {"fingerprint": mark, **about}) if is_main_process() else None
         if broadcast_from_main(begun is not None):
             if begun is not None:

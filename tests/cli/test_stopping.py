@@ -42,6 +42,23 @@ def test_a_stop_is_one_line_and_the_exit_code(work, number, code):
     assert (child.returncode, said) == (code, "stopped; the same command carries on\n")
 
 
+def test_a_stop_while_a_command_is_imported_is_one_line(tmp_path):
+    (tmp_path / "slow_command_for_test.py").write_text("import time\nprint('ready', flush=True)\ntime.sleep(600)\n")
+    code = "from kalm_jax.cli.main import run; run('slow', [], 'slow_command_for_test')"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout.readline() == "ready\n"
+    os.kill(child.pid, signal.SIGINT)
+    _, said = child.communicate(timeout=60)
+    assert (child.returncode, said) == (130, "stopped; the same command carries on\n")
+
+
 def test_without_a_stop_nothing_changes():
     code = (
         "import signal; before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)\n" + BEGIN + "\n"

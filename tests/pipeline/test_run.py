@@ -133,6 +133,36 @@ def test_a_changed_setting_redoes_what_depends_on_it_and_says_why(tmp_path):
     ]
 
 
+def test_what_will_be_kept_is_known_before(tmp_path):
+    """Asking which stages are up to date makes nothing, and says what the same calls then keep."""
+    said, made = [], []
+
+    def stages(run, x):
+        reads = lambda: (tmp_path / "b" / "done.json").read_text()  # noqa: E731
+        return {
+            "a": lambda: run.stage("a", {"x": x}, [], lambda f: made.append("a")),
+            "b": lambda: run.stage("b", {}, ["a"], lambda f: made.append("b")),
+            "c": lambda: run.stage("c", {}, [], lambda f: made.append("c")),
+            "d": lambda: (reads(), run.stage("d", {}, ["c"], lambda f: made.append("d"))),
+        }
+
+    def job(x):
+        run = run_folder.RunFolder(tmp_path, say=said.append)
+        todo, before, lines = stages(run, x), list(made), len(said)
+        kept = run.finished(todo)
+        assert made == before and len(said) == lines
+        for work in todo.values():
+            work()
+        assert set(made[len(before) :]) == set(todo) - kept
+        return kept
+
+    assert job(1) == set()
+    assert job(1) == {"a", "b", "c", "d"}
+    assert job(2) == {"c", "d"}
+    (tmp_path / "b" / "done.json").unlink()
+    assert job(2) == {"a", "c"}  # what d reads is not there yet
+
+
 def test_other_code_redoes_a_stage_and_other_comments_do_not(tmp_path, monkeypatch):
     said, made = [], []
     monkeypatch.syspath_prepend(tmp_path)
