@@ -10,6 +10,7 @@ Dimension letters: N rollouts, T time steps (padded), D observation.
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import warnings
 from collections.abc import Mapping
@@ -205,6 +206,27 @@ def write_dataset(path: str, rollouts: Rollouts, goals: GoalTable, attributes: M
         )
     arrays = {field: getattr(goals, field) for field in GOAL_ARRAYS}
     np.savez_compressed(pathlib.Path(data.spec.data_path) / _GOALS, text=np.array(goals.text, np.str_), **arrays)
+
+
+def check_writable(path: str) -> None:
+    """Raises a ValueError where `write_dataset` could not make the data set `path`: no name, or one that is taken.
+
+    A ModuleNotFoundError says that Minari is not installed.
+    """
+    _minari()
+    from minari.dataset.minari_dataset import parse_dataset_id
+
+    name = path.removeprefix(PREFIX)
+    try:
+        parse_dataset_id(name)
+    except (ValueError, TypeError):  # TypeError: no version
+        raise ValueError(
+            f"{path}: no name of a Minari data set, want {PREFIX}NAME-vNUMBER, such as {PREFIX}mine-v0, or "
+            f"{PREFIX}NAMESPACE/NAME-vNUMBER with a namespace of two letters or more"
+        ) from None
+    root = os.environ.get("MINARI_DATASETS_PATH") or os.path.expanduser("~/.minari/datasets")
+    if (pathlib.Path(root) / name / "data" / _METADATA).exists():
+        raise ValueError(f"{path}: there is a data set of this name: give another, or delete it (minari delete {name})")
 
 
 def _minari() -> Any:

@@ -114,13 +114,15 @@ def write_rollouts(
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Raises a ValueError or FileNotFoundError where `write_rollouts` could not write to `path`."""
+    """Raises a ValueError, FileNotFoundError or ModuleNotFoundError where `write_rollouts` could not write to `path`."""
     path = os.fspath(path)
     extension = os.path.splitext(path)[1].lower()
-    if not path.startswith(minari.PREFIX):
-        if extension not in (".npz", *HDF5_EXTENSIONS):
-            raise ValueError(f"{path}: rollouts are written to .hdf5, .h5 or .npz, not to {extension!r}")
-        check_output_file(path)
+    if path.startswith(minari.PREFIX):
+        minari.check_writable(path)
+        return
+    if extension not in (".npz", *HDF5_EXTENSIONS):
+        raise ValueError(f"{path}: rollouts are written to .hdf5, .h5 or .npz, not to {extension!r}")
+    check_output_file(path)
 
 
 def require_instructions(goals: GoalTable, purpose: str) -> None:

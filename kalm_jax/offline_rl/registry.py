@@ -68,6 +68,12 @@ class Learner:
         if hasattr(self.config, "validate"):
             self.config.validate()
 
+    def check(self, discrete: bool) -> None:
+        """Raises a ValueError where settings are not for this kind of actions, as `init` does."""
+        module = DISCRETE.get(self.name, self._module) if discrete else self._module
+        if hasattr(module, "check"):
+            module.check(self.config)
+
     def stats(self, data: Buffer) -> DatasetStats:
         """What the other functions must know of the data."""
         if hasattr(self._module, "dataset_stats"):

@@ -16,7 +16,7 @@ from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation import difference_interval
 from kalm_jax.evaluation.llm_metrics import COLUMNS, STEP_TESTS, metric_rows
 from kalm_jax.files import read_json, write_csv, write_text
-from kalm_jax.pipeline.artifacts import NOVEL_LEVELS
+from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_levels
 from kalm_jax.pipeline.config import VARIANTS, PipelineConfig
 from kalm_jax.pipeline.grounding import check_language_model
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -110,7 +110,7 @@ def _measure(
     step, kinds = config.ground.steps, run.world.labels.unrealistic
     run_collect(run)
     run_ground(run)
-    for level in levels:
+    for level in (level for level in levels if level in imagined_levels(config)):
         run_imagine(run, level)
         quality = read_json(folder / "imagine" / level / "quality.json")
         rows += [{**row, "level": level} for row in metric_rows(step, quality, [], kinds)]

@@ -77,6 +77,16 @@ def encoding(config: PipelineConfig, parts: Sequence[str]) -> list[str]:
     return [f"encode/{part}" for part in parts] + (["encode/whitening"] if config.learn.whitening else [])
 
 
+def imagined_levels(config: PipelineConfig) -> tuple[str, ...]:
+    """The novel levels for which rollouts are imagined: those whose number is not 0."""
+    return tuple(level for level in NOVEL_LEVELS if getattr(config.imagine, level))
+
+
 def imagined_parts(config: PipelineConfig) -> tuple[str, ...]:
-    """What the condition "kalm" has imagined rollouts of: the novel levels and the user's prompts."""
-    return NOVEL_LEVELS + (("prompts",) if config.prompts else ())
+    """What the condition "kalm" has imagined rollouts of: levels and the user's prompts."""
+    return imagined_levels(config) + prompt_parts(config)
+
+
+def prompt_parts(config: PipelineConfig) -> tuple[str, ...]:
+    """("prompts",) where the user gives prompts."""
+    return ("prompts",) if config.prompts else ()

@@ -206,10 +206,10 @@ class ImagineConfig(Checked):
 
     rephrase: int = setting(5600, "Imagined rollouts for rephrased goals.", flag="imagined_rephrase", low=1, high=MANY)
     unseen_easy: int = setting(
-        2800, "Imagined rollouts for easier unseen goals.", flag="imagined_unseen_easy", low=1, high=MANY
+        2800, "Imagined rollouts for easier unseen goals; 0: none.", flag="imagined_unseen_easy", low=0, high=MANY
     )
     unseen_hard: int = setting(
-        1680, "Imagined rollouts for harder unseen goals.", flag="imagined_unseen_hard", low=1, high=MANY
+        1680, "Imagined rollouts for harder unseen goals; 0: none.", flag="imagined_unseen_hard", low=0, high=MANY
     )
     temperature: float = setting(1.0, "Temperature of imagined actions.", low=0, high=100)
     plan: bool = setting(

@@ -77,6 +77,8 @@ def run(folder: str | os.PathLike[str], config: OfflineConfig, command: str = ""
     if config.stream and jax.process_count() > 1:
         raise ValueError("transitions in files are for one process; leave --stream or the other processes out")
     rollouts, goals, spaces = load_data(config)
+    for learner in learners:
+        learner.check(bool(spaces.num_actions))
     run = RunFolder(pathlib.Path(folder), config, command)
     seeds = range(config.seed, config.seed + config.seeds)
     with Evaluator(config.environment, spaces, seeds, config.episodes, config.max_steps) as evaluator:

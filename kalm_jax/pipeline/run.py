@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kalm_jax.distributed import is_main_process
-from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts, read_prompts
+from kalm_jax.pipeline.artifacts import imagined_levels, imagined_parts, prompt_parts, read_prompts
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
 from kalm_jax.pipeline.grounding import check_language_model
 from kalm_jax.pipeline.learners import configured_learner
@@ -100,13 +100,13 @@ def stages_of(run: PipelineRun) -> dict[str, Callable[[], None]]:
 
     add("collect", run_collect)
     add("ground", run_ground)
-    for part in ("data", "offline", *imagined_parts(config)):
+    for part in ("data", *LEVELS, *prompt_parts(config)):
         add(f"encode/{part}", run_encode, part)
     if learn.whitening:
         add("encode/whitening", run_whiten)
     for part in imagined_parts(config):
         add(f"imagine/{part}", run_imagine, part)
-    for level in NOVEL_LEVELS:
+    for level in imagined_levels(config):
         add(f"replayed/{level}", run_replay, level)
     add("explain", run_explain)
     for level in LEVELS:
@@ -115,7 +115,7 @@ def stages_of(run: PipelineRun) -> dict[str, Callable[[], None]]:
         for level in LEVELS:
             add(f"evaluate/{LLM_POLICY}-{level}", run_llm_policy, level)
     if "oracle" in learn.conditions and learn.learners:
-        for level in NOVEL_LEVELS:
+        for level in imagined_levels(config):
             add(f"oracle/{level}", run_oracle, level)
     for algorithm, condition in itertools.product(learn.learners, learn.conditions):
         name = f"{algorithm}-{condition}"

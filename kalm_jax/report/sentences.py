@@ -81,6 +81,16 @@ def kept(imagination: Sequence[Mapping]) -> str:
     return f"In this run these are {listed(shares)}." if shares else ""
 
 
+def unimagined(results: Iterable[Mapping], imagination: Sequence[Mapping]) -> str:
+    """For which novel levels the policies of kalm had no imagined rollouts, in a run that imagined some."""
+    if not imagination:
+        return ""
+    there = {"offline", *(row["level"] for row in imagination)}
+    levels = summary.in_order(row["level"] for row in results if row["condition"] == "kalm")
+    without = [summary.level_name(level) for level in levels if level not in there]
+    return f"This run imagined no rollouts for {listed(without)} goals." if without else ""
+
+
 def full_length(lengths: Mapping[str, Sequence[int]], labels: ReportLabels) -> str:
     """Which share of each set of rollouts runs to the limit."""
     full = {name: 100 * np.mean(np.asarray(n) >= labels.horizon) for name, n in lengths.items() if len(n)}

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from kalm_jax.datasets import read_rollouts, write_rollouts
+from kalm_jax.datasets import check_writable, read_rollouts, write_rollouts
 from tests.fixtures import assert_equal, encoded_goals, random_rollouts
 
 
@@ -48,6 +48,16 @@ def test_minari_of_a_goal_environment(minari_root):
     np.testing.assert_allclose(rollouts.observations[0], want)
     assert rollouts.actions.tolist() == [[0, 1, 1, 0]] and rollouts.terminated.tolist() == [True]
     assert len(goals) == 1
+
+
+@pytest.mark.parametrize("name", ["noversion", "a/b-v0", "../x-v0", "-v", "", "test/taken-v0"])
+def test_minari_names_that_cannot_be_written_are_refused_before_any_work(minari_root, name):
+    pytest.importorskip("minari")
+    write_rollouts("minari:test/taken-v0", random_rollouts(), encoded_goals(size=4))
+    before = sorted(minari_root.rglob("*"))
+    with pytest.raises(ValueError, match="of this name" if "taken" in name else "no name of a Minari data set"):
+        check_writable(f"minari:{name}")
+    assert sorted(minari_root.rglob("*")) == before
 
 
 def test_minari_missing_says_how_to_get_it(minari_root, monkeypatch):

@@ -468,3 +468,6 @@ def test_settings_reach_the_learner_and_wrong_ones_are_named(files):
             offline.configured_learner(tiny(files, settings=(wrong,)), "td3bc")
     with pytest.raises(ValueError, match=r"algorithms is \('td4',\)"):
         offline.run("unused", tiny(files, algorithms=("td4",)))
+    # Those of another kind of actions are refused before the random baseline, too.
+    with pytest.raises(ValueError, match="are for continuous actions"):
+        offline.run("unused", tiny(files, algorithms=("cql",), settings=(("cql", "threshold", 9.0),)))

@@ -9,6 +9,8 @@ import pytest
 
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.pipeline.config import PRESET_NAMES, configure, load_presets
+from kalm_jax.pipeline.run import stages_of
+from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.schedule import Planned, Schedule, core_speed, duration, load_costs, plan_stages
 
 NAMES = [
@@ -63,6 +65,15 @@ def test_more_work_takes_longer(flag, stage):
     more = configure(config, {flag: 2 * flags[flag]})
     assert seconds(more)[stage] > seconds(config)[stage]
     assert flag == "rollouts" or seconds(more)["collect"] == seconds(config)["collect"]
+
+
+def test_a_level_without_imagined_rollouts_is_still_evaluated(tmp_path):
+    """Stages of imagining, of replaying and of the oracle are those of the levels whose number is not 0."""
+    changes = {"imagined_unseen_hard": 0, "conditions": ("offline", "kalm", "oracle")}
+    names = set(stages_of(PipelineRun(tmp_path, configure(load_presets("clevr")["smoke"], changes))))
+    assert {"imagine/unseen_easy", "replayed/unseen_easy", "oracle/unseen_easy"} <= names
+    assert {"encode/unseen_hard", "evaluate/td3bc-kalm-unseen_hard", "evaluate/baselines-unseen_hard"} <= names
+    assert not {"imagine/unseen_hard", "replayed/unseen_hard", "oracle/unseen_hard"} & names
 
 
 def every_setting(config):

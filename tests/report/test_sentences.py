@@ -56,3 +56,15 @@ def test_episodes_kept_rollouts_lengths_and_points_are_those_of_the_run():
 def test_what_few_seeds_mean_follows_their_number(seeds, said):
     text = sentences.seeds([seeds])
     assert said in text and bool(text) == bool(said)
+
+
+def test_levels_without_imagined_rollouts_are_named():
+    results, imagined = make_results(), make_imagination()
+    levels = {row["level"] for row in results if row["condition"] == "kalm"} - {"offline"}
+    assert {"rephrase", "unseen_hard"} <= levels
+    some = [row for row in imagined if row["level"] == "rephrase"]
+    hard = [row for row in results if row["level"] in ("offline", "rephrase", "unseen_hard")]
+    assert sentences.unimagined(hard, some) == "This run imagined no rollouts for unseen hard goals."
+    assert sentences.unimagined([row for row in hard if row["level"] != "unseen_hard"], some) == ""
+    assert sentences.unimagined([row for row in hard if row["condition"] != "kalm"], some) == ""
+    assert sentences.unimagined(hard, []) == ""  # of a run that shows nothing that was imagined

@@ -69,14 +69,15 @@ class CQLState(ActorCriticState):
     multiplier_optimizer: optax.OptState
 
 
-def init(config: CQLConfig, key: Array, stats: DatasetStats) -> CQLState:
-    """The state before the first update.
-
-    Raises:
-      ValueError: `target_period` is set, which the continuous form does not have.
-    """
+def check(config: CQLConfig) -> None:
+    """Raises a ValueError for settings that apply to discrete actions only."""
     if config.target_period:
         raise ValueError(f"target_period={config.target_period} is for discrete actions: use tau for continuous ones")
+
+
+def init(config: CQLConfig, key: Array, stats: DatasetStats) -> CQLState:
+    """The state before the first update."""
+    check(config)
     own, policy_key, critic_key = jax.random.split(key, 3)
     policy = policy_network(config, stats).init(policy_key, jnp.zeros((1, stats.input_dim)))
     critic = init_critics(make_critics(config, stats), critic_key, stats)

@@ -37,14 +37,15 @@ class DiscreteCQLState:
     key: Array
 
 
-def init(config: CQLConfig, key: Array, stats: DatasetStats) -> DiscreteCQLState:
-    """The state before the first update.
-
-    Raises:
-      ValueError: settings that apply to continuous actions only.
-    """
+def check(config: CQLConfig) -> None:
+    """Raises a ValueError for settings that apply to continuous actions only."""
     if config.threshold is not None or config.soft_backup:
         raise ValueError("threshold (the Lagrangian) and soft_backup are for continuous actions: leave them out")
+
+
+def init(config: CQLConfig, key: Array, stats: DatasetStats) -> DiscreteCQLState:
+    """The state before the first update."""
+    check(config)
     own, critic_key = jax.random.split(key)
     critic = critic_network(config, stats).init(critic_key, jnp.zeros((1, stats.input_dim)))
     optimizer = optax.adam(config.learning_rate).init(critic)

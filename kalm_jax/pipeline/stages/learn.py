@@ -24,7 +24,7 @@ from kalm_jax.offline_rl import (
 from kalm_jax.offline_rl.algorithms.decision_transformer import with_backbone
 from kalm_jax.offline_rl.registry import plain_config
 from kalm_jax.offline_rl.trainer import train
-from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, encoded_goals, encoding, imagined_parts, real_rollouts
+from kalm_jax.pipeline.artifacts import encoded_goals, encoding, imagined_levels, imagined_parts, real_rollouts
 from kalm_jax.pipeline.learners import configured_learner, policy_points, relabel_share, view_of
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
@@ -41,7 +41,7 @@ def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
     parts = {
         "offline": {},
         "kalm": {part: f"imagine/{part}" for part in imagined_parts(config)},
-        "oracle": {part: f"oracle/{part}" for part in NOVEL_LEVELS},
+        "oracle": {part: f"oracle/{part}" for part in imagined_levels(config)},
     }[condition]
     updates, relabel = config.learn.updates_of(algorithm), relabel_share(config, algorithm)
     seeds = [config.seed + i for i in range(config.learn.seeds)]

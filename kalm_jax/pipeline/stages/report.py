@@ -6,16 +6,17 @@ from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import read_results_csv, write_results_csv
 from kalm_jax.evaluation.llm_metrics import read_metrics
 from kalm_jax.files import read_csv, read_json, read_json_lines, read_npy, write_bytes
-from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_parts, real_rollouts
+from kalm_jax.pipeline.artifacts import imagined_levels, imagined_parts, real_rollouts
 from kalm_jax.pipeline.config import LLM_POLICY
 from kalm_jax.pipeline.run_folder import RESULTS, PipelineRun, make_manifest, write_manifest
 from kalm_jax.report import ReportData, build_report
 from kalm_jax.report.measures import grounding_measures
+from kalm_jax.report.sentences import unimagined
 from kalm_jax.types import LEVELS
 
 
 def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
-    """`results.csv`, `figures/` and `report.html` in the run's folder; returns the results and `noise`'s line."""
+    """`results.csv`, `figures/` and `report.html` in the run's folder; returns the results and what their readers should know."""
     world, config = run.world, run.config
     learners = [
         f"{algorithm}-{condition}" for algorithm in config.learn.learners for condition in config.learn.conditions
@@ -39,7 +40,9 @@ def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
         results=results,
         imagination=[row for part in parts for row in read_json(run.path / "imagine" / part / "quality.json", list)],
         replayed=[
-            row for level in NOVEL_LEVELS for row in read_json(run.path / "replayed" / level / "replayed.json", list)
+            row
+            for level in imagined_levels(config)
+            for row in read_json(run.path / "replayed" / level / "replayed.json", list)
         ],
         explanation=read_json(run.path / "explain" / "explanation.json", list),
         grounding_curve=read_json_lines(run.path / "ground" / "curve.jsonl"),
@@ -61,4 +64,4 @@ def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
         illustrations=world.illustrate((real, goals), (*imagined, starts)),
     )
     build_report(run.path, data)
-    return results, data.noise()
+    return results, " ".join(filter(None, (data.noise(), unimagined(results, data.imagination))))

@@ -119,3 +119,5 @@ def test_the_best_way_through_a_grid(name, settings, is_q_star):
 def test_settings_without_meaning_are_refused(name, settings, discrete, message):
     with pytest.raises(ValueError, match=message):
         make_learner(name, **settings).init(jax.random.key(0), make_stats(2, 2, discrete))
+    with pytest.raises(ValueError, match=message):  # and by those who know the actions before there are data
+        make_learner(name, **settings).check(discrete)
