@@ -114,7 +114,7 @@ def write_rollouts(
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Raises a ValueError, FileNotFoundError or ModuleNotFoundError where `write_rollouts` could not write to `path`."""
+    """Raises what `write_rollouts` would, where it could not write to `path`."""
     path = os.fspath(path)
     extension = os.path.splitext(path)[1].lower()
     if path.startswith(minari.PREFIX):

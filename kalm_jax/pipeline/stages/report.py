@@ -16,7 +16,7 @@ from kalm_jax.types import LEVELS
 
 
 def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
-    """`results.csv`, `figures/` and `report.html` in the run's folder; returns the results and what their readers should know."""
+    """`results.csv`, `figures/` and `report.html`; returns the results and what their readers should know."""
     world, config = run.world, run.config
     learners = [
         f"{algorithm}-{condition}" for algorithm in config.learn.learners for condition in config.learn.conditions
