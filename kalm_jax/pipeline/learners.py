@@ -23,8 +23,8 @@ RELABELED = {"td3bc": {"alpha": 10.0, "batch_size": 256}}
 settings that then suit them. The critic may have four times its weight of the paper, and batches must have enough
 transitions whose goal is their original one."""
 QUICK = {"td3bc": {"learning_rate": 2e-3, "tau": 0.02, "policy_delay": 1, "hidden": (128, 128)}}
-"""Settings for a few thousand updates: larger steps, a policy that learns at every update, and targets that follow in
-fifty updates instead of four hundred. After 2,000 updates more goals are reached by them than by ours after 4,000."""
+"""Settings for a few thousand updates: larger steps, networks of half the width, a policy that learns at every update,
+and targets that follow in fifty updates instead of four hundred."""
 CHECKPOINTS = 20
 """Parts of a training run, at whose ends policies may be kept."""
 DT_CONTEXT = 10

@@ -85,15 +85,14 @@ def kill_in(folder, llm, stage, seconds=0.0):
 
 
 @pytest.mark.slow
-def test_killed_in_every_stage_it_ends_with_the_same_results(tmp_path):
+def test_killed_in_several_stages_it_ends_with_the_same_results(tmp_path):
     straight, killed, llm = tmp_path / "straight", tmp_path / "killed", small_llm(tmp_path / "llm")
     child = start(straight, llm)
     child.join()
     assert child.exitcode == 0
     rng = random.Random(0)
-    stages = {"collect": 0.0, "ground": 0.0, "imagine/rephrase": rng.random()}
-    stages |= {f"learn/bc-{condition}": 3 * rng.random() for condition in ("offline", "kalm")}
-    stages |= {f"evaluate/bc-kalm-{level}": rng.random() for level in ("rephrase", "unseen_hard")}
+    stages = {"ground": 0.0, "imagine/rephrase": rng.random()}
+    stages |= {"learn/bc-kalm": 3 * rng.random(), "evaluate/bc-kalm-rephrase": rng.random()}
     for stage, seconds in stages.items():
         assert kill_in(killed, llm, stage, seconds), stage
         assert seconds or not (killed / stage / "done.json").exists()
