@@ -34,4 +34,6 @@ def main(folder, sentence):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python examples/load_run.py FOLDER SENTENCE")
     main(*sys.argv[1:])

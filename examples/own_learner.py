@@ -1,4 +1,4 @@
-"""A custom learner: behavior cloning in which a rewarded step counts more.
+"""A custom learner: behavior cloning in which a step with a higher reward than others counts more.
 
     kalm collect --env=Pendulum-v1 --policy=random --output=pendulum.h5
     kalm offline --algo=examples.own_learner --env=Pendulum-v1 --data=pendulum.h5 --updates=1000
@@ -20,9 +20,9 @@ from kalm_jax.settings import setting
 
 @dataclasses.dataclass(frozen=True)
 class Config(bc.BCConfig):
-    """Settings: those of behavior cloning, and `weight` of a step with reward 1 beside one with 0."""
+    """Settings: those of behavior cloning, and `weight`, by which differences of rewards in a batch count."""
 
-    weight: float = setting(10.0, low=0, high=1e6)
+    weight: float = setting(1.0, low=0, high=10)
 
 
 init, act = bc.init, bc.act
@@ -37,7 +37,8 @@ def update(config, state, stats, batch, key):
             each = optax.softmax_cross_entropy_with_integer_labels(out, batch.action)
         else:
             each = ((jnp.tanh(out) - batch.action) ** 2).mean(-1)
-        return jnp.mean((1 + config.weight * batch.reward) * each)
+        reward = (batch.reward - batch.reward.mean()) / (batch.reward.std() + 1e-6)  # of any size and sign
+        return jnp.mean(jax.nn.softmax(config.weight * reward) * len(reward) * each)
 
     value, grads = jax.value_and_grad(loss)(state.policy)
     updates, optimizer = optax.adam(config.learning_rate).update(grads, state.optimizer)

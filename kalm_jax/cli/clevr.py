@@ -6,7 +6,7 @@ collects rollouts in the simulator, grounds the language model on them, imagines
 in ways that the data never used, trains policies with and without the imagined rollouts, tests them in the simulator
 at all four levels, and writes results.csv, figures and report.html into --output. It begins by saying what it will do
 and about how long each part takes. The preset "default" is a first result, "full" has the amounts of the large tables
-in RESULTS.md, and "smoke" shows in two or three minutes that everything runs. If a run is killed, the same command
+in RESULTS.md, and "smoke" shows in some minutes that everything runs. If a run is killed, the same command
 continues it; a changed setting redoes the stages that depend on it.
 """
 

@@ -82,7 +82,10 @@ def _run(name: str, argv: list[str], command: ModuleType) -> None:
     from kalm_jax.cli.flags import UsageError, help_text
 
     if {"--help", "-h", "-help", "--helpfull"} & set(argv):
-        print(help_text(invocation(name), command.__doc__ or "", command.flags()))
+        try:
+            print(help_text(invocation(name), command.__doc__ or "", command.flags()), flush=True)
+        except BrokenPipeError:  # of a reader such as head, which has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     from absl import logging
 

@@ -24,6 +24,10 @@ REFERENCE_GFLOPS = 80.0
 """Speed of the core on which the costs were measured, in float32 Gflop/s."""
 MOST_CORES = 4
 """More cores than these speed up small models little."""
+SCALING = 0.6
+"""Two cores together do 1.5 times what one alone does in these stages, n cores n to this power."""
+QUICK = "-quick"
+"""Ends the names of costs of learners with `--settings=quick`, where they have others."""
 LANGUAGE_MODEL = ("ground", "measure", "encode", "imagine", "replayed", "explain", "llm_policy")
 """Kinds of stages whose time grows with the language model."""
 
@@ -51,7 +55,8 @@ def plan_stages(config: PipelineConfig, names: Sequence[str]) -> list[Planned]:
         amount, terms = _amounts(config, name)
         seconds = 0.0
         for kind, units in terms.items():
-            first, each = costs.get(kind) or costs.get(kind.partition("/")[0]) or (np.nan, np.nan)
+            known = (kind, kind.removesuffix(QUICK), kind.partition("/")[0])
+            first, each = next((costs[name] for name in known if name in costs), (np.nan, np.nan))
             grows = size if kind.partition("/")[0] in LANGUAGE_MODEL else 1.0
             seconds += first + grows * each * units
         planned.append(Planned(name, amount, seconds))
@@ -92,7 +97,8 @@ def _amounts(config: PipelineConfig, name: str) -> tuple[str, Mapping[str, float
         algorithm = part.rpartition("-")[0]
         updates = learn.updates_of(algorithm)
         text = f"{learn.seeds} policies of {updates:,} updates"
-        return text, {f"learn/{algorithm}": updates * learn.seeds}
+        quick = QUICK if learn.settings == "quick" else ""
+        return text, {f"learn/{algorithm}{quick}": updates * learn.seeds}
     if kind == "evaluate":
         level = part.rpartition("-")[2]
         if part.startswith("baselines"):
@@ -191,4 +197,4 @@ def machine() -> tuple[float, str]:
         return np.nan, f"{jax.device_count()} x {kind}; times are known for CPUs only"
     cores, speed = available_cores(), core_speed()
     named = f"{cores} core{'s' * (cores > 1)} of {speed:.0f} float32 Gflop/s"
-    return min(cores, MOST_CORES) * speed / REFERENCE_GFLOPS, named
+    return min(cores, MOST_CORES) ** SCALING * speed / REFERENCE_GFLOPS, named
