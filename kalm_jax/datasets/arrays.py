@@ -242,6 +242,8 @@ def whole_numbers(
 def sentences(path: str, name: str, x: Any) -> np.ndarray:
     """Texts as an array of `str` of the same shape; bytes are read as UTF-8."""
     x = np.asarray(x)
+    if not x.dtype.itemsize:  # of any length in no bytes
+        raise ValueError(f"{path}: {name} holds texts without letters (type {x.dtype}); write sentences")
     out = np.empty(x.shape, object)
     for i, text in np.ndenumerate(x):
         if isinstance(text, bytes):

@@ -224,9 +224,15 @@ def check_writable(path: str) -> None:
             f"{path}: no name of a Minari data set, want {PREFIX}NAME-vNUMBER, such as {PREFIX}mine-v0, or "
             f"{PREFIX}NAMESPACE/NAME-vNUMBER with a namespace of two letters or more"
         ) from None
-    root = os.environ.get("MINARI_DATASETS_PATH") or os.path.expanduser("~/.minari/datasets")
-    if (pathlib.Path(root) / name / "data" / _METADATA).exists():
-        raise ValueError(f"{path}: there is a data set of this name: give another, or delete it (minari delete {name})")
+    place = pathlib.Path(os.environ.get("MINARI_DATASETS_PATH") or os.path.expanduser("~/.minari/datasets"))
+    for part in name.split("/"):
+        if place.exists() and not place.is_dir():
+            raise ValueError(f"{path}: {place} is a file, where data sets belong: set MINARI_DATASETS_PATH to a folder")
+        if (place / "data" / _METADATA).exists():
+            raise ValueError(f"{path}: {place} is a data set, and none can be inside it: give another name")
+        place = place / part
+    if os.path.lexists(place):
+        raise ValueError(f"{path}: {place} is there already: give another name, or delete it")
 
 
 def _minari() -> Any:

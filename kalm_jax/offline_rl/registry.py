@@ -70,9 +70,8 @@ class Learner:
 
     def check(self, discrete: bool) -> None:
         """Raises a ValueError where settings are not for this kind of actions, as `init` does."""
-        module = DISCRETE.get(self.name, self._module) if discrete else self._module
-        if hasattr(module, "check"):
-            module.check(self.config)
+        if isinstance(self.config, cql.CQLConfig):  # and COMBO's, which learns with it
+            (discrete_cql if discrete else cql).check(self.config)
 
     def stats(self, data: Buffer) -> DatasetStats:
         """What the other functions must know of the data."""

@@ -8,6 +8,7 @@ numbers enter and leave the model, or how it imagines.
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from kalm_jax.files import read_json, write_csv, write_text
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_levels
 from kalm_jax.pipeline.config import VARIANTS, PipelineConfig
 from kalm_jax.pipeline.grounding import check_language_model
-from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.pipeline.run_folder import PipelineRun, delete_stage
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.explain import run_explain
 from kalm_jax.pipeline.stages.ground import run_ground
@@ -104,8 +105,11 @@ def _measure(
     """
     folder.mkdir(exist_ok=True)
     for stage, place in shared.items():
-        if is_main_process() and not (folder / stage).is_symlink():
-            (folder / stage).symlink_to(place, target_is_directory=True)
+        link = folder / stage
+        if is_main_process() and not (link.is_symlink() and os.readlink(link) == place):
+            if link.is_symlink() or link.exists():  # of another comparison, in which it was this run's own or another's
+                delete_stage(link)
+            link.symlink_to(place, target_is_directory=True)
     run, rows = PipelineRun(folder, config), []
     step, kinds = config.ground.steps, run.world.labels.unrealistic
     run_collect(run)

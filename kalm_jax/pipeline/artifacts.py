@@ -34,6 +34,12 @@ def text_mark(goals: GoalTable) -> str:
     return hashlib.sha256("\n".join(goals.text).encode()).hexdigest()[:16]
 
 
+def goals_mark(goals: GoalTable) -> str:
+    """Identifies the sentences of a table and what they ask for."""
+    meant = (np.ascontiguousarray(getattr(goals, name)).tobytes() for name in ("level", "family", "array"))
+    return hashlib.sha256(b"\n".join((text_mark(goals).encode(), *meant))).hexdigest()[:16]
+
+
 def real_rollouts(run: PipelineRun) -> tuple[Rollouts, GoalTable]:
     """The real rollouts that models and policies train on, and their goals."""
     return read_rollouts(run.path / "collect" / "rollouts.h5")

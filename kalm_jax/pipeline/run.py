@@ -57,6 +57,8 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     world = get_world(config.world)
     if config.collect.behavior not in ("", *world.behaviors):
         raise ValueError(f"behavior {config.collect.behavior!r}: this world has {', '.join(world.behaviors)}")
+    if config.collect.file and not pathlib.Path(config.collect.file).exists():
+        raise ValueError(f"collect.file is {config.collect.file!r}: there is no such file")
     check_language_model(config.ground, world)
     if config.prompts:
         read_prompts(config)

@@ -104,7 +104,7 @@ def check_stage(run: pathlib.Path, name: str) -> dict[str, Any]:
     """The done.json of a stage of the run in a folder, for those who read its files outside of the run.
 
     Raises:
-      FileNotFoundError: the stage is not complete.
+      FileNotFoundError: the stage is not complete, or what it was made from was made again since.
       ValueError: one of its files, or its record, is damaged; the message says how to mend it.
     """
     folder = run / name
@@ -116,7 +116,24 @@ def check_stage(run: pathlib.Path, name: str) -> dict[str, Any]:
         raise ValueError(
             f"{folder}: {damage}; run the command that made the run again, which makes the stage {name} again"
         )
+    if changed := _changed_since(run, name):
+        raise FileNotFoundError(
+            f"{folder} was made from another {changed} than there is now: the run is not finished; run the same command "
+            "again"
+        )
     return done
+
+
+def _changed_since(run: pathlib.Path, name: str) -> str:
+    """A stage that this one needs, or that one of those needs, and that was begun again since; "" if there is none."""
+    begun = _read_record(run / name / "begun.json", needs=dict)
+    for need, fingerprint in (begun or {"needs": {}})["needs"].items():
+        done = read_done(run / need)
+        if done is None or done["fingerprint"] != fingerprint:
+            return need
+        if deeper := _changed_since(run, need):
+            return deeper
+    return ""
 
 
 def make_manifest(config: PipelineConfig | OfflineConfig, command: str) -> dict[str, Any]:
@@ -325,7 +342,7 @@ class RunFolder:
             if not known and any(path.name[0] != "." for path in folder.iterdir()):
                 raise ValueError(f"{folder} is no stage's folder (it has no begun.json): move it or delete it")
             self._say(f"{name}: starts again, because {reason or _reason(begun or {}, about)}")
-            _delete(folder)
+            delete_stage(folder)
         check_room(folder, STAGE_ROOM, f"the stage {name}")
         folder.mkdir(parents=True)
         begun = {**about, "seconds": 0.0}
@@ -372,7 +389,7 @@ def _no_folder(place: pathlib.Path) -> ValueError:
     )
 
 
-def _delete(folder: pathlib.Path) -> None:
+def delete_stage(folder: pathlib.Path) -> None:
     """Deletes a stage's folder; a run killed on the way finds a stage that nobody wants to continue."""
     if folder.is_symlink():
         return folder.unlink()

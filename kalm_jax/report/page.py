@@ -134,6 +134,7 @@ def page_html(data: ReportData, embedded: dict[str, dict[str, Any]]) -> str:
         sentences=sentences,
         noise=data.noise(),
         conditions={s.condition for s in learned},
+        amounts=data.manifest.get("configuration", {}).get("imagine", {}),
         keep_all=data.manifest.get("configuration", {}).get("imagine", {}).get("keep_all", False),
         has_held_out=any(name.startswith("val_") for row in data.grounding_curve for name in row),
         grounding_text=_grounding_text(data),

@@ -81,14 +81,14 @@ def kept(imagination: Sequence[Mapping]) -> str:
     return f"In this run these are {listed(shares)}." if shares else ""
 
 
-def unimagined(results: Iterable[Mapping], imagination: Sequence[Mapping]) -> str:
-    """For which novel levels the policies of kalm had no imagined rollouts, in a run that imagined some."""
-    if not imagination:
+def unimagined(results: Iterable[Mapping], amounts: Mapping) -> str:
+    """For which levels the policies of kalm and oracle had no rollouts; `amounts` are `ImagineConfig`'s, by level."""
+    rows = [row for row in results if row["condition"] in ("kalm", "oracle")]
+    levels = [level for level in summary.in_order(row["level"] for row in rows) if amounts.get(level) == 0]
+    if not levels:
         return ""
-    there = {"offline", *(row["level"] for row in imagination)}
-    levels = summary.in_order(row["level"] for row in results if row["condition"] == "kalm")
-    without = [summary.level_name(level) for level in levels if level not in there]
-    return f"This run imagined no rollouts for {listed(without)} goals." if without else ""
+    conditions = listed(sorted({row["condition"] for row in rows}))
+    return f"This run has no rollouts for {listed(list(map(summary.level_name, levels)))} goals in {conditions}."
 
 
 def full_length(lengths: Mapping[str, Sequence[int]], labels: ReportLabels) -> str:

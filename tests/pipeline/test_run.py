@@ -161,6 +161,26 @@ def test_what_will_be_kept_is_known_before(tmp_path):
     assert job(2) == ({"a", "c"}, {"b"})  # what d reads is not there yet
 
 
+def test_a_stage_whose_needs_were_made_again_is_not_read(tmp_path):
+    """A killed run may have begun an early stage anew: what later ones made from the old one is no longer its own."""
+
+    def job(x, last):
+        run = run_folder.RunFolder(tmp_path, say=lambda line: None)
+        for name, needs in {"a": [], "b": ["a"], "c": ["b"]}.items():
+            run.stage(name, {"x": x} if name == "a" else {}, needs, lambda f: None)
+            if name == last:
+                return
+
+    job(1, "c")
+    assert run_folder.check_stage(tmp_path, "c")
+    for last in ("a", "b"):
+        job(2, last)
+        with pytest.raises(FileNotFoundError, match=r"was made from another . than there is now"):
+            run_folder.check_stage(tmp_path, "c")
+    job(2, "c")
+    assert run_folder.check_stage(tmp_path, "c")
+
+
 def test_other_code_redoes_a_stage_and_other_comments_do_not(tmp_path, monkeypatch):
     said, made = [], []
     monkeypatch.syspath_prepend(tmp_path)

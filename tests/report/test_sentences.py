@@ -58,13 +58,13 @@ def test_what_few_seeds_mean_follows_their_number(seeds, said):
     assert said in text and bool(text) == bool(said)
 
 
-def test_levels_without_imagined_rollouts_are_named():
-    results, imagined = make_results(), make_imagination()
-    levels = {row["level"] for row in results if row["condition"] == "kalm"} - {"offline"}
-    assert {"rephrase", "unseen_hard"} <= levels
-    some = [row for row in imagined if row["level"] == "rephrase"]
-    hard = [row for row in results if row["level"] in ("offline", "rephrase", "unseen_hard")]
-    assert sentences.unimagined(hard, some) == "This run imagined no rollouts for unseen hard goals."
-    assert sentences.unimagined([row for row in hard if row["level"] != "unseen_hard"], some) == ""
-    assert sentences.unimagined([row for row in hard if row["condition"] != "kalm"], some) == ""
-    assert sentences.unimagined(hard, []) == ""  # of a run that shows nothing that was imagined
+def test_levels_without_rollouts_are_named():
+    levels = ("offline", "rephrase", "unseen_easy", "unseen_hard")
+    rows = [result("bc", condition, level, 1, 1) for condition in ("offline", "kalm") for level in levels]
+    amounts = {"rephrase": 5, "unseen_easy": 5, "unseen_hard": 0}
+    assert sentences.unimagined(rows, amounts) == "This run has no rollouts for unseen hard goals in kalm."
+    assert sentences.unimagined(rows, amounts | {"unseen_hard": 5}) == sentences.unimagined(rows, {}) == ""
+    assert sentences.unimagined(rows[:4], amounts) == ""  # of policies of offline it is nothing new
+    rows += [result("bc", "oracle", level, 1, 1) for level in levels]
+    said = "This run has no rollouts for unseen easy and unseen hard goals in kalm and oracle."
+    assert sentences.unimagined(rows, amounts | {"unseen_easy": 0}) == said

@@ -25,6 +25,9 @@ from kalm_jax.pipeline.imagining import goals_to_imagine, imagine_from, plans_of
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import Rollouts, last_steps
 
+READ_WHOLE = 1 << 29
+"""Bytes of a file up to which all of it is read to know it again."""
+
 
 def run_ground(run: PipelineRun) -> None:
     """The grounded language model in `model/`, its training curve in `curve.jsonl`."""
@@ -48,11 +51,7 @@ def run_ground(run: PipelineRun) -> None:
         if is_main_process():
             save_grounded(folder / "model", grounded)
 
-    # The weights are known by names, sizes and beginnings of their files.
-    weights = [
-        f"{f.name}-{f.stat().st_size}-{hashlib.sha256(f.open('rb').read(1 << 20)).hexdigest()[:12]}"
-        for f in weight_files(config.ground.llm or BUILTIN)
-    ]
+    weights = [_mark(file) for file in model_files(config.ground.llm or BUILTIN)]
     settings = dataclasses.asdict(config.ground) | {"seed": config.seed, "weights": weights}
     for name in ("attention", "recompute"):  # they change the order of sums alone, as another mesh does
         del settings[name]
@@ -62,6 +61,19 @@ def run_ground(run: PipelineRun) -> None:
         if (plan := world.language.plan) is not None:
             settings["short_goals"] = sorted(filter(None, map(plan, range(len(world.families)))))
     run.stage("ground", settings, ["collect"], work, together=True)
+
+
+def model_files(folder: str | pathlib.Path) -> list[pathlib.Path]:
+    """The files of a language model: its weights, its configuration and its tokenizer."""
+    return [*weight_files(folder), *(pathlib.Path(folder) / name for name in ("config.json", "tokenizer.json"))]
+
+
+def _mark(file: pathlib.Path) -> str:
+    """Identifies a file by name, size and content; of large ones by their beginning and time, to read less."""
+    size = file.stat().st_size
+    with file.open("rb") as f:
+        content = hashlib.sha256(f.read(size if size <= READ_WHOLE else 1 << 20)).hexdigest()[:12]
+    return f"{file.name}-{size}-{content}" + f"-{file.stat().st_mtime_ns}" * (size > READ_WHOLE)
 
 
 def training_metrics(

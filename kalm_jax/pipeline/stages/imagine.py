@@ -10,7 +10,7 @@ from kalm_jax.datasets import write_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.files import write_json, write_npy
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.pipeline.artifacts import goals_of, real_rollouts, text_mark
+from kalm_jax.pipeline.artifacts import goals_mark, goals_of, real_rollouts
 from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import LEVELS
@@ -43,4 +43,4 @@ def run_imagine(run: PipelineRun, part: str) -> None:
         settings["draws"] = draws
     if world.project is not None:
         settings["project"] = world.project.__name__
-    run.stage(f"imagine/{part}", settings | {"sentences": text_mark(goals)}, ["ground"], work, together=True)
+    run.stage(f"imagine/{part}", settings | {"goals": goals_mark(goals)}, ["ground"], work, together=True)

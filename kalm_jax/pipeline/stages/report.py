@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import read_results_csv, write_results_csv
 from kalm_jax.evaluation.llm_metrics import read_metrics
@@ -64,4 +66,4 @@ def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
         illustrations=world.illustrate((real, goals), (*imagined, starts)),
     )
     build_report(run.path, data)
-    return results, " ".join(filter(None, (data.noise(), unimagined(results, data.imagination))))
+    return results, " ".join(filter(None, (data.noise(), unimagined(results, dataclasses.asdict(config.imagine)))))

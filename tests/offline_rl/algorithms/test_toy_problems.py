@@ -111,6 +111,7 @@ def test_the_best_way_through_a_grid(name, settings, is_q_star):
         ("cql", {"threshold": 5.0}, True, "threshold"),
         ("cql", {"soft_backup": True}, True, "soft_backup"),
         ("cql", {"target_period": 100}, False, "target_period=100"),
+        ("combo", {"threshold": 5.0}, True, "threshold"),
         ("iql", {"expectile": 1.0}, True, "iql.expectile is 1"),
         ("awac", {"weights": "linear"}, True, "awac.weights is 'linear', want one of softmax, exp"),
         ("awac", {"temperature": 0.0}, True, "awac.temperature is 0, want a finite number above 0"),
