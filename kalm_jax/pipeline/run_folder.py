@@ -118,8 +118,8 @@ def check_stage(run: pathlib.Path, name: str) -> dict[str, Any]:
         )
     if changed := _changed_since(run, name):
         raise FileNotFoundError(
-            f"{folder} was made from another {changed} than there is now: the run is not finished; run the same command "
-            "again"
+            f"{folder} was made from another {changed} than there is now: the run is not finished; run the same "
+            "command again"
         )
     return done
 
