@@ -57,7 +57,7 @@ def test_the_continuation_with_the_best_score_is_kept(grounded):
         asked.append((before.copy(), after.copy()))
         return likes_the_right(plans, before, after)
 
-    best = imagined(grounded, ["red left blue"], 24, score_fn, 6, horizon=3)
+    best = imagined(grounded, ["red left blue"], 24, score_fn, 6, horizon=3, batch=512)
     (before, after), last = asked[0], best.observations[np.arange(24), best.length]
     assert len(asked) == 1 and len(before) == 24 * 6
     np.testing.assert_array_equal(before.reshape(24, 6, -1), np.repeat(best.observations[:, :1], 6, 1))
