@@ -208,6 +208,11 @@ def write_dataset(path: str, rollouts: Rollouts, goals: GoalTable, attributes: M
     np.savez_compressed(pathlib.Path(data.spec.data_path) / _GOALS, text=np.array(goals.text, np.str_), **arrays)
 
 
+def root() -> pathlib.Path:
+    """The folder under which Minari keeps its data sets, whether it is there or not."""
+    return pathlib.Path(os.environ.get("MINARI_DATASETS_PATH") or os.path.expanduser("~/.minari/datasets"))
+
+
 def check_writable(path: str) -> None:
     """Raises a ValueError where `write_dataset` could not make the data set `path`: no name, or one that is taken.
 
@@ -224,7 +229,7 @@ def check_writable(path: str) -> None:
             f"{path}: no name of a Minari data set, want {PREFIX}NAME-vNUMBER, such as {PREFIX}mine-v0, or "
             f"{PREFIX}NAMESPACE/NAME-vNUMBER with a namespace of two letters or more"
         ) from None
-    place = pathlib.Path(os.environ.get("MINARI_DATASETS_PATH") or os.path.expanduser("~/.minari/datasets"))
+    place = root()
     for part in name.split("/"):
         if place.exists() and not place.is_dir():
             raise ValueError(f"{path}: {place} is a file, where data sets belong: set MINARI_DATASETS_PATH to a folder")

@@ -93,7 +93,7 @@ def write_rollouts(
     check_writable(path)
     validate(rollouts, num_goals=len(goals), name=path)
     if path.startswith(minari.PREFIX):
-        root = os.environ.get("MINARI_DATASETS_PATH") or os.path.expanduser("~/.minari/datasets")
+        root = minari.root()
         size = sum(np.asarray(getattr(rollouts, name)).nbytes for name in ("observations", "actions", "rewards"))
         check_room(root, 2 * size + 30_000 * len(rollouts), path)  # HDF5 itself crashes on a full disk
         with naming_full_disk(root):

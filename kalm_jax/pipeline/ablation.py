@@ -107,7 +107,7 @@ def _measure(
     for stage, place in shared.items():
         link = folder / stage
         if is_main_process() and not (link.is_symlink() and os.readlink(link) == place):
-            if link.is_symlink() or link.exists():  # of another comparison, in which it was this run's own or another's
+            if link.is_symlink() or (link / "begun.json").exists():  # of another comparison; nothing else is deleted
                 delete_stage(link)
             link.symlink_to(place, target_is_directory=True)
     run, rows = PipelineRun(folder, config), []

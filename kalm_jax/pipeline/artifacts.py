@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import pathlib
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kalm_jax.datasets import read_rollouts
-from kalm_jax.files import naming_damage, read_npy, read_npz
+from kalm_jax.files import describe_file, naming_damage, read_npy, read_npz
 from kalm_jax.offline_rl.normalization import Whitening
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -27,6 +28,24 @@ def file_mark(path: str) -> str:
         return path
     files = sorted(file.rglob("*")) if file.is_dir() else [file]
     return "-".join(f"{f.stat().st_size}-{f.stat().st_mtime_ns}" for f in files if f.is_file())
+
+
+READ_WHOLE = 1 << 29
+"""Bytes of a file up to which `content_mark` reads all of it."""
+
+
+def content_mark(file: pathlib.Path) -> str:
+    """Identifies a file by name, size and content; a large one by `file_mark`, to read less."""
+    about = file.stat()
+    if about.st_size > READ_WHOLE:
+        return f"{file.name}-{file_mark(str(file))}"
+    return f"{file.name}-{about.st_size}-{_digest(file, about.st_size, about.st_mtime_ns)}"
+
+
+@functools.lru_cache
+def _digest(file: pathlib.Path, size: int, time: int) -> str:
+    """The beginning of its SHA-256; a run asks twice, before its plan and in its turn."""
+    return describe_file(file)[1][:16]
 
 
 def text_mark(goals: GoalTable) -> str:

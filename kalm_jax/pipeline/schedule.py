@@ -26,8 +26,6 @@ MOST_CORES = 4
 """More cores than these speed up small models little."""
 SCALING = 0.6
 """Two cores together do 1.5 times what one alone does in these stages, n cores n to this power."""
-QUICK = "-quick"
-"""Ends the names of costs of learners with `--settings=quick`, where they have others."""
 LANGUAGE_MODEL = ("ground", "measure", "encode", "imagine", "replayed", "explain", "llm_policy")
 """Kinds of stages whose time grows with the language model."""
 
@@ -55,7 +53,7 @@ def plan_stages(config: PipelineConfig, names: Sequence[str]) -> list[Planned]:
         amount, terms = _amounts(config, name)
         seconds = 0.0
         for kind, units in terms.items():
-            known = (kind, kind.removesuffix(QUICK), kind.partition("/")[0])
+            known = (kind, kind.rpartition("-")[0], kind.partition("/")[0])
             first, each = next((costs[name] for name in known if name in costs), (np.nan, np.nan))
             grows = size if kind.partition("/")[0] in LANGUAGE_MODEL else 1.0
             seconds += first + grows * each * units
@@ -97,8 +95,7 @@ def _amounts(config: PipelineConfig, name: str) -> tuple[str, Mapping[str, float
         algorithm = part.rpartition("-")[0]
         updates = learn.updates_of(algorithm)
         text = f"{learn.seeds} policies of {updates:,} updates"
-        quick = QUICK if learn.settings == "quick" else ""
-        return text, {f"learn/{algorithm}{quick}": updates * learn.seeds}
+        return text, {f"learn/{algorithm}-{learn.settings}": updates * learn.seeds}
     if kind == "evaluate":
         level = part.rpartition("-")[2]
         if part.startswith("baselines"):

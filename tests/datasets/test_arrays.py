@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.datasets import read_rollouts
+from kalm_jax.datasets.arrays import sentences
 
 DATA = {
     "observations": np.arange(7.0)[:, None],
@@ -162,3 +163,10 @@ def test_what_is_no_file(tmp_path, extension):
     path.symlink_to("/dev/zero")
     with pytest.raises(OSError, match="a device or a pipe, want a file"):
         read_rollouts(path)
+
+
+def test_texts_of_no_letters_are_refused_whatever_their_number():
+    """An array of such a type takes no bytes, so a tiny file can announce billions of them."""
+    announced = np.ndarray((2_000_000_000,), np.dtype("<U0"))
+    with pytest.raises(ValueError, match="big.npz: goals/text holds texts without letters"):
+        sentences("big.npz", "goals/text", announced)

@@ -60,6 +60,20 @@ def test_minari_names_that_cannot_be_written_are_refused_before_any_work(minari_
     assert sorted(minari_root.rglob("*")) == before
 
 
+def test_minari_places_that_are_files_or_inside_a_data_set_are_refused(minari_root, monkeypatch):
+    pytest.importorskip("minari")
+    write_rollouts("minari:outer-v0", random_rollouts(), encoded_goals(size=4))
+    with pytest.raises(ValueError, match="outer-v0 is a data set, and none can be inside it"):
+        check_writable("minari:outer-v0/inner-v0")
+    (minari_root / "left-v0").mkdir()  # of a writer that was killed early
+    with pytest.raises(ValueError, match="left-v0 is there already"):
+        check_writable("minari:left-v0")
+    (minari_root / "file").touch()
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(minari_root / "file"))
+    with pytest.raises(ValueError, match="file is a file, where data sets belong"):
+        check_writable("minari:other-v0")
+
+
 def test_minari_missing_says_how_to_get_it(minari_root, monkeypatch):
     monkeypatch.setitem(sys.modules, "minari", None)
     with pytest.raises(ModuleNotFoundError, match=r"kalm_jax\[minari\]"):

@@ -51,6 +51,9 @@ def test_sets_of_tasks_share_the_rollouts_and_carry_on(tmp_path, capsys):
     assert ablation.run(run, settings, SETS, ["unseen_easy"], variants=VARIANTS) == rows
     said = capsys.readouterr().out
     assert said.count("ground: done before") == 5 and "starts again" not in said and "continues" not in said
+    # Another comparison in the same folder shares the grounding of its own first set.
+    ablation.run(run, settings, {"all-explanation": SETS["all-explanation"]}, ["unseen_easy"], variants=["direct"])
+    assert (run / "direct" / "ground").samefile(run / "all-explanation" / "ground")
 
 
 @pytest.mark.parametrize("name, own, message", [("mlp", {}, "unknown"), ("linear", {"hidden": 0}, "'linear' is what")])

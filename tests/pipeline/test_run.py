@@ -25,7 +25,9 @@ from kalm_jax.files import read_json
 from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
-from kalm_jax.pipeline import config, run_folder, source
+from kalm_jax.pipeline import artifacts, config, run_folder, source
+from kalm_jax.pipeline.stages.ground import model_files
+from kalm_jax.worlds.base import get_world
 from tests.paths import ROOT
 
 SMOKE = config.load_presets("clevr")["smoke"]
@@ -162,7 +164,7 @@ def test_what_will_be_kept_is_known_before(tmp_path):
 
 
 def test_a_stage_whose_needs_were_made_again_is_not_read(tmp_path):
-    """A killed run may have begun an early stage anew: what later ones made from the old one is no longer its own."""
+    """A killed run may have begun an early stage again: what later ones made from the old one is no longer its own."""
 
     def job(x, last):
         run = run_folder.RunFolder(tmp_path, say=lambda line: None)
@@ -179,6 +181,35 @@ def test_a_stage_whose_needs_were_made_again_is_not_read(tmp_path):
             run_folder.check_stage(tmp_path, "c")
     job(2, "c")
     assert run_folder.check_stage(tmp_path, "c")
+
+
+def test_goals_are_known_by_what_they_ask_for(tmp_path):
+    """The same sentences with other goals are another table, and rollouts imagined for it are imagined again."""
+    goals = get_world("clevr").goals("rephrase").take(range(4))
+    other = dataclasses.replace(goals, array=goals.array[::-1].copy())
+    assert (other.array != goals.array).any() and artifacts.text_mark(other) == artifacts.text_mark(goals)
+    assert artifacts.goals_mark(goals.take(range(4))) == artifacts.goals_mark(goals) != artifacts.goals_mark(other)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_language_model_is_known_by_all_of_its_files(tmp_path, name, monkeypatch):
+    """A byte in the middle that changes, size and all else being equal; of large files the time tells it."""
+    shutil.copytree(BUILTIN, tmp_path / "llm")
+    shutil.copytree(BUILTIN, tmp_path / "copy")
+
+    def marks(folder):
+        return [artifacts.content_mark(file) for file in model_files(tmp_path / folder)]
+
+    before = marks("llm")
+    assert before == marks("copy") and len(before) == 3
+    content = bytearray((tmp_path / "llm" / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "llm" / name).write_bytes(content)
+    assert sum(a != b for a, b in zip(before, marks("llm"), strict=True)) == 1
+    monkeypatch.setattr(artifacts, "READ_WHOLE", 10)
+    before = marks("copy")
+    os.utime(tmp_path / "copy" / name, (1, 1))
+    assert sum(a != b for a, b in zip(before, marks("copy"), strict=True)) == 1
 
 
 def test_other_code_redoes_a_stage_and_other_comments_do_not(tmp_path, monkeypatch):

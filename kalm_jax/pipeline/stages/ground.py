@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import pathlib
 from collections.abc import Callable
 
@@ -19,14 +18,11 @@ from kalm_jax.grounding.model import Grounded, GroundedModel
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.hf.weights import weight_files
 from kalm_jax.llm.tokenizer import Tokenizer
-from kalm_jax.pipeline.artifacts import real_rollouts
+from kalm_jax.pipeline.artifacts import content_mark, real_rollouts
 from kalm_jax.pipeline.grounding import Measure, fit_language_model, for_decoding
 from kalm_jax.pipeline.imagining import goals_to_imagine, imagine_from, plans_of
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import Rollouts, last_steps
-
-READ_WHOLE = 1 << 29
-"""Bytes of a file up to which all of it is read to know it again."""
 
 
 def run_ground(run: PipelineRun) -> None:
@@ -51,7 +47,7 @@ def run_ground(run: PipelineRun) -> None:
         if is_main_process():
             save_grounded(folder / "model", grounded)
 
-    weights = [_mark(file) for file in model_files(config.ground.llm or BUILTIN)]
+    weights = [content_mark(file) for file in model_files(config.ground.llm or BUILTIN)]
     settings = dataclasses.asdict(config.ground) | {"seed": config.seed, "weights": weights}
     for name in ("attention", "recompute"):  # they change the order of sums alone, as another mesh does
         del settings[name]
@@ -66,14 +62,6 @@ def run_ground(run: PipelineRun) -> None:
 def model_files(folder: str | pathlib.Path) -> list[pathlib.Path]:
     """The files of a language model: its weights, its configuration and its tokenizer."""
     return [*weight_files(folder), *(pathlib.Path(folder) / name for name in ("config.json", "tokenizer.json"))]
-
-
-def _mark(file: pathlib.Path) -> str:
-    """Identifies a file by name, size and content; of large ones by their beginning and time, to read less."""
-    size = file.stat().st_size
-    with file.open("rb") as f:
-        content = hashlib.sha256(f.read(size if size <= READ_WHOLE else 1 << 20)).hexdigest()[:12]
-    return f"{file.name}-{size}-{content}" + f"-{file.stat().st_mtime_ns}" * (size > READ_WHOLE)
 
 
 def training_metrics(
