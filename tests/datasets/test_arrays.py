@@ -168,5 +168,5 @@ def test_what_is_no_file(tmp_path, extension):
 def test_texts_of_no_letters_are_refused_whatever_their_number():
     """An array of such a type takes no bytes, so a tiny file can announce billions of them."""
     announced = np.ndarray((2_000_000_000,), np.dtype("<U0"))
-    with pytest.raises(ValueError, match="big.npz: goals/text holds texts without letters"):
+    with pytest.raises(ValueError, match=r"big\.npz: goals/text holds texts without letters"):
         sentences("big.npz", "goals/text", announced)
