@@ -20,7 +20,7 @@ import numpy as np
 
 from kalm_jax.disk import naming_full_disk
 from kalm_jax.distributed import broadcast_from_main, is_main_process
-from kalm_jax.files import describe_files, find_damage, read_json, write_json
+from kalm_jax.files import describe_files, find_damage, read_json, remove, write_json
 
 PyTree = Any
 """A tree of arrays: dicts, tuples, registered dataclasses, NamedTuples."""
@@ -123,7 +123,7 @@ class Checkpoints:
             write_json(self._record(step), describe_files(self.folder / str(step)))
             kept = {self._record(step) for step in self._manager.all_steps()}
             for record in set(self.folder.glob("*.files.json")) - kept:
-                record.unlink(missing_ok=True)
+                remove(record)
 
     def metadata(self, step: int) -> dict[str, Any]:
         """The JSON metadata of the checkpoint of `step`; errors as of `restore`."""
@@ -175,9 +175,8 @@ class Checkpoints:
 
     def _delete(self, step: int, why: str) -> None:
         print(f"{self.folder / str(step)}: {why}, so this checkpoint is deleted and made again", flush=True)
-        place = self.folder / str(step)
-        shutil.rmtree(place) if place.is_dir() else place.unlink()
-        self._record(step).unlink(missing_ok=True)
+        remove(self.folder / str(step))
+        remove(self._record(step))
 
     def _remove_unfinished(self) -> None:
         """Deletes what orbax did not finish."""

@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import tomllib
 import zipfile
@@ -54,8 +55,11 @@ def replacing(path: Path) -> Iterator[pathlib.Path]:
 
     Raises:
       DiskFullError: nothing more can be written.
+      OSError: nothing can be written there, or a folder has the file's place; the message names the file.
     """
     path = pathlib.Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(folder_for_a_file(path))
     if (place := str(path.absolute().parent)) not in _cleaned:
         remove_unfinished(place)
         _cleaned.add(place)
@@ -66,8 +70,29 @@ def replacing(path: Path) -> Iterator[pathlib.Path]:
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
+    except (PermissionError, NotADirectoryError, FileNotFoundError) as error:
+        if error.filename is None or os.fspath(error.filename) != os.fspath(temporary):
+            raise
+        raise type(error)(
+            f"{path} cannot be written ({error.strerror}): its folder must be there, and writable for this user"
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def folder_for_a_file(path: Path) -> str:
+    """What to say of a folder where one of our files belongs."""
+    return f"{path} is a folder, and a file is written there: move it or delete it, and run the same command again"
+
+
+def remove(path: Path) -> None:
+    """Deletes a file, a link or a folder with all that is in it, if there is one."""
+    path = pathlib.Path(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def remove_unfinished(folder: Path, whose: str = "dead") -> None:
@@ -80,7 +105,8 @@ def remove_unfinished(folder: Path, whose: str = "dead") -> None:
         for path in folder.rglob(".writing-*") if whose == "all" else folder.glob(".writing-*"):
             match = _TEMPORARY.match(path.name)
             if match and (whose == "all" or (match[2] in (None, _HOST) and not is_alive(int(match[1])))):
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
 
 
 def is_alive(process: int) -> bool:
@@ -296,10 +322,10 @@ def describe_file(path: Path) -> list[Any]:
     return [path.stat().st_size, *_digests([path])]
 
 
-def find_damage(folder: Path, described: Any) -> str:
+def find_damage(folder: Path, described: Any, sizes_only: bool = False) -> str:
     """What is wrong with the first file that is not as `describe_files` described it; "" where all are.
 
-    Extra files are nothing wrong. Files are read whole only where all sizes are right.
+    Extra files are nothing wrong. Files are read whole only where all sizes are right, and not with `sizes_only`.
     """
     if not isinstance(described, dict):
         return "its list of files is damaged"
@@ -311,6 +337,8 @@ def find_damage(folder: Path, described: Any) -> str:
                 return f"{name} is missing" if not path.exists() else f"{name} is no file"
             if path.stat().st_size != size:
                 return f"{name} has {path.stat().st_size} bytes and {size} were written"
+        if sizes_only:
+            return ""
         digests = _digests([folder / name for name in described])
         pairs = zip(described.items(), digests, strict=True)
         return next((f"{name} has changed" for (name, (_, was)), digest in pairs if digest != was), "")

@@ -41,7 +41,8 @@ class FolderLock:
         """Takes the lock.
 
         Raises:
-          ValueError: another process has it; the message names the process, its host, and what to do.
+          ValueError: another process has it, or there can be no lock; the message names the process and its host, or
+            the file, and what to do.
         """
         self._key: str | None = str(pathlib.Path(folder).resolve())
         if self._key in _held:
@@ -49,7 +50,13 @@ class FolderLock:
             _held[self._key] = descriptor, count + 1
             return
         path = pathlib.Path(folder) / NAME
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise ValueError(
+                f"{path} cannot be the folder's lock ({error.strerror}): delete it, make the folder writable, or "
+                "choose another one"
+            ) from error
         try:
             _take(path, descriptor)
         except BaseException:

@@ -17,6 +17,7 @@ from kalm_jax.files import (
     write_json_lines,
     write_npy,
     write_npz,
+    write_text,
 )
 
 
@@ -31,6 +32,16 @@ def test_an_error_while_writing_leaves_the_file_of_before(tmp_path):
     assert read_json(path) == {"a": [2.5, None], "b": 1}
     assert path.read_text().startswith('{\n  "a": [')
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_what_cannot_be_written_is_named_and_kept(tmp_path):
+    (tmp_path / "a.csv").mkdir()
+    (tmp_path / "a.csv" / "mine").write_text("precious")
+    (tmp_path / "file").write_text("precious")
+    for name, said in {"a.csv": "is a folder, and a file is written there", "file/b": "cannot be written"}.items():
+        with pytest.raises(OSError, match=f"^{tmp_path / name} {said}"):
+            write_text(tmp_path / name, "new")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.csv", "file", "mine"]
 
 
 def test_json_that_is_missing_or_damaged(tmp_path):

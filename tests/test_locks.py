@@ -46,6 +46,13 @@ def test_one_process_may_take_it_several_times(tmp_path):
     assert not (tmp_path / NAME).read_text()
 
 
+@pytest.mark.parametrize("spoil", [lambda path: path.mkdir(), lambda path: path.symlink_to("no/folder/lock")])
+def test_what_cannot_be_the_lock_is_named(tmp_path, spoil):
+    spoil(tmp_path / NAME)
+    with pytest.raises(ValueError, match=r"/.lock cannot be the folder's lock .*: delete it"):
+        FolderLock(tmp_path)
+
+
 def test_a_lock_of_another_host_says_how_to_remove_it(tmp_path):
     (tmp_path / NAME).write_text(json.dumps({"process": 1, "host": "elsewhere", "since": "2026-11-30"}))
     with pytest.raises(ValueError, match=r"process 1 on host elsewhere since 2026-11-30.*delete .*\.lock and run"):

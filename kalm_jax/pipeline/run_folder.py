@@ -6,7 +6,9 @@ fingerprint from its first moment, `done.json` once it is complete: a hash of it
 starts again, with a line that says why, and with it every stage that needs it.
 
 `done.json` also lists the size and the checksum of every file that the stage wrote. They are compared whenever the
-stage is kept or read (`check_stage`): a stage with a damaged file starts again, and a reader names the file.
+stage is kept or read (`check_stage`): a stage with a damaged file starts again, and a reader names the file. Both
+records also say what the stages that it needs had written then (`made`): where one of those was made again and came out
+differently, the stage starts again too.
 
 Of several processes (`setup_jax`) the first writes files; the folder is one that all of them see. Two jobs cannot work
 in one folder (`locks`); readers always can.
@@ -18,7 +20,6 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
-import itertools
 import json
 import os
 import pathlib
@@ -26,13 +27,23 @@ import platform
 import shutil
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import kalm_jax
 from kalm_jax.disk import check_output_folder, check_room, folder_bytes, naming_full_disk
 from kalm_jax.distributed import broadcast_from_main, is_main_process
-from kalm_jax.files import Path, describe_file, describe_files, find_damage, read_json, remove_unfinished, write_json
+from kalm_jax.files import (
+    Path,
+    describe_file,
+    describe_files,
+    find_damage,
+    folder_for_a_file,
+    read_json,
+    remove,
+    remove_unfinished,
+    write_json,
+)
 from kalm_jax.locks import FolderLock
 from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
 from kalm_jax.pipeline.room import run_bytes
@@ -48,6 +59,10 @@ UNLISTED = ("begun.json", "done.json", "checkpoints", "stream")
 """What a stage's list of files leaves out: its records, and what only an unfinished stage reads."""
 RESULTS = "results.csv"
 """What a finished run has in its folder; `results_file` checks it."""
+WRITTEN = (".csv", ".html", ".json", ".jsonl", ".md", ".npy", ".npz", ".h5", ".png")
+"""Extensions of files that a run writes: no folder may have such a name. Names without extension are of folders."""
+STAGE_FOLDERS = ("checkpoints", "model", "policies", "stream")
+"""Folders that stages write."""
 STAGE_ROOM = 5_000_000
 """Bytes that must be free before a stage begins."""
 Say = Callable[[str], None]
@@ -126,14 +141,26 @@ def check_stage(run: pathlib.Path, name: str) -> dict[str, Any]:
 
 def _changed_since(run: pathlib.Path, name: str) -> str:
     """A stage that this one needs, or that one of those needs, and that was begun again since; "" if there is none."""
-    begun = _read_record(run / name / "begun.json", needs=dict)
-    for need, fingerprint in (begun or {"needs": {}})["needs"].items():
+    begun = _read_record(run / name / "begun.json", needs=dict) or {"needs": {}}
+    for need, fingerprint in begun["needs"].items():
         done = read_done(run / need)
-        if done is None or done["fingerprint"] != fingerprint:
+        if done is None or done["fingerprint"] != fingerprint or _other(begun, {need: _content(done)}):
             return need
         if deeper := _changed_since(run, need):
             return deeper
     return ""
+
+
+def _content(done: Mapping[str, Any]) -> str:
+    """Identifies what the files of a complete stage hold, by the checksums in its done.json."""
+    return hashlib.sha256(json.dumps(done.get("files"), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _other(record: Mapping[str, Any], made: Mapping[str, str]) -> list[str]:
+    """Needed stages whose files are others than when the stage of this record was made; older records do not say."""
+    before = record.get("made")
+    before = before if isinstance(before, dict) else {}
+    return [need for need, content in made.items() if before.get(need, content) != content]
 
 
 def make_manifest(config: PipelineConfig | OfflineConfig, command: str) -> dict[str, Any]:
@@ -206,6 +233,7 @@ class RunFolder:
         self.path = pathlib.Path(path)
         self.seconds: dict[str, float] = {}
         self._prints: dict[str, str] = {}
+        self._made: dict[str, str] = {}  # stage -> what its files hold
         self._planned: set[str] | None = None  # while `finished` asks: stages that are up to date
         self._say = say  # called in the main process only; asking JAX here would start its devices
         world = getattr(config, "world", "")
@@ -230,11 +258,15 @@ class RunFolder:
 
     def _check_contents(self, config: PipelineConfig | OfflineConfig | None) -> None:
         """Refuses a folder of something else."""
-        # Files where stages belong are found now, not after hours: names of stages have no extension.
-        groups = [place for place in self.path.iterdir() if place.is_dir() and not (place / "begun.json").exists()]
-        for place in itertools.chain(*(folder.iterdir() for folder in (self.path, *groups))):
-            if not place.suffix and place.name[0] != "." and not place.is_dir():
+        for place in _places(self.path):  # what has another's place is found now, not after hours
+            of_stage = os.path.lexists(place.parent / "begun.json")
+            folder = place.name in STAGE_FOLDERS if of_stage else not place.suffix and place.name[0] != "."
+            if folder and not place.is_dir():
                 raise _no_folder(place)
+            if place.suffix in WRITTEN and place.is_dir() and place.name != "begun.json":
+                raise ValueError(folder_for_a_file(place))
+            if place.is_dir() and not os.access(place, os.W_OK | os.X_OK) and not (place / "done.json").exists():
+                raise ValueError(f"nothing can be written in {place}: make it writable for this user")
         path = self.path / "run.json"
         before = _checked(path) if path.is_file() else None
         if config is None:
@@ -258,15 +290,15 @@ class RunFolder:
         path = self.path / "run.json"
         if os.path.lexists(path) and _checked(path) is None:
             self._say(f"{path} is damaged, written again")
-            _remove(path)
+            remove(path)
         kind = _kind_and_world(config)[0]
         content = {"schema": SCHEMA, "kalm_jax": kalm_jax.__version__, "kind": kind, "command": command}
         write_json(path, content | {"configuration": dataclasses.asdict(config)})
 
     def finished(self, stages: Mapping[str, Callable[[], None]]) -> set[str]:
-        """Names of the stages that will be kept when each is called in turn, as far as their records say.
+        """Names of the stages that will be kept when each is called in turn, as far as that can be seen quickly.
 
-        Files are not checked, and nothing is made.
+        Of their files the sizes are compared, not the contents. Nothing is made.
         """
         self._planned = set()
         try:
@@ -307,10 +339,13 @@ class RunFolder:
         self._prints[name] = mark
         folder = self.path / name
         if self._planned is not None:
-            done = read_done(folder)
-            if done is not None and done["fingerprint"] == mark:
+            done, made = read_done(folder), {need: self._made[need] for need in needs if need in self._made}
+            whole = done is not None and not find_damage(folder, done.get("files", {}), sizes_only=True)
+            if done is not None and whole and done["fingerprint"] == mark and not _other(done, made):
                 self._planned.add(name)
+                self._made[name] = _content(done)
             return folder
+        about["made"] = {need: self._made[need] for need in needs}  # no part of the fingerprint
         begun = self._begin(name, folder, {"fingerprint": mark, **about}) if is_main_process() else None
         if broadcast_from_main(begun is not None):
             if begun is not None:
@@ -319,7 +354,7 @@ class RunFolder:
                 work(folder)
         while (done := read_done(folder)) is None or done["fingerprint"] != mark:
             time.sleep(0.2)  # until the first process has written it
-        self.seconds[name] = done["seconds"]
+        self.seconds[name], self._made[name] = done["seconds"], _content(done)
         return folder
 
     def _begin(self, name: str, folder: pathlib.Path, about: dict[str, Any]) -> dict[str, Any] | None:
@@ -327,21 +362,27 @@ class RunFolder:
         self._check_place(folder)
         done, begun = read_done(folder), _read_record(folder / "begun.json", fingerprint=str, seconds=int | float)
         finished, reason = os.path.lexists(folder / "done.json"), ""
+        known = done if finished else begun
         if finished and done is None:
             reason = "done.json is damaged"
-        elif done is not None and done["fingerprint"] == about["fingerprint"]:
-            reason = find_damage(folder, done.get("files", {}))
+        elif known is not None and known["fingerprint"] == about["fingerprint"]:
+            others = _other(known, about["made"])
+            if others:
+                reason = f"these stages were made again and came out differently: {', '.join(others)}"
+            elif done is None:
+                self._say(f"{name}: continues")
+                return {**about, "seconds": known["seconds"]}
+            else:
+                reason = find_damage(folder, done.get("files", {}))
             if not reason:
-                self._say(f"{name}: done before ({done['seconds']:.0f} s), kept")
+                self._say(f"{name}: done before ({known['seconds']:.0f} s), kept")
                 return None
-        elif begun is not None and begun["fingerprint"] == about["fingerprint"]:
-            self._say(f"{name}: continues")
-            return {**about, "seconds": begun["seconds"]}
         if folder.exists():
-            known = finished or os.path.lexists(folder / "begun.json")
-            if not known and any(path.name[0] != "." for path in folder.iterdir()):
+            stage = finished or os.path.lexists(folder / "begun.json")
+            if not stage and any(path.name[0] != "." for path in folder.iterdir()):
                 raise ValueError(f"{folder} is no stage's folder (it has no begun.json): move it or delete it")
-            self._say(f"{name}: starts again, because {reason or _reason(begun or {}, about)}")
+            why = reason or _reason(begun or {}, about)
+            self._say(f"{name}: starts again, because {why} (its files are deleted)")
             delete_stage(folder)
         check_room(folder, STAGE_ROOM, f"the stage {name}")
         folder.mkdir(parents=True)
@@ -364,7 +405,7 @@ class RunFolder:
             with contextlib.suppress(OSError):
                 write_json(folder / "begun.json", {**begun, "seconds": before + time.monotonic() - start})
             raise
-        about = {key: begun[key] for key in ("fingerprint", "settings")}
+        about = {key: begun[key] for key in ("fingerprint", "settings", "made")}
         files = describe_files(folder, UNLISTED)
         write_json(folder / "done.json", {**about, "seconds": before + time.monotonic() - start, "files": files})
 
@@ -383,9 +424,18 @@ def _kind_and_world(config: PipelineConfig | OfflineConfig) -> tuple[str, str | 
     return kind, getattr(config, "world", None)
 
 
+def _places(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """What is in a folder and in those below, but not in complete stages, and of others only what is directly there."""
+    for place in folder.iterdir():
+        yield place
+        if not place.is_dir() or place.is_symlink() or place.name[0] == "." or os.path.lexists(place / "done.json"):
+            continue
+        yield from place.iterdir() if os.path.lexists(place / "begun.json") else _places(place)
+
+
 def _no_folder(place: pathlib.Path) -> ValueError:
     return ValueError(
-        f"{place} is no folder, and stages of the run are written there: delete it and run the same command again"
+        f"{place} is no folder, and parts of the run are written there: delete it and run the same command again"
     )
 
 
@@ -395,21 +445,13 @@ def delete_stage(folder: pathlib.Path) -> None:
         return folder.unlink()
     begun = folder / "begun.json"
     if begun.is_dir():
-        _remove(begun)
+        remove(begun)
     write_json(begun, {"fingerprint": "", "seconds": 0.0})
-    _remove(folder / "done.json")
+    remove(folder / "done.json")
     for path in folder.iterdir():
         if path != begun:
-            _remove(path)
+            remove(path)
     shutil.rmtree(folder)
-
-
-def _remove(path: pathlib.Path) -> None:
-    """Deletes a file, a link or a folder, if there is one."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _reason(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -25,7 +25,9 @@ LEVEL_NAMES = {
     "rephrase": "rephrase",
     "unseen_easy": "unseen easy",
     "unseen_hard": "unseen hard",
+    "prompts": "your own prompts",
 }
+"""Level, or other part for which rollouts are imagined -> what tables call it."""
 ALGORITHM_NAMES = {
     "bc": "BC",
     "td3bc": "TD3+BC",

@@ -129,8 +129,8 @@ def test_a_changed_setting_redoes_what_depends_on_it_and_says_why(tmp_path):
     assert made == ["a", "b", "c", "a", "c"]
     again = [line for line in said if "again" in line]
     assert again == [
-        "a: starts again, because settings changed: x 1 -> 2",
-        "c: starts again, because these stages did: a",
+        "a: starts again, because settings changed: x 1 -> 2 (its files are deleted)",
+        "c: starts again, because these stages did: a (its files are deleted)",
     ]
 
 
@@ -161,6 +161,100 @@ def test_what_will_be_kept_is_known_before(tmp_path):
     assert job(2) == ({"c", "d"}, {"a", "b"})
     (tmp_path / "b" / "done.json").unlink()
     assert job(2) == ({"a", "c"}, {"b"})  # what d reads is not there yet
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_text("")])
+def test_a_file_that_is_gone_or_cut_is_known_before(tmp_path, spoil):
+    run_folder.RunFolder(tmp_path, say=lambda line: None).stage("a", {}, [], write_stage)
+    run = run_folder.RunFolder(tmp_path, say=lambda line: None)
+    work = {"a": lambda: run.stage("a", {}, [], write_stage)}
+    assert run.finished(work) == {"a"}
+    spoil(tmp_path / "a" / "rows.csv")
+    assert run.finished(work) == set()
+
+
+DAMAGE = {
+    "a file": lambda stage: (stage / "rows").write_text("x"),
+    "its record": lambda stage: (stage / "done.json").write_text("{}"),
+    "no record": lambda stage: (stage / "done.json").unlink(),
+    "all of it": lambda stage: shutil.rmtree(stage),
+}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_stage_that_is_mended_redoes_what_needs_it_only_where_it_comes_out_differently(tmp_path, damage, killed):
+    """Other machines round differently: what was made from the files of before does not belong to those of now."""
+    made, said = [], []
+
+    def job(content, last="c"):
+        run = run_folder.RunFolder(tmp_path, say=said.append)
+        for name, needs in {"a": [], "b": ["a"], "c": ["b"]}.items():
+            text = content if name == "a" else "as ever"
+            run.stage(name, {}, needs, lambda f: (made.append(f.name), (f / "rows").write_text(text)))
+            if name == last:
+                return
+
+    job("1")
+    DAMAGE[damage](tmp_path / "a")
+    job("1")
+    assert made == ["a", "b", "c", "a"]
+    DAMAGE[damage](tmp_path / "a")
+    if killed:
+        job("2", last="a")
+        with pytest.raises(FileNotFoundError, match="was made from another a than there is now"):
+            run_folder.check_stage(tmp_path, "b")
+    job("2")
+    assert made == ["a", "b", "c", "a", "a", "b"]  # b came out as before, so c is kept
+    assert "b: starts again, because these stages were made again and came out differently: a" in "".join(said)
+    job("2")
+    assert len(made) == 6 and run_folder.check_stage(tmp_path, "c")
+
+
+WRONG_KINDS = {
+    "results.csv/": "is a folder, and a file is written there",
+    "report.html/": "is a folder, and a file is written there",
+    "run.json/": "is a folder, and a file is written there",
+    "manifest.json/": "is a folder, and a file is written there",
+    "figures/success.png/": "is a folder, and a file is written there",
+    "figures": "is no folder",
+    "tensorboard": "is no folder",
+    "all/imagine/rephrase": "is no folder",
+    "b/metrics.csv/": "is a folder, and a file is written there",
+    "b/checkpoints": "is no folder",
+    ".lock/": "cannot be the folder's lock",
+}
+
+
+@pytest.mark.parametrize("place", WRONG_KINDS)
+def test_what_has_the_place_of_another_kind_is_named_before_any_work_and_kept(tmp_path, place):
+    run = run_folder.RunFolder(tmp_path, SMOKE, say=lambda line: None)
+    run.stage("a", {}, [], write_stage)
+    with pytest.raises(RuntimeError):
+        run.stage("b", {}, [], lambda folder: unfinished())
+    del run
+    gone = tmp_path / place
+    gone.parent.mkdir(parents=True, exist_ok=True)
+    gone.unlink(missing_ok=True)
+    if place.endswith("/"):
+        gone.mkdir()
+        gone = gone / "mine"
+    gone.write_text("precious")
+    with pytest.raises(ValueError, match=f"{place.rstrip('/')} {WRONG_KINDS[place]}"):
+        run_folder.RunFolder(tmp_path, SMOKE)
+    assert gone.read_text() == "precious" and (tmp_path / "a" / "done.json").exists()
+
+
+def unfinished():
+    raise RuntimeError
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="everything is writable for root")
+def test_a_folder_that_cannot_be_written_is_named_before_any_work(tmp_path):
+    (tmp_path / "learn").mkdir()
+    (tmp_path / "learn").chmod(0o500)
+    with pytest.raises(ValueError, match="nothing can be written in .*learn"):
+        run_folder.RunFolder(tmp_path)
 
 
 def test_a_stage_whose_needs_were_made_again_is_not_read(tmp_path):
@@ -226,12 +320,18 @@ def test_other_code_redoes_a_stage_and_other_comments_do_not(tmp_path, monkeypat
     job('"""Other words."""\n# And a comment.\nRATE = 1\n')
     assert len(made) == 1
     job("RATE = 2\n")
-    assert len(made) == 2 and said[-1] == "learn: starts again, because code changed: own_learner_for_test"
+    assert (
+        len(made) == 2
+        and said[-1] == "learn: starts again, because code changed: own_learner_for_test (its files are deleted)"
+    )
     for name in ("begun.json", "done.json"):  # a folder of version 0.1.0, which knew nothing of code
         old = {"fingerprint": "0", "settings": {}, "seconds": 1.0}
         (tmp_path / "run" / "learn" / name).write_text(json.dumps(old))
     job("RATE = 2\n")
-    assert len(made) == 3 and said[-1] == "learn: starts again, because another version of kalm_jax made it"
+    assert (
+        len(made) == 3
+        and said[-1] == "learn: starts again, because another version of kalm_jax made it (its files are deleted)"
+    )
 
 
 def test_code_that_a_stage_uses_is_found_through_its_imports():
@@ -471,4 +571,4 @@ def test_a_stage_that_fails_is_continued_and_its_files_kept(tmp_path):
     (tmp_path / "a" / "done.json").write_text('{"finger')
     said = []
     run_folder.RunFolder(tmp_path, say=said.append).stage("a", {}, [], lambda folder: None)
-    assert said == ["a: starts again, because done.json is damaged"]
+    assert said == ["a: starts again, because done.json is damaged (its files are deleted)"]

@@ -75,7 +75,7 @@ def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
         "relabel": relabel,
         "compat": config.learn.compat,
         "keep_all": config.imagine.keep_all,
-        "shares": [run.world.learning.imagined_shares[part] for part in parts],
+        "shares": [run.world.learning.imagined_shares.get(part, 1.0) for part in parts],
     }
     if config.learn.checkpoints > 1:
         settings["checkpoints"] = config.learn.checkpoints
@@ -95,7 +95,7 @@ def learning_data(run: PipelineRun, parts: dict[str, str], relabel: float) -> Bu
         judged = zip(parts, novel, tables[1:], strict=True)
         novel = [filter_realistic(world, part, r, table, real) if r.imagined.any() else r for part, r, table in judged]
     novel = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(novel, offsets[1:], strict=True)]
-    shares = [world.learning.imagined_shares[part] for part, rollouts in zip(parts, novel) if len(rollouts)]
+    shares = [world.learning.imagined_shares.get(part, 1.0) for part, rollouts in zip(parts, novel) if len(rollouts)]
     novel = [rollouts for rollouts in novel if len(rollouts)]
     if config.learn.compat == "kalm":
         real, novel = every_end_terminal(real), [every_end_terminal(r) for r in novel]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
+from collections.abc import Iterable
+from typing import Any
 
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import read_results_csv, write_results_csv
@@ -40,7 +43,7 @@ def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
     data = ReportData(
         labels=world.labels,
         results=results,
-        imagination=[row for part in parts for row in read_json(run.path / "imagine" / part / "quality.json", list)],
+        imagination=imagination_rows(run.path, parts),
         replayed=[
             row
             for level in imagined_levels(config)
@@ -67,3 +70,13 @@ def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
     )
     build_report(run.path, data)
     return results, " ".join(filter(None, (data.noise(), unimagined(results, dataclasses.asdict(config.imagine)))))
+
+
+def imagination_rows(run: pathlib.Path, parts: Iterable[str]) -> list[dict[str, Any]]:
+    """What `World.quality_rows` says of the imagined rollouts of a run's parts, counted under the part they were for.
+
+    A user's prompts have the level of the sentences that they resemble; here they are "prompts".
+    """
+    return [
+        {**row, "level": part} for part in parts for row in read_json(run / "imagine" / part / "quality.json", list)
+    ]
