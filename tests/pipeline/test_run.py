@@ -191,7 +191,7 @@ def test_a_stage_that_is_mended_redoes_what_needs_it_only_where_it_comes_out_dif
         run = run_folder.RunFolder(tmp_path, say=said.append)
         for name, needs in {"a": [], "b": ["a"], "c": ["b"]}.items():
             text = content if name == "a" else "as ever"
-            run.stage(name, {}, needs, lambda f: (made.append(f.name), (f / "rows").write_text(text)))
+            run.stage(name, {}, needs, lambda f, text=text: (made.append(f.name), (f / "rows").write_text(text)))
             if name == last:
                 return
 
@@ -253,7 +253,7 @@ def unfinished():
 def test_a_folder_that_cannot_be_written_is_named_before_any_work(tmp_path):
     (tmp_path / "learn").mkdir()
     (tmp_path / "learn").chmod(0o500)
-    with pytest.raises(ValueError, match="nothing can be written in .*learn"):
+    with pytest.raises(ValueError, match=r"nothing can be written in .*learn"):
         run_folder.RunFolder(tmp_path)
 
 
