@@ -37,9 +37,10 @@ NUM_AUGMENTATIONS = 8
 """Number of renamings under which a rollout is shown, where a world has them (`GoalLanguage.renamings`)."""
 
 
-def explain(grounded: Grounded, rollouts: Rollouts, prompt: str) -> list[str]:
+def explain(grounded: Grounded, rollouts: Rollouts, prompt: str, language: GoalLanguage) -> list[str]:
     """One sentence per rollout, the model's greedy answer to what the rollout, after `prompt`, was for."""
-    return _sentences(grounded, _questions(grounded, rollouts, prompt), 0.0, 0)
+    answers = generate_answers(grounded, _questions(grounded, rollouts, prompt))
+    return [_sentence(text, language) for text in answers]
 
 
 def generate_explanations(
@@ -66,8 +67,9 @@ def generate_explanations(
         rows = _questions(grounded, _renamed(rollouts.take(np.array(open_, int)), renaming), prompt)
         for row, i in zip(rows, open_, strict=True):
             summary = renaming.goal_summary(summaries[i])
-            row.text(tokenizer.encode(f"{summary} {SUMMARY_END}") if summary else [])
-        found = _sentences(grounded, rows, float(attempt >= len(renamings)), seed + attempt)
+            row.text(tokenizer.encode(f"{summary} {SUMMARY_END}", follows=True) if summary else [])
+        found = generate_answers(grounded, rows, temperature=float(attempt >= len(renamings)), seed=seed + attempt)
+        found = [text if summaries[i] else _sentence(text, language) for text, i in zip(found, open_, strict=True)]
         found = [renaming.inverse.text(text) for text in found]
         passed = _consistent(grounded, found, [summaries[i] for i in open_], language, renamings)
         for i, text, good in zip(open_, found, passed, strict=True):
@@ -91,10 +93,10 @@ def _consistent(
     return (2 * votes > min(NUM_VOTES, len(renamings))).tolist()
 
 
-def _sentences(grounded: Grounded, rows: list[RowSequence], temperature: float, seed: int) -> list[str]:
-    """What follows the goal summary in the model's answer to each row."""
-    answers = generate_answers(grounded, rows, temperature=temperature, seed=seed)
-    return [text.rsplit(f"{SUMMARY_END} ", 1)[-1] for text in answers]
+def _sentence(answer: str, language: GoalLanguage) -> str:
+    """The sentence in an answer that begins with a goal summary, where the world has any."""
+    _, end, sentence = answer.partition(SUMMARY_END) if language.goal_summary else ("", "", answer)
+    return sentence.strip() if end else answer
 
 
 def likeliest_goal_summaries(
@@ -131,7 +133,7 @@ def likeliest_goal_summaries(
     """
     assert language.subgoal_of_summary is not None, "this world has no goal summaries"
     tokenizer = grounded.tokenizer
-    end = tokenizer.encode(f"x {SUMMARY_END}")[-1]  # the token as it is after a word
+    end = tokenizer.encode(SUMMARY_END, follows=True)[-1]
     renamings = _renamings(language, min(NUM_AUGMENTATIONS, draws))
     views = [_renamed(rollouts, renaming) for renaming in renamings]
     counts: list[collections.Counter] = [collections.Counter() for _ in range(len(rollouts))]
@@ -211,8 +213,9 @@ def answer_log_probs(
 ) -> Float[np.ndarray, " M"]:
     """log p(answer | state, question) of M pairs (question, answer), such as those of `GoalLanguage.describe`."""
     tokenizer, width = grounded.tokenizer, grounded.model.spec.width
-    ids = {text: tokenizer.encode(text) for text in {STATE_PROMPT, *(part for pair in questions for part in pair)}}
-    now, rows = [tokenizer.bos_id, *ids[STATE_PROMPT]], []
+    texts = list({part for pair in questions for part in pair})
+    ids = dict(zip(texts, tokenizer.encode_all(texts, follows=True)))
+    now, rows = [tokenizer.bos_id, *tokenizer.encode(STATE_PROMPT)], []
     for state, (question, answer) in zip(states, questions, strict=True):
         rows.append(RowSequence(width).text(now).state(state).text(ids[question]).text(ids[answer], 1.0))
     return over_rows(_text_log_probs, grounded, rows, smaller_batch(batch, len(rows)))
@@ -221,7 +224,7 @@ def answer_log_probs(
 def _questions(grounded: Grounded, rollouts: Rollouts, prompt: str) -> list[RowSequence]:
     """Each rollout after `prompt`, and the question what it was for."""
     tokenizer = grounded.tokenizer
-    before, after = [tokenizer.bos_id, *tokenizer.encode(prompt)], tokenizer.encode(ANSWER_PROMPT)
+    before, after = [tokenizer.bos_id, *tokenizer.encode(prompt)], tokenizer.encode(ANSWER_PROMPT, follows=True)
     return [_rollout_row(grounded, before, rollouts, i).text(after) for i in range(len(rollouts))]
 
 

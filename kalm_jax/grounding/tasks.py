@@ -37,8 +37,8 @@ GOAL_PROMPT = "goal : {} . start :"
 ANSWER_PROMPT, SUMMARY_END = "goal :", ":"
 """What stands before an explanation, and between its goal summary and its sentence."""
 
-STATE_PROMPT = "now"
-"""Stands before a state that is asked about."""
+STATE_PROMPT, START_PROMPT = "now", "start"
+"""Stand before a state that is asked about, and before the first state of which the last one follows."""
 
 PLAN_PROMPT = "{} =>"
 """Stands before the subgoals of a sentence."""
@@ -70,8 +70,14 @@ def plan_prompt(tokenizer: Tokenizer, sentence: str) -> list[int]:
     return [tokenizer.bos_id, *tokenizer.encode(PLAN_PROMPT.format(sentence))]
 
 
+def plan_answer(tokenizer: Tokenizer, plan: str) -> list[int]:
+    """Token ids of a plan after its `plan_prompt`, to the end."""
+    return [*tokenizer.encode(plan, follows=True), tokenizer.eos_id]
+
+
 class _GoalTokens(NamedTuple):
-    """Token ids of the ways to express a rollout's goal; `sentence` is empty where no sentence does."""
+    """Token ids of the ways to express a rollout's goal: prompts as rows begin with them, summary and sentence as they
+    follow other text. `sentence` is empty where no sentence expresses it."""
 
     prompt: Sequence[int]
     subgoal_prompt: Sequence[int]
@@ -161,8 +167,13 @@ class Batches:
         self.probabilities = possible_tasks(shares, language, rollouts is not None)
         self.description_steps = description_steps if self.probabilities[TASKS.index("description")] else 0
         self.explanation_prompts = [[tokenizer.bos_id, *tokenizer.encode(s)] for s in language.explanation_prompts]
-        self.answer = tokenizer.encode(ANSWER_PROMPT)
-        self.encode = functools.lru_cache(tokenizer.encode)
+        self.answer = tokenizer.encode(ANSWER_PROMPT, follows=True)
+        self.first_answer = [tokenizer.bos_id, *tokenizer.encode(ANSWER_PROMPT)]
+        self.state_prompt, self.start_prompt = (
+            [tokenizer.bos_id, *tokenizer.encode(text)] for text in (STATE_PROMPT, START_PROMPT)
+        )
+        self.encode_prompt = functools.lru_cache(tokenizer.encode)
+        self.encode = functools.lru_cache(functools.partial(tokenizer.encode, follows=True))
         if rollouts is not None and goals is not None:
             self.observations = np.asarray(rollouts.observations)
             self.actions, self.lengths = np.asarray(rollouts.actions), np.asarray(rollouts.length)
@@ -184,15 +195,15 @@ class Batches:
             for say in (self.language.goal_summary, self.language.plan)
         )
         columns = (
-            [GOAL_PROMPT.format(text) for text in goals.text],
-            [GOAL_PROMPT.format(text) if text else "" for text in subgoals],
-            [f"{text} {SUMMARY_END}" if text else "" for text in summaries],
-            goals.text,
+            self.tokenizer.encode_all([GOAL_PROMPT.format(text) for text in goals.text]),
+            self.tokenizer.encode_all([GOAL_PROMPT.format(text) if text else "" for text in subgoals]),
+            self.tokenizer.encode_all([f"{text} {SUMMARY_END}" if text else "" for text in summaries], follows=True),
+            self.tokenizer.encode_all(goals.text, follows=True),
         )
-        self.goal_tokens = [_GoalTokens(*ids) for ids in zip(*map(self.tokenizer.encode_all, columns))]
+        self.goal_tokens = [_GoalTokens(*ids) for ids in zip(*columns)]
 
     def _subgoal_tokens(self, text: str) -> _GoalTokens:
-        prompt = self.encode(GOAL_PROMPT.format(text))
+        prompt = self.encode_prompt(GOAL_PROMPT.format(text))
         return _GoalTokens(prompt, prompt, self.encode(f"{text} {SUMMARY_END}"), [])
 
     def _longest(self) -> int:
@@ -209,7 +220,7 @@ class Batches:
             return RowSequence(self.width).text(ids[: self.length], TEXT_WEIGHT)
         if task == "plan" and self.language.sample_plan is not None:
             wording, plan = self.language.sample_plan(rng)
-            answer = [*self.tokenizer.encode(plan), self.tokenizer.eos_id]
+            answer = plan_answer(self.tokenizer, plan)
             prompt = plan_prompt(self.tokenizer, wording)[: self.length - len(answer)]
             return RowSequence(self.width).text(prompt).text(answer, 1.0)
         i = int(rng.integers(len(self.lengths)))
@@ -246,7 +257,7 @@ class Batches:
         tokens = shown.tokens
         summary, sentence = tokens.summary, [*tokens.sentence, self.tokenizer.eos_id]
         if summary and tokens.sentence and rng.random() < NO_ROLLOUT_SHARE:
-            return RowSequence(self.width).text([self.tokenizer.bos_id, *self.answer, *summary]).text(sentence, 1.0)
+            return RowSequence(self.width).text([*self.first_answer, *summary]).text(sentence, 1.0)
         out = RowSequence(self.width).text(self._explanation_prompt(rng)).rollout(shown.states, shown.actions, 1.0, 0.0)
         out = out.text(self.answer).text(summary, FACT_WEIGHT)
         ends = summary and (not tokens.sentence or rng.random() < SUMMARY_ONLY_SHARE)
@@ -265,7 +276,7 @@ class Batches:
         # Half of the states follow the steps that led to them, as in explanations. Questions are about the last one.
         t = int(rng.integers(len(shown.states)))
         start = max(0, t - int(rng.integers(1, 4))) if rng.random() < 0.5 else t
-        out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode(STATE_PROMPT)])
+        out = RowSequence(self.width).text(self.state_prompt)
         out = out.rollout(shown.states[start : t + 1], shown.actions[start:t], 0.0, 0.0)
         before = shown.states[t - 1] if changes and start < t else None
         for question, answer in self.language.describe(rng, shown.states[t], before):
@@ -274,12 +285,12 @@ class Batches:
 
     def _dynamics(self, rng: np.random.Generator, shown: _Shown) -> RowSequence:
         t = int(rng.integers(len(shown.actions)))
-        out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode(STATE_PROMPT)]).state(shown.states[t])
+        out = RowSequence(self.width).text(self.state_prompt).state(shown.states[t])
         return out.action(shown.actions[t]).text(self.encode("then")).state(shown.states[t + 1], 1.0)
 
     def _consequence(self, rng: np.random.Generator, shown: _Shown) -> RowSequence:
         # A whole rollout moves objects much further than a step, and only partly predictably: a tenth of the weight.
-        out = RowSequence(self.width).text([self.tokenizer.bos_id, *self.encode("start")]).state(shown.states[0])
+        out = RowSequence(self.width).text(self.start_prompt).state(shown.states[0])
         out = out.text(self.answer).text(shown.tokens.sentence or shown.tokens.summary)
         return out.text(self.encode("end :")).state(shown.states[-1], 0.1)
 

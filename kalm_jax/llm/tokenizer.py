@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,9 @@ from kalm_jax.files import read_foreign_json
 
 _PROBE = "red ball"
 """A text of which any tokenizer of English must read something."""
+
+_PIECE = "."
+"""What stands before a text that follows another one, where its tokens are looked up."""
 
 
 class Tokenizer:
@@ -38,19 +42,37 @@ class Tokenizer:
         if not self.decode(self.encode(_PROBE)):
             raise ValueError(f"of {_PROBE!r} it reads no word; is it the tokenizer of a language model?")
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of `text`, without special tokens."""
-        return self._tokenizer.encode(text, add_special_tokens=False)
+    def encode(self, text: str, follows: bool = False) -> list[int]:
+        """Token ids of `text`, without special tokens.
 
-    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of many texts at once."""
+        With `follows` it stands behind another text, from which a space separates it: the ids of two pieces, the second
+        one with `follows`, are those of "first second" with any tokenizer. Whether the space is a part of a word's
+        token, and whether a text that begins gets one as well, differs between tokenizers.
+        """
+        return self.encode_all([text], follows)[0]
+
+    def encode_all(self, texts: Sequence[str], follows: bool = False) -> list[list[int]]:
+        """Token ids of many texts at once; see `encode`."""
         if not len(texts):
             return []
-        return self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        if not follows:
+            return self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        before = self._piece
+        found = self.encode_all([f"{_PIECE} {text}" if text else _PIECE for text in texts])
+        # Where a token reaches over the space, the text is read with a space of its own before it.
+        return [
+            ids[len(before) :] if ids[: len(before)] == before else self.encode(f" {text}")
+            for text, ids in zip(texts, found, strict=True)
+        ]
+
+    @functools.cached_property
+    def _piece(self) -> list[int]:
+        return self.encode(_PIECE)
 
     def decode(self, ids: Iterable[SupportsInt]) -> str:
-        """Text of token ids, without special tokens."""
-        return self._tokenizer.decode([int(i) for i in ids], skip_special_tokens=True).strip()
+        """Text of token ids, without special tokens and with all of its spaces, except at its ends."""
+        ids = [int(i) for i in ids]
+        return self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
 
     def save(self, folder: str | pathlib.Path) -> None:
         """Writes tokenizer.json and tokenizer_config.json into `folder`."""

@@ -13,7 +13,7 @@ import numpy as np
 from kalm_jax import dashboard
 from kalm_jax.grounding.checkpoint import save_grounded
 from kalm_jax.grounding.model import Grounded, GroundedModel, change_llms, init_params, numeric_spec
-from kalm_jax.grounding.tasks import Batches, augmented, plan_prompt, possible_tasks
+from kalm_jax.grounding.tasks import Batches, augmented, plan_answer, plan_prompt, possible_tasks
 from kalm_jax.grounding.trainer import TrainConfig, fit
 from kalm_jax.grounding.two_models import TwoModels
 from kalm_jax.llm import attention
@@ -87,8 +87,8 @@ def longest_sentence(tokenizer: Tokenizer, world: World) -> tuple[str, int]:
     for goals in (*map(world.goals, LEVELS), world.validation_goals()):
         for i in sorted(range(len(goals)), key=lambda i: -len(goals.text[i]))[:LONGEST]:
             plan = world.language.plan(int(goals.family[i]), goals.array[i]) if world.language.plan else ""
-            ids = plan_prompt(tokenizer, goals.text[i]), tokenizer.encode(plan)
-            found.append((sum(map(len, ids)) + 1, goals.text[i]))
+            ids = plan_prompt(tokenizer, goals.text[i]), plan_answer(tokenizer, plan)
+            found.append((sum(map(len, ids)), goals.text[i]))
     positions, sentence = max(found)
     return sentence, positions
 

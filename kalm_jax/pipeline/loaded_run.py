@@ -173,7 +173,8 @@ class LoadedRun:
         validate(rollouts, num_actions=spec.num_actions or None)
         prompt = self.world.language.explanation_prompts[0] if prompt is None else prompt
         self.planner.check_length(prompt)
-        return explain(self.grounded, last_steps(rollouts, self.config.ground.window), prompt)
+        shown = last_steps(rollouts, self.config.ground.window)
+        return explain(self.grounded, shown, prompt, self.world.language)
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
         """Goal vectors (K, E) of sentences as the run's policies see them; TypeError where one is not a string."""

@@ -24,7 +24,7 @@ import numpy as np
 from kalm_jax.grounding.decoding import generate_answers
 from kalm_jax.grounding.explanation import text_log_probs
 from kalm_jax.grounding.model import Grounded
-from kalm_jax.grounding.tasks import plan_prompt
+from kalm_jax.grounding.tasks import plan_answer, plan_prompt
 from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.worlds.base import Subgoals
 
@@ -144,6 +144,6 @@ class Planner:
         if self.read_plan is None:
             return scores, [() for _ in sentences]
         written = generate_answers(self.grounded, prompts)
-        ends = [[*self.tokenizer.encode(text), self.tokenizer.eos_id] for text in written]
+        ends = [plan_answer(self.tokenizer, text) for text in written]
         scores = scores + PLAN_WEIGHT * text_log_probs(self.grounded, list(zip(prompts, ends, strict=True)))
         return scores, [tuple(Subgoal(*step) for step in self.read_plan(text)) for text in written]

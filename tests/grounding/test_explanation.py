@@ -97,7 +97,12 @@ def _check_what_is_told(grounded, rollouts):
     gists = np.array(["red", "blu"])[rollouts.goal]
 
     def told(gists, **known):
-        return np.array([text[9:12] for text in generate_explanations(*asked, list(gists), GoalLanguage(**known))])
+        return np.array(
+            [
+                text[9:12]
+                for text in generate_explanations(*asked, list(gists), GoalLanguage(goal_summary=short, **known))
+            ]
+        )
 
     heard = {"summary_of_plan": lambda plan: plan}
     assert (told(gists, **heard) == gists).all()
@@ -153,5 +158,5 @@ def test_goal_vectors_and_explanations(words):
     sorted_ = decode.encode_goals(grounded, texts, batch=3, by_length=True, progress=done.append)
     np.testing.assert_allclose(sorted_, decode.encode_goals(grounded, texts, batch=3), atol=1e-5)
     assert done == sorted(done) and done[-1] == 5
-    said = explain(grounded, rollouts.take(slice(0, 3)), "rollout :")
+    said = explain(grounded, rollouts.take(slice(0, 3)), "rollout :", GoalLanguage())
     assert len(said) == 3 and all(isinstance(s, str) for s in said)

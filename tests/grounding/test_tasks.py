@@ -1,6 +1,7 @@
 """The grounding tasks: what each predicts, their order, windows, augmentation, and batches."""
 
 import dataclasses
+import re
 
 import jax
 import numpy as np
@@ -13,9 +14,10 @@ from kalm_jax.grounding.tasks import FACT_WEIGHT, Batches, augmented
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.types import make_goal_table
-from kalm_jax.worlds.base import GoalLanguage
-from tests.fixtures import numbered_rollouts
+from kalm_jax.worlds.base import GoalLanguage, get_world
+from tests.fixtures import numbered_rollouts, random_rollouts
 from tests.grounding.toy import GOALS, TEXTS, batches, describe, toy_rollouts
+from tests.llm.tokenizers import KINDS
 
 
 def test_what_is_changed_is_said_by_a_short_goal_and_no_sentence():
@@ -152,3 +154,46 @@ def test_reading_comes_first(words):
     # Where descriptions are left out, nothing is read first.
     without = TaskShares(description=0.0)
     jax.tree.map(np.testing.assert_array_equal, build(without, 2)(0), build(without, 0)(0))
+
+
+def test_rows_read_the_same_with_every_tokenizer():
+    """Pieces that meet are parted by one space, as a person would type, however a tokenizer treats spaces."""
+    world = get_world("clevr")
+    goals = world.goals("offline").take(np.arange(0, 60, 7))
+    rollouts = random_rollouts(n=12, num_goals=len(goals), observation_dim=10, num_actions=world.spaces.num_actions)
+    language = dataclasses.replace(world.language, document=None)
+    said = [*goals.text, *(world.language.sample_plan(np.random.default_rng(i))[0] for i in range(40))]
+    facts = [
+        x
+        for i in range(40)
+        for pair in language.describe(np.random.default_rng(i), rollouts.observations[0, 0])
+        for x in pair
+    ]
+    corpus = [*said, *facts, "goal : . start : now then end : =>", *language.explanation_prompts]
+    only = {f.name: 0.0 for f in dataclasses.fields(TaskShares)}
+
+    def texts(words):
+        """What stands in the first rows of every task; numbers are "#"."""
+        for task in set(only) - {"text"}:
+            shares = TaskShares(**{**only, task: 1.0})
+            spec = numeric_spec(rollouts, world.spaces.num_actions)
+            batches = Batches(rollouts, goals, words, shares, language, spec, rows=4, length=400, seed=0)
+            for _, sequence in zip(range(8), batches.sequences(0)):
+                kind, token, *_ = sequence.arrays()
+                ends = np.flatnonzero(np.diff(kind == TEXT)) + 1
+                parts = zip(np.split(kind, ends), np.split(token, ends), strict=True)
+                yield (
+                    task,
+                    [words.decode(ids) if kinds[0] == TEXT else "#" for kinds, ids in parts],
+                    words.decode(token[kind == TEXT]),
+                )
+
+    found = {kind: list(texts(make(corpus))) for kind, make in KINDS.items()}
+    for kind, rows in found.items():
+        assert rows == found["built-in"], kind
+    for task, parts, whole in found["GPT-2"]:
+        assert whole == " ".join(part for part in parts if part != "#"), task
+        assert not re.search(r"\w[=:]|[=:]\w|  ", whole), task
+    read = {task: parts for task, parts, _ in found["GPT-2"]}
+    assert read["plan"][0].count(" => ") == 1 and language.read_plan(read["plan"][0].split(" => ")[1])
+    assert read["generation"][0].startswith("goal : ") and read["generation"][0].endswith(" . start :")

@@ -39,7 +39,7 @@ def run_explain(run: PipelineRun) -> None:
                 progress.update(done + drawn)
 
             for name, prompt in prompts.items():
-                texts = explain(grounded, rollouts, prompt)
+                texts = explain(grounded, rollouts, prompt, language)
                 rows.append(world.explanation_row(texts, rollouts, goals, name))
                 if draws:
                     summaries = likeliest_goal_summaries(

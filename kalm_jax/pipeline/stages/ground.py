@@ -87,7 +87,7 @@ def training_metrics(
         plans = plans_of(config, grounded, goals)
         rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"metrics at {step}")
         said = [
-            world.explanation_row(explain(grounded, shown, prompt), shown, shown_goals, name)
+            world.explanation_row(explain(grounded, shown, prompt, world.language), shown, shown_goals, name)
             for name, prompt in prompts.items()
         ]
         return metric_rows(step, world.quality_rows(rollouts, goals, real), said, world.labels.unrealistic)
