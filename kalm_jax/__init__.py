@@ -7,17 +7,15 @@
     action = policy.act(observation, "put the red ball left of the blue one")
     rollouts = run.imagine("line the balls up", count=8)
 
-Importing this package is light: names are imported when they are used, and no simulator, no display, no flags and no
-logger start at import.
+Importing this package takes some milliseconds: names are imported when they are used. JAX, NumPy and Gymnasium are not
+imported, and no simulator, no display, no flags and no logger start.
 """
-
-import importlib
-from typing import TYPE_CHECKING
 
 # Gymnasium 1.x loads no plugins: `gymnasium.make("kalm_jax:kalm/ClevrRobot-v0")` imports this package, and so finds the
 # environments, as every program that has imported it does. No simulator is imported before an environment is made.
-from kalm_jax.worlds.registration import register_environments
+from kalm_jax.worlds.registration import register_with_gymnasium
 
+TYPE_CHECKING = False  # for type checkers it is True; to import typing takes longer than all of this package
 if TYPE_CHECKING:
     from kalm_jax.offline_rl.registry import make_learner
     from kalm_jax.pipeline.config import PipelineConfig
@@ -67,6 +65,8 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
@@ -74,4 +74,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-register_environments()
+register_with_gymnasium()

@@ -1,16 +1,17 @@
-"""The console script `kalm`: finds the command, prints its help, and turns errors that a user can fix into one line."""
+"""The console script `kalm`: finds the command, prints its help, and turns errors that a user can fix into one line.
+
+Until `run` has begun, Ctrl-C gives Python's traceback. Therefore this module imports nothing that takes time.
+"""
 
 from __future__ import annotations
 
-import importlib
 import os
-import pathlib
-import shlex
 import sys
-from collections.abc import Sequence
-from types import ModuleType
 
-from kalm_jax.malloc import configure_malloc
+TYPE_CHECKING = False  # for type checkers it is True
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
 
 COMMANDS = {
     "clevr": "KALM on CLEVR-Robot, from nothing to a report",
@@ -30,13 +31,18 @@ STARTING_AGAIN = ("collect", "replay", "check-llm", "throughput", "metaworld-exp
 
 def load(name: str) -> ModuleType:
     """The module of a command."""
+    import importlib
+
     return importlib.import_module(f"kalm_jax.cli.{name.replace('-', '_')}")
 
 
 def invocation(name: str, argv: Sequence[str] = ()) -> str:
     """How this process was asked for a command: "kalm clevr --seed=1", or "python -m experiments.clevr --seed=1"."""
+    import shlex
+
     ways = {"kalm": f"kalm {name}", "__main__": f"python -m kalm_jax {name}"}
-    way = ways.get(pathlib.Path(sys.argv[0]).stem, f"python -m experiments.{name.replace('-', '_')}")
+    program, _ = os.path.splitext(os.path.basename(sys.argv[0]))
+    way = ways.get(program, f"python -m experiments.{name.replace('-', '_')}")
     return f"{way} {shlex.join(argv)}".strip()
 
 
@@ -52,7 +58,9 @@ def main() -> None:
         if not name:
             sys.exit(2)
     elif name == "--version":
-        print(importlib.import_module("kalm_jax").__version__)
+        from kalm_jax import __version__
+
+        print(__version__)
     elif name not in COMMANDS:
         print(f"error: unknown command {name!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
         sys.exit(2)
@@ -68,16 +76,29 @@ def run(name: str, argv: list[str] | None = None, module: str = "") -> None:
       argv: its arguments; None takes those of this process.
       module: where it is, if not in this package.
     """
-    configure_malloc()  # before NumPy and JAX begin threads that may take arenas of their own
+    how = "starts again" if name in STARTING_AGAIN else "carries on"
+    line = f"stopped; the same command {how}"
+    try:
+        _run(name, sys.argv[1:] if argv is None else argv, module, line)
+    except KeyboardInterrupt:  # before `stopping_with` has begun
+        print(line, file=sys.stderr, flush=True)
+        os._exit(130)
+
+
+def _run(name: str, argv: list[str], module: str, line: str) -> None:
+    """`run`, where a stop says `line`."""
+    from kalm_jax.malloc import configure_malloc
+
+    configure_malloc()  # before NumPy, JAX and `stopping_with` begin threads that may take arenas of their own
     from kalm_jax.cli.stopping import stopping_with
 
-    argv = sys.argv[1:] if argv is None else argv
-    how = "starts again" if name in STARTING_AGAIN else "carries on"
-    with stopping_with(f"stopped; the same command {how}"):  # what the command imports takes a second already
-        _run(name, argv, importlib.import_module(module) if module else load(name))
+    with stopping_with(line):  # what the command imports takes a second already
+        import importlib
+
+        _work(name, argv, importlib.import_module(module) if module else load(name))
 
 
-def _run(name: str, argv: list[str], command: ModuleType) -> None:
+def _work(name: str, argv: list[str], command: ModuleType) -> None:
     """The command's help, or its work with errors as one line."""
     from kalm_jax.cli.flags import UsageError, help_text
 

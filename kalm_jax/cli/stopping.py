@@ -2,23 +2,24 @@
 
 A thread learns of the signal at once, also while the main thread compiles or computes, says the line, and silences what
 other threads and libraries would print. The main thread gets a `KeyboardInterrupt`, so that temporary files, locks and
-child processes go in order; if that takes longer than `GRACE` seconds, the process ends all the same. Nothing is lost
-by that: files are written whole or not at all.
+child processes go in order; if that takes longer than `GRACE` seconds, the process ends all the same. While a module is
+imported it ends at once. Nothing is lost by that: files are written whole or not at all.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import NoReturn
 
-from kalm_jax import locks
+TYPE_CHECKING = False  # for type checkers it is True; see `kalm_jax.cli.main` for why little is imported here
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import NoReturn
 
 GRACE = 3.0
 """Seconds in which a stopped program may end in order."""
@@ -46,9 +47,12 @@ def stopping_with(line: str) -> Iterator[None]:
                 time.sleep(GRACE)
                 _end(code[0])
 
-    def interrupt(*_: object) -> None:
-        for number in _SIGNALS:  # once is enough
-            signal.signal(number, signal.SIG_IGN)
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for each in _SIGNALS:  # once is enough
+            signal.signal(each, signal.SIG_IGN)
+        if _imports(frame):
+            stopped.wait(GRACE)
+            _end(128 + number)
         raise KeyboardInterrupt
 
     reader, writer = os.pipe()
@@ -70,6 +74,15 @@ def stopping_with(line: str) -> Iterator[None]:
         os.close(reader)
 
 
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported there. NumPy and JAX crash where their C code meets an exception then."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _say_last(line: str) -> None:
     """Writes a line to stderr, after which nothing more is seen there."""
     begin = "\n" if sys.stderr is not None and sys.stderr.isatty() else ""  # below a progress line
@@ -79,9 +92,12 @@ def _say_last(line: str) -> None:
 
 
 def _end(code: int) -> NoReturn:
-    for child in multiprocessing.active_children():
-        child.kill()
-    locks.release_all()
-    with contextlib.suppress(Exception):
+    try:
+        if "multiprocessing.process" in sys.modules:
+            for child in sys.modules["multiprocessing.process"].active_children():
+                child.kill()
+        if "kalm_jax.locks" in sys.modules:
+            sys.modules["kalm_jax.locks"].release_all()
         sys.stdout.flush()
-    os._exit(code)
+    finally:  # also where one of these is only half imported
+        os._exit(code)

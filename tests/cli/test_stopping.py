@@ -43,7 +43,10 @@ def test_a_stop_is_one_line_and_the_exit_code(work, number, code):
 
 
 def test_a_stop_while_a_command_is_imported_is_one_line(tmp_path):
-    (tmp_path / "slow_command_for_test.py").write_text("import time\nprint('ready', flush=True)\ntime.sleep(600)\n")
+    """Nothing that is imported sees an exception: C code of NumPy and JAX crashes where it does."""
+    (tmp_path / "slow_command_for_test.py").write_text(
+        "import os, time\nprint('ready', flush=True)\ntry: time.sleep(600)\nexcept KeyboardInterrupt: os._exit(7)\n"
+    )
     code = "from kalm_jax.cli.main import run; run('slow', [], 'slow_command_for_test')"
     child = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -57,6 +60,35 @@ def test_a_stop_while_a_command_is_imported_is_one_line(tmp_path):
     os.kill(child.pid, signal.SIGINT)
     _, said = child.communicate(timeout=60)
     assert (child.returncode, said) == (130, "stopped; the same command carries on\n")
+
+
+def test_the_handler_is_set_before_anything_is_imported_that_takes_time(tmp_path):
+    (tmp_path / "command_for_test.py").write_text(
+        "import signal, sys\n"
+        "slow = {'jax', 'numpy', 'gymnasium', 'absl', 'multiprocessing', 'pathlib', 'typing', 'json'}\n"
+        "assert not slow & set(sys.modules)\n"
+        "assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler\n"
+        "main = lambda argv: print('worked')\n"
+    )
+    code = "from kalm_jax.cli.main import run; run('x', [], 'command_for_test')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("worked\n", "")
+
+
+def test_a_stop_before_the_handler_is_set_is_one_line():
+    code = (
+        "import kalm_jax.malloc, os, signal, time\n"
+        "kalm_jax.malloc.configure_malloc = lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(600))\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from kalm_jax.cli.main import run; run('collect', [])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "stopped; the same command starts again\n")
 
 
 def test_without_a_stop_nothing_changes():
