@@ -64,13 +64,16 @@ def free_bytes(place: Path) -> int | None:
         return None
 
 
-def check_room(place: Path, needed: int, what: str) -> None:
-    """Raises a `DiskFullError` where fewer than `needed` bytes are free, before `what` is begun."""
+def check_room(place: Path, needed: int, what: str, chosen_by: str = "--output") -> None:
+    """Raises a `DiskFullError` where fewer than `needed` bytes are free, before `what` is begun.
+
+    `chosen_by` is the flag or variable that chooses the place.
+    """
     free = free_bytes(place)
     if free is not None and free < needed:
         raise DiskFullError(
             f"{place}: {size_text(free)} are free and {what} needs about {size_text(needed)}: make room "
-            "there, or choose another place with --output"
+            f"there, or choose another place with {chosen_by}"
         )
 
 

@@ -95,18 +95,56 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[pathlib.Path]:
+    """Yields a new folder beside `path`; what is written there becomes `path`, new or empty, when the block ends.
+
+    After an error inside the block nothing of it is left.
+
+    Raises:
+      FileExistsError: `path` is a folder with something in it, when the block ends.
+      DiskFullError: nothing more can be written.
+    """
+    path = pathlib.Path(os.path.realpath(path))
+    above = [parent for parent in path.parents if not parent.exists()]
+    temporary = path.with_name(f".writing-{os.getpid()}-{_HOST}-{path.name}")
+    with naming_full_disk(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            remove_unfinished(path.parent)
+            temporary.mkdir()
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    with file.open("rb+") as opened:
+                        os.fsync(opened.fileno())
+            try:
+                os.rename(temporary, path)
+            except OSError as error:
+                if path.exists():
+                    raise FileExistsError(
+                        f"{path} cannot be replaced ({error.strerror}): choose a new folder"
+                    ) from error
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            for parent in above:  # those that were made for it
+                with contextlib.suppress(OSError):
+                    parent.rmdir()
+
+
 def remove_unfinished(folder: Path, whose: str = "dead") -> None:
-    """Deletes writers' temporary files: in a folder those of "dead" processes of this host, or in it and below "all".
+    """Deletes what writers have begun: in a folder what "dead" processes of this host have, or in it and below "all".
 
     "all" is for who knows that nobody else writes there.
     """
     folder = pathlib.Path(folder)
     with contextlib.suppress(OSError):
-        for path in folder.rglob(".writing-*") if whose == "all" else folder.glob(".writing-*"):
+        for path in [*(folder.rglob(".writing-*") if whose == "all" else folder.glob(".writing-*"))]:
             match = _TEMPORARY.match(path.name)
             if match and (whose == "all" or (match[2] in (None, _HOST) and not is_alive(int(match[1])))):
                 with contextlib.suppress(OSError):
-                    path.unlink(missing_ok=True)
+                    remove(path)
 
 
 def is_alive(process: int) -> bool:

@@ -45,6 +45,7 @@ class Setting:
       importable: import paths (my_package.my_module) are allowed besides `choices`.
       words: what is written as the flag's value -> the field's value, where the two differ.
       exists: "file" or a file's name in a folder, which must be there when the value is given as a flag.
+      names: values that stand for something else than the file or folder that `exists` looks for.
       filled: an empty text or tuple is not allowed where one is given.
       read: the field's entry from a text, for a flag that may be repeated; ValueError where it cannot be read.
       name, default: of the field. kind: int, float, bool, str, tuple, a dataclass, or object for anything.
@@ -62,6 +63,7 @@ class Setting:
     importable: bool = False
     words: Mapping[str, object] = dataclasses.field(default_factory=dict)
     exists: str = ""
+    names: Sequence[str] = ()
     filled: bool = False
     read: Callable[[str], object] | None = None
     name: str = ""
@@ -166,11 +168,12 @@ class Setting:
 
     def missing(self, value: str) -> str:
         """What is missing of the files that a flag's value names; "" where nothing is, or where the value is empty."""
-        if not self.exists or not value:
+        if not self.exists or not value or value in self.names:
             return ""
         if self.exists == "file":
             return "" if pathlib.Path(value).is_file() else "no such file"
-        return "" if (pathlib.Path(value) / self.exists).is_file() else f"no {self.exists} there"
+        others = f", and it is none of the names {', '.join(self.names)}" if self.names else ""
+        return "" if (pathlib.Path(value) / self.exists).is_file() else f"no {self.exists} there{others}"
 
 
 _KINDS = {bool: "True or False", str: "a text", tuple: "a tuple"}

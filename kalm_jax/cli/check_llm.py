@@ -1,10 +1,14 @@
-"""Does a Hugging Face folder compute here what it computes in `transformers`?
+"""Does a Hugging Face folder compute here what it computes in `transformers`? Or: what does it say?
 
     kalm check-llm --llm=FOLDER
 
 prints the largest difference between this library's logits and those of transformers' torch model, in float32, on
 left-padded prompts of different lengths: in one pass and with a cache, with layers one by one and stacked. Exits with 1
 beyond --tolerance. It needs torch (pip install ".[parity]" in a clone) and memory for one copy of the model in float32.
+
+    kalm check-llm --llm=smollm2 --prompt="The capital of France is"
+
+prints what the model writes behind a text instead, its likeliest token each time, and needs no torch.
 """
 
 import dataclasses
@@ -13,6 +17,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
+from kalm_jax.llm.named import NAMED
 from kalm_jax.settings import MAX_SEED, MOST_WIDE, Checked, setting
 
 if TYPE_CHECKING:
@@ -25,7 +30,14 @@ if TYPE_CHECKING:
 class CheckSettings(Checked):
     """What is compared."""
 
-    llm: str = setting("", "Hugging Face folder; empty is the built-in model.", exists="config.json")
+    llm: str = setting(
+        "",
+        f"Hugging Face folder, or a name: {', '.join(NAMED)}; empty is the built-in model.",
+        exists="config.json",
+        names=tuple(NAMED),
+    )
+    prompt: str = setting("", "Text to be completed; nothing is compared then.", filled=True)
+    tokens: int = setting(40, "Most tokens of a completion.", low=1, high=MOST_WIDE)
     tolerance: float = setting(
         1e-3,
         "Largest difference allowed. float32 rounds differently in any two programs: tiny models differ by 1e-6 to "
@@ -55,6 +67,22 @@ def prompts(tokenizer: "Tokenizer", words: int, length: int, seed: int) -> "tupl
     return left_pad(rows, tokenizer.pad_id, length)
 
 
+def completion(folder: pathlib.Path, prompt: str, tokens: int) -> str:
+    """The prompt and what the model writes behind it, up to the end of the text or of a turn."""
+    from tokenizers import Tokenizer as Backend
+
+    from kalm_jax.llm.completion import complete
+    from kalm_jax.llm.hf.config import check_positions
+    from kalm_jax.llm.hf.folder import load_model
+
+    # Stacked layers compile in seconds, and few tokens are written.
+    config, params, tokenizer = load_model(folder, scan_layers=True)
+    backend = Backend.from_file(str(folder / "tokenizer.json"))
+    ids = backend.encode(prompt).ids
+    check_positions(folder, config, len(ids) + tokens, "--prompt and --tokens")
+    return backend.decode(ids + complete(config, params, ids, tokens, tokenizer.special_ids))
+
+
 def main(argv: list[str]) -> None:
     """Runs the command with the given arguments."""
     settings = made(CheckSettings, parse(flags(), argv))
@@ -63,11 +91,14 @@ def main(argv: list[str]) -> None:
     from kalm_jax.distributed import setup_jax
     from kalm_jax.llm.hf import parity
     from kalm_jax.llm.hf.config import check_positions
-    from kalm_jax.llm.hf.folder import BUILTIN, check_folder, load_model
+    from kalm_jax.llm.hf.folder import check_folder, find_folder, load_model
     from kalm_jax.llm.tokenizer import load_tokenizer
 
+    folder = find_folder(settings.llm)
     setup_jax()
-    folder = pathlib.Path(settings.llm or BUILTIN)
+    if settings.prompt:
+        print(completion(folder, settings.prompt, settings.tokens))
+        return
     config = check_folder(folder)
     check_positions(folder, config, settings.length, "--length")
     ids, valid = prompts(load_tokenizer(folder), config.vocab_size, settings.length, settings.seed)

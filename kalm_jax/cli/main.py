@@ -21,11 +21,12 @@ COMMANDS = {
     "collect": "rollouts of a scripted or random policy in a Gymnasium environment, as a file",
     "ablation": "which grounding tasks matter, and what else",
     "replay": "does CLEVR-Robot's simulator agree with recorded rollouts?",
+    "get-llm": "a language model as a Hugging Face folder: fetched by its name, or from a GGUF file",
     "check-llm": "does a Hugging Face folder compute here what it computes in transformers?",
 }
 """Command -> one line about it. Its module has the same name, with underscores, and `flags()` and `main(argv)`."""
 
-STARTING_AGAIN = ("collect", "replay", "check-llm", "throughput", "metaworld-experts")
+STARTING_AGAIN = ("collect", "replay", "get-llm", "check-llm", "throughput", "metaworld-experts")
 """Commands that keep nothing when they are stopped; the others carry on where they were."""
 
 

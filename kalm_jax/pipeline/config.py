@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from kalm_jax.grounding.config import TASKS, TaskShares
+from kalm_jax.llm.named import NAMED
 from kalm_jax.settings import (
     MANY,
     MAX_SEED,
@@ -72,9 +73,10 @@ class GroundConfig(Checked):
 
     llm: str = setting(
         "",
-        "Language model to ground: a Hugging Face folder (config.json, *.safetensors, tokenizer.json). Empty is the "
-        "small built-in model.",
+        "Language model to ground: a Hugging Face folder (config.json, *.safetensors, tokenizer.json), or a name: "
+        f"{', '.join(NAMED)}, which is fetched if it is not there (kalm get-llm). Empty is the small built-in model.",
         exists="config.json",
+        names=tuple(NAMED),
     )
     steps: int = setting(5000, "Updates of the language model.", flag="grounding_steps", low=1, high=MOST_STEPS)
     rows: int = setting(12, "Rows of a grounding batch.", flag="grounding_rows", low=1, high=MOST_WIDE)

@@ -18,7 +18,7 @@ from kalm_jax.grounding.trainer import TrainConfig, fit
 from kalm_jax.grounding.two_models import TwoModels
 from kalm_jax.llm import attention
 from kalm_jax.llm.hf.config import check_positions
-from kalm_jax.llm.hf.folder import BUILTIN, check_folder, load_model
+from kalm_jax.llm.hf.folder import check_folder, find_folder, load_model
 from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.tokenizer import Tokenizer, load_tokenizer
@@ -40,15 +40,16 @@ Measure = Callable[[int, dict], None]
 def load_language_model(folder: str | pathlib.Path = "") -> tuple[LlamaConfig, dict[str, Any], Tokenizer]:
     """A causal language model of the Llama, Mistral or Qwen family: its architecture, parameters and tokenizer.
 
-        config, params, tokenizer = kalm_jax.load_language_model("path/to/SmolLM2-135M")
+        config, params, tokenizer = kalm_jax.load_language_model("smollm2")
 
     Args:
-      folder: a Hugging Face folder with config.json, *.safetensors and tokenizer.json; "" is the built-in model.
+      folder: a Hugging Face folder with config.json, *.safetensors and tokenizer.json, or a name such as "smollm2",
+        which is fetched if it is not there; "" is the built-in model.
 
     Raises:
       FileNotFoundError, ValueError: what is missing or does not fit, with the file.
     """
-    return load_model(folder or BUILTIN, "float32")
+    return load_model(find_folder(folder), "float32")
 
 
 def check_language_model(ground: GroundConfig, world: World) -> None:
@@ -59,7 +60,7 @@ def check_language_model(ground: GroundConfig, world: World) -> None:
         larger than its matrices, rows are longer than it can read or too short for the world's sentences, or the world
         has nothing for the tasks.
     """
-    folder = ground.llm or BUILTIN
+    folder = find_folder(ground.llm)
     llm = check_folder(folder)
     check_positions(folder, llm, ground.row_length, "--grounding_row_length")
     attention.check(ground.attention, ground.compute)
@@ -110,7 +111,7 @@ def ground(
       rollouts, goals: real rollouts, and the sentences that they reach.
       world: name of the world, or the import path of a module with a WORLD.
       folder: where checkpoints, the training curve and `model/` are written; None writes nothing.
-      **settings: fields of `GroundConfig`: `llm` (a Hugging Face folder), `steps`, `rows`, `learning_rate`, ...
+      **settings: fields of `GroundConfig`: `llm` (a Hugging Face folder or a name), `steps`, `learning_rate`, ...
 
     Raises:
       ValueError: as `check_language_model`, or a wrong setting.
@@ -179,7 +180,7 @@ def fit_language_model(
     # Frozen weights stay in the type of their file, half the size of float32; a large model wants stacked layers.
     dtype = None if lora else "float32"
     sharding = weight_sharding(default_mesh())
-    llm_config, llm_params, tokenizer = load_model(g.llm or BUILTIN, dtype, sharding, scan_layers=bool(g.llm))
+    llm_config, llm_params, tokenizer = load_model(find_folder(g.llm), dtype, sharding, scan_layers=bool(g.llm))
     options: dict[str, Any] = {n: getattr(g, n) for n in ("predict_change", "gaussian_states", "hidden")}
     options |= {} if world.spaces.num_actions else {"gaussian_actions": g.gaussian_actions}
     shown = augmented(rollouts, goals, world.augment, config.seed) if world.augment else rollouts

@@ -8,7 +8,7 @@ from typing import Any
 from kalm_jax import offline_rl
 from kalm_jax.evaluation import learner_policy
 from kalm_jax.llm.hf.config import read_config
-from kalm_jax.llm.hf.folder import BUILTIN
+from kalm_jax.llm.hf.folder import find_folder
 from kalm_jax.llm.transformer import Llama
 from kalm_jax.offline_rl import DatasetStats, Learner, kalm_learner, make_learner, state_of
 from kalm_jax.offline_rl.registry import State, find_algorithm
@@ -49,7 +49,7 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
     if algorithm == "decision_transformer":
         special = {"context": DT_CONTEXT}
         if config.learn.dt_backbone == "llm":
-            llm = read_config(config.ground.llm or BUILTIN)
+            llm = read_config(find_folder(config.ground.llm))
             special |= {"backbone": Llama(llm), "width": llm.width}
     return make_learner(algorithm, **{k: v for k, v in settings.items() if k in known} | special)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pathlib
-
 from kalm_jax.files import read_json
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.hf.weights import weight_files
+from kalm_jax.llm.named import place_of
 from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
 
 TRAINED_BYTES = 40
@@ -25,7 +24,7 @@ def run_bytes(config: PipelineConfig | OfflineConfig) -> int:
     if isinstance(config, OfflineConfig):
         return OTHER_BYTES // 2 + LEARNER_BYTES * config.seeds * len(config.algorithms)
     ground, learn = config.ground, config.learn
-    folder = pathlib.Path(ground.llm or BUILTIN)
+    folder = place_of(ground.llm) if ground.llm else BUILTIN
     about = read_json(folder / "config.json", dict) or {}
     wide = 4 if "float32" in (about.get("dtype"), about.get("torch_dtype")) else 2
     files = weight_files(folder) if folder.is_dir() else []

@@ -17,7 +17,7 @@ import numpy as np
 
 from kalm_jax.cores import available_cores
 from kalm_jax.llm.hf.config import read_config
-from kalm_jax.llm.hf.folder import BUILTIN
+from kalm_jax.llm.hf.folder import BUILTIN, find_folder
 from kalm_jax.pipeline.config import PipelineConfig, presets_module
 
 REFERENCE_GFLOPS = 80.0
@@ -47,7 +47,7 @@ class Planned:
 def plan_stages(config: PipelineConfig, names: Sequence[str]) -> list[Planned]:
     """What the stages `names` of a run will do, and their CPU seconds on a reference core."""
     costs = load_costs(config.world)
-    size = _weights(config.ground.llm) / _weights(BUILTIN) if config.ground.llm else 1.0
+    size = _weights(find_folder(config.ground.llm)) / _weights(BUILTIN) if config.ground.llm else 1.0
     planned = []
     for name in names:
         amount, terms = _amounts(config, name)

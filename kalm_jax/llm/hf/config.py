@@ -44,11 +44,15 @@ def read_raw(folder: str | pathlib.Path) -> dict[str, Any]:
     return read_foreign_json(path, "download it again")
 
 
-class _Settings:
-    """The settings of a JSON object, each checked when it is read; a ValueError names the file and the setting."""
+class Settings:
+    """The settings of an object in a file, each checked when it is read; a ValueError names the file and the setting.
 
-    def __init__(self, path: pathlib.Path, raw: Mapping[str, Any]) -> None:
-        self.path, self.raw = path, raw
+    Attributes:
+      path: of the file. raw: key -> value. prefix: what the file has before each key.
+    """
+
+    def __init__(self, path: pathlib.Path, raw: Mapping[str, Any], prefix: str = "") -> None:
+        self.path, self.raw, self.prefix = path, raw, prefix
 
     def integer(self, key: str, default: int | None = None, null: bool = False) -> int:
         """A count of at least 1. Without `default` it must be there; with `null`, null is the default too."""
@@ -73,13 +77,13 @@ class _Settings:
 
     def _given(self, key: str, default: Any, null: bool = False) -> Any:
         if key not in self.raw and default is None:
-            raise ValueError(f"{self.path} lacks {key!r}; download it again")
+            raise ValueError(f"{self.path} lacks {self.prefix + key!r}; download it again")
         value = self.raw.get(key, default)
         return default if value is None and null else value
 
     def _wrong(self, key: str, value: Any, wanted: str) -> ValueError:
         shown = repr(value) if len(repr(value)) < 60 else repr(value)[:60] + "..."
-        return ValueError(f"{self.path}: {key} is {shown}, want {wanted}; download it again")
+        return ValueError(f"{self.path}: {self.prefix}{key} is {shown}, want {wanted}; download it again")
 
 
 def read_config(folder: str | pathlib.Path) -> LlamaConfig:
@@ -90,7 +94,7 @@ def read_config(folder: str | pathlib.Path) -> LlamaConfig:
         support, by name.
     """
     raw, path = read_raw(folder), pathlib.Path(folder) / "config.json"
-    family, settings = raw.get("model_type"), _Settings(path, raw)
+    family, settings = raw.get("model_type"), Settings(path, raw)
     if not isinstance(family, str) or family not in _FAMILIES:
         raise ValueError(f"{path}: model_type {family!r} is not one of {sorted(_FAMILIES)}")
     for key, (refused, words) in _REFUSED.items():
@@ -132,7 +136,7 @@ def check_positions(folder: str | pathlib.Path, config: LlamaConfig, positions: 
         )
 
 
-def _rotary(settings: _Settings) -> dict[str, Any]:
+def _rotary(settings: Settings) -> dict[str, Any]:
     """`rope_theta` and `rope_scaling`: in "rope_parameters" since transformers 5, in two keys before."""
     path, raw = settings.path, settings.raw
     for key in ("rope_parameters", "rope_scaling"):
@@ -143,7 +147,7 @@ def _rotary(settings: _Settings) -> dict[str, Any]:
     share = rope.get("partial_rotary_factor", raw.get("partial_rotary_factor", 1.0))
     if share != 1.0 or isinstance(share, bool):
         raise ValueError(f"{path}: partial_rotary_factor={share!r} is not supported, only 1")
-    inner = _Settings(path, {"rope_theta": raw.get("rope_theta", 10000.0), **rope})
+    inner = Settings(path, {"rope_theta": raw.get("rope_theta", 10000.0), **rope})
     theta = inner.real("rope_theta", 1, 1e12)
     if kind == "default":
         return {"rope_theta": theta}

@@ -14,11 +14,21 @@ import numpy as np
 
 from kalm_jax.llm.hf.config import read_config, read_raw, write_config
 from kalm_jax.llm.hf.weights import Sharding, check_weights, load_weights, save_weights, weight_files
+from kalm_jax.llm.named import find_model
 from kalm_jax.llm.tokenizer import Tokenizer, load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
 
 BUILTIN = pathlib.Path(__file__).parents[1] / "builtin"
 """Folder of the text-pretrained model that ships with the library; `experiments.pretrain` makes it."""
+
+
+def find_folder(llm: str | pathlib.Path) -> pathlib.Path:
+    """The folder of a language model as users give it: a folder, a name, which is fetched, or "", the built-in one.
+
+    Raises:
+      OSError, ValueError: there is no such folder or name, or the model cannot be fetched.
+    """
+    return find_model(llm) if str(llm) else BUILTIN
 
 
 def load_model(

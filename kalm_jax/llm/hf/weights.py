@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import pathlib
 import re
@@ -20,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
+from kalm_jax.disk import naming_full_disk
 from kalm_jax.files import read_foreign_json, require_file, write_json
 from kalm_jax.llm.hf.tensors import Place, layers_there, may_be_ignored, places, to_ours, to_theirs
 from kalm_jax.llm.transformer import Llama, LlamaConfig
@@ -204,22 +206,35 @@ def _put(host: np.ndarray, sharding: jax.sharding.Sharding) -> jax.Array:
 
 
 def save_weights(folder: pathlib.Path, config: LlamaConfig, params: dict, dtype: np.dtype, shard_bytes: int) -> None:
-    """Writes model.safetensors, or above `shard_bytes` several files with their index; removes earlier ones."""
+    """Writes the parameters of `config`; see `write_tensors`."""
+    flat = traverse_util.flatten_dict(params, sep="/")
+    write_tensors(folder, places(config), lambda _, place: _tensor(flat, place, dtype), dtype, shard_bytes)
+
+
+def write_tensors(
+    folder: pathlib.Path,
+    table: Mapping[str, Place],
+    tensor: Callable[[str, Place], np.ndarray],
+    dtype: np.dtype,
+    shard_bytes: int,
+) -> None:
+    """Writes model.safetensors, or above `shard_bytes` several files with their index; removes earlier ones.
+
+    `tensor` gives each of the table's tensors in this type; no more than one file's are in memory at once.
+    """
     from safetensors.numpy import save_file
 
     for old in [*folder.glob("model*.safetensors"), folder / _INDEX]:
         old.unlink(missing_ok=True)
-    flat, table = traverse_util.flatten_dict(params, sep="/"), places(config)
-    sizes = {
-        name: flat[place.path].size // (1 if place.layer is None else config.layers) * dtype.itemsize
-        for name, place in table.items()
-    }
+    sizes = {name: math.prod(place.shape) * dtype.itemsize for name, place in table.items()}
     shards = _shards(sizes, shard_bytes)
     files = [f"model-{i + 1:05d}-of-{len(shards):05d}.safetensors" for i in range(len(shards))]
     files = files if len(shards) > 1 else ["model.safetensors"]
     for file, shard in zip(files, shards, strict=True):
-        tensors = {name: _tensor(flat, table[name], dtype) for name in shard}
-        save_file(tensors, folder / file, metadata={"format": "pt"})
+        tensors = {name: tensor(name, table[name]) for name in shard}
+        with naming_full_disk(folder / file):
+            save_file(tensors, folder / file, metadata={"format": "pt"})
+        (folder / file).chmod(folder.stat().st_mode & 0o666)  # who may read the folder may read it
     if len(shards) > 1:
         where = {name: file for file, shard in zip(files, shards, strict=True) for name in shard}
         index = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": where}

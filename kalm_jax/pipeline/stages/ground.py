@@ -15,7 +15,7 @@ from kalm_jax.evaluation.llm_metrics import metric_rows, write_metrics
 from kalm_jax.grounding.checkpoint import save_grounded
 from kalm_jax.grounding.explanation import explain
 from kalm_jax.grounding.model import Grounded, GroundedModel
-from kalm_jax.llm.hf.folder import BUILTIN
+from kalm_jax.llm.hf.folder import find_folder
 from kalm_jax.llm.hf.weights import weight_files
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.pipeline.artifacts import content_mark, real_rollouts
@@ -47,7 +47,7 @@ def run_ground(run: PipelineRun) -> None:
         if is_main_process():
             save_grounded(folder / "model", grounded)
 
-    weights = [content_mark(file) for file in model_files(config.ground.llm or BUILTIN)]
+    weights = [content_mark(file) for file in model_files(find_folder(config.ground.llm))]
     settings = dataclasses.asdict(config.ground) | {"seed": config.seed, "weights": weights}
     for name in ("attention", "recompute"):  # they change the order of sums alone, as another mesh does
         del settings[name]

