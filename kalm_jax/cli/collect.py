@@ -41,6 +41,13 @@ class CollectSettings(Checked):
     )
     seed: int = setting(0, "Seed of the resets and of the random actions.", low=0, high=MAX_SEED)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.controller and self.policy == "random":
+            raise ValueError(
+                f"--controller={self.controller} has no effect with --policy=random: leave one of them out"
+            )
+
 
 def flags() -> list[Flag]:
     """The flags of the command."""
@@ -76,7 +83,7 @@ def main(argv: list[str]) -> None:
     from kalm_jax.datasets import check_writable, minari, write_rollouts
     from kalm_jax.evaluation.gymnasium_behaviors import collect_episodes
 
-    check_writable(settings.output)
+    check_writable(settings.output, settings.layout)
     if not settings.output.startswith(minari.PREFIX):
         check_room(settings.output, LEAST_ROOM, "a file of rollouts")
     expert = None if settings.policy == "random" else find_controller(settings.env, settings.controller)

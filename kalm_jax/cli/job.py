@@ -63,13 +63,22 @@ def job_flags(world: str = "", parts: tuple[str, ...] = PARTS, without: tuple[st
 
 
 def configuration(world: str, given: Mapping[str, Any]) -> PipelineConfig:
-    """The preset with the given flags' settings."""
+    """The preset with the given flags' settings.
+
+    Raises:
+      UsageError: a flag does not fit another one, or has no effect beside it.
+    """
+    from kalm_jax.pipeline.effects import check_effects
+
     preset = load_presets(world)[made(JobSettings, given).preset]
     names = {field.flag for part in parts_of(preset).values() for field in settings_of(type(part))} - {"world"}
+    mine = {name: value for name, value in given.items() if name in names}
     try:
-        return configure(preset, {name: value for name, value in given.items() if name in names})
+        config = configure(preset, mine)
+        check_effects(config, mine)
     except ValueError as error:  # of flags that do not fit each other
         raise UsageError(str(error)) from error
+    return config
 
 
 def run(command: str, argv: Sequence[str], flags: Sequence[Flag], world: str = "") -> None:

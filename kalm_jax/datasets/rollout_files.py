@@ -90,7 +90,7 @@ def write_rollouts(
     path = os.fspath(path)
     if layout not in LAYOUTS:
         raise ValueError(f"{path}: unknown layout {layout!r}; rollouts are written in one of {', '.join(LAYOUTS)}")
-    check_writable(path)
+    check_writable(path, layout)
     validate(rollouts, num_goals=len(goals), name=path)
     if path.startswith(minari.PREFIX):
         root = minari.root()
@@ -113,11 +113,13 @@ def write_rollouts(
                     file[field] = value
 
 
-def check_writable(path: str | os.PathLike) -> None:
-    """Raises what `write_rollouts` would, where it could not write to `path`."""
+def check_writable(path: str | os.PathLike, layout: str = LAYOUTS[0]) -> None:
+    """Raises what `write_rollouts` would, where it could not write to `path` in this layout."""
     path = os.fspath(path)
     extension = os.path.splitext(path)[1].lower()
     if path.startswith(minari.PREFIX):
+        if layout != LAYOUTS[0]:
+            raise ValueError(f"{path}: a Minari data set has a layout of its own; leave the layout {layout!r} out")
         minari.check_writable(path)
         return
     if extension not in (".npz", *HDF5_EXTENSIONS):

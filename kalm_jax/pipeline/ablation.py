@@ -17,9 +17,11 @@ from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation import difference_interval
 from kalm_jax.evaluation.llm_metrics import COLUMNS, STEP_TESTS, metric_rows
 from kalm_jax.files import read_json, write_csv, write_text
+from kalm_jax.grounding.tasks import possible_tasks
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_levels
-from kalm_jax.pipeline.config import VARIANTS, PipelineConfig
+from kalm_jax.pipeline.config import VARIANTS, GroundConfig, PipelineConfig
 from kalm_jax.pipeline.grounding import check_language_model
+from kalm_jax.pipeline.imagining import draws_of
 from kalm_jax.pipeline.run_folder import PipelineRun, delete_stage
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.explain import run_explain
@@ -28,7 +30,7 @@ from kalm_jax.pipeline.stages.imagine import run_imagine
 from kalm_jax.report.measures import noise
 from kalm_jax.report.summary import LEVEL_NAMES, Share
 from kalm_jax.report.tables import MISSING, percent, points
-from kalm_jax.worlds.base import get_world
+from kalm_jax.worlds.base import World, get_world
 
 
 def run(
@@ -50,12 +52,14 @@ def run(
       variants: names of `VARIANTS`, each with the tasks of the first set.
 
     Raises:
-      ValueError: unknown tasks, tasks whose shares are all 0, a variant that is unknown or changes nothing, or a model
-        that cannot be read.
+      ValueError: unknown tasks, tasks whose shares are all 0, a set or a variant that is unknown or changes nothing, or
+        a model that cannot be read.
     """
     configs = {name: _narrowed(config, tasks) for name, tasks in sets.items()}
     first = next(iter(sets))
-    configs |= {name: _varied(configs[first], name) for name in variants}
+    levels = [level for level in levels if level in imagined_levels(config)]
+    configs |= {name: _varied(configs[first], name, levels) for name in variants}
+    _check_different(configs, get_world(config.world))
     for narrow in configs.values():
         check_language_model(narrow.ground, get_world(config.world))
     folder = pathlib.Path(folder)
@@ -86,14 +90,34 @@ def _narrowed(config: PipelineConfig, tasks: Sequence[str]) -> PipelineConfig:
     )
 
 
-def _varied(config: PipelineConfig, name: str) -> PipelineConfig:
+def _varied(config: PipelineConfig, name: str, levels: Sequence[str]) -> PipelineConfig:
     if name not in VARIANTS:
         raise ValueError(f"unknown variant {name!r}; there are {', '.join(VARIANTS)}")
     part, changes = VARIANTS[name]
     varied = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **changes)})
     if varied == config:
         raise ValueError(f"the variant {name!r} is what all runs here are; leave one of the two out")
+    if name == "single_draws" and (draws_of(config) == 1 or not set(levels) & set(NOVEL_LEVELS[1:])):
+        raise ValueError(
+            f"the variant {name!r} changes nothing here: draws are chosen for unseen goals alone "
+            "(--imagined_unseen_easy, --imagined_unseen_hard), by subgoals (--plan), in worlds whose states can be "
+            "asked about; leave it out"
+        )
     return varied
+
+
+def _check_different(configs: Mapping[str, PipelineConfig], world: World) -> None:
+    """Refuses a model that would be grounded and asked just as another one."""
+    known: dict[Any, str] = {}
+    for name, config in configs.items():
+        chances = tuple(possible_tasks(config.ground.shares, world.language, has_rollouts=True).round(9).tolist())
+        ground = dataclasses.replace(config.ground, shares=GroundConfig().shares)
+        other = known.setdefault((ground, config.imagine, chances), name)
+        if other != name:
+            raise ValueError(
+                f"{name!r} is the same as {other!r} in the world {world.name}, which has data for some tasks only: leave "  # noqa: E501
+                "one of the two out"
+            )
 
 
 def _measure(
@@ -114,7 +138,7 @@ def _measure(
     step, kinds = config.ground.steps, run.world.labels.unrealistic
     run_collect(run)
     run_ground(run)
-    for level in (level for level in levels if level in imagined_levels(config)):
+    for level in levels:
         run_imagine(run, level)
         quality = read_json(folder / "imagine" / level / "quality.json")
         rows += [{**row, "level": level} for row in metric_rows(step, quality, [], kinds)]

@@ -504,6 +504,9 @@ class OfflineConfig(Checked):
                 f'OfflineConfig.settings has {wrong[0]!r}, want (learner or "", field, value), such as ("td3bc", '
                 '"alpha", 1.0)'
             )
+        names = [entry[:2] for entry in self.settings]
+        if twice := [".".join(filter(None, name)) for name in names if names.count(name) > 1]:
+            raise ValueError(f"--set={twice[0]} is given {len(twice)} times: give one value")
         if self.evaluations > self.updates:
             raise ValueError(
                 f"--evaluations={self.evaluations} on the way of --updates={self.updates}: give at most as many "

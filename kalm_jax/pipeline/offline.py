@@ -110,9 +110,10 @@ def configured_learner(config: OfflineConfig, name: str) -> Learner:
 
 
 def chosen_settings(config: OfflineConfig, name: str) -> dict[str, object]:
-    """Which of the run's settings are of the learner called `name`."""
+    """Which of the run's settings are of the learner called `name`; its own go before those of all learners."""
     known = [field.name for field in dataclasses.fields(make_learner(name).config)]
-    return {f: v for a, f, v in config.settings if a == name or (not a and f in known)}
+    general = {field: value for algorithm, field, value in config.settings if not algorithm and field in known}
+    return general | {field: value for algorithm, field, value in config.settings if algorithm == name}
 
 
 def load_data(config: OfflineConfig) -> tuple[Rollouts, GoalTable, Spaces]:

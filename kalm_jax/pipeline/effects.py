@@ -1,0 +1,191 @@
+"""Flags that change nothing beside others: who gives one expects that it does something, so it is refused.
+
+Only what the user gives counts. Presets may hold settings that the others leave without use.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kalm_jax.grounding.config import TASKS
+from kalm_jax.grounding.tasks import possible_tasks
+from kalm_jax.offline_rl.registry import find_algorithm
+from kalm_jax.pipeline.artifacts import NOVEL_LEVELS
+from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig, parts_of
+from kalm_jax.pipeline.learners import RELABELED
+from kalm_jax.settings import settings_of
+from kalm_jax.worlds.base import World, get_world
+
+_NONE: Any = object()
+
+
+@dataclasses.dataclass(frozen=True)
+class Idle:
+    """When flags change nothing.
+
+    Attributes:
+      flags: their names.
+      when: (configuration, world) -> whether they change nothing.
+      why: follows "has no effect"; "{world}" stands for the world's name.
+      off: the value that says the same as leaving the flag out, and is always allowed.
+    """
+
+    flags: tuple[str, ...]
+    when: Callable[[PipelineConfig, World], bool]
+    why: str
+    off: Any = _NONE
+
+
+def _draws_for_nothing(c: PipelineConfig, _: World) -> bool:
+    return not (c.prompts or any(getattr(c.imagine, level) for level in NOVEL_LEVELS[1:]))
+
+
+def _no_discount(c: PipelineConfig, _: World) -> bool:
+    configs = [find_algorithm(name)[1] for name in c.learn.learners]
+    return not any(field.name == "discount" for config in configs for field in dataclasses.fields(config))
+
+
+def _never_sampled(c: PipelineConfig, world: World) -> bool:
+    """Whether all policies of the run are played greedily."""
+    draws = world.spaces.num_actions or c.ground.gaussian_actions
+    return not (set(c.learn.learners) & set(world.learning.stochastic) or (LLM_POLICY in c.learn.algorithms and draws))
+
+
+LEARNING = ("updates", "conditions", "draw", "discount", "relabel", "whitening", "settings", "compat", "checkpoints")
+RULES = (
+    Idle(("rollouts", "behavior"), lambda c, _: bool(c.collect.file), "with --offline_data, which has the rollouts"),
+    Idle(("grounding_recompute",), lambda c, _: not c.ground.llm, "without --llm", "all"),
+    Idle(
+        ("metric_rollouts", "metric_explanations"),
+        lambda c, _: not c.metrics.every,
+        "where nothing is measured in training (--evaluate_every=0, the default with --llm)",
+    ),
+    Idle(
+        ("grounding_reading_steps",),
+        lambda c, world: not (c.ground.shares.description and world.language.describe),
+        "without the grounding task description",
+        0,
+    ),
+    Idle(
+        ("action_head",),
+        lambda _, world: bool(world.spaces.num_actions),
+        "in the world {world}, whose actions are discrete",
+        False,
+    ),
+    Idle(
+        ("temperature",),
+        lambda c, world: not (world.spaces.num_actions or c.ground.gaussian_actions or c.ground.gaussian_states),
+        "in the world {world}, whose actions are continuous, without --action_head=gaussian or --state_head=gaussian",
+    ),
+    Idle(("plan",), lambda _, world: world.language.plan is None, "in the world {world}, which has no subgoals", False),
+    Idle(("max_steps_per_subgoal",), lambda c, _: not c.imagine.plan, "without subgoals (--noplan)"),
+    Idle(("draws",), lambda c, _: not c.imagine.plan, "without subgoals (--noplan), by which draws are chosen", 1),
+    Idle(
+        ("draws",),
+        lambda _, world: world.language.state_queries is None,
+        "in the world {world}, whose states cannot be asked about",
+        1,
+    ),
+    Idle(
+        ("draws",),
+        _draws_for_nothing,
+        "where nothing is imagined for unseen goals (--imagined_unseen_easy=0 --imagined_unseen_hard=0)",
+        1,
+    ),
+    Idle(
+        ("explanation_draws",),
+        lambda _, world: world.language.subgoal_of_summary is None,
+        "in the world {world}, which has no goal summaries",
+        0,
+    ),
+    Idle(
+        (*LEARNING, "dt_backbone", "keep_all"),
+        lambda c, _: not c.learn.learners,
+        f"with --algo={LLM_POLICY} alone, which learns nothing from rollouts",
+    ),
+    Idle(("discount",), lambda c, _: c.learn.settings == "kalm", "with --settings=kalm, which has its own"),
+    Idle(("discount",), lambda c, _: c.learn.compat == "kalm", "with --compat=kalm, whose discount is 1"),
+    Idle(("discount",), _no_discount, "here, as no learner of --algo has one"),
+    Idle(("relabel",), lambda c, _: c.learn.settings == "kalm", "with --settings=kalm, which relabels nothing", 0),
+    Idle(("relabel",), lambda c, _: c.learn.compat == "kalm", "with --compat=kalm, which relabels nothing", 0),
+    Idle(
+        ("relabel",),
+        lambda c, _: not set(c.learn.learners) & set(RELABELED),
+        f"here: of the learners only {', '.join(RELABELED)} learns from relabeled goals",
+        0,
+    ),
+    Idle(
+        ("relabel",),
+        lambda _, world: world.learning.relabel is None,
+        "in the world {world}, whose rewards a single step does not determine",
+        0,
+    ),
+    Idle(
+        ("settings",),
+        lambda c, _: c.learn.settings == "quick" and "td3bc" not in c.learn.learners,
+        "here: it is settings of td3bc, and --algo has no td3bc",
+    ),
+    Idle(("compat",), lambda c, _: set(c.learn.learners) <= {"bc"}, "here: bc sees neither rewards nor ends", "none"),
+    Idle(
+        ("dt_backbone",),
+        lambda c, _: "decision_transformer" not in c.learn.learners,
+        "without decision_transformer in --algo",
+        "own",
+    ),
+    Idle(
+        ("keep_all",),
+        lambda c, _: "kalm" not in c.learn.conditions,
+        "without the condition kalm, which alone learns from imagined rollouts",
+        False,
+    ),
+    Idle(
+        ("actions",),
+        _never_sampled,
+        "here: no policy of the run is played by sampling in the world {world}",
+        ("greedy",),
+    ),
+)
+"""In this order the first that holds is said."""
+
+
+def check_effects(config: PipelineConfig, given: Mapping[str, Any]) -> None:
+    """Refuses flags that change nothing in the run of a configuration.
+
+    Args:
+      config: made from a preset and `given`.
+      given: flag -> value, as the user wrote them.
+
+    Raises:
+      ValueError: names the first such flag, and says why and what to do.
+    """
+    world = get_world(config.world)
+    for rule in RULES:
+        for flag in rule.flags:
+            if flag in given and given[flag] != rule.off and rule.when(config, world):
+                why = rule.why.format(world=world.name)
+                raise ValueError(f"--{_written(config, flag, given[flag])} has no effect {why}: leave it out")
+    if "grounding_tasks" in given:
+        found = dict(zip(given["grounding_tasks"], _chances(config, given["grounding_tasks"]), strict=True))
+        without = [task for task, chance in found.items() if not chance]
+        if without and any(found.values()):
+            raise ValueError(
+                f"--grounding_tasks has {', '.join(without)}, for which the world {world.name} has no data: leave "
+                f"{'it' if len(without) == 1 else 'them'} out"
+            )
+
+
+def _chances(config: PipelineConfig, tasks: Any) -> list[float]:
+    """How often each of the tasks is drawn in grounding."""
+    chances = possible_tasks(config.ground.shares, get_world(config.world).language, has_rollouts=True)
+    return [float(chances[TASKS.index(task)]) for task in tasks]
+
+
+def _written(config: PipelineConfig, flag: str, value: Any) -> str:
+    """A flag and its value, about as they were given."""
+    field = next(f for part in parts_of(config).values() for f in settings_of(type(part)) if f.flag == flag)
+    if field.is_switch:
+        return flag if value else f"no{flag}"
+    words = {of: word for word, of in field.words.items()}
+    return f"{flag}={','.join(map(str, value)) if isinstance(value, tuple) else words.get(value, value)}"
