@@ -57,8 +57,13 @@ def main(argv: list[str]) -> None:
     from benchmarks import learning
 
     values = SHORT | {f.name: given[f.flag] for f in settings_of(OfflineConfig) if f.flag in given}
+    given_settings = values.get("settings", ())
     small = learning.small_settings(values["algorithms"]) if chosen.small else ()
-    trained = OfflineConfig("each", "each", **values | {"settings": small + values.get("settings", ())})
+    # What is given goes before the small settings.
+    small = tuple(
+        s for s in small if not any(s[1] == field and name in ("", s[0]) for name, field, _ in given_settings)
+    )
+    trained = OfflineConfig("each", "each", **values | {"settings": small + given_settings})
     environments = chosen.envs or tuple(learning.ENVIRONMENTS)
     config = learning.LearningConfig(environments, chosen.policy, chosen.data_episodes, trained)
     learning.run(chosen.output, config, command=invocation("learning", argv))

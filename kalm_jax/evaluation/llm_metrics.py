@@ -52,6 +52,26 @@ def write_metrics(path: pathlib.Path, rows: Sequence[Mapping]) -> None:
     write_csv(path, COLUMNS, [*before, *rows])
 
 
+def restore_metrics(path: pathlib.Path, rows: Sequence[Mapping]) -> str:
+    """Gives the file of a training run that continues the rows that it had at its checkpoint.
+
+    Returns:
+      What was wrong with the file, after its name; "" where it began with these rows. Rows behind them, which a killed
+      run had measured after its checkpoint, are measured again.
+    """
+    wanted = list(map(dict, rows))
+    try:
+        found = read_metrics(path)
+        wrong = "" if found[: len(wanted)] == wanted else "lacks measurements, or has others than were made"
+    except ValueError:
+        wrong = "is damaged"
+    if wanted:
+        write_csv(path, COLUMNS, wanted)
+    elif wrong:
+        path.unlink()
+    return wrong
+
+
 def read_metrics(path: pathlib.Path) -> list[dict]:
     """The rows of `write_metrics`, numbers as numbers; [] where there is no file."""
     if not path.exists():

@@ -152,6 +152,7 @@ def fit(
     frozen: dict | None = None,
     donate: bool = False,
     measure: Callable[[int, dict], Any] | None = None,
+    recall: Callable[[list], Any] | None = None,
 ) -> tuple[dict, list[dict]]:
     """Trains and returns (parameters on the host, curve); continues from the last checkpoint in `folder`.
 
@@ -168,6 +169,8 @@ def fit(
       donate: `params` are consumed, where a second copy would not fit into memory.
       measure: called as measure(step, parameters on the host) every `config.measure_every` steps and after the last,
         before a checkpoint of the same step. A continued run repeats the calls of steps after its checkpoint.
+      recall: called once as recall(what `measure` returned in turn before the checkpoint that training continues from).
+        It must be JSON; without a checkpoint it is [].
 
     Raises:
       ValueError: a batch cannot be cut into `config.accumulate` equal parts.
@@ -183,6 +186,8 @@ def fit(
     opt_state = init_optimizer(mesh, params, config)
     log = _Log(None if folder is None else pathlib.Path(folder))
     first, params, opt_state = log.restore(params, opt_state)
+    if recall is not None and log.measured is not None:
+        recall(list(log.measured))
     with contextlib.closing(log), concurrent.futures.ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(batches, first)
         for step in range(first + 1, config.steps + 1):
@@ -197,7 +202,7 @@ def fit(
                 if progress is not None:
                     progress(step, **{k: row[k] for k in row if k != "step"})
             if measure is not None and config.measure_every and (step % config.measure_every == 0 or last):
-                measure(step, gather(params))
+                log.measured = [*(log.measured or ()), measure(step, gather(params))]
             if step % config.checkpoint_every == 0 or last:
                 log.save(step, params, opt_state)
     return gather(params), log.curve
@@ -208,6 +213,7 @@ class _Log:
 
     def __init__(self, folder: pathlib.Path | None) -> None:
         self.curve: list[dict] = []
+        self.measured: list | None = []  # None of a checkpoint that does not say
         self._folder, self._sums, self._count = folder, dict[str, Any](), 0
         self._checkpoints = None if folder is None else Checkpoints(folder / "checkpoints")
 
@@ -222,7 +228,7 @@ class _Log:
         if self._checkpoints is None or step is None:
             return 0, params, opt_state
         about = self._checkpoints.metadata(step)
-        self.curve, self._count = about["curve"], about["count"]
+        self.curve, self._count, self.measured = about["curve"], about["count"], about.get("measured")
         self._sums = {k: np.float32(v) for k, v in about["sums"].items()}
         found = self._checkpoints.restore(step, {"params": params, "optimizer": opt_state})
         return step, found["params"], found["optimizer"]
@@ -248,5 +254,5 @@ class _Log:
         if is_main_process():
             write_json_lines(self._folder / "curve.jsonl", self.curve)
         sums = {k: float(v) for k, v in self._sums.items()}
-        about = {"curve": self.curve, "sums": sums, "count": self._count}
+        about = {"curve": self.curve, "sums": sums, "count": self._count, "measured": self.measured}
         self._checkpoints.save(step, {"params": params, "optimizer": opt_state}, about)

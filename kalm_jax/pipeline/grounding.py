@@ -11,6 +11,8 @@ import jax
 import numpy as np
 
 from kalm_jax import dashboard
+from kalm_jax.distributed import is_main_process
+from kalm_jax.evaluation.llm_metrics import restore_metrics
 from kalm_jax.grounding.checkpoint import save_grounded
 from kalm_jax.grounding.model import Grounded, GroundedModel, change_llms, init_params, numeric_spec
 from kalm_jax.grounding.tasks import Batches, augmented, plan_answer, plan_prompt, possible_tasks
@@ -33,8 +35,10 @@ from kalm_jax.worlds.base import World, get_world
 
 LONGEST = 16
 """Sentences of a level that are looked at for the longest."""
-Measure = Callable[[int, dict], None]
-"""(step, parameters on the host) -> None, called while a model is grounded."""
+Measure = Callable[[int, dict], list[dict]]
+"""(step, parameters on the host) -> rows of `evaluation.llm_metrics`, called while a model is grounded."""
+METRICS = "metrics.csv"
+"""File with the rows of all measurements."""
 
 
 def load_language_model(folder: str | pathlib.Path = "") -> tuple[LlamaConfig, dict[str, Any], Tokenizer]:
@@ -233,13 +237,23 @@ def fit_language_model(
 
     measured = make_measure(model, tokenizer) if make_measure is not None and config.metrics.every else None
     measure = None if measured is None else lambda step, params: measured(step, whole(params))
+
+    def recall(rows: list[list[dict]]) -> None:
+        if folder is None or measured is None or not is_main_process():
+            return
+        path = pathlib.Path(folder) / METRICS
+        if wrong := restore_metrics(path, [row for at_step in rows for row in at_step]):
+            print(f"{path} {wrong}; it is written again from the checkpoint, and nothing is lost", flush=True)
+
     with Progress("ground", g.steps) as progress:
 
         def show(step: int, **losses: float) -> None:
             progress.update(step, **losses)
             dashboard.add("ground", step, losses)
 
-        params, _ = fit(model, params, batches, train, folder, show, frozen, donate=True, measure=measure)
+        params, _ = fit(
+            model, params, batches, train, folder, show, frozen, donate=True, measure=measure, recall=recall
+        )
     return Grounded(model, whole(params), tokenizer)
 
 

@@ -20,7 +20,7 @@ from tests.grounding.toy import batches, make, toy_rollouts
 def test_a_killed_training_ends_the_same_measured_or_not(words, tmp_path):
     rollouts = toy_rollouts()
     model, params = make(words, rollouts)
-    config, seen = TrainConfig(12, log_every=3, checkpoint_every=4), []
+    config, seen, recalled = TrainConfig(12, log_every=3, checkpoint_every=4), [], []
     straight, curve = fit(model, params, batches(words, rollouts), config, tmp_path / "straight")
 
     class KilledError(Exception):
@@ -32,12 +32,14 @@ def test_a_killed_training_ends_the_same_measured_or_not(words, tmp_path):
 
     def measure(step, now):
         seen.append((step, np.array(now["llm"]["embedding"]["embedding"])))
+        return {"at": step}
 
     config = dataclasses.replace(config, measure_every=5)
     again = (model, params, batches(words, rollouts), config, tmp_path / "killed")
     with pytest.raises(KilledError):
-        fit(*again, progress=die, measure=measure)
-    resumed, curve_again = fit(*again, measure=measure)
+        fit(*again, progress=die, measure=measure, recall=recalled.append)
+    resumed, curve_again = fit(*again, measure=measure, recall=recalled.append)
+    assert recalled == [[], [{"at": 5}]]  # what was measured before the checkpoint
     assert [step for step, _ in seen] == [5, 10, 12]
     assert not np.array_equal(seen[0][1], seen[1][1])
     np.testing.assert_array_equal(seen[-1][1], straight["llm"]["embedding"]["embedding"])

@@ -19,7 +19,7 @@ from kalm_jax.llm.hf.folder import find_folder
 from kalm_jax.llm.hf.weights import weight_files
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.pipeline.artifacts import content_mark, real_rollouts
-from kalm_jax.pipeline.grounding import Measure, fit_language_model, for_decoding
+from kalm_jax.pipeline.grounding import METRICS, Measure, fit_language_model, for_decoding
 from kalm_jax.pipeline.imagining import goals_to_imagine, imagine_from, plans_of
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import Rollouts, last_steps
@@ -35,11 +35,12 @@ def run_ground(run: PipelineRun) -> None:
         def make_measure(model: GroundedModel, tokenizer: Tokenizer) -> Measure:
             metrics = training_metrics(run, model, tokenizer, rollouts)
 
-            def measure(step: int, params: dict) -> None:
+            def measure(step: int, params: dict) -> list[dict]:
                 rows = metrics(step, params)
                 dashboard.add("ground", step, {f"measured/{row['metric']}": row["rate"] for row in rows})
                 if is_main_process():
-                    write_metrics(folder / "metrics.csv", rows)
+                    write_metrics(folder / METRICS, rows)
+                return rows
 
             return measure
 
