@@ -15,8 +15,9 @@ from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
 from kalm_jax.disk import check_output_folder
-from kalm_jax.pipeline.config import LEARNERS, OfflineConfig
-from kalm_jax.settings import MANY, Checked, setting, settings_of
+from kalm_jax.pipeline.config import LEARNERS
+from kalm_jax.pipeline.offline_config import OfflineConfig
+from kalm_jax.settings import MANY, Checked, check_repeated, setting, settings_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,18 +53,14 @@ def flags() -> list[Flag]:
 def main(argv: list[str]) -> None:
     given = parse(flags(), argv)
     chosen = made(LearningSettings, given)
+    check_repeated(given.get("set", ()))
     check_output_folder(chosen.output)
     start(given)
     from benchmarks import learning
 
     values = SHORT | {f.name: given[f.flag] for f in settings_of(OfflineConfig) if f.flag in given}
-    given_settings = values.get("settings", ())
     small = learning.small_settings(values["algorithms"]) if chosen.small else ()
-    # What is given goes before the small settings.
-    small = tuple(
-        s for s in small if not any(s[1] == field and name in ("", s[0]) for name, field, _ in given_settings)
-    )
-    trained = OfflineConfig("each", "each", **values | {"settings": small + given_settings})
+    trained = OfflineConfig("each", "each", **values | {"settings": small + values.get("settings", ())})
     environments = chosen.envs or tuple(learning.ENVIRONMENTS)
     config = learning.LearningConfig(environments, chosen.policy, chosen.data_episodes, trained)
     learning.run(chosen.output, config, command=invocation("learning", argv))

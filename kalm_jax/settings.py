@@ -6,6 +6,7 @@ through here, whether it is a flag, an argument of a function or an entry of a f
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import functools
@@ -292,3 +293,39 @@ def overlay(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any
     """Nested mappings with those of `change` laid over them."""
     both = {k: overlay(base[k], v) if isinstance(v, Mapping) and k in base else v for k, v in change.items()}
     return {**base, **both}
+
+
+def read_setting(text: str) -> tuple[str, str, object]:
+    """(learner or "", field, value) of "[LEARNER.]FIELD=VALUE"; ValueError for another form."""
+    name, equals, value = text.partition("=")
+    algorithm, _, field = name.rpartition(".")
+    try:
+        parsed = float(value) if value.strip("+-").lower() in ("nan", "inf", "infinity") else ast.literal_eval(value)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):  # also of "{[]}" and "((((..."
+        parsed = value
+    parsed = tuple(parsed) if isinstance(parsed, list) else parsed
+    if not equals or not is_learner_setting((algorithm, field, parsed)):
+        raise ValueError("want [LEARNER.]FIELD=VALUE, such as td3bc.alpha=1 or bc.hidden=(256, 256)")
+    return algorithm, field, parsed
+
+
+def is_learner_setting(entry: Any) -> bool:
+    """Whether an entry has the form that `read_setting` returns, and a value that run.json can hold."""
+    if not isinstance(entry, tuple) or len(entry) != 3 or not all(isinstance(name, str) for name in entry[:2]):
+        return False
+    values = entry[2] if isinstance(entry[2], tuple) else entry[2:]
+    return entry[1].isidentifier() and all(isinstance(v, bool | int | float | str | None) for v in values)
+
+
+def check_repeated(settings: Sequence[tuple[str, str, object]]) -> None:
+    """Refuses settings of learners of which a later one replaces an earlier one.
+
+    Raises:
+      ValueError: names both.
+    """
+    for i, (algorithm, field, _) in enumerate(settings):
+        for other, same, _ in settings[:i]:
+            if field == same and algorithm in ("", other):
+                later, earlier = (f"--set={name}{'.' * bool(name)}{field}" for name in (algorithm, other))
+                again = "is given twice" if later == earlier else f"replaces {earlier}, which comes before it"
+                raise ValueError(f"{later} {again}: leave one of them out")

@@ -21,7 +21,7 @@ from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.pipeline import offline
-from kalm_jax.pipeline.config import OfflineConfig
+from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.types import unnamed_goal
 
 

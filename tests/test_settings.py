@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kalm_jax.settings import Checked, build, setting, settings_of
+from kalm_jax.settings import Checked, build, check_repeated, read_setting, setting, settings_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,3 +78,38 @@ def test_parts_are_built_from_mappings_and_lists():
     assert [field.name for field in settings_of(Whole)] == [
         "count", "rate", "names", "widths", "where", "limit", "mode"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("bc.alpha=nan", float("nan")), ("bc.alpha=-inf", float("-inf")), ("bc.alpha=1e400", float("inf")),
+        ("bc.hidden=256", 256), ("bc.hidden=256,256", (256, 256)), ("bc.hidden=[8]", (8,)), ("bc.a={[]:1}", "{[]:1}"),
+        ("bc.a=" + "(" * 5000, "(" * 5000), ("bc.a=None", None),
+    ],
+)  # fmt: skip
+def test_a_learners_setting_is_read_whatever_it_says(text, value):
+    np.testing.assert_equal(read_setting(text)[2], value)
+
+
+@pytest.mark.parametrize("text", ["bc.alpha", "=3", "bc.=3", "a={1}", "a=b'x'", "a=1j", "a=(1,(2,))", "a-b=1"])
+def test_a_learners_setting_of_another_form_is_refused(text):
+    with pytest.raises(ValueError, match="FIELD=VALUE, such as"):
+        read_setting(text)
+
+
+@pytest.mark.parametrize(
+    "texts, said",
+    [
+        (["td3bc.alpha=1", "td3bc.alpha=2"], "--set=td3bc.alpha is given twice: leave one of them out"),
+        (["alpha=1", "alpha=1"], "--set=alpha is given twice"),
+        (["td3bc.alpha=1", "alpha=2"], "--set=alpha replaces --set=td3bc.alpha, which comes before it: leave one"),
+    ],
+)
+def test_a_learners_setting_that_another_one_replaces_is_refused(texts, said):
+    with pytest.raises(ValueError, match=f"^{said}"):
+        check_repeated([read_setting(text) for text in texts])
+
+
+def test_a_learners_setting_may_differ_from_that_of_the_others():
+    check_repeated([read_setting(text) for text in ("alpha=1", "td3bc.alpha=2", "bc.alpha=3", "td3bc.hidden=(8,)")])

@@ -13,8 +13,8 @@ from kalm_jax.cli.devices import WatchSettings, device_flags, start, watch
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
 from kalm_jax.disk import check_output_folder
-from kalm_jax.pipeline.config import OfflineConfig
-from kalm_jax.settings import Checked, setting
+from kalm_jax.pipeline.offline_config import OfflineConfig
+from kalm_jax.settings import Checked, check_repeated, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,7 @@ def flags() -> list[Flag]:
 def main(argv: list[str]) -> None:
     """Runs the command with the given arguments."""
     given = parse(flags(), argv)
+    check_repeated(given.get("set", ()))
     config = made(OfflineConfig, given)
     output = made(OutputSettings, given).output
     output = output or f"runs/offline-{config.environment.rpartition(':')[2].replace('/', '-')}"

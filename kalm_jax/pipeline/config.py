@@ -5,7 +5,6 @@ Each field is a `settings.setting`: its documentation, its check and its flag ar
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import difflib
 import importlib
@@ -437,78 +436,3 @@ def load_presets(world: str) -> dict[str, PipelineConfig]:
             name: overlay(overlay(preset, about), made.presets.get(name, {})) for name, preset in DEFAULT.items()
         }
     return {name: build(PipelineConfig, {"world": world, **preset}) for name, preset in presets.items()}
-
-
-def read_setting(text: str) -> tuple[str, str, object]:
-    """(learner or "", field, value) of "[LEARNER.]FIELD=VALUE"; ValueError for another form."""
-    name, equals, value = text.partition("=")
-    algorithm, _, field = name.rpartition(".")
-    try:
-        parsed = float(value) if value.strip("+-").lower() in ("nan", "inf", "infinity") else ast.literal_eval(value)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):  # also of "{[]}" and "((((..."
-        parsed = value
-    parsed = tuple(parsed) if isinstance(parsed, list) else parsed
-    if not equals or not _is_learner_setting((algorithm, field, parsed)):
-        raise ValueError("want [LEARNER.]FIELD=VALUE, such as td3bc.alpha=1 or bc.hidden=(256, 256)")
-    return algorithm, field, parsed
-
-
-def _is_learner_setting(entry: Any) -> bool:
-    """Whether an entry of `OfflineConfig.settings` has its form and a value that run.json can hold."""
-    if not isinstance(entry, tuple) or len(entry) != 3 or not all(isinstance(name, str) for name in entry[:2]):
-        return False
-    values = entry[2] if isinstance(entry[2], tuple) else entry[2:]
-    return entry[1].isidentifier() and all(isinstance(v, bool | int | float | str | None) for v in values)
-
-
-@dataclasses.dataclass(frozen=True)
-class OfflineConfig(Checked):
-    """What a run of offline RL on a Gymnasium environment depends on."""
-
-    environment: str = setting(
-        REQUIRED, "Gymnasium id, such as Pendulum-v1; module:Id-v0 imports the module first.", flag="env", filled=True
-    )
-    data: str = setting(
-        REQUIRED,
-        "Rollouts: a file of this library, D4RL's flat arrays or ImagineBench's layout (.h5, .hdf5, .npz), minari:ID, "
-        "or a folder of Minari's.",
-        filled=True,
-    )
-    algorithms: tuple[str, ...] = setting(
-        ("td3bc",), "Offline RL learners.", flag="algo", choices=LEARNERS, importable=True
-    )
-    seeds: int = setting(3, "Training runs of each learner.", low=1, high=MAX_SEEDS)
-    seed: int = setting(0, "Seed of the first training run, and root of the evaluation episodes.", low=0, high=MAX_SEED)
-    updates: int = setting(20_000, "Updates of each training run.", low=1, high=MOST_STEPS)
-    evaluations: int = setting(
-        20, "Evaluations on the way, evenly spaced; the last is at the end.", low=1, high=100_000
-    )
-    episodes: int = setting(
-        10, "Episodes per evaluation and seed, the same for every learner and update.", low=1, high=100_000
-    )
-    draw: str = setting("transitions", "What batches draw with equal chance: see kalm clevr.", choices=DRAWS)
-    max_steps: int = setting(0, "Steps of an evaluation episode; 0 takes the environment's limit.", low=0, high=MANY)
-    stream: bool = setting(False, "Keep the transitions in files, for data larger than the device's memory.")
-    settings: tuple[tuple[str, str, object], ...] = setting(
-        (),
-        "A learner's setting, [LEARNER.]FIELD=VALUE, such as td3bc.alpha=1; may be repeated.",
-        flag="set",
-        read=read_setting,
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        wrong = [entry for entry in self.settings if not _is_learner_setting(entry)]
-        if wrong:
-            raise ValueError(
-                f'OfflineConfig.settings has {wrong[0]!r}, want (learner or "", field, value), such as ("td3bc", '
-                '"alpha", 1.0)'
-            )
-        names = [entry[:2] for entry in self.settings]
-        if twice := [".".join(filter(None, name)) for name in names if names.count(name) > 1]:
-            raise ValueError(f"--set={twice[0]} is given {len(twice)} times: give one value")
-        if self.evaluations > self.updates:
-            raise ValueError(
-                f"--evaluations={self.evaluations} on the way of --updates={self.updates}: give at most as many "
-                "evaluations as updates"
-            )

@@ -27,9 +27,10 @@ from kalm_jax.grounding.model import Grounded
 from kalm_jax.imagination.subgoals import direct_plans
 from kalm_jax.pipeline import offline
 from kalm_jax.pipeline.artifacts import whitened
-from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
+from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.imagining import draws_of, imagine_from, planning_model
 from kalm_jax.pipeline.learners import configured_learner, load_policies
+from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.plans import Plan, Planner
 from kalm_jax.pipeline.policies import ActingPolicy, only_vector, sentence_list
 from kalm_jax.pipeline.run_folder import PipelineRun, check_stage, read_run, results_file

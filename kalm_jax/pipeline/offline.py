@@ -46,7 +46,7 @@ from kalm_jax.offline_rl import (
 from kalm_jax.offline_rl.registry import State, plain_config
 from kalm_jax.offline_rl.trainer import check_updates, train
 from kalm_jax.pipeline.artifacts import file_mark
-from kalm_jax.pipeline.config import OfflineConfig
+from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.run_folder import RESULTS, RunFolder, make_manifest, write_manifest
 from kalm_jax.progress import Progress
 from kalm_jax.report.figures import return_figure
@@ -110,10 +110,9 @@ def configured_learner(config: OfflineConfig, name: str) -> Learner:
 
 
 def chosen_settings(config: OfflineConfig, name: str) -> dict[str, object]:
-    """Which of the run's settings are of the learner called `name`; its own go before those of all learners."""
+    """Which of the run's settings are of the learner called `name`."""
     known = [field.name for field in dataclasses.fields(make_learner(name).config)]
-    general = {field: value for algorithm, field, value in config.settings if not algorithm and field in known}
-    return general | {field: value for algorithm, field, value in config.settings if algorithm == name}
+    return {f: v for a, f, v in config.settings if a == name or (not a and f in known)}
 
 
 def load_data(config: OfflineConfig) -> tuple[Rollouts, GoalTable, Spaces]:

@@ -6,7 +6,8 @@ from kalm_jax.files import read_json
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.hf.weights import weight_files
 from kalm_jax.llm.named import place_of
-from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
+from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.offline_config import OfflineConfig
 
 TRAINED_BYTES = 40
 """Per trained parameter of the language model: three checkpoints of it and its optimizer, and the model itself."""

@@ -45,7 +45,8 @@ from kalm_jax.files import (
     write_json,
 )
 from kalm_jax.locks import FolderLock
-from kalm_jax.pipeline.config import OfflineConfig, PipelineConfig
+from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.room import run_bytes
 from kalm_jax.pipeline.source import source_hashes
 from kalm_jax.settings import build

@@ -16,6 +16,7 @@ from kalm_jax.llm.hf import parity
 from kalm_jax.llm.hf.folder import BUILTIN, load_model
 from kalm_jax.offline_rl import registry
 from kalm_jax.pipeline import config
+from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.settings import REQUIRED, settings_of
 from kalm_jax.worlds.base import get_world
 from tests.paths import ROOT
@@ -100,7 +101,7 @@ def test_every_setting_of_the_main_job_has_a_flag():
     for part in config.parts_of(config.PipelineConfig(world="")).values():
         for field in settings_of(type(part)):
             assert flags[field.flag].field == field and field.doc.endswith(".")
-    assert {flag.name for flag in load("offline").flags()} > {f.flag for f in settings_of(config.OfflineConfig)}
+    assert {flag.name for flag in load("offline").flags()} > {f.flag for f in settings_of(OfflineConfig)}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -10,6 +10,7 @@ from kalm_jax.grounding.config import TaskShares
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.pipeline import config
 from kalm_jax.pipeline.grounding import check_language_model
+from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.run_folder import RunFolder, read_run
 from kalm_jax.worlds.base import get_world
 
@@ -73,9 +74,9 @@ def test_few_steps_leave_some_for_the_other_tasks():
         (lambda: config.configure(SMOKE, {"grounding_tasks": 3}), "--grounding_tasks is 3, want one of generation"),
         (lambda: config.configure(SMOKE, {"relabel": np.nan}), "--relabel is nan, want a finite number from 0"),
         (lambda: config.configure(SMOKE, {"grounding_stepps": 3}), "unknown settings grounding_stepps (grounding_st"),
-        (lambda: config.OfflineConfig("E", "d", updates=5), "--evaluations=20 on the way of --updates=5: give"),
-        (lambda: config.OfflineConfig("E", "d", settings=(("bc",),)), "OfflineConfig.settings has ('bc',), want (lea"),
-        (lambda: config.OfflineConfig("E", "d", settings=(("", "a", {}),)), "OfflineConfig.settings has ('', 'a', {}"),
+        (lambda: OfflineConfig("E", "d", updates=5), "--evaluations=20 on the way of --updates=5: give"),
+        (lambda: OfflineConfig("E", "d", settings=(("bc",),)), "OfflineConfig.settings has ('bc',), want (lea"),
+        (lambda: OfflineConfig("E", "d", settings=(("", "a", {}),)), "OfflineConfig.settings has ('', 'a', {}"),
     ],
 )  # fmt: skip
 def test_wrong_arguments_of_configurations_are_named(make, said):
@@ -92,24 +93,6 @@ def test_numbers_of_numpy_and_paths_are_written_and_read_again(tmp_path):
     assert config.configure(SMOKE, {"grounding_tasks": ["text"]}) == config.configure(
         SMOKE, {"grounding_tasks": ("text",)}
     )
-
-
-@pytest.mark.parametrize(
-    "text, value",
-    [
-        ("bc.alpha=nan", float("nan")), ("bc.alpha=-inf", float("-inf")), ("bc.alpha=1e400", float("inf")),
-        ("bc.hidden=256", 256), ("bc.hidden=256,256", (256, 256)), ("bc.hidden=[8]", (8,)), ("bc.a={[]:1}", "{[]:1}"),
-        ("bc.a=" + "(" * 5000, "(" * 5000), ("bc.a=None", None),
-    ],
-)  # fmt: skip
-def test_a_learners_setting_is_read_whatever_it_says(text, value):
-    np.testing.assert_equal(config.read_setting(text)[2], value)
-
-
-@pytest.mark.parametrize("text", ["bc.alpha", "=3", "bc.=3", "a={1}", "a=b'x'", "a=1j", "a=(1,(2,))", "a-b=1"])
-def test_a_learners_setting_of_another_form_is_refused(text):
-    with pytest.raises(ValueError, match="FIELD=VALUE, such as"):
-        config.read_setting(text)
 
 
 @pytest.mark.parametrize(

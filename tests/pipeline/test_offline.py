@@ -449,7 +449,7 @@ def test_a_stream_is_refused_to_what_reads_rollouts(files, tmp_path):
 
 
 def test_settings_reach_the_learner_and_wrong_ones_are_named(files):
-    from kalm_jax.pipeline.config import read_setting
+    from kalm_jax.settings import read_setting
 
     assert read_setting("td3bc.alpha=1.5") == ("td3bc", "alpha", 1.5)
     assert read_setting("hidden=(32, 32)") == ("", "hidden", (32, 32))

@@ -26,6 +26,7 @@ from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.pipeline import artifacts, config, run_folder, source
+from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.stages.ground import model_files
 from kalm_jax.worlds.base import get_world
 from tests.paths import ROOT
@@ -355,7 +356,7 @@ def test_a_run_folder_has_the_whole_configuration(tmp_path, world, preset):
 def test_a_folder_that_is_no_run_or_of_another_schema_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"has no run\.json"):
         run_folder.read_run(tmp_path)
-    offline = config.OfflineConfig("Pendulum-v1", "p.h5", settings=(("td3bc", "hidden", (8, 8)), ("", "alpha", 1.5)))
+    offline = OfflineConfig("Pendulum-v1", "p.h5", settings=(("td3bc", "hidden", (8, 8)), ("", "alpha", 1.5)))
     run_folder.RunFolder(tmp_path, offline)
     assert run_folder.read_run(tmp_path) == offline
     content = json.loads((tmp_path / "run.json").read_text())
@@ -388,7 +389,7 @@ def test_a_folder_with_other_files_is_refused_and_kept(tmp_path):
 
 def test_a_run_of_another_kind_or_world_is_refused_and_kept(tmp_path):
     run_folder.RunFolder(tmp_path, SMOKE)
-    for other in (config.OfflineConfig("Pendulum-v1", "p.h5"), config.load_presets("metaworld")["smoke"]):
+    for other in (OfflineConfig("Pendulum-v1", "p.h5"), config.load_presets("metaworld")["smoke"]):
         with pytest.raises(ValueError, match="choose another folder"):
             run_folder.RunFolder(tmp_path, other)
     assert run_folder.read_run(tmp_path) == SMOKE
@@ -505,13 +506,13 @@ def test_a_damaged_or_lost_record_of_a_run_is_written_again(tmp_path):
 
 def test_a_folder_in_use_is_refused_to_jobs_and_open_to_readers(tmp_path):
     code = (
-        "import sys, time; from kalm_jax.pipeline import config, run_folder; "
-        "run_folder.RunFolder(sys.argv[1], config.OfflineConfig('Pendulum-v1', 'p.h5'), say=print)"
+        "import sys, time; from kalm_jax.pipeline import offline_config, run_folder; "
+        "run_folder.RunFolder(sys.argv[1], offline_config.OfflineConfig('Pendulum-v1', 'p.h5'), say=print)"
         ".stage('a', {}, [], lambda folder: (print('working', flush=True), time.sleep(600)))"
     )
     child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert child.stdout.readline() == "working\n"
-    other = config.OfflineConfig("Pendulum-v1", "other.h5")
+    other = OfflineConfig("Pendulum-v1", "other.h5")
     with pytest.raises(ValueError, match=rf"in use by process {child.pid} on host"):
         run_folder.RunFolder(tmp_path, other)
     assert run_folder.read_run(tmp_path).data == "p.h5"
