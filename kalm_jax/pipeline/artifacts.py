@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kalm_jax.datasets import read_rollouts
+from kalm_jax.datasets import read_pieces, read_rollouts
 from kalm_jax.files import describe_file, naming_damage, read_npy, read_npz
 from kalm_jax.offline_rl.normalization import Whitening
 from kalm_jax.pipeline.config import PipelineConfig
@@ -66,8 +66,8 @@ def real_rollouts(run: PipelineRun) -> tuple[Rollouts, GoalTable]:
 
 def goals_of(run: PipelineRun, part: str) -> GoalTable:
     """The goals of a part: the collected data ("data"), a level, or the user's prompts ("prompts"); no vectors."""
-    if part == "data":
-        return real_rollouts(run)[1]
+    if part == "data":  # of the rollouts no more than needed is read: a run asks this before it begins
+        return read_pieces(run.path / "collect" / "rollouts.h5", 1)[0]
     return read_prompts(run.config)[0] if part == "prompts" else run.world.goals(part)
 
 
