@@ -84,7 +84,7 @@ def test_flags_that_change_something_are_taken(world, flags):
         ("ablation", "--world=metaworld --grounding_tasks_sets=all,all-description", "is the same as 'all' in the wor"),
         ("ablation", "--noplan --draws=3", "--draws=3 has no effect without subgoals"),
         ("collect", "--env=Pendulum-v1 --policy=random --controller=a.b:c", "--controller=a.b:c has no effect with --"),
-        ("offline", "--env=Pendulum-v1 --data=x.h5 --set=td3bc.alpha=1 --set=alpha=2", "--set=alpha replaces --set=td3"),
+        ("offline", "--env=Pendulum-v1 --data=x.h5 --set=td3bc.alpha=1 --set=alpha=2", "--set=alpha replaces --set=t"),
     ],
 )  # fmt: skip
 def test_other_programs_refuse_them_too(program, argv, said, tmp_path, capsys):
