@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 REDRAW_SECONDS, LINE_SECONDS = 0.25, 10.0
 """Least seconds between two drawings of the line on a terminal, and between two plain lines elsewhere."""
-LINE_FORMAT = "{desc}: {percentage:3.0f}%  {n_fmt}/{total_fmt}  [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
+LINE_FORMAT = "{desc}: {percentage:3.0f}%  {n_fmt}/{total_fmt}  [{elapsed}<{remaining}, {speed}{postfix}]"
+BAR_FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {speed}{postfix}]"
 
 _silent = False
 
@@ -48,6 +49,7 @@ class Progress:
     Args:
       label: name of the stage. total: its number of steps. initial: those that an earlier run has done.
       stream: where to write; `sys.stderr` when None.
+      unit: what one of the total is called, such as "rollout".
       seconds: least time between two drawings; by default 0.25 on a terminal and 10 elsewhere.
 
     Raises:
@@ -55,7 +57,14 @@ class Progress:
     """
 
     def __init__(
-        self, label: str, total: int, stream: TextIO | None = None, *, initial: int = 0, seconds: float | None = None
+        self,
+        label: str,
+        total: int,
+        stream: TextIO | None = None,
+        *,
+        unit: str = "step",
+        initial: int = 0,
+        seconds: float | None = None,
     ) -> None:
         if not 0 <= initial <= total:
             raise ValueError(f"progress of {label!r}: want 0 <= initial <= total, got initial={initial}, total={total}")
@@ -68,11 +77,11 @@ class Progress:
             file=stream if terminal else _Lines(stream),
             disable=_silent,
             dynamic_ncols=terminal,
-            bar_format=None if terminal else LINE_FORMAT,
+            bar_format=BAR_FORMAT if terminal else LINE_FORMAT,
             mininterval=(REDRAW_SECONDS if terminal else LINE_SECONDS) if seconds is None else seconds,
             miniters=1,
             smoothing=0.05 if terminal else 0.5,
-            unit="step",
+            unit=unit,
         )
 
     def __enter__(self) -> Progress:
@@ -100,7 +109,11 @@ class _Bar(tqdm):
     @property
     def format_dict(self) -> dict[str, Any]:
         shown = ", ".join(f"{name} {format_value(value)}" for name, value in self.metrics.items())
-        return {**super().format_dict, "postfix": shown or None}
+        about = super().format_dict
+        passed, done = about["elapsed"], about["n"] - about["initial"]
+        rate = about["rate"] or (done / passed if passed else 0.0)
+        speed = f"{rate:.3g} {about['unit']}s/s" if rate >= 1 else f"{1 / rate:.3g} s/{about['unit']}" if rate else "-"
+        return {**about, "postfix": shown or None, "speed": speed}
 
 
 class _Lines:

@@ -1,6 +1,7 @@
 """Progress lines: what they say, how often they are written, and how they end."""
 
 import io
+import time
 
 import pytest
 
@@ -25,8 +26,19 @@ def test_a_plain_stream_gets_lines_that_say_how_far_and_how_good():
     lines = run(io.StringIO(), 4, seconds=0).splitlines()
     assert "\r" not in "".join(lines)
     assert [line.split()[:3] for line in lines[1:4]] == [["ground:", f"{25 * i}%", f"{i}/4"] for i in (1, 2, 3)]
-    assert "loss 0.3333" in lines[3] and "step/s" in lines[3]
+    assert "loss 0.3333" in lines[3] and ("steps/s" in lines[3] or "s/step" in lines[3])
     assert lines[-1].split()[:3] == ["ground:", "100%", "4/4"]
+
+
+@pytest.mark.parametrize("steps, said", [(5000, "rollouts/s"), (1, "s/rollout")])
+def test_the_speed_has_the_unit_and_is_a_time_where_it_is_slow(steps, said):
+    stream = io.StringIO()
+    with Progress("imagine", steps, stream, unit="rollout") as progress:
+        if steps == 1:
+            time.sleep(1.05)
+        progress.update(steps, matched="19%")
+    last = stream.getvalue().splitlines()[-1]
+    assert f" {said}" in last.replace("[", " ") and "matched 19%" in last, last
 
 
 def test_a_plain_stream_is_not_flooded():

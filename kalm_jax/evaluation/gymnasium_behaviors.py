@@ -90,7 +90,8 @@ def collect_episodes(
             f"no controller for {environment}: give one by --controller=package.module:function, or play at random "
             "(--policy=random)"
         )
-    with Player(environment, min(_COPIES, episodes)) as player, Progress("collect", episodes) as progress:
+    bar = Progress("collect", episodes, unit="episode")
+    with Player(environment, min(_COPIES, episodes)) as player, bar as progress:
         rollouts, _ = player.play(act, list(range(first, first + episodes)), progress.update)
         spaces = player.spaces
     notes = {"environment": environment, "behavior": behavior, "episodes": episodes, "seed": seed}

@@ -84,7 +84,11 @@ def imagine_from(
     # An imagined subgoal ends after so many steps; without subgoals the model sees no more steps than in training.
     max_steps = config.imagine.max_steps_per_subgoal if config.imagine.plan else config.ground.window
     parts, places = [], []
-    with Progress(label, len(goal)) as progress:
+    with Progress(label, len(goal), unit="rollout") as progress:
+
+        def show(done: int, matched: float) -> None:
+            progress.update(done, matched=f"{matched:.0%}")
+
         for horizon in sorted(set(steps.tolist()), reverse=True):
             place = np.flatnonzero(steps == horizon)
             rollouts = imagine(
@@ -100,7 +104,7 @@ def imagine_from(
                 draws=draws,
                 temperature=config.imagine.temperature,
                 seed=config.seed if seed is None else seed,
-                progress=progress.update,
+                progress=show,
             )
             parts.append(rollouts)
             places.append(place)

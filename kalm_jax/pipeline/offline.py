@@ -162,7 +162,7 @@ def _random_baseline(run: RunFolder, config: OfflineConfig, evaluator: Evaluator
         return actions.reshape(config.seeds, -1, *actions.shape[1:])
 
     def work(folder: pathlib.Path) -> None:
-        with Progress("random", episodes) as progress:
+        with Progress("random", episodes, unit="episode") as progress:
             rows = evaluator.play(act, lambda done: progress.update(min(done, episodes)))
         write_json(folder / "rows.json", [{"algorithm": "random", "update": 0, **row} for row in rows])
 
@@ -201,7 +201,7 @@ def _learn(
         else:
             buffer = make_buffer([(rollouts, 1.0)], goals, num_actions, config.draw)
         stats, first = learner.stats(buffer), max(evaluated, default=0) * len(seeds)
-        with Progress(f"learn {learner.name}", config.updates * len(seeds), initial=first) as progress:
+        with Progress(f"learn {learner.name}", config.updates * len(seeds), unit="update", initial=first) as progress:
             for point in points:
                 if point in evaluated:
                     continue

@@ -99,7 +99,7 @@ def train(
     num_actions = spaces.num_actions if spaces is not None else int(np.max(rollouts.actions)) + 1 if discrete else 0
     buffer, numbers = make_buffer([(rollouts, 1.0)], goals, num_actions or None, draw), list(range(seed, seed + seeds))
     stats = learner.stats(buffer)
-    with Progress(f"train {algorithm}", updates * seeds) as progress:
+    with Progress(f"train {algorithm}", updates * seeds, unit="update") as progress:
         states, curve = train_states(learner, buffer, numbers, updates, stats=stats, progress=progress.update)
     lookup = functools.partial(_known_vectors, goals)
     policies = [ActingPolicy(learner, state_of(states, i), stats, lookup, spaces, s) for i, s in enumerate(numbers)]

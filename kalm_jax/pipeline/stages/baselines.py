@@ -14,7 +14,7 @@ def run_baselines(run: PipelineRun, level: str) -> None:
     world, first, e = run.world, run.config.seed, run.config.evaluate
 
     def work(folder: pathlib.Path) -> None:
-        with world.simulator() as simulator, Progress(f"baselines {level}", 2) as progress:
+        with world.simulator() as simulator, Progress(f"baselines {level}", 2, unit="part") as progress:
             episodes = world.make_episodes(level, e.episodes, first)
             result = evaluate(world.random_policy(first), episodes, simulator)
             found = result_rows(world, result, episodes, "random", "random", first, "sampled")

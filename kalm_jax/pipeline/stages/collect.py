@@ -22,7 +22,7 @@ def run_collect(run: PipelineRun) -> None:
         if c.file:
             rollouts, goals = world.read_data(c.file)
         else:
-            with Progress("collect", c.rollouts) as progress:
+            with Progress("collect", c.rollouts, unit="rollout") as progress:
                 behavior = c.behavior or world.behaviors[0]
                 rollouts, goals = world.collect(seed, c.rollouts, behavior, progress.update)
         order = np.random.default_rng([seed, 1]).permutation(len(rollouts))

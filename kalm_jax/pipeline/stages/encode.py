@@ -30,7 +30,7 @@ def run_encode(run: PipelineRun, part: str) -> None:
         if known:
             vectors = read_npy(place / "data" / "vectors.npy")
         else:
-            with Progress(f"encode {part}", len(goals)) as progress:
+            with Progress(f"encode {part}", len(goals), unit="sentence") as progress:
                 grounded = load_grounded(run.path / "ground" / "model")
                 # The built-in model's positions cost less than further programs would.
                 by_length = bool(run.config.ground.llm)

@@ -33,7 +33,7 @@ def run_explain(run: PipelineRun) -> None:
         rollouts = last_steps(rollouts.take(slice(0, count)), window)
         prompts = {"seen": language.explanation_prompts[0], "unseen": language.unseen_prompt}
         rows, done = [], 0
-        with Progress("explain", len(prompts) * (1 + draws)) as progress:
+        with Progress("explain", len(prompts) * (1 + draws), unit="round") as progress:
 
             def advance(drawn: int) -> None:
                 progress.update(done + drawn)

@@ -52,7 +52,7 @@ def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
         if learner.name == "decision_transformer" and learner.config.backbone:
             backbone = gather(load_grounded(run.path / "ground" / "model").params["llm"])
             start = functools.partial(with_backbone, params=backbone)
-        with Progress(f"learn {algorithm} {condition}", updates * len(seeds)) as progress:
+        with Progress(f"learn {algorithm} {condition}", updates * len(seeds), unit="update") as progress:
             stats, kept = learner.stats(buffer), saved_policies(folder / "policies")
             watch = functools.partial(dashboard.add_curve, f"learn/{algorithm}-{condition}")
             fit = functools.partial(train, learner, buffer, seeds, stats=stats, start=start, progress=progress.update)

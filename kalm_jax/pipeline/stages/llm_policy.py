@@ -42,7 +42,7 @@ def run_llm_policy(run: PipelineRun, level: str) -> None:
         plans = plans_of(config, grounded, world.goals(level), asked)
         cases = list(itertools.product(tests, heats, ("words", "plan") if config.imagine.plan else ("words",)))
         found = []
-        with world.simulator() as simulator, Progress(f"{LLM_POLICY} {level}", len(cases)) as progress:
+        with world.simulator() as simulator, Progress(f"{LLM_POLICY} {level}", len(cases), unit="test") as progress:
             for done, (seed, choice, condition) in enumerate(cases, 1):
                 policy: Policy
                 if condition == "words":

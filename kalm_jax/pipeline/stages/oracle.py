@@ -31,7 +31,7 @@ def run_oracle(run: PipelineRun, level: str) -> None:
     def work(folder: pathlib.Path) -> None:
         rng = np.random.default_rng([seed, 3, LEVELS.index(level)])
         goal, parts = goals_to_imagine(rng, goals, count), []
-        with world.simulator() as simulator, Progress(f"oracle {level}", count) as progress:
+        with world.simulator() as simulator, Progress(f"oracle {level}", count, unit="rollout") as progress:
             for _ in range(ROUNDS):
                 _, starts = world.first_states(rng, goals, goal)
                 policy = world.behavior_policy(simulator, int(rng.integers(2**31)))
