@@ -101,6 +101,10 @@ def terminal_table(results: Iterable[Mapping], labels: ReportLabels, noise: str 
         return "No policy was evaluated, so there is no success table."
     changes = summary.differences(pooled)
     lines = [f"Success in % with 95% intervals; median: {labels.steps} to success; episodes: seeds x episodes of each."]
+    if changes:
+        lines.append(
+            "Learned from: offline, real rollouts alone; kalm, imagined ones too; kalm-offline is the difference."
+        )
     for level in summary.in_order(s.level for s in pooled):
         title = summary.level_name(level)
         lines += ["", _line(title, "condition", *limits(labels), "median", "episodes"), "-" * 94]
