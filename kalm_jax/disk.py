@@ -96,21 +96,21 @@ def size_text(size: int) -> str:
     return f"{size / 1e3:.0f} kB"
 
 
-def check_output_folder(path: Path) -> None:
-    """Raises a ValueError where `path` is no folder that can be made or written in; makes nothing."""
+def check_output_folder(path: Path, called: str = "--output") -> None:
+    """Raises a ValueError where `path`, which was given as `called`, cannot be made or written in; makes nothing."""
     path = pathlib.Path(path)
     try:
         _look_up(path)
         place = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
         is_folder, writable = place.is_dir(), os.access(place, os.W_OK | os.X_OK)
     except (OSError, ValueError) as error:  # too long, or with a null byte
-        raise ValueError(f"{str(path)!r} cannot be a folder ({error}): choose another one (--output)") from error
+        raise ValueError(f"{str(path)!r} cannot be a folder ({error}): choose another one ({called})") from error
     if not is_folder:
         what = "is a file" if place.is_file() else "is no folder"
         where = "" if place == path else f"{path} cannot be made: "
-        raise ValueError(f"{where}{place} {what}, and a folder is wanted: choose another one (--output)")
+        raise ValueError(f"{where}{place} {what}, and a folder is wanted: choose another one ({called})")
     if not writable:
-        raise ValueError(f"{path}: nothing can be written in {place}: choose another folder (--output)")
+        raise ValueError(f"{path}: nothing can be written in {place}: choose another folder ({called})")
 
 
 def _look_up(path: pathlib.Path) -> None:

@@ -49,7 +49,7 @@ class Setting:
       names: values that stand for something else than the file or folder that `exists` looks for.
       filled: an empty text or tuple is not allowed where one is given.
       read: the field's entry from a text, for a flag that may be repeated; ValueError where it cannot be read.
-      name, default: of the field. kind: int, float, bool, str, tuple, a dataclass, or object for anything.
+      name, default: of the field. kind: a class such as int, or object for anything.
       entry: kind of the entries of a tuple. optional: None is allowed.
     """
 
@@ -93,7 +93,7 @@ class Setting:
 
     def _range(self) -> str:
         """The numbers allowed, to follow "a number"."""
-        low, high, above, below = map(_shown, (self.low, self.high, self.above, self.below))
+        low, high, above, below = map(shown, (self.low, self.high, self.above, self.below))
         if self.low > -math.inf and self.high < math.inf:
             return f" from {low} to {high}"
         first = f" of at least {low}" if self.low > -math.inf else f" above {above}" if self.above > -math.inf else ""
@@ -154,7 +154,7 @@ class Setting:
         kept = value if value is self.default else self.plain(value)
         if value is self.default or self.accepts(kept):
             return kept
-        wanted = self.wanted() or _KINDS.get(self.kind, "")
+        wanted = self.wanted() or _KINDS.get(self.kind) or self.kind.__name__
         if dataclasses.is_dataclass(self.kind):
             wanted = f"{getattr(self.kind, '__name__', '')}(...)"
         elif self.kind is tuple and isinstance(kept, str):
@@ -165,7 +165,7 @@ class Setting:
             wanted = f"an integer{self._range()}"
         elif self.words:
             wanted = f"one of {', '.join(map(repr, self.words.values()))}"
-        raise ValueError(f"{called} is {_shown(value)}, want {wanted}")
+        raise ValueError(f"{called} is {shown(value)}, want {wanted}")
 
     def missing(self, value: str) -> str:
         """What is missing of the files that a flag's value names; "" where nothing is, or where the value is empty."""
@@ -177,15 +177,15 @@ class Setting:
         return "" if (pathlib.Path(value) / self.exists).is_file() else f"no {self.exists} there{others}"
 
 
-_KINDS = {bool: "True or False", str: "a text", tuple: "a tuple"}
+_KINDS = {bool: "True or False", str: "a text", tuple: "a tuple", Callable: "a function"}
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value in an error: whole numbers as such, others briefly."""
     if isinstance(value, float) and math.isfinite(value) and abs(value) < 1e15:
         return f"{value:g}" if value % 1 or abs(value) < 1 else str(int(value))
     try:
-        text = repr(value)
+        text = " ".join(line.strip() for line in repr(value).splitlines())
     except ValueError:  # an integer of thousands of digits
         return "a number of thousands of digits"
     return text if len(text) < 100 else f"{text[:60]}..."
@@ -209,15 +209,6 @@ def setting(default: Any, doc: str = "", *, static: bool = False, **about: Any) 
     """
     metadata = {"setting": Setting(doc, **about)} | ({"static": True} if static else {})
     return dataclasses.field(default=default, metadata=metadata)
-
-
-def check_counts(low: int, high: int, **given: Any) -> None:
-    """Refuses a function's arguments by name: what is no integer by a TypeError, one out of range by a ValueError."""
-    for name, number in given.items():
-        field = Setting("", kind=int, low=low, high=high)
-        if isinstance(number, bool) or not isinstance(field.plain(number), numbers.Integral):
-            raise TypeError(f"{name} is {_shown(number)}, want an integer")
-        field.checked(number, name)
 
 
 class Checked:
@@ -257,7 +248,8 @@ def _kind(hint: Any) -> tuple[Any, Any, bool]:
     kind, args = typing.get_origin(rest[0]) or rest[0], typing.get_args(rest[0])
     if kind is tuple:
         return tuple, args[0] if args[1:] == (...,) and args[0] in (int, float, bool, str) else object, optional
-    return kind if kind in (int, float, bool, str) or dataclasses.is_dataclass(kind) else object, object, optional
+    known = isinstance(kind, type) and not getattr(kind, "_is_protocol", False)
+    return kind if known else object, object, optional
 
 
 def settings_of(cls: type) -> Iterator[Setting]:

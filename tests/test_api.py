@@ -16,7 +16,7 @@ import kalm_jax as kalm
 from examples import load_run as load_run_example
 from examples import own_language_model
 from kalm_jax.datasets import write_rollouts
-from kalm_jax.grounding.model import Grounded
+from kalm_jax.grounding.model import Grounded, GroundedModel, numeric_spec
 from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
@@ -121,10 +121,13 @@ def test_a_loaded_run_imagines_and_explains(small_run):
     rollouts = run.imagine("line the balls up", count=3)
     assert isinstance(rollouts, kalm.Rollouts) and len(rollouts) == 3 and rollouts.imagined.all()
     assert len(run.explain(rollouts)) == 3
-    with pytest.raises(TypeError, match="want Rollouts, not list"):
+    with pytest.raises(TypeError, match=r"rollouts is \[.*want kalm_jax's Rollouts"):
         run.explain([rollouts])
     for broken, why in (
-        (dataclasses.replace(rollouts, observations=rollouts.observations[..., :-1]), r"want \(N, T\+1, 10\)"),
+        (
+            dataclasses.replace(rollouts, observations=rollouts.observations[..., :-1]),
+            "observations of 9 numbers .* world clevr has observations of 10",
+        ),
         (dataclasses.replace(rollouts, observations=rollouts.observations * np.nan), "finite"),
         (dataclasses.replace(rollouts, actions=rollouts.actions + 10**6), "actions"),
         (dataclasses.replace(rollouts, length=rollouts.length + 100), "length"),
@@ -150,7 +153,7 @@ def test_what_is_not_understood_is_said_so(small_run):
     for ask in (run.plan, run.imagine, lambda text: run.policy("bc").act(np.zeros(10), text)):
         with pytest.raises(ValueError, match=r"has 50000 characters.*the limit is 128 tokens"):
             ask("push the red ball" + " x" * 24_991 + "!")
-    with pytest.raises(TypeError, match="want one sentence"):
+    with pytest.raises(TypeError, match=r"sentence is .*want a text"):
         run.imagine(["push the red ball"])
     with pytest.raises(ValueError, match="count is 0"):
         run.imagine("push the red ball", count=0)
@@ -196,16 +199,26 @@ def test_train_and_evaluate_a_learner(pendulum):
     sampled = kalm.evaluate(results.policies[0], "Pendulum-v1", episodes=2, greedy=False)
     assert sampled["return"] == found["return"]  # TD3+BC's policy is deterministic
     for wrong, error, said in (
-        (7, TypeError, "a string, not 7"),
-        ([7], TypeError, "a string, not 7"),
+        (7, TypeError, "sentence is 7, want a text"),
+        ([7], TypeError, "sentence is 7, want a text"),
         ([], ValueError, "is empty"),
     ):
         with pytest.raises(error, match=said):
             results.policies[0].act(pendulum[0].observations[0, 0], wrong)
     with pytest.raises(ValueError, match="no setting"):
         kalm.train("td3bc", pendulum, nonsense=1)
-    with pytest.raises(ValueError, match="rewards have numbers that are not finite"):
+    with pytest.raises(ValueError, match="reward has numbers that are not finite"):
         results.policies[0].act(pendulum[0].observations[0, 0], reward=np.nan)
+    for wrong, error, said in (
+        ({"reward": np.zeros(3)}, ValueError, r"reward has shape \(3,\), want \(\) or \(1,\)"),
+        ({"reward": "x"}, TypeError, "reward is 'x', want real numbers"),
+        ({"greedy": "no"}, TypeError, "greedy is 'no', want True or False"),
+        ({"observation": 1j * np.zeros(3)}, TypeError, "observation is an array of type complex128"),
+        ({"observation": ["a", "b", "c"]}, TypeError, "observation is an array of type <U1"),
+        ({"sentence": "\ud800"}, ValueError, r"sentence has '\\ud800' at place 0"),
+    ):
+        with pytest.raises(error, match=said):
+            results.policies[0].act(**{"observation": pendulum[0].observations[0, 0]} | wrong)
     with pytest.raises(ValueError, match="leave the sentence out"):
         results.policies[0].act(pendulum[0].observations[0, 0], "swing up")
     for wrong, error in (({"updates": 2.5}, TypeError), ({"seeds": 0}, ValueError), ({"seed": -1}, ValueError)):
@@ -224,8 +237,8 @@ def test_data_may_be_a_path(pendulum, tmp_path):
 @pytest.mark.parametrize(
     "change, said",
     [
-        ({"dataset": 3}, "data are of type int, want a file's path"),
-        ({"dataset": None}, "data are of type NoneType"),
+        ({"dataset": 3}, r"dataset is 3, want a path or \(Rollouts, GoalTable\)"),
+        ({"dataset": None}, "dataset is None, want a path or"),
         ({"algorithm": "combo"}, "combo trains its dynamics models in the first 5000 updates"),
         ({"seed": 2**65}, "seed is 36893488147419103232, want an integer from 0"),
         ({"seeds": 10**6}, "seeds is 1000000, want an integer from 1 to 1000"),
@@ -234,8 +247,8 @@ def test_data_may_be_a_path(pendulum, tmp_path):
         ({"algorithm": "td3bc", "discount": 2}, r"td3bc\.discount is 2, want a finite number from 0 to 1"),
         ({"algorithm": "td3bc", "tau": 7}, r"td3bc\.tau is 7, want a finite number above 0 and at most 1"),
         ({"env": "Pendulum-v2"}, r"did you mean Pendulum-v1\?"),
-        ({"env": 3}, "environment 3 cannot be made"),
-        ({"draw": "x"}, "unknown draw 'x'"),
+        ({"env": 3}, "env is 3, want a text or None, the id of a Gymnasium environment"),
+        ({"draw": "x"}, "draw is 'x', want one of transitions, rollouts"),
     ],
 )
 def test_wrong_arguments_of_train_are_named(pendulum, change, said):
@@ -249,19 +262,22 @@ def test_wrong_arguments_are_named_before_anything_is_computed(pendulum, tmp_pat
     policy = kalm.train("bc", (rollouts, goals), seeds=1, updates=1, batch_size=4).policies[0]
     for ask, said in (
         (lambda: kalm.evaluate(policy, "Pendulum"), r"unknown world 'Pendulum'.*such as Pendulum-v1"),
-        (lambda: kalm.evaluate(policy, 3), "unknown world '3'"),
-        (lambda: kalm.evaluate(3, "clevr"), "policy is 3, want one of"),
+        (lambda: kalm.evaluate(policy, 3), "env is 3, want a text or kalm_jax's World"),
+        (lambda: kalm.evaluate(3, "clevr"), "policy is 3, want kalm_jax's ActingPolicy, one of load_run"),
         (lambda: kalm.evaluate(policy, "clevr"), "policy has observations of 3 numbers .* world clevr has .* of 10"),
         (lambda: kalm.evaluate(policy, "clevr", level="x"), "level is 'x', want one of offline"),
         (lambda: kalm.evaluate(policy, "Pendulum-v1", episodes=2**60), "episodes is 1152921504606846976"),
         (lambda: kalm.evaluate(policy, "Pendulum-v1", seed=2**65), "seed is 36893488147419103232"),
-        (lambda: kalm.ground(3, goals, "clevr"), "rollouts are a int, want Rollouts"),
-        (lambda: kalm.ground(rollouts, goals, "clevr"), "observations of 3 numbers: the world clevr wants"),
-        (lambda: kalm.ground(rollouts, 3, "clevr"), "goals are a int, want a GoalTable"),
+        (lambda: kalm.ground(3, goals, "clevr"), "rollouts is 3, want kalm_jax's Rollouts"),
+        (
+            lambda: kalm.ground(rollouts, goals, "clevr"),
+            "observations of 3 numbers .* world clevr has observations of 10 numbers",
+        ),
+        (lambda: kalm.ground(rollouts, 3, "clevr"), "goals is 3, want kalm_jax's GoalTable"),
         (lambda: kalm.ground(rollouts, goals, "clevr", lora_rank=2.5), r"GroundConfig\.lora_rank is 2\.5, want"),
-        (lambda: kalm.ground(rollouts, goals, 3), r"PipelineConfig\.world is 3"),
-        (lambda: kalm.run(tmp_path / "run", {}), "config is a dict, want a PipelineConfig"),
-        (lambda: policy.act(None), "observations have shape"),
+        (lambda: kalm.ground(rollouts, goals, 3), "world is 3, want a text"),
+        (lambda: kalm.run(tmp_path / "run", {}), r"config is \{\}, want kalm_jax's PipelineConfig"),
+        (lambda: policy.act(None), "observation is None, want real numbers"),
     ):
         with pytest.raises((ValueError, TypeError), match=said):
             ask()
@@ -274,8 +290,8 @@ def test_wrong_arguments_are_named_before_anything_is_computed(pendulum, tmp_pat
     table = kalm.get_world("clevr").goals("unseen_easy")
     for changed, said in (
         ({"goals": table.take([])}, "table of goals is empty"),
-        ({"goals": 3}, "goals are a int"),
-        ({"grounded": 3}, "grounded is a int"),
+        ({"goals": 3}, "goals is 3, want kalm_jax's GoalTable"),
+        ({"grounded": 3}, "grounded is 3, want kalm_jax's Grounded"),
         ({"count": 0}, "count is 0, want an integer from 1"),
         ({"count": 1.5}, "count is 1.5, want an integer"),
         ({"seed": 2**65}, "seed is 36893488147419103232"),
@@ -283,6 +299,100 @@ def test_wrong_arguments_are_named_before_anything_is_computed(pendulum, tmp_pat
     ):
         with pytest.raises((ValueError, TypeError), match=said):
             kalm.imagine(**{"grounded": grounded, "goals": table, "world": "clevr"} | changed)
+
+
+WRONG_ROLLOUTS = {
+    "fractional actions": ("actions", lambda x: x + 0.5, r"rollouts: actions \[0, 0\] is .*discrete actions"),
+    "two numbers": (
+        "actions",
+        lambda x: np.zeros((*x.shape, 2)),
+        "rollouts has .* actions of 2 numbers, .*40 discrete",
+    ),
+    "an action too many": ("actions", lambda x: x + 40, r"rollouts: actions \[0, 0\] is .*want 0..39"),
+    "complex": ("observations", lambda x: x + 1j, "rollouts: observations is of type complex64, want real numbers"),
+    "texts": ("rewards", lambda x: x.astype(str), "rollouts: rewards is of type <U"),
+    "fractional lengths": ("length", lambda x: x + 0.5, r"rollouts: length \[0\] is .*want a whole number"),
+    "fractional indices": ("goal", lambda x: x + 0.5, r"rollouts: goal \[0\] is .*want a whole number"),
+    "neither": ("terminated", lambda x: x + 7, r"rollouts: terminated \[0\] is neither True nor False"),
+}
+WRONG_GOALS = {
+    "fractional": ("array", lambda x: x + 0.5, "goals have arrays .* are 9 whole numbers"),
+    "narrow": ("array", lambda x: x[:, :3], "goals have arrays .* are 9 whole numbers"),
+    "no such ball": (
+        "array",
+        lambda x: np.where(x < 0, x, x + 5),
+        "goals: the array .* is none of clevr's: .*balls 0..4",
+    ),
+    "no test": ("family", lambda x: np.full_like(x, -1), "needs instructions and goal arrays"),
+    "no such family": ("family", lambda x: x + 6, "of the families .*clevr has 6, 0 to 5"),
+    "half a family": ("family", lambda x: x + 0.5, "goals: family has .*want whole numbers"),
+    "no such level": ("level", lambda x: x + 4, "goals: level has .*want whole numbers from 0 to 3"),
+    "few texts": ("text", lambda x: x[:3], r"goals: level has shape \(400,\), want \(3,\) for 3 sentences"),
+    "numbers for texts": ("text", lambda x: tuple(range(len(x))), r"goals: text \[0\] is 0, want a text"),
+    "complex vectors": ("vector", lambda x: np.full((400, 2), 1j), "goals: vector is of type complex128"),
+}
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """Rollouts of CLEVR-Robot and their goals, a table of 400 goals, and an untrained model of that world."""
+    rollouts, goals = kalm.get_world("clevr").collect(0, 2, "scripted", None)
+    llm, params, tokenizer = kalm.load_language_model()
+    model = Grounded(GroundedModel(llm, numeric_spec(rollouts, 40)), {"llm": params}, tokenizer)
+    return rollouts, goals, kalm.get_world("clevr").goals("unseen_easy"), model
+
+
+@pytest.mark.parametrize("what", WRONG_ROLLOUTS)
+def test_impossible_rollouts_are_named(tiny, what):
+    (field, change, said), (rollouts, goals, *_) = WRONG_ROLLOUTS[what], tiny
+    wrong = dataclasses.replace(rollouts, **{field: change(getattr(rollouts, field))})
+    with pytest.raises(ValueError, match=said):
+        kalm.ground(wrong, goals, "clevr", steps=1)
+    if what not in ("two numbers", "an action too many"):  # are those of another environment
+        with pytest.raises(ValueError, match=said):
+            kalm.train("bc", (wrong, goals.with_vector(np.zeros((len(goals), 1)))), updates=1)
+
+
+@pytest.mark.parametrize("what", WRONG_GOALS)
+def test_impossible_goals_are_named(tiny, what):
+    (field, change, said), (rollouts, _, goals, grounded) = WRONG_GOALS[what], tiny
+    wrong = dataclasses.replace(goals, **{field: change(getattr(goals, field))})
+    rollouts = dataclasses.replace(rollouts, goal=np.zeros_like(rollouts.goal))
+    for ask in (lambda: kalm.imagine(grounded, wrong, "clevr", count=1), lambda: kalm.ground(rollouts, wrong, "clevr")):
+        with pytest.raises((ValueError, TypeError), match=said):
+            ask()
+
+
+def test_what_belongs_elsewhere_is_named(tiny, tmp_path):
+    rollouts, goals, novel, grounded = tiny
+    arm = kalm.get_world("metaworld").goals("unseen_easy")
+    (tmp_path / "file").write_text("x")
+    for ask, error, said in (
+        (lambda: kalm.imagine(grounded, novel, "metaworld"), ValueError, "goals have arrays .*world metaworld"),
+        (
+            lambda: kalm.imagine(grounded, arm, "metaworld"),
+            ValueError,
+            "the grounded model has observations of 10 numb",
+        ),
+        (
+            lambda: kalm.imagine(grounded, novel, "clevr", llm="/nope"),
+            FileNotFoundError,
+            "/nope/config.json is missing",
+        ),
+        (lambda: kalm.imagine(grounded, novel, "clevr", foo=0), ValueError, "no field 'foo'; it has .*draws"),
+        (lambda: kalm.ground(rollouts, goals, "clevr", foo=0), ValueError, "no field 'foo'; it has .*steps"),
+        (
+            lambda: kalm.ground(rollouts, goals, "clevr", folder=tmp_path / "file"),
+            ValueError,
+            r"file is a file.*.folder",
+        ),
+        (lambda: kalm.ground(goals, rollouts, "clevr"), TypeError, "rollouts is GoalTable"),
+        (lambda: kalm.make_learner("combo", terminal=5), ValueError, r"combo\.terminal is 5, want a function"),
+        (lambda: kalm.make_learner("decision_transformer", backbone=5), ValueError, r"\.backbone is 5, want Module"),
+        (lambda: goals.with_vector(np.zeros(len(goals))), ValueError, r"vectors have shape .*want \(4320, E\)"),
+    ):
+        with pytest.raises(error, match=said):
+            ask()
 
 
 def test_train_a_custom_learner_without_an_environment(pendulum):

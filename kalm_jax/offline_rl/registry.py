@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from kalm_jax.arguments import checked
 from kalm_jax.offline_rl import buffer
 from kalm_jax.offline_rl.algorithms import awac, bc, combo, cql, decision_transformer, discrete_cql, iql, td3bc
 from kalm_jax.offline_rl.arrays import Actions
@@ -162,13 +163,15 @@ def find_algorithm(name: str) -> tuple[Any, Any]:
     return module, module.Config
 
 
+@checked()
 def make_learner(name: str, **overrides: Any) -> Learner:
     """The learner called `name` with its default configuration, changed by `overrides`.
 
     Raises:
       ValueError: unknown name (see `find_algorithm`), unknown setting, or a value without meaning.
+      TypeError: the name is no text.
     """
-    config = find_algorithm(name if isinstance(name, str) else repr(name))[1]
+    config = find_algorithm(name)[1]
     known = [field.name for field in dataclasses.fields(config)]
     unknown = sorted(set(overrides) - set(known))
     if unknown:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+from kalm_jax.arguments import checked
 from kalm_jax.grounding.config import TASKS, TaskShares
 from kalm_jax.llm.named import NAMED
 from kalm_jax.settings import (
@@ -418,6 +419,7 @@ def presets_module(world: str) -> ModuleType | None:
     return importlib.import_module(f"kalm_jax.worlds.{world}.presets") if built_in else None
 
 
+@checked()
 def load_presets(world: str) -> dict[str, PipelineConfig]:
     """The presets of a world by name: those of its folder's `presets.py`, otherwise those of its WORLD.
 

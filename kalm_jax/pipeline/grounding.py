@@ -11,6 +11,8 @@ import jax
 import numpy as np
 
 from kalm_jax import dashboard
+from kalm_jax.arguments import COUNT, SEED, checked
+from kalm_jax.disk import check_output_folder
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.llm_metrics import restore_metrics
 from kalm_jax.grounding.checkpoint import save_grounded
@@ -28,19 +30,22 @@ from kalm_jax.llm.transformer import LlamaConfig, unstack_layers
 from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig
 from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
 from kalm_jax.progress import Progress
-from kalm_jax.settings import MANY, MAX_SEED, check_counts
+from kalm_jax.settings import Setting, build
 from kalm_jax.sharding import default_mesh, gather, weight_sharding
-from kalm_jax.types import LEVELS, GoalTable, Rollouts, validate
+from kalm_jax.types import LEVELS, GoalTable, Rollouts
 from kalm_jax.worlds.base import World, get_world
+from kalm_jax.worlds.data import check_goals, check_rollouts
 
 LONGEST = 16
 """Sentences of a level that are looked at for the longest."""
+_GOALS = Setting("such as get_world('clevr').goals(level)")
 Measure = Callable[[int, dict], list[dict]]
 """(step, parameters on the host) -> rows of `evaluation.llm_metrics`, called while a model is grounded."""
 METRICS = "metrics.csv"
 """File with the rows of all measurements."""
 
 
+@checked()
 def load_language_model(folder: str | pathlib.Path = "") -> tuple[LlamaConfig, dict[str, Any], Tokenizer]:
     """A causal language model of the Llama, Mistral or Qwen family: its architecture, parameters and tokenizer.
 
@@ -98,6 +103,7 @@ def longest_sentence(tokenizer: Tokenizer, world: World) -> tuple[str, int]:
     return sentence, positions
 
 
+@checked(rollouts=Setting("such as read_rollouts(file)[0]"), goals=_GOALS, seed=SEED)
 def ground(
     rollouts: Rollouts,
     goals: GoalTable,
@@ -118,46 +124,36 @@ def ground(
       **settings: fields of `GroundConfig`: `llm` (a Hugging Face folder or a name), `steps`, `learning_rate`, ...
 
     Raises:
-      ValueError: as `check_language_model`, or a wrong setting.
+      OSError, TypeError, ValueError: as `check_language_model`, or a wrong argument, rollouts or goals that are none of
+        the world's, or a folder that cannot be made.
 
     Returns:
       (model, parameters, tokenizer), which `imagine` and `grounding.checkpoint.save_grounded` take.
     """
-    check_counts(0, MAX_SEED, seed=seed)
-    config = PipelineConfig(world=world, seed=seed, ground=GroundConfig(**settings), metrics=MetricsConfig(every=0))
-    _check_rollouts(rollouts, goals, get_world(world))
-    check_language_model(config.ground, get_world(world))
+    ground = build(GroundConfig, settings)
+    config = PipelineConfig(world=world, seed=seed, ground=ground, metrics=MetricsConfig(every=0))
+    check_rollouts(rollouts, get_world(world), len(goals))
+    check_goals(goals, get_world(world), "grounding")
+    if folder is not None:
+        check_output_folder(folder, "folder")
+    check_language_model(ground, get_world(world))
     grounded = fit_language_model(config, rollouts, goals, folder)
     if folder is not None:
         save_grounded(pathlib.Path(folder) / "model", grounded)
     return for_decoding(grounded)
 
 
-def _check_goals(goals: GoalTable, world: World) -> None:
-    """Refuses what is no table of a world's goals, or an empty one."""
-    if not isinstance(goals, GoalTable):
-        raise TypeError(
-            f"goals are a {type(goals).__name__}, want a GoalTable, such as get_world('clevr').goals(level)"
-        )
-    if not len(goals):
-        raise ValueError("the table of goals is empty; give at least one goal")
-    families = np.unique(goals.family).tolist()
-    if not -1 <= min(families) <= max(families) < len(world.families):
-        raise ValueError(f"goals are of the families {families}; the world {world.name} has {len(world.families)}")
-
-
-def _check_rollouts(rollouts: Rollouts, goals: GoalTable, world: World) -> None:
-    """Refuses what is not at least one rollout of a world, and its goals."""
-    if not isinstance(rollouts, Rollouts):
-        raise TypeError(f"rollouts are a {type(rollouts).__name__}, want Rollouts, such as read_rollouts(file)[0]")
-    _check_goals(goals, world)
-    size, wanted = rollouts.observations.shape[2], world.spaces.observation_dim
-    if not len(rollouts) or size != wanted:
-        raise ValueError(
-            f"{len(rollouts)} rollouts with observations of {size} numbers: the world {world.name} wants at least one "
-            f"rollout, of {wanted} numbers"
-        )
-    validate(rollouts, len(goals), world.spaces.num_actions or None)
+def _check_grounded(grounded: Grounded, world: World, llm: str) -> None:
+    """Refuses a model that reads another world's numbers, or that is none of the language model `llm`."""
+    spec = grounded.model.spec
+    world.check_sizes("the grounded model", spec.state_dim, bool(spec.num_actions), spec.num_actions or spec.action_dim)
+    if llm or world.language.builtin_plans:  # which the planner reads again, see `planning_model`
+        named, found = check_folder(find_folder(llm)), grounded.model.config
+        if (named.width, named.vocab_size) != (found.width, found.vocab_size):
+            raise ValueError(
+                f"llm is {llm!r}{' (the built-in model)' * (not llm)}, and another language model was grounded: give "
+                "the folder that `ground` was given"
+            )
 
 
 def for_decoding(grounded: Grounded) -> Grounded:
@@ -257,6 +253,7 @@ def fit_language_model(
     return Grounded(model, whole(params), tokenizer)
 
 
+@checked(grounded=Setting("as `ground` and `load_grounded` return it"), goals=_GOALS, count=COUNT, seed=SEED)
 def imagine(
     grounded: Grounded,
     goals: GoalTable,
@@ -282,18 +279,16 @@ def imagine(
       **settings: fields of `ImagineConfig`, such as `temperature`, `plan` and `draws`.
 
     Raises:
-      TypeError, ValueError: wrong arguments, by name.
+      OSError, TypeError, ValueError: wrong arguments, by name; goals or a model that are none of the world's; another
+        folder than that of the model.
 
     Returns:
       N imagined rollouts with rewards; their `goal` indexes `goals`.
     """
-    check_counts(1, MANY, count=count)
-    check_counts(0, MAX_SEED, seed=seed)
-    if not isinstance(grounded, Grounded):
-        raise TypeError(f"grounded is a {type(grounded).__name__}, want what `ground` or `load_grounded` returns")
-    _check_goals(goals, get_world(world))
-    ground = GroundConfig(llm=str(llm))
-    config = PipelineConfig(world=world, seed=seed, ground=ground, imagine=ImagineConfig(**settings))
+    ground, asked = GroundConfig(llm=str(llm)), build(ImagineConfig, settings)
+    config = PipelineConfig(world=world, seed=seed, ground=ground, imagine=asked)
+    check_goals(goals, get_world(world), "imagination")
+    _check_grounded(grounded, get_world(world), ground.llm)
     rng = np.random.default_rng(seed)
     goal = goals_to_imagine(rng, goals, count)
     plans = plans_of(config, grounded, goals, goal)

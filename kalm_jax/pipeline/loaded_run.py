@@ -10,13 +10,13 @@ Dimension letters: B batch, N rollouts, D observation, A action, E goal vector.
 from __future__ import annotations
 
 import functools
-import operator
 import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from kalm_jax.arguments import COUNT, SEED, checked, text_list
 from kalm_jax.evaluation import read_results_csv
 from kalm_jax.evaluation.gymnasium import spaces_of
 from kalm_jax.files import read_csv
@@ -32,10 +32,11 @@ from kalm_jax.pipeline.imagining import draws_of, imagine_from, planning_model
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.plans import Plan, Planner
-from kalm_jax.pipeline.policies import ActingPolicy, only_vector, sentence_list
+from kalm_jax.pipeline.policies import ActingPolicy, only_vector
 from kalm_jax.pipeline.run_folder import PipelineRun, check_stage, read_run, results_file
-from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table, validate
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table
 from kalm_jax.types.text import normalize_sentence
+from kalm_jax.worlds.data import check_rollouts
 
 CACHED_SENTENCES = 1024
 """Sentences whose goal vectors a loaded run keeps."""
@@ -84,6 +85,7 @@ class LoadedRun:
         """
         return read_results_csv(results_file(self.path))
 
+    @checked(seed=SEED)
     def policy(self, algorithm: str, condition: str = "kalm", seed: int | None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update.
 
@@ -105,6 +107,7 @@ class LoadedRun:
         learner = configured_learner(self.config, algorithm)
         return ActingPolicy(learner, states[i], stats, self._vectors, spaces, self.config.seed + i)
 
+    @checked()
     def plan(self, sentence: str) -> Plan:
         """The subgoals that the language model writes for a sentence, and how well it understands the sentence.
 
@@ -112,8 +115,6 @@ class LoadedRun:
           ValueError: the sentence is too long; the message says how long it may be.
           TypeError: it is not a string.
         """
-        if not isinstance(sentence, str):
-            raise TypeError(f"want one sentence, a string, not {sentence!r}")
         return self.planner.plans([sentence])[0]
 
     @functools.cached_property
@@ -127,6 +128,7 @@ class LoadedRun:
         row_length, objection = self.config.ground.row_length, self.world.language.objection
         return Planner(grounded, read_plan, references, row_length, objection)
 
+    @checked(count=COUNT, seed=SEED)
     def imagine(self, sentence: str, count: int = 8, *, seed: int = 0, force: bool = False) -> Rollouts:
         """`count` imagined rollouts for a sentence, each from a random first state that does not satisfy the goal yet.
 
@@ -135,11 +137,9 @@ class LoadedRun:
 
         Raises:
           ValueError: the sentence is too long; or it is none of the world's and the model does not understand it, or
-            nothing says when its goal is reached; or `count` is below 1.
-          TypeError: the sentence is not a string, or `count` is not an integer.
+            nothing says when its goal is reached; or `count` or `seed` is out of its range.
+          TypeError: an argument of another type.
         """
-        if operator.index(count) < 1:
-            raise ValueError(f"count is {count}, want at least 1")
         plan, known = self.plan(sentence), self._own_goal(sentence)
         if known is None and not plan.understood and not (force and plan.steps):
             wrote = [step.text for step in plan.steps]
@@ -157,21 +157,17 @@ class LoadedRun:
             self.config, self.grounded, goals, goal, states, [steps], "imagine", draws=draws_of(self.config), seed=seed
         )
 
+    @checked()
     def explain(self, rollouts: Rollouts, prompt: str | None = None) -> list[str]:
         """A sentence for each rollout that says what it did, by the grounded language model.
 
         `prompt` stands before each rollout; None is the first one of training.
 
         Raises:
-          TypeError: no Rollouts.
+          TypeError: an argument of another type.
           ValueError: rollouts that are none of the world's, or a prompt that is too long.
         """
-        if not isinstance(rollouts, Rollouts):
-            raise TypeError(f"want Rollouts, not {type(rollouts).__name__}")
-        spec = self.grounded.model.spec
-        if rollouts.observations.shape[2:] != (spec.state_dim,):
-            raise ValueError(f"observations have shape {rollouts.observations.shape}, want (N, T+1, {spec.state_dim})")
-        validate(rollouts, num_actions=spec.num_actions or None)
+        check_rollouts(rollouts, self.world)
         prompt = self.world.language.explanation_prompts[0] if prompt is None else prompt
         self.planner.check_length(prompt)
         shown = last_steps(rollouts, self.config.ground.window)
@@ -179,7 +175,7 @@ class LoadedRun:
 
     def encode(self, sentences: Sequence[str]) -> np.ndarray:
         """Goal vectors (K, E) of sentences as the run's policies see them; TypeError where one is not a string."""
-        return np.stack([self._vector(sentence) for sentence in sentence_list(sentences)])
+        return np.stack([self._vector(sentence) for sentence in text_list("sentences", sentences)])
 
     def _vectors(self, sentences: Sequence[str] | None) -> np.ndarray:
         if sentences is None:
@@ -259,7 +255,8 @@ class LoadedOfflineRun:
         """
         return read_csv(results_file(self.path))
 
-    def policy(self, algorithm: str, seed: int | None = None, *, condition: None = None) -> ActingPolicy:
+    @checked(seed=SEED)
+    def policy(self, algorithm: str, seed: int | None = None, *, condition: str | None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update; `seed` None is the first.
 
         Raises:
@@ -292,6 +289,7 @@ def _seed_index(
     return i
 
 
+@checked()
 def load_run(folder: str | pathlib.Path) -> LoadedRun | LoadedOfflineRun:
     """Opens the folder of a run of `kalm clevr`, `metaworld`, `world` or `offline`.
 
@@ -300,6 +298,7 @@ def load_run(folder: str | pathlib.Path) -> LoadedRun | LoadedOfflineRun:
     Raises:
       FileNotFoundError: the folder is missing, or no run's.
       ValueError: the run was made with another schema of settings.
+      TypeError: `folder` is no path.
     """
     config = read_run(folder)
     if isinstance(config, OfflineConfig):

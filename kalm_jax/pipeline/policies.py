@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
+from kalm_jax.arguments import checked, real_numbers, text_list
 from kalm_jax.evaluation.gymnasium import Spaces
 from kalm_jax.evaluation.policies import LearnerPlayer
 from kalm_jax.offline_rl import DatasetStats, Learner
@@ -56,12 +57,14 @@ class ActingPolicy:
         """Begins an episode."""
         self._step, self._player = 0, LearnerPlayer(self.learner, self.state, self.stats)
 
+    @checked()
     def fits(self, spaces: Spaces) -> bool:
         """Whether the actions are those of an environment: scaled to its bounds, numbered from its first action."""
         if self._spaces is not None:
             return True
         return spaces.start == 0 if self.stats.discrete else bool((spaces.low == -1).all() and (spaces.high == 1).all())
 
+    @checked()
     def act(
         self,
         observation: np.ndarray,
@@ -82,15 +85,15 @@ class ActingPolicy:
           An integer or (A,) for one observation, (B,) or (B, A) for a batch.
 
         Raises:
-          ValueError: observations of another shape, observations or rewards that are not finite, or another number of
-            sentences than observations.
-          TypeError: a sentence that is not a string.
+          ValueError: observations or rewards of another shape or that are not finite, or another number of sentences
+            than observations.
+          TypeError: a sentence that is not a string, or what are no real numbers.
         """
-        observations = np.asarray(observation, np.float32)
+        observations = real_numbers("observation", observation)
         single = observations.ndim == 1
         observations = observations[None] if single else observations
         count = len(observations) if observations.ndim else 0
-        sentences = None if sentence is None else sentence_list(sentence)
+        sentences = None if sentence is None else text_list("sentence", sentence)
         if observations.ndim != 2 or (sentences is not None and len(sentences) not in (1, count)):
             raise ValueError(
                 f"observations have shape {np.shape(observation)} and there are "
@@ -99,13 +102,12 @@ class ActingPolicy:
         width = self.stats.observation_mean.shape[-1]
         if observations.shape[1] != width:
             raise ValueError(f"observations have {observations.shape[1]} numbers; this policy was trained on {width}")
-        if not np.isfinite(observations).all():
-            raise ValueError("observations have numbers that are not finite (NaN or infinity)")
+        rewards = real_numbers("reward", 0.0 if reward is None else reward)
+        if rewards.shape not in ((), (count,)):
+            raise ValueError(f"reward has shape {rewards.shape}, want () or ({count},): one for each observation")
         vectors = self.vectors_of(sentences)
         goal = np.broadcast_to(vectors, (count, vectors.shape[1]))
-        rewards = np.broadcast_to(np.float32(0 if reward is None else reward), (count,))
-        if not np.isfinite(rewards).all():
-            raise ValueError("rewards have numbers that are not finite (NaN or infinity)")
+        rewards = np.broadcast_to(rewards, (count,))
         key = jax.random.fold_in(jax.random.key(self.seed), self._step)
         actions = self._player(self._step, observations, goal, key, rewards, greedy)
         self._step += 1
@@ -119,21 +121,3 @@ def only_vector(vector: np.ndarray, sentences: list[str] | None) -> np.ndarray:
     if sentences is not None:
         raise ValueError("the policy has learned a single goal without a name: leave the sentence out")
     return np.asarray(vector)
-
-
-def sentence_list(sentences: str | Sequence[str]) -> list[str]:
-    """Sentences as a list, a single one too.
-
-    Raises:
-      TypeError: one is not a string.
-      ValueError: there are none.
-    """
-    if isinstance(sentences, str):
-        return [sentences]
-    several = isinstance(sentences, Sequence | np.ndarray)
-    for sentence in sentences if several else [sentences]:
-        if not isinstance(sentence, str):
-            raise TypeError(f"a sentence is a string, not {sentence!r}")
-    if not len(sentences):
-        raise ValueError("the list of sentences is empty")
-    return list(sentences)

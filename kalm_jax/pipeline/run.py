@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from kalm_jax.arguments import checked
 from kalm_jax.distributed import is_main_process
 from kalm_jax.pipeline.artifacts import imagined_levels, imagined_parts, prompt_parts, read_prompts
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
@@ -30,10 +31,12 @@ from kalm_jax.pipeline.stages.prompts import run_prompts
 from kalm_jax.pipeline.stages.replay import run_replay
 from kalm_jax.pipeline.stages.report import write_report
 from kalm_jax.report import terminal_table
+from kalm_jax.settings import Setting
 from kalm_jax.types import LEVELS
 from kalm_jax.worlds.base import get_world
 
 
+@checked(config=Setting("such as load_presets('clevr')['smoke']"))
 def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -> list[dict[str, Any]]:
     """Runs every stage that is not done yet and prints the table of results.
 
@@ -47,12 +50,9 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
       The rows of `results.csv`; none in other processes than the first.
 
     Raises:
+      TypeError: an argument of another type.
       ValueError: an unknown behavior policy, learner or world, or files that cannot be read.
     """
-    if not isinstance(config, PipelineConfig):
-        raise TypeError(
-            f"config is a {type(config).__name__}, want a PipelineConfig, such as load_presets('clevr')['smoke']"
-        )
     # What cannot be read should fail now, not after an hour.
     world = get_world(config.world)
     if config.collect.behavior not in ("", *world.behaviors):

@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from kalm_jax.arguments import COUNT, SEED, checked
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import evaluate as evaluate_policy
 from kalm_jax.evaluation import learner_policy, mean_interval, wilson_interval
@@ -19,11 +20,12 @@ from kalm_jax.evaluation.returns import EPISODE_SEEDS, Evaluator, greedy_policy
 from kalm_jax.offline_rl import make_buffer, make_learner, state_of
 from kalm_jax.offline_rl.trainer import check_updates
 from kalm_jax.offline_rl.trainer import train as train_states
+from kalm_jax.pipeline.config import DRAWS
 from kalm_jax.pipeline.offline import fit_to_environment
 from kalm_jax.pipeline.policies import ActingPolicy, only_vector
 from kalm_jax.progress import Progress
-from kalm_jax.settings import MANY, MAX_SEED, MAX_SEEDS, MOST_STEPS, check_counts
-from kalm_jax.types import LEVELS, GoalTable, Rollouts
+from kalm_jax.settings import MAX_SEEDS, MOST_STEPS, Setting
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, validate, validate_goals
 from kalm_jax.worlds.base import World, get_world
 
 MAX_COPIES = 32
@@ -49,6 +51,15 @@ class TrainingResults:
     summary: dict[str, Any]
 
 
+@checked(
+    dataset=Setting("such as read_rollouts(file)"),
+    env=Setting("the id of a Gymnasium environment, such as Pendulum-v1"),
+    seeds=Setting("", low=1, high=MAX_SEEDS),
+    seed=SEED,
+    updates=Setting("", low=1, high=MOST_STEPS),
+    episodes=COUNT,
+    draw=Setting("", choices=DRAWS),
+)
 def train(
     algorithm: str,
     dataset: str | os.PathLike[str] | tuple[Rollouts, GoalTable],
@@ -77,12 +88,8 @@ def train(
 
     Raises:
       ValueError: an unknown learner or setting, a number out of its range, or data that do not fit the environment.
-      TypeError: what is no integer where one is wanted, or no data.
+      TypeError: an argument of another type, or no data.
     """
-    check_counts(1, MAX_SEEDS, seeds=seeds)
-    check_counts(1, MOST_STEPS, updates=updates)
-    check_counts(1, MANY, episodes=episodes)
-    check_counts(0, MAX_SEED, seed=seed)
     learner = make_learner(algorithm, **settings)
     check_updates(learner, updates)
     name = os.fspath(dataset) if isinstance(dataset, str | os.PathLike) else "the data"
@@ -114,38 +121,26 @@ def train(
     return TrainingResults(policies, curve, returns, summary)
 
 
-def _data_of(dataset: Any) -> tuple[Rollouts, GoalTable]:
+def _data_of(dataset: str | os.PathLike[str] | tuple[Rollouts, GoalTable]) -> tuple[Rollouts, GoalTable]:
     """The rollouts and goals of a file, or those that were given."""
-    if isinstance(dataset, str | os.PathLike):
+    if not isinstance(dataset, tuple):
         return read_rollouts(os.fspath(dataset))
-    if not (isinstance(dataset, tuple) and [type(part) for part in dataset] == [Rollouts, GoalTable]):
-        raise TypeError(f"the data are of type {type(dataset).__name__}, want a file's path or (Rollouts, GoalTable)")
     rollouts, goals = dataset
+    validate(rollouts, len(validate_goals(goals)))
     if not len(rollouts):
         raise ValueError("the data have no rollouts; give at least one")
     return rollouts, goals
 
 
-def _world_of(env: Any) -> World:
+def _world_of(env: str | World) -> World:
     """A world, also by its name."""
     if isinstance(env, World):
         return env
     try:
-        return get_world(env if isinstance(env, str) else repr(env))
+        return get_world(env)
     except ValueError as error:
         (near,) = difflib.get_close_matches(str(env), gymnasium.registry, 1, 0.5) or ["Pendulum-v1"]
         raise ValueError(f"{error}; or the id of a Gymnasium environment, such as {near}") from error
-
-
-def _check_fits(policy: ActingPolicy, world: World) -> None:
-    """Refuses a policy of other observations or actions than the world's."""
-    stats, spaces = policy.stats, world.spaces
-    had = stats.observation_mean.shape[-1], stats.discrete, stats.action_dim
-    wanted = spaces.observation_dim, bool(spaces.num_actions), spaces.num_actions or spaces.action_dim
-    if had != wanted:
-        kinds = {True: "discrete actions", False: "numbers per action"}
-        said = [f"observations of {size} numbers and {count} {kinds[kind]}" for size, kind, count in (had, wanted)]
-        raise ValueError(f"the policy has {said[0]}, and the world {world.name} has {said[1]}; evaluate it elsewhere")
 
 
 def _known_vectors(goals: GoalTable, sentences: list[str] | None) -> np.ndarray:
@@ -160,6 +155,13 @@ def _known_vectors(goals: GoalTable, sentences: list[str] | None) -> np.ndarray:
     return np.asarray(goals.vector)[[goals.text.index(sentence) for sentence in sentences]]
 
 
+@checked(
+    policy=Setting("one of load_run(...).policy(...) or train(...).policies"),
+    env=Setting("the name of a world, or the id of a Gymnasium environment, such as Pendulum-v1"),
+    episodes=COUNT,
+    level=Setting("", choices=LEVELS),
+    seed=SEED,
+)
 def evaluate(
     policy: ActingPolicy,
     env: str | World,
@@ -190,16 +192,11 @@ def evaluate(
       Gymnasium environment also return and its 95% interval return_low to return_high, NaN for fewer than three
       episodes.
     """
-    check_counts(1, MANY, episodes=episodes)
-    check_counts(0, MAX_SEED, seed=seed)
-    if not isinstance(policy, ActingPolicy):
-        raise TypeError(f"policy is {policy!r}, want one of load_run(...).policy(...) or train(...).policies")
     if isinstance(env, str) and "-v" in env:
         return _evaluate_returns(policy, env, episodes, seed, greedy)
     world = _world_of(env)
-    if level not in LEVELS:
-        raise ValueError(f"level is {level!r}, want one of {', '.join(LEVELS)}")
-    _check_fits(policy, world)
+    stats = policy.stats
+    world.check_sizes("the policy", stats.observation_mean.shape[-1], stats.discrete, stats.action_dim)
     played = world.make_episodes(level, episodes, seed)
     asked = np.unique(played.goal)  # encoding sentences takes time
     known = policy.vectors_of([played.goals.text[g] for g in asked])

@@ -8,11 +8,13 @@ from kalm_jax.types.goals import (
     make_goal_table,
     rows_by_family,
     unnamed_goal,
+    validate_goals,
 )
 from kalm_jax.types.rollouts import (
     Episode,
     Rollouts,
     concatenate,
+    fractional,
     last_steps,
     make_rollouts,
     stack_episodes,
@@ -31,6 +33,7 @@ __all__ = [
     "Simulator",
     "concatenate",
     "concatenate_goals",
+    "fractional",
     "last_steps",
     "make_goal_table",
     "make_rollouts",
@@ -38,4 +41,5 @@ __all__ = [
     "stack_episodes",
     "unnamed_goal",
     "validate",
+    "validate_goals",
 ]

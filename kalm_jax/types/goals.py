@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
+
+from kalm_jax.arguments import check_text
 
 LEVELS = ("offline", "rephrase", "unseen_easy", "unseen_hard")
 """The four levels of goals (KALM, section 5.1); a level's code is its index here."""
@@ -49,8 +51,8 @@ class GoalTable:
 
     def with_vector(self, vector: np.ndarray) -> GoalTable:
         """The same goals with goal vectors (K, E)."""
-        if len(vector) != len(self):
-            raise ValueError(f"goal vectors for {len(vector)} goals, but the table has {len(self)}")
+        if np.ndim(vector) != 2 or len(vector) != len(self):
+            raise ValueError(f"goal vectors have shape {np.shape(vector)}, want ({len(self)}, E): one for each goal")
         return dataclasses.replace(self, vector=np.asarray(vector, np.float32))
 
 
@@ -74,6 +76,32 @@ def make_goal_table(
         raise ValueError(f"level codes {np.unique(level)} outside 0..{len(LEVELS) - 1}, the indices of {LEVELS}")
     vector = np.zeros((k, 0), np.float32) if vector is None else np.asarray(vector, np.float32)
     return GoalTable(level, family, array, vector, text=tuple(str(t) for t in text))
+
+
+def validate_goals(goals: GoalTable, name: object = "goals") -> GoalTable:
+    """Returns `goals` unchanged, or raises a ValueError or TypeError that names the field and says what it may be.
+
+    Shapes, finite real numbers, whole levels and families, and the texts' kind are checked. `name` is what the error
+    calls the table, such as the path of its file.
+    """
+
+    def fail(field: str, problem: str) -> NoReturn:
+        raise ValueError(f"{name}: {field} {problem}")
+
+    arrays, k = {field: np.asarray(getattr(goals, field)) for field in GOAL_ARRAYS}, len(goals.text)
+    for field, x in arrays.items():
+        ndim = 1 if field in ("level", "family") else 2
+        if x.ndim != ndim or len(x) != k:
+            fail(field, f"has shape {x.shape}, want {f'({k},)' if ndim == 1 else f'({k}, any)'} for {k} sentences")
+        if x.dtype.kind not in "biuf" or not np.isfinite(x).all():
+            fail(field, f"is of type {x.dtype} or has numbers that are not finite, want finite real numbers")
+    for field, low, high in (("level", 0, len(LEVELS) - 1), ("family", -1, 2**31 - 1)):
+        x = arrays[field]
+        if ((x != np.rint(x)) | (x < low) | (x > high)).any():
+            fail(field, f"has {np.unique(x).tolist()[:9]}, want whole numbers from {low} to {high}")
+    for i, text in enumerate(goals.text):
+        check_text(f"{name}: text [{i}]", text)
+    return goals
 
 
 def unnamed_goal(vector: np.ndarray | Sequence[float] = ()) -> GoalTable:

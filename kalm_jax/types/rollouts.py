@@ -148,6 +148,11 @@ def last_steps(rollouts: Rollouts, steps: int) -> Rollouts:
     )
 
 
+def fractional(x: np.ndarray) -> np.ndarray:
+    """Where numbers are not whole: bool, of the same shape."""
+    return np.asarray(x != np.rint(x)) if x.dtype.kind == "f" else np.zeros(x.shape, bool)
+
+
 def validate(
     rollouts: Rollouts,
     num_goals: int | None = None,
@@ -170,6 +175,10 @@ def validate(
     def fail(field: str, problem: str) -> NoReturn:
         raise ValueError(f"{name}: {field} {problem}")
 
+    for field in (f.name for f in dataclasses.fields(rollouts)):
+        dtype = np.asarray(getattr(rollouts, field)).dtype
+        if dtype.kind not in "biuf":
+            fail(field, f"is of type {dtype}, want real numbers")
     obs, act = np.asarray(rollouts.observations), np.asarray(rollouts.actions)
     if obs.ndim != 3:
         fail("observations", f"have shape {obs.shape}, want (N, T+1, D)")
@@ -181,6 +190,13 @@ def validate(
         if np.shape(getattr(rollouts, field)) != shape:
             fail(field, f"has shape {np.shape(getattr(rollouts, field))}, want {shape}")
     length, goal = np.asarray(rollouts.length), np.asarray(rollouts.goal)
+    for field, x in (("length", length), ("goal", goal)):
+        if fractional(x).any():
+            i = int(np.flatnonzero(fractional(x))[0])
+            fail(field, f"[{i}] is {x[i]}, want a whole number")
+    for field in ("terminated", "imagined"):
+        if not np.isin(x := np.asarray(getattr(rollouts, field)), (0, 1)).all():
+            fail(field, f"[{int(np.flatnonzero(~np.isin(x, (0, 1)))[0])}] is neither True nor False")
     if n and (length.min() < 1 or length.max() > t):
         i = int(np.flatnonzero((length < 1) | (length > t))[0])
         fail("length", f"[{i}] is {length[i]}, want 1..{t}; drop empty rollouts first")
@@ -196,6 +212,13 @@ def validate(
         if bad.any():
             i, j = np.argwhere(bad)[0]
             fail(field, f"[{i}, {j}] is not finite; repair or drop rollout {i}")
+    if act.ndim == 2 and (bad := fractional(act) & step).any():
+        i, j = np.argwhere(bad)[0]
+        fail(
+            "actions",
+            f"[{i}, {j}] is {act[i, j]:.6g}, and discrete actions (N, T) are whole numbers; continuous ones have shape "
+            "(N, T, A)",
+        )
     if act.ndim == 2:
         bad = ((act < 0) | (act >= (np.inf if num_actions is None else num_actions))) & step
         if bad.any():

@@ -18,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, Simulator, rows_by_family
+from kalm_jax.arguments import checked
+from kalm_jax.settings import Setting
+from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, Simulator, fractional, rows_by_family
 from kalm_jax.types.pictures import Illustrations
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.types.transforms import ObservationTransform
@@ -279,6 +281,42 @@ class World(abc.ABC):
             "return_mean": float(np.asarray(rollouts.rewards).sum(1).mean()),
         }
 
+    def check_sizes(self, what: str, observation_dim: int, discrete: bool, actions: int | None) -> None:
+        """Refuses observations or actions of other sizes than the environment's by a ValueError about `what`.
+
+        `actions` is the number of discrete actions (None: any) or of the numbers of a continuous one.
+        """
+        had, spaces = (observation_dim, discrete, actions), self.spaces
+        wanted = spaces.observation_dim, bool(spaces.num_actions), spaces.num_actions or spaces.action_dim
+        if had[:2] == wanted[:2] and actions in (None, wanted[2]):
+            return
+        said = [
+            f"observations of {size} numbers and "
+            + (f"{count or ''} discrete actions".strip() if kind else f"actions of {count} numbers")
+            for size, kind, count in (had, wanted)
+        ]
+        raise ValueError(f"{what} has {said[0]}, and the world {self.name} has {said[1]}; use what is of this world")
+
+    def check_goals(self, goals: GoalTable) -> None:
+        """Refuses goals that cannot be the environment's by a ValueError: other families, or arrays of another kind.
+
+        A world whose goal arrays are integers wants whole numbers.
+        """
+        families, own = np.unique(goals.family).tolist(), np.asarray(self.goals(LEVELS[0]).array)
+        if not 0 <= min(families) <= max(families) < len(self.families):
+            raise ValueError(
+                f"goals are of the families {families}; the world {self.name} has {len(self.families)}, 0 to "
+                f"{len(self.families) - 1}"
+            )
+        array = np.asarray(goals.array)
+        whole = own.dtype.kind in "iu"
+        if array.shape[1:] != own.shape[1:] or (whole and fractional(array).any()):
+            kind = "whole numbers" if whole else "numbers"
+            raise ValueError(
+                f"goals have arrays {array.shape} of {array.dtype}; those of the world {self.name} are "
+                f"{own.shape[1]} {kind}: write them as this world's `goals` have them"
+            )
+
     def try_goals(self, rollouts: Rollouts, goals: GoalTable) -> None:
         """Uses goals from a file as the job will; raises what goals of another world lead to, such as an IndexError."""
         used = np.unique(rollouts.goal)
@@ -378,15 +416,26 @@ def _realistic(rollouts: Rollouts, marks: Mapping[str, np.ndarray]) -> np.ndarra
     return np.asarray(rollouts.terminated) & ~np.logical_or.reduce(list(marks.values())).any(1)
 
 
-@functools.cache
+_KNOWN = f"one of {', '.join(BUILTIN_WORLDS)}, or the import path of a module with a WORLD"
+
+
+@checked(name=Setting(_KNOWN))
 def get_world(name: str) -> World:
     """One of `BUILTIN_WORLDS`, or the `WORLD` of the module whose import path `name` is.
 
-    A module's `WORLD` is an instance of `World`, or a subclass that is called without arguments. A ValueError says that
-    there is no such module, or that it has no `WORLD`.
+    A module's `WORLD` is an instance of `World`, or a subclass that is called without arguments.
+
+    Raises:
+      ValueError: there is no such module, or it has no `WORLD`.
+      TypeError: `name` is no text.
     """
-    known = f"use one of {', '.join(BUILTIN_WORLDS)}, or the import path of a module with a WORLD"
-    if not isinstance(name, str) or not all(name.split(".")):
+    return _load_world(name)
+
+
+@functools.cache
+def _load_world(name: str) -> World:
+    known = f"use {_KNOWN}"
+    if not all(name.split(".")):
         raise ValueError(f"unknown world {name!r}: {known}")
     module = f"kalm_jax.worlds.{name}.world" if name in BUILTIN_WORLDS else name
     try:

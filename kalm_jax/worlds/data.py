@@ -1,4 +1,4 @@
-"""Real rollouts of a world from a user's file, checked against the world."""
+"""Real rollouts of a world, and goals, checked against the world: those of a file, and those given in memory."""
 
 from __future__ import annotations
 
@@ -7,15 +7,38 @@ from collections.abc import Callable
 import numpy as np
 
 from kalm_jax.datasets import read_rollouts, require_instructions
-from kalm_jax.types import LEVELS, GoalTable, Rollouts
-from kalm_jax.worlds.base import Spaces
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, validate, validate_goals
+from kalm_jax.worlds.base import World
+
+
+def check_rollouts(rollouts: Rollouts, world: World, num_goals: int | None = None) -> None:
+    """Refuses what is not at least one rollout of a world, by a ValueError; goals are numbered below `num_goals`."""
+    discrete = world.spaces.num_actions or None
+    validate(rollouts, num_goals, discrete, action_bounds=None if discrete else (-1.0, 1.0))
+    if not len(rollouts):
+        raise ValueError("rollouts: there are none, want at least one")
+    check_sizes(rollouts, world, "rollouts")
+
+
+def check_sizes(rollouts: Rollouts, world: World, name: str) -> None:
+    """Refuses rollouts of other sizes than a world's, by a ValueError."""
+    discrete = np.ndim(rollouts.actions) == 2
+    world.check_sizes(name, rollouts.observations.shape[2], discrete, None if discrete else rollouts.actions.shape[2])
+
+
+def check_goals(goals: GoalTable, world: World, purpose: str) -> None:
+    """Refuses what is not at least one goal of a world, with its sentence and its success test."""
+    validate_goals(goals)
+    if not len(goals):
+        raise ValueError("the table of goals is empty; give at least one goal")
+    require_instructions(goals, purpose)
+    world.check_goals(goals)
 
 
 def read_data(
     path: str,
-    spaces: Spaces,
+    world: World,
     level_of: Callable[[str], str | None],
-    try_goals: Callable[[Rollouts, GoalTable], None],
     recover: Callable[[Rollouts, str], tuple[Rollouts, GoalTable]] | None = None,
     decode_goal: Callable[[np.ndarray], tuple[int, np.ndarray]] | None = None,
 ) -> tuple[Rollouts, GoalTable]:
@@ -23,27 +46,17 @@ def read_data(
 
     Args:
       path: a file or folder in any format that `kalm_jax.datasets.read_rollouts` reads, which also takes `decode_goal`.
-      spaces: sizes that the rollouts must have.
+      world: whose sizes the rollouts must have, and which must be able to use their goals, see `World.try_goals`.
       level_of: sentence -> its level, None for a sentence of no level.
-      try_goals: the world's, see `World.try_goals`: goals that it cannot use are refused.
       recover: finds the goals of rollouts without any, given the rollouts and the path; None refuses such rollouts.
 
     Raises:
       ValueError: other sizes, goals without sentences, or sentences of evaluation levels; the message names the file.
     """
+    spaces = world.spaces
     bounds = None if spaces.num_actions else (-1.0, 1.0)
     rollouts, goals = read_rollouts(path, spaces.num_actions or None, bounds, decode_goal)
-    shape, actions = rollouts.observations.shape, rollouts.actions.shape
-    if shape[2] != spaces.observation_dim or actions[2:] != ((spaces.action_dim,) if spaces.action_dim else ()):
-        kind = (
-            f"{spaces.num_actions} discrete actions"
-            if spaces.num_actions
-            else f"actions of {spaces.action_dim} numbers"
-        )
-        raise ValueError(
-            f"{path}: observations {shape} and actions {actions} are not those of this world, whose observations have "
-            f"{spaces.observation_dim} numbers and which has {kind}; use rollouts of this world"
-        )
+    check_sizes(rollouts, world, path)
     if recover is not None and not any(goals.text) and (np.asarray(goals.family) < 0).all():
         rollouts, goals = recover(rollouts, path)
     if len(rollouts) < 2:
@@ -53,7 +66,7 @@ def read_data(
         )
     require_instructions(goals, f"{path}: grounding")
     try:
-        try_goals(rollouts, goals)
+        world.try_goals(rollouts, goals)
     except (IndexError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path}: its goals' families and arrays {goals.array.shape} are not those of this world ({error}); write "

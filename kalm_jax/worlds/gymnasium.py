@@ -157,7 +157,7 @@ class GymnasiumWorld(World):
 
     def read_data(self, path: str) -> tuple[Rollouts, GoalTable]:
         level = {text: LEVELS[code] for text, (_, code) in self.sentence_meanings().items()}
-        return read_data(path, self.spaces, lambda text: level.get(normalize_sentence(text)), self.try_goals)
+        return read_data(path, self, lambda text: level.get(normalize_sentence(text)))
 
     def first_states(
         self, rng: np.random.Generator, goals: GoalTable, goal: np.ndarray

@@ -31,7 +31,7 @@ def test_goal_tables_take_join_and_encode():
     assert both.take([4, 0]).text == ("b 2", "a 0")
     vector = np.ones((5, 7))
     assert both.with_vector(vector).vector.dtype == np.float32
-    with pytest.raises(ValueError, match="vectors for 4 goals, but the table has 5"):
+    with pytest.raises(ValueError, match=r"vectors have shape \(4, 7\), want \(5, E\)"):
         both.with_vector(vector[:4])
 
 

@@ -17,6 +17,7 @@ to the back, action (N,) int, 8 * ball + push.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -86,6 +87,15 @@ def make_goal(family: int, *triples: tuple[int, int, int]) -> np.ndarray:
             )
     flat = [int(x) for triple in triples for x in triple]
     return np.array(flat + [-1] * (GOAL_SIZE - len(flat)), np.int32)
+
+
+def check_goal(family: int, array: Sequence[float]) -> None:
+    """Raises a ValueError where nine numbers are no goal array of a family (code)."""
+    numbers = [int(x) for x in array]
+    used = sum(x != -1 for x in numbers[0::3])
+    triples = [(numbers[i], numbers[i + 1], numbers[i + 2]) for i in range(0, 3 * used, 3)]
+    if make_goal(family, *triples).tolist() != numbers:
+        raise ValueError(f"{FAMILIES[family]} has the goal array {numbers}: want {used} triples, then -1")
 
 
 def _balls(observation: Array) -> Array:

@@ -152,10 +152,17 @@ class ClevrWorld(World):
         family = families[len(triples) - 1]
         return family, tuple(clevr_goals.make_goal(family, *triples).tolist())
 
+    def check_goals(self, goals: GoalTable) -> None:
+        """Also refuses balls, directions and numbers of relations that the family does not have."""
+        super().check_goals(goals)
+        for family, array in {(int(f), tuple(a)) for f, a in zip(goals.family, goals.array.tolist(), strict=True)}:
+            try:
+                clevr_goals.check_goal(family, array)
+            except ValueError as error:
+                raise ValueError(f"goals: the array {[*map(int, array)]} is none of clevr's: {error}") from error
+
     def read_data(self, path: str) -> tuple[Rollouts, GoalTable]:
-        return read_data(
-            path, self.spaces, instructions.split_of, self.try_goals, recover_goals, clevr_goals.from_authors
-        )
+        return read_data(path, self, instructions.split_of, recover_goals, clevr_goals.from_authors)
 
     def read_prompts(self, path: str) -> tuple[GoalTable, np.ndarray, np.ndarray]:
         found, first = prompts.read_prompts(path)

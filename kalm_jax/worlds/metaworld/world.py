@@ -148,7 +148,7 @@ class MetaworldWorld(World):
         }
 
     def read_data(self, path: str) -> tuple[Rollouts, GoalTable]:
-        return read_data(path, self.spaces, instructions.split_of, self.try_goals)
+        return read_data(path, self, instructions.split_of)
 
     def label_rewards(self, rollouts: Rollouts, goals: GoalTable) -> Rollouts:
         family, array = (np.asarray(x)[rollouts.goal] for x in (goals.family, goals.array))
