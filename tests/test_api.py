@@ -377,7 +377,7 @@ def test_what_belongs_elsewhere_is_named(tiny, tmp_path):
         (
             lambda: kalm.imagine(grounded, novel, "clevr", llm="/nope"),
             FileNotFoundError,
-            "/nope/config.json is missing",
+            "llm=/nope: there is no such folder",
         ),
         (lambda: kalm.imagine(grounded, novel, "clevr", foo=0), ValueError, "no field 'foo'; it has .*draws"),
         (lambda: kalm.ground(rollouts, goals, "clevr", foo=0), ValueError, "no field 'foo'; it has .*steps"),
