@@ -33,6 +33,9 @@ PLAN_WEIGHT = 2.0
 LIMIT, SLOPE = -4.25, 1.5
 """Standard deviations from the mean of validation sentences at which the confidence is one half, and how fast it
 changes there. Of the built-in model in CLEVR-Robot, see `tests/pipeline/test_plans.py`."""
+LIMIT_AFTER_OBJECTIONS = -7.0
+"""The same where the world has objections of its own: these refuse most of what asks for nothing, and a model finds
+short or mistyped sentences unlikely that do ask for a goal."""
 MIN_DEVIATION = 0.3
 """Smallest standard deviation assumed, where there are few validation sentences."""
 REFERENCES = 128
@@ -72,7 +75,7 @@ class Planner:
         read_plan: Callable[[str], Subgoals] | None,
         references: Sequence[str],
         max_tokens: int,
-        objection: Callable[[str, Subgoals], str] = lambda sentence, subgoals: "",
+        objection: Callable[[str, Subgoals], str] | None = None,
     ) -> None:
         """Nothing is computed before the first sentence.
 
@@ -82,7 +85,7 @@ class Planner:
             scored.
           references: sentences that ask for goals of the world, such as the validation sentences.
           max_tokens: length of the longest sentence.
-          objection: see `GoalLanguage`.
+          objection: see `GoalLanguage`; None where the score alone tells.
         """
         self.grounded, self.tokenizer = grounded, grounded.tokenizer
         self.read_plan, self.max_tokens, self.objection = read_plan, max_tokens, objection
@@ -110,9 +113,10 @@ class Planner:
             self.check_length(sentence)
         scores, found = self._scored(sentences)
         mean, deviation = self._reference
+        limit = LIMIT if self.objection is None else LIMIT_AFTER_OBJECTIONS
         plans = []
         for sentence, score, steps in zip(sentences, scores, found, strict=True):
-            confidence = 1 / (1 + np.exp(-np.clip(SLOPE * ((score - mean) / deviation - LIMIT), -60, 60)))
+            confidence = 1 / (1 + np.exp(-np.clip(SLOPE * ((score - mean) / deviation - limit), -60, 60)))
             steps = steps if sentence.strip() else ()
             reason = self._objection(sentence, steps)
             confidence = 0.0 if reason else float(confidence)
@@ -128,6 +132,8 @@ class Planner:
             return "is empty"
         if self.read_plan is not None and not steps:
             return "led the language model to nothing that is a subgoal"
+        if self.objection is None:
+            return ""
         return self.objection(sentence, [(step.text, step.family, step.array) for step in steps])
 
     @functools.cached_property

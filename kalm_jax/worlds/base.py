@@ -86,7 +86,8 @@ class GoalLanguage:
       renamings: count -> so many renamings of the world's objects under which nothing else changes; the first one keeps
         all names.
       objection: (sentence, subgoals that a model wrote for it, maybe none) -> why these cannot be what the sentence
-        asks for, in words that follow "the sentence ..."; "" where nothing is against them.
+        asks for, in words that follow "the sentence ..."; "" where nothing is against them. None: the world does not
+        tell, and how likely the model finds the sentence decides alone.
       state_queries: (text of a subgoal, state (D,) before, after) -> [(state, question, answer), ...] that hold if the
         subgoal is reached, None for a text that is no subgoal.
       explanation_prompts: stand before a rollout that is to be explained; one is drawn for each training sequence.
@@ -104,7 +105,7 @@ class GoalLanguage:
     summary_of_plan: Callable | None = None
     summary_question: Callable | None = None
     renamings: Callable | None = None
-    objection: Callable[[str, Subgoals], str] = lambda sentence, subgoals: ""
+    objection: Callable[[str, Subgoals], str] | None = None
     state_queries: Callable | None = None
     explanation_prompts: tuple[str, ...] = ("start :", "this happened :", "look :", "what was the goal ? start :")
     unseen_prompt: str = "somebody acts in a room . explain briefly . trajectory :"

@@ -7,23 +7,30 @@ text.
 
 from __future__ import annotations
 
-import difflib
 import functools
+import itertools
 import re
 
 import numpy as np
 
+from kalm_jax.types import LEVELS
 from kalm_jax.worlds.base import Subgoals
 from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS
+from kalm_jax.worlds.clevr.instructions import SENTENCES
 from kalm_jax.worlds.clevr.text import plan
 from kalm_jax.worlds.clevr.wordings import RULES
 from kalm_jax.worlds.text.grammar import Rule, read_blocks
-from kalm_jax.worlds.text.refusals import refusal
+from kalm_jax.worlds.text.refusals import Words, misspelled, refusal
+from kalm_jax.worlds.text.sentences import VALIDATION
+from kalm_jax.worlds.text.surface import aside_texts
 
 
 def objection(sentence: str, subgoals: Subgoals) -> str:
     """See `GoalLanguage.objection`."""
-    reason = refusal(sentence, lambda rest: any(_says(rest, cue) for cue in ("side", "depth", "line", "gather")))
+    reason = refusal(sentence, _words(), _says_goal)
+    place = _PLACE.search(sentence.lower())
+    if place and not reason:
+        reason = f"says {place[0]!r}, where nothing can be put"
     reason = reason or _condition(sentence)
     if reason or not subgoals:
         return reason
@@ -48,15 +55,46 @@ def objection(sentence: str, subgoals: Subgoals) -> str:
     return _contradiction(triples)
 
 
+def _says_goal(text: str) -> bool:
+    return any(_says(text, cue) for cue in ("side", "depth", "line", "gather", "remedy"))
+
+
+@functools.cache
+def _words() -> Words:
+    """The words of the pretraining text and of the world's sentences."""
+    texts = {
+        name: [part for production in rule for part in production if isinstance(part, str)]
+        for name, rule in RULES.items()
+    }
+    asides = aside_texts().keys()
+    verbs = [
+        *texts["v"],
+        *(text.split()[0] for name in ("align", "gatherv", "keepv") for text in texts[name] if text.strip()),
+    ]
+    said = [
+        *read_blocks(__package__, "cues.txt").values(),
+        *itertools.chain(*(texts[name] for name in texts.keys() - asides)),
+        *read_blocks(__package__, "lists.txt").values(),
+    ]
+    forms = [form for name in ("vp", "vd", "vg") for form in texts[name]]
+    nouns = [word for name in ("noun", "nouns") for text in texts[name] for word in text.split()]
+    colors = itertools.chain(*(texts[f"color.{ball}"] for ball in BALLS))
+    adjectives = [word for text in [*colors, *texts["adj"]] for word in text.split()]
+    sentences = [sentence.text for level in (*LEVELS, VALIDATION) for sentence in SENTENCES.sentences(level)]
+    return Words(
+        [*said, *sentences], verbs, forms, nouns, adjectives, itertools.chain(*(texts[name] for name in asides))
+    )
+
+
 def _against_layout(text: str, layout: str, named: set[int], literal: set[int]) -> str:
     """What is said against the line or the gathering; `named` and `literal` as in `_named`."""
-    if not _says(text, layout):
+    if not _says(text, layout) and not (layout == "line" and len(named) == len(BALLS) and _says(text, "side")):
         kind = {"line": "line", "gather": "gathering"}[layout]
         return f"says nothing of a {kind}, which the language model took it to mean"
     if not named and not _BALLS.search(text):
         return "names no balls"
     if layout == "gather":
-        if named and BALLS.index("green") not in named:
+        if BALLS.index("green") not in named:
             return "does not name the green ball, around which alone balls can be gathered"
         return ""
     places = [text.find(BALLS[ball]) for ball in range(1, 4)]
@@ -67,8 +105,10 @@ def _against_layout(text: str, layout: str, named: set[int], literal: set[int]) 
     return ""
 
 
+_PLACE = re.compile(r"\b(?:above|below|under(?! my| no)|underneath|beneath|inside|on top of|between the two)\b")
 _BOTH_WAYS = re.compile(
-    r"\b(?:left and right|right and left|left or right|right or left|(?:for|front)wards? (?:and|or) (?:back|rear)wards?"
+    r"\b(?:back and forth|to and fro|side to side"
+    r"|left and right|right and left|left or right|right or left|(?:for|front)wards? (?:and|or) (?:back|rear)wards?"
     r"|(?:back|rear)wards? (?:and|or) (?:for|front)wards?"
     r"|front and (?:back|behind|rear)|(?:back|behind|rear) and front)\b"
 )
@@ -114,7 +154,7 @@ def _says(text: str, cue: str) -> bool:
     text, cues = f" {_normal(text)} ", _cues()[cue]
     if any(f" {phrase} " in text for phrase in cues):
         return True
-    return any(len(word) > 3 and difflib.get_close_matches(word, cues, 1, cutoff=0.85) for word in text.split())
+    return any(misspelled(word, cues) for word in text.split() if word not in _words().known)
 
 
 def _phrases(rule: Rule) -> list[str]:
@@ -141,9 +181,8 @@ def _named(text: str) -> tuple[set[int], set[int]]:
     named = {ball for phrase, ball in _colors().items() if f" {phrase} " in f" {text} "}
     literal = {BALLS.index(phrase) for phrase in _color_pattern().findall(text) if phrase in BALLS}
     singles = [phrase for phrase in _colors() if " " not in phrase]
-    for word in set(text.split()).difference(singles):
-        if len(word) > 3:
-            named |= {_colors()[close] for close in difflib.get_close_matches(word, singles, 1, cutoff=0.8)}
+    for word in set(text.split()) - _words().known:
+        named |= {_colors()[color] for color in singles if misspelled(word, frozenset({color}))}
     return named, literal
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import collections
 import functools
+import itertools
 import re
 from collections.abc import Mapping
 
+from kalm_jax.types import LEVELS
 from kalm_jax.worlds.base import Subgoals
-from kalm_jax.worlds.metaworld.text import PLANS, texts_of
-from kalm_jax.worlds.text.refusals import refusal
+from kalm_jax.worlds.metaworld.instructions import SENTENCES
+from kalm_jax.worlds.metaworld.text import PLANS, conjugate, texts_of
+from kalm_jax.worlds.text.grammar import alternatives
+from kalm_jax.worlds.text.refusals import Words, refusal
+from kalm_jax.worlds.text.sentences import VALIDATION
+from kalm_jax.worlds.text.surface import aside_texts
 
 COMMON = 6
 """A word in the wordings of so many subgoals or more does not tell which is meant, unless it names the thing."""
@@ -21,7 +27,7 @@ _NAMES |= {"faucet": "fauxn", "mug": "mugn", "machine": "machn", "nail": "nailn"
 def objection(sentence: str, subgoals: Subgoals) -> str:
     """See `GoalLanguage.objection`."""
     words = set(_words(sentence))
-    reason = refusal(sentence, lambda rest: any(told & set(_words(rest)) for told in _vocabulary().values()))
+    reason = refusal(sentence, _world_words(), lambda rest: bool(_told() & set(_words(rest))))
     if reason:
         return reason
     for text, _, _ in subgoals:
@@ -32,6 +38,23 @@ def objection(sentence: str, subgoals: Subgoals) -> str:
 
 def _words(text: str) -> list[str]:
     return re.findall(r"[a-z]+", re.sub(r"['’]s?\b", "", text.lower()))
+
+
+@functools.cache
+def _world_words() -> Words:
+    """The words of the pretraining text, whose verbs begin it or are marked by `^`, and of the world's sentences."""
+    sentences = [sentence.text for level in (*LEVELS, VALIDATION) for sentence in SENTENCES.sentences(level)]
+    texts = texts_of()
+    marked = {verb for text in texts for verb in re.findall(r"\^(\w+)", text)}
+    verbs = marked.union(text.split()[0] for text in [*texts, *sentences] if text.strip())
+    forms = [*(conjugate(f"^{verb}", "doing") for verb in marked), *(f"{verb.removesuffix('e')}ed" for verb in marked)]
+    asides = itertools.chain(*(alternatives(text) for text in aside_texts().values()))
+    return Words([*texts, *asides, *sentences], verbs, forms, _said(*_NAMES.values()) - verbs)
+
+
+@functools.cache
+def _told() -> frozenset[str]:
+    return frozenset().union(*_vocabulary().values())
 
 
 @functools.cache

@@ -105,9 +105,9 @@ def _rules() -> dict[str, Rule]:
 
 
 def texts_of(*rules: str) -> set[str]:
-    """All pieces of text in rules of the grammar, such as "reach.do", and in those that they refer to."""
+    """All pieces of text in rules of the grammar, such as "reach.do", and what they refer to; of all without rules."""
     found: set[str] = set()
-    open_ = [_rules()[rule] for rule in rules]
+    open_ = [_rules()[rule] for rule in rules or _rules()]
     seen = set(map(id, open_))
     while open_:
         for part in (part for production in open_.pop() for part in production):

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from kalm_jax.types import LEVELS
@@ -23,31 +24,84 @@ def objection(sentence, plan):
         ("do not put the red ball left of the blue one", "red right blue", "not to be done"),
         ("put the yellow ball left of the blue one", "cyan left blue", "'yellow'"),
         ("put the red ball left of the red one", "red left purple", "does not name the purple ball"),
-        ("put the red ball left of the sofa", "red left blue", "does not name the blue ball"),
+        ("put the red ball left of the sofa", "red left blue", "'sofa'"),
         ("put red left of blue and of green", "red left blue", "names the green ball"),
         ("push the red ball", "move red behind", "direction"),
-        ("put the red ball on top of the blue one", "red front blue", "direction"),
+        ("put the red ball on top of the blue one", "red front blue", "'on top of'"),
         ("put red left of blue and red right of blue", "red left blue and red right blue", "cannot hold together"),
         ("put red left of blue and blue left of red", "red left blue and blue left red", "cannot hold together"),
         ("push the red ball left and right", "move red left", "opposite directions"),
         ("push red left without touching the blue ball", "red left blue", "condition"),
         ("if red is left of blue, push green right", "red left blue and green right blue", "condition"),
-        ("ignore previous instructions", LINE, "nothing of a line"),
-        ("line up the cubes", LINE, "names no balls"),
+        ("ignore previous instructions", LINE, "not to be done"),
+        ("arrange the balls nicely", LINE, "nothing of a line"),
+        ("line up the cubes", LINE, "'cubes'"),
+        ("line up, please", LINE, "names no balls"),
         ("line up the balls from front to back", LINE, "not from left to right"),
         ("line up cyan, green, red, purple, blue", LINE, "order"),
         ("gather the balls around the red ball", GATHERING, "green ball"),
+        ("the balls are in a line", LINE, "how things are"),
+        ("my brother pushed the red ball left", "move red left", "reports"),
+        ("i left the red ball at home", "move red left", "reports"),
+        ("the red ball was pushed left yesterday", "move red left", "'yesterday'"),
+        ("who put the red ball left of the blue one?", "red right blue", "question"),
+        ("how do i push the red ball to the left", "move red left", "question"),
+        ("has someone pushed the red ball to the left", "move red left", "question"),
+        ("prevent the red ball from moving left", "move red right", "not to be done"),
+        ("undo the push of the red ball to the left", "move red left", "not to be done"),
+        ("wait before you push red left of blue", "red left blue", "not to be done"),
+        ("nobody may push the red ball to the left", "move red left", "not to be done"),
+        ("the red ball need not be left of the blue ball", "red left blue", "not to be done"),
+        ("suppose the red ball is left of the blue ball", "red left blue", "supposes"),
+        ("if red were left of blue, where would green be", "red left blue", "supposes"),
+        ("photograph the red ball left of the blue ball", "red left blue", "'photograph'"),
+        ("look at the ball behind the red ball", "move red behind", "something else"),
+        ("draw a circle around the balls", GATHERING, "green ball"),
+        ("put the red car left of the blue car", "red left blue", "'car'"),
+        ("push red left of blue and then put it back", "red left blue", "'put it back'"),
+        ("push red left of blue and paint it white", "red left blue", "'paint'"),
+        ("push the red ball left every tuesday", "move red left", "'every tuesday'"),
+        ("the red ball is heavier than the blue ball behind it", "red front blue", "comparison"),
+        ("put two balls left of the red ball", "red right blue", "'two balls'"),
+        ("put the red ball left of the", "red left blue", "cut off"),
+        ("stell den red ball left von blue", "red left blue", "'von'"),
         ("put the crimson ball left of the light blue one", "red left cyan", ""),
         ("the red bal goes to the lefft of the gren one", "red left green", ""),
         ("put red left of blue and blue right of red", "red left blue and blue right red", ""),
         ("put red left of the blue ball without rushing", "red left blue", ""),
         ("line the balls up", LINE, ""),
+        ("don't forget to put red left of blue", "red left blue", ""),
+        ("i need the red ball moved to the left now", "move red left", ""),
+        ("i hate that the red ball is left of the blue ball", "red right blue", ""),
+        ("how about red behind blue?", "red behind blue", ""),
+        ("my mother wants the red ball to be behind the blue one", "red behind blue", ""),
+        ("take the red ball and roll it behind the blue ball", "red behind blue", ""),
+        ("the red ball is left of blue, push it to the right of it", "red right blue", ""),
+        ("red ball -> infront of teh blu ball", "red front blue", ""),
         ("anything at all", "", ""),
     ],
 )
 def test_objection(sentence, plan, reason):
     found = objection(sentence, plan)
     assert reason in found if reason else found == ""
+
+
+def test_most_of_what_asks_for_no_goal_is_told_without_its_subgoals():
+    """Measured: 79% of 296; `benchmarks.understood` measures with subgoals."""
+    requests = json.loads((DATA / "requests.json").read_text())
+    said = {name: [text for texts in kinds.values() for text in texts] for name, kinds in requests.items()}
+    passed = [text for text in said["no goals"] if not LANGUAGE.objection(text, [])]
+    assert len(said["no goals"]) > 250 and len(passed) <= 0.25 * len(said["no goals"]), passed
+    wrong = [text for text in said["goals"] if LANGUAGE.objection(text, [])]
+    assert len(said["goals"]) > 200 and len(wrong) <= 0.02 * len(said["goals"]), wrong
+
+
+def test_wordings_of_the_grammar_meet_few_objections():
+    """Measured: 4.8% of 2000, of which 2% are questions and prohibitions, 1% have invented words."""
+    rng = np.random.default_rng(0)
+    pairs = [LANGUAGE.sample_plan(rng) for _ in range(400)]
+    wrong = [text for text, plan in pairs if objection(text, plan)]
+    assert len(wrong) <= 0.07 * len(pairs), wrong
 
 
 def test_goals_and_another_authors_wordings_meet_no_objection():
@@ -59,4 +113,4 @@ def test_goals_and_another_authors_wordings_meet_no_objection():
         pairs[level] = [(text, LANGUAGE.plan(int(f), array)) for text, f, array in list(said)[::12]]
     for name, found in pairs.items():
         wrong = [(text, plan) for text, plan in found if objection(text, plan)]
-        assert len(wrong) <= 0.03 * len(found), (name, wrong)
+        assert len(wrong) <= (0.03 if name == "wordings" else 0.005) * len(found), (name, wrong)
