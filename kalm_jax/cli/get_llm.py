@@ -12,7 +12,7 @@ weights have. The folder appears whole or not at all, and one that the same comm
 import dataclasses
 import pathlib
 
-from kalm_jax.cli.flags import Flag, flags_of, made, parse
+from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
 from kalm_jax.llm import named
 from kalm_jax.settings import Checked, setting
 
@@ -48,11 +48,14 @@ def main(argv: list[str]) -> None:
             raise FileNotFoundError(
                 f"{source}: there is no such GGUF file, and the models that have a name are {', '.join(named.NAMED)}"
             )
+        if not settings.output:
+            raise UsageError("--output is required for a GGUF file: the folder to write")
+        from kalm_jax.llm.hf.gguf_file import GgufFile
+
+        GgufFile(source).check_architecture()  # before JAX is imported, which takes longer
         from kalm_jax.llm.hf.gguf_model import read_gguf
 
         model = read_gguf(source)
-        if not settings.output:
-            raise ValueError("--output is required for a GGUF file: the folder to write")
         output = pathlib.Path(settings.output)
         new = named.convert_gguf(model, output, settings.dtype)
     if not new:

