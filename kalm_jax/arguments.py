@@ -15,14 +15,16 @@ import numbers
 import os
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 
-from kalm_jax.settings import MANY, MAX_SEED, Setting, shown
+from kalm_jax.settings import MANY, MAX_SEED, MAX_SEEDS, Setting, shown
 
 SEED = Setting("", low=0, high=MAX_SEED)
+EPISODE_SEED = Setting("", low=0, high=MAX_SEED + MAX_SEEDS)
+"""Of one of several policies or evaluations, the first of which has a `SEED`."""
 COUNT = Setting("", low=1, high=MANY)
 """Of rollouts or episodes."""
 
@@ -34,6 +36,8 @@ _NAMES = {
     str: "a text",
     os.PathLike: "a path",
     Callable: "a function",
+    Mapping: "a dictionary",
+    tuple: "a tuple",
 }
 
 

@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from kalm_jax.arguments import checked
 from kalm_jax.datasets import d4rl, imagine_bench, kalm_authors, minari, native, safe_pickle
 from kalm_jax.datasets.arrays import HDF5_EXTENSIONS, entries, of_dictionary, open_arrays
 from kalm_jax.disk import check_output_file, check_room, naming_full_disk
 from kalm_jax.files import replacing, require_file
-from kalm_jax.types import GoalTable, Rollouts, validate
+from kalm_jax.types import GoalTable, Rollouts, validate, validate_goals
 
 LAYOUTS = ("kalm_jax", "d4rl")
 """What `write_rollouts` writes; only the first holds everything."""
 
 
+@checked()
 def read_rollouts(
     path: str | os.PathLike,
     num_actions: int | None = None,
@@ -68,6 +70,7 @@ def read_rollouts(
     return validate(rollouts, len(goals), num_actions, path, action_bounds), goals
 
 
+@checked()
 def write_rollouts(
     path: str | os.PathLike,
     rollouts: Rollouts,
@@ -91,7 +94,7 @@ def write_rollouts(
     if layout not in LAYOUTS:
         raise ValueError(f"{path}: unknown layout {layout!r}; rollouts are written in one of {', '.join(LAYOUTS)}")
     check_writable(path, layout)
-    validate(rollouts, num_goals=len(goals), name=path)
+    validate(rollouts, num_goals=len(validate_goals(goals, path)), name=path)
     if path.startswith(minari.PREFIX):
         root = minari.root()
         size = sum(np.asarray(getattr(rollouts, name)).nbytes for name in ("observations", "actions", "rewards"))
@@ -99,8 +102,6 @@ def write_rollouts(
         with naming_full_disk(root):
             minari.write_dataset(path, rollouts, goals, attributes)
         return
-    if len(goals.text) != len(goals):
-        raise ValueError(f"{path}: goals.text has {len(goals.text)} sentences for {len(goals)} goals")
     arrays: dict[str, Any] = d4rl.to_arrays(path, rollouts, goals) if layout == "d4rl" else {}
     with replacing(path) as temporary:
         if layout == "kalm_jax":

@@ -85,7 +85,7 @@ class LoadedRun:
         """
         return read_results_csv(results_file(self.path))
 
-    @checked(seed=SEED)
+    @checked()
     def policy(self, algorithm: str, condition: str = "kalm", seed: int | None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update.
 
@@ -255,7 +255,7 @@ class LoadedOfflineRun:
         """
         return read_csv(results_file(self.path))
 
-    @checked(seed=SEED)
+    @checked()
     def policy(self, algorithm: str, seed: int | None = None, *, condition: str | None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update; `seed` None is the first.
 

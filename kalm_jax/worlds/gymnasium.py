@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from kalm_jax.arguments import COUNT, EPISODE_SEED, checked
 from kalm_jax.evaluation import record
 from kalm_jax.evaluation.episodes import balanced_goals
 from kalm_jax.evaluation.gymnasium import GymnasiumSimulator, make_environment, spaces_of, take_step
 from kalm_jax.imagination.rollouts import label_rewards
+from kalm_jax.settings import Setting
 from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, Simulator, concatenate
 from kalm_jax.types.pictures import Film, Illustrations, record_film
 from kalm_jax.types.text import normalize_sentence
@@ -136,6 +138,7 @@ class GymnasiumWorld(World):
 
         return act
 
+    @checked(seed=EPISODE_SEED, count=COUNT)
     def collect(
         self, seed: int, count: int, behavior: str, progress: Callable[[int, int], None]
     ) -> tuple[Rollouts, GoalTable]:
@@ -165,6 +168,7 @@ class GymnasiumWorld(World):
         seeds = _seeds(rng, len(goal))
         return self.simulator().first_observations([goals.text[g] for g in goal], seeds), seeds
 
+    @checked(level=Setting("", choices=LEVELS), count=COUNT, seed=EPISODE_SEED)
     def make_episodes(self, level: str, count: int, seed: int) -> Episodes:
         rng, goals = np.random.default_rng([seed, LEVELS.index(level)]), self.goals(level)
         return Episodes(_seeds(rng, count), _balanced(rng, goals, count), goals)

@@ -33,3 +33,23 @@ def test_a_record_fits_its_goals(name):
     assert not set(world.language.explanation_prompts) & {world.language.unseen_prompt}
     with pytest.raises(ValueError, match=r"unknown world 'maze' .* use one of clevr, metaworld"):
         get_world("maze")
+
+
+@pytest.mark.parametrize("name", ["clevr", "metaworld"])
+@pytest.mark.parametrize(
+    ("ask", "error", "said"),
+    [
+        (lambda world: world.collect("0", 2, world.behaviors[0], None), TypeError, "seed is '0', want an integer"),
+        (lambda world: world.collect(-1, 2, world.behaviors[0], None), ValueError, "seed is -1, want an integer"),
+        (lambda world: world.collect(0, 2.5, world.behaviors[0], None), TypeError, "count is 2.5, want an integer"),
+        (lambda world: world.collect(0, 2, "lazy", None), ValueError, "behavior is 'lazy', want one of"),
+        (lambda world: world.make_episodes("x", 1, 0), ValueError, "level is 'x', want one of offline"),
+        (lambda world: world.make_episodes(["offline"], 1, 0), TypeError, r"level is \['offline'\], want one of"),
+        (lambda world: world.make_episodes("offline", 0, 0), ValueError, "count is 0, want an integer from 1"),
+        (lambda world: world.make_episodes("offline", 1, -1), ValueError, "seed is -1, want an integer"),
+        (lambda world: world.read_data(5), TypeError, "path is 5, want a path"),
+    ],
+)
+def test_wrong_arguments_of_worlds_are_named(name, ask, error, said):
+    with pytest.raises(error, match=said):
+        ask(get_world(name))

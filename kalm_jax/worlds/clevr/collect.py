@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kalm_jax.arguments import COUNT, EPISODE_SEED, checked
+from kalm_jax.settings import Setting
 from kalm_jax.types import GoalTable, Rollouts, make_rollouts, validate
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
@@ -25,6 +27,7 @@ _SLOTS = 400
 """Episodes simulated together; results depend on it, hence it is the same on every machine."""
 
 
+@checked(seed=EPISODE_SEED, count=COUNT, behavior=Setting("", choices=POLICIES))
 def collect(
     seed: int,
     count: int = 6400,
@@ -46,10 +49,6 @@ def collect(
       Rollouts with T = 50 and the rewards of `rewards.reward`, and the goals: all 4,320 offline sentences. A rollout's
       `goal` is one of the 54 sentences of its configuration, at random.
     """
-    if behavior not in POLICIES:
-        raise ValueError(f"unknown behavior {behavior!r}: use one of {', '.join(POLICIES)}")
-    if count < 1:
-        raise ValueError(f"count is {count}: collect at least 1")
     rng = np.random.default_rng(seed)
     goals = goals_of_level("offline")
     configurations, member = np.unique(goals.array, axis=0, return_inverse=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from kalm_jax.arguments import COUNT, EPISODE_SEED, checked
 from kalm_jax.evaluation.episodes import balanced_goals
+from kalm_jax.settings import Setting
 from kalm_jax.types import LEVELS, Episodes
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr.instructions import goals_of_level, sentences
@@ -19,6 +21,7 @@ def unsatisfied_states(rng: np.random.Generator, family: np.ndarray | int, goal:
     return states
 
 
+@checked(level=Setting("", choices=LEVELS), count=COUNT, seed=EPISODE_SEED)
 def make_episodes(level: str, count: int, seed: int) -> Episodes:
     """`count` episodes of a level, a function of (level, count, seed) alone; `states` are (count, 69) float64.
 

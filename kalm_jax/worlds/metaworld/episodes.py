@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from kalm_jax.arguments import COUNT, EPISODE_SEED, checked
 from kalm_jax.evaluation.episodes import balanced_goals
+from kalm_jax.settings import Setting
 from kalm_jax.types import LEVELS, Episodes
 from kalm_jax.worlds.metaworld.instructions import goals_of_level, sentences
 
 
+@checked(level=Setting("", choices=LEVELS), count=COUNT, seed=EPISODE_SEED)
 def make_episodes(level: str, count: int, seed: int) -> Episodes:
     """`count` episodes of a level, a function of (level, count, seed) alone; `states` (n,) are the simulator's seeds.
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from kalm_jax.arguments import COUNT, EPISODE_SEED, checked
+from kalm_jax.settings import Setting
 from kalm_jax.types import GoalTable, Policy, Rollouts
 from kalm_jax.types.pictures import Film, Illustrations, record_film
 from kalm_jax.types.text import normalize_sentence
@@ -131,6 +133,7 @@ class MetaworldWorld(World):
     project = staticmethod(realism.possible_states)
     show_stage = staticmethod(metaworld_goals.show_stage)
 
+    @checked(seed=EPISODE_SEED, count=COUNT, behavior=Setting("", choices=tuple(BEHAVIORS)))
     def collect(
         self, seed: int, count: int, behavior: str, progress: Callable[[int, int], None] | None
     ) -> tuple[Rollouts, GoalTable]:
