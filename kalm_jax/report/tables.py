@@ -250,10 +250,16 @@ def explanation_table(explanation: Sequence[Mapping], labels: ReportLabels) -> T
 
 
 def prompt_table(prompts: Sequence[Mapping]) -> Table:
-    """The rows of prompts.csv as they are."""
+    """The rows of prompts.csv, rates in percent."""
     columns = list(dict.fromkeys(key for row in prompts for key in row))
-    rows = [["" if row.get(key) is None else row[key] for key in columns] for row in prompts]
-    return Table([name.replace("_", " ") for name in columns], rows)
+    rates = {name for name in columns if name == "match_rate" or name.startswith("success_")}
+
+    def cell(row: Mapping, name: str) -> Any:
+        value = row.get(name)
+        return "" if value is None else f"{100 * float(value):.1f}" if name in rates and value != "" else value
+
+    rows = [[cell(row, name) for name in columns] for row in prompts]
+    return Table([name.replace("_", " ") + ", %" * (name in rates) for name in columns], rows)
 
 
 def stage_table(seconds: Mapping[str, float]) -> Table:

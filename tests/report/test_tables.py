@@ -75,3 +75,10 @@ def test_statistics_have_names_units_and_few_digits():
         ("steps of door open", "12.3"),
         ("new one", tables.MISSING),
     ]
+
+
+def test_rates_of_prompts_are_in_percent():
+    rows = [{"family": "all", "prompts": "80", "match_rate": "0.19", "success_bc_kalm_greedy": "0.5"}, {"family": "x"}]
+    table = tables.prompt_table(rows)
+    assert table.header == ["family", "prompts", "match rate, %", "success bc kalm greedy, %"]
+    assert table.rows == [["all", "80", "19.0", "50.0"], ["x", "", "", ""]]
