@@ -2,17 +2,20 @@
 
 A checkpoint of a step holds any number of named pytrees ("state", "params", "optimizer", ...) and JSON metadata. It is
 written whole or not at all. Beside it `STEP.files.json` lists sizes and checksums of its files: a damaged one is never
-read, and training continues from the one before. Random keys are stored as their bits and come back typed.
+read, and training continues from the one before. Orbax writes the same arrays as other bytes each time, so beside those
+of `on_host` stands `STEP.content.json` with a checksum of the arrays. Random keys are stored as their bits and come
+back typed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -20,7 +23,7 @@ import numpy as np
 
 from kalm_jax.disk import naming_full_disk
 from kalm_jax.distributed import broadcast_from_main, is_main_process
-from kalm_jax.files import describe_files, find_damage, read_json, remove, write_json
+from kalm_jax.files import CONTENT, describe_files, find_damage, read_json, remove, write_json
 
 PyTree = Any
 """A tree of arrays: dicts, tuples, registered dataclasses, NamedTuples."""
@@ -120,9 +123,11 @@ class Checkpoints:
                 self._remove_unfinished()
                 raise
         if writes:
+            if self.on_host:
+                write_json(self._content(step), {"sha256": _digest(map(self._stored, trees.values()))})
             write_json(self._record(step), describe_files(self.folder / str(step)))
-            kept = {self._record(step) for step in self._manager.all_steps()}
-            for record in set(self.folder.glob("*.files.json")) - kept:
+            kept = {path for step in self._manager.all_steps() for path in (self._record(step), self._content(step))}
+            for record in {*self.folder.glob("*.files.json"), *self.folder.glob(f"*{CONTENT}")} - kept:
                 remove(record)
 
     def metadata(self, step: int) -> dict[str, Any]:
@@ -152,6 +157,9 @@ class Checkpoints:
     def _record(self, step: int) -> pathlib.Path:
         return self.folder / f"{step}.files.json"
 
+    def _content(self, step: int) -> pathlib.Path:
+        return self.folder / f"{step}{CONTENT}"
+
     def _damage(self, step: int) -> str:
         """What is wrong with the files of a checkpoint; "" where nothing is, or where they were never listed."""
         try:
@@ -177,6 +185,7 @@ class Checkpoints:
         print(f"{self.folder / str(step)}: {why}, so this checkpoint is deleted and made again", flush=True)
         remove(self.folder / str(step))
         remove(self._record(step))
+        remove(self._content(step))
 
     def _remove_unfinished(self) -> None:
         """Deletes what orbax did not finish."""
@@ -211,6 +220,15 @@ def _without_log() -> Iterator[None]:
         yield
     finally:
         logger.disabled = before
+
+
+def _digest(trees: Iterable[PyTree]) -> str:
+    """SHA-256 of the arrays of stored trees, with their types and shapes."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(list(trees)):
+        array = np.asarray(leaf)
+        digest.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _is_key(x: Any) -> bool:

@@ -40,6 +40,8 @@ _READING: tuple[type[Exception], ...] = (
     *(zipfile.BadZipFile, zlib.error, csv.Error),
 )
 """What readers of damaged files raise."""
+CONTENT = ".content.json"
+"""NAME.content.json beside a folder NAME says what that holds, where the same content has other bytes each time."""
 _cleaned: set[str] = set()
 
 

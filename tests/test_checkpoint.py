@@ -141,3 +141,12 @@ def test_checkpoints_beyond_a_step_can_be_dropped(tmp_path, capsys):
         checkpoints.keep_until(1)
         assert checkpoints.latest_step() == 1 and capsys.readouterr().out.count("\n") == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "1.files.json"]
+
+
+def test_the_checksum_of_arrays_is_theirs_whatever_bytes_are_written(tmp_path):
+    said = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        with Checkpoints(tmp_path / name, on_host=True) as checkpoints:
+            checkpoints.save(3, {"state": make_state(seed)})
+        said.append((tmp_path / name / "3.content.json").read_text())
+    assert said[0] == said[1] != said[2]

@@ -34,6 +34,7 @@ import kalm_jax
 from kalm_jax.disk import check_output_folder, check_room, folder_bytes, naming_full_disk
 from kalm_jax.distributed import broadcast_from_main, is_main_process
 from kalm_jax.files import (
+    CONTENT,
     Path,
     describe_file,
     describe_files,
@@ -154,7 +155,12 @@ def _changed_since(run: pathlib.Path, name: str) -> str:
 
 def _content(done: Mapping[str, Any]) -> str:
     """Identifies what the files of a complete stage hold, by the checksums in its done.json."""
-    return hashlib.sha256(json.dumps(done.get("files"), sort_keys=True).encode()).hexdigest()[:16]
+    files = done.get("files")
+    if isinstance(files, dict):
+        marked = [name.removesuffix(CONTENT) for name in files if name.endswith(CONTENT)]
+        storage = tuple(start for name in marked for start in (f"{name}/", f"{name}.files.json"))
+        files = {name: about for name, about in files.items() if not name.startswith(storage)}
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _other(record: Mapping[str, Any], made: Mapping[str, str]) -> list[str]:

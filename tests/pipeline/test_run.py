@@ -212,6 +212,28 @@ def test_a_stage_that_is_mended_redoes_what_needs_it_only_where_it_comes_out_dif
     assert len(made) == 6 and run_folder.check_stage(tmp_path, "c")
 
 
+@pytest.mark.parametrize("content, made", [("same", ["a", "b", "a"]), ("other", ["a", "b", "a", "b"])])
+def test_policies_that_have_the_same_numbers_in_other_bytes_redo_nothing(tmp_path, content, made):
+    done = []
+
+    def job(text, storage):
+        def learn(folder):
+            done.append("a")
+            (folder / "policies" / "4").mkdir(parents=True)
+            (folder / "policies" / "4" / "data").write_text(storage)
+            (folder / "policies" / "4.files.json").write_text(storage)
+            (folder / "policies" / "4.content.json").write_text(text)
+
+        run = run_folder.RunFolder(tmp_path, say=lambda line: None)
+        run.stage("a", {}, [], learn)
+        run.stage("b", {}, ["a"], lambda folder: done.append("b"))
+
+    job("same", "1")
+    (tmp_path / "a" / "policies" / "4" / "data").unlink()
+    job(content, "2")
+    assert done == made
+
+
 WRONG_KINDS = {
     "results.csv/": "is a folder, and a file is written there",
     "report.html/": "is a folder, and a file is written there",
