@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from kalm_jax.worlds.text.grammar import read_blocks, read_lists
 
@@ -93,22 +93,26 @@ class Words:
         self.patterns = _compiled({name: _any_of(map(re.escape, words)) for name, words in fills.items()})
         """Block of `data/refusals.txt` -> what its expressions look like in this world."""
 
-    def unknown(self, text: str) -> Iterator[str]:
-        """Words of a text that are not known, perhaps misspelled; a word of a thing's name must be known well."""
-        for part in re.split(r"[,.;:!?()]", text):
-            yield from self._unknown(words_of(part), len(words_of(text)))
+    def unknown(self, text: str) -> str:
+        """The first word of a text that is not known, perhaps misspelled; a word of a thing's name must be known well.
 
-    def _unknown(self, said: list[str], size: int) -> Iterator[str]:
-        for before, word in zip(["", *said], said):
-            named = before in _DETERMINERS.split("|")
-            if any(self._known(form, named) for form in (word, word.removesuffix("s"))) or self._of_a_thing(word):
-                if before not in self.adjectives or word in self.known or "-" in word or self._of_a_thing(word):
-                    continue
-            elif word in self.asides and (before not in self.adjectives or word.endswith("ly")):
-                continue
-            elif size > 5 and before and before not in _BEFORE_THINGS and before not in self.adjectives:
-                continue  # one word of a long sentence, such as "lurk" in "the blue ball must lurk behind red"
-            yield word
+        One word of a long sentence may be unknown that names no thing: "lurk" in "the blue ball must lurk behind red".
+        """
+        parts = [words_of(part) for part in re.split(r"[,.;:!?()]", text)]
+        pairs = [pair for said in parts for pair in zip(["", *said], said)]
+        unknown = [(before, word) for before, word in pairs if not self._fits(before, word)]
+        if len(unknown) == 1 and len(pairs) > 5:
+            before = unknown[0][0]
+            if before and before not in _BEFORE_THINGS and before not in self.adjectives:
+                return ""
+        return unknown[0][1] if unknown else ""
+
+    def _fits(self, before: str, word: str) -> bool:
+        """Whether a word is known where it stands."""
+        named = before in _DETERMINERS.split("|")
+        if any(self._known(form, named) for form in (word, word.removesuffix("s"))) or self._of_a_thing(word):
+            return before not in self.adjectives or word in self.known or "-" in word or self._of_a_thing(word)
+        return word in self.asides and (before not in self.adjectives or word.endswith("ly"))
 
     def _known(self, word: str, strict: bool) -> bool:
         if misspelled(word, self.known, strict):
@@ -188,7 +192,7 @@ def refusal(sentence: str, words: Words, says_goal: Callable[[str], bool]) -> st
     verb = _other_verb(text, words, says_goal)
     if verb:
         return f"asks to {verb!r}, which is no goal"
-    unknown = next(words.unknown(_CAUSE.sub("", text)), "")
+    unknown = words.unknown(_CAUSE.sub("", text))
     return f"says {unknown!r}, which is in no wording of a goal" if unknown else ""
 
 

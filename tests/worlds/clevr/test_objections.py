@@ -64,7 +64,7 @@ def objection(sentence, plan):
         ("the red ball is heavier than the blue ball behind it", "red front blue", "comparison"),
         ("put two balls left of the red ball", "red right blue", "'two balls'"),
         ("put the red ball left of the", "red left blue", "cut off"),
-        ("stell den red ball left von blue", "red left blue", "'von'"),
+        ("sätt den red ball left of den blåa", "red left blue", "'sätt'"),
         ("put the crimson ball left of the light blue one", "red left cyan", ""),
         ("the red bal goes to the lefft of the gren one", "red left green", ""),
         ("put red left of blue and blue right of red", "red left blue and blue right red", ""),
