@@ -1,9 +1,10 @@
 """Grounds a language model from a Hugging Face folder in rollouts, and imagines rollouts for new sentences with it.
 
-    python examples/own_language_model.py path/to/SmolLM2-135M
+    python examples/own_language_model.py smollm2
 
-The folder holds config.json, *.safetensors and tokenizer.json of a Llama, Mistral or Qwen model. The settings below
-only show that everything runs: `kalm clevr --llm=path/to/SmolLM2-135M` grounds as long as it takes and trains policies.
+smollm2 is fetched; a folder with config.json, *.safetensors and tokenizer.json of a Llama, Mistral or Qwen model takes
+its place. The settings below only show that everything runs: `kalm clevr --llm=smollm2` grounds as long as it takes and
+trains policies.
 """
 
 import sys
@@ -29,5 +30,5 @@ def main(folder, rollouts=200, steps=20, count=8):
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python examples/own_language_model.py FOLDER_OF_A_HUGGING_FACE_MODEL")
+        sys.exit("usage: python examples/own_language_model.py smollm2, or the folder of a Hugging Face model")
     main(sys.argv[1])

@@ -12,6 +12,7 @@ from kalm_jax.files import (
     read_npy,
     read_npz,
     replacing,
+    replacing_folder,
     write_csv,
     write_json,
     write_json_lines,
@@ -116,3 +117,21 @@ def test_damage_is_found_in_files_that_were_described(tmp_path):
     assert find_damage(tmp_path, described) == "a is missing"
     for wrong in ([], None, {"new": 3}, {"new": [13]}):
         assert find_damage(tmp_path, wrong)
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "deep" / "folder"
+    with pytest.raises(KeyError), replacing_folder(path) as folder:
+        (folder / "a").write_text("half")
+        raise KeyError
+    assert not (tmp_path / "new").exists()
+    (tmp_path / ".writing-999999999-folder").mkdir()  # of a process that was killed
+    path = tmp_path / "folder"
+    path.mkdir()
+    with replacing_folder(path) as folder:
+        (folder / "a").write_text("whole")
+        assert not list(path.iterdir())
+    assert (path / "a").read_text() == "whole" and [p.name for p in tmp_path.iterdir()] == ["folder"]
+    with pytest.raises(FileExistsError, match="folder cannot be replaced"), replacing_folder(path) as folder:
+        (folder / "a").write_text("other")
+    assert (path / "a").read_text() == "whole" and [p.name for p in tmp_path.iterdir()] == ["folder"]

@@ -195,7 +195,9 @@ def _is_made(output: pathlib.Path, made_from: Mapping[str, str], place: str) -> 
         return False
     record = read_json(output / RECORD, dict)
     if record is None:
-        raise ValueError(f"{output} exists and was not made by this command: choose another folder ({place})")
+        raise ValueError(
+            f"{output} exists and was not made by this command: choose another folder ({place}), or delete it"
+        )
     different = [key for key, value in made_from.items() if record.get(key) != value]
     if different:
         was = f"{record.get('source')} in {record.get('dtype')}"

@@ -212,10 +212,10 @@ class _Reader:
 
     def need(self, key: str, kind: type, entry: type | None = None) -> Any:
         """A value that must be there."""
-        value = self.metadata.get(f"tokenizer.ggml.{key}")
+        value: Any = self.metadata.get(f"tokenizer.ggml.{key}")
         if value is None:
             raise ValueError(f"{self.path} lacks tokenizer.ggml.{key}; convert it again with a newer llama.cpp")
-        if not isinstance(value, kind) or (entry and not all(isinstance(x, entry) for x in value)):
+        if type(value) is not kind or (entry and not all(isinstance(x, entry) for x in value)):
             raise self.wrong(key, "of another type than llama.cpp writes; fetch the file again")
         return value
 
