@@ -81,7 +81,7 @@ def main(argv: list[str]) -> None:
     import numpy as np
 
     from kalm_jax.distributed import broadcast_from_main, is_main_process
-    from kalm_jax.grounding.config import NumericSpec, TaskShares
+    from kalm_jax.grounding.config import NO_NUMBERS, TaskShares
     from kalm_jax.grounding.model import GroundedModel, init_params
     from kalm_jax.grounding.tasks import Batches
     from kalm_jax.grounding.trainer import TrainConfig, fit
@@ -109,12 +109,11 @@ def main(argv: list[str]) -> None:
         ffn_dim=settings.width * 5 // 2,
     )
     # The text alone passes through the numeric model too, with its number parts unused: one training loop for both.
-    spec = NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=8)
-    model = GroundedModel(config, spec)
+    model = GroundedModel(config, NO_NUMBERS)
     words = GoalLanguage(document=text.sample_document, sample_plan=text.sample_plan)
     shares = TaskShares(text=1.0 - settings.plan_share, plan=settings.plan_share)
     size = {"rows": settings.rows, "length": settings.row_length, "seed": settings.seed}
-    batches = Batches(None, None, tokenizer, shares, words, spec, **size)
+    batches = Batches(None, None, tokenizer, shares, words, NO_NUMBERS, **size)
     train = TrainConfig(settings.steps, learning_rate=settings.learning_rate, muon=settings.muon, checkpoint_every=500)
     said = {
         k: v for k, v in dataclasses.asdict(settings).items() if k not in ("output", "vocab_size", "width", "layers")

@@ -20,6 +20,7 @@ COMMANDS = {
     "offline": "offline RL on any Gymnasium environment from a file of rollouts",
     "collect": "rollouts of a scripted or random policy in a Gymnasium environment, as a file",
     "ablation": "which grounding tasks matter, and what else",
+    "knowledge": "what a language model knows of words, beside the built-in model's grammar",
     "replay": "does CLEVR-Robot's simulator agree with recorded rollouts?",
     "get-llm": "a language model as a Hugging Face folder: fetched by its name, or from a GGUF file",
     "check-llm": "does a Hugging Face folder compute here what it computes in transformers?",

@@ -117,3 +117,7 @@ class NumericSpec:
     def width(self) -> int:
         """Number of values of a position in `Rows`, which states and actions share."""
         return max(self.state_dim, self.action_dim)
+
+
+NO_NUMBERS = NumericSpec(1, num_actions=1, mean=(0.0,), std=(1.0,), change_std=(1.0,), hidden=8)
+"""Of a model that reads and writes text alone: its number parts are small and unused."""

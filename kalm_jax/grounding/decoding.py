@@ -89,12 +89,66 @@ class RolloutState:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TextState:
-    """The loop state of `generate_text`, as `RolloutState`; `tokens` are the end token after a text's end."""
+    """The loop state of `generate_text`, as `RolloutState`; `tokens` are the end token after a text's end.
+
+    `place` is the state of the automaton of each text that must be one of a given kind.
+    """
 
     step: Int[Array, ""]
     decoding: DecodingState
     tokens: Int[Array, "B limit"]
     done: Bool[Array, " B"]
+    place: Int[Array, " B"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Automaton:
+    """A finite automaton of the token sequences that a text may be; S states, of at most M moves each.
+
+    Attributes:
+      token: (S, M), the tokens that may come next in each state, -1 where there are fewer than M.
+      next: (S, M), the state that each leads to. A text begins in state 0.
+    """
+
+    token: Int[np.ndarray, "S M"]
+    next: Int[np.ndarray, "S M"]
+
+
+def one_or_several(
+    pieces: Sequence[Sequence[int]],
+    between: Sequence[int],
+    end: int,
+    first: Sequence[Sequence[int]] | None = None,
+) -> Automaton:
+    """The automaton of one of `pieces`, or several with the tokens `between` them, and then `end`.
+
+    `first` are the pieces as a text begins with them, where that differs.
+    """
+    again = 0 if first is None else 2
+    moves: list[dict[int, int]] = [{}, {end: 1}] + [{}] * bool(again)
+
+    def add(ids: Sequence[int], start: int, goal: int | None = None) -> int:
+        """Adds a path of tokens from a state, to a state or a new one, and returns where it ends."""
+        for i, token in enumerate(map(int, ids)):
+            if goal is not None and i == len(ids) - 1:
+                moves[start][token] = goal
+            elif token not in moves[start]:
+                moves.append({})
+                moves[start][token] = len(moves) - 1
+            start = moves[start][token]
+        return start
+
+    for root, texts in {0: first or pieces, again: pieces}.items():
+        for ids in texts:
+            last = add(ids, root)
+            add(between, last, again)
+            add([end], last, 1)
+    widest = max(map(len, moves))
+    token, state = np.full((len(moves), widest), -1, np.int32), np.zeros((len(moves), widest), np.int32)
+    for i, move in enumerate(moves):
+        token[i, : len(move)], state[i, : len(move)] = list(move), list(move.values())
+    return Automaton(token, state)
 
 
 def prefill(model: GroundedModel, rows: Rows, size: int) -> DecodingState:
@@ -268,6 +322,7 @@ def generate_text(
     temperature: Temperature,
     eos: Step,
     most: Step | None = None,
+    automaton: Automaton | None = None,
     *,
     model: GroundedModel,
     limit: int,
@@ -275,7 +330,8 @@ def generate_text(
     """Token ids after right-aligned rows, `eos` after a text's end; stops when every row has ended.
 
     `keys` are one per row; temperature 0 is greedy. Texts have `most` tokens, by default `limit`, for which there is
-    room: one compiled program serves every `most` up to it.
+    room: one compiled program serves every `most` up to it. With an automaton the likeliest token among those that it
+    allows comes next.
     """
     most = limit if most is None else most
     bound, (batch, length) = model.text_model.bind({"params": params}), rows.kind.shape
@@ -287,13 +343,22 @@ def generate_text(
         t = carry.step
         logits = bound.text_logits(carry.decoding.hidden)
         noise = jax.vmap(lambda k: jax.random.gumbel(jax.random.fold_in(k, t), logits.shape[1:]))(keys)
-        token = jnp.argmax(logits + temperature * noise, axis=-1).astype(jnp.int32)
+        scores, place = logits + temperature * noise, carry.place
+        if automaton is None:
+            token = jnp.argmax(scores, axis=-1).astype(jnp.int32)
+        else:
+            allowed = jnp.asarray(automaton.token)[place]
+            scores = jnp.take_along_axis(scores, jnp.maximum(allowed, 0), axis=1)
+            best = jnp.argmax(jnp.where(allowed < 0, -jnp.inf, scores), axis=-1)[:, None]
+            token = jnp.take_along_axis(allowed, best, axis=1)[:, 0]
+            place = jnp.take_along_axis(jnp.asarray(automaton.next)[place], best, axis=1)[:, 0]
         token = jnp.where(carry.done, eos, token)
         return TextState(
             step=t + 1,
             decoding=_advance(bound, carry.decoding, bound.embed_text(token)),
             tokens=carry.tokens.at[:, t].set(token),
             done=carry.done | (token == eos),
+            place=place,
         )
 
     start = TextState(
@@ -301,6 +366,7 @@ def generate_text(
         decoding=prefill(bound, rows, length + limit),
         tokens=jnp.full((batch, limit), eos, jnp.int32),
         done=jnp.zeros(batch, bool),
+        place=jnp.zeros(batch, jnp.int32),
     )
     return jax.lax.while_loop(is_running, take_step, start).tokens
 
@@ -362,10 +428,14 @@ def generate_answers(
     limit: int = TEXT_ROOM,
     batch: int = 128,
     end: int | None = None,
+    automaton: Automaton | None = None,
+    by_length: bool = False,
+    progress: Callable[[int], None] | None = None,
 ) -> list[str]:
     """The model's text after each prompt (token ids, or a row that ends in words); greedy at temperature 0.
 
-    An answer ends before the token `end`, by default the tokenizer's end of a sentence, or after `limit` tokens.
+    An answer ends before the token `end`, by default the tokenizer's end of a sentence, or after `limit` tokens. With
+    an automaton it is one of the texts that this allows. For `by_length` and `progress` see `over_rows`.
     """
     end = grounded.tokenizer.eos_id if end is None else end
     batch = smaller_batch(batch, len(prompts))
@@ -380,6 +450,9 @@ def generate_answers(
         eos=end,
         most=limit,
         limit=round_up(limit, TEXT_ROOM),
+        by_length=by_length,
+        progress=progress,
+        **({} if automaton is None else {"automaton": automaton}),
     )
     texts = (grounded.tokenizer.decode(ids[: ids.index(end)] if end in ids else ids) for ids in answers.tolist())
     return [text.strip() for text in texts]

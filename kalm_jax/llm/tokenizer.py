@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, SupportsInt
 
 import numpy as np
@@ -73,6 +73,20 @@ class Tokenizer:
         """Text of token ids, without special tokens and with all of its spaces, except at its ends."""
         ids = [int(i) for i in ids]
         return self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
+
+    def chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        """Token ids of a conversation in the model's own format, up to where its answer begins.
+
+        Args:
+          messages: {"role": "system", "user" or "assistant", "content": text}, in order.
+
+        Raises:
+          ValueError: the tokenizer has no chat template.
+        """
+        if not self._tokenizer.chat_template:
+            raise ValueError("the tokenizer has no chat template; use a model that was trained to follow instructions")
+        text = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        return self.encode(text)
 
     def save(self, folder: str | pathlib.Path) -> None:
         """Writes tokenizer.json and tokenizer_config.json into `folder`."""

@@ -343,6 +343,22 @@ def unstack_layers(params: dict) -> dict:
     return rest
 
 
+def first_layers(config: LlamaConfig, params: dict, count: int) -> tuple[LlamaConfig, dict]:
+    """The model of the first `count` layers, with the last one's norm and word head; the other layers are left out.
+
+    Raises:
+      ValueError: it has fewer layers.
+    """
+    if not 1 <= count <= config.layers:
+        raise ValueError(f"the language model has {config.layers} layers, so its first {count} cannot be kept")
+    kept = {
+        name: jax.tree.map(lambda x: x[:count], x) if name == "layers" else x
+        for name, x in params.items()
+        if not name.startswith("layer_") or int(name.removeprefix("layer_")) < count
+    }
+    return dataclasses.replace(config, layers=count), kept
+
+
 def _window(shape: tuple[int, ...], first: int | Int[Array, ""], window: int) -> Bool[Array, "T slots"]:
     """Whether slot s is fewer than `window` positions before query t, which is at slot `first` + t."""
     query, key = first + jnp.arange(shape[0])[:, None], jnp.arange(shape[1])[None]

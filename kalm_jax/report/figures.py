@@ -418,3 +418,42 @@ def _log_scale(axes: Axes) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if values.max() < 1000 * values.min() else (1,)))
     axes.yaxis.set_major_formatter(_plain)
     axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def knowledge_chart(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Shares of right subgoals by number of the data's sentences, a line per condition and an axis per level.
+
+    `rows` are those of `pipeline.knowledge.summarize`. Conditions that do not depend on that number are dotted lines.
+    """
+    levels = list(dict.fromkeys(row["level"] for row in rows))
+    figure, grid = _figure(4.2 * len(levels), 4.0, 1, len(levels), sharey=True)
+    names = list(dict.fromkeys(row["condition"] for row in rows))
+    counts = sorted({_count(row["sentences"]) for row in rows if row["sentences"]})
+    for axes, level in zip(grid[0], levels, strict=True):
+        for i, name in enumerate(names):
+            color = LINE_COLORS[i % len(LINE_COLORS)]
+            mine = [row for row in rows if row["condition"] == name and row["level"] == level]
+            line = sorted(
+                ((_count(row["sentences"]), row) for row in mine if row["sentences"]), key=lambda pair: pair[0]
+            )
+            if line:
+                x = [counts.index(count) for count, _ in line]
+                y = [100 * row["allowed"] for _, row in line]
+                ends = [[100 * row["allowed"] - 100 * row["allowed_low"] for _, row in line]]
+                ends.append([100 * row["allowed_high"] - 100 * row["allowed"] for _, row in line])
+                axes.errorbar(x, y, yerr=ends, color=color, marker="o", capsize=3, label=name)
+            for row in mine:
+                if not row["sentences"]:
+                    axes.axhline(100 * row["allowed"], color=color, linestyle=":", label=name)
+        axes.set_title(summary.LEVEL_NAMES.get(level, level))
+        axes.set_xlabel("sentences of the data")
+        axes.set_xticks(range(len(counts)), ["all" if math.isinf(count) else f"{count:.0f}" for count in counts])
+        axes.set_ylim(0, 101)
+    grid[0][0].set_ylabel("right subgoals, %")
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    return figure
+
+
+def _count(sentences: str) -> float:
+    return math.inf if sentences == "all" else float(sentences)

@@ -80,6 +80,7 @@ class GoalLanguage:
       plan: (family code, goal array) -> the goal's subgoals, joined by " and ".
       sample_plan: rng -> (a wording of a random goal, its plan), from text alone.
       read_plan: text -> the subgoals in it, [] where the text is no plan.
+      subgoals: () -> the texts of all subgoals that the world can test, of which plans are made.
       subgoal_of_summary: goal summary -> the same goal in the words of `plan`, None for any other text.
       summary_of_plan: plan -> the goal summary of its only subgoal, "" for other texts and for several subgoals.
       summary_question: goal summary -> (question, answer) of `describe` that state whether the goal is satisfied.
@@ -101,6 +102,7 @@ class GoalLanguage:
     plan: Callable | None = None
     sample_plan: Callable | None = None
     read_plan: Callable[[str], Subgoals] = lambda text: []
+    subgoals: Callable[[], Sequence[str]] = tuple
     subgoal_of_summary: Callable | None = None
     summary_of_plan: Callable | None = None
     summary_question: Callable | None = None

@@ -150,6 +150,11 @@ def read_plan(text: str) -> Subgoals:
     return steps
 
 
+def subgoals() -> tuple[str, ...]:
+    """The texts of all subgoals: every relation and single move."""
+    return tuple(_subgoals())
+
+
 @functools.cache
 def _subgoals() -> dict[str, tuple[int, tuple[int, ...]]]:
     """Every relation and single move by its short form."""

@@ -61,6 +61,7 @@ class ClevrWorld(World):
         goal_summary=instructions.goal_summary,
         plan=lambda family, goal: text.plan(clevr_goals.FAMILIES[family], goal),
         read_plan=text.read_plan,
+        subgoals=text.subgoals,
         sample_plan=text.sample_plan,
         subgoal_of_summary=text.subgoal_of_summary,
         summary_of_plan=summary_of_plan,

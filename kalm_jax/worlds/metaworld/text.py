@@ -63,6 +63,11 @@ def read_plan(text: str) -> list[tuple[str, int, tuple[float, ...]]]:
     return steps
 
 
+def subgoals() -> tuple[str, ...]:
+    """The texts of all subgoals: the tasks' short forms."""
+    return tuple(_STEPS)
+
+
 def task_of_words(text: str) -> str | None:
     """The one task of the data whose `Task.words` are all in a text; None for none or several.
 

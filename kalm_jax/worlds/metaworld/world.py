@@ -84,6 +84,7 @@ class MetaworldWorld(World):
         goal_summary=text.plan,
         plan=text.plan,
         read_plan=text.read_plan,
+        subgoals=text.subgoals,
         sample_plan=text.sample_plan,
         objection=objections.objection,
         explanation_prompts=("start :", "the robot moved :", "look at the robot :", "what was the task ? start :"),
