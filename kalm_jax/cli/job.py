@@ -18,6 +18,7 @@ from kalm_jax.settings import Checked, build, setting, settings_of
 GROUPS = {
     "collect": "data",
     "ground": "grounding",
+    "planner": "imagination",
     "metrics": "grounding",
     "imagine": "imagination",
     "learn": "learning",

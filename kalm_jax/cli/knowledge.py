@@ -16,6 +16,7 @@ from kalm_jax.cli.devices import device_flags, start
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
 from kalm_jax.disk import check_output_folder
+from kalm_jax.llm.named import NAMED
 from kalm_jax.pipeline.config import KnowledgeConfig, TextTraining
 from kalm_jax.settings import MAX_SEED, REQUIRED, Checked, setting
 
@@ -26,8 +27,10 @@ class KnowledgeSettings(Checked):
 
     llm: str = setting(
         REQUIRED,
-        "Language model: a Hugging Face folder (config.json, *.safetensors, tokenizer.json).",
+        "Language model: a Hugging Face folder (config.json, *.safetensors, tokenizer.json), or a name: "
+        f"{', '.join(NAMED)}, which is fetched if it is not there.",
         exists="config.json",
+        names=tuple(NAMED),
     )
     world: str = setting("clevr", "Whose sentences: clevr or metaworld.", choices=("clevr", "metaworld"))
     output: str = setting("", "Folder of the comparison. By default runs/knowledge-WORLD.", filled=True)

@@ -107,12 +107,12 @@ class Automaton:
     """A finite automaton of the token sequences that a text may be; S states, of at most M moves each.
 
     Attributes:
-      token: (S, M), the tokens that may come next in each state, -1 where there are fewer than M.
-      next: (S, M), the state that each leads to. A text begins in state 0.
+      token: (S, M) int32, the tokens that may come next in each state, -1 where there are fewer than M.
+      next: (S, M) int32, the state that each leads to. A text begins in state 0.
     """
 
-    token: Int[np.ndarray, "S M"]
-    next: Int[np.ndarray, "S M"]
+    token: Any
+    next: Any
 
 
 def one_or_several(

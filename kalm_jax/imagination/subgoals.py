@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.grounding.decoding import generate_answers
+from kalm_jax.grounding.decoding import Automaton, generate_answers
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.tasks import plan_prompt
 from kalm_jax.types import GoalTable
@@ -42,12 +42,16 @@ def direct_plans(goals: GoalTable) -> list[list[Subgoal]]:
     return [[Subgoal(text, int(family), tuple(array.tolist()))] for text, family, array in rows]
 
 
-def write_plans(grounded: Grounded, goals: GoalTable, read_plan: Callable[[str], Subgoals]) -> list[list[Subgoal]]:
+def write_plans(
+    grounded: Grounded, goals: GoalTable, read_plan: Callable[[str], Subgoals], allowed: Automaton | None = None
+) -> list[list[Subgoal]]:
     """The language model's own decomposition of each goal into subgoals; success tests of the goals are not used.
 
     Where `read_plan` (see `GoalLanguage`) finds no plan in the model's answer, the goal's own words are its plan.
+    `allowed` are the only answers that the model may give, None for any.
     """
-    answers = generate_answers(grounded, [plan_prompt(grounded.tokenizer, text) for text in goals.text])
+    prompts = [plan_prompt(grounded.tokenizer, text) for text in goals.text]
+    answers = generate_answers(grounded, prompts, automaton=allowed)
     return [
         [Subgoal(*s) for s in read_plan(text)] or direct
         for text, direct in zip(answers, direct_plans(goals), strict=True)

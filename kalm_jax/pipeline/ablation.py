@@ -18,15 +18,16 @@ from kalm_jax.evaluation import difference_interval
 from kalm_jax.evaluation.llm_metrics import COLUMNS, STEP_TESTS, metric_rows
 from kalm_jax.files import read_json, write_csv, write_text
 from kalm_jax.grounding.tasks import possible_tasks
-from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_levels
+from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_levels, planner_stage
 from kalm_jax.pipeline.config import VARIANTS, GroundConfig, PipelineConfig
-from kalm_jax.pipeline.grounding import check_language_model
+from kalm_jax.pipeline.grounding import check_language_model, check_planner
 from kalm_jax.pipeline.imagining import draws_of
 from kalm_jax.pipeline.run_folder import PipelineRun, delete_stage
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.explain import run_explain
 from kalm_jax.pipeline.stages.ground import run_ground
 from kalm_jax.pipeline.stages.imagine import run_imagine
+from kalm_jax.pipeline.stages.planner import run_planner
 from kalm_jax.report.measures import noise
 from kalm_jax.report.summary import LEVEL_NAMES, Share
 from kalm_jax.report.tables import MISSING, percent, points
@@ -62,6 +63,7 @@ def run(
     _check_different(configs, get_world(config.world))
     for narrow in configs.values():
         check_language_model(narrow.ground, get_world(config.world))
+    check_planner(config.planner, get_world(config.world))
     folder = pathlib.Path(folder)
     whole = PipelineRun(folder, config, command)  # which locks the folder until the end
     run_collect(whole)
@@ -137,6 +139,8 @@ def _measure(
     run, rows = PipelineRun(folder, config), []
     step, kinds = config.ground.steps, run.world.labels.unrealistic
     run_collect(run)
+    if planner_stage(config):
+        run_planner(run)
     run_ground(run)
     for level in levels:
         run_imagine(run, level)

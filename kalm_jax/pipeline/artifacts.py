@@ -11,6 +11,7 @@ import numpy as np
 
 from kalm_jax.datasets import read_pieces, read_rollouts
 from kalm_jax.files import describe_file, naming_damage, read_npy, read_npz
+from kalm_jax.llm.hf.weights import weight_files
 from kalm_jax.offline_rl.normalization import Whitening
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -48,6 +49,11 @@ def _digest(file: pathlib.Path, size: int, time: int) -> str:
     return describe_file(file)[1][:16]
 
 
+def model_files(folder: str | pathlib.Path) -> list[pathlib.Path]:
+    """The files of a language model: its weights, its configuration and its tokenizer."""
+    return [*weight_files(folder), *(pathlib.Path(folder) / name for name in ("config.json", "tokenizer.json"))]
+
+
 def text_mark(goals: GoalTable) -> str:
     """Identifies the sentences of a table."""
     return hashlib.sha256("\n".join(goals.text).encode()).hexdigest()[:16]
@@ -83,9 +89,75 @@ def read_prompts(config: PipelineConfig) -> tuple[GoalTable, np.ndarray, np.ndar
     return read(config.prompts)
 
 
+def sentences_to_encode(run: PipelineRun, goals: GoalTable, part: str) -> np.ndarray:
+    """Indices of the sentences of a part's goals that get a vector, sorted.
+
+    With `learn.wordings` these are so many of each goal, and those of the test episodes, the data's and the data's
+    level alike; otherwise, and of the user's prompts, all.
+    """
+    config, count = run.config, run.config.learn.wordings
+    if not count or part == "prompts":
+        return np.arange(len(goals))
+    level = LEVELS[0] if part == "data" else part
+    seeds = range(config.seed, config.seed + config.learn.seeds)
+    played = [run.world.make_episodes(level, config.evaluate.episodes, seed) for seed in seeds]
+    tested = {episodes.goals.text[goal] for episodes in played for goal in np.unique(episodes.goal)}
+    numbers = _same_goals(goals)
+    order = np.random.default_rng([config.seed, 5]).permutation(len(goals))
+    order = order[np.argsort([goals.text[i] not in tested for i in order], kind="stable")]
+    seen, chosen = np.zeros(numbers.max(initial=-1) + 1, int), []
+    for i in order:
+        seen[numbers[i]] += 1
+        if goals.text[i] in tested or seen[numbers[i]] <= count:
+            chosen.append(int(i))
+    return np.sort(np.array(chosen, int))
+
+
+def _same_goals(goals: GoalTable) -> np.ndarray:
+    """(K,) numbers that are equal where sentences ask for the same."""
+    key = np.column_stack([goals.level, goals.family, np.asarray(goals.array)])
+    return np.unique(key, axis=0, return_inverse=True)[1].reshape(-1)
+
+
 def encoded_goals(run: PipelineRun, part: str) -> GoalTable:
-    """The goals of a part with their vectors as policies see them."""
-    return goals_of(run, part).with_vector(whitened(run, read_npy(run.path / "encode" / part / "vectors.npy")))
+    """The goals of a part that have a vector, with their vectors as policies see them."""
+    goals, vectors = goals_of(run, part), goal_vectors(run, part)
+    index = _encoded(run, part)
+    return goals.with_vector(vectors) if index is None else goals.take(index).with_vector(vectors[index])
+
+
+def goal_vectors(run: PipelineRun, part: str) -> np.ndarray:
+    """(K, E) vectors of all goals of a part as policies see them, 0 for sentences that are not encoded."""
+    vectors = whitened(run, read_npy(run.path / "encode" / part / "vectors.npy"))
+    index = _encoded(run, part)
+    if index is not None:
+        vectors[np.setdiff1d(np.arange(len(vectors)), index)] = 0.0
+    return vectors
+
+
+def encoded_vectors(run: PipelineRun, part: str) -> np.ndarray:
+    """The vectors of a part's goals that are encoded, as the language model gives them."""
+    vectors, index = read_npy(run.path / "encode" / part / "vectors.npy"), _encoded(run, part)
+    return vectors if index is None else vectors[index]
+
+
+def encoded_numbers(run: PipelineRun, part: str) -> np.ndarray:
+    """(K,) for every goal of a part its number in `encoded_goals`, or that of a sentence that asks for the same."""
+    goals, index = goals_of(run, part), _encoded(run, part)
+    if index is None:
+        return np.arange(len(goals), dtype=np.int32)
+    same = _same_goals(goals)
+    first = np.zeros(same.max(initial=-1) + 1, np.int32)
+    first[same[index][::-1]] = np.arange(len(index), dtype=np.int32)[::-1]
+    numbers = first[same]
+    numbers[index] = np.arange(len(index))
+    return numbers
+
+
+def _encoded(run: PipelineRun, part: str) -> np.ndarray | None:
+    """Indices of the goals that have a vector; None where all do."""
+    path = run.path / "encode" / part / "encoded.npy"
+    return read_npy(path) if path.exists() else None
 
 
 def whitened(run: PipelineRun, vectors: np.ndarray) -> np.ndarray:
@@ -115,3 +187,9 @@ def imagined_parts(config: PipelineConfig) -> tuple[str, ...]:
 def prompt_parts(config: PipelineConfig) -> tuple[str, ...]:
     """("prompts",) where the user gives prompts."""
     return ("prompts",) if config.prompts else ()
+
+
+def planner_stage(config: PipelineConfig) -> list[str]:
+    """The stage "planner", where a language model other than the grounded one writes subgoals; otherwise none."""
+    built_in = get_world(config.world).language.builtin_plans and not config.ground.llm
+    return ["planner"] if config.imagine.plan and (config.planner.llm or built_in) else []

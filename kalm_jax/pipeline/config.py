@@ -137,6 +137,13 @@ class GroundConfig(Checked):
         choices=("all", "cheap"),
     )
     lora_rank: int = setting(0, "Rank of LoRA adapters; 0 trains all weights.", low=0, high=MOST_WIDE)
+    llm_layers: int = setting(
+        0,
+        "The first layers of --llm that are kept, with the heads on top of them; 0 keeps all. A third of the layers "
+        "takes a third of the time.",
+        low=0,
+        high=1000,
+    )
     predict_change: bool = setting(
         True,
         "What the state head predicts: the change of the state, or the next state (paper).",
@@ -214,6 +221,28 @@ class TextTraining(Checked):
         flag="planner_layers",
         low=0,
         high=1000,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannerConfig(TextTraining):
+    """The language model that writes subgoals (`--plan`), where another one than the built-in one is to do it."""
+
+    llm: str = setting(
+        "",
+        "Language model that writes subgoals for whichever model imagines: a Hugging Face folder, or a name: "
+        f"{', '.join(NAMED)}. It is trained to on sentences and subgoals first (--planner_text). Empty: the built-in "
+        "model as it was before grounding, which knows them from its pretraining; with --llm, the grounded model.",
+        flag="planner",
+        exists="config.json",
+        names=tuple(NAMED),
+    )
+    text: str = setting(
+        "grammar",
+        "What a --planner learns from: the wordings of the world's grammar and their subgoals, which the built-in "
+        "model was pretrained on; or the data's own sentences and theirs.",
+        flag="planner_text",
+        choices=("grammar", "data"),
     )
 
 
@@ -322,6 +351,13 @@ class LearnConfig(Checked):
         low=0,
         high=1e6,
     )
+    wordings: int = setting(
+        0,
+        "Sentences of each goal that policies learn from, beside those of test episodes; 0: all. Every sentence is "
+        "encoded by the language model, which takes time with a large one.",
+        low=0,
+        high=MANY,
+    )
     settings: str = setting(
         "ours",
         "Learners' settings: ours; quick, which is ours with settings of td3bc that suit a few thousand updates; or "
@@ -385,6 +421,7 @@ class PipelineConfig(Checked):
     seed: int = setting(0, "Root of all random numbers.", low=0, high=MAX_SEED)
     collect: CollectConfig = CollectConfig()
     ground: GroundConfig = GroundConfig()
+    planner: PlannerConfig = PlannerConfig()
     metrics: MetricsConfig = MetricsConfig()
     imagine: ImagineConfig = ImagineConfig()
     learn: LearnConfig = LearnConfig()
@@ -421,7 +458,7 @@ class KnowledgeConfig(Checked):
                 raise ValueError(f"--sentences={text}: give numbers of sentences from 1, or all")
 
 
-PARTS = ("", "collect", "ground", "metrics", "imagine", "learn", "evaluate")
+PARTS = ("", "collect", "ground", "planner", "metrics", "imagine", "learn", "evaluate")
 """Fields of `PipelineConfig` that hold settings; "" is itself."""
 
 

@@ -13,7 +13,7 @@ from kalm_jax.grounding.config import TASKS
 from kalm_jax.grounding.tasks import possible_tasks
 from kalm_jax.offline_rl.registry import find_algorithm
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS
-from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig, parts_of
+from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig, PlannerConfig, parts_of
 from kalm_jax.pipeline.learners import RELABELED
 from kalm_jax.settings import settings_of
 from kalm_jax.worlds.base import World, get_world
@@ -53,10 +53,14 @@ def _never_sampled(c: PipelineConfig, world: World) -> bool:
     return not (set(c.learn.learners) & set(world.learning.stochastic) or (LLM_POLICY in c.learn.algorithms and draws))
 
 
-LEARNING = ("updates", "conditions", "draw", "discount", "relabel", "whitening", "settings", "compat", "checkpoints")
+LEARNING = tuple("updates conditions draw discount relabel whitening wordings settings compat checkpoints".split())
+PLANNING = tuple(field.flag for field in settings_of(PlannerConfig) if field.name != "llm")
 RULES = (
     Idle(("rollouts", "behavior"), lambda c, _: bool(c.collect.file), "with --offline_data, which has the rollouts"),
     Idle(("grounding_recompute",), lambda c, _: not c.ground.llm, "without --llm", "all"),
+    Idle(("llm_layers",), lambda c, _: not c.ground.llm, "without --llm", 0),
+    Idle(("planner",), lambda c, _: not c.imagine.plan, "without subgoals (--noplan)", ""),
+    Idle(PLANNING, lambda c, _: not c.planner.llm, "without --planner"),
     Idle(
         ("metric_rollouts", "metric_explanations"),
         lambda c, _: not c.metrics.every,

@@ -26,9 +26,10 @@ from kalm_jax.llm.hf.folder import check_folder, find_folder, load_model
 from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.tokenizer import Tokenizer, load_tokenizer
-from kalm_jax.llm.transformer import LlamaConfig, unstack_layers
-from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig
+from kalm_jax.llm.transformer import LlamaConfig, first_layers, unstack_layers
+from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig, PlannerConfig
 from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
+from kalm_jax.pipeline.planner import training_pairs
 from kalm_jax.progress import Progress
 from kalm_jax.settings import Setting, build
 from kalm_jax.sharding import default_mesh, gather, weight_sharding
@@ -73,18 +74,46 @@ def check_language_model(ground: GroundConfig, world: World) -> None:
     llm = check_folder(folder)
     check_positions(folder, llm, ground.row_length, "--grounding_row_length")
     attention.check(ground.attention, ground.compute)
-    smallest = min(llm.width, llm.kv_heads * llm.head_dim, llm.ffn_dim)
-    if ground.lora_rank > smallest:
-        raise ValueError(
-            f"--lora_rank={ground.lora_rank} is larger than the smallest matrix of the language model: give at most "
-            f"{smallest}"
-        )
+    _check_size(llm, "--lora_rank", ground.lora_rank, "--llm_layers", ground.llm_layers)
     possible_tasks(ground.shares, world.language, has_rollouts=True)
-    sentence, positions = longest_sentence(load_tokenizer(folder), world)
-    if positions > ground.row_length:
+    _check_row_length(folder, world, "--grounding_row_length", ground.row_length)
+
+
+def check_planner(planner: PlannerConfig, world: World) -> None:
+    """Checks what a planner needs of its language model and of the world, before anything is computed.
+
+    Raises:
+      OSError, ValueError: as `check_language_model`, or the world has nothing that a planner could learn from.
+    """
+    if planner.llm:
+        folder = find_folder(planner.llm)
+        llm = check_folder(folder)
+        check_positions(folder, llm, planner.row_length, "--planner_row_length")
+        _check_size(llm, "--planner_lora_rank", planner.lora_rank, "--planner_layers", planner.layers)
+        training_pairs(world, planner.text)
+        _check_row_length(folder, world, "--planner_row_length", planner.row_length)
+
+
+def _check_size(llm: LlamaConfig, rank_flag: str, rank: int, layers_flag: str, layers: int) -> None:
+    """Refuses adapters or numbers of layers that the language model has no room for."""
+    smallest = min(llm.width, llm.kv_heads * llm.head_dim, llm.ffn_dim)
+    if rank > smallest:
         raise ValueError(
-            f"--grounding_row_length={ground.row_length} is too short: {sentence!r}, a sentence of the world "
-            f"{world.name}, takes {positions} positions with its prompt and answer; give at least as many"
+            f"{rank_flag}={rank} is larger than the smallest matrix of the language model: give at most {smallest}"
+        )
+    if layers > llm.layers:
+        raise ValueError(
+            f"{layers_flag}={layers}: the language model has {llm.layers} layers; give at most as many, or 0"
+        )
+
+
+def _check_row_length(folder: pathlib.Path, world: World, flag: str, length: int) -> None:
+    """Refuses rows that are too short for a sentence of the world."""
+    sentence, positions = longest_sentence(load_tokenizer(folder), world)
+    if positions > length:
+        raise ValueError(
+            f"{flag}={length} is too short: {sentence!r}, a sentence of the world {world.name}, takes {positions} "
+            "positions with its prompt and answer; give at least as many"
         )
 
 
@@ -181,6 +210,8 @@ def fit_language_model(
     dtype = None if lora else "float32"
     sharding = weight_sharding(default_mesh())
     llm_config, llm_params, tokenizer = load_model(find_folder(g.llm), dtype, sharding, scan_layers=bool(g.llm))
+    if g.llm_layers:
+        llm_config, llm_params = first_layers(llm_config, llm_params, g.llm_layers)
     options: dict[str, Any] = {n: getattr(g, n) for n in ("predict_change", "gaussian_states", "hidden")}
     options |= {} if world.spaces.num_actions else {"gaussian_actions": g.gaussian_actions}
     shown = augmented(rollouts, goals, world.augment, config.seed) if world.augment else rollouts

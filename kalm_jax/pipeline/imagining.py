@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from kalm_jax.evaluation.episodes import balanced_goals
-from kalm_jax.grounding.model import Grounded
+from kalm_jax.grounding.checkpoint import load_grounded
+from kalm_jax.grounding.decoding import Automaton
+from kalm_jax.grounding.model import Grounded, GroundedModel
 from kalm_jax.imagination.rollouts import imagine
 from kalm_jax.imagination.subgoals import Subgoal, direct_plans, write_plans
 from kalm_jax.imagination.verification import make_verifier
-from kalm_jax.llm.hf.folder import BUILTIN, load_model
+from kalm_jax.pipeline.artifacts import planner_stage
 from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.planner import subgoal_automaton, text_model
 from kalm_jax.progress import Progress
 from kalm_jax.types import GoalTable, Rollouts, concatenate
 from kalm_jax.worlds.base import get_world
@@ -25,32 +29,52 @@ def goals_to_imagine(rng: np.random.Generator, goals: GoalTable, count: int) -> 
     return rng.permutation(balanced_goals(rng, goals.family, families, sizes))
 
 
-def planning_model(config: PipelineConfig, grounded: Grounded) -> Grounded:
+def planning_model(config: PipelineConfig, grounded: Grounded, run: pathlib.Path | None = None) -> Grounded:
     """The language model that writes subgoals.
 
-    The built-in model writes them as it was before grounding, which costs it some of the words that its text taught it.
-    Any other model writes them after grounding, which alone taught it what subgoals are.
+    It is that of the stage "planner" of the run in the folder `run`. The built-in model writes them as it was before
+    grounding, which costs it some of the words that its text taught it. Any other model that was not given by
+    `config.planner` writes them after grounding, which alone taught it what subgoals are.
     """
-    if get_world(config.world).language.builtin_plans and not config.ground.llm:
-        return grounded._replace(params={**grounded.params, "llm": load_model(BUILTIN)[1]})
-    return grounded
+    if not planner_stage(config):
+        return grounded
+    if run is None:
+        if config.planner.llm:
+            raise ValueError("a planner is trained in a run (kalm clevr --planner=...); leave it out here")
+        planner = text_model("")
+    else:
+        planner = load_grounded(run / "planner" / "model")
+    if planner.model.config == grounded.model.config and isinstance(grounded.model, GroundedModel):
+        return grounded._replace(params={**grounded.params, "llm": planner.params["llm"]})  # one compiled program
+    return planner
 
 
 def plans_of(
-    config: PipelineConfig, grounded: Grounded, goals: GoalTable, asked: Sequence[int] | np.ndarray | None = None
+    config: PipelineConfig,
+    grounded: Grounded,
+    goals: GoalTable,
+    asked: Sequence[int] | np.ndarray | None = None,
+    run: pathlib.Path | None = None,
 ) -> list[list[Subgoal]]:
     """The subgoals by which each goal is imagined: those that the language model writes, or the goal in its own words.
 
-    `asked` are indices, repeated or not, of the goals that are decomposed; None are all.
+    `asked` are indices, repeated or not, of the goals that are decomposed; None are all. `run` is the folder of the run
+    whose planner writes them.
     """
     plans = direct_plans(goals)
     if config.imagine.plan:
         asked = np.arange(len(goals)) if asked is None else np.unique(asked)
-        read_plan = get_world(config.world).language.read_plan
-        written = write_plans(planning_model(config, grounded), goals.take(asked), read_plan)
+        language, planner = get_world(config.world).language, planning_model(config, grounded, run)
+        written = write_plans(planner, goals.take(asked), language.read_plan, allowed_answers(config, planner))
         for goal, plan in zip(asked, written, strict=True):
             plans[goal] = plan
     return plans
+
+
+def allowed_answers(config: PipelineConfig, planner: Grounded) -> Automaton | None:
+    """What a planner that a run has trained may answer; None lets the others write anything."""
+    language = get_world(config.world).language
+    return subgoal_automaton(planner.tokenizer, language.subgoals()) if config.planner.llm else None
 
 
 def draws_of(config: PipelineConfig) -> int:

@@ -20,19 +20,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kalm_jax.files import read_csv, write_csv, write_text
-from kalm_jax.grounding.config import NO_NUMBERS
 from kalm_jax.grounding.decoding import encode_goals
-from kalm_jax.grounding.model import Grounded, GroundedModel, init_params
-from kalm_jax.llm.hf.folder import BUILTIN, load_model
+from kalm_jax.grounding.model import Grounded
+from kalm_jax.llm.hf.folder import find_folder
+from kalm_jax.llm.hf.weights import weight_files
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, content_mark
 from kalm_jax.pipeline.config import TRAINED, KnowledgeConfig, PipelineConfig, TextTraining
-from kalm_jax.pipeline.planner import Pair, answer, answer_chat, fit_planner, pairs_of
+from kalm_jax.pipeline.planner import Pair, answer, answer_chat, fit_planner, pairs_of, text_model, training_pairs
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
 from kalm_jax.worlds.base import World
@@ -69,7 +69,7 @@ def run(
     The same call continues a killed run.
 
     Args:
-      llm: a Hugging Face folder.
+      llm: a Hugging Face folder or a name.
       training: of the conditions with training.
 
     Raises:
@@ -120,7 +120,7 @@ def run_condition(
     world, seed = job.world, job.config.seed + number
     model = "" if condition in ("grammar", "random", "random-moves") or condition.endswith("builtin") else llm
     settings: dict[str, Any] = {"seed": seed, "tested": config.tested, "sentences": sentences}
-    settings["weights"] = [content_mark(path) for path in sorted(pathlib.Path(model or BUILTIN).glob("*.safetensors"))]
+    settings["weights"] = [content_mark(path) for path in weight_files(find_folder(model))]
     text, random = TRAINED.get(condition, ("", False))
     if text:
         training = _training_of(training, random)
@@ -136,19 +136,21 @@ def run_condition(
         allowed = world.language.subgoals()
         if text or condition == "grammar":
             if text:
-                sample = _sampler(world, text, sentences, chosen, seed)
+                count = int(sentences) if sentences.isdecimal() else 0
+                source = "grammar" if text == "grammar" else "data"
+                sample = training_pairs(world, source, count, seed, chosen, MOVES_SHARE)
                 grounded = fit_planner(model, sample, training, seed=seed, random=random, folder=folder, label=label)
             else:
-                grounded = _text_model(model)
+                grounded = text_model(model)
             answers = answer(grounded, asked, allowed, label), answer(grounded, asked, (), f"{label}, free")
         elif condition == "prompt":
             examples = _examples(world, config.examples, seed)
             answers = (
-                answer_chat(_text_model(model), asked, examples, allowed, label),
-                answer_chat(_text_model(model), asked, examples, (), f"{label}, free"),
+                answer_chat(text_model(model), asked, examples, allowed, label),
+                answer_chat(text_model(model), asked, examples, (), f"{label}, free"),
             )
         else:
-            found = _by_vectors(world, _text_model(model), asked, condition.partition("-")[0], label)
+            found = _by_vectors(world, text_model(model), asked, condition.partition("-")[0], label)
             answers = found, found
         rows = [
             {
@@ -169,33 +171,6 @@ def _training_of(training: TextTraining, random: bool) -> TextTraining:
     return dataclasses.replace(
         training, steps=training.steps * RANDOM_UPDATES, lora_rank=0, layers=0, learning_rate=2e-3
     )
-
-
-def _text_model(llm: str) -> Grounded:
-    config, params, tokenizer = load_model(llm or BUILTIN, "float32")
-    import jax
-
-    model = GroundedModel(config, NO_NUMBERS)
-    return Grounded(model, init_params(model, jax.random.key(0), params), tokenizer)
-
-
-def _sampler(
-    world: World, text: str, sentences: str, moves: Sequence[Pair], seed: int
-) -> Callable[[np.random.Generator], Pair]:
-    """rng -> a training pair."""
-    if text == "grammar":
-        assert world.language.sample_plan is not None
-        return world.language.sample_plan
-    pairs, rng = pairs_of(world, world.goals("offline")), np.random.default_rng([seed, 1])
-    if sentences not in ("", "all"):
-        pairs = [pairs[i] for i in rng.choice(len(pairs), min(int(sentences), len(pairs)), replace=False)]
-
-    def sample(rng: np.random.Generator) -> Pair:
-        if moves and rng.random() < MOVES_SHARE:
-            return moves[int(rng.integers(len(moves)))]
-        return pairs[int(rng.integers(len(pairs)))]
-
-    return sample
 
 
 def _moves(world: World, count: int, seed: int) -> list[Pair]:
@@ -233,7 +208,7 @@ def _tested(world: World, count: int, without: set[str]) -> list[tuple[str, str,
 def _by_vectors(world: World, grounded: Grounded, asked: Sequence[str], how: str, label: str) -> list[str]:
     """The subgoal of each sentence by its vector: that of the nearest mean of the data's sentences, or by a probe."""
     pairs = pairs_of(world, world.goals("offline"))
-    with Progress(label, len(pairs) + len(asked)) as progress:
+    with Progress(label, len(pairs) + len(asked), unit="sentence") as progress:
         texts = [sentence for sentence, _ in pairs] + list(asked)
         vectors = encode_goals(grounded, texts, by_length=True, progress=progress.update)
     known, new = vectors[: len(pairs)].astype(np.float64), vectors[len(pairs) :].astype(np.float64)

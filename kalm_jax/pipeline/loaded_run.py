@@ -26,9 +26,9 @@ from kalm_jax.grounding.explanation import explain
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.imagination.subgoals import direct_plans
 from kalm_jax.pipeline import offline
-from kalm_jax.pipeline.artifacts import whitened
+from kalm_jax.pipeline.artifacts import planner_stage, whitened
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.imagining import draws_of, imagine_from, planning_model
+from kalm_jax.pipeline.imagining import allowed_answers, draws_of, imagine_from, planning_model
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.plans import Plan, Planner
@@ -124,9 +124,12 @@ class LoadedRun:
         references = list(self.world.validation_goals().text)
         if len(references) < MIN_REFERENCES:
             references += self.world.goals(LEVELS[0]).text
-        grounded = planning_model(self.config, self.grounded)
+        for stage in planner_stage(self.config):
+            check_stage(self.path, stage)
+        planner = planning_model(self.config, self.grounded, self.path)
         row_length, objection = self.config.ground.row_length, self.world.language.objection
-        return Planner(grounded, read_plan, references, row_length, objection)
+        allowed = allowed_answers(self.config, planner)
+        return Planner(planner, read_plan, references, row_length, objection, allowed)
 
     @checked(count=COUNT, seed=SEED)
     def imagine(self, sentence: str, count: int = 8, *, seed: int = 0, force: bool = False) -> Rollouts:

@@ -20,7 +20,7 @@ from kalm_jax.grounding.decoding import Automaton, generate_answers, one_or_seve
 from kalm_jax.grounding.model import Grounded, GroundedModel, change_llms, init_params
 from kalm_jax.grounding.tasks import Batches, plan_prompt
 from kalm_jax.grounding.trainer import TrainConfig, fit
-from kalm_jax.llm.hf.folder import BUILTIN, load_model
+from kalm_jax.llm.hf.folder import find_folder, load_model
 from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.tokenizer import Tokenizer
@@ -44,6 +44,38 @@ def pairs_of(world: World, goals: GoalTable) -> list[Pair]:
     return [(t, plan(int(f), a) if plan else "") for t, f, a in zip(goals.text, goals.family, goals.array, strict=True)]
 
 
+def training_pairs(
+    world: World, text: str, sentences: int = 0, seed: int = 0, more: Sequence[Pair] = (), share: float = 0.0
+) -> Callable[[np.random.Generator], Pair]:
+    """rng -> a sentence and its subgoals to train on.
+
+    Args:
+      text: "grammar" for `GoalLanguage.sample_plan`, "data" for the data's own sentences.
+      sentences: of the data, so many drawn with `seed`; 0 are all.
+      more: pairs of which the share `share` of all that is drawn consists.
+
+    Raises:
+      ValueError: the world has none of that text.
+    """
+    if text == "grammar":
+        if world.language.sample_plan is None:
+            raise ValueError(f"the world {world.name} has no grammar of wordings and plans; give --planner_text=data")
+        return world.language.sample_plan
+    pairs = [pair for pair in pairs_of(world, world.goals("offline")) if pair[1]]
+    if not pairs:
+        raise ValueError(f"the world {world.name} has no subgoals for the data's sentences: leave --planner out")
+    if sentences:
+        chosen = np.random.default_rng([seed, 1]).choice(len(pairs), min(sentences, len(pairs)), replace=False)
+        pairs = [pairs[i] for i in chosen]
+
+    def sample(rng: np.random.Generator) -> Pair:
+        if more and rng.random() < share:
+            return more[int(rng.integers(len(more)))]
+        return pairs[int(rng.integers(len(pairs)))]
+
+    return sample
+
+
 def fit_planner(
     llm: str,
     sample: Callable[[np.random.Generator], Pair],
@@ -57,7 +89,7 @@ def fit_planner(
     """A language model that was trained to write the subgoals of sentences; continues from checkpoints in `folder`.
 
     Args:
-      llm: a Hugging Face folder; "" is the built-in model.
+      llm: a Hugging Face folder or a name; "" is the built-in model.
       sample: rng -> a sentence and its subgoals, the training data.
       training: how long and how, see `TextTraining`.
       seed: of adapters, random weights and batches.
@@ -65,7 +97,7 @@ def fit_planner(
       label: what the progress line is called.
     """
     scan = bool(llm)
-    config, weights, tokenizer = load_model(llm or BUILTIN, "float32", scan_layers=scan)
+    config, weights, tokenizer = load_model(find_folder(llm), "float32", scan_layers=scan)
     if training.layers:
         config, weights = first_layers(config, weights, training.layers)
     config = dataclasses.replace(config, recompute="cheap")  # rows are few
@@ -108,7 +140,7 @@ def answer(
 ) -> list[str]:
     """What the model writes after each sentence; one or several of `subgoals`, where they are given."""
     prompts = [plan_prompt(grounded.tokenizer, sentence) for sentence in sentences]
-    return _answers(grounded, prompts, _automaton(grounded.tokenizer, subgoals, follows=True), label)
+    return _answers(grounded, prompts, subgoal_automaton(grounded.tokenizer, subgoals, follows=True), label)
 
 
 def answer_chat(
@@ -126,10 +158,17 @@ def answer_chat(
     tokenizer = grounded.tokenizer
     shown = [{"role": role, "content": text} for pair in examples for role, text in zip(("user", "assistant"), pair)]
     prompts = [tokenizer.chat([*shown, {"role": "user", "content": sentence}]) for sentence in sentences]
-    return _answers(grounded, prompts, _automaton(tokenizer, subgoals, follows=False), label, batch=16)
+    return _answers(grounded, prompts, subgoal_automaton(tokenizer, subgoals, follows=False), label, batch=16)
 
 
-def _automaton(tokenizer: Tokenizer, subgoals: Sequence[str], follows: bool) -> Automaton | None:
+def text_model(llm: str) -> Grounded:
+    """A language model as it is, which reads and writes text alone; "" is the built-in one."""
+    config, weights, tokenizer = load_model(find_folder(llm), "float32")
+    model = GroundedModel(config, NO_NUMBERS)
+    return Grounded(model, init_params(model, jax.random.key(0), weights), tokenizer)
+
+
+def subgoal_automaton(tokenizer: Tokenizer, subgoals: Sequence[str], follows: bool = True) -> Automaton | None:
     """The texts that are one subgoal or several, after other text or where a text begins."""
     if not len(subgoals):
         return None
@@ -141,7 +180,7 @@ def _automaton(tokenizer: Tokenizer, subgoals: Sequence[str], follows: bool) -> 
 def _answers(
     grounded: Grounded, prompts: Sequence[list[int]], automaton: Automaton | None, label: str, batch: int = 64
 ) -> list[str]:
-    with Progress(label, len(prompts)) as progress:
+    with Progress(label, len(prompts), unit="sentence") as progress:
         return generate_answers(
             grounded, prompts, batch=batch, automaton=automaton, by_length=True, progress=progress.update
         )

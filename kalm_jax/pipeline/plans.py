@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kalm_jax.grounding.decoding import generate_answers
+from kalm_jax.grounding.decoding import Automaton, generate_answers
 from kalm_jax.grounding.explanation import text_log_probs
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.tasks import plan_answer, plan_prompt
@@ -76,6 +76,7 @@ class Planner:
         references: Sequence[str],
         max_tokens: int,
         objection: Callable[[str, Subgoals], str] | None = None,
+        allowed: Automaton | None = None,
     ) -> None:
         """Nothing is computed before the first sentence.
 
@@ -86,9 +87,10 @@ class Planner:
           references: sentences that ask for goals of the world, such as the validation sentences.
           max_tokens: length of the longest sentence.
           objection: see `GoalLanguage`; None where the score alone tells.
+          allowed: the only answers that the model may give; None for any.
         """
         self.grounded, self.tokenizer = grounded, grounded.tokenizer
-        self.read_plan, self.max_tokens, self.objection = read_plan, max_tokens, objection
+        self.read_plan, self.max_tokens, self.objection, self.allowed = read_plan, max_tokens, objection, allowed
         index = np.linspace(0, len(references) - 1, min(REFERENCES, len(references))).round().astype(int)
         self._references = [references[i] for i in index]
 
@@ -149,7 +151,7 @@ class Planner:
         scores = text_log_probs(self.grounded, [(prompt[:1], prompt[1:]) for prompt in prompts]) / tokens
         if self.read_plan is None:
             return scores, [() for _ in sentences]
-        written = generate_answers(self.grounded, prompts)
+        written = generate_answers(self.grounded, prompts, automaton=self.allowed)
         ends = [plan_answer(self.tokenizer, text) for text in written]
         scores = scores + PLAN_WEIGHT * text_log_probs(self.grounded, list(zip(prompts, ends, strict=True)))
         return scores, [tuple(Subgoal(*step) for step in self.read_plan(text)) for text in written]

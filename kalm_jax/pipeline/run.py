@@ -11,9 +11,9 @@ from typing import Any
 
 from kalm_jax.arguments import checked
 from kalm_jax.distributed import is_main_process
-from kalm_jax.pipeline.artifacts import imagined_levels, imagined_parts, prompt_parts, read_prompts
+from kalm_jax.pipeline.artifacts import imagined_levels, imagined_parts, planner_stage, prompt_parts, read_prompts
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
-from kalm_jax.pipeline.grounding import check_language_model
+from kalm_jax.pipeline.grounding import check_language_model, check_planner
 from kalm_jax.pipeline.learners import configured_learner
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.schedule import Schedule, machine, plan_stages
@@ -27,6 +27,7 @@ from kalm_jax.pipeline.stages.imagine import run_imagine
 from kalm_jax.pipeline.stages.learn import run_learn
 from kalm_jax.pipeline.stages.llm_policy import run_llm_policy
 from kalm_jax.pipeline.stages.oracle import run_oracle
+from kalm_jax.pipeline.stages.planner import run_planner
 from kalm_jax.pipeline.stages.prompts import run_prompts
 from kalm_jax.pipeline.stages.replay import run_replay
 from kalm_jax.pipeline.stages.report import write_report
@@ -60,6 +61,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     if config.collect.file and not pathlib.Path(config.collect.file).exists():
         raise ValueError(f"collect.file is {config.collect.file!r}: there is no such file")
     check_language_model(config.ground, world)
+    check_planner(config.planner, world)
     if config.prompts:
         read_prompts(config)
     for algorithm in config.learn.learners:
@@ -101,6 +103,8 @@ def stages_of(run: PipelineRun) -> dict[str, Callable[[], None]]:
         stages[name] = functools.partial(work, run, *args)
 
     add("collect", run_collect)
+    if planner_stage(config):
+        add("planner", run_planner)
     add("ground", run_ground)
     for part in ("data", *LEVELS, *prompt_parts(config)):
         add(f"encode/{part}", run_encode, part)

@@ -8,7 +8,6 @@ this machine shows in the first second. Nothing is known about accelerators yet,
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import time
 from collections.abc import Container, Mapping, Sequence
 
@@ -47,7 +46,8 @@ class Planned:
 def plan_stages(config: PipelineConfig, names: Sequence[str]) -> list[Planned]:
     """What the stages `names` of a run will do, and their CPU seconds on a reference core."""
     costs = load_costs(config.world)
-    size = _weights(find_folder(config.ground.llm)) / _weights(BUILTIN) if config.ground.llm else 1.0
+    g, p = config.ground, config.planner
+    size, planner = _size(g.llm, g.llm_layers), _size(p.llm, p.layers)
     planned = []
     for name in names:
         amount, terms = _amounts(config, name)
@@ -55,7 +55,7 @@ def plan_stages(config: PipelineConfig, names: Sequence[str]) -> list[Planned]:
         for kind, units in terms.items():
             known = (kind, kind.rpartition("-")[0], kind.partition("/")[0])
             first, each = next((costs[name] for name in known if name in costs), (np.nan, np.nan))
-            grows = size if kind.partition("/")[0] in LANGUAGE_MODEL else 1.0
+            grows = planner if name == "planner" else size if kind.partition("/")[0] in LANGUAGE_MODEL else 1.0
             seconds += first + grows * each * units
         planned.append(Planned(name, amount, seconds))
     return planned
@@ -79,6 +79,10 @@ def _amounts(config: PipelineConfig, name: str) -> tuple[str, Mapping[str, float
         positions = g.steps * g.rows * g.row_length * (1 + g.two_models)
         text = f"{g.steps:,} updates of {g.rows} x {g.row_length} positions"
         return text, {"ground": positions / 1e6} | ({"measure": measured} if measured else {})
+    if kind == "planner":
+        p = config.planner
+        text = f"{p.steps:,} updates of {p.rows} x {p.row_length} positions" if p.llm else "the built-in model"
+        return text, {"ground": p.steps * p.rows * p.row_length / 1e6} if p.llm else {}
     if kind == "imagine":
         count = i.rephrase if part == "prompts" else getattr(i, part)
         several = i.draws > 1 and i.plan and part.startswith("unseen")
@@ -127,11 +131,15 @@ def core_speed(size: int = 1000, seconds: float = 0.3) -> float:
     return 2 * size**3 / best / 1e9
 
 
-def _weights(folder: str | pathlib.Path) -> int:
-    """Weights in the matrices of a language model."""
-    c = read_config(folder)
-    attention = 2 * c.width * c.head_dim * (c.heads + c.kv_heads)
-    return c.layers * (attention + 3 * c.width * c.ffn_dim) + c.vocab_size * c.width
+def _size(llm: str, layers: int = 0) -> float:
+    """Weights in the matrices of a language model, of its first `layers`, as a multiple of the built-in model's."""
+    sizes = []
+    for folder in (find_folder(llm), BUILTIN):
+        c = read_config(folder)
+        attention = 2 * c.width * c.head_dim * (c.heads + c.kv_heads)
+        count = layers or c.layers if folder != BUILTIN else c.layers
+        sizes.append(count * (attention + 3 * c.width * c.ffn_dim) + c.vocab_size * c.width)
+    return sizes[0] / sizes[1]
 
 
 class Schedule:

@@ -21,7 +21,7 @@ from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.pipeline import config as configs
-from kalm_jax.pipeline.artifacts import encoded_goals, goals_of
+from kalm_jax.pipeline.artifacts import goal_vectors, goals_of
 from kalm_jax.pipeline.learners import configured_learner, load_policies, policy_points
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.stages.collect import run_collect
@@ -197,7 +197,7 @@ def test_the_rate_is_the_mean_over_checkpoints_which_share_the_episodes(run, con
     run_evaluate(run, "bc", condition, "rephrase")
     found = read_results_csv(run.path / "evaluate" / f"bc-{condition}-rephrase" / "results.csv")
     world, learner = get_world("clevr"), configured_learner(TINY, "bc")
-    vectors = encoded_goals(run, "rephrase").vector
+    vectors = goal_vectors(run, "rephrase")
     for i in (0, 1):
         want, points = 0, policy_points(TINY, "bc")
         episodes = make_episodes("rephrase", 23, i).with_vectors(vectors)

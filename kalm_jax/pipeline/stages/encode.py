@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from kalm_jax.files import read_npy, write_npy, write_npz
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.offline_rl.normalization import whitening
-from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, goals_of, text_mark
+from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, encoded_vectors, goals_of, sentences_to_encode, text_mark
 from kalm_jax.pipeline.run_folder import PipelineRun, check_stage
 from kalm_jax.progress import Progress
 
@@ -23,20 +24,28 @@ WHITENED = ("data", *NOVEL_LEVELS)
 def run_encode(run: PipelineRun, part: str) -> None:
     """Writes the goal vectors of a part's sentences to `vectors.npy`; the data's level has those of the data."""
     goals, place = goals_of(run, part), run.path / "encode"
-    settings = {"sentences": text_mark(goals)}
+    index = sentences_to_encode(run, goals, part)
+    settings: dict[str, Any] = {"sentences": text_mark(goals)}
+    if len(index) < len(goals):
+        settings["encoded"] = text_mark(goals.take(index))
     known = part != "data" and check_stage(run.path, "encode/data")["settings"] == settings
 
     def work(folder: pathlib.Path) -> None:
         if known:
             vectors = read_npy(place / "data" / "vectors.npy")
         else:
-            with Progress(f"encode {part}", len(goals), unit="sentence") as progress:
+            with Progress(f"encode {part}", len(index), unit="sentence") as progress:
                 grounded = load_grounded(run.path / "ground" / "model")
                 # The built-in model's positions cost less than further programs would.
                 by_length = bool(run.config.ground.llm)
-                vectors = encode_goals(grounded, goals.text, by_length=by_length, progress=progress.update)
+                texts = [goals.text[i] for i in index]
+                found = encode_goals(grounded, texts, by_length=by_length, progress=progress.update)
+            vectors = np.zeros((len(goals), found.shape[1]), found.dtype)
+            vectors[index] = found
         if is_main_process():
             write_npy(folder / "vectors.npy", vectors)
+            if len(index) < len(goals):
+                write_npy(folder / "encoded.npy", index)
 
     needs = ["ground", "encode/data"] if known else ["ground"]
     run.stage(f"encode/{part}", settings, needs, work, together=True)
@@ -48,7 +57,7 @@ def run_whiten(run: PipelineRun) -> None:
 
     def work(folder: pathlib.Path) -> None:
         if is_main_process():
-            vectors = np.concatenate([read_npy(run.path / "encode" / part / "vectors.npy") for part in WHITENED])
+            vectors = np.concatenate([encoded_vectors(run, part) for part in WHITENED])
             write_npz(folder / "whitening.npz", **dataclasses.asdict(whitening(vectors, ridge)))
 
     run.stage("encode/whitening", {"ridge": ridge}, [f"encode/{part}" for part in WHITENED], work, together=True)

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from kalm_jax.evaluation import evaluate, result_rows, write_results_csv
-from kalm_jax.pipeline.artifacts import encoded_goals, encoding
+from kalm_jax.pipeline.artifacts import encoding, goal_vectors
 from kalm_jax.pipeline.learners import played_policies, policy_points
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import EpisodeResults
@@ -21,7 +21,7 @@ def run_evaluate(run: PipelineRun, algorithm: str, condition: str, level: str) -
     world, config = run.world, run.config
 
     def work(folder: pathlib.Path) -> None:
-        vectors = encoded_goals(run, level).vector
+        vectors = goal_vectors(run, level)
         kept = [played_policies(run, algorithm, condition, n) for n in policy_points(config, algorithm)]
         found = []
         with world.simulator() as simulator:

@@ -16,9 +16,8 @@ from kalm_jax.grounding.checkpoint import save_grounded
 from kalm_jax.grounding.explanation import explain
 from kalm_jax.grounding.model import Grounded, GroundedModel
 from kalm_jax.llm.hf.folder import find_folder
-from kalm_jax.llm.hf.weights import weight_files
 from kalm_jax.llm.tokenizer import Tokenizer
-from kalm_jax.pipeline.artifacts import content_mark, real_rollouts
+from kalm_jax.pipeline.artifacts import content_mark, model_files, planner_stage, real_rollouts
 from kalm_jax.pipeline.grounding import METRICS, Measure, fit_language_model, for_decoding
 from kalm_jax.pipeline.imagining import goals_to_imagine, imagine_from, plans_of
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -57,12 +56,8 @@ def run_ground(run: PipelineRun) -> None:
         settings["augment"] = world.augment.__name__
         if (plan := world.language.plan) is not None:
             settings["short_goals"] = sorted(filter(None, map(plan, range(len(world.families)))))
-    run.stage("ground", settings, ["collect"], work, together=True)
-
-
-def model_files(folder: str | pathlib.Path) -> list[pathlib.Path]:
-    """The files of a language model: its weights, its configuration and its tokenizer."""
-    return [*weight_files(folder), *(pathlib.Path(folder) / name for name in ("config.json", "tokenizer.json"))]
+    needs = planner_stage(config) if config.metrics.every else []
+    run.stage("ground", settings, ["collect", *needs], work, together=True)
 
 
 def training_metrics(
@@ -85,7 +80,7 @@ def training_metrics(
 
     def measure(step: int, params: dict) -> list[dict]:
         grounded = for_decoding(Grounded(model, params, tokenizer))
-        plans = plans_of(config, grounded, goals)
+        plans = plans_of(config, grounded, goals, run=run.path)
         rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"metrics at {step}")
         said = [
             world.explanation_row(explain(grounded, shown, prompt, world.language), shown, shown_goals, name)

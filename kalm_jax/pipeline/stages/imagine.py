@@ -10,7 +10,7 @@ from kalm_jax.datasets import write_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.files import write_json, write_npy
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.pipeline.artifacts import goals_mark, goals_of, real_rollouts
+from kalm_jax.pipeline.artifacts import goals_mark, goals_of, planner_stage, real_rollouts
 from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import LEVELS
@@ -27,7 +27,7 @@ def run_imagine(run: PipelineRun, part: str) -> None:
         rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
         goal = goals_to_imagine(rng, goals, count)
         grounded = load_grounded(run.path / "ground" / "model")
-        plans = plans_of(config, grounded, goals, goal)
+        plans = plans_of(config, grounded, goals, goal, run.path)
         states, starts = world.first_states(rng, goals, goal)
         rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"imagine {part}", draws)
         if not is_main_process():
@@ -43,4 +43,10 @@ def run_imagine(run: PipelineRun, part: str) -> None:
         settings["draws"] = draws
     if world.project is not None:
         settings["project"] = world.project.__name__
-    run.stage(f"imagine/{part}", settings | {"goals": goals_mark(goals)}, ["ground"], work, together=True)
+    run.stage(
+        f"imagine/{part}",
+        settings | {"goals": goals_mark(goals)},
+        ["ground", *planner_stage(config)],
+        work,
+        together=True,
+    )

@@ -24,7 +24,14 @@ from kalm_jax.offline_rl import (
 from kalm_jax.offline_rl.algorithms.decision_transformer import with_backbone
 from kalm_jax.offline_rl.registry import plain_config
 from kalm_jax.offline_rl.trainer import train
-from kalm_jax.pipeline.artifacts import encoded_goals, encoding, imagined_levels, imagined_parts, real_rollouts
+from kalm_jax.pipeline.artifacts import (
+    encoded_goals,
+    encoded_numbers,
+    encoding,
+    imagined_levels,
+    imagined_parts,
+    real_rollouts,
+)
 from kalm_jax.pipeline.learners import configured_learner, policy_points, relabel_share, view_of
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
@@ -91,6 +98,10 @@ def learning_data(run: PipelineRun, parts: dict[str, str], relabel: float) -> Bu
     tables = [encoded_goals(run, part) for part in ("data", *parts)]
     goals, offsets = concatenate_goals(tables)
     novel = [read_rollouts(run.path / stage / "rollouts.h5")[0] for stage in parts.values()]
+    real, *novel = (
+        dataclasses.replace(r, goal=encoded_numbers(run, part)[r.goal])
+        for part, r in zip(("data", *parts), (real, *novel), strict=True)
+    )
     if not config.imagine.keep_all:
         judged = zip(parts, novel, tables[1:], strict=True)
         novel = [filter_realistic(world, part, r, table, real) if r.imagined.any() else r for part, r, table in judged]

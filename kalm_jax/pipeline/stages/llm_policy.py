@@ -12,6 +12,7 @@ from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation import evaluate, result_rows, write_results_csv
 from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding.checkpoint import load_grounded
+from kalm_jax.pipeline.artifacts import planner_stage
 from kalm_jax.pipeline.config import LLM_POLICY
 from kalm_jax.pipeline.imagining import plans_of
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -39,7 +40,7 @@ def run_llm_policy(run: PipelineRun, level: str) -> None:
             for seed in range(config.seed, config.seed + config.learn.seeds)
         }
         asked = np.concatenate([episodes.goal for episodes in tests.values()])
-        plans = plans_of(config, grounded, world.goals(level), asked)
+        plans = plans_of(config, grounded, world.goals(level), asked, run.path)
         cases = list(itertools.product(tests, heats, ("words", "plan") if config.imagine.plan else ("words",)))
         found = []
         with world.simulator() as simulator, Progress(f"{LLM_POLICY} {level}", len(cases), unit="test") as progress:
@@ -57,4 +58,4 @@ def run_llm_policy(run: PipelineRun, level: str) -> None:
 
     settings = dataclasses.asdict(e) | {"seed": config.seed, "seeds": config.learn.seeds, "window": window}
     settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "max_steps_per_subgoal")}
-    run.stage(f"evaluate/{LLM_POLICY}-{level}", settings, ["ground"], work, together=True)
+    run.stage(f"evaluate/{LLM_POLICY}-{level}", settings, ["ground", *planner_stage(config)], work, together=True)

@@ -10,7 +10,7 @@ from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation import evaluate
 from kalm_jax.files import write_csv
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.pipeline.artifacts import encoded_goals, encoding, file_mark, read_prompts
+from kalm_jax.pipeline.artifacts import encoded_goals, encoding, file_mark, planner_stage, read_prompts
 from kalm_jax.pipeline.imagining import imagine_from, plans_of
 from kalm_jax.pipeline.learners import played_policies
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -30,7 +30,7 @@ def run_prompts(run: PipelineRun) -> None:
         each = np.arange(len(goals), dtype=np.int32)
         goal = np.tile(each, PROMPT_SAMPLES)
         grounded = load_grounded(run.path / "ground" / "model")
-        plans = plans_of(config, grounded, goals)
+        plans = plans_of(config, grounded, goals, run=run.path)
         first_states = np.tile(first, (PROMPT_SAMPLES, 1))
         rollouts = imagine_from(config, grounded, goals, goal, first_states, plans, "imagine from prompts")
         if not is_main_process():
@@ -59,5 +59,5 @@ def run_prompts(run: PipelineRun) -> None:
 
     settings = {"prompts": file_mark(config.prompts), "seed": config.seed, "samples": PROMPT_SAMPLES}
     learned = [f"learn/{algorithm}-{condition}" for algorithm, condition in pairs]
-    needs = [*encoding(config, ["prompts"]), "ground", *learned]
+    needs = [*encoding(config, ["prompts"]), "ground", *planner_stage(config), *learned]
     run.stage("prompts", settings, needs, work, together=True)
