@@ -215,7 +215,8 @@ class _Reader:
         value: Any = self.metadata.get(f"tokenizer.ggml.{key}")
         if value is None:
             raise ValueError(f"{self.path} lacks tokenizer.ggml.{key}; convert it again with a newer llama.cpp")
-        if type(value) is not kind or (entry and not all(isinstance(x, entry) for x in value)):
+        entries = value if isinstance(value, list) and entry else []
+        if not isinstance(value, kind) or not all(isinstance(x, entry or object) for x in entries):
             raise self.wrong(key, "of another type than llama.cpp writes; fetch the file again")
         return value
 
