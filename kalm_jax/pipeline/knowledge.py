@@ -130,7 +130,7 @@ def run_condition(
     label = "-".join(filter(None, (condition, sentences, str(number) if text else "")))
 
     def work(folder: pathlib.Path) -> None:
-        chosen = _moves(world, config.moves, seed) if text == "moves" else []
+        chosen = few_moves(world, config.moves, seed) if text == "moves" else []
         tested = _tested(world, config.tested, {template_of(world, sentence) for sentence, _ in chosen})
         asked = [sentence for _, sentence, _ in tested]
         allowed = world.language.subgoals()
@@ -173,7 +173,7 @@ def _training_of(training: TextTraining, random: bool) -> TextTraining:
     )
 
 
-def _moves(world: World, count: int, seed: int) -> list[Pair]:
+def few_moves(world: World, count: int, seed: int) -> list[Pair]:
     """Sentences of single moves, of different templates where there are enough."""
     pairs, rng = pairs_of(world, world.goals("unseen_easy")), np.random.default_rng([seed, 2])
     order = [pairs[i] for i in rng.permutation(len(pairs))]

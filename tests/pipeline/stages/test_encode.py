@@ -1,0 +1,88 @@
+"""Which sentences are encoded, and that policies learn from these alone."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kalm_jax.pipeline import config as configs
+from kalm_jax.pipeline.artifacts import encoded_goals, encoded_numbers, goal_vectors, goals_of, sentences_to_encode
+from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.pipeline.stages.collect import run_collect
+from kalm_jax.pipeline.stages.learn import learning_data
+from kalm_jax.types import LEVELS
+
+CONFIG = dataclasses.replace(
+    configs.load_presets("clevr")["smoke"],
+    collect=configs.CollectConfig(rollouts=60, behavior="scripted"),
+    learn=configs.LearnConfig(seeds=2, wordings=3, whitening=0.0),
+    evaluate=configs.EvaluateConfig(episodes=5),
+)
+PARTS = ("data", *LEVELS)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run with its real rollouts; the vector of a sentence has its number in the world, and its length."""
+    run = PipelineRun(tmp_path_factory.mktemp("run"), CONFIG, say=lambda text: None)
+    run_collect(run)
+    for part in PARTS:
+        goals = goals_of(run, part)
+        index = sentences_to_encode(run, goals, part)
+        vectors = np.zeros((len(goals), 2), np.float32)
+        vectors[index] = [(i + 1, len(goals.text[i])) for i in index]
+
+        def work(folder, vectors=vectors, index=index):
+            np.save(folder / "vectors.npy", vectors)
+            np.save(folder / "encoded.npy", index)
+
+        run.stage(f"encode/{part}", {}, [], work)
+    return run
+
+
+def keys(goals):
+    return [(int(f), *map(float, a)) for f, a in zip(goals.family, goals.array, strict=True)]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_some_sentences_of_every_goal_and_all_of_the_tests(run, part):
+    goals = goals_of(run, part)
+    index = sentences_to_encode(run, goals, part)
+    every, chosen = keys(goals), [keys(goals)[i] for i in index]
+    level = "offline" if part == "data" else part
+    tested = set()
+    for seed in (0, 1):
+        episodes = run.world.make_episodes(level, 5, seed)
+        tested |= {episodes.goals.text[g] for g in episodes.goal}
+    texts = {goals.text[i] for i in index}
+    assert tested & set(goals.text) <= texts
+    for key in set(every):
+        extra = sum(goals.text[i] in tested for i in range(len(goals)) if every[i] == key)
+        assert min(3, every.count(key)) <= chosen.count(key) <= max(3, extra)
+    everything = dataclasses.replace(CONFIG, learn=dataclasses.replace(CONFIG.learn, wordings=0))
+    whole = PipelineRun(run.path, everything, command=None)
+    np.testing.assert_array_equal(sentences_to_encode(whole, goals, part), np.arange(len(goals)))
+
+
+def test_goals_keep_what_they_ask_for(run):
+    for part in PARTS:
+        goals, kept, numbers = goals_of(run, part), encoded_goals(run, part), encoded_numbers(run, part)
+        assert len(kept) < len(goals) and (kept.vector[:, 0] > 0).all()
+        assert [keys(kept)[i] for i in numbers] == keys(goals)
+        index = sentences_to_encode(run, goals, part)
+        assert [kept.text[numbers[i]] for i in index] == [goals.text[i] for i in index]
+        np.testing.assert_array_equal(goal_vectors(run, part)[index], kept.vector)
+        assert not goal_vectors(run, part)[np.setdiff1d(np.arange(len(goals)), index)].any()
+
+
+def test_policies_learn_from_encoded_sentences_alone(run):
+    real = goals_of(run, "data")
+    buffer = learning_data(run, {}, 0.0)
+    vectors = np.asarray(buffer.goal_vectors)
+    assert (vectors[:, 0] > 0).all() and len(vectors) == len(encoded_goals(run, "data"))
+    asked = np.asarray(buffer.goal)
+    for k in np.unique(asked):
+        sentence = real.text[int(vectors[k, 0]) - 1]
+        assert len(sentence) == vectors[k, 1]
+    everything = dataclasses.replace(CONFIG, learn=dataclasses.replace(CONFIG.learn, wordings=0))
+    assert configs.configure(everything, {"wordings": 3}) == CONFIG
