@@ -89,11 +89,12 @@ def read_prompts(config: PipelineConfig) -> tuple[GoalTable, np.ndarray, np.ndar
     return read(config.prompts)
 
 
-def sentences_to_encode(run: PipelineRun, goals: GoalTable, part: str) -> np.ndarray:
+def sentences_to_encode(run: PipelineRun, goals: GoalTable, part: str, learned: np.ndarray | None = None) -> np.ndarray:
     """Indices of the sentences of a part's goals that get a vector, sorted.
 
-    With `learn.wordings` these are so many of each goal, and those of the test episodes, the data's and the data's
-    level alike; otherwise, and of the user's prompts, all.
+    With `learn.wordings` these are so many of each goal that policies learn from, and those of the test episodes, the
+    data's and the data's level alike; otherwise, and of the user's prompts, all. `learned` are indices of sentences
+    with rollouts; None are all.
     """
     config, count = run.config, run.config.learn.wordings
     if not count or part == "prompts":
@@ -103,12 +104,13 @@ def sentences_to_encode(run: PipelineRun, goals: GoalTable, part: str) -> np.nda
     played = [run.world.make_episodes(level, config.evaluate.episodes, seed) for seed in seeds]
     tested = {episodes.goals.text[goal] for episodes in played for goal in np.unique(episodes.goal)}
     numbers = _same_goals(goals)
+    needed = np.unique(numbers if learned is None else numbers[learned])
     order = np.random.default_rng([config.seed, 5]).permutation(len(goals))
     order = order[np.argsort([goals.text[i] not in tested for i in order], kind="stable")]
     seen, chosen = np.zeros(numbers.max(initial=-1) + 1, int), []
     for i in order:
         seen[numbers[i]] += 1
-        if goals.text[i] in tested or seen[numbers[i]] <= count:
+        if goals.text[i] in tested or (numbers[i] in needed and seen[numbers[i]] <= count):
             chosen.append(int(i))
     return np.sort(np.array(chosen, int))
 
@@ -142,12 +144,15 @@ def encoded_vectors(run: PipelineRun, part: str) -> np.ndarray:
 
 
 def encoded_numbers(run: PipelineRun, part: str) -> np.ndarray:
-    """(K,) for every goal of a part its number in `encoded_goals`, or that of a sentence that asks for the same."""
+    """(K,) for every goal of a part its number in `encoded_goals`, or that of a sentence that asks for the same.
+
+    -1 where no sentence that asks for it has a vector.
+    """
     goals, index = goals_of(run, part), _encoded(run, part)
     if index is None:
         return np.arange(len(goals), dtype=np.int32)
     same = _same_goals(goals)
-    first = np.zeros(same.max(initial=-1) + 1, np.int32)
+    first = np.full(same.max(initial=-1) + 1, -1, np.int32)
     first[same[index][::-1]] = np.arange(len(index), dtype=np.int32)[::-1]
     numbers = first[same]
     numbers[index] = np.arange(len(index))

@@ -18,7 +18,7 @@ from kalm_jax.pipeline.artifacts import planner_stage
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.planner import subgoal_automaton, text_model
 from kalm_jax.progress import Progress
-from kalm_jax.types import GoalTable, Rollouts, concatenate
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, concatenate
 from kalm_jax.worlds.base import get_world
 
 
@@ -27,6 +27,13 @@ def goals_to_imagine(rng: np.random.Generator, goals: GoalTable, count: int) -> 
     families = np.unique(goals.family)
     sizes = np.diff(np.round(np.linspace(0, count, len(families) + 1)).astype(int))
     return rng.permutation(balanced_goals(rng, goals.family, families, sizes))
+
+
+def imagined_goals(config: PipelineConfig, goals: GoalTable, part: str) -> tuple[np.random.Generator, np.ndarray]:
+    """The goals of a part, repeated or not, for which a run imagines rollouts, and the generator of what comes next."""
+    count = config.imagine.rephrase if part == "prompts" else getattr(config.imagine, part)
+    rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
+    return rng, goals_to_imagine(rng, goals, count) if count else np.zeros(0, int)
 
 
 def planning_model(config: PipelineConfig, grounded: Grounded, run: pathlib.Path | None = None) -> Grounded:

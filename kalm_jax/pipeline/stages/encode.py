@@ -14,6 +14,7 @@ from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.offline_rl.normalization import whitening
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, encoded_vectors, goals_of, sentences_to_encode, text_mark
+from kalm_jax.pipeline.imagining import imagined_goals
 from kalm_jax.pipeline.run_folder import PipelineRun, check_stage
 from kalm_jax.progress import Progress
 
@@ -24,7 +25,10 @@ WHITENED = ("data", *NOVEL_LEVELS)
 def run_encode(run: PipelineRun, part: str) -> None:
     """Writes the goal vectors of a part's sentences to `vectors.npy`; the data's level has those of the data."""
     goals, place = goals_of(run, part), run.path / "encode"
-    index = sentences_to_encode(run, goals, part)
+    # The oracle's rollouts may be of any goal.
+    imagined = part in NOVEL_LEVELS and "oracle" not in run.config.learn.conditions
+    learned = imagined_goals(run.config, goals, part)[1] if imagined else None
+    index = sentences_to_encode(run, goals, part, learned)
     settings: dict[str, Any] = {"sentences": text_mark(goals)}
     if len(index) < len(goals):
         settings["encoded"] = text_mark(goals.take(index))

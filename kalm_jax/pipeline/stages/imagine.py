@@ -11,9 +11,8 @@ from kalm_jax.distributed import is_main_process
 from kalm_jax.files import write_json, write_npy
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.pipeline.artifacts import goals_mark, goals_of, planner_stage, real_rollouts
-from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
+from kalm_jax.pipeline.imagining import draws_of, imagine_from, imagined_goals, plans_of
 from kalm_jax.pipeline.run_folder import PipelineRun
-from kalm_jax.types import LEVELS
 
 
 def run_imagine(run: PipelineRun, part: str) -> None:
@@ -24,8 +23,7 @@ def run_imagine(run: PipelineRun, part: str) -> None:
     draws = 1 if part == "rephrase" else draws_of(config)
 
     def work(folder: pathlib.Path) -> None:
-        rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
-        goal = goals_to_imagine(rng, goals, count)
+        rng, goal = imagined_goals(config, goals, part)
         grounded = load_grounded(run.path / "ground" / "model")
         plans = plans_of(config, grounded, goals, goal, run.path)
         states, starts = world.first_states(rng, goals, goal)

@@ -64,6 +64,16 @@ def test_some_sentences_of_every_goal_and_all_of_the_tests(run, part):
     np.testing.assert_array_equal(sentences_to_encode(whole, goals, part), np.arange(len(goals)))
 
 
+def test_goals_without_rollouts_need_no_sentences(run):
+    goals = goals_of(run, "unseen_hard")
+    index = sentences_to_encode(run, goals, "unseen_hard", np.array([7, 300]))
+    wanted = {keys(goals)[i] for i in (7, 300)}
+    tested = sentences_to_encode(run, goals, "unseen_hard", np.zeros(0, int))
+    assert wanted <= {keys(goals)[i] for i in index} and set(tested) <= set(index)
+    assert {keys(goals)[i] for i in set(index) - set(tested)} <= wanted
+    assert len(tested) <= 10
+
+
 def test_goals_keep_what_they_ask_for(run):
     for part in PARTS:
         goals, kept, numbers = goals_of(run, part), encoded_goals(run, part), encoded_numbers(run, part)
