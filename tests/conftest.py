@@ -16,8 +16,27 @@ install_import_hook(
 
 from kalm_jax.distributed import setup_jax  # noqa: E402
 from tests.fixtures import SMALL_RUN  # noqa: E402
+from tests.paths import ROOT  # noqa: E402
 
 setup_jax(cpu_devices=2)
+
+
+LONG_FILES = (
+    "pipeline/test_loaded_run.py",  # makes `small_run`, beside the next ones, which do not wait for it
+    "pipeline/test_run.py",
+    "test_distributed.py",
+    "test_notebooks.py",
+    "test_docs.py",
+    "test_api.py",
+    "worlds/test_gymnasium.py",
+)
+"""Files of a minute or more in the order in which CI's workers take them: what comes last is short."""
+
+
+def pytest_collection_modifyitems(items):
+    """The long files first, all others in the order of their names."""
+    places = {ROOT / "tests" / file: place for place, file in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -58,8 +58,13 @@ def run_job(folder, llm):
     pipeline.run(folder, dataclasses.replace(TINY, ground=dataclasses.replace(TINY.ground, llm=llm)))
 
 
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["kalm_jax.pipeline.run", __name__])
+"""Jobs are processes of their own; what they import is imported once for all of them."""
+
+
 def start(folder, llm):
-    child = multiprocessing.get_context("spawn").Process(target=run_job, args=(str(folder), llm))
+    child = PROCESSES.Process(target=run_job, args=(str(folder), llm))
     child.start()
     return child
 
