@@ -5,6 +5,6 @@ Two have `rows()` instead: `memory`, which measures no time, and `pipeline`, who
 
 SUITES = {
     name: f"benchmarks.throughput.{name}"
-    for name in ("offline_rl", "env", "llm_train", "llm_decode", "pipeline", "memory")
+    for name in ("offline_rl", "env", "llm_train", "llm_decode", "pretrained", "pipeline", "memory")
 }
 """Name -> module. `groups()` yields lists of benchmarks that do the same work; each list is measured interleaved."""

@@ -17,12 +17,15 @@ import numpy as np
 from benchmarks.throughput.baselines import transformers as transformers_baseline
 from benchmarks.throughput.measure import OURS, Benchmark, Program
 from benchmarks.throughput.roofline import Cost, cost_of
-from kalm_jax.grounding.model import GroundedModel, init_params, numeric_spec
+from kalm_jax.grounding.model import GroundedModel, change_llms, init_params, numeric_spec
 from kalm_jax.grounding.sequences import Rows, RowSequence, pack
 from kalm_jax.grounding.tasks import Batches
 from kalm_jax.grounding.trainer import TrainConfig, init_optimizer, train_step
 from kalm_jax.llm.hf.config import read_config
-from kalm_jax.llm.hf.folder import BUILTIN, load_model
+from kalm_jax.llm.hf.folder import BUILTIN, find_folder, load_model
+from kalm_jax.llm.lora import LoraConfig
+from kalm_jax.llm.lora import init as init_lora
+from kalm_jax.llm.transformer import first_layers
 from kalm_jax.pipeline.config import GroundConfig
 from kalm_jax.sharding import default_mesh, gather, shard_batch, shard_params
 from kalm_jax.worlds.base import get_world
@@ -69,27 +72,45 @@ def text(batches: Batches, step: int) -> Rows:
     return jax.tree.map(lambda *x: np.concatenate(x), *rows)
 
 
-def prepare(fill, rows: int | None = None, compute: str = "float32", muon: float = TrainConfig.muon):
+def prepare(
+    fill,
+    rows: int | None = None,
+    compute: str = "float32",
+    muon: float = TrainConfig.muon,
+    llm: str = "",
+    lora_rank: int = 0,
+    layers: int = 0,
+    recompute: str = "all",
+):
     """Updates on batches that `fill` makes, made beforehand; as `Benchmark.prepare`.
 
     Args:
       fill: `packed`, `padded` or `text`.
       rows: of a batch; None for those of the default run.
       compute: type of the language model's passes, muon: see `TrainConfig`.
+      llm, lora_rank, layers, recompute: see `GroundConfig`; `layers` is its `llm_layers`.
     """
     ground, world = GroundConfig(), get_world("clevr")
     ground = dataclasses.replace(ground, rows=rows or ground.rows)
     rollouts, goals = world.collect(0, ROLLOUTS, "scripted", None)
-    config, llm, tokenizer = load_model(BUILTIN)
+    config, weights, tokenizer = load_model(find_folder(llm), scan_layers=bool(llm))
+    if layers:
+        config, weights = first_layers(config, weights, layers)
+    config = dataclasses.replace(config, recompute=recompute)
     spec = numeric_spec(rollouts, world.spaces.num_actions)
     model = GroundedModel(config, spec)
-    settings = TrainConfig(ground.steps, compute=compute, muon=muon)
+    lora = LoraConfig(lora_rank) if lora_rank else None
+    settings = TrainConfig(ground.steps, compute=compute, muon=0.0 if llm else muon, lora=lora)
     size = {"rows": ground.rows, "length": ground.row_length, "seed": 0, "window": ground.window}
     batches = Batches(rollouts, goals, tokenizer, ground.shares, world.language, spec, **size)
     filled = [fill(batches, step) for step in range(BATCHES)]
     useful = [int((x.kind > 0).sum()) for x in filled]
     mesh = default_mesh()
-    params = shard_params(mesh, gather(init_params(model, jax.random.key(0), llm)))
+    params = init_params(model, jax.random.key(0), weights)
+    frozen = shard_params(mesh, params["llm"] if lora else {})
+    if lora:
+        params = change_llms(params, lambda llm: init_lora(jax.random.key(0), llm, lora))
+    params = shard_params(mesh, gather(params))
     state = [params, init_optimizer(mesh, params, settings)]
     filled = [shard_batch(mesh, x) for x in filled]
 
@@ -100,13 +121,13 @@ def prepare(fill, rows: int | None = None, compute: str = "float32", muon: float
         while owed[0] > 0:
             i = next(order)
             with jax.set_mesh(mesh):
-                state[0], state[1], _ = train_step(*state, filled[i], {}, model=model, config=settings)
+                state[0], state[1], _ = train_step(*state, filled[i], frozen, model=model, config=settings)
             owed[0] -= useful[i]
         jax.block_until_ready(state)
 
     def cost() -> Cost:
         with jax.set_mesh(mesh):
-            program = train_step.lower(*state, filled[0], {}, model=model, config=settings).compile()
+            program = train_step.lower(*state, filled[0], frozen, model=model, config=settings).compile()
         return cost_of(program) * (1 / np.mean(useful))
 
     return Program(run, cost)

@@ -204,7 +204,7 @@ class GroundConfig(Checked):
 class TextTraining(Checked):
     """How a language model is trained to write the subgoals of sentences, from text alone."""
 
-    steps: int = setting(100, "Updates of the planner.", flag="planner_steps", low=1, high=MOST_STEPS)
+    steps: int = setting(60, "Updates of the planner.", flag="planner_steps", low=1, high=MOST_STEPS)
     rows: int = setting(4, "Rows of a planner's batch.", flag="planner_rows", low=1, high=MOST_WIDE)
     row_length: int = setting(
         128, "Positions of a planner's row, of some four sentences.", flag="planner_row_length", low=32, high=MOST_WIDE
@@ -237,6 +237,7 @@ class PlannerConfig(TextTraining):
         exists="config.json",
         names=tuple(NAMED),
     )
+    steps: int = setting(400, "Updates of the planner.", flag="planner_steps", low=1, high=MOST_STEPS)
     text: str = setting(
         "grammar",
         "What a --planner learns from: the wordings of the world's grammar and their subgoals, which the built-in "
