@@ -37,8 +37,10 @@ from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
 from kalm_jax.worlds.base import World
 
-MOVES_SHARE = 0.1
+MOVES_SHARE = 0.2
 """Share of training sentences that are single moves, in the conditions that have any."""
+RENAMINGS = 8
+"""Renamings of the world's objects under which each of these is shown, where the world has renamings."""
 RANDOM_UPDATES = 10
 """Random weights get so many times the updates of a pretrained model, and all weights are trained."""
 RESAMPLES = 2000
@@ -125,6 +127,7 @@ def run_condition(
     if text:
         training = _training_of(training, random)
         settings |= {"training": dataclasses.asdict(training), "moves": config.moves if text == "moves" else 0}
+        settings["renamings"] = RENAMINGS
     if condition == "prompt":
         settings["examples"] = config.examples
     label = "-".join(filter(None, (condition, sentences, str(number) if text else "")))
@@ -138,7 +141,7 @@ def run_condition(
             if text:
                 count = int(sentences) if sentences.isdecimal() else 0
                 source = "grammar" if text == "grammar" else "data"
-                sample = training_pairs(world, source, count, seed, chosen, MOVES_SHARE)
+                sample = training_pairs(world, source, count, seed, renamed(world, chosen), MOVES_SHARE)
                 grounded = fit_planner(model, sample, training, seed=seed, random=random, folder=folder, label=label)
             else:
                 grounded = text_model(model)
@@ -181,6 +184,13 @@ def few_moves(world: World, count: int, seed: int) -> list[Pair]:
     for pair in order:
         first.setdefault(template_of(world, pair[0]), pair)
     return [*first.values(), *order][:count]
+
+
+def renamed(world: World, pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs under several renamings of the world's objects, which change nothing else: other colors."""
+    if world.language.renamings is None or not pairs:
+        return list(pairs)
+    return [(r.text(a), r.text(b)) for r in world.language.renamings(RENAMINGS) for a, b in pairs]
 
 
 def _examples(world: World, count: int, seed: int) -> list[Pair]:
