@@ -30,12 +30,14 @@ from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.llm.hf.folder import find_folder
 from kalm_jax.llm.hf.weights import weight_files
+from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, content_mark
-from kalm_jax.pipeline.config import TRAINED, KnowledgeConfig, PipelineConfig, TextTraining
+from kalm_jax.pipeline.config import TRAINED, KnowledgeConfig, PipelineConfig, PlannerConfig, TextTraining
+from kalm_jax.pipeline.grounding import check_planner
 from kalm_jax.pipeline.planner import Pair, answer, answer_chat, fit_planner, pairs_of, text_model, training_pairs
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
-from kalm_jax.worlds.base import World
+from kalm_jax.worlds.base import World, get_world
 
 MOVES_SHARE = 0.2
 """Share of training sentences that are single moves, in the conditions that have any."""
@@ -75,11 +77,10 @@ def run(
       training: of the conditions with training.
 
     Raises:
-      ValueError: a world without subgoals.
+      OSError, ValueError: as `check`.
     """
+    check(get_world(world), llm, config, training)
     job = PipelineRun(folder, PipelineConfig(world=world, seed=seed), command)
-    if not job.world.language.subgoals():
-        raise ValueError(f"the world {world} has no subgoals (GoalLanguage.subgoals), so there is nothing to measure")
     rows: list[dict[str, Any]] = []
     for condition, sentences, number in _cells(config):
         place = run_condition(job, condition, sentences, number, llm, config, training)
@@ -93,6 +94,31 @@ def run(
     knowledge_chart(found).savefig(job.path / "knowledge.png", dpi=150)
     print(table(found))
     return found
+
+
+def check(world: World, llm: str, config: KnowledgeConfig, training: TextTraining) -> None:
+    """Checks what the conditions need, before anything is computed.
+
+    Raises:
+      OSError, ValueError: the language model cannot be read or trained so, has no chat template for the condition
+        "prompt", or the world has too few sentences, or no subgoals.
+    """
+    if not world.language.subgoals():
+        raise ValueError(f"the world {world.name} has no subgoals, so there is nothing to measure")
+    check_planner(PlannerConfig(llm=llm, text="data", **dataclasses.asdict(training)), world)
+    data, easy = len(world.goals("offline")), len(world.goals("unseen_easy"))
+    if "prompt" in config.conditions:
+        if config.examples > data:
+            raise ValueError(f"--examples={config.examples}: the data have {data} sentences; give fewer")
+        try:
+            load_tokenizer(find_folder(llm)).chat([{"role": "user", "content": "hello"}])
+        except ValueError as error:
+            raise ValueError(f"--conditions=prompt: {error}, or leave prompt out") from error
+    if config.moves >= easy and {"pretrained-moves", "random-moves"} & set(config.conditions):
+        raise ValueError(f"--moves={config.moves} leaves none of the {easy} easy sentences to be asked about")
+    large = [count for count in config.sentences if count != "all" and int(count) > data]
+    if large:
+        raise ValueError(f"--sentences={large[0]}: the data have {data} sentences; give at most as many, or all")
 
 
 def _cells(config: KnowledgeConfig) -> list[tuple[str, str, int]]:

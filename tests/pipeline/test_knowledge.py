@@ -76,3 +76,19 @@ def test_conditions_are_measured_on_other_templates_and_kept(tmp_path, capsys):
     knowledge.run(*asked, command="x")
     assert (tmp_path / "knowledge.csv").read_bytes() == before
     assert capsys.readouterr().out.count("done before") == 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"conditions": ("prompt",)}, "no chat template"),
+        ({"conditions": ("random-moves",), "moves": 400}, "--moves=400 leaves none of the 400"),
+        ({"conditions": ("random",), "sentences": ("all", "5000")}, "--sentences=5000"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_is_written(tmp_path, changed, said):
+    with pytest.raises(ValueError, match=said):
+        knowledge.run(tmp_path / "new", "clevr", str(BUILTIN), KnowledgeConfig(**changed), TextTraining())
+    with pytest.raises(ValueError, match="planner_lora_rank"):
+        knowledge.run(tmp_path / "new", "clevr", str(BUILTIN), KnowledgeConfig(), TextTraining(lora_rank=4000))
+    assert not (tmp_path / "new").exists()
