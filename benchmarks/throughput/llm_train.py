@@ -25,7 +25,7 @@ from kalm_jax.llm.hf.config import read_config
 from kalm_jax.llm.hf.folder import BUILTIN, find_folder, load_model
 from kalm_jax.llm.lora import LoraConfig
 from kalm_jax.llm.lora import init as init_lora
-from kalm_jax.llm.transformer import first_layers
+from kalm_jax.llm.transformer import LlamaConfig, first_layers
 from kalm_jax.pipeline.config import GroundConfig
 from kalm_jax.sharding import default_mesh, gather, shard_batch, shard_params
 from kalm_jax.worlds.base import get_world
@@ -70,6 +70,18 @@ def text(batches: Batches, step: int) -> Rows:
     words = np.random.default_rng(step).integers(0, vocabulary, (batches.rows, length))
     rows = [pack([RowSequence(batches.width).text(w, 1.0)], 1, length, batches.width) for w in words]
     return jax.tree.map(lambda *x: np.concatenate(x), *rows)
+
+
+def matrix_cost(config: LlamaConfig, adapters: bool, recompute: str) -> Cost:
+    """Operations of a position's products with weights, and the bytes of nothing.
+
+    Each weight takes part in a product forward and in one backward, in another one where it is trained, and in the
+    layers in a fourth one where the backward pass computes products again.
+    """
+    attention = 2 * config.width * config.head_dim * (config.heads + config.kv_heads)
+    layers, words = config.layers * (attention + 3 * config.width * config.ffn_dim), config.vocab_size * config.width
+    passes = 2 + (not adapters)
+    return Cost(2.0 * (layers * (passes + (recompute == "all")) + words * passes), 0.0)
 
 
 def prepare(
@@ -126,6 +138,8 @@ def prepare(
         jax.block_until_ready(state)
 
     def cost() -> Cost:
+        if config.scan_layers:  # XLA counts one layer of a loop once
+            return matrix_cost(config, bool(lora), recompute) * (filled[0].kind.size / np.mean(useful))
         with jax.set_mesh(mesh):
             program = train_step.lower(*state, filled[0], frozen, model=model, config=settings).compile()
         return cost_of(program) * (1 / np.mean(useful))

@@ -13,7 +13,7 @@ from benchmarks.throughput.llm_train import packed, prepare
 from benchmarks.throughput.measure import Benchmark
 
 ROWS, RANK, LAYERS = 4, 8, 12
-UNIT = 256
+UNIT = 2000
 """Benchmarks run multiples of this many positions."""
 
 
