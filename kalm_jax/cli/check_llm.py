@@ -72,14 +72,16 @@ def completion(folder: pathlib.Path, prompt: str, tokens: int) -> str:
     from tokenizers import Tokenizer as Backend
 
     from kalm_jax.llm.completion import complete
-    from kalm_jax.llm.hf.config import check_positions
+    from kalm_jax.llm.hf.config import check_positions, read_config
     from kalm_jax.llm.hf.folder import load_model
 
+    backend = Backend.from_file(str(folder / "tokenizer.json"))
+    backend.no_truncation()  # a file may ask for either
+    backend.no_padding()
+    ids = backend.encode(prompt).ids
+    check_positions(folder, read_config(folder), len(ids) + tokens, "--prompt and --tokens")
     # Stacked layers compile in seconds, and few tokens are written.
     config, params, tokenizer = load_model(folder, scan_layers=True)
-    backend = Backend.from_file(str(folder / "tokenizer.json"))
-    ids = backend.encode(prompt).ids
-    check_positions(folder, config, len(ids) + tokens, "--prompt and --tokens")
     return backend.decode(ids + complete(config, params, ids, tokens, tokenizer.special_ids))
 
 

@@ -81,11 +81,15 @@ class Tokenizer:
           messages: {"role": "system", "user" or "assistant", "content": text}, in order.
 
         Raises:
-          ValueError: the tokenizer has no chat template.
+          ValueError: the tokenizer has no chat template, or one that fails.
         """
         if not self._tokenizer.chat_template:
             raise ValueError("the tokenizer has no chat template; use a model that was trained to follow instructions")
-        text = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        try:
+            text = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        except Exception as error:  # a template is a program
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(f"its chat template fails ({type(error).__name__}: {reason})") from error
         return self.encode(text)
 
     def save(self, folder: str | pathlib.Path) -> None:

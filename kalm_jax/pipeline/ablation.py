@@ -65,7 +65,7 @@ def run(
         check_language_model(narrow.ground, get_world(config.world))
     check_planner(config.planner, get_world(config.world))
     folder = pathlib.Path(folder)
-    whole = PipelineRun(folder, config, command)  # which locks the folder until the end
+    whole = PipelineRun(folder, config, command, kind="ablation")  # which locks the folder until the end
     run_collect(whole)
     rows = []
     for name, narrow in configs.items():

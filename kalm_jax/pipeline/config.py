@@ -434,16 +434,26 @@ class PipelineConfig(Checked):
         exists="file",
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.evaluate.episodes < self.learn.checkpoints:
+            raise ValueError(
+                f"--episodes={self.evaluate.episodes} cannot be shared by --checkpoints={self.learn.checkpoints}: give "
+                "at least as many episodes"
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class KnowledgeConfig(Checked):
     """What `kalm knowledge` compares."""
 
     conditions: tuple[str, ...] = setting(
-        (*TRAINED, *FROZEN), "Conditions that are compared.", choices=(*TRAINED, *FROZEN)
+        (*TRAINED, *FROZEN), "Conditions that are compared.", choices=(*TRAINED, *FROZEN), filled=True
     )
     sentences: tuple[str, ...] = setting(
-        ("all", "640", "80"), "Numbers of the data's sentences to train on, each for every condition that has any."
+        ("all", "640", "80"),
+        "Numbers of the data's sentences to train on, each for every condition that has any.",
+        filled=True,
     )
     seeds: int = setting(3, "Trainings of every condition, each with sentences of its own.", low=1, high=1000)
     tested: int = setting(

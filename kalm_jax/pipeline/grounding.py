@@ -86,7 +86,10 @@ def check_planner(planner: PlannerConfig, world: World) -> None:
       OSError, ValueError: as `check_language_model`, or the world has nothing that a planner could learn from.
     """
     if planner.llm:
-        folder = find_folder(planner.llm)
+        try:
+            folder = find_folder(planner.llm)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(str(error).replace("--llm", "--planner", 1)) from error
         llm = check_folder(folder)
         check_positions(folder, llm, planner.row_length, "--planner_row_length")
         _check_size(llm, "--planner_lora_rank", planner.lora_rank, "--planner_layers", planner.layers)

@@ -28,13 +28,22 @@ import numpy as np
 from kalm_jax.files import read_csv, write_csv, write_text
 from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.grounding.model import Grounded
+from kalm_jax.llm.hf.config import check_positions, read_config
 from kalm_jax.llm.hf.folder import find_folder
-from kalm_jax.llm.hf.weights import weight_files
 from kalm_jax.llm.tokenizer import load_tokenizer
-from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, content_mark
+from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, content_mark, model_files
 from kalm_jax.pipeline.config import TRAINED, KnowledgeConfig, PipelineConfig, PlannerConfig, TextTraining
 from kalm_jax.pipeline.grounding import check_planner
-from kalm_jax.pipeline.planner import Pair, answer, answer_chat, fit_planner, pairs_of, text_model, training_pairs
+from kalm_jax.pipeline.planner import (
+    Pair,
+    answer,
+    answer_chat,
+    chat_prompt,
+    fit_planner,
+    pairs_of,
+    text_model,
+    training_pairs,
+)
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
 from kalm_jax.worlds.base import World, get_world
@@ -80,7 +89,8 @@ def run(
       OSError, ValueError: as `check`.
     """
     check(get_world(world), llm, config, training)
-    job = PipelineRun(folder, PipelineConfig(world=world, seed=seed), command)
+    about = PipelineConfig(world=world, seed=seed, planner=PlannerConfig(llm=llm))
+    job = PipelineRun(folder, about, command, kind="knowledge")
     rows: list[dict[str, Any]] = []
     for condition, sentences, number in _cells(config):
         place = run_condition(job, condition, sentences, number, llm, config, training)
@@ -110,10 +120,12 @@ def check(world: World, llm: str, config: KnowledgeConfig, training: TextTrainin
     if "prompt" in config.conditions:
         if config.examples > data:
             raise ValueError(f"--examples={config.examples}: the data have {data} sentences; give fewer")
+        folder = find_folder(llm)
         try:
-            load_tokenizer(find_folder(llm)).chat([{"role": "user", "content": "hello"}])
+            shown = chat_prompt(load_tokenizer(folder), _examples(world, config.examples, 0), "x " * 40)
         except ValueError as error:
-            raise ValueError(f"--conditions=prompt: {error}, or leave prompt out") from error
+            raise ValueError(f"--conditions=prompt: {folder}: {error}, or leave prompt out") from error
+        check_positions(folder, read_config(folder), len(shown) + 64, "--examples")
     if config.moves >= easy and {"pretrained-moves", "random-moves"} & set(config.conditions):
         raise ValueError(f"--moves={config.moves} leaves none of the {easy} easy sentences to be asked about")
     large = [count for count in config.sentences if count != "all" and int(count) > data]
@@ -148,7 +160,7 @@ def run_condition(
     world, seed = job.world, job.config.seed + number
     model = "" if condition in ("grammar", "random", "random-moves") or condition.endswith("builtin") else llm
     settings: dict[str, Any] = {"seed": seed, "tested": config.tested, "sentences": sentences}
-    settings["weights"] = [content_mark(path) for path in weight_files(find_folder(model))]
+    settings["weights"] = [content_mark(path) for path in model_files(find_folder(model))]
     text, random = TRAINED.get(condition, ("", False))
     if text:
         training = _training_of(training, random)

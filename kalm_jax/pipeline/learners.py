@@ -50,6 +50,7 @@ def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:
         special = {"context": DT_CONTEXT}
         if config.learn.dt_backbone == "llm":
             llm = read_config(find_folder(config.ground.llm))
+            llm = dataclasses.replace(llm, layers=config.ground.llm_layers or llm.layers)
             special |= {"backbone": Llama(llm), "width": llm.width}
     return make_learner(algorithm, **{k: v for k, v in settings.items() if k in known} | special)
 

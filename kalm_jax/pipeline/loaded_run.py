@@ -31,7 +31,7 @@ from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.imagining import allowed_answers, draws_of, imagine_from, planning_model
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.offline_config import OfflineConfig
-from kalm_jax.pipeline.plans import Plan, Planner
+from kalm_jax.pipeline.plans import Plan, Planner, check_length
 from kalm_jax.pipeline.policies import ActingPolicy, only_vector
 from kalm_jax.pipeline.run_folder import PipelineRun, check_stage, read_run, results_file
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table
@@ -172,7 +172,7 @@ class LoadedRun:
         """
         check_rollouts(rollouts, self.world)
         prompt = self.world.language.explanation_prompts[0] if prompt is None else prompt
-        self.planner.check_length(prompt)
+        check_length(self.grounded.tokenizer, prompt, self.config.ground.row_length)
         shown = last_steps(rollouts, self.config.ground.window)
         return explain(self.grounded, shown, prompt, self.world.language)
 
@@ -187,7 +187,7 @@ class LoadedRun:
 
     def _encode(self, sentence: str) -> np.ndarray:
         """The goal vector (E,) of a sentence."""
-        self.planner.check_length(sentence)
+        check_length(self.grounded.tokenizer, sentence, self.config.ground.row_length)
         return whitened(self._whitening, encode_goals(self.grounded, [sentence], batch=1))[0]
 
     @functools.cached_property

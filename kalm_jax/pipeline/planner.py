@@ -156,9 +156,18 @@ def answer_chat(
       ValueError: its tokenizer has no chat template.
     """
     tokenizer = grounded.tokenizer
-    shown = [{"role": role, "content": text} for pair in examples for role, text in zip(("user", "assistant"), pair)]
-    prompts = [tokenizer.chat([*shown, {"role": "user", "content": sentence}]) for sentence in sentences]
+    prompts = [chat_prompt(tokenizer, examples, sentence) for sentence in sentences]
     return _answers(grounded, prompts, subgoal_automaton(tokenizer, subgoals, follows=False), label, batch=16)
+
+
+def chat_prompt(tokenizer: Tokenizer, examples: Sequence[Pair], sentence: str) -> list[int]:
+    """Token ids of a conversation in which examples were answered, up to the answer to a sentence.
+
+    Raises:
+      ValueError: the tokenizer has no chat template.
+    """
+    shown = [{"role": role, "content": text} for pair in examples for role, text in zip(("user", "assistant"), pair)]
+    return tokenizer.chat([*shown, {"role": "user", "content": sentence}])
 
 
 def text_model(llm: str) -> Grounded:

@@ -26,6 +26,7 @@ from kalm_jax.grounding.explanation import text_log_probs
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.tasks import plan_answer, plan_prompt
 from kalm_jax.imagination.subgoals import Subgoal
+from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.worlds.base import Subgoals
 
 PLAN_WEIGHT = 2.0
@@ -66,6 +67,18 @@ class Plan:
     steps: tuple[Subgoal, ...] = dataclasses.field(default=(), repr=False)
 
 
+def check_length(tokenizer: Tokenizer, sentence: str, most: int) -> None:
+    """Raises a ValueError for a sentence of more than `most` tokens."""
+    # A token has at least one character of its own, so that a text of a megabyte need not be tokenized.
+    shown = sentence if len(sentence) <= 60 else f"{sentence[:57]}..."
+    count = len(tokenizer.encode(sentence[: 32 * most]))
+    if count > most:
+        raise ValueError(
+            f"the sentence {shown!r} has {len(sentence)} characters, {count} tokens or more; the limit is {most} "
+            "tokens: say it in fewer words"
+        )
+
+
 class Planner:
     """Writes plans with a language model, and measures how well it understands sentences."""
 
@@ -94,17 +107,6 @@ class Planner:
         index = np.linspace(0, len(references) - 1, min(REFERENCES, len(references))).round().astype(int)
         self._references = [references[i] for i in index]
 
-    def check_length(self, sentence: str) -> None:
-        """Raises a ValueError for a sentence of more than `max_tokens` tokens."""
-        # A token has at least one character of its own, so that a text of a megabyte need not be tokenized.
-        shown = sentence if len(sentence) <= 60 else f"{sentence[:57]}..."
-        count = len(self.tokenizer.encode(sentence[: 32 * self.max_tokens]))
-        if count > self.max_tokens:
-            raise ValueError(
-                f"the sentence {shown!r} has {len(sentence)} characters, {count} tokens or more; the limit is "
-                f"{self.max_tokens} tokens: say it in fewer words"
-            )
-
     def plans(self, sentences: Sequence[str]) -> list[Plan]:
         """The plan of each sentence.
 
@@ -112,7 +114,7 @@ class Planner:
           ValueError: a sentence is longer than `max_tokens`.
         """
         for sentence in sentences:
-            self.check_length(sentence)
+            check_length(self.tokenizer, sentence, self.max_tokens)
         scores, found = self._scored(sentences)
         mean, deviation = self._reference
         limit = LIMIT if self.objection is None else LIMIT_AFTER_OBJECTIONS

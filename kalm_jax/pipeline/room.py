@@ -25,10 +25,16 @@ def run_bytes(config: PipelineConfig | OfflineConfig) -> int:
     if isinstance(config, OfflineConfig):
         return OTHER_BYTES // 2 + LEARNER_BYTES * config.seeds * len(config.algorithms)
     ground, learn = config.ground, config.learn
-    folder = place_of(ground.llm) if ground.llm else BUILTIN
+    parameters = _parameters(ground.llm) * (2 if ground.two_models else 1)
+    model = parameters * (4 if ground.lora_rank else TRAINED_BYTES)
+    if config.planner.llm:
+        model += _parameters(config.planner.llm) * (4 if config.planner.lora_rank else TRAINED_BYTES)
+    return OTHER_BYTES + model + LEARNER_BYTES * learn.seeds * len(learn.learners) * len(learn.conditions)
+
+
+def _parameters(llm: str) -> int:
+    """Parameters of a language model by the size of its files."""
+    folder = place_of(llm) if llm else BUILTIN
     about = read_json(folder / "config.json", dict) or {}
     wide = 4 if "float32" in (about.get("dtype"), about.get("torch_dtype")) else 2
-    files = weight_files(folder) if folder.is_dir() else []
-    parameters = sum(file.stat().st_size for file in files) // wide * (2 if ground.two_models else 1)
-    model = parameters * (4 if ground.lora_rank else TRAINED_BYTES)
-    return OTHER_BYTES + model + LEARNER_BYTES * learn.seeds * len(learn.learners) * len(learn.conditions)
+    return sum(file.stat().st_size for file in (weight_files(folder) if folder.is_dir() else [])) // wide

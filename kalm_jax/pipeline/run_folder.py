@@ -21,6 +21,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import pathlib
 import platform
@@ -46,11 +47,11 @@ from kalm_jax.files import (
     write_json,
 )
 from kalm_jax.locks import FolderLock
-from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.config import PipelineConfig, parts_of
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.room import run_bytes
 from kalm_jax.pipeline.source import source_hashes
-from kalm_jax.settings import build
+from kalm_jax.settings import build, settings_of
 from kalm_jax.worlds.base import get_world
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "transformers", "gymnasium", "mujoco", "numpy")
@@ -70,6 +71,8 @@ STAGE_ROOM = 5_000_000
 Say = Callable[[str], None]
 CONFIGS = {"pipeline": PipelineConfig, "offline": OfflineConfig}
 """Kind of run, as run.json says it -> its configuration."""
+OTHER_KINDS = ("ablation", "knowledge")
+"""Kinds of folders that have stages and are no runs of the main job."""
 
 
 def read_run(folder: str | pathlib.Path) -> PipelineConfig | OfflineConfig:
@@ -85,6 +88,8 @@ def read_run(folder: str | pathlib.Path) -> PipelineConfig | OfflineConfig:
     content = _checked(path)
     if content is None:
         raise ValueError(f"{path} is damaged: run the command that made the run again")
+    if content["kind"] in OTHER_KINDS:
+        raise ValueError(f"{folder} is the folder of kalm {content['kind']}, and no run that can be loaded")
     try:
         return build(CONFIGS[content["kind"]], content["configuration"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -112,9 +117,26 @@ def _read_record(path: pathlib.Path, **kinds: Any) -> dict[str, Any] | None:
     return content if good else None
 
 
+def check_inputs(folder: pathlib.Path, config: PipelineConfig | OfflineConfig) -> None:
+    """Refuses files and folders that a configuration names in the run's own folder, where stages delete their files."""
+    parts = parts_of(config).values() if isinstance(config, PipelineConfig) else (config,)
+    for part in parts:
+        for field in settings_of(type(part)):
+            value = getattr(part, field.name)
+            named = bool(field.exists) or field.name == "data"
+            if not named or not isinstance(value, str) or not value or not os.path.exists(value):
+                continue
+            if pathlib.Path(value).resolve().is_relative_to(folder.resolve()):
+                raise ValueError(
+                    f"--{field.flag}={value} is in the run's own folder {folder}, where a stage that starts again "
+                    "deletes its files: move it, or choose another folder (--output)"
+                )
+
+
 def read_done(stage: pathlib.Path) -> dict[str, Any] | None:
     """The done.json of a stage's folder; None where the stage is not complete or its record is damaged."""
-    return _read_record(stage / "done.json", fingerprint=str, settings=dict, seconds=int | float)
+    done = _read_record(stage / "done.json", fingerprint=str, settings=dict, seconds=int | float, files=dict)
+    return done if done is not None and 0 <= done["seconds"] < math.inf else None
 
 
 def check_stage(run: pathlib.Path, name: str) -> dict[str, Any]:
@@ -128,7 +150,7 @@ def check_stage(run: pathlib.Path, name: str) -> dict[str, Any]:
     if not os.path.lexists(folder / "done.json"):
         raise _not_finished(run, name)
     done = read_done(folder)
-    damage = "done.json is damaged" if done is None else find_damage(folder, done.get("files", {}))
+    damage = "done.json is damaged" if done is None else find_damage(folder, done["files"])
     if done is None or damage:
         raise ValueError(
             f"{folder}: {damage}; run the command that made the run again, which makes the stage {name} again"
@@ -203,7 +225,7 @@ def results_file(run: pathlib.Path) -> pathlib.Path:
     manifest, of = read_json(run / "manifest.json", dict), read_json(run / "run.json", dict)
     if manifest is None or of is None or manifest.get("configuration") != of.get("configuration"):
         raise _not_finished(run, "report")  # what is there is of another configuration
-    if damage := find_damage(run, manifest.get("files", {})):
+    if damage := find_damage(run, manifest.get("files")):
         raise ValueError(f"{run}: {damage}; run the command that made the run again, which writes the results again")
     return run / RESULTS
 
@@ -226,18 +248,20 @@ class RunFolder:
         config: PipelineConfig | OfflineConfig | None = None,
         command: str | None = "",
         say: Say = print,
+        kind: str = "",
     ) -> None:
         """Opens or makes the folder, locks it, and writes `config` and `command` (what the user called) to run.json.
 
         Without `config` run.json stays as it is. `command` None opens a run for reading: nothing is made, written or
-        locked. The lock is released with the object. `say` takes a line about each stage.
+        locked. The lock is released with the object. `say` takes a line about each stage. `kind` is one of
+        `OTHER_KINDS`.
 
         Raises:
           ValueError: the folder cannot be written, another process works in it, it was made with another schema, is
-            another kind of run or of another world, or has files that are no run's: a stage that starts again would
-            delete them.
+            another kind of run or of another world, or has files that are no run's, or that `config` names: a stage
+            that starts again would delete them.
         """
-        self.path = pathlib.Path(path)
+        self.path, self._kind = pathlib.Path(path), kind
         self.seconds: dict[str, float] = {}
         self._prints: dict[str, str] = {}
         self._made: dict[str, str] = {}  # stage -> what its files hold
@@ -257,6 +281,7 @@ class RunFolder:
         if is_main_process():
             self._check_contents(config)
             if config is not None:
+                check_inputs(self.path, config)
                 check_room(self.path, run_bytes(config) - folder_bytes(self.path), "this run")
             weakref.finalize(self, FolderLock(self.path).release)
             remove_unfinished(self.path, "all")
@@ -279,7 +304,7 @@ class RunFolder:
         if config is None:
             return
         if before is not None:
-            of = [before["kind"], before["configuration"].get("world"), *_kind_and_world(config)]
+            of = [before["kind"], before["configuration"].get("world"), *self._kind_and_world(config)]
             if of[:2] != of[2:]:
                 raise ValueError(
                     f"{self.path} has a run of kind {of[0]!r} and world {of[1]!r}, not of {of[2]!r} and {of[3]!r}: "
@@ -298,9 +323,14 @@ class RunFolder:
         if os.path.lexists(path) and _checked(path) is None:
             self._say(f"{path} is damaged, written again")
             remove(path)
-        kind = _kind_and_world(config)[0]
+        kind = self._kind_and_world(config)[0]
         content = {"schema": SCHEMA, "kalm_jax": kalm_jax.__version__, "kind": kind, "command": command}
         write_json(path, content | {"configuration": dataclasses.asdict(config)})
+
+    def _kind_and_world(self, config: PipelineConfig | OfflineConfig) -> tuple[str, str | None]:
+        """What run.json calls the kind of run, and its world."""
+        kind = self._kind or next(kind for kind, cls in CONFIGS.items() if isinstance(config, cls))
+        return kind, getattr(config, "world", None)
 
     def finished(self, stages: Mapping[str, Callable[[], None]]) -> set[str]:
         """Names of the stages that will be kept when each is called in turn, as far as that can be seen quickly.
@@ -347,7 +377,7 @@ class RunFolder:
         folder = self.path / name
         if self._planned is not None:
             done, made = read_done(folder), {need: self._made[need] for need in needs if need in self._made}
-            whole = done is not None and not find_damage(folder, done.get("files", {}), sizes_only=True)
+            whole = done is not None and not find_damage(folder, done["files"], sizes_only=True)
             if done is not None and whole and done["fingerprint"] == mark and not _other(done, made):
                 self._planned.add(name)
                 self._made[name] = _content(done)
@@ -380,7 +410,7 @@ class RunFolder:
                 self._say(f"{name}: continues")
                 return {**about, "seconds": known["seconds"]}
             else:
-                reason = find_damage(folder, done.get("files", {}))
+                reason = find_damage(folder, done["files"])
             if not reason:
                 self._say(f"{name}: done before ({known['seconds']:.0f} s), kept")
                 return None
@@ -420,15 +450,11 @@ class RunFolder:
 class PipelineRun(RunFolder):
     """A run of the main job, which knows its configuration `config` and its `world`; arguments as of `RunFolder`."""
 
-    def __init__(self, path: Path, config: PipelineConfig, command: str | None = "", say: Say = print) -> None:
-        super().__init__(path, config, command, say)
+    def __init__(
+        self, path: Path, config: PipelineConfig, command: str | None = "", say: Say = print, kind: str = ""
+    ) -> None:
+        super().__init__(path, config, command, say, kind)
         self.config, self.world = config, get_world(config.world)
-
-
-def _kind_and_world(config: PipelineConfig | OfflineConfig) -> tuple[str, str | None]:
-    """What run.json calls the kind of run, and its world."""
-    kind = next(kind for kind, cls in CONFIGS.items() if isinstance(config, cls))
-    return kind, getattr(config, "world", None)
 
 
 def _places(folder: pathlib.Path) -> Iterator[pathlib.Path]:

@@ -111,3 +111,9 @@ def test_a_learners_wrong_setting_is_refused_before_the_data_are_read(flag, said
     with pytest.raises(SystemExit) as stopped:
         command("offline", argv)
     assert said in f"{stopped.value}{capsys.readouterr().err}" and not (tmp_path / "run").exists()
+
+
+def test_checkpoints_share_the_episodes():
+    with pytest.raises(ValueError, match="--episodes=2 cannot be shared by --checkpoints=5"):
+        config.configure(SMOKE, {"checkpoints": 5})
+    assert config.configure(SMOKE, {"checkpoints": 5, "episodes": 5}).evaluate.episodes == 5

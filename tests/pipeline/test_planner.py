@@ -141,6 +141,12 @@ def test_prompts_in_a_chat(tmp_path):
         "{% for m in messages %}{{ m.role }} {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant "
         "{% endif %}"
     )
+    template = words._tokenizer.chat_template
+    for broken in ("{{ 1 / 0 }}", "{% for %}", "{{ raise_exception('no') }}"):
+        words._tokenizer.chat_template = broken
+        with pytest.raises(ValueError, match="its chat template fails"):
+            words.chat([{"role": "user", "content": "x"}])
+    words._tokenizer.chat_template = template
     config = LlamaConfig(words.vocab_size, 32, 2, 2, 2, 16, 64)
     model = GroundedModel(config, NO_NUMBERS)
     save_model(tmp_path, config, init_params(model, jax.random.key(0))["llm"], words)

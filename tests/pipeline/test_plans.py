@@ -92,4 +92,4 @@ def test_sentences_in_peoples_words_by_kind():
 
 def test_a_sentence_that_is_too_long_is_refused():
     with pytest.raises(ValueError, match=r"'push the red ball.*' has 1000017 characters.*the limit is 128 tokens"):
-        planner().check_length("push the red ball" + " ball" * 200_000)
+        planner().plans(["push the red ball" + " ball" * 200_000])

@@ -353,7 +353,7 @@ def test_other_code_redoes_a_stage_and_other_comments_do_not(tmp_path, monkeypat
         and said[-1] == "learn: starts again, because code changed: own_learner_for_test (its files are deleted)"
     )
     for name in ("begun.json", "done.json"):  # a folder of version 0.1.0, which knew nothing of code
-        old = {"fingerprint": "0", "settings": {}, "seconds": 1.0}
+        old = {"fingerprint": "0", "settings": {}, "seconds": 1.0, "files": {}}
         (tmp_path / "run" / "learn" / name).write_text(json.dumps(old))
     job("RATE = 2\n")
     assert (
@@ -422,6 +422,34 @@ def test_a_run_of_another_kind_or_world_is_refused_and_kept(tmp_path):
     assert run_folder.read_run(tmp_path) == SMOKE
 
 
+def test_folders_of_other_programs_are_no_runs(tmp_path):
+    run_folder.PipelineRun(tmp_path / "a", SMOKE, kind="ablation")
+    with pytest.raises(ValueError, match=r"is the folder of kalm ablation, and no run that can be loaded"):
+        run_folder.read_run(tmp_path / "a")
+    with pytest.raises(ValueError, match=r"kind 'ablation'.*not of 'pipeline'.*choose another folder"):
+        run_folder.PipelineRun(tmp_path / "a", SMOKE)
+    run_folder.PipelineRun(tmp_path / "b", SMOKE)
+    for kind in run_folder.OTHER_KINDS:
+        with pytest.raises(ValueError, match=f"kind 'pipeline'.*not of '{kind}'.*choose another folder"):
+            run_folder.PipelineRun(tmp_path / "b", SMOKE, kind=kind)
+    assert run_folder.read_run(tmp_path / "b") == SMOKE
+
+
+@pytest.mark.parametrize("flag", ["offline_data", "llm", "planner", "eval_prompts"])
+def test_what_is_in_the_runs_own_folder_is_no_input(tmp_path, flag):
+    mine = tmp_path / "run" / "collect" / "rollouts.h5"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("precious")
+    (mine.parent / "begun.json").write_text("{}")
+    given = config.configure(SMOKE, {flag: str(mine)})
+    with pytest.raises(ValueError, match=f"--{flag}=.*is in the run's own folder .*: move it, or choose another"):
+        run_folder.PipelineRun(tmp_path / "run", given)
+    assert mine.read_text() == "precious"
+    offline = OfflineConfig("Pendulum-v1", str(mine))
+    with pytest.raises(ValueError, match=r"--data=.*is in the run's own folder"):
+        run_folder.RunFolder(tmp_path / "run", offline)
+
+
 def test_code_of_a_users_package_counts_whatever_its_names(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "lp_for_test").mkdir()
@@ -438,6 +466,11 @@ def test_code_of_a_users_package_counts_whatever_its_names(tmp_path, monkeypatch
     }  # fmt: skip
 
 
+def change_record(stage, **changes):
+    done = {name: x for name, x in (read_json(stage / "done.json") | changes).items() if x is not None}
+    (stage / "done.json").write_text(json.dumps(done))
+
+
 DAMAGES = {
     "emptied": lambda stage: (stage / "rows.csv").write_text(""),
     "halved": lambda stage: (stage / "deep" / "table").write_text("12345"),
@@ -452,6 +485,8 @@ DAMAGES = {
     "record binary": lambda stage: (stage / "done.json").write_bytes(b"\xff\x00"),
     "record a folder": lambda stage: ((stage / "done.json").unlink(), (stage / "done.json").mkdir()),
     "record of wrong types": lambda stage: (stage / "done.json").write_text('{"fingerprint": 1, "seconds": "x"}'),
+    "record without files": lambda stage: change_record(stage, files=None),
+    "record of no time": lambda stage: change_record(stage, seconds=float("nan")),
     "both records": lambda stage: [(stage / f"{name}.json").write_text("{}") for name in ("begun", "done")],
 }
 

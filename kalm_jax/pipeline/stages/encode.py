@@ -48,8 +48,7 @@ def run_encode(run: PipelineRun, part: str) -> None:
             vectors[index] = found
         if is_main_process():
             write_npy(folder / "vectors.npy", vectors)
-            if len(index) < len(goals):
-                write_npy(folder / "encoded.npy", index)
+            write_npy(folder / "encoded.npy", index)
 
     needs = ["ground", "encode/data"] if known else ["ground"]
     run.stage(f"encode/{part}", settings, needs, work, together=True)
