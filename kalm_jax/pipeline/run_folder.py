@@ -1,9 +1,9 @@
 """A run's folder: its configuration, and stages with their files, what they depend on, and how a killed run continues.
 
-`run.json` holds the whole configuration (`read_run`). Each stage has a folder of its own. `begun.json` holds its
-fingerprint from its first moment, `done.json` once it is complete: a hash of its settings, of its source code
-(`pipeline.source`) and of the stages it needs. A stage with the same fingerprint is continued or skipped; another one
-starts again, with a line that says why, and with it every stage that needs it.
+`run.json` holds the whole configuration (`read_run`), and which stages were made for another one before. Each stage has
+a folder of its own. `begun.json` holds its fingerprint from its first moment, `done.json` once it is complete: a hash
+of its settings, of its source code (`pipeline.source`) and of the stages it needs. A stage with the same fingerprint is
+continued or skipped; another one starts again, with a line that says why, and with it every stage that needs it.
 
 `done.json` also lists the size and the checksum of every file that the stage wrote. They are compared whenever the
 stage is kept or read (`check_stage`): a stage with a damaged file starts again, and a reader names the file. Both
@@ -146,9 +146,14 @@ def check_stage(run: pathlib.Path, name: str) -> dict[str, Any]:
       FileNotFoundError: the stage is not complete, or what it was made from was made again since.
       ValueError: one of its files, or its record, is damaged; the message says how to mend it.
     """
-    folder = run / name
+    folder, about = run / name, _read_record(run / "run.json") or {}
     if not os.path.lexists(folder / "done.json"):
         raise _not_finished(run, name)
+    if name in (about.get("old_stages") or ()):
+        raise FileNotFoundError(
+            f"{run}: the run is not finished (stage {name} is of another configuration than run.json's); run the same "
+            "command again"
+        )
     done = read_done(folder)
     damage = "done.json is damaged" if done is None else find_damage(folder, done["files"])
     if done is None or damage:
@@ -323,9 +328,22 @@ class RunFolder:
         if os.path.lexists(path) and _checked(path) is None:
             self._say(f"{path} is damaged, written again")
             remove(path)
+        before, configuration = _checked(path) or {}, json.loads(json.dumps(dataclasses.asdict(config)))
+        old = before.get("old_stages")
+        if before.get("configuration") != configuration or not isinstance(old, list):
+            records = [*self.path.glob("*/done.json"), *self.path.glob("*/*/done.json")]
+            old = sorted(record.parent.relative_to(self.path).as_posix() for record in records)
         kind = self._kind_and_world(config)[0]
         content = {"schema": SCHEMA, "kalm_jax": kalm_jax.__version__, "kind": kind, "command": command}
-        write_json(path, content | {"configuration": dataclasses.asdict(config)})
+        write_json(path, content | {"configuration": configuration, "old_stages": old})
+
+    def _confirm(self, name: str) -> None:
+        """Notes in run.json that a stage is of the run's configuration."""
+        path = self.path / "run.json"
+        content = _checked(path) if path.is_file() else None
+        if content is not None and name in (content.get("old_stages") or ()):
+            old = [other for other in content["old_stages"] if other != name]
+            write_json(path, content | {"old_stages": old})
 
     def _kind_and_world(self, config: PipelineConfig | OfflineConfig) -> tuple[str, str | None]:
         """What run.json calls the kind of run, and its world."""
@@ -392,6 +410,8 @@ class RunFolder:
         while (done := read_done(folder)) is None or done["fingerprint"] != mark:
             time.sleep(0.2)  # until the first process has written it
         self.seconds[name], self._made[name] = done["seconds"], _content(done)
+        if is_main_process():
+            self._confirm(name)
         return folder
 
     def _begin(self, name: str, folder: pathlib.Path, about: dict[str, Any]) -> dict[str, Any] | None:

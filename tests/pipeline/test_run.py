@@ -1,5 +1,6 @@
 """The main job on a small scale: files, skipping, and being killed in every stage."""
 
+import contextlib
 import dataclasses
 import errno
 import json
@@ -420,6 +421,35 @@ def test_a_run_of_another_kind_or_world_is_refused_and_kept(tmp_path):
         with pytest.raises(ValueError, match="choose another folder"):
             run_folder.RunFolder(tmp_path, other)
     assert run_folder.read_run(tmp_path) == SMOKE
+
+
+def test_stages_of_another_configuration_are_not_read_until_they_are_checked(tmp_path):
+    def job(settings, stages):
+        run = run_folder.PipelineRun(tmp_path, settings, say=lambda text: None)
+        for name in stages:
+            run.stage(name, {"rate": 1 if name == "collect" else settings.imagine.temperature}, [], write_stage)
+
+    def known():
+        found = []
+        for name in ("collect", "learn/a"):
+            with contextlib.suppress(FileNotFoundError):
+                found.append((name, run_folder.check_stage(tmp_path, name)["settings"]["rate"]))
+        return found
+
+    other = config.configure(SMOKE, {"temperature": 2.0})
+    job(SMOKE, ["collect", "learn/a"])
+    assert known() == [("collect", 1), ("learn/a", 1.0)]
+    job(other, ["collect"])  # and is killed
+    assert known() == [("collect", 1)]
+    with pytest.raises(FileNotFoundError, match=r"learn/a is of another configuration than run.json's\); run the same"):
+        run_folder.check_stage(tmp_path, "learn/a")
+    job(other, [])  # killed at once
+    assert known() == [("collect", 1)]
+    job(other, ["collect", "learn/a"])
+    assert known() == [("collect", 1), ("learn/a", 2.0)]
+    (tmp_path / "run.json").write_text("{")
+    job(other, ["collect"])
+    assert known() == [("collect", 1)]
 
 
 def test_folders_of_other_programs_are_no_runs(tmp_path):
