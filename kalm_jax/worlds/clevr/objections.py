@@ -94,7 +94,7 @@ def _against_layout(text: str, layout: str, named: set[int], literal: set[int]) 
     if not named and not _BALLS.search(text):
         return "names no balls"
     if layout == "gather":
-        if named and BALLS.index("green") not in named:
+        if (named or "around" in text) and BALLS.index("green") not in named:
             return "does not name the green ball, around which alone balls can be gathered"
         return ""
     places = [text.find(BALLS[ball]) for ball in range(1, 4)]
