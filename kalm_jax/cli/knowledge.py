@@ -17,7 +17,7 @@ from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.cli.main import invocation
 from kalm_jax.disk import check_output_folder
 from kalm_jax.llm.named import NAMED
-from kalm_jax.pipeline.config import KnowledgeConfig, TextTraining
+from kalm_jax.pipeline.planner_config import KnowledgeConfig, TextTraining
 from kalm_jax.settings import MAX_SEED, REQUIRED, Checked, setting
 
 

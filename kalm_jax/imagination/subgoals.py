@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.grounding.decoding import Automaton, generate_answers
+from kalm_jax.grounding.automaton import Automaton
+from kalm_jax.grounding.decoding import generate_answers
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.tasks import plan_prompt
 from kalm_jax.types import GoalTable

@@ -13,8 +13,9 @@ from kalm_jax.grounding.config import TASKS
 from kalm_jax.grounding.tasks import possible_tasks
 from kalm_jax.offline_rl.registry import find_algorithm
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS
-from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig, PlannerConfig, parts_of
+from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig, parts_of
 from kalm_jax.pipeline.learners import RELABELED
+from kalm_jax.pipeline.planner_config import PlannerConfig
 from kalm_jax.settings import settings_of
 from kalm_jax.worlds.base import World, get_world
 

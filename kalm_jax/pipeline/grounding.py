@@ -27,9 +27,10 @@ from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.tokenizer import Tokenizer, load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig, first_layers, unstack_layers
-from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig, PlannerConfig
+from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig
 from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
 from kalm_jax.pipeline.planner import training_pairs
+from kalm_jax.pipeline.planner_config import PlannerConfig
 from kalm_jax.progress import Progress
 from kalm_jax.settings import Setting, build
 from kalm_jax.sharding import default_mesh, gather, weight_sharding

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from kalm_jax.evaluation.episodes import balanced_goals
+from kalm_jax.grounding.automaton import Automaton
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.grounding.decoding import Automaton
 from kalm_jax.grounding.model import Grounded, GroundedModel
 from kalm_jax.imagination.rollouts import imagine
 from kalm_jax.imagination.subgoals import Subgoal, direct_plans, write_plans

@@ -32,7 +32,7 @@ from kalm_jax.llm.hf.config import check_positions, read_config
 from kalm_jax.llm.hf.folder import find_folder
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, content_mark, model_files
-from kalm_jax.pipeline.config import TRAINED, KnowledgeConfig, PipelineConfig, PlannerConfig, TextTraining
+from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.grounding import check_planner
 from kalm_jax.pipeline.planner import (
     Pair,
@@ -44,6 +44,7 @@ from kalm_jax.pipeline.planner import (
     text_model,
     training_pairs,
 )
+from kalm_jax.pipeline.planner_config import TRAINED, KnowledgeConfig, PlannerConfig, TextTraining
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
 from kalm_jax.worlds.base import World, get_world

@@ -3,7 +3,7 @@
 A planner is a causal language model with LoRA adapters, or all of whose weights are trained, that has seen pairs of a
 sentence and its subgoals ("keep the red ball left of the blue ball" -> "red left blue"). It may be any model, another
 one than the model that imagines. It answers with subgoals of the world and nothing else: of the tokens that continue
-one of them the likeliest is taken (`grounding.decoding.Automaton`).
+one of them the likeliest is taken (`grounding.automaton`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
+from kalm_jax.grounding.automaton import Automaton, one_or_several
 from kalm_jax.grounding.config import NO_NUMBERS, TaskShares
-from kalm_jax.grounding.decoding import Automaton, generate_answers, one_or_several
+from kalm_jax.grounding.decoding import generate_answers
 from kalm_jax.grounding.model import Grounded, GroundedModel, change_llms, init_params
 from kalm_jax.grounding.tasks import Batches, plan_prompt
 from kalm_jax.grounding.trainer import TrainConfig, fit
@@ -25,7 +26,7 @@ from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.llm.transformer import first_layers, unstack_layers
-from kalm_jax.pipeline.config import TextTraining
+from kalm_jax.pipeline.planner_config import TextTraining
 from kalm_jax.progress import Progress
 from kalm_jax.types import GoalTable
 from kalm_jax.worlds.base import GoalLanguage, World

@@ -21,7 +21,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kalm_jax.grounding.decoding import Automaton, generate_answers
+from kalm_jax.grounding.automaton import Automaton
+from kalm_jax.grounding.decoding import generate_answers
 from kalm_jax.grounding.explanation import text_log_probs
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.tasks import plan_answer, plan_prompt

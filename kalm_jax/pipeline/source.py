@@ -18,8 +18,8 @@ from typing import Any
 
 ROOT = "kalm_jax"
 IGNORED = frozenset(
-    "cli report figures animation render presets config offline_config settings run_folder source run progress files "
-    "disk locks room cores workers malloc distributed dashboard".split()
+    "cli report figures animation render presets config offline_config planner_config settings run_folder source "
+    "run progress files disk locks room cores workers malloc distributed dashboard".split()
 )
 """Names of modules and packages that compute no result, or whose values are a stage's settings."""
 

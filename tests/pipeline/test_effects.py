@@ -71,7 +71,7 @@ def test_a_flag_that_changes_nothing_is_refused(world, flags, said):
     ],
 )
 def test_flags_that_change_something_are_taken(world, flags):
-    configured(world, flags)
+    assert configured(world, flags) != configured(world, "")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from kalm_jax.files import read_csv
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.pipeline import knowledge
-from kalm_jax.pipeline.config import KnowledgeConfig, TextTraining
+from kalm_jax.pipeline.planner_config import KnowledgeConfig, TextTraining
 from kalm_jax.worlds.base import get_world
 
 

@@ -7,14 +7,14 @@ import jax
 import numpy as np
 import pytest
 
+from kalm_jax.grounding.automaton import one_or_several
 from kalm_jax.grounding.config import NO_NUMBERS
-from kalm_jax.grounding.decoding import generate_answers, one_or_several
+from kalm_jax.grounding.decoding import generate_answers
 from kalm_jax.grounding.model import Grounded, GroundedModel, init_params
 from kalm_jax.grounding.tasks import plan_prompt
 from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
-from kalm_jax.pipeline.config import TextTraining
 from kalm_jax.pipeline.planner import (
     answer,
     answer_chat,
@@ -24,6 +24,7 @@ from kalm_jax.pipeline.planner import (
     text_model,
     training_pairs,
 )
+from kalm_jax.pipeline.planner_config import TextTraining
 from kalm_jax.worlds.base import get_world
 from tests.llm.tokenizers import KINDS
 
