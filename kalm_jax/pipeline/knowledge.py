@@ -186,10 +186,10 @@ def run_condition(
                 grounded = text_model(model)
             answers = answer(grounded, asked, allowed, label), answer(grounded, asked, (), f"{label}, free")
         elif condition == "prompt":
-            examples = _examples(world, config.examples, seed)
+            grounded, examples = text_model(model), _examples(world, config.examples, seed)
             answers = (
-                answer_chat(text_model(model), asked, examples, allowed, label),
-                answer_chat(text_model(model), asked, examples, (), f"{label}, free"),
+                answer_chat(grounded, asked, examples, allowed, label),
+                answer_chat(grounded, asked, examples, (), f"{label}, free"),
             )
         else:
             found = _by_vectors(world, text_model(model), asked, condition.partition("-")[0], label)
