@@ -111,8 +111,8 @@ def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") ->
         configured_learner(config.offline, name)
     folder, lines = pathlib.Path(folder), []
     for environment in config.environments:
-        place = folder / environment.replace("/", "-")
-        run = RunFolder(place)
+        name = environment.replace("/", "-")
+        place = folder / name
         settings = {"behavior": config.behavior, "episodes": config.data_episodes, "seed": config.offline.seed}
 
         def collect(into: pathlib.Path, environment=environment):
@@ -121,7 +121,7 @@ def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") ->
             )
             write_rollouts(into / "rollouts.h5", *collected)
 
-        data = run.stage("data", settings, [], collect) / "rollouts.h5"
+        data = RunFolder(folder / "data").stage(name, settings, [], collect) / "rollouts.h5"
         mine = dataclasses.replace(config.offline, environment=environment, data=str(data))
         results = run_offline(place, mine, command)
         for row in results:
