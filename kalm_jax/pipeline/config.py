@@ -303,6 +303,13 @@ class LearnConfig(Checked):
         low=0,
         high=MANY,
     )
+    encoder: str = setting(
+        "",
+        "Language model whose sentence vectors tell policies of goals: a Hugging Face folder, or a name: "
+        f"{', '.join(NAMED)}. It is used as it is. Empty: the grounded model (paper).",
+        exists="config.json",
+        names=tuple(NAMED),
+    )
     settings: str = setting(
         "ours",
         "Learners' settings: ours; quick, which is ours with settings of td3bc that suit a few thousand updates; or "

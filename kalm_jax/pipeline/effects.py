@@ -54,7 +54,9 @@ def _never_sampled(c: PipelineConfig, world: World) -> bool:
     return not (set(c.learn.learners) & set(world.learning.stochastic) or (LLM_POLICY in c.learn.algorithms and draws))
 
 
-LEARNING = tuple("updates conditions draw discount relabel whitening wordings settings compat checkpoints".split())
+LEARNING = tuple(
+    "updates conditions draw discount relabel whitening wordings encoder settings compat checkpoints".split()
+)
 PLANNING = tuple(field.flag for field in settings_of(PlannerConfig) if field.name != "llm")
 RULES = (
     Idle(("rollouts", "behavior"), lambda c, _: bool(c.collect.file), "with --offline_data, which has the rollouts"),

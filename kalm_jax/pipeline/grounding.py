@@ -87,15 +87,36 @@ def check_planner(planner: PlannerConfig, world: World) -> None:
       OSError, ValueError: as `check_language_model`, or the world has nothing that a planner could learn from.
     """
     if planner.llm:
-        try:
-            folder = find_folder(planner.llm)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(str(error).replace("--llm", "--planner", 1)) from error
+        folder = _find_folder("--planner", planner.llm)
         llm = check_folder(folder)
         check_positions(folder, llm, planner.row_length, "--planner_row_length")
         _check_size(llm, "--planner_lora_rank", planner.lora_rank, "--planner_layers", planner.layers)
         training_pairs(world, planner.text)
         _check_row_length(folder, world, "--planner_row_length", planner.row_length)
+
+
+def check_encoder(encoder: str, world: World) -> None:
+    """Checks what goal vectors need of their language model, before anything is computed.
+
+    Raises:
+      OSError, ValueError: it cannot be read, or the world's sentences are longer than it can read.
+    """
+    if encoder:
+        folder = _find_folder("--encoder", encoder)
+        llm, (sentence, positions) = check_folder(folder), longest_sentence(load_tokenizer(folder), world)
+        if positions > llm.max_positions:
+            raise ValueError(
+                f"--encoder={encoder} reads {llm.max_positions} positions, and {sentence!r}, a sentence of the world "
+                f"{world.name}, takes {positions}: give another model"
+            )
+
+
+def _find_folder(flag: str, llm: str) -> pathlib.Path:
+    """As `find_folder`; an error names the flag."""
+    try:
+        return find_folder(llm)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(str(error).replace("--llm", flag, 1)) from error
 
 
 def _check_size(llm: LlamaConfig, rank_flag: str, rank: int, layers_flag: str, layers: int) -> None:

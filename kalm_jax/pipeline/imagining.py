@@ -56,6 +56,12 @@ def planning_model(config: PipelineConfig, grounded: Grounded, run: pathlib.Path
     return planner
 
 
+def sentence_encoder(config: PipelineConfig, run: pathlib.Path) -> Grounded:
+    """The language model whose sentence vectors tell policies of goals, of the run in the folder `run`."""
+    encoder = config.learn.encoder
+    return text_model(encoder) if encoder else load_grounded(run / "ground" / "model")
+
+
 def plans_of(
     config: PipelineConfig,
     grounded: Grounded,

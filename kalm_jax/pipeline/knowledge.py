@@ -25,9 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.files import read_csv, write_csv, write_text
+from kalm_jax.files import read_csv, read_npy, write_csv, write_npy, write_text
 from kalm_jax.grounding.decoding import encode_goals
-from kalm_jax.grounding.model import Grounded
 from kalm_jax.llm.hf.config import check_positions, read_config
 from kalm_jax.llm.hf.folder import find_folder
 from kalm_jax.llm.tokenizer import load_tokenizer
@@ -170,6 +169,8 @@ def run_condition(
     if condition == "prompt":
         settings["examples"] = config.examples
     label = "-".join(filter(None, (condition, sentences, str(number) if text else "")))
+    method = condition.partition("-")[0]
+    vectors = _vectors(job, model, config.tested, settings["weights"]) if method in ("nearest", "probe") else None
 
     def work(folder: pathlib.Path) -> None:
         chosen = few_moves(world, config.moves, seed) if text == "moves" else []
@@ -191,8 +192,8 @@ def run_condition(
                 answer_chat(grounded, asked, examples, allowed, label),
                 answer_chat(grounded, asked, examples, (), f"{label}, free"),
             )
-        else:
-            found = _by_vectors(world, text_model(model), asked, condition.partition("-")[0], label)
+        elif vectors is not None:
+            found = _by_vectors(world, read_npy(vectors / "vectors.npy"), method)
             answers = found, found
         rows = [
             {
@@ -203,7 +204,21 @@ def run_condition(
         ]
         write_csv(folder / "answers.csv", list(rows[0]), rows)
 
-    return job.stage(label, settings, [], work)
+    return job.stage(label, settings, [] if vectors is None else [vectors.name], work)
+
+
+def _vectors(job: PipelineRun, model: str, tested: int, weights: list[str]) -> pathlib.Path:
+    """The folder with `vectors.npy`: those of the data's sentences, and after them of the sentences that are asked."""
+    world, label = job.world, "vectors" if model else "vectors-builtin"
+
+    def work(folder: pathlib.Path) -> None:
+        texts = [sentence for sentence, _ in pairs_of(world, world.goals("offline"))]
+        texts += [sentence for _, sentence, _ in _tested(world, tested, set())]
+        with Progress(label, len(texts), unit="sentence") as progress:
+            vectors = encode_goals(text_model(model), texts, by_length=True, progress=progress.update)
+        write_npy(folder / "vectors.npy", vectors)
+
+    return job.stage(label, {"weights": weights, "tested": tested}, [], work)
 
 
 def _training_of(training: TextTraining, random: bool) -> TextTraining:
@@ -254,19 +269,19 @@ def _tested(world: World, count: int, without: set[str]) -> list[tuple[str, str,
     return out
 
 
-def _by_vectors(world: World, grounded: Grounded, asked: Sequence[str], how: str, label: str) -> list[str]:
-    """The subgoal of each sentence by its vector: that of the nearest mean of the data's sentences, or by a probe."""
+def _by_vectors(world: World, vectors: np.ndarray, method: str) -> list[str]:
+    """The subgoal of each sentence by its vector: that of the nearest mean of the data's sentences, or by a probe.
+
+    `vectors` are those of the data's sentences, and after them of the sentences that are asked.
+    """
     pairs = pairs_of(world, world.goals("offline"))
-    with Progress(label, len(pairs) + len(asked), unit="sentence") as progress:
-        texts = [sentence for sentence, _ in pairs] + list(asked)
-        vectors = encode_goals(grounded, texts, by_length=True, progress=progress.update)
     known, new = vectors[: len(pairs)].astype(np.float64), vectors[len(pairs) :].astype(np.float64)
     mean, scale = known.mean(0), known.std(0) + 1e-6
     known, new = (known - mean) / scale, (new - mean) / scale
     names = sorted({plan for _, plan in pairs})
     target = np.array([names.index(plan) for _, plan in pairs])
     one_hot = np.eye(len(names))[target]
-    if how == "nearest":
+    if method == "nearest":
         centers = one_hot.T @ known / one_hot.sum(0)[:, None]
         scores = _unit(new) @ _unit(centers).T
     else:  # ridge regression, one part of a subgoal at a time: which object, which side, of which other one

@@ -28,7 +28,7 @@ from kalm_jax.imagination.subgoals import direct_plans
 from kalm_jax.pipeline import offline
 from kalm_jax.pipeline.artifacts import planner_stage, whitened
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.imagining import allowed_answers, draws_of, imagine_from, planning_model
+from kalm_jax.pipeline.imagining import allowed_answers, draws_of, imagine_from, planning_model, sentence_encoder
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.plans import Plan, Planner, check_length
@@ -187,8 +187,13 @@ class LoadedRun:
 
     def _encode(self, sentence: str) -> np.ndarray:
         """The goal vector (E,) of a sentence."""
-        check_length(self.grounded.tokenizer, sentence, self.config.ground.row_length)
-        return whitened(self._whitening, encode_goals(self.grounded, [sentence], batch=1))[0]
+        check_length(self._encoder.tokenizer, sentence, self.config.ground.row_length)
+        return whitened(self._whitening, encode_goals(self._encoder, [sentence], batch=1))[0]
+
+    @functools.cached_property
+    def _encoder(self) -> Grounded:
+        """The language model of goal vectors."""
+        return sentence_encoder(self.config, self.path) if self.config.learn.encoder else self.grounded
 
     @functools.cached_property
     def _whitening(self) -> PipelineRun:

@@ -13,7 +13,7 @@ from kalm_jax.arguments import checked
 from kalm_jax.distributed import is_main_process
 from kalm_jax.pipeline.artifacts import imagined_levels, imagined_parts, planner_stage, prompt_parts, read_prompts
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
-from kalm_jax.pipeline.grounding import check_language_model, check_planner
+from kalm_jax.pipeline.grounding import check_encoder, check_language_model, check_planner
 from kalm_jax.pipeline.learners import configured_learner
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.schedule import Schedule, machine, plan_stages
@@ -62,6 +62,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
         raise ValueError(f"collect.file is {config.collect.file!r}: there is no such file")
     check_language_model(config.ground, world)
     check_planner(config.planner, world)
+    check_encoder(config.learn.encoder, world)
     if config.prompts:
         read_prompts(config)
     for algorithm in config.learn.learners:

@@ -47,7 +47,8 @@ def plan_stages(config: PipelineConfig, names: Sequence[str]) -> list[Planned]:
     """What the stages `names` of a run will do, and their CPU seconds on a reference core."""
     costs = load_costs(config.world)
     g, p = config.ground, config.planner
-    size, planner = _size(g.llm, g.llm_layers), _size(p.llm, p.layers)
+    size, planner, encoder = _size(g.llm, g.llm_layers), _size(p.llm, p.layers), config.learn.encoder
+    sizes = dict.fromkeys(LANGUAGE_MODEL, size) | {"encode": _size(encoder) if encoder else size}
     planned = []
     for name in names:
         amount, terms = _amounts(config, name)
@@ -55,7 +56,7 @@ def plan_stages(config: PipelineConfig, names: Sequence[str]) -> list[Planned]:
         for kind, units in terms.items():
             known = (kind, kind.rpartition("-")[0], kind.partition("/")[0])
             first, each = next((costs[name] for name in known if name in costs), (np.nan, np.nan))
-            grows = planner if name == "planner" else size if kind.partition("/")[0] in LANGUAGE_MODEL else 1.0
+            grows = planner if name == "planner" else sizes.get(kind.partition("/")[0], 1.0)
             seconds += first + grows * each * units
         planned.append(Planned(name, amount, seconds))
     return planned

@@ -10,11 +10,19 @@ import numpy as np
 
 from kalm_jax.distributed import is_main_process
 from kalm_jax.files import read_npy, write_npy, write_npz
-from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.decoding import encode_goals
+from kalm_jax.llm.hf.folder import find_folder
 from kalm_jax.offline_rl.normalization import whitening
-from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, encoded_vectors, goals_of, sentences_to_encode, text_mark
-from kalm_jax.pipeline.imagining import imagined_goals
+from kalm_jax.pipeline.artifacts import (
+    NOVEL_LEVELS,
+    content_mark,
+    encoded_vectors,
+    goals_of,
+    model_files,
+    sentences_to_encode,
+    text_mark,
+)
+from kalm_jax.pipeline.imagining import imagined_goals, sentence_encoder
 from kalm_jax.pipeline.run_folder import PipelineRun, check_stage
 from kalm_jax.progress import Progress
 
@@ -30,6 +38,8 @@ def run_encode(run: PipelineRun, part: str) -> None:
     learned = imagined_goals(run.config, goals, part)[1] if imagined else None
     index = sentences_to_encode(run, goals, part, learned)
     settings: dict[str, Any] = {"sentences": text_mark(goals)}
+    if encoder := run.config.learn.encoder:
+        settings["encoder"] = [content_mark(file) for file in model_files(find_folder(encoder))]
     if len(index) < len(goals):
         settings["encoded"] = text_mark(goals.take(index))
     known = part != "data" and check_stage(run.path, "encode/data")["settings"] == settings
@@ -39,18 +49,18 @@ def run_encode(run: PipelineRun, part: str) -> None:
             vectors = read_npy(place / "data" / "vectors.npy")
         else:
             with Progress(f"encode {part}", len(index), unit="sentence") as progress:
-                grounded = load_grounded(run.path / "ground" / "model")
+                model = sentence_encoder(run.config, run.path)
                 # The built-in model's positions cost less than further programs would.
-                by_length = bool(run.config.ground.llm)
+                by_length = bool(encoder or run.config.ground.llm)
                 texts = [goals.text[i] for i in index]
-                found = encode_goals(grounded, texts, by_length=by_length, progress=progress.update)
+                found = encode_goals(model, texts, by_length=by_length, progress=progress.update)
             vectors = np.zeros((len(goals), found.shape[1]), found.dtype)
             vectors[index] = found
         if is_main_process():
             write_npy(folder / "vectors.npy", vectors)
             write_npy(folder / "encoded.npy", index)
 
-    needs = ["ground", "encode/data"] if known else ["ground"]
+    needs = ["ground"] * (not encoder) + ["encode/data"] * known
     run.stage(f"encode/{part}", settings, needs, work, together=True)
 
 

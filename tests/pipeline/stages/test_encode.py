@@ -5,12 +5,20 @@ import dataclasses
 import numpy as np
 import pytest
 
+from kalm_jax import load_run
+from kalm_jax.grounding.decoding import encode_goals
+from kalm_jax.llm.hf.folder import BUILTIN, load_model, save_model
+from kalm_jax.llm.transformer import first_layers
 from kalm_jax.pipeline import config as configs
 from kalm_jax.pipeline.artifacts import encoded_goals, encoded_numbers, goal_vectors, goals_of, sentences_to_encode
+from kalm_jax.pipeline.grounding import check_encoder
+from kalm_jax.pipeline.planner import text_model
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.stages.collect import run_collect
+from kalm_jax.pipeline.stages.encode import WHITENED, run_encode, run_whiten
 from kalm_jax.pipeline.stages.learn import learning_data
 from kalm_jax.types import LEVELS
+from kalm_jax.worlds.base import get_world
 
 CONFIG = dataclasses.replace(
     configs.load_presets("clevr")["smoke"],
@@ -96,3 +104,26 @@ def test_policies_learn_from_encoded_sentences_alone(run):
         assert len(sentence) == vectors[k, 1]
     everything = dataclasses.replace(CONFIG, learn=dataclasses.replace(CONFIG.learn, wordings=0))
     assert configs.configure(everything, {"wordings": 3}) == CONFIG
+
+
+@pytest.mark.slow
+def test_another_language_model_tells_policies_of_goals(tmp_path):
+    config, params, words = load_model(BUILTIN, "float32")
+    config, params = first_layers(config, params, 1)
+    save_model(tmp_path / "other", config, params, words)
+    learn = dataclasses.replace(CONFIG.learn, encoder=str(tmp_path / "other"), whitening=0.1, wordings=1)
+    with pytest.raises(FileNotFoundError, match="--encoder"):
+        check_encoder(str(tmp_path / "none"), get_world("clevr"))
+    folder = tmp_path / "run"
+    run = PipelineRun(folder, dataclasses.replace(CONFIG, learn=learn), say=lambda text: None)
+    run_collect(run)
+    for part in WHITENED:
+        run_encode(run, part)  # without a grounded model
+    run_whiten(run)
+    index = np.load(folder / "encode/rephrase/encoded.npy")[:3]
+    texts = [goals_of(run, "rephrase").text[i] for i in index]
+    expected = encode_goals(text_model(str(tmp_path / "other")), texts)
+    found = np.load(folder / "encode/rephrase/vectors.npy")[index]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    whitened = goal_vectors(run, "rephrase")[index]
+    np.testing.assert_allclose(load_run(folder).encode(texts), whitened, atol=2e-3)
