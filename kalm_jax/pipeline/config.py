@@ -47,7 +47,7 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """Name of a variant of the ablation -> the part of `PipelineConfig` that it changes, and the fields. Variants of
 imagination share the grounded model of the first set."""
-PRESET_NAMES = ("smoke", "default", "full", "paper")
+PRESET_NAMES = ("smoke", "default", "full", "pretrained", "paper")
 DRAWS = ("transitions", "rollouts")
 ACTIONS = ("greedy", "sampled")
 """How a policy's action is chosen, see `EvaluateConfig.actions`."""
