@@ -8,7 +8,8 @@
     rollouts = run.imagine("line the balls up", count=8)
 
 Importing this package takes some milliseconds: names are imported when they are used. JAX, NumPy and Gymnasium are not
-imported, and no simulator, no display, no flags and no logger start.
+imported, and no simulator, no display, no flags and no logger start. With the first use of a name, JAX's CPU compiler
+gets the flag that it needs to compile right, where JAX has no devices yet (`kalm_jax.xla_flags`).
 """
 
 # Gymnasium 1.x loads no plugins: `gymnasium.make("kalm_jax:kalm/ClevrRobot-v0")` imports this package, and so finds the
@@ -67,6 +68,9 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
+    from kalm_jax.xla_flags import avoid_miscompilation
+
+    avoid_miscompilation()
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 

@@ -13,6 +13,7 @@ from kalm_jax import progress
 from kalm_jax.cores import available_cores
 from kalm_jax.malloc import configure_malloc
 from kalm_jax.sharding import parse_mesh_shape, set_default_mesh_shape
+from kalm_jax.xla_flags import avoid_miscompilation
 
 MAX_HOSTS = 100_000
 """Most processes of a run."""
@@ -23,6 +24,8 @@ def setup_jax(cpu_devices: int | None = None, mesh: str = "", hosts: str = "") -
 
     Compiled programs are kept in `$JAX_COMPILATION_CACHE_DIR` or `~/.cache/kalm_jax/compilation`. On a CPU each
     core becomes a device: small matrix products do not use two cores well, but two independent halves of a batch do.
+    `$XLA_FLAGS` gets the flag without which some versions compute wrong there (`xla_flags`); the first progress line
+    has a line about it above.
 
     Args:
       cpu_devices: number of CPU devices; None means one per available core, at most 8. Ignored on accelerators.
@@ -34,6 +37,7 @@ def setup_jax(cpu_devices: int | None = None, mesh: str = "", hosts: str = "") -
     """
     set_default_mesh_shape(parse_mesh_shape(mesh))
     configure_malloc()
+    progress.note(avoid_miscompilation())
     with contextlib.suppress(RuntimeError):  # The devices exist already (in a notebook or a test) and are used as is.
         jax.config.update("jax_num_cpu_devices", min(cpu_devices or available_cores(), 8))
     folder = pathlib.Path(os.environ.get("JAX_COMPILATION_CACHE_DIR") or "~/.cache/kalm_jax/compilation")

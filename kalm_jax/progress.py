@@ -18,12 +18,30 @@ LINE_FORMAT = "{desc}: {percentage:3.0f}%  {n_fmt}/{total_fmt}  [{elapsed}<{rema
 BAR_FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {speed}{postfix}]"
 
 _silent = False
+_notes: list[str] = []
 
 
 def silence() -> None:
     """Shows no progress from now on in this process; called in all processes of a job but the main one."""
     global _silent
     _silent = True
+
+
+def note(line: str) -> None:
+    """Keeps a line that is said before the first progress line: a command that is refused before has its error alone.
+
+    An empty one is none.
+    """
+    if line:
+        _notes.append(line)
+
+
+def say_notes() -> None:
+    """Says the kept lines, each once."""
+    while _notes:
+        line = _notes.pop(0)
+        if not _silent:
+            print(line, file=sys.stderr, flush=True)
 
 
 def format_value(value: Any) -> str:
@@ -68,6 +86,7 @@ class Progress:
     ) -> None:
         if not 0 <= initial <= total:
             raise ValueError(f"progress of {label!r}: want 0 <= initial <= total, got initial={initial}, total={total}")
+        say_notes()
         stream = sys.stderr if stream is None else stream
         terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._bar = _Bar(

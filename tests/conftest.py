@@ -14,11 +14,13 @@ install_import_hook(
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
 
+from kalm_jax import progress  # noqa: E402
 from kalm_jax.distributed import setup_jax  # noqa: E402
 from tests.fixtures import SMALL_RUN  # noqa: E402
 from tests.paths import ROOT  # noqa: E402
 
 setup_jax(cpu_devices=2)
+progress.say_notes()  # no test shall find them in what it reads
 
 
 LONG_FILES = (

@@ -28,6 +28,7 @@ from kalm_jax.disk import check_output_file
 from kalm_jax.files import write_json
 from kalm_jax.pipeline.config import PRESET_NAMES
 from kalm_jax.settings import Checked, setting
+from kalm_jax.xla_flags import avoid_miscompilation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +159,8 @@ def main(argv: list[str]) -> None:
     old = read_old(settings)
     if settings.suite != "pipeline" or "core" in given:
         pin(settings.core)
+    if line := avoid_miscompilation():
+        say(line)
     suite = importlib.import_module(throughput.SUITES[settings.suite])
     if settings.suite == "memory":
         measure_memory(settings, suite)

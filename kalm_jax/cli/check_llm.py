@@ -90,6 +90,7 @@ def main(argv: list[str]) -> None:
     settings = made(CheckSettings, parse(flags(), argv))
     import numpy as np
 
+    from kalm_jax import progress
     from kalm_jax.distributed import setup_jax
     from kalm_jax.llm.hf import parity
     from kalm_jax.llm.hf.config import check_positions
@@ -98,6 +99,7 @@ def main(argv: list[str]) -> None:
 
     folder = find_folder(settings.llm)
     setup_jax()
+    progress.say_notes()
     if settings.prompt:
         print(completion(folder, settings.prompt, settings.tokens))
         return
