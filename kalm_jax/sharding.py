@@ -8,10 +8,11 @@ all parameters. `distributed.setup_jax` chooses another shape at the start of a 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import jax
@@ -19,6 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+
+from kalm_jax import programs
 
 Tree = TypeVar("Tree")
 
@@ -77,7 +80,7 @@ def make_mesh(shape: MeshShape = MeshShape()) -> Mesh:
     Raises:
       ValueError: there are fewer devices, or the mesh leaves out devices of several processes.
     """
-    devices = jax.devices()
+    devices = programs.devices()
     data = shape.data or max(1, len(devices) // (shape.fsdp * shape.tensor))
     sizes = (data, shape.fsdp, shape.tensor)
     count = math.prod(sizes)
@@ -98,6 +101,18 @@ def set_default_mesh_shape(shape: MeshShape) -> None:
     """Chooses the shape of `default_mesh`; called once, at the start of a program."""
     global _default_shape, _default_mesh
     _default_shape, _default_mesh = shape, None
+
+
+@contextlib.contextmanager
+def using_mesh_shape(shape: MeshShape) -> Iterator[None]:
+    """Within this context `default_mesh` is of this shape; before and after it, another one."""
+    global _default_shape, _default_mesh
+    before = _default_shape, _default_mesh
+    set_default_mesh_shape(shape)
+    try:
+        yield
+    finally:
+        _default_shape, _default_mesh = before
 
 
 def default_mesh() -> Mesh:
@@ -180,6 +195,8 @@ def replicate(mesh: Mesh, tree: Tree) -> Tree:
 
 def _put(x: np.ndarray | jax.Array, sharding: NamedSharding) -> jax.Array:
     """Places an array that every process holds, or one that is on the mesh already."""
+    if programs.is_described():
+        return programs.shape_of(x, sharding)
     if jax.process_count() == 1:
         return jax.device_put(x, sharding)
     if isinstance(x, jax.Array) and x.sharding.is_equivalent_to(sharding, x.ndim):

@@ -24,6 +24,7 @@ COMMANDS = {
     "replay": "does CLEVR-Robot's simulator agree with recorded rollouts?",
     "get-llm": "a language model as a Hugging Face folder: fetched by its name, or from a GGUF file",
     "check-llm": "does a Hugging Face folder compute here what it computes in transformers?",
+    "compile": "will a job compile and fit on a TPU or a GPU? asked of its own compiler, without the device",
 }
 """Command -> one line about it. Its module has the same name, with underscores, and `flags()` and `main(argv)`."""
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from kalm_jax.offline_rl.normalization import DatasetStats
 from kalm_jax.offline_rl.registry import Learner, State
+from kalm_jax.programs import program
 from kalm_jax.types import Episodes, GoalTable, Policy, Rollouts, make_rollouts
 
 
@@ -56,7 +57,7 @@ class LearnerPlayer:
         return np.asarray(self._action)
 
 
-@functools.partial(jax.jit, static_argnames=("learner", "greedy"))
+@program(static_argnames=("learner", "greedy"))
 def _act(
     state: State,
     stats: DatasetStats,
@@ -73,7 +74,7 @@ def _act(
     return carry if learner.is_recurrent else None, learner.act(state, stats, carry, goal, key, greedy)
 
 
-@functools.partial(jax.jit, static_argnames=("learner", "greedy"))
+@program(static_argnames=("learner", "greedy"))
 def _act_stacked(
     state: Any, stats: Any, carry: Any, last: Any, observation: Any, goal: Any, key: Any, learner: Learner, greedy: bool
 ) -> tuple[Any, jax.Array]:

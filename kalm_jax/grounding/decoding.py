@@ -24,6 +24,7 @@ from kalm_jax.grounding.model import Grounded, GroundedModel
 from kalm_jax.grounding.sequences import Rows, RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.llm.transformer import Cache, prefix_mask
+from kalm_jax.programs import program
 from kalm_jax.sharding import BATCH_AXES, constrain, default_mesh, gather, padded_size, shard_batch, shard_params
 
 Actions = Int[Array, " B"] | Float[Array, "B A"]
@@ -168,13 +169,13 @@ def _sample_states(
     return model.next_state(hidden, state, temperature * noise)
 
 
-@partial(jax.jit, static_argnames=("model", "steps"))
+@program(static_argnames=("model", "steps"))
 def start_episodes(params: dict, rows: Rows, *, model: GroundedModel, steps: int) -> DecodingState:
     """Reads right-aligned rows that end in a state of a simulator, with room for `steps` more steps."""
     return prefill(model.text_model.bind({"params": params}), rows, rows.kind.shape[1] + 2 * steps)
 
 
-@partial(jax.jit, static_argnames="model")
+@program(static_argnames="model")
 def act(
     params: dict, keys: Keys, decoding: DecodingState, step: Step, temperature: Temperature, *, model: GroundedModel
 ) -> Actions:
@@ -182,7 +183,7 @@ def act(
     return _sample_actions(model.text_model.bind({"params": params}), decoding.hidden, keys, step, temperature)
 
 
-@partial(jax.jit, static_argnames="model", donate_argnames="decoding")
+@program(static_argnames="model", donate_argnames="decoding")
 def observe(
     params: dict, action: Actions, state: Observations, decoding: DecodingState, *, model: GroundedModel
 ) -> DecodingState:
@@ -191,7 +192,7 @@ def observe(
     return _advance(bound, _advance_action(bound, decoding, action), bound.embed_state(state))
 
 
-@partial(jax.jit, static_argnames=("model", "stop", "horizon"))
+@program(static_argnames=("model", "stop", "horizon"))
 def generate_rollouts(
     params: dict,
     prompts: Rows,
@@ -265,7 +266,7 @@ def generate_rollouts(
     return end.states, end.actions, end.length, end.success
 
 
-@partial(jax.jit, static_argnames=("model", "limit"))
+@program(static_argnames=("model", "limit"))
 def generate_text(
     params: dict,
     rows: Rows,
@@ -322,7 +323,7 @@ def generate_text(
     return jax.lax.while_loop(is_running, take_step, start).tokens
 
 
-@partial(jax.jit, static_argnames="model")
+@program(static_argnames="model")
 def _goal_vectors(params: dict, rows: Rows, *, model: GroundedModel) -> RowVectors:
     bound = model.text_model.bind({"params": params})
     hidden, _ = bound.backbone(bound.embed_text(rows.token), rows.position, rows.segment)

@@ -9,10 +9,8 @@ import collections
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -22,6 +20,7 @@ from kalm_jax.grounding.decoding import generate_answers, over_rows, smaller_bat
 from kalm_jax.grounding.model import Grounded, GroundedModel
 from kalm_jax.grounding.sequences import ACTION, Rows, RowSequence
 from kalm_jax.grounding.tasks import ANSWER_PROMPT, STATE_PROMPT, SUMMARY_END, goal_prompt, plan_prompt
+from kalm_jax.programs import program
 from kalm_jax.types import Rollouts
 from kalm_jax.worlds.base import GoalLanguage
 
@@ -228,7 +227,7 @@ def _questions(grounded: Grounded, rollouts: Rollouts, prompt: str) -> list[RowS
     return [_rollout_row(grounded, before, rollouts, i).text(after) for i in range(len(rollouts))]
 
 
-@partial(jax.jit, static_argnames="model")
+@program(static_argnames="model")
 def _action_log_probs(params: dict, rows: Rows, *, model: GroundedModel) -> Float[Array, " B"]:
     bound = model.text_model.bind({"params": params})
     hidden = bound.hidden(rows)[:, :-1]
@@ -241,7 +240,7 @@ def _action_log_probs(params: dict, rows: Rows, *, model: GroundedModel) -> Floa
     return -jnp.sum(is_action * error, axis=1)
 
 
-@partial(jax.jit, static_argnames="model")
+@program(static_argnames="model")
 def _text_log_probs(params: dict, rows: Rows, *, model: GroundedModel) -> Float[Array, " B"]:
     bound = model.text_model.bind({"params": params})
     logits = bound.text_logits(bound.hidden(rows)[:, :-1])

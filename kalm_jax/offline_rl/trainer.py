@@ -36,6 +36,7 @@ from kalm_jax.offline_rl.registry import Learner, State, check_sweep, plain_conf
 from kalm_jax.offline_rl.seed_sharding import SeedDevices
 from kalm_jax.offline_rl.stream import Chunk, StreamBuffer, read_chunks
 from kalm_jax.offline_rl.updates import zeros_like_output
+from kalm_jax.programs import backend, program
 from kalm_jax.sharding import BATCH_AXES, gather
 
 SEED_PARALLELISM = ("threads", "map", "vmap")
@@ -155,7 +156,7 @@ def check_updates(learner: Learner, num_updates: int) -> None:
 
 def _resolve_parallelism(buffer: Buffer, seed_parallelism: str | None, shard_seeds: bool | None) -> tuple[str, bool]:
     """Both settings of `train` with their defaults filled in."""
-    several, cpu = jax.process_count() > 1, jax.default_backend() == "cpu"
+    several, cpu = jax.process_count() > 1, backend() == "cpu"
     seed_parallelism = seed_parallelism or ("vmap" if not cpu else "map" if several else "threads")
     if seed_parallelism not in SEED_PARALLELISM:
         raise ValueError(f"unknown seed parallelism {seed_parallelism!r}: use one of {', '.join(SEED_PARALLELISM)}")
@@ -174,7 +175,7 @@ def init_states(learner: Learner, stats: DatasetStats, seeds: Sequence[int]) -> 
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
 
-@functools.partial(jax.jit, static_argnames="learner")
+@program(static_argnames="learner")
 def _init(key: Array, stats: DatasetStats, *, learner: Learner) -> State:
     return learner.init(key, stats)
 
@@ -184,7 +185,7 @@ def state_of(state: State, index: int) -> State:
     return _take(state, index)
 
 
-@functools.partial(jax.jit, static_argnames=("learner", "batched"), donate_argnames=("state",))
+@program(static_argnames=("learner", "batched"), donate_argnames=("state",))
 def update_many(
     state: State,
     stats: DatasetStats,
@@ -237,7 +238,7 @@ def update_many(
     return dataclasses.replace(state, step=jnp.full((num_seeds,), state.step)), sums
 
 
-@functools.partial(jax.jit, static_argnames=("learner", "batched", "mesh"), donate_argnames=("state",))
+@program(static_argnames=("learner", "batched", "mesh"), donate_argnames=("state",))
 def _update_sharded(
     state: State,
     stats: DatasetStats,

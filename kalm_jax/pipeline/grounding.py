@@ -23,6 +23,7 @@ from kalm_jax.grounding.two_models import TwoModels
 from kalm_jax.llm import attention
 from kalm_jax.llm.hf.config import check_positions
 from kalm_jax.llm.hf.folder import check_folder, find_folder, load_model
+from kalm_jax.llm.hf.weights import Sharding
 from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.tokenizer import Tokenizer, load_tokenizer
@@ -31,6 +32,7 @@ from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig,
 from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
 from kalm_jax.pipeline.planner import training_pairs
 from kalm_jax.pipeline.planner_config import PlannerConfig
+from kalm_jax.programs import compute
 from kalm_jax.progress import Progress
 from kalm_jax.settings import Setting, build
 from kalm_jax.sharding import default_mesh, gather, weight_sharding
@@ -43,6 +45,10 @@ LONGEST = 16
 _GOALS = Setting("such as get_world('clevr').goals(level)")
 Measure = Callable[[int, dict], list[dict]]
 """(step, parameters on the host) -> rows of `evaluation.llm_metrics`, called while a model is grounded."""
+LoadedModel = tuple[LlamaConfig, dict, Tokenizer]
+"""What `load_model` returns."""
+Load = Callable[[str, Any, Sharding | None, bool], LoadedModel]
+"""(language model as users give it, type and sharding of its weights, stacked layers) -> the model; see `load_llm`."""
 METRICS = "metrics.csv"
 """File with the rows of all measurements."""
 
@@ -213,9 +219,15 @@ def _check_grounded(grounded: Grounded, world: World, llm: str) -> None:
 def for_decoding(grounded: Grounded) -> Grounded:
     """A model as it decodes: layers one by one and plain attention, however it was trained."""
     model, params, tokenizer = grounded
-    params = change_llms(params, unstack_layers) if model.config.scan_layers else params
+    if model.config.scan_layers:
+        params = change_llms(params, lambda llm: compute(unstack_layers, llm))
     config = dataclasses.replace(model.config, scan_layers=False, attention="plain")
     return Grounded(type(model)(config, model.spec), params, tokenizer)
+
+
+def load_llm(llm: str, dtype: Any, sharding: Sharding | None, scan_layers: bool) -> LoadedModel:
+    """`load_model` of a language model as users give it: a folder, a name, or "", the built-in one."""
+    return load_model(find_folder(llm), dtype, sharding, scan_layers)
 
 
 def fit_language_model(
@@ -224,17 +236,19 @@ def fit_language_model(
     goals: GoalTable,
     folder: str | pathlib.Path | None,
     make_measure: Callable[[GroundedModel, Tokenizer], Measure] | None = None,
+    load: Load = load_llm,
 ) -> Grounded:
     """Grounds the language model as `config` says; continues from the last checkpoint in `folder`.
 
-    `make_measure` makes what is called every `config.metrics.every` steps, with LoRA's adapters merged.
+    `make_measure` makes what is called every `config.metrics.every` steps, with LoRA's adapters merged. `load` reads
+    the language model.
     """
     world, g = get_world(config.world), config.ground
     lora = LoraConfig(g.lora_rank) if g.lora_rank else None
     # Frozen weights stay in the type of their file, half the size of float32; a large model wants stacked layers.
     dtype = None if lora else "float32"
     sharding = weight_sharding(default_mesh())
-    llm_config, llm_params, tokenizer = load_model(find_folder(g.llm), dtype, sharding, scan_layers=bool(g.llm))
+    llm_config, llm_params, tokenizer = load(g.llm, dtype, sharding, bool(g.llm))
     if g.llm_layers:
         llm_config, llm_params = first_layers(llm_config, llm_params, g.llm_layers)
     options: dict[str, Any] = {n: getattr(g, n) for n in ("predict_change", "gaussian_states", "hidden")}
@@ -276,9 +290,11 @@ def fit_language_model(
         measure_every=config.metrics.every,
     )
     if lora:
-        params = change_llms(params, lambda llm: init_lora(jax.random.key(config.seed), llm, lora))
+        params = change_llms(
+            params, lambda llm: compute(lambda x: init_lora(jax.random.key(config.seed), x, lora), llm)
+        )
     elif g.two_models:  # donated buffers must not be shared
-        params["states"] = jax.tree.map(jax.numpy.copy, params["states"])
+        params["states"] = compute(lambda x: jax.tree.map(jax.numpy.copy, x), params["states"])
     frozen = llm_params if lora else None
 
     def whole(params: dict) -> dict:

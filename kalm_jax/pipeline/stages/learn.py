@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Mapping
 
 from kalm_jax import dashboard
 from kalm_jax.datasets import read_rollouts
@@ -32,13 +33,14 @@ from kalm_jax.pipeline.artifacts import (
     imagined_parts,
     real_rollouts,
 )
+from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.learners import configured_learner, policy_points, relabel_share, view_of
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
 from kalm_jax.sharding import gather
 from kalm_jax.types import GoalTable, Rollouts, concatenate_goals
 from kalm_jax.types.transforms import ObservationTransform
-from kalm_jax.worlds.base import World
+from kalm_jax.worlds.base import World, get_world
 
 
 def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
@@ -106,6 +108,18 @@ def learning_data(run: PipelineRun, parts: dict[str, str], relabel: float) -> Bu
         judged = zip(parts, novel, tables[1:], strict=True)
         novel = [filter_realistic(world, part, r, table, real) if r.imagined.any() else r for part, r, table in judged]
     novel = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(novel, offsets[1:], strict=True)]
+    return mixed_buffer(config, goals, real, dict(zip(parts, novel, strict=True)), relabel)
+
+
+def mixed_buffer(
+    config: PipelineConfig, goals: GoalTable, real: Rollouts, imagined: Mapping[str, Rollouts], relabel: float
+) -> Buffer:
+    """What learners learn from: half of each batch is real, half is of the imagined parts that have rollouts.
+
+    `goals` have vectors, and those of all rollouts are among them; `relabel` is a share of goals, see `Relabel`.
+    """
+    world = get_world(config.world)
+    parts, novel = list(imagined), list(imagined.values())
     shares = [world.learning.imagined_shares.get(part, 1.0) for part, rollouts in zip(parts, novel) if len(rollouts)]
     novel = [rollouts for rollouts in novel if len(rollouts)]
     if config.learn.compat == "kalm":

@@ -1,0 +1,1 @@
+"""Compiling every program of a job for accelerators that are not there, by their own compilers."""
