@@ -13,7 +13,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -193,8 +193,8 @@ def replicate(mesh: Mesh, tree: Tree) -> Tree:
     return jax.tree.map(lambda x: _put(x, NamedSharding(mesh, P())), tree)
 
 
-def _put(x: np.ndarray | jax.Array, sharding: NamedSharding) -> jax.Array:
-    """Places an array that every process holds, or one that is on the mesh already."""
+def _put(x: np.ndarray | jax.Array, sharding: NamedSharding) -> Any:
+    """Places an array that every process holds, or one that is on the mesh already; describes it for other devices."""
     if programs.is_described():
         return programs.shape_of(x, sharding)
     if jax.process_count() == 1:

@@ -136,17 +136,21 @@ class Job:
             Entry("encode", "encoding goals", "a batch of 128", "_goal_vectors", self._encode),
         ]
         if self.world.language.plan is not None and config.imagine.plan:
-            entries.append(Entry("plan", "writing plans", "a batch of 128", "generate_text", self._plan))
+            entries.append(
+                Entry("plan", "writing plans", "a batch of 128, prompt and one token", "generate_text", self._plan)
+            )
         for part in LEVELS[1:]:
             if getattr(config.imagine, part) and (part == "rephrase" or self._draws(part) > 1):
                 draws = self._draws(part)
                 name = "imagining rollouts" + (f", {draws} draws" if draws > 1 else "")
                 call = functools.partial(self._imagine, part)
-                entry = Entry("imagine", name, "a batch", "generate_rollouts", call)
+                entry = Entry("imagine", name, "a batch, prompt and one step", "generate_rollouts", call)
                 entries += [entry] * (name not in {e.name for e in entries})
         played = f"{self._policy_batch} episodes"
         entries += [
-            Entry("explain", "explaining rollouts", "a batch of 128", "generate_text", self._explain),
+            Entry(
+                "explain", "explaining rollouts", "a batch of 128, prompt and one token", "generate_text", self._explain
+            ),
             Entry("score", "likelihood of actions", "a batch of 256", "_action_log_probs", self._likelihood),
             Entry("score", "answers about states", "a batch of 512", "_text_log_probs", self._answers),
             Entry(LLM_POLICY, "the model in the simulator, first step", played, "start_episodes", self._start),
