@@ -13,10 +13,11 @@ Gflop/s, and four hours in all.
 import dataclasses
 
 from kalm_jax.cli.devices import device_flags, start
-from kalm_jax.cli.flags import Flag, flags_of, made, parse
+from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
 from kalm_jax.cli.main import invocation
 from kalm_jax.disk import check_output_folder
 from kalm_jax.llm.named import NAMED
+from kalm_jax.pipeline.effects import check_knowledge_effects
 from kalm_jax.pipeline.planner_config import KnowledgeConfig, TextTraining
 from kalm_jax.settings import MAX_SEED, REQUIRED, Checked, setting
 
@@ -52,6 +53,10 @@ def main(argv: list[str]) -> None:
     given = parse(flags(), argv)
     settings, config, training = (made(cls, given) for cls in (KnowledgeSettings, KnowledgeConfig, TextTraining))
     output = settings.output or f"runs/knowledge-{settings.world}"
+    try:
+        check_knowledge_effects(given, config.conditions)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     check_output_folder(output)
     start(given)
     from kalm_jax.pipeline import knowledge

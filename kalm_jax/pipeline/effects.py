@@ -6,7 +6,7 @@ Only what the user gives counts. Presets may hold settings that the others leave
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from kalm_jax.grounding.config import TASKS
@@ -15,7 +15,7 @@ from kalm_jax.offline_rl.registry import find_algorithm
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig, parts_of
 from kalm_jax.pipeline.learners import RELABELED
-from kalm_jax.pipeline.planner_config import PlannerConfig
+from kalm_jax.pipeline.planner_config import TRAINED, PlannerConfig
 from kalm_jax.settings import settings_of
 from kalm_jax.worlds.base import World, get_world
 
@@ -28,13 +28,13 @@ class Idle:
 
     Attributes:
       flags: their names.
-      when: (configuration, world) -> whether they change nothing.
+      when: (configuration, world) -> whether they change nothing; of `kalm knowledge` (conditions) -> the same.
       why: follows "has no effect"; "{world}" stands for the world's name.
       off: the value that says the same as leaving the flag out, and is always allowed.
     """
 
     flags: tuple[str, ...]
-    when: Callable[[PipelineConfig, World], bool]
+    when: Callable[..., bool]
     why: str
     off: Any = _NONE
 
@@ -157,6 +157,34 @@ RULES = (
 """In this order the first that holds is said."""
 
 
+def _without(*kinds: str, random: bool = True) -> Callable[[Collection[str]], bool]:
+    """Whether no condition is trained on text of these kinds; with `random` off, none from pretrained weights."""
+    wanted = {name for name, (kind, fresh) in TRAINED.items() if kind in kinds and (random or not fresh)}
+    return lambda conditions: not wanted & set(conditions)
+
+
+_TEXTS = tuple({kind for kind, _ in TRAINED.values()})
+KNOWLEDGE_RULES = (
+    Idle(("planner_steps", "planner_rows", "planner_row_length"), _without(*_TEXTS), "where no condition is trained"),
+    Idle(
+        ("planner_learning_rate", "planner_lora_rank", "planner_layers"),
+        _without(*_TEXTS, random=False),
+        "where no condition trains a pretrained model (random weights are all trained, at a rate of their own)",
+    ),
+    Idle(("seeds",), _without(*_TEXTS), "where no condition is trained", 1),
+    Idle(("sentences",), _without("data"), "where no condition is trained on the data's sentences"),
+    Idle(("moves",), _without("moves"), "without a condition with moves"),
+    Idle(("examples",), lambda conditions: "prompt" not in conditions, "without the condition prompt"),
+    Idle(
+        ("seed",),
+        lambda conditions: "prompt" not in conditions and _without(*_TEXTS)(conditions),
+        "where no condition draws anything",
+        0,
+    ),
+)
+"""The same of `kalm knowledge`, by its conditions."""
+
+
 def check_effects(config: PipelineConfig, given: Mapping[str, Any]) -> None:
     """Refuses flags that change nothing in the run of a configuration.
 
@@ -181,6 +209,18 @@ def check_effects(config: PipelineConfig, given: Mapping[str, Any]) -> None:
                 f"--grounding_tasks has {', '.join(without)}, for which the world {world.name} has no data: leave "
                 f"{'it' if len(without) == 1 else 'them'} out"
             )
+
+
+def check_knowledge_effects(given: Mapping[str, Any], conditions: Collection[str]) -> None:
+    """`check_effects` of `kalm knowledge`, which compares these conditions."""
+    for rule in KNOWLEDGE_RULES:
+        for flag in rule.flags:
+            if flag in given and given[flag] != rule.off and rule.when(conditions):
+                value = given[flag]
+                said = ",".join(map(str, value)) if isinstance(value, tuple) else value
+                raise ValueError(
+                    f"--{flag}={said} has no effect {rule.why} (--conditions={','.join(conditions)}): leave it out"
+                )
 
 
 def _chances(config: PipelineConfig, tasks: Any) -> list[float]:

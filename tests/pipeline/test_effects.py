@@ -6,6 +6,7 @@ from kalm_jax.cli import job
 from kalm_jax.cli.flags import UsageError, parse
 from kalm_jax.cli.main import run as command
 from kalm_jax.llm.hf.folder import BUILTIN
+from kalm_jax.pipeline.effects import check_knowledge_effects
 
 NO_DRAWS = "--imagined_unseen_easy=0 --imagined_unseen_hard=0"
 
@@ -91,3 +92,43 @@ def test_other_programs_refuse_them_too(program, argv, said, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         command(program, [*argv.split(), f"--output={tmp_path / 'run.h5'}"])
     assert said in f"{stopped.value}{capsys.readouterr().err}" and not (tmp_path / "run.h5").exists()
+
+
+@pytest.mark.parametrize(
+    "conditions, flag",
+    [
+        ("random,random-moves", "planner_lora_rank=4"),
+        ("random,grammar", "planner_learning_rate=0.001"),
+        ("random", "planner_layers=2"),
+        ("grammar,prompt", "planner_steps=9"),
+        ("nearest,probe", "planner_rows=2"),
+        ("probe-builtin", "planner_row_length=64"),
+        ("pretrained,prompt", "moves=4"),
+        ("pretrained-grammar,random", "moves=10"),
+        ("pretrained,random", "examples=4"),
+        ("pretrained-moves,grammar,prompt", "sentences=80"),
+        ("grammar,prompt,probe", "seeds=2"),
+        ("grammar,nearest", "seed=3"),
+    ],
+)
+def test_flags_without_effect_for_the_conditions_of_knowledge_are_refused(conditions, flag, tmp_path, capsys):
+    arguments = [f"--llm={BUILTIN}", f"--conditions={conditions}", f"--output={tmp_path / 'out'}"]
+    with pytest.raises(SystemExit) as stopped:
+        command("knowledge", [*arguments, f"--{flag}"])
+    first = capsys.readouterr().err.splitlines()[0]
+    assert stopped.value.code == 2 and first.startswith(f"error: --{flag} has no effect w")
+    assert "leave it out" in first and conditions in first and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "conditions, flags",
+    [
+        (("pretrained",), {"planner_lora_rank": 4, "sentences": ("80",), "seeds": 3, "seed": 1}),
+        (("random",), {"planner_steps": 9, "planner_rows": 2, "sentences": ("80",)}),
+        (("random-moves",), {"moves": 4, "planner_row_length": 64}),
+        (("prompt",), {"examples": 4, "seed": 1, "seeds": 1, "tested": 10}),
+        (("grammar",), {"tested": 10, "seeds": 1, "llm": str(BUILTIN)}),
+    ],
+)
+def test_flags_with_an_effect_for_the_conditions_of_knowledge_are_taken(conditions, flags):
+    check_knowledge_effects(flags, conditions)

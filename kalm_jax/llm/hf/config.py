@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,41 @@ _REFUSED = {
     ),
 }
 """Settings that would change the result and are not supported: key -> (test of its value, description)."""
+_READ = frozenset(
+    "model_type hidden_size num_attention_heads num_key_value_heads head_dim vocab_size num_hidden_layers "
+    "intermediate_size rms_norm_eps tie_word_embeddings sliding_window max_position_embeddings rope_theta rope_scaling "
+    "rope_parameters partial_rotary_factor original_max_position_embeddings".split()
+)
+"""Settings that are read below."""
+_NEUTRAL = frozenset(
+    # Of all configurations of `transformers`, and what tools add: files, types, training, generation, labels.
+    "architectures auto_map transformers_version name_or_path torch_dtype dtype torchscript use_bfloat16 use_cache "
+    "tokenizer_class prefix return_dict output_hidden_states output_attentions output_router_logits problem_type "
+    "finetuning_task id2label label2id num_labels task_specific_params pretraining_tp initializer_range "
+    "initializer_factor chunk_size_feed_forward tie_last_hidden_states is_decoder max_window_layers is_llama_config "
+    "transformers.js_config gradient_checkpointing max_length min_length max_new_tokens do_sample early_stopping "
+    "num_beams num_beam_groups diversity_penalty temperature top_k top_p typical_p epsilon_cutoff eta_cutoff "
+    "repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids "
+    "num_return_sequences output_scores return_dict_in_generate remove_invalid_values suppress_tokens "
+    "begin_suppress_tokens exponential_decay_length_penalty max_sequence_length max_seq_len max_seq_length "
+    "model_max_length seq_length original_vocab_size pad_vocab_size_multiple use_flash_attention use_flash_attn "
+    "use_flash_attention_2 flash_attention attn_implementation".split()
+)
+"""Settings that change nothing of what is computed, whatever their value."""
+_NEUTRAL_NAMES = re.compile(r"_.*|unsloth_.*|.*_token_ids?|.*(?:dropout|_pdrop|_dropout_prob)")
+_FACTORS = re.compile(r".*(?:multiplier|scale|scaling|factor|_pct)")
+"""Names of settings that change nothing where they are 1, and something where they are 0."""
+_NAMING = frozenset(
+    "position_embedding_type hidden_activation activation_function norm_type normalization_type mlp_type ffn_type "
+    "attention_type attention_class layer_norm_type".split()
+)
+"""Settings of other families whose value is a name."""
+_ROTARY: dict[str, frozenset[str]] = {
+    "default": frozenset(),
+    "linear": frozenset({"factor"}),
+    "llama3": frozenset({"factor", "low_freq_factor", "high_freq_factor"}),
+}
+"""Kind of rotary embedding -> the settings that it has of its own."""
 
 
 def read_raw(folder: str | pathlib.Path) -> dict[str, Any]:
@@ -100,6 +136,7 @@ def read_config(folder: str | pathlib.Path) -> LlamaConfig:
     for key, (refused, words) in _REFUSED.items():
         if key in raw and refused(raw[key]):
             raise ValueError(f"{path}: {key}={raw[key]!r} is not supported ({words})")
+    _check_unknown(path, raw, family)
     width, heads = settings.integer("hidden_size"), settings.integer("num_attention_heads")
     kv_heads = settings.integer("num_key_value_heads", heads, null=True)
     head_dim = settings.integer("head_dim", 128 if family == "qwen3" else max(1, width // heads), null=True)
@@ -109,7 +146,8 @@ def read_config(folder: str | pathlib.Path) -> LlamaConfig:
         raise ValueError(f"{path}: num_attention_heads {heads} is not a multiple of num_key_value_heads {kv_heads}")
     if head_dim % 2:
         raise ValueError(f"{path}: head_dim {head_dim} is odd, and the rotary embedding turns pairs of numbers")
-    windowed = family == "mistral" and raw.get("sliding_window") is not None
+    # What a family does where the file is silent is as in `transformers`.
+    window = raw.get("sliding_window", 4096) if family == "mistral" else None
     return LlamaConfig(
         vocab_size=settings.integer("vocab_size"),
         width=width,
@@ -120,11 +158,43 @@ def read_config(folder: str | pathlib.Path) -> LlamaConfig:
         ffn_dim=settings.integer("intermediate_size"),
         norm_eps=settings.real("rms_norm_eps", 1e-12, 1, 1e-6),
         tie_embeddings=settings.switch("tie_word_embeddings"),
-        sliding_window=settings.integer("sliding_window") if windowed else 0,
+        sliding_window=0 if window is None else settings.integer("sliding_window", 4096),
         max_positions=settings.integer("max_position_embeddings", 4096),
         **_rotary(settings),
         **_FAMILIES[family],
     )
+
+
+def _check_unknown(path: pathlib.Path, raw: Mapping[str, Any], family: str) -> None:
+    """Refuses settings by which other models compute something else: all that is unknown, with a value that says so."""
+    for key, value in raw.items():
+        if key in _READ or key in _REFUSED or key in _NEUTRAL or _NEUTRAL_NAMES.fullmatch(key):
+            continue
+        if _changes_nothing(key, value):
+            continue
+        shown = repr(value) if len(repr(value)) < 60 else repr(value)[:60] + "..."
+        raise ValueError(
+            f"{path}: {key}={shown} is not supported: models of the type {family} have no such setting, and it may "
+            "change what they compute. If it does not, remove it from the file"
+        )
+    if raw.get("is_causal") is False:
+        raise ValueError(f"{path}: is_causal=False is not supported (attention to later words)")
+    window, positions = raw.get("sliding_window"), raw.get("max_position_embeddings", 4096)
+    if family == "llama" and type(window) is int and type(positions) is int and window < positions:
+        raise ValueError(f"{path}: sliding_window={window} is not supported: models of the type llama have no window")
+
+
+def _changes_nothing(key: str, value: Any) -> bool:
+    """Whether an unknown setting has a value with which it changes nothing."""
+    if value is None or value == "" or value is False or value in ([], {}):
+        return True
+    if isinstance(value, str):
+        return key not in _NAMING
+    if isinstance(value, bool):
+        return key in ("is_causal",)
+    if isinstance(value, int | float):
+        return value == (1 if _FACTORS.fullmatch(key) else 0)
+    return False
 
 
 def check_positions(folder: str | pathlib.Path, config: LlamaConfig, positions: int, what: str) -> None:
@@ -142,24 +212,41 @@ def _rotary(settings: Settings) -> dict[str, Any]:
     for key in ("rope_parameters", "rope_scaling"):
         if not isinstance(raw.get(key) or {}, dict):
             raise ValueError(f"{path}: {key} is {raw[key]!r}, want an object or null; download it again")
-    rope = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
+    rope, other = raw.get("rope_parameters") or {}, raw.get("rope_scaling") or {}
+    if rope and other and rope != other:
+        raise ValueError(f"{path}: rope_parameters and rope_scaling differ; remove the one that does not hold")
+    rope = rope or other
     kind = rope.get("rope_type", rope.get("type", "default"))
     share = rope.get("partial_rotary_factor", raw.get("partial_rotary_factor", 1.0))
-    if share != 1.0 or isinstance(share, bool):
+    if share is not None and (share != 1.0 or isinstance(share, bool)):
         raise ValueError(f"{path}: partial_rotary_factor={share!r} is not supported, only 1")
     inner = Settings(path, {"rope_theta": raw.get("rope_theta", 10000.0), **rope})
     theta = inner.real("rope_theta", 1, 1e12)
+    if not isinstance(kind, str) or kind not in _ROTARY:
+        raise ValueError(f"{path}: rotary type {kind!r} is not supported, only {', '.join(_ROTARY)}")
+    common = {"rope_type", "type", "rope_theta", "partial_rotary_factor", "original_max_position_embeddings"}
+    for key, value in rope.items():
+        if key not in common | _ROTARY[kind] and value is not None:
+            shown = "{...}" if isinstance(value, dict) else repr(value)
+            raise ValueError(
+                f"{path}: {key}={shown} in the rotary embedding's settings is not supported, as the type {kind} has no "
+                "such setting"
+            )
     if kind == "default":
         return {"rope_theta": theta}
-    if kind not in ("linear", "llama3"):
-        raise ValueError(f"{path}: rotary type {kind!r} is not supported, only default, linear and llama3")
     factor = inner.real("factor", 1, 1e6)
     if kind == "linear":
         return {"rope_theta": theta, "rope_scaling": RopeScaling(kind, factor)}
     low, high = (inner.real(key, 1e-6, 1e6) for key in ("low_freq_factor", "high_freq_factor"))
     if low >= high:
         raise ValueError(f"{path}: low_freq_factor {low:g} is not below high_freq_factor {high:g}; download it again")
-    known = rope.get("original_max_position_embeddings") is not None
+    name = "original_max_position_embeddings"
+    outer = raw.get(name)
+    if outer is not None and rope.get(name) not in (None, outer):
+        raise ValueError(f"{path}: {name} is {rope[name]!r} and {outer!r}; remove the one that does not hold")
+    if outer is not None:
+        return {"rope_theta": theta, "rope_scaling": RopeScaling(kind, factor, low, high, settings.integer(name))}
+    known = rope.get(name) is not None
     original = (inner if known else settings).integer(f"{'original_' * known}max_position_embeddings")
     return {"rope_theta": theta, "rope_scaling": RopeScaling(kind, factor, low, high, original)}
 

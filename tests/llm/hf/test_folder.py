@@ -238,6 +238,125 @@ def test_a_rotary_scaling_says_how_far_the_model_was_trained(whole, tmp_path):
         read_config(tmp_path)
 
 
+ROPE = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+CHANGING = [
+    ("llama", {"attn_logit_softcapping": 50.0}),
+    ("llama", {"final_logit_softcapping": 30.0}),
+    ("llama", {"residual_multiplier": 0.22}),
+    ("llama", {"embedding_multiplier": 12}),
+    ("llama", {"attention_multiplier": 0.0}),
+    ("llama", {"logits_scaling": 8.0}),
+    ("llama", {"logit_scale": 0.0625}),
+    ("llama", {"scale_depth": 1.4}),
+    ("llama", {"query_pre_attn_scalar": 256}),
+    ("mistral", {"clip_qkv": 8.0}),
+    ("qwen2", {"partial_rotary_factor": 0.5}),
+    ("llama", {"rotary_pct": 0.25}),
+    ("llama", {"sliding_window": 64}),
+    ("llama", {"attention_chunk_size": 8192}),
+    ("llama", {"sliding_window_pattern": 6}),
+    ("qwen3", {"use_sliding_window": True}),
+    ("llama", {"layer_types": ["sliding_attention", "full_attention"]}),
+    ("llama", {"no_rope_layers": [1, 0]}),
+    ("llama", {"no_rope_layer_interval": 4}),
+    ("llama", {"use_qk_norm": True}),
+    ("llama", {"qk_norm": True}),
+    ("llama", {"qkv_bias": True}),
+    ("qwen2", {"num_experts": 8}),
+    ("llama", {"num_local_experts": 8, "num_experts_per_tok": 2}),
+    ("llama", {"alibi": True}),
+    ("llama", {"position_embedding_type": "alibi"}),
+    ("llama", {"norm_type": "layer_norm"}),
+    ("llama", {"use_parallel_residual": True}),
+    ("llama", {"rope_interleaved": True}),
+    ("llama", {"attn_temperature_tuning": True}),
+    ("llama", {"per_layer_config": {"0": {"hidden_act": "gelu"}}}),
+    ("llama", {"num_kv_shared_layers": 1}),
+    ("llama", {"pruned_heads": {"0": [1]}}),
+    ("qwen2", {"dual_chunk_attention_config": {"chunk_size": 8192}}),
+    ("llama", {"is_causal": False}),
+    ("llama", {"use_bidirectional_attention": True}),
+    ("llama", {"add_cross_attention": True}),
+    ("llama", {"is_encoder_decoder": True}),
+    ("llama", {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e6}}}),
+    ("llama", {"rope_parameters": {"rope_type": "default", "mrope_section": [2, 1, 1]}}),
+    ("llama", {"rope_scaling": {"factor": 4.0}}),
+    ("llama", {"rope_scaling": {"rope_type": "linear", "factor": 2.0, "attention_factor": 0.7}}),
+    ("llama", {"rope_scaling": ROPE, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}),
+    ("llama", {"rope_scaling": ROPE | {"original_max_position_embeddings": 64}, "original_max_position_embeddings": 9}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("family, change", CHANGING, ids=lambda x: x if isinstance(x, str) else "-".join(x))
+def test_settings_by_which_another_model_would_be_computed_are_refused_by_name(whole, tmp_path, family, change):
+    shutil.copyfile(whole[0] / "config.json", tmp_path / "config.json")
+    rewrite(tmp_path, model_type=family, **change)
+    key = next(iter(change))
+    inner = change[key] if isinstance(change[key], dict) else {}
+    with pytest.raises(ValueError, match="|".join([key, *inner])) as refused:
+        read_config(tmp_path)
+    assert str(tmp_path / "config.json") in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_settings_with_which_nothing_changes_are_taken(whole, tmp_path):
+    """As files of these models have them, and those of other families where they say that nothing is done."""
+    shutil.copyfile(whole[0] / "config.json", tmp_path / "config.json")
+    plain = read_config(tmp_path)
+    harmless = {
+        "attention_dropout": 0.1,
+        "initializer_range": 0.02,
+        "pretraining_tp": 2,
+        "use_cache": True,
+        "_name_or_path": "x",
+        "is_llama_config": True,
+        "rope_interleaved": False,
+        "transformers.js_config": {"dtype": "q4"},
+        "use_mrope": False,
+        "unsloth_fixed": True,
+        "max_sequence_length": 2048,
+        "auto_map": {"AutoModel": "x"},
+        "layer_types": ["full_attention"] * 2,
+        "clip_qkv": None,
+        "final_logit_softcapping": 0.0,
+        "residual_multiplier": 1.0,
+        "logits_scaling": 1,
+        "no_rope_layers": [],
+        "partial_rotary_factor": 1.0,
+        "qk_norm": False,
+        "num_experts": 0,
+        "is_causal": True,
+        "per_layer_config": {},
+        "sliding_window": 4096,
+        "max_window_layers": 28,
+        "use_sliding_window": False,
+        "temperature": 0.6,
+        "pad_token_id": 1,
+        "rope_scaling": None,
+        "rope_parameters": {"rope_type": "default", "rope_theta": plain.rope_theta, "factor": None},
+    }
+    rewrite(tmp_path, **harmless)
+    assert read_config(tmp_path) == plain
+
+
+@pytest.mark.parametrize("family", ["llama", "mistral", "qwen2", "qwen3"])
+def test_what_transformers_writes_for_a_family_is_read(tmp_path, family):
+    import transformers
+
+    shape = {"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 4}
+    theirs = transformers.AutoConfig.for_model(family, **shape)
+    theirs.save_pretrained(tmp_path)
+    found = read_config(tmp_path)
+    assert found.layers == 2 and found.sliding_window == (4096 if family == "mistral" else 0)
+    drop(tmp_path, "sliding_window")
+    assert read_config(tmp_path) == found  # as `transformers` has it where the file is silent
+
+
+def test_the_original_length_of_a_rotary_scaling_may_stand_outside(whole, tmp_path):
+    shutil.copyfile(whole[0] / "config.json", tmp_path / "config.json")
+    rewrite(tmp_path, rope_scaling=ROPE, original_max_position_embeddings=64, max_position_embeddings=512)
+    assert read_config(tmp_path).rope_scaling.original == 64
+
+
 def test_a_model_for_fewer_positions_than_the_rows_is_refused(whole, tmp_path):
     shutil.copyfile(whole[0] / "config.json", tmp_path / "config.json")
     rewrite(tmp_path, max_position_embeddings=100)
