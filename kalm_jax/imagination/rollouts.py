@@ -23,7 +23,7 @@ from kalm_jax.imagination.subgoals import Subgoal, next_subgoals
 from kalm_jax.imagination.verification import ScoreFn
 from kalm_jax.programs import backend
 from kalm_jax.sharding import padded_size
-from kalm_jax.types import GoalTable, Rollouts
+from kalm_jax.types import GoalTable, Rollouts, check_goal_numbers
 from kalm_jax.worlds.base import World
 
 Reward = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -251,7 +251,7 @@ def _either(stop: Stop) -> Stop:
 def label_rewards(rollouts: Rollouts, goals: GoalTable, reward: Reward) -> Rollouts:
     """The same rollouts with rewards by the environment's own reward function on the recorded states."""
     i, t = np.nonzero(rollouts.valid())
-    goal = np.asarray(rollouts.goal)[i]
+    goal = check_goal_numbers(rollouts.goal, goals)[i]
     rewards = np.zeros((len(rollouts), rollouts.horizon), np.float32)
     rewards[i, t] = reward(
         np.asarray(goals.family)[goal],

@@ -4,6 +4,7 @@ from kalm_jax.types.episodes import EpisodeResults, Episodes, Play, Policy, Simu
 from kalm_jax.types.goals import (
     LEVELS,
     GoalTable,
+    check_goal_numbers,
     concatenate_goals,
     make_goal_table,
     rows_by_family,
@@ -31,6 +32,7 @@ __all__ = [
     "Policy",
     "Rollouts",
     "Simulator",
+    "check_goal_numbers",
     "concatenate",
     "concatenate_goals",
     "fractional",

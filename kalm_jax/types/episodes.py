@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kalm_jax.types.goals import GoalTable
+from kalm_jax.types.goals import GoalTable, check_goal_numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +21,19 @@ class Episodes:
       states: (N, ...) what the simulator starts from: full states (N, S), or the seeds (N,) of its resets.
       goal: (N,) int32 index into `goals`.
       goals: the goals of the level; their vectors are empty until `with_vectors`.
+
+    Raises (when it is made):
+      TypeError, ValueError: `goal` are no numbers of goals of the table, or there are more or fewer states.
     """
 
     states: np.ndarray
     goal: np.ndarray
     goals: GoalTable
+
+    def __post_init__(self) -> None:
+        check_goal_numbers(self.goal, self.goals)
+        if len(self.states) != len(self.goal):
+            raise ValueError(f"states are {len(self.states)}, and goal has {len(self.goal)}: one for each episode")
 
     def __len__(self) -> int:
         return len(self.goal)

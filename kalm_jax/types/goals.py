@@ -43,9 +43,15 @@ class GoalTable:
         return int(self.level.shape[0])
 
     def take(self, index: np.ndarray | Sequence[int]) -> GoalTable:
-        """The goals at `index` (integers or a boolean mask)."""
+        """The goals at `index` (integers, negative ones from the end, or a boolean mask of K).
+
+        Raises:
+          ValueError, TypeError: there is no such goal, or the index is none.
+        """
         index = np.asarray(index) if len(index) else np.zeros(0, int)
-        index = np.flatnonzero(index) if index.dtype == bool else index
+        if index.dtype == bool and len(index) == len(self):
+            index = np.flatnonzero(index)
+        index = check_goal_numbers(index, self, "index", from_end=True)
         arrays = {name: np.asarray(getattr(self, name))[index] for name in GOAL_ARRAYS}
         return GoalTable(**arrays, text=tuple(self.text[i] for i in index))
 
@@ -76,6 +82,26 @@ def make_goal_table(
         raise ValueError(f"level codes {np.unique(level)} outside 0..{len(LEVELS) - 1}, the indices of {LEVELS}")
     vector = np.zeros((k, 0), np.float32) if vector is None else np.asarray(vector, np.float32)
     return GoalTable(level, family, array, vector, text=tuple(str(t) for t in text))
+
+
+def check_goal_numbers(number: Any, goals: GoalTable, name: str = "goal", from_end: bool = False) -> np.ndarray:
+    """Numbers of goals (N,) as an array of integers; `from_end` allows negative ones, as NumPy's indices have them.
+
+    Raises:
+      TypeError: they are no whole numbers.
+      ValueError: they are no row of numbers, or the table has no such goal. The message begins with `name`.
+    """
+    array = np.asarray(number)
+    if array.ndim != 1:
+        raise ValueError(f"{name} has shape {array.shape}, want (N,): numbers of goals")
+    if array.dtype.kind not in "iu" and len(array):
+        raise TypeError(f"{name} is of type {array.dtype}, want integers: numbers of goals")
+    array = array.astype(np.int64) if array.dtype.kind not in "iu" else array
+    wrong = np.flatnonzero((array < (-len(goals) if from_end else 0)) | (array >= len(goals)))
+    if len(wrong):
+        count = f"goals 0 to {len(goals) - 1}" if len(goals) else "no goals"
+        raise ValueError(f"{name}[{wrong[0]}] is {array[wrong[0]]}, and the table has {count}")
+    return array
 
 
 def validate_goals(goals: GoalTable, name: object = "goals") -> GoalTable:
@@ -127,6 +153,7 @@ def rows_by_family(
 
     `families` are the world's names; `counts` maps the name of a column to numbers (N, ...), which are added up.
     """
+    goal = check_goal_numbers(goal, goals)
     level, family = (np.asarray(x)[goal] for x in (goals.level, goals.family))
     rows = []
     for lv, f in sorted({*zip(level.tolist(), family.tolist(), strict=True)}):

@@ -248,7 +248,12 @@ class World(abc.ABC):
         """Family code and goal array of the goal that subgoals add up to; imagined rollouts of new sentences end there.
 
         By default the world's own goal with these subgoals, and otherwise the last subgoal.
+
+        Raises:
+          ValueError: there are no subgoals.
         """
+        if not subgoals:
+            raise ValueError("subgoals: there are none, want at least one")
         written = " and ".join(text for text, _, _ in subgoals)
         if self.language.plan is not None:
             for table in map(self.goals, LEVELS):
@@ -336,7 +341,11 @@ class World(abc.ABC):
     def first_states(
         self, rng: np.random.Generator, goals: GoalTable, goal: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """First observations (N, D) that do not satisfy goal number `goal` (N,), and the simulator's states (N, S)."""
+        """First observations (N, D) that do not satisfy goal number `goal` (N,), and the simulator's states (N, S).
+
+        Raises:
+          TypeError, ValueError: `goal` are no numbers of goals of the table.
+        """
 
     @abc.abstractmethod
     def make_episodes(self, level: str, count: int, seed: int) -> Episodes:

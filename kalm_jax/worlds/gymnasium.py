@@ -21,7 +21,7 @@ from kalm_jax.evaluation.episodes import balanced_goals
 from kalm_jax.evaluation.gymnasium import GymnasiumSimulator, make_environment, spaces_of, take_step
 from kalm_jax.imagination.rollouts import label_rewards
 from kalm_jax.settings import Setting
-from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, Simulator, concatenate
+from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, Simulator, check_goal_numbers, concatenate
 from kalm_jax.types.pictures import Film, Illustrations, record_film
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.base import LearnerDefaults, Spaces, World
@@ -162,9 +162,11 @@ class GymnasiumWorld(World):
         level = {text: LEVELS[code] for text, (_, code) in self.sentence_meanings().items()}
         return read_data(path, self, lambda text: level.get(normalize_sentence(text)))
 
+    @checked()
     def first_states(
         self, rng: np.random.Generator, goals: GoalTable, goal: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
+        goal = check_goal_numbers(goal, goals)
         seeds = _seeds(rng, len(goal))
         return self.simulator().first_observations([goals.text[g] for g in goal], seeds), seeds
 

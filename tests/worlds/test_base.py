@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.offline_rl import make_learner
-from kalm_jax.types import LEVELS
+from kalm_jax.types import LEVELS, Episodes, make_rollouts
 from kalm_jax.worlds.base import BUILTIN_WORLDS, get_world
 
 
@@ -53,3 +53,40 @@ def test_a_record_fits_its_goals(name):
 def test_wrong_arguments_of_worlds_are_named(name, ask, error, said):
     with pytest.raises(error, match=said):
         ask(get_world(name))
+
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("name", ["clevr", "metaworld", "field"])
+@pytest.mark.parametrize(
+    ("ask", "error", "said"),
+    [
+        (lambda w, goals: w.first_states(RNG, goals, [0, len(goals)]), ValueError, r"goal\[1\] is \d+, and the"),
+        (lambda w, goals: w.first_states(RNG, goals, np.array([-1])), ValueError, r"goal\[0\] is -1, and the tab"),
+        (lambda w, goals: w.first_states(RNG, goals, [0.5]), TypeError, "goal is of type float64, want integers"),
+        (lambda w, goals: w.first_states(RNG, goals, 3), ValueError, r"goal has shape \(\), want \(N,\)"),
+        (lambda w, goals: w.first_states(RNG, goals.take([]), [0]), ValueError, "and the table has no goals"),
+        (lambda w, goals: w.first_states(0, goals, [0]), TypeError, "rng is 0, want"),
+        (lambda w, goals: w.first_states(RNG, goals.text, [0]), TypeError, "goals is .*, want"),
+        (lambda w, goals: goals.take([len(goals)]), ValueError, r"index\[0\] is \d+, and the table has goals 0 to"),
+        (lambda w, goals: goals.take([True]), TypeError, "index is of type bool, want integers"),
+        (lambda w, goals: Episodes(np.zeros(1), np.array([len(goals)]), goals), ValueError, r"goal\[0\] is"),
+        (lambda w, goals: Episodes(np.zeros(2), np.zeros(1, int), goals), ValueError, "states are 2, and goal has 1"),
+        (lambda w, goals: w.label_rewards(rollouts_of(w, len(goals)), goals), ValueError, r"goal\[0\] is"),
+        (lambda w, goals: w.goal_of_subgoals([]), ValueError, "subgoals: there are none"),
+    ],
+)  # fmt: skip
+def test_wrong_numbers_of_goals_are_named(name, ask, error, said):
+    world = get_world("examples.own_world" if name == "field" else name)
+    with pytest.raises(error, match=said):
+        ask(world, world.goals("offline"))
+
+
+def rollouts_of(world, goal):
+    """A rollout of one step with a goal of this number."""
+    spaces = world.spaces
+    actions = np.zeros(
+        (1, 1) if spaces.num_actions else (1, 1, spaces.action_dim), int if spaces.num_actions else float
+    )
+    return make_rollouts(np.zeros((1, 2, spaces.observation_dim)), actions, np.ones(1, int), goal=goal)

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from kalm_jax.arguments import checked
 from kalm_jax.imagination.rollouts import label_rewards
-from kalm_jax.types import GoalTable, Policy, Rollouts
+from kalm_jax.types import GoalTable, Policy, Rollouts, check_goal_numbers
 from kalm_jax.types.pictures import Illustrations
 from kalm_jax.worlds.base import (
     LARGE_REWARD_SETTINGS,
@@ -140,6 +141,8 @@ class ClevrWorld(World):
 
         Without a relation it is the first move.
         """
+        if not subgoals:
+            return super().goal_of_subgoals(subgoals)
         relations = [array for _, family, array in subgoals if family == clevr_goals.RELATION]
         if not relations:
             _, family, array = subgoals[0]
@@ -172,10 +175,12 @@ class ClevrWorld(World):
     def label_rewards(self, rollouts: Rollouts, goals: GoalTable) -> Rollouts:
         return label_rewards(rollouts, goals, clevr_rewards.reward)
 
+    @checked()
     def first_states(
         self, rng: np.random.Generator, goals: GoalTable, goal: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Random observations (N, 10) in which goal n is not yet satisfied, and the simulator's states (N, 69)."""
+        goal = check_goal_numbers(goal, goals)
         states = unsatisfied_states(rng, goals.family[goal], goals.array[goal])
         return clevr.observation_of(states), states
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from kalm_jax.arguments import COUNT, EPISODE_SEED, checked
 from kalm_jax.settings import Setting
-from kalm_jax.types import GoalTable, Policy, Rollouts
+from kalm_jax.types import GoalTable, Policy, Rollouts, check_goal_numbers
 from kalm_jax.types.pictures import Film, Illustrations, record_film
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.types.transforms import ObservationTransform
@@ -155,17 +155,20 @@ class MetaworldWorld(World):
         return read_data(path, self, instructions.split_of)
 
     def label_rewards(self, rollouts: Rollouts, goals: GoalTable) -> Rollouts:
-        family, array = (np.asarray(x)[rollouts.goal] for x in (goals.family, goals.array))
+        goal = check_goal_numbers(rollouts.goal, goals)
+        family, array = (np.asarray(x)[goal] for x in (goals.family, goals.array))
         seen, actions = np.asarray(rollouts.observations), np.asarray(rollouts.actions)
         return dataclasses.replace(rollouts, rewards=rewards(family, array, seen, actions, rollouts.length))
 
     def simulator(self) -> contextlib.AbstractContextManager[MetaworldSimulator]:
         return contextlib.nullcontext(_simulator())
 
+    @checked()
     def first_states(
         self, rng: np.random.Generator, goals: GoalTable, goal: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Observations (N, 91) after resets of the goals' tasks, and the resets' seeds (N,)."""
+        goal = check_goal_numbers(goal, goals)
         family, seeds = np.asarray(goals.family)[goal], rng.integers(2**62, size=len(goal))
         play = _simulator().begin(family, seeds)
         states = play.states.copy()
