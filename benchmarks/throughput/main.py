@@ -4,8 +4,7 @@ Suites: offline_rl, updates of every learner at KALM's shapes, beside d3rlpy whe
 CLEVR-Robot beside MuJoCo alone, and Meta-world beside the bare package; llm_train, grounding with packed rows beside
 padded ones, and text beside transformers on torch where that is installed; llm_decode, imagined numbers with a cache
 beside none, and words beside transformers;
-pipeline, where the time of the main job goes (--preset), and how fast its second start is; memory, bytes per device of
-a 7B model's training step, compiled for simulated devices (exits with 1 where more is needed than BUILD.md promises).
+pipeline, where the time of the main job goes (--preset), and how fast its second start is.
 
 Everything is pinned to one core and counted per second of process CPU time, so that other jobs on the machine disturb
 little; on an accelerator it is wall time. Rows also have the time of compiling, the memory, and for compiled programs
@@ -96,18 +95,6 @@ def finish(settings: ThroughputSettings, result: dict, old: list[dict] | None) -
         sys.exit(1)
 
 
-def measure_memory(settings: ThroughputSettings, suite) -> None:
-    """The suite that measures no time."""
-    import jax
-
-    jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_num_cpu_devices", suite.devices_needed())
-    rows = suite.rows(say=say)
-    write(settings, {"suite": settings.suite, "rows": rows})
-    if any(row["median"] > row["limit"] for row in rows):
-        sys.exit("error: a step needs more than is promised")
-
-
 def measure_pipeline(settings: ThroughputSettings, suite, old: list[dict] | None) -> None:
     """The suite of whole runs, each a process of its own: this one touches no device."""
     try:
@@ -150,8 +137,6 @@ def say(text: str) -> None:
 def main(argv: list[str]) -> None:
     given = parse(flags(), argv)
     settings = made(ThroughputSettings, given)
-    if settings.suite == "memory" and (settings.compare or settings.only):
-        raise UsageError("--compare and --only are for rates; the memory suite has limits of its own")
     if settings.suite == "pipeline" and settings.only:
         raise UsageError("--only is for groups of benchmarks; the suite pipeline runs the whole job")
     if settings.output:
@@ -162,9 +147,7 @@ def main(argv: list[str]) -> None:
     if line := avoid_miscompilation():
         say(line)
     suite = importlib.import_module(throughput.SUITES[settings.suite])
-    if settings.suite == "memory":
-        measure_memory(settings, suite)
-    elif settings.suite == "pipeline":
+    if settings.suite == "pipeline":
         measure_pipeline(settings, suite, old)
     else:
         measure_rates(settings, suite, old)

@@ -26,8 +26,8 @@ from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
 from kalm_jax.cli.job import configuration, job_flags
 from kalm_jax.disk import check_output_folder
 from kalm_jax.pipeline.compiling.report import broken, line, write_report
-from kalm_jax.pipeline.compiling.targets import ARCHITECTURES, KINDS, PROMISES, TARGETS
-from kalm_jax.pipeline.config import PipelineConfig, configure, load_presets
+from kalm_jax.pipeline.compiling.targets import ARCHITECTURES, KINDS, PROMISES, TARGETS, promised_config
+from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.settings import REQUIRED, Checked, setting
 
 
@@ -129,12 +129,11 @@ def _jobs(settings: CompileSettings, given: dict[str, Any], target: str) -> list
     if own or "world" in given:
         wrong = next(iter(own), "world")
         raise UsageError(f"--{wrong} is of a job of your own, and --promises compiles others: leave one of them out")
-    presets = load_presets("clevr")
     jobs = []
     for promise in PROMISES:
         if target in promise.targets:
             kinds = settings.only or promise.kinds
-            config = configure(presets["default"], promise.settings)
+            config = promised_config(promise)
             jobs.append(_Compiled(promise.name, config, promise.targets[target], kinds))
     return jobs
 

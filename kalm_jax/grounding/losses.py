@@ -20,9 +20,9 @@ from kalm_jax.llm.arrays import PerToken, Vectors
 from kalm_jax.sharding import BATCH_AXES, constrain, num_shards
 
 MAX_LOGITS = 1 << 26
-"""Word logits that a device holds at a time, numbers in float32 (256 MiB); see `word_errors`. Chosen by measurement
-(`experiments.throughput --suite=memory`): a step of a 0.5B model with 151,936 words needs 3.4 GB less. Smaller parts do
-not help Llama-2-7B, with 32,000 words, whose layers need more memory than its words."""
+"""Word logits that a device holds at a time, numbers in float32 (256 MiB); see `word_errors`. By the CPU's
+compiler a step of a 0.5B model with 151,936 words needs 3.4 GB less (commit b2b87a5). Smaller parts do not help
+Llama-2-7B, with 32,000 words, whose layers need more memory than its words."""
 
 
 @dataclasses.dataclass(frozen=True)

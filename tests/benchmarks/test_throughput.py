@@ -146,7 +146,7 @@ def test_every_learner_is_measured_at_every_shape():
     groups = [group[0].group for group in offline_rl.groups()]
     assert len(groups) == len(set(groups)) == len(LEARNERS) * len(problems.SHAPES)
     assert "td3bc, Meta-World: 91+768, 4 continuous, batch 256" in groups
-    assert set(SUITES) == {"offline_rl", "env", "llm_train", "llm_decode", "pretrained", "pipeline", "memory"}
+    assert set(SUITES) == {"offline_rl", "env", "llm_train", "llm_decode", "pretrained", "pipeline"}
 
 
 def test_mujoco_alone_makes_the_pushes_that_ours_makes(monkeypatch):

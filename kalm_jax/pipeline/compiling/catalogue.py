@@ -51,7 +51,7 @@ from kalm_jax.pipeline.planner import fit_planner
 from kalm_jax.pipeline.planner_config import TextTraining
 from kalm_jax.pipeline.stages.learn import mixed_buffer
 from kalm_jax.programs import Described, describe, described_for, shape_of
-from kalm_jax.sharding import MeshShape, default_mesh, using_mesh_shape
+from kalm_jax.sharding import MeshShape, using_mesh_shape
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, concatenate_goals, last_steps
 from kalm_jax.worlds.base import World, get_world
 
@@ -342,10 +342,4 @@ class Job:
         episodes = self.config.evaluate.episodes
         states = np.resize(rollouts.observations[:, 0], (episodes, rollouts.observations.shape[-1]))
         goal = np.resize(np.asarray(self._goals.vector), (episodes, self._goals.vector.shape[1]))
-        player(0, self.world.observe(states), goal, jax.random.key(0))
-
-
-def mesh_of(job: Job) -> int:
-    """Number of devices of the job's mesh."""
-    with job.devices():
-        return default_mesh().size
+        player(0, states, goal, jax.random.key(0))

@@ -20,7 +20,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from kalm_jax.pipeline.config import LEARNERS, LLM_POLICY
+from kalm_jax.pipeline.config import LEARNERS, LLM_POLICY, PipelineConfig, configure, load_presets
 
 GB = 10**9
 GIB = 2**30
@@ -152,7 +152,7 @@ class Promise:
 
     Attributes:
       name: in tables.
-      settings: flags of `kalm compile` -> their values, as `pipeline.config.configure` takes them.
+      settings: flags of `kalm compile` -> their values, as `pipeline.config.configure` takes them; `preset` is one.
       kinds: of the programs that are compiled; none are all of the job.
       targets: where it holds. Name -> the shape of the mesh, "" for all devices in the axis data.
     """
@@ -172,8 +172,8 @@ PROMISES: tuple[Promise, ...] = (
         dict.fromkeys(("tpu-v5e-1", "tpu-v5e-8", "gpu-t4", "gpu-l4", "gpu-a100", "gpu-h200", "gpu-h200-8"), ""),
     ),
     Promise(
-        "SmolLM2-135M, all weights",
-        {"llm": "smollm2-135m"},
+        "SmolLM2-135M, all weights, the preset pretrained",
+        {"preset": "pretrained", "llm": "smollm2-135m"},
         ("ground",),
         dict.fromkeys(("tpu-v5e-1", "gpu-t4"), ""),
     ),
@@ -203,3 +203,9 @@ PROMISES: tuple[Promise, ...] = (
     ),
 )
 """What the documentation says, and `kalm compile --promises` holds it to."""
+
+
+def promised_config(promise: Promise) -> PipelineConfig:
+    """The configuration of a promise's job, which is in CLEVR-Robot."""
+    settings = dict(promise.settings)
+    return configure(load_presets("clevr")[str(settings.pop("preset", "default"))], settings)

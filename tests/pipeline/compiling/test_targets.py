@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from kalm_jax.pipeline.compiling.targets import ARCHITECTURES, KINDS, PROMISES, TARGETS
-from kalm_jax.pipeline.config import configure, load_presets
+from kalm_jax.pipeline.compiling.targets import ARCHITECTURES, KINDS, PROMISES, TARGETS, promised_config
 from kalm_jax.sharding import parse_mesh_shape
 
 
@@ -21,7 +20,7 @@ def test_every_target_of_the_documentation_is_there():
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.name)
 def test_a_promise_is_a_job_that_can_be_configured(promise):
-    config = configure(load_presets("clevr")["default"], promise.settings)
+    config = promised_config(promise)
     assert config.ground.llm in ("", *ARCHITECTURES) and set(promise.kinds) <= set(KINDS) and promise.targets
     for target, mesh in promise.targets.items():
         shape = parse_mesh_shape(mesh)
