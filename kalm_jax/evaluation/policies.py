@@ -5,8 +5,9 @@ Dimension letters: S training seeds, B batch (episodes), D observation, A action
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -128,6 +129,57 @@ def learner_policy(
         return actions[-1]
 
     return act
+
+
+REACHED = float(np.log(0.5))
+"""Log-probability from which a subgoal counts as reached."""
+
+
+class SubgoalPolicy:
+    """A policy that is told the subgoals of each goal, one after the other, in place of the goal.
+
+    At each step it is told the first subgoal that is not read as reached; where all are, the one that is read so with
+    the least probability.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        told: GoalTable,
+        plans: Sequence[Sequence[int]],
+        read: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray],
+        observe: Callable[[np.ndarray], np.ndarray],
+    ) -> None:
+        """Takes the policy that is told.
+
+        Args:
+          policy: of the words, such as `learner_policy`.
+          told: the sentences, with goal vectors.
+          plans: for every goal of the episodes the numbers in `told` of its subgoals' sentences.
+          read: (goals (N,), places in their plans (N,), first observations of the episodes (N, D), observations (N, D))
+            -> (N,) log-probability that this subgoal is reached.
+          observe: as of `learner_policy`.
+        """
+        self.policy, self.told, self.plans, self.read, self.observe = policy, told, plans, read, observe
+        self._first: np.ndarray = np.zeros(0, np.float32)
+
+    def __call__(self, episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
+        """Actions of all episodes, see `kalm_jax.types.Policy`."""
+        now: np.ndarray = np.asarray(self.observe(states), np.float32)
+        if step == 0:
+            self._first = now
+        next_place = np.zeros(len(now), int)
+        count = np.array([len(self.plans[goal]) for goal in episodes.goal])
+        several = np.flatnonzero(active & (count > 1))
+        if len(several):
+            rows, places = np.repeat(several, count[several]), np.concatenate([np.arange(n) for n in count[several]])
+            read = self.read(episodes.goal[rows], places, self._first[rows], now[rows])
+            for i in several:
+                mine = read[rows == i]
+                open_ = np.flatnonzero(mine < REACHED)
+                next_place[i] = open_[0] if len(open_) else mine.argmin()
+        goal = np.array([self.plans[g][k] for g, k in zip(episodes.goal, next_place, strict=True)], np.int32)
+        return self.policy(dataclasses.replace(episodes, goal=goal, goals=self.told), states, active, step)
 
 
 def _rollouts(observations: list[np.ndarray], actions: list[np.ndarray], goal: np.ndarray) -> Rollouts:

@@ -31,8 +31,15 @@ from kalm_jax.settings import (
     settings_of,
 )
 
-CONDITIONS = ("offline", "kalm", "oracle")
+CONDITIONS = ("offline", "relabel", "translate", "kalm", "oracle")
 """What learners can learn from, see `LearnConfig.conditions`."""
+
+
+def policies_of(condition: str) -> str:
+    """The condition whose policies are played: those of "translate" are told other words, and learn as "offline"."""
+    return "offline" if condition == "translate" else condition
+
+
 LLM_POLICY = "llm_policy"
 """Listed among the algorithms for the grounded language model that acts itself, and learns nothing from rollouts."""
 LEARNERS = ("td3bc", "bc", "cql", "awac", "iql", "combo", "decision_transformer")
@@ -267,8 +274,10 @@ class LearnConfig(Checked):
     )
     conditions: tuple[str, ...] = setting(
         ("offline", "kalm"),
-        "What learners learn from: offline (real rollouts), kalm (half of every batch is imagined), oracle (that half "
-        "consists of real rollouts of the novel goals instead, which gives an upper bound).",
+        "What learners learn from: offline (real rollouts); relabel (half of every batch is pieces of the real "
+        "rollouts under novel sentences whose goal they reach; no language model takes part); translate (the policies "
+        "of offline, told the planner's subgoals in the data's words); kalm (half of every batch is imagined); oracle "
+        "(that half consists of real rollouts of the novel goals, which gives an upper bound).",
         choices=CONDITIONS,
     )
     seeds: int = setting(3, "Policies trained per learner and condition.", low=1, high=MAX_SEEDS)
@@ -338,6 +347,11 @@ class LearnConfig(Checked):
     def learners(self) -> tuple[str, ...]:
         """The algorithms that learn from rollouts."""
         return tuple(name for name in self.algorithms if name != LLM_POLICY)
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The conditions that policies are trained in: "translate" plays those of "offline"."""
+        return tuple(dict.fromkeys(policies_of(condition) for condition in self.conditions))
 
     def updates_of(self, algorithm: str) -> int:
         """`updates`; fewer for those that clone: half for BC, as fewer did better on validation sentences (measured

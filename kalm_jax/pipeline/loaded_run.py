@@ -27,7 +27,7 @@ from kalm_jax.grounding.model import Grounded
 from kalm_jax.imagination.subgoals import direct_plans
 from kalm_jax.pipeline import offline
 from kalm_jax.pipeline.artifacts import planner_stage, whitened
-from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.config import PipelineConfig, policies_of
 from kalm_jax.pipeline.imagining import allowed_answers, draws_of, imagine_from, planning_model, sentence_encoder
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.offline_config import OfflineConfig
@@ -89,14 +89,20 @@ class LoadedRun:
     def policy(self, algorithm: str, condition: str = "kalm", seed: int | None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update.
 
-        `condition` is what it learned from: "offline", "kalm" or "oracle". `seed` None is the first of training.
+        `condition` is what it learned from: "offline", "relabel", "kalm" or "oracle". `seed` None is the first of
+        training.
 
         Raises:
           ValueError: the run has no such policy, and the message lists those that there are; or a file is damaged.
           FileNotFoundError: the run has not trained it yet.
         """
         learn, name = self.config.learn, f"{algorithm}-{condition}"
-        known = {f"{learner}-{learned}" for learner in learn.learners for learned in learn.conditions}
+        if condition != policies_of(condition):
+            raise ValueError(
+                f"the condition {condition} plays the policies of {policies_of(condition)}: take those, and tell them "
+                "the subgoals of run.plan(sentence)"
+            )
+        known = {f"{learner}-{learned}" for learner in learn.learners for learned in learn.learned}
         known |= {done.parent.name for done in self.path.glob("learn/*/done.json")}  # by other settings before
         i = _seed_index(
             self.path, name, f"{algorithm!r} of condition {condition!r}", known, seed, self.config.seed, learn.seeds

@@ -12,7 +12,7 @@ from typing import Any
 from kalm_jax.arguments import checked
 from kalm_jax.distributed import is_main_process
 from kalm_jax.pipeline.artifacts import imagined_levels, imagined_parts, planner_stage, prompt_parts, read_prompts
-from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
+from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig, policies_of
 from kalm_jax.pipeline.grounding import check_encoder, check_language_model, check_planner
 from kalm_jax.pipeline.learners import configured_learner
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -29,12 +29,13 @@ from kalm_jax.pipeline.stages.llm_policy import run_llm_policy
 from kalm_jax.pipeline.stages.oracle import run_oracle
 from kalm_jax.pipeline.stages.planner import run_planner
 from kalm_jax.pipeline.stages.prompts import run_prompts
+from kalm_jax.pipeline.stages.relabel import run_relabel
 from kalm_jax.pipeline.stages.replay import run_replay
 from kalm_jax.pipeline.stages.report import write_report
 from kalm_jax.report import terminal_table
 from kalm_jax.settings import Setting
 from kalm_jax.types import LEVELS
-from kalm_jax.worlds.base import get_world
+from kalm_jax.worlds.base import World, get_world
 
 
 @checked(config=Setting("such as load_presets('clevr')['smoke']"))
@@ -65,6 +66,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     check_encoder(config.learn.encoder, world)
     if config.prompts:
         read_prompts(config)
+    check_conditions(config, world)
     for algorithm in config.learn.learners:
         configured_learner(config, algorithm)
     position = ""
@@ -93,6 +95,21 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     print(terminal_table(results, world.labels, noise))
     print(f"report: {run.path / 'report.html'}")
     return results
+
+
+def check_conditions(config: PipelineConfig, world: World) -> None:
+    """Refuses conditions that a world does not have by a ValueError."""
+    conditions = config.learn.conditions if config.learn.learners else ()
+    if "relabel" in conditions and world.learning.relabel is None:
+        raise ValueError(
+            f"--conditions=relabel: in the world {world.name} a single step does not show which other goals it "
+            "reaches; leave relabel out"
+        )
+    if "translate" in conditions and not config.imagine.plan:
+        raise ValueError(
+            "--conditions=translate tells policies the subgoals that are imagined, and there are none here: leave "
+            "translate out" + ", or --noplan" * (world.language.plan is not None)
+        )
 
 
 def stages_of(run: PipelineRun) -> dict[str, Callable[[], None]]:
@@ -124,11 +141,13 @@ def stages_of(run: PipelineRun) -> dict[str, Callable[[], None]]:
     if "oracle" in learn.conditions and learn.learners:
         for level in imagined_levels(config):
             add(f"oracle/{level}", run_oracle, level)
+    if "relabel" in learn.conditions and learn.learners:
+        for level in imagined_levels(config):
+            add(f"relabel/{level}", run_relabel, level)
     for algorithm, condition in itertools.product(learn.learners, learn.conditions):
-        name = f"{algorithm}-{condition}"
-        add(f"learn/{name}", run_learn, algorithm, condition)
+        add(f"learn/{algorithm}-{policies_of(condition)}", run_learn, algorithm, policies_of(condition))
         for level in LEVELS:
-            add(f"evaluate/{name}-{level}", run_evaluate, algorithm, condition, level)
+            add(f"evaluate/{algorithm}-{condition}-{level}", run_evaluate, algorithm, condition, level)
     if config.prompts:
         add("prompts", run_prompts)
     return stages

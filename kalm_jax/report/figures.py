@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 CONDITION_LOOKS = {
     "offline": ("#56B4E9", ""),
+    "relabel": ("#999999", "++"),
+    "translate": ("#0072B2", "--"),
     "kalm": ("#D55E00", "///"),
     "oracle": ("#009E73", "..."),
     "words": ("#CC79A7", "xxx"),

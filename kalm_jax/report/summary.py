@@ -19,7 +19,9 @@ from kalm_jax.types import LEVELS
 
 RANDOM = "random"
 """The algorithm whose rows are the random baseline."""
-CONDITION_ORDER = ("offline", "kalm", "oracle", "words", "plan")
+WITHOUT_IMAGINATION = ("offline", "relabel", "translate")
+"""Conditions that "kalm" is compared with."""
+CONDITION_ORDER = ("offline", "relabel", "translate", "kalm", "oracle", "words", "plan")
 LEVEL_NAMES = {
     "offline": "goals of the data",
     "rephrase": "rephrase",
@@ -183,10 +185,10 @@ def _pool(names: Mapping[str, str], rows: Sequence[Mapping]) -> Success:
     return Success(**names, by_seed=by_seed, within=within, early=early, median_steps=median)
 
 
-def differences(pooled: Iterable[Success], condition: str = "kalm") -> list[Difference]:
-    """The difference of `condition` and "offline" wherever both were evaluated."""
+def differences(pooled: Iterable[Success], condition: str = "kalm", base: str = "offline") -> list[Difference]:
+    """The difference of the conditions `condition` and `base` wherever both were evaluated."""
     pooled = [s for s in pooled if not s.family]
-    bases = {s.learner: s for s in pooled if s.condition == "offline"}
+    bases = {s.learner: s for s in pooled if s.condition == base}
     pairs = [(s, bases[s.learner]) for s in pooled if s.condition == condition and s.learner in bases]
     return [Difference(new, base, *(_difference(new.by_seed, base.by_seed, k) for k in (1, 2))) for new, base in pairs]
 

@@ -99,12 +99,17 @@ def terminal_table(results: Iterable[Mapping], labels: ReportLabels, noise: str 
     pooled = summary.successes(results)
     if not pooled:
         return "No policy was evaluated, so there is no success table."
-    changes = summary.differences(pooled)
+    changes = [d for base in summary.WITHOUT_IMAGINATION for d in summary.differences(pooled, base=base)]
     lines = [f"Success in % with 95% intervals; median: {labels.steps} to success; episodes: seeds x episodes of each."]
     if changes:
         lines.append(
             "Learned from: offline, real rollouts alone; kalm, imagined ones too; kalm-offline is the difference."
         )
+    used = {s.condition for s in pooled}
+    if "relabel" in used:
+        lines.append("relabel: real rollouts, and pieces of them under novel sentences whose true goal they reach.")
+    if "translate" in used:
+        lines.append("translate: the policies of offline, told the planner's subgoals in the data's words.")
     for level in summary.in_order(s.level for s in pooled):
         title = summary.level_name(level)
         lines += ["", _line(title, "condition", *limits(labels), "median", "episodes"), "-" * 94]
@@ -115,16 +120,19 @@ def terminal_table(results: Iterable[Mapping], labels: ReportLabels, noise: str 
 
 
 def _line(name: str, condition: str, within: str, early: str, median: str, episodes: str) -> str:
-    return f"{name[:22]:<22} {condition[:13]:<13} {within:>21} {early:>21} {median:>6} {episodes:>8}"
+    return f"{name[:22]:<22} {condition[:14]:<14} {within:>21} {early:>21} {median:>6} {episodes:>8}"
 
 
 def _level_lines(block: Sequence[Success], changes: Sequence[Difference], pooled: Sequence[Success]) -> Iterator[str]:
     for i, s in enumerate(block):
         first = i == 0 or block[i - 1].name != s.name
         yield _line(s.name if first else "", s.condition_name, *_cells(s))
-        change = next((d for d in changes if d.base.learner == s.learner), None)
-        if change is not None and (i + 1 == len(block) or block[i + 1].name != s.name):
-            yield _line("", "kalm-offline", points(change.within), points(change.early), "", "")
+        if i + 1 < len(block) and block[i + 1].name == s.name:
+            continue
+        for change in (d for d in changes if d.base.learner == s.learner):
+            yield _line("", f"kalm-{change.base.condition}", points(change.within), points(change.early), "", "")
+            if change.base.condition != "offline":
+                continue
             gain = summary.oracle_gain_share(pooled, change)
             if not math.isnan(gain):
                 yield _line("", "oracle's gain", f"{_whole_percent(gain)} of it", "", "", "")
@@ -183,6 +191,25 @@ def difference_table(pooled: Sequence[Success], labels: ReportLabels) -> Table:
     limited = [f"points within {n}" for n in (labels.horizon, labels.early_steps)]
     header = ["level", "policy", *limited, f"verdict at {labels.horizon}"] + ["share of the oracle's gain"] * oracle
     return Table(header, rows, classes, text_columns=2)
+
+
+def control_table(pooled: Sequence[Success], labels: ReportLabels) -> Table | None:
+    """What imagination adds to the conditions without it: kalm - relabel and kalm - translate, in points."""
+    changes = [d for base in summary.WITHOUT_IMAGINATION[1:] for d in summary.differences(pooled, base=base)]
+    rows = [
+        (
+            summary.level_name(d.new.level),
+            d.new.name,
+            f"kalm - {d.base.condition}",
+            points(d.within),
+            points(d.early),
+            verdict(d.within),
+        )
+        for d in changes
+    ]
+    limited = [f"points within {n}" for n in (labels.horizon, labels.early_steps)]
+    header = ["level", "policy", "difference", *limited, f"verdict at {labels.horizon}"]
+    return Table(header, rows, text_columns=3) if rows else None
 
 
 def _level_rows(

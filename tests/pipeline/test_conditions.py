@@ -13,6 +13,8 @@ from kalm_jax import offline_rl
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import evaluate, learner_policy, read_results_csv, record
 from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
+from kalm_jax.evaluation.policies import SubgoalPolicy
+from kalm_jax.files import read_json
 from kalm_jax.grounding.config import NumericSpec
 from kalm_jax.grounding.decoding import act, start_episodes
 from kalm_jax.grounding.model import Grounded, GroundedModel, init_params
@@ -23,12 +25,14 @@ from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.pipeline import config as configs
 from kalm_jax.pipeline.artifacts import goal_vectors, goals_of
 from kalm_jax.pipeline.learners import configured_learner, load_policies, policy_points
-from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.pipeline.run import check_conditions
+from kalm_jax.pipeline.run_folder import PipelineRun, read_run
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.encode import run_whiten
 from kalm_jax.pipeline.stages.evaluate import run_evaluate
 from kalm_jax.pipeline.stages.learn import run_learn
 from kalm_jax.pipeline.stages.oracle import run_oracle
+from kalm_jax.pipeline.stages.relabel import run_relabel
 from kalm_jax.types import LEVELS, Episodes, make_goal_table
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals
@@ -177,6 +181,90 @@ def test_the_oracle_has_real_successful_rollouts_of_the_novel_goals(run, level):
     goal = (goals.family[rollouts.goal], goals.array[rollouts.goal])
     assert clevr_goals.success(*goal, before, rollouts.actions[i, last], after).all()
     assert not clevr_goals.satisfied(*goal, rollouts.observations[:, 0]).any()
+
+
+# ----------------------------------------------------------------------------------------------------------- relabel
+
+
+@pytest.mark.parametrize("level", LEVELS[1:])
+def test_relabeled_pieces_are_real_and_end_where_they_reach_the_novel_goal(run, level):
+    run_relabel(run, level)
+    rollouts, goals = read_rollouts(run.path / "relabel" / level / "rollouts.h5")
+    world, (real, _) = get_world("clevr"), read_rollouts(run.path / "collect" / "rollouts.h5")
+    assert 0 < len(rollouts) <= getattr(TINY.imagine, level)
+    assert rollouts.terminated.all() and not rollouts.imagined.any() and goals.text == world.goals(level).text
+    states = {o.tobytes(): (i, t) for i, row in enumerate(real.observations) for t, o in enumerate(row)}
+    for i, length in enumerate(rollouts.length):
+        source, first = states[rollouts.observations[i, 0].tobytes()]
+        piece = slice(first, first + length + 1)
+        np.testing.assert_array_equal(rollouts.observations[i, : length + 1], real.observations[source, piece])
+        np.testing.assert_array_equal(rollouts.actions[i, :length], real.actions[source, piece][:length])
+        family, array = (np.repeat(x[rollouts.goal[i]][None], length, 0) for x in (goals.family, goals.array))
+        before, after = rollouts.observations[i, :length], rollouts.observations[i, 1 : length + 1]
+        reached = clevr_goals.success(family, array, before, rollouts.actions[i, :length], after)
+        assert reached.tolist() == [False] * (length - 1) + [True]
+        assert not clevr_goals.satisfied(family, array, before).any()
+    np.testing.assert_array_equal(world.label_rewards(rollouts, goals).rewards, rollouts.rewards)
+    assert level != "unseen_easy" or (rollouts.length == 1).all()
+
+
+# --------------------------------------------------------------------------------------------------------- translate
+
+
+def test_a_policy_is_told_the_first_subgoal_that_is_not_read_as_reached():
+    told = make_goal_table(("one", "two", "three"), 0, 0, np.zeros((3, 1), np.int32))
+    seen = []
+
+    def policy(episodes, states, active, step):
+        seen.append([episodes.goals.text[g] for g in episodes.goal])
+        return states[:, 0]
+
+    def read(goal, place, before, after):
+        assert (goal == 0).all() and (before == first).all()
+        return np.where(place < after[:, 0], -0.1 * (1 + place), -5.0)
+
+    episodes = Episodes(np.zeros((3, 2)), np.array([0, 1, 0], np.int32), GOALS)
+    player, first = SubgoalPolicy(policy, told, [[0, 1, 2], [1], [2]], read, np.asarray), 0.0
+    for state in (0.0, 1.0, 2.0, 3.0):
+        states = np.full((3, 2), state)
+        np.testing.assert_array_equal(player(episodes, states, np.array([True, True, False]), int(state)), states[:, 0])
+    # With all three reached it goes for the one that is read so with the least probability; others are never asked.
+    assert [row[0] for row in seen] == ["one", "two", "three", "three"]
+    assert {row[1] for row in seen} == {"two"} and {row[2] for row in seen} == {"one"}
+
+
+@pytest.mark.slow
+def test_translated_goals_are_told_in_the_words_of_the_data(small_run, tmp_path):
+    shutil.copytree(small_run, tmp_path / "run")
+    config = read_run(small_run)
+    config = dataclasses.replace(
+        config,
+        learn=dataclasses.replace(config.learn, conditions=("offline", "translate")),
+        evaluate=dataclasses.replace(config.evaluate, episodes=20),
+    )
+    assert config.learn.learned == ("offline",)
+    run, world = PipelineRun(tmp_path / "run", config, say=lambda text: None), get_world("clevr")
+    data = goals_of(run, "data")
+    meant = {text: (int(f), *a) for text, f, a in zip(data.text, data.family, data.array.tolist(), strict=True)}
+    for level, least in (("rephrase", 0.7), ("unseen_hard", 0.0)):
+        run_evaluate(run, "bc", "translate", level)
+        folder = run.path / "evaluate" / f"bc-translate-{level}"
+        rows = read_results_csv(folder / "results.csv")
+        assert {row["condition"] for row in rows} == {"translate"} and sum(row["episodes"] for row in rows) >= 20
+        told, goals = read_json(folder / "told.json", dict), world.goals(level)
+        true = {t: (int(f), *a) for t, f, a in zip(goals.text, goals.family, goals.array.tolist(), strict=True)}
+        assert all(set(texts) <= {*data.text, sentence} for sentence, texts in told.items())
+        right = [len(texts) == 1 and meant.get(texts[0]) == true[sentence] for sentence, texts in told.items()]
+        assert np.mean(right) >= least and (level == "rephrase" or max(map(len, told.values())) > 1)
+
+
+@pytest.mark.parametrize(
+    "name, condition, change", [("metaworld", "relabel", {}), ("clevr", "translate", {"plan": False})]
+)
+def test_conditions_that_a_world_does_not_have_are_refused(name, condition, change):
+    config = configs.configure(configs.load_presets(name)["smoke"], {"conditions": (condition,), **change})
+    with pytest.raises(ValueError, match=f"--conditions={condition}"):
+        check_conditions(config, get_world(name))
 
 
 # ---------------------------------------------------------------------------------------------------- last checkpoints

@@ -49,6 +49,7 @@ def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
     # Part -> the stage with its rollouts, of what the condition learns from beside the real data.
     parts = {
         "offline": {},
+        "relabel": {level: f"relabel/{level}" for level in imagined_levels(config)},
         "kalm": {part: f"imagine/{part}" for part in imagined_parts(config)},
         "oracle": {part: f"oracle/{part}" for part in imagined_levels(config)},
     }[condition]

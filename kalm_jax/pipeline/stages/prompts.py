@@ -11,9 +11,11 @@ from kalm_jax.evaluation import evaluate
 from kalm_jax.files import write_csv
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.pipeline.artifacts import encoded_goals, encoding, file_mark, planner_stage, read_prompts
+from kalm_jax.pipeline.config import policies_of
 from kalm_jax.pipeline.imagining import imagine_from, plans_of
 from kalm_jax.pipeline.learners import played_policies
 from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.pipeline.translation import Translator
 from kalm_jax.types import Episodes
 
 PROMPT_SAMPLES = 8
@@ -24,6 +26,7 @@ def run_prompts(run: PipelineRun) -> None:
     """Writes match rates and success on the user's prompts, from the given first states, to `prompts.csv`."""
     world, config = run.world, run.config
     pairs = [(algorithm, condition) for algorithm in config.learn.learners for condition in config.learn.conditions]
+    translated = any(condition == "translate" for _, condition in pairs)
 
     def work(folder: pathlib.Path) -> None:
         goals, (_, first, starts) = encoded_goals(run, "prompts"), read_prompts(config)
@@ -49,15 +52,18 @@ def run_prompts(run: PipelineRun) -> None:
             for name, mine in parts.items()
         ]
         episodes = Episodes(starts, each, goals)
+        translate = Translator(run, goals, each) if translated else None
         with world.simulator() as simulator:
             for algorithm, condition in pairs:
-                for choice, policies in played_policies(run, algorithm, condition).items():
+                for choice, policies in played_policies(run, algorithm, policies_of(condition)).items():
+                    if translate is not None and condition == "translate":
+                        policies = [translate(policy) for policy in policies]
                     success = np.mean([evaluate(policy, episodes, simulator).success for policy in policies], axis=0)
                     for row, mine in zip(rows, parts.values(), strict=True):
                         row[f"success_{algorithm}_{condition}_{choice}"] = round(float(success[mine].mean()), 4)
         write_csv(folder / "prompts.csv", list(rows[0]), rows)
 
     settings = {"prompts": file_mark(config.prompts), "seed": config.seed, "samples": PROMPT_SAMPLES}
-    learned = [f"learn/{algorithm}-{condition}" for algorithm, condition in pairs]
-    needs = [*encoding(config, ["prompts"]), "ground", *planner_stage(config), *learned]
+    learned = list(dict.fromkeys(f"learn/{algorithm}-{policies_of(condition)}" for algorithm, condition in pairs))
+    needs = [*encoding(config, ["data"] * translated + ["prompts"]), "ground", *planner_stage(config), *learned]
     run.stage("prompts", settings, needs, work, together=True)

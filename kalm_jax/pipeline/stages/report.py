@@ -23,9 +23,10 @@ from kalm_jax.types import LEVELS
 def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
     """`results.csv`, `figures/` and `report.html`; returns the results and what their readers should know."""
     world, config = run.world, run.config
-    learners = [
-        f"{algorithm}-{condition}" for algorithm in config.learn.learners for condition in config.learn.conditions
-    ]
+    learners, trained = (
+        [f"{algorithm}-{condition}" for algorithm in config.learn.learners for condition in conditions]
+        for conditions in (config.learn.conditions, config.learn.learned)
+    )
     players = ["baselines", *((LLM_POLICY,) if LLM_POLICY in config.learn.algorithms else ()), *learners]
     results = []
     for name in [f"{player}-{level}" for player in players for level in LEVELS]:
@@ -58,7 +59,7 @@ def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
             config.ground.predict_change,
         ),
         grounding_metrics=read_metrics(run.path / "ground" / "metrics.csv"),
-        learning_curves=[row for name in learners for row in read_json(run.path / "learn" / name / "curve.json", list)],
+        learning_curves=[row for name in trained for row in read_json(run.path / "learn" / name / "curve.json", list)],
         collection=read_json(run.path / "collect" / "statistics.json", dict),
         stage_seconds=run.seconds,
         manifest=manifest,

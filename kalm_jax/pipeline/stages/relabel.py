@@ -1,0 +1,76 @@
+"""Finds pieces of the real rollouts that reach novel goals, which only the condition "relabel" learns from."""
+
+from __future__ import annotations
+
+import pathlib
+
+import jax
+import numpy as np
+
+from kalm_jax.datasets import write_rollouts
+from kalm_jax.pipeline.artifacts import goals_mark, real_rollouts
+from kalm_jax.pipeline.imagining import imagined_goals
+from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.progress import Progress
+from kalm_jax.types import GoalTable, Rollouts, make_rollouts
+from kalm_jax.worlds.base import World
+
+
+def run_relabel(run: PipelineRun, level: str) -> None:
+    """Writes pieces of the real rollouts for as many sentences of a novel level as are imagined to `rollouts.h5`.
+
+    No language model takes part; what the goals are, and when they are reached, is told. Goals that no real rollout
+    reaches are left out.
+    """
+    world, goals = run.world, run.world.goals(level)
+
+    def work(folder: pathlib.Path) -> None:
+        rng, goal = imagined_goals(run.config, goals, level)
+        real, _ = real_rollouts(run)
+        with Progress(f"relabel {level}", len(goal), unit="rollout") as progress:
+            found = pieces(world, real, goals, goal, rng, progress)
+        write_rollouts(folder / "rollouts.h5", found, goals)
+
+    settings = {"count": getattr(run.config.imagine, level), "seed": run.config.seed, "goals": goals_mark(goals)}
+    run.stage(f"relabel/{level}", settings, ["collect"], work)
+
+
+def pieces(
+    world: World, real: Rollouts, goals: GoalTable, goal: np.ndarray, rng: np.random.Generator, progress: Progress
+) -> Rollouts:
+    """A piece of a real rollout for each goal number in `goal` (N,), fewer where the data have none, with its rewards.
+
+    A piece ends at a step that reaches the goal. It begins at a random state of the same rollout, from which on the
+    goal is not satisfied, at most as many steps before as an imagined rollout may have.
+    """
+    judge = world.learning.relabel
+    assert judge is not None, "see `check_conditions`"
+    judge = jax.jit(judge)
+    rollout, step = np.nonzero(np.arange(real.horizon) < real.length[:, None])
+    before, action = real.observations[rollout, step], real.actions[rollout, step]
+    after = real.observations[rollout, step + 1]
+    longest = world.imagined_steps(np.asarray(goals.family))
+    keys = [(int(goals.family[g]), *np.asarray(goals.array[g]).tolist()) for g in goal]
+    found: list[tuple[int, int, int, int]] = []  # rollout, first step, step after the last, goal
+    for done, key in enumerate(dict.fromkeys(keys), 1):
+        mine = [g for g, other in zip(goal, keys, strict=True) if other == key]
+        family, array = (np.asarray(x)[mine[:1]].repeat(len(step), 0) for x in (goals.family, goals.array))
+        _, reached, possible = map(np.asarray, judge(family, array, before, action, after))
+        ends = np.flatnonzero(reached & possible)
+        # The first transition from which on the goal is open until the end.
+        closed = np.flatnonzero(~possible | reached)
+        for g, end in zip(mine, rng.choice(ends, len(mine)) if len(ends) else (), strict=False):
+            earlier = closed[np.searchsorted(closed, end) - 1] + 1 if closed[0] < end else 0
+            first = max(earlier, end - step[end], end + 1 - longest[g])
+            start = int(rng.integers(first, end + 1))
+            found.append((int(rollout[end]), int(step[start]), int(step[end]) + 1, int(g)))
+        progress.update(round(len(goal) * done / len(set(keys))))
+    horizon = max((stop - start for _, start, stop, _ in found), default=1)
+    observations = np.zeros((len(found), horizon + 1, real.observations.shape[2]), np.float32)
+    actions = np.zeros((len(found), horizon, *real.actions.shape[2:]), real.actions.dtype)
+    for i, (r, start, stop, _) in enumerate(found):
+        observations[i, : stop - start + 1] = real.observations[r, start : stop + 1]
+        actions[i, : stop - start] = real.actions[r, start:stop]
+    length = np.array([stop - start for _, start, stop, _ in found], np.int32)
+    numbers = np.array([g for *_, g in found], np.int32)
+    return world.label_rewards(make_rollouts(observations, actions, length, terminated=True, goal=numbers), goals)
