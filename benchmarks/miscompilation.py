@@ -44,7 +44,7 @@ SAFE = {FLAG: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 SMALL = (
     "--grounding_steps=3 --grounding_reading_steps=1 --updates=4 --episodes=8 --expert_episodes=1 --explanations=8 "
     "--evaluate_every=3 --metric_rollouts=8 --metric_explanations=8 --replays=2 --imagined_rephrase=32 "
-    "--imagined_unseen_easy=16"
+    "--imagined_unseen_easy=16 --conditions=kalm"
 )
 JOBS = {
     "clevr": "clevr --rollouts=200 --imagined_unseen_hard=16 --explanation_draws=2 --actions=greedy,sampled "

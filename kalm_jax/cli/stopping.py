@@ -50,8 +50,12 @@ def stopping_with(line: str) -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         for each in _SIGNALS:  # once is enough
             signal.signal(each, signal.SIG_IGN)
+        # Only then is stderr silent: where Python ignores an exception (in callbacks of its garbage collection, in
+        # `__del__`) it prints it. An event's own `wait` may be what was interrupted.
+        end = time.monotonic() + GRACE
+        while watcher.is_alive() and not stopped.is_set() and time.monotonic() < end:
+            time.sleep(0.002)
         if _imports(frame):
-            stopped.wait(GRACE)
             _end(128 + number)
         raise KeyboardInterrupt
 

@@ -149,18 +149,39 @@ def _check_row_length(folder: pathlib.Path, world: World, flag: str, length: int
 
 
 def longest_sentence(tokenizer: Tokenizer, world: World) -> tuple[str, int]:
-    """The world's sentence that needs the longest row, and the positions that it takes with its prompt and subgoals.
-
-    Looked at are those of the most characters.
-    """
-    found = []
-    for goals in (*map(world.goals, LEVELS), world.validation_goals()):
-        for i in sorted(range(len(goals)), key=lambda i: -len(goals.text[i]))[:LONGEST]:
-            plan = world.language.plan(int(goals.family[i]), goals.array[i]) if world.language.plan else ""
-            ids = plan_prompt(tokenizer, goals.text[i]), plan_answer(tokenizer, plan)
-            found.append((sum(map(len, ids)), goals.text[i]))
-    positions, sentence = max(found)
+    """The world's sentence that needs the longest row, and the positions that it takes with its prompt and subgoals."""
+    tables = (*map(world.goals, LEVELS), world.validation_goals())
+    positions, sentence, _ = max(longest_of(tokenizer, world, goals) for goals in tables)
     return sentence, positions
+
+
+def check_sentences(config: PipelineConfig, goals: GoalTable, where: str) -> None:
+    """Refuses goals whose sentences, with prompt and answer, are longer than rows, before anything is computed.
+
+    Args:
+      where: they are from, such as the path of a file; the ValueError begins with it.
+    """
+    world, planner = get_world(config.world), config.planner
+    rows = [("--grounding_row_length", config.ground.llm, config.ground.row_length)]
+    rows += [("--planner_row_length", planner.llm, planner.row_length)] if planner.llm else []
+    for flag, llm, length in rows if len(goals) else []:
+        positions, sentence, i = longest_of(load_tokenizer(find_folder(llm)), world, goals)
+        if positions > length:
+            begin = sentence if len(sentence) < 60 else sentence[:60] + "..."
+            raise ValueError(
+                f"{where}: goal {i} has the sentence {begin!r}, which takes {positions} positions with its prompt and "
+                f"answer, and rows have {flag}={length}; shorten it, or give longer rows"
+            )
+
+
+def longest_of(tokenizer: Tokenizer, world: World, goals: GoalTable) -> tuple[int, str, int]:
+    """(positions, sentence, its number) of the goal that needs the longest row, of those of the most characters."""
+    found, plan_of = [], world.language.plan
+    for i in sorted(range(len(goals)), key=lambda i: -len(goals.text[i]))[:LONGEST]:
+        plan = plan_of(int(goals.family[i]), goals.array[i]) if plan_of else ""
+        ids = plan_prompt(tokenizer, goals.text[i]), plan_answer(tokenizer, plan)
+        found.append((sum(map(len, ids)), goals.text[i], i))
+    return max(found)
 
 
 @checked(rollouts=Setting("such as read_rollouts(file)[0]"), goals=_GOALS, seed=SEED)
@@ -197,6 +218,7 @@ def ground(
     if folder is not None:
         check_output_folder(folder, "folder")
     check_language_model(ground, get_world(world))
+    check_sentences(config, goals, "goals")
     grounded = fit_language_model(config, rollouts, goals, folder)
     if folder is not None:
         save_grounded(pathlib.Path(folder) / "model", grounded)

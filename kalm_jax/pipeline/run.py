@@ -13,7 +13,7 @@ from kalm_jax.arguments import checked
 from kalm_jax.distributed import is_main_process
 from kalm_jax.pipeline.artifacts import imagined_levels, imagined_parts, planner_stage, prompt_parts, read_prompts
 from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig, policies_of
-from kalm_jax.pipeline.grounding import check_encoder, check_language_model, check_planner
+from kalm_jax.pipeline.grounding import check_encoder, check_language_model, check_planner, check_sentences
 from kalm_jax.pipeline.learners import configured_learner
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.schedule import Schedule, machine, plan_stages
@@ -65,7 +65,7 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     check_planner(config.planner, world)
     check_encoder(config.learn.encoder, world)
     if config.prompts:
-        read_prompts(config)
+        check_sentences(config, read_prompts(config)[0], config.prompts)
     check_conditions(config, world)
     for algorithm in config.learn.learners:
         configured_learner(config, algorithm)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from kalm_jax.datasets import read_rollouts, require_instructions
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, validate, validate_goals
+from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.base import World
 
 
@@ -57,6 +58,7 @@ def read_data(
     bounds = None if spaces.num_actions else (-1.0, 1.0)
     rollouts, goals = read_rollouts(path, spaces.num_actions or None, bounds, decode_goal)
     check_sizes(rollouts, world, path)
+    _check_recorded(path, rollouts)
     if recover is not None and not any(goals.text) and (np.asarray(goals.family) < 0).all():
         rollouts, goals = recover(rollouts, path)
     if len(rollouts) < 2:
@@ -76,4 +78,52 @@ def read_data(
     novel = sorted({text for text, level in levels if level or level_of(text) in LEVELS[1:]})
     if novel:
         raise ValueError(f"{path} holds {len(novel)} sentences of evaluation levels, such as {novel[0]!r}; remove them")
+    check_sentences(path, world, goals, np.unique(rollouts.goal))
     return rollouts, goals
+
+
+def _check_recorded(path: str, rollouts: Rollouts) -> None:
+    """Refuses data that are imagined, and says so where a part of them is."""
+    imagined = np.flatnonzero(rollouts.imagined)
+    if len(imagined) == len(rollouts):
+        raise ValueError(
+            f"{path}: all {len(rollouts)} rollouts are marked as imagined, and the data are to be real ones; give "
+            "recorded rollouts, or set `imagined` to false where these were recorded"
+        )
+    if len(imagined):
+        which = f"{len(imagined)} of {len(rollouts)} rollouts are marked as imagined, rollout {imagined[0]} first"
+        print(f"{path}: {which}; they count as real ones here", flush=True)
+
+
+def check_sentences(path: str, world: World, goals: GoalTable, used: np.ndarray) -> None:
+    """Compares the sentences of goals from a file with what the goals are; `used` are numbers of goals.
+
+    A sentence of the world's own means one goal. What speaks against any other (`GoalLanguage.objection`) is said in
+    one line, as those who wrote it may have words of their own.
+
+    Raises:
+      ValueError: a sentence of the world's own stands for another goal; the message names it.
+    """
+    meanings, language, doubts = world.sentence_meanings(), world.language, []
+    for g in used.tolist():
+        text, family, array = goals.text[g], int(goals.family[g]), np.asarray(goals.array[g])
+        asked = meanings.get(normalize_sentence(text))
+        if asked is not None and asked[0] != (family, *map(float, array)):
+            raise ValueError(
+                f"{path}: goal {g} has the sentence {text!r}, which asks for {_goal(world, asked[0])}, and its family "
+                f"and array say {_goal(world, (family, *array.tolist()))}; correct the one that is wrong"
+            )
+        if asked is None and language.objection is not None and language.plan is not None:
+            reason = language.objection(text, language.read_plan(language.plan(family, array)))
+            doubts += [f"goal {g}, {text!r}, {reason}"] if reason else []
+    if doubts:
+        print(f"{path}: {len(doubts)} of {len(used)} sentences may not ask for their goals: {doubts[0]}", flush=True)
+
+
+def _goal(world: World, goal: Sequence[float]) -> str:
+    """A goal, (family, *array), in the world's shortest words."""
+    family, array = int(goal[0]), np.asarray(goal[1:])
+    if world.language.plan is not None:
+        array = array.astype(np.asarray(world.goals(LEVELS[0]).array).dtype)
+        return repr(world.language.plan(family, array))
+    return f"{world.families[family]} {array.tolist()}"

@@ -22,6 +22,15 @@ WORK = {
     "computes in C": "    import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 2_000_000_000)",
     "fails on the way": "    try: time.sleep(600)\n    finally: raise ValueError('another error')",
     "swallows it": "    while True:\n        try: time.sleep(600)\n        except KeyboardInterrupt: pass",
+    "collects garbage": "    import gc\n    gc.callbacks.append(lambda *_: time.sleep(600))\n    gc.collect()",
+    "forgets an object": (
+        "    class Slow:\n        def __del__(self): time.sleep(600)\n"
+        "    slow = Slow()\n    del slow\n    time.sleep(600)"
+    ),
+    "calls back": (
+        "    import weakref\n    class Held: pass\n    held = Held()\n"
+        "    weak = weakref.ref(held, lambda _: time.sleep(600))\n    del held\n    time.sleep(600)"
+    ),
     "has threads": (
         "    import concurrent.futures as c\n"
         "    with c.ThreadPoolExecutor() as pool: pool.submit(time.sleep, 600).result()"

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import kalm_jax
-from kalm_jax.datasets import read_rollouts
+from kalm_jax.datasets import read_rollouts, write_rollouts
 from kalm_jax.disk import DiskFullError
 from kalm_jax.evaluation.llm_metrics import read_metrics
 from kalm_jax.files import read_json
@@ -27,9 +27,11 @@ from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.pipeline import artifacts, config, run_folder, source
+from kalm_jax.pipeline.grounding import check_sentences
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.stages.ground import model_files
 from kalm_jax.worlds.base import get_world
+from tests.fixtures import random_rollouts
 from tests.paths import ROOT
 
 SMOKE = config.load_presets("clevr")["smoke"]
@@ -478,6 +480,24 @@ def test_what_is_in_the_runs_own_folder_is_no_input(tmp_path, flag):
     offline = OfflineConfig("Pendulum-v1", str(mine))
     with pytest.raises(ValueError, match=r"--data=.*is in the run's own folder"):
         run_folder.RunFolder(tmp_path / "run", offline)
+
+
+def test_sentences_that_are_longer_than_rows_are_refused_before_the_first_stage(tmp_path):
+    goals, rollouts = get_world("clevr").goals("offline"), random_rollouts(observation_dim=10, num_actions=40)
+    text = list(goals.text)
+    text[rollouts.goal[3]] = "please " * 200 + "put the red ball left of the blue one"
+    goals = dataclasses.replace(goals, text=tuple(text))
+    write_rollouts(tmp_path / "r.h5", dataclasses.replace(rollouts, imagined=rollouts.length < 0), goals)
+    said = rf"r\.h5: goal {rollouts.goal[3]} has the sentence 'please .*\.\.\.', which takes \d+ positions .*"
+    given = config.configure(SMOKE, {"offline_data": str(tmp_path / "r.h5")})
+    with pytest.raises(ValueError, match=said + "--grounding_row_length=128"):
+        kalm_jax.run(tmp_path / "run", given)
+    assert not (tmp_path / "run" / "collect" / "done.json").exists()
+    with pytest.raises(ValueError, match=said.replace(r"r\.h5", "goals") + "--grounding_row_length=128"):
+        kalm_jax.ground(rollouts, goals, "clevr", steps=1)
+    planner = config.configure(SMOKE, {"planner": str(BUILTIN), "grounding_row_length": 1024})
+    with pytest.raises(ValueError, match=said + "--planner_row_length=128"):
+        check_sentences(planner, goals, str(tmp_path / "r.h5"))
 
 
 def test_code_of_a_users_package_counts_whatever_its_names(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import numpy as np
 from kalm_jax.datasets import write_rollouts
 from kalm_jax.files import write_json
 from kalm_jax.pipeline.artifacts import file_mark
+from kalm_jax.pipeline.grounding import check_sentences
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
 
@@ -21,6 +22,7 @@ def run_collect(run: PipelineRun) -> None:
     def work(folder: pathlib.Path) -> None:
         if c.file:
             rollouts, goals = world.read_data(c.file)
+            check_sentences(run.config, goals, c.file)
         else:
             with Progress("collect", c.rollouts, unit="rollout") as progress:
                 behavior = c.behavior or world.behaviors[0]

@@ -30,7 +30,7 @@ from kalm_jax.worlds.clevr.collect import POLICIES, collect, collection_statisti
 from kalm_jax.worlds.clevr.episodes import make_episodes, unsatisfied_states
 from kalm_jax.worlds.clevr.recover import recover_goals
 from kalm_jax.worlds.clevr.symmetry import renamings
-from kalm_jax.worlds.data import read_data
+from kalm_jax.worlds.data import check_sentences, read_data
 
 EARLY_STEPS = 10
 
@@ -170,6 +170,7 @@ class ClevrWorld(World):
 
     def read_prompts(self, path: str) -> tuple[GoalTable, np.ndarray, np.ndarray]:
         found, first = prompts.read_prompts(path)
+        check_sentences(path, self, found, np.arange(len(found)))
         return found, first, clevr.states_of(first)
 
     def label_rewards(self, rollouts: Rollouts, goals: GoalTable) -> Rollouts:
