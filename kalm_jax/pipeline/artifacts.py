@@ -194,6 +194,11 @@ def prompt_parts(config: PipelineConfig) -> tuple[str, ...]:
     return ("prompts",) if config.prompts else ()
 
 
+def encoder_stage(config: PipelineConfig) -> str:
+    """The stage with the language model whose sentence vectors tell policies of goals."""
+    return "encoder" if config.learn.encoder else "ground"
+
+
 def planner_stage(config: PipelineConfig) -> list[str]:
     """The stage "planner", where a language model other than the grounded one writes subgoals; otherwise none."""
     built_in = get_world(config.world).language.builtin_plans and not config.ground.llm

@@ -14,7 +14,7 @@ from kalm_jax.grounding.model import Grounded, GroundedModel
 from kalm_jax.imagination.rollouts import imagine
 from kalm_jax.imagination.subgoals import Subgoal, direct_plans, write_plans
 from kalm_jax.imagination.verification import make_verifier
-from kalm_jax.pipeline.artifacts import planner_stage
+from kalm_jax.pipeline.artifacts import encoder_stage, planner_stage
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.planner import subgoal_automaton, text_model
 from kalm_jax.progress import Progress
@@ -58,8 +58,7 @@ def planning_model(config: PipelineConfig, grounded: Grounded, run: pathlib.Path
 
 def sentence_encoder(config: PipelineConfig, run: pathlib.Path) -> Grounded:
     """The language model whose sentence vectors tell policies of goals, of the run in the folder `run`."""
-    encoder = config.learn.encoder
-    return text_model(encoder) if encoder else load_grounded(run / "ground" / "model")
+    return load_grounded(run / encoder_stage(config) / "model")
 
 
 def plans_of(

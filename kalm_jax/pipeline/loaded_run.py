@@ -26,7 +26,7 @@ from kalm_jax.grounding.explanation import explain
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.imagination.subgoals import direct_plans
 from kalm_jax.pipeline import offline
-from kalm_jax.pipeline.artifacts import planner_stage, whitened
+from kalm_jax.pipeline.artifacts import encoder_stage, planner_stage, whitened
 from kalm_jax.pipeline.config import PipelineConfig, policies_of
 from kalm_jax.pipeline.imagining import allowed_answers, draws_of, imagine_from, planning_model, sentence_encoder
 from kalm_jax.pipeline.learners import configured_learner, load_policies
@@ -193,13 +193,17 @@ class LoadedRun:
 
     def _encode(self, sentence: str) -> np.ndarray:
         """The goal vector (E,) of a sentence."""
-        check_length(self._encoder.tokenizer, sentence, self.config.ground.row_length)
+        room = min(self.config.ground.row_length, self._encoder.model.config.max_positions)
+        check_length(self._encoder.tokenizer, sentence, room)
         return whitened(self._whitening, encode_goals(self._encoder, [sentence], batch=1))[0]
 
     @functools.cached_property
     def _encoder(self) -> Grounded:
         """The language model of goal vectors."""
-        return sentence_encoder(self.config, self.path) if self.config.learn.encoder else self.grounded
+        if not self.config.learn.encoder:
+            return self.grounded
+        check_stage(self.path, encoder_stage(self.config))
+        return sentence_encoder(self.config, self.path)
 
     @functools.cached_property
     def _whitening(self) -> PipelineRun:

@@ -29,6 +29,8 @@ def run_bytes(config: PipelineConfig | OfflineConfig) -> int:
     model = parameters * (4 if ground.lora_rank else TRAINED_BYTES)
     if config.planner.llm:
         model += _parameters(config.planner.llm) * (4 if config.planner.lora_rank else TRAINED_BYTES)
+    if learn.encoder:
+        model += _parameters(learn.encoder) * 4
     return OTHER_BYTES + model + LEARNER_BYTES * learn.seeds * len(learn.learners) * len(learn.learned)
 
 

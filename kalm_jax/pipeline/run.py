@@ -19,7 +19,7 @@ from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.schedule import Schedule, machine, plan_stages
 from kalm_jax.pipeline.stages.baselines import run_baselines
 from kalm_jax.pipeline.stages.collect import run_collect
-from kalm_jax.pipeline.stages.encode import run_encode, run_whiten
+from kalm_jax.pipeline.stages.encode import run_encode, run_encoder, run_whiten
 from kalm_jax.pipeline.stages.evaluate import run_evaluate
 from kalm_jax.pipeline.stages.explain import run_explain
 from kalm_jax.pipeline.stages.ground import run_ground
@@ -124,6 +124,8 @@ def stages_of(run: PipelineRun) -> dict[str, Callable[[], None]]:
     if planner_stage(config):
         add("planner", run_planner)
     add("ground", run_ground)
+    if learn.encoder:
+        add("encoder", run_encoder)
     for part in ("data", *LEVELS, *prompt_parts(config)):
         add(f"encode/{part}", run_encode, part)
     if learn.whitening:

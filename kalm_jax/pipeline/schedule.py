@@ -89,6 +89,8 @@ def _amounts(config: PipelineConfig, name: str) -> tuple[str, Mapping[str, float
         several = i.draws > 1 and i.plan and part.startswith("unseen")
         draws = i.draws if several else 1
         return f"{count:,} rollouts" + f", the best of {draws} draws each" * several, {f"imagine/{part}": count * draws}
+    if kind == "encoder":
+        return "the language model of goal vectors", {}
     if kind == "relabel":
         return f"pieces of real rollouts for {getattr(i, part):,} sentences", {f"relabel/{part}": getattr(i, part)}
     if kind == "oracle":

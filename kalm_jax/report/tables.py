@@ -20,7 +20,10 @@ MISSING = "-"
 STAGE_NAMES = {
     "collect": "collecting rollouts",
     "ground": "grounding the language model",
+    "planner": "training the language model that writes subgoals",
+    "encoder": "reading the language model of goal vectors",
     "encode": "encoding goals",
+    "relabel": "looking for novel goals in the real rollouts",
     "imagine": "imagining rollouts",
     "replayed": "playing imagined rollouts in the simulator",
     "explain": "explaining rollouts",

@@ -10,6 +10,7 @@ import numpy as np
 
 from kalm_jax.distributed import is_main_process
 from kalm_jax.files import read_npy, write_npy, write_npz
+from kalm_jax.grounding.checkpoint import save_grounded
 from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.llm.hf.folder import find_folder
 from kalm_jax.offline_rl.normalization import whitening
@@ -17,17 +18,31 @@ from kalm_jax.pipeline.artifacts import (
     NOVEL_LEVELS,
     content_mark,
     encoded_vectors,
+    encoder_stage,
     goals_of,
     model_files,
     sentences_to_encode,
     text_mark,
 )
 from kalm_jax.pipeline.imagining import imagined_goals, sentence_encoder
+from kalm_jax.pipeline.planner import text_model
 from kalm_jax.pipeline.run_folder import PipelineRun, check_stage
 from kalm_jax.progress import Progress
 
 WHITENED = ("data", *NOVEL_LEVELS)
 """Parts whose goal vectors determine the whitening."""
+
+
+def run_encoder(run: PipelineRun) -> None:
+    """Puts the language model whose sentence vectors tell policies of goals into the run, to `model/`."""
+    encoder = run.config.learn.encoder
+
+    def work(folder: pathlib.Path) -> None:
+        if is_main_process():
+            save_grounded(folder / "model", text_model(encoder))
+
+    weights = [content_mark(file) for file in model_files(find_folder(encoder))]
+    run.stage("encoder", {"weights": weights}, [], work, together=True)
 
 
 def run_encode(run: PipelineRun, part: str) -> None:
@@ -38,8 +53,6 @@ def run_encode(run: PipelineRun, part: str) -> None:
     learned = imagined_goals(run.config, goals, part)[1] if imagined else None
     index = sentences_to_encode(run, goals, part, learned)
     settings: dict[str, Any] = {"sentences": text_mark(goals)}
-    if encoder := run.config.learn.encoder:
-        settings["encoder"] = [content_mark(file) for file in model_files(find_folder(encoder))]
     if len(index) < len(goals):
         settings["encoded"] = text_mark(goals.take(index))
     known = part != "data" and check_stage(run.path, "encode/data")["settings"] == settings
@@ -51,7 +64,7 @@ def run_encode(run: PipelineRun, part: str) -> None:
             with Progress(f"encode {part}", len(index), unit="sentence") as progress:
                 model = sentence_encoder(run.config, run.path)
                 # The built-in model's positions cost less than further programs would.
-                by_length = bool(encoder or run.config.ground.llm)
+                by_length = bool(run.config.learn.encoder or run.config.ground.llm)
                 texts = [goals.text[i] for i in index]
                 found = encode_goals(model, texts, by_length=by_length, progress=progress.update)
             vectors = np.zeros((len(goals), found.shape[1]), found.dtype)
@@ -60,7 +73,7 @@ def run_encode(run: PipelineRun, part: str) -> None:
             write_npy(folder / "vectors.npy", vectors)
             write_npy(folder / "encoded.npy", index)
 
-    needs = ["ground"] * (not encoder) + ["encode/data"] * known
+    needs = [encoder_stage(run.config)] + ["encode/data"] * known
     run.stage(f"encode/{part}", settings, needs, work, together=True)
 
 

@@ -1,6 +1,7 @@
 """Which sentences are encoded, and that policies learn from these alone."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from kalm_jax.pipeline.grounding import check_encoder
 from kalm_jax.pipeline.planner import text_model
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.stages.collect import run_collect
-from kalm_jax.pipeline.stages.encode import WHITENED, run_encode, run_whiten
+from kalm_jax.pipeline.stages.encode import WHITENED, run_encode, run_encoder, run_whiten
 from kalm_jax.pipeline.stages.learn import learning_data
 from kalm_jax.types import LEVELS
 from kalm_jax.worlds.base import get_world
@@ -117,12 +118,14 @@ def test_another_language_model_tells_policies_of_goals(tmp_path):
     folder = tmp_path / "run"
     run = PipelineRun(folder, dataclasses.replace(CONFIG, learn=learn), say=lambda text: None)
     run_collect(run)
+    run_encoder(run)
+    shutil.move(tmp_path / "other", tmp_path / "moved")
     for part in WHITENED:
         run_encode(run, part)  # without a grounded model
     run_whiten(run)
     index = np.load(folder / "encode/rephrase/encoded.npy")[:3]
     texts = [goals_of(run, "rephrase").text[i] for i in index]
-    expected = encode_goals(text_model(str(tmp_path / "other")), texts)
+    expected = encode_goals(text_model(str(tmp_path / "moved")), texts)
     found = np.load(folder / "encode/rephrase/vectors.npy")[index]
     np.testing.assert_allclose(found, expected, atol=1e-4)
     whitened = goal_vectors(run, "rephrase")[index]
