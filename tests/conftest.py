@@ -20,6 +20,7 @@ from tests.fixtures import SMALL_RUN  # noqa: E402
 from tests.paths import ROOT  # noqa: E402
 
 setup_jax(cpu_devices=2)
+jax.devices()  # two from now on; a command that a test runs first would choose again, one for each core of the machine
 progress.say_notes()  # no test shall find them in what it reads
 
 

@@ -89,6 +89,7 @@ class Words:
             "adjective": self.adjectives,
             "plural": {thing for thing in self.things - {"things", "items"} if thing.endswith("s")},
             "forbidding": english("forbid") - self.verbs,
+            "moving": self.verbs - english("before"),
         }
         self.patterns = _compiled({name: _any_of(map(re.escape, words)) for name, words in fills.items()})
         """Block of `data/refusals.txt` -> what its expressions look like in this world."""
@@ -140,6 +141,7 @@ _OF_CLAUSES = {
     "forbidden": "only says what is not to be done",
     "question": "is a question",
     "supposed": "only supposes something",
+    "proposed": "only supposes something",
     "report": "reports something",
     "state": "says how things are",
     "other": "asks for something else",
@@ -148,6 +150,9 @@ _OF_CLAUSES = {
 _OF_SENTENCES = {
     "condition": "only supposes something",
     "several": "says {!r}, and does not say which",
+    "excluded": "only says what is not to be done",
+    "itself": "says {!r}, which is no place",
+    "taken back": "is taken back at its end",
     "amount": "says {!r}, and no goal has an amount",
     "time": "says {!r}, and no goal has a time",
     "more": "says {!r}, which is more than a goal",
@@ -183,7 +188,8 @@ def refusal(sentence: str, words: Words, says_goal: Callable[[str], bool]) -> st
     blocks = [_block_of(_after_polite(clause, words), words) for clause in clauses]
     if any(blocks) and not says_goal(" , ".join(clause for clause, block in zip(clauses, blocks) if not block)):
         block = next(filter(None, blocks))
-        if block != "state" or not patterns["complaint"].search(text):
+        excused = {"state": "complaint", "proposed": "granted"}.get(block)
+        if excused is None or not patterns[excused].search(text):
             return _OF_CLAUSES[block]
     for block, reason in _OF_SENTENCES.items():
         found = patterns[block].search(text)

@@ -114,3 +114,84 @@ def test_goals_and_another_authors_wordings_meet_no_objection():
     for name, found in pairs.items():
         wrong = [(text, plan) for text, plan in found if objection(text, plan)]
         assert len(wrong) <= (0.03 if name == "wordings" else 0.005) * len(found), (name, wrong)
+
+
+NO_GOALS = {
+    "no place": (
+        "put the red ball left of itself",
+        "move the blue ball behind itself",
+        "the green ball should be to the right of itself",
+        "place every ball left of itself",
+        "line the balls up in front of themselves",
+    ),
+    "does not say which": (
+        "the red ball or the blue ball to the left of the green one",
+        "put red or blue left of green",
+        "push the cyan ball or the purple one to the right",
+        "put the red ball left or right of the blue one",
+        "put the red ball to the left or to the right of the blue one",
+        "move the red ball left or maybe forward",
+        "put the red ball left of the blue ball or the green ball",
+        "either push red left or push blue right",
+        "line up the balls or gather them",
+    ),
+    "is taken back": (
+        "put the red ball left of blue, never mind",
+        "push the red ball left - no, forget it",
+        "put the red ball left of the blue ball, scratch that",
+        "put red behind blue, on second thought don't",
+        "line up the balls. cancel that",
+    ),
+    "not to be done": (
+        "never mind the red ball",
+        "never mind about the red ball being left of the blue one",
+        "nevermind the line of balls",
+        "forget about putting the red ball left of blue",
+        "cancel the move of the red ball to the left",
+        "keep the red ball away from the left of the blue one",
+        "keep the red ball off the left side of the blue ball",
+        "keep red clear of the left of blue",
+        "put the red ball anywhere but left of the blue ball",
+        "move the red ball somewhere other than the left of the blue ball",
+        "put the red ball not left of the blue ball",
+        "place it not behind blue",
+    ),
+    "is a question": (
+        "is there a line of balls",
+        "are there balls in a line",
+        "is there a ball left of the cyan one",
+        "where would the red ball be if it were left of the blue ball",
+        "does the red ball lie left of the blue ball",
+    ),
+    "supposes something": (
+        "what if the red ball were left of the blue ball",
+        "if the red ball were left of the blue ball",
+        "say the red ball were left of the blue ball",
+        "what if the balls were in a line?",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NO_GOALS)
+def test_sentences_that_name_a_goal_and_ask_for_none(kind):
+    for sentence in NO_GOALS[kind]:
+        assert kind in objection(sentence, "red left blue"), sentence
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "is there any red ball left of the blue ball",
+        "is there a way to put the red ball left of the blue ball?",
+        "what if the red one were left of the blue one? make it so",
+        "if only the red ball were left of the blue ball",
+        "never mind the others, put the red ball left of the blue ball",
+        "red should be anywhere but right of blue, say left of it",
+        "put the red ball not right but left of the blue ball",
+        "put the red ball left of the blue one, not right of it",
+        "keep the red ball left of the blue ball",
+        "get the red ball away from the right of the blue ball",
+    ],
+)
+def test_wishes_that_look_like_these_are_still_goals(sentence):
+    assert objection(sentence, "red left blue") == ""
