@@ -33,7 +33,7 @@ def setup_jax(cpu_devices: int | None = None, mesh: str = "", hosts: str = "") -
       hosts: see `init_distributed`; where it is empty, `$KALM_JAX_HOSTS` is used.
 
     Raises:
-      ValueError: `mesh` or `hosts` cannot be parsed.
+      ValueError: `mesh` or `hosts` cannot be parsed, or `$JAX_PLATFORMS` names what is not there.
     """
     set_default_mesh_shape(parse_mesh_shape(mesh))
     configure_malloc()
@@ -44,6 +44,21 @@ def setup_jax(cpu_devices: int | None = None, mesh: str = "", hosts: str = "") -
     jax.config.update("jax_compilation_cache_dir", str(folder.expanduser()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
     init_distributed(hosts or os.environ.get("KALM_JAX_HOSTS", ""))
+    _check_platform()
+
+
+def _check_platform() -> None:
+    """Refuses a platform that JAX was told to use and does not have."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        told, reason = os.environ.get("JAX_PLATFORMS"), " ".join(str(error).split())[:200]
+        if not told:
+            raise
+        raise ValueError(
+            f"$JAX_PLATFORMS is {told}, of which JAX finds no device here{f' ({reason})' if reason else ''}: install "
+            "JAX for it, or unset the variable"
+        ) from error
 
 
 def init_distributed(hosts: str) -> None:

@@ -183,7 +183,10 @@ _KINDS = {bool: "True or False", str: "a text", tuple: "a tuple", Callable: "a f
 def shown(value: Any) -> str:
     """A value in an error: whole numbers as such, others briefly."""
     if isinstance(value, float) and math.isfinite(value) and abs(value) < 1e15:
-        return f"{value:g}" if value % 1 or abs(value) < 1 else str(int(value))
+        if value % 1 == 0 and abs(value) >= 1:
+            return str(int(value))
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
     try:
         text = " ".join(line.strip() for line in repr(value).splitlines())
     except ValueError:  # an integer of thousands of digits

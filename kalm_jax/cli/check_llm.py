@@ -16,7 +16,7 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING
 
-from kalm_jax.cli.flags import Flag, flags_of, made, parse
+from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
 from kalm_jax.llm.named import NAMED
 from kalm_jax.settings import MAX_SEED, MOST_WIDE, Checked, setting
 
@@ -72,14 +72,15 @@ def completion(folder: pathlib.Path, prompt: str, tokens: int) -> str:
     from tokenizers import Tokenizer as Backend
 
     from kalm_jax.llm.completion import complete
-    from kalm_jax.llm.hf.config import check_positions, read_config
-    from kalm_jax.llm.hf.folder import load_model
+    from kalm_jax.llm.hf.config import check_positions
+    from kalm_jax.llm.hf.folder import check_folder, load_model
 
+    config = check_folder(folder)
     backend = Backend.from_file(str(folder / "tokenizer.json"))
     backend.no_truncation()  # a file may ask for either
     backend.no_padding()
     ids = backend.encode(prompt).ids
-    check_positions(folder, read_config(folder), len(ids) + tokens, "--prompt and --tokens")
+    check_positions(folder, config, len(ids) + tokens, "--prompt and --tokens")
     # Stacked layers compile in seconds, and few tokens are written.
     config, params, tokenizer = load_model(folder, scan_layers=True)
     return backend.decode(ids + complete(config, params, ids, tokens, tokenizer.special_ids))
@@ -87,7 +88,12 @@ def completion(folder: pathlib.Path, prompt: str, tokens: int) -> str:
 
 def main(argv: list[str]) -> None:
     """Runs the command with the given arguments."""
-    settings = made(CheckSettings, parse(flags(), argv))
+    given = parse(flags(), argv)
+    idle = ("tokens",) if "prompt" not in given else ("tolerance", "length", "seed")
+    for name in idle:
+        if name in given:
+            raise UsageError(f"--{name} has no effect {'with' if 'prompt' in given else 'without'} --prompt: leave it out")
+    settings = made(CheckSettings, given)
     import numpy as np
 
     from kalm_jax import progress

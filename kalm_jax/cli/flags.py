@@ -115,6 +115,9 @@ def parse(flags: Sequence[Flag], argv: Sequence[str], positional: Sequence[str] 
     Raises:
       UsageError: an unknown flag, a wrong value, a required one that is missing, or too many or few arguments.
     """
+    for argument in argv:
+        if any("\ud800" <= letter <= "\udfff" for letter in argument):  # bytes that Python could not decode
+            raise UsageError(f"{argument!r} is no text in UTF-8, in which a run could be written down")
     values = absl_flags.FlagValues()
     serializer: absl_flags.ArgumentSerializer[Any] = absl_flags.ArgumentSerializer()
     for flag in flags:

@@ -13,8 +13,8 @@ from jaxtyping import Bool, Int
 
 from kalm_jax.files import read_foreign_json
 
-_PROBE = "red ball"
-"""A text of which any tokenizer of English must read something."""
+_PROBE = "push the red ball to the left of the blue one"
+"""A text that a tokenizer of English reads and gives back, where it knows the words."""
 
 _PIECE = "."
 """What stands before a text that follows another one, where its tokens are looked up."""
@@ -39,8 +39,12 @@ class Tokenizer:
         self.bos_id = self.eos_id if self.bos_id is None else self.bos_id
         self.special_ids = frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)
         self.pad_id = self.eos_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-        if not self.decode(self.encode(_PROBE)):
+        ids = self.encode(_PROBE)
+        read = self.decode(ids)
+        if not read:
             raise ValueError(f"of {_PROBE!r} it reads no word; is it the tokenizer of a language model?")
+        if tokenizer.unk_token_id not in ids and read.lower().split() != _PROBE.lower().split():
+            raise ValueError(f"it reads {_PROBE!r} as {read[:80]!r}; its decoder or its vocabulary is damaged")
 
     def encode(self, text: str, follows: bool = False) -> list[int]:
         """Token ids of `text`, without special tokens.
