@@ -92,7 +92,9 @@ def main(argv: list[str]) -> None:
     idle = ("tokens",) if "prompt" not in given else ("tolerance", "length", "seed")
     for name in idle:
         if name in given:
-            raise UsageError(f"--{name} has no effect {'with' if 'prompt' in given else 'without'} --prompt: leave it out")
+            raise UsageError(
+                f"--{name} has no effect {'with' if 'prompt' in given else 'without'} --prompt: leave it out"
+            )
     settings = made(CheckSettings, given)
     import numpy as np
 

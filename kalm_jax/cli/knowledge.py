@@ -60,7 +60,12 @@ def main(argv: list[str]) -> None:
     check_output_folder(output)
     start(given)
     from kalm_jax.pipeline import knowledge
+    from kalm_jax.worlds.base import get_world
 
+    if "sentences" not in given:  # a world may have fewer
+        data = len(get_world(settings.world).goals("offline"))
+        fitting = tuple(text for text in config.sentences if text == "all" or int(text) <= data)
+        config = dataclasses.replace(config, sentences=fitting)
     command = invocation("knowledge", argv)
     knowledge.run(output, settings.world, settings.llm, config, training, settings.seed, command)
     print(f"tables: {output}/knowledge.md")

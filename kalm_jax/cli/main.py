@@ -121,4 +121,14 @@ def _work(name: str, argv: list[str], command: ModuleType) -> None:
         print(f"error: {error}\n{invocation(name)} --help lists the flags", file=sys.stderr)
         sys.exit(2)
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {error}{_printing()}")
+
+
+def _printing() -> str:
+    """What to add to an error where nothing can be printed, such as on a full disk."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return f"; the output cannot be printed: {error.strerror}"
+    return ""

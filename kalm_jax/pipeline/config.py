@@ -40,6 +40,8 @@ def policies_of(condition: str) -> str:
     return "offline" if condition == "translate" else condition
 
 
+MIN_RIDGE = 1e-12
+"""Least ridge of the whitening: vectors in float32 have noise of about this share of their variance."""
 LLM_POLICY = "llm_policy"
 """Listed among the algorithms for the grounded language model that acts itself, and learns nothing from rollouts."""
 LEARNERS = ("td3bc", "bc", "cql", "awac", "iql", "combo", "decision_transformer")
@@ -342,6 +344,11 @@ class LearnConfig(Checked):
         "Transformer of the Decision Transformer: one of its own, or the grounded language model's with its weights.",
         choices=("own", "llm"),
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 0 < self.whitening < MIN_RIDGE:
+            raise ValueError(f"--whitening={self.whitening}: give 0, which turns it off, or at least {MIN_RIDGE}")
 
     @property
     def learners(self) -> tuple[str, ...]:

@@ -89,5 +89,5 @@ class KnowledgeConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         for text in self.sentences:
-            if text != "all" and not (text.isdecimal() and int(text)):
+            if text != "all" and not (text.isascii() and text.isdecimal() and text == str(int(text)) and int(text)):
                 raise ValueError(f"--sentences={text}: give numbers of sentences from 1, or all")

@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import os
 import subprocess
 import sys
 
@@ -249,3 +250,28 @@ def test_without_torch_the_check_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"pip install '\.\[parity\]'"):
         parity.torch_logits("folder", np.zeros((1, 2), np.int32), np.ones((1, 2), bool))
+
+
+@pytest.mark.parametrize(
+    "argv, said",
+    [
+        (["check_llm", "--tokens=3"], "--tokens has no effect without --prompt"),
+        (["check_llm", "--prompt=hi", "--seed=3"], "--seed has no effect with --prompt"),
+        (["check_llm", "--prompt=\udcff"], "no text in UTF-8"),
+        (["clevr", "--whitening=1e-300"], "--whitening=1e-300: give 0, which turns it off, or at least 1e-12"),
+    ],
+)
+def test_more_that_is_refused_before_anything_is_done(argv, said, capsys, tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        run(argv[0], [*argv[1:], *([f"--output={tmp_path}"] if argv[0] == "clevr" else [])])
+    assert said in f"{ended.value}{capsys.readouterr().err}"
+
+
+def test_a_platform_that_is_not_there_is_named(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.clevr", "--preset=smoke", f"--output={tmp_path / 'run'}"],
+        env=os.environ | {"JAX_PLATFORMS": "cuda"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode and done.stderr.count("\n") == 1 and "$JAX_PLATFORMS is cuda" in done.stderr

@@ -1,9 +1,14 @@
 """Words to token ids and back."""
 
+import json
+import shutil
+
 import pytest
 
 from benchmarks.pretrain import train_tokenizer
 from kalm_jax.llm import tokenizer
+from kalm_jax.llm.hf.folder import BUILTIN
+from kalm_jax.llm.tokenizer import load_tokenizer
 from tests.llm.tokenizers import KINDS
 
 WORDS = ["push the red ball to the left of the blue ball", "keep the green ball behind the cyan ball"]
@@ -48,3 +53,13 @@ def test_no_space_of_a_text_is_lost():
     words = KINDS["GPT-2"](WORDS)
     words._tokenizer.clean_up_tokenization_spaces = True
     assert words.decode(words.encode("where is it ? do n't know .")) == "where is it ? do n't know ."
+
+
+@pytest.mark.parametrize("change", [{"decoder": None}, {"pre_tokenizer": None}])
+def test_a_tokenizer_that_does_not_give_back_what_it_reads_is_refused(tmp_path, change):
+    content = json.loads((BUILTIN / "tokenizer.json").read_text())
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(BUILTIN / name, tmp_path / name)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content | change))
+    with pytest.raises(ValueError, match=r"its decoder or its vocabulary is damaged|reads no word"):
+        load_tokenizer(tmp_path)
