@@ -52,16 +52,14 @@ def compile_job(
         **{"target": target.name, "config": dataclasses.asdict(config), "mesh": mesh, "only": list(only)},
         **{"rows": str(folder / f"{target.name}.jsonl"), "begun": str(begun)},
     }
+
+    def take(row: Row) -> None:
+        if row["program"] not in {known["program"] for known in rows}:  # of a process before one that was taken down
+            rows.append(finished(row, target, job))
+            say(rows[-1])
+
     while True:
         remove(begun)
-        rows = [row for row in rows if row["fingerprint"] in skipped]
-        seen = {row["program"] for row in rows}
-
-        def take(row: Row, seen: set = seen, rows: list = rows) -> None:
-            if row["program"] not in seen:
-                rows.append(finished(row, target, job))
-                say(rows[-1])
-
         code, error = _run(request | {"skipped": skipped}, target, compilers, take, begin)
         crashed = read_json(begun, dict) if code < 0 else None
         remove(begun)

@@ -9,7 +9,7 @@ from typing import Any
 
 from kalm_jax.disk import size_text
 from kalm_jax.files import write_csv, write_text
-from kalm_jax.pipeline.compiling.targets import GB, Target
+from kalm_jax.pipeline.compiling.targets import GB, PROMISES, TARGETS, Target
 
 Row = dict[str, Any]
 COLUMNS = (
@@ -105,3 +105,30 @@ def write_report(folder: pathlib.Path, rows: Sequence[Row], target: Target) -> N
     kept = [{c: json.dumps(v) if isinstance(v := row.get(c), dict) else v for c in COLUMNS} for row in rows]
     write_csv(folder / f"{target.name}.csv", COLUMNS, kept)
     write_text(folder / f"{target.name}.md", markdown(rows, target))
+
+
+def targets_table() -> str:
+    """The targets with the peaks that rooflines are made of, for documents; their sources are in `targets`."""
+    lines = ["| target | what it is | memory of each | bfloat16 | float32 | memory moves | links |", "|" + "---|" * 7]
+    for target in TARGETS.values():
+        chip = target.chip
+        flops = (f"{chip.flops[kind] / 1e12:g} TFLOP/s" for kind in ("bfloat16", "float32"))
+        link = f"{chip.link / GB:g} GB/s" if target.devices > 1 else "-"
+        what = f"{target.devices} x {chip.name}, {target.about}"
+        cells = (f"`{target.name}`", what, size_text(chip.memory), *flops, f"{chip.bandwidth / GB:g} GB/s", link)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def promises_table(rows: Sequence[Row]) -> str:
+    """What is promised and what the compilers said, for documents: of each promise the program that needs most."""
+    lines = ["| job | target, `--mesh` | state | a call adds | of the device |", "|" + "---|" * 5]
+    for promise in PROMISES:
+        for target, mesh in promise.targets.items():
+            mine = [row for row in rows if row["job"] == promise.name and row["target"] == target and row["compiles"]]
+            if mine:
+                most = max(mine, key=lambda row: row["state"] + row["temporary"])
+                found = cells(most)[2:5]
+                where = f"`{target}`" + (f", `{mesh}`" if mesh else "")
+                lines.append("| " + " | ".join((promise.name, where, *found)) + " |")
+    return "\n".join(lines) + "\n"

@@ -193,7 +193,7 @@ PROMISES: tuple[Promise, ...] = (
         "7B, all weights, 512 rows",
         {**_7B, "grounding_rows": 512},
         ("ground",),
-        {"tpu-v5e-256": "data:32,fsdp:8"},
+        {"tpu-v5e-256": "data:8,fsdp:32"},
     ),
     Promise(
         "7B, LoRA of rank 16, 32 rows in 8 parts",

@@ -45,7 +45,7 @@ def compile_all(request: Request) -> None:
     """Appends a row for each program that has none yet, and prints the row's number in the job and its name."""
     import jax
 
-    from kalm_jax.files import read_json_lines, write_json, write_json_lines
+    from kalm_jax.files import read_json_lines, remove, write_json, write_json_lines
     from kalm_jax.pipeline.compiling.catalogue import Job, architecture_folder
     from kalm_jax.pipeline.compiling.measure import compiled_row, described_row, devices_of
     from kalm_jax.pipeline.compiling.targets import SIMULATED, TARGETS
@@ -72,6 +72,7 @@ def compile_all(request: Request) -> None:
                 print(json.dumps({"begins": entry.name}), flush=True)
                 row = compiled_row(row, lowered, target)
                 write_json_lines(rows, [*known, row])
+                remove(request.begun)
             elif same:
                 row = same[-1]
             else:
