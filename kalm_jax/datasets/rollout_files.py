@@ -94,7 +94,7 @@ def write_rollouts(
     if layout not in LAYOUTS:
         raise ValueError(f"{path}: unknown layout {layout!r}; rollouts are written in one of {', '.join(LAYOUTS)}")
     check_writable(path, layout)
-    validate(rollouts, num_goals=len(validate_goals(goals, path)), name=path)
+    rollouts = validate(rollouts, num_goals=len(validate_goals(goals, path)), name=path)
     if path.startswith(minari.PREFIX):
         root = minari.root()
         size = sum(np.asarray(getattr(rollouts, name)).nbytes for name in ("observations", "actions", "rewards"))

@@ -62,7 +62,7 @@ class Evaluator(AbstractContextManager["Evaluator"]):
         def by_seed(values: np.ndarray) -> np.ndarray:
             return values.reshape(rounds, s, each).swapaxes(0, 1).reshape(s, -1)[:, :episodes]
 
-        returns, length = by_seed(rollouts.rewards.sum(1, dtype=np.float64)), by_seed(rollouts.length)
+        returns, length = by_seed(rollouts.returns()), by_seed(rollouts.length)
         return [
             {
                 "seed": seed,

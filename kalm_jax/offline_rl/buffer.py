@@ -193,7 +193,7 @@ def make_buffer(
     for i, (rollouts, _) in enumerate(sources):
         if not len(rollouts):
             raise ValueError(f"source {i} has no rollouts; leave it out")
-        validate(rollouts, len(goals), num_actions, name=f"source {i}")
+        rollouts = validate(rollouts, len(goals), num_actions, name=f"source {i}")
         parts.append(flatten(rollouts, first_row))
         lengths.append(np.asarray(rollouts.length) if draw == "rollouts" else np.ones(len(parts[-1]["row"]), np.int32))
         first_row += len(parts[-1]["observations"])

@@ -93,7 +93,7 @@ def write_stream(
         files = {name: stack.enter_context((folder / f"{name}.bin").open("wb")) for name in _LONG}
         for i, (pieces, _) in enumerate(sources):
             for rollouts in pieces:
-                validate(rollouts, len(goals), num_actions, name=f"source {i}")
+                rollouts = validate(rollouts, len(goals), num_actions, name=f"source {i}")
                 flat = flatten(rollouts, first_row)
                 check_unit(flat["action"])
                 length = np.asarray(rollouts.length) if draw == "rollouts" else np.ones(len(flat["row"]), np.int32)

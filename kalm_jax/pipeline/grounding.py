@@ -213,7 +213,7 @@ def ground(
     """
     ground = build(GroundConfig, settings)
     config = PipelineConfig(world=world, seed=seed, ground=ground, metrics=MetricsConfig(every=0))
-    check_rollouts(rollouts, get_world(world), len(goals))
+    rollouts = check_rollouts(rollouts, get_world(world), len(goals))
     check_goals(goals, get_world(world), "grounding")
     if folder is not None:
         check_output_folder(folder, "folder")

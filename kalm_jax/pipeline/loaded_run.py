@@ -176,7 +176,7 @@ class LoadedRun:
           TypeError: an argument of another type.
           ValueError: rollouts that are none of the world's, or a prompt that is too long.
         """
-        check_rollouts(rollouts, self.world)
+        rollouts = check_rollouts(rollouts, self.world)
         prompt = self.world.language.explanation_prompts[0] if prompt is None else prompt
         check_length(self.grounded.tokenizer, prompt, self.config.ground.row_length)
         shown = last_steps(rollouts, self.config.ground.window)

@@ -145,7 +145,7 @@ def fit_to_environment(
             "wants; put goals into the observations, or train on CLEVR-Robot with kalm clevr --offline_data"
         )
     bounds = None if spaces.num_actions else (spaces.low, spaces.high)
-    validate(rollouts, len(goals), spaces.num_actions or None, name, bounds)
+    rollouts = validate(rollouts, len(goals), spaces.num_actions or None, name, bounds)
     if discrete:
         return rollouts
     actions = spaces.to_unit(rollouts.actions) * rollouts.valid()[..., None]
@@ -284,7 +284,7 @@ def data_returns(rollouts: Rollouts, limit: int) -> tuple[np.ndarray, str]:
     """
     length, ended = np.asarray(rollouts.length), np.asarray(rollouts.terminated)
     whole = ended | (length >= limit)
-    returns = np.asarray(rollouts.rewards, np.float64)[:, :limit].sum(1)
+    returns = rollouts.returns(limit)
     if np.mean(whole) >= FEWEST_WHOLE:
         return returns[whole], ""
     cut = length[~whole]

@@ -126,7 +126,7 @@ def _data_of(dataset: str | os.PathLike[str] | tuple[Rollouts, GoalTable]) -> tu
     if not isinstance(dataset, tuple):
         return read_rollouts(os.fspath(dataset))
     rollouts, goals = dataset
-    validate(rollouts, len(validate_goals(goals)))
+    rollouts = validate(rollouts, len(validate_goals(goals)))
     if not len(rollouts):
         raise ValueError("the data have no rollouts; give at least one")
     return rollouts, goals
@@ -230,7 +230,7 @@ def _evaluate_returns(policy: ActingPolicy, env: str, episodes: int, seed: int, 
             )
         seeds = EPISODE_SEEDS + 1_000_000 * seed + np.arange(episodes)
         rollouts, success = player.play(act, seeds)
-    played = rollouts.rewards.sum(1, dtype=np.float64)
+    played = rollouts.returns()
     mean, low, high = mean_interval(played, played.min(), played.max())
     returns = {"return": mean, "return_low": low, "return_high": high}
     return {"episodes": int(episodes), **(_success(success) if success is not None else {"success": None}), **returns}

@@ -12,6 +12,8 @@ from typing import NoReturn
 import jax
 import numpy as np
 
+from kalm_jax.settings import MOST_WIDE
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +49,10 @@ class Rollouts:
     def valid(self) -> np.ndarray:
         """(N, T) bool, True where a step was taken."""
         return np.arange(self.horizon)[None, :] < np.asarray(self.length)[:, None]
+
+    def returns(self, limit: int | None = None) -> np.ndarray:
+        """(N,) float64, the sum of each rollout's rewards, or of its first `limit` ones."""
+        return np.where(self.valid(), self.rewards, 0.0)[:, :limit].sum(1, dtype=np.float64)
 
     def take(self, index: np.ndarray | Sequence[int] | slice) -> Rollouts:
         """The rollouts at `index` (integers, a slice or a boolean mask)."""
@@ -160,14 +166,16 @@ def validate(
     name: object = "rollouts",
     action_bounds: tuple | None = None,
 ) -> Rollouts:
-    """Returns `rollouts` unchanged, or raises a ValueError that names the field, the index and how to fix it.
+    """Returns `rollouts`, with zeros behind each one's end, or raises a ValueError that names the field and the index.
 
-    Shapes, types, lengths, finite numbers, the range of actions and goal indices are checked.
+    Shapes, types, lengths, numbers that float32 can hold, the range of actions and goal indices are checked. What
+    stands behind the end is never looked at; rollouts that have only zeros there are returned as they are.
 
     Args:
       rollouts: the episodes.
       num_goals: if given, goal indices must be in 0..num_goals-1.
-      num_actions: if given, discrete actions must be in 0..num_actions-1; otherwise they must not be negative.
+      num_actions: if given, discrete actions must be in 0..num_actions-1; otherwise in 0..MOST_WIDE-1, as policies
+        have an output for each.
       name: what the error calls the rollouts, such as the path of their file.
       action_bounds: if given, the pair (low, high) of continuous actions; each broadcasts to (A,).
     """
@@ -183,8 +191,14 @@ def validate(
     if obs.ndim != 3:
         fail("observations", f"have shape {obs.shape}, want (N, T+1, D)")
     n, t = obs.shape[0], obs.shape[1] - 1
+    if not obs.shape[2]:
+        fail("observations", f"have shape {obs.shape}, want at least one number in each")
     if act.shape[:2] != (n, t) or act.ndim not in (2, 3):
         fail("actions", f"have shape {act.shape}, want ({n}, {t}) or ({n}, {t}, A) to go with observations {obs.shape}")
+    if act.ndim == 3 and not act.shape[2]:
+        fail("actions", f"have shape {act.shape}, want at least one number in each, or ({n}, {t}) for discrete ones")
+    if act.ndim == 2 and num_actions is not None and not 1 <= num_actions <= MOST_WIDE:
+        fail("actions", f"are of {num_actions} kinds, want 1 to {MOST_WIDE}: policies have an output for each")
     wanted = {"rewards": (n, t), "length": (n,), "terminated": (n,), "goal": (n,), "imagined": (n,)}
     for field, shape in wanted.items():
         if np.shape(getattr(rollouts, field)) != shape:
@@ -207,11 +221,11 @@ def validate(
         ("rewards", np.asarray(rollouts.rewards), step),
         ("actions", act, step),
     ):
-        bad = ~np.isfinite(x) if x.dtype.kind == "f" else np.zeros(x.shape, bool)
+        bad = ~_finite(x)
         bad = bad.any(axis=tuple(range(2, x.ndim))) & mask
         if bad.any():
             i, j = np.argwhere(bad)[0]
-            fail(field, f"[{i}, {j}] is not finite; repair or drop rollout {i}")
+            fail(field, f"[{i}, {j}] is not finite{_beyond(x[i, j])}; repair or drop rollout {i}")
     if act.ndim == 2 and (bad := fractional(act) & step).any():
         i, j = np.argwhere(bad)[0]
         fail(
@@ -220,10 +234,12 @@ def validate(
             "(N, T, A)",
         )
     if act.ndim == 2:
-        bad = ((act < 0) | (act >= (np.inf if num_actions is None else num_actions))) & step
+        most = num_actions or MOST_WIDE
+        bad = ((act < 0) | (act >= most)) & step
         if bad.any():
             i, j = np.argwhere(bad)[0]
-            fail("actions", f"[{i}, {j}] is {act[i, j]}, want 0..{'' if num_actions is None else num_actions - 1}")
+            why = "" if num_actions else ", as a policy has an output for each; number them from 0 on"
+            fail("actions", f"[{i}, {j}] is {act[i, j]}, want 0..{most - 1}{why}")
     elif action_bounds is not None:
         low, high = (np.broadcast_to(np.asarray(x, np.float64), act.shape[2:]) for x in action_bounds)
         # Rounding to float32 may move an action on the bound slightly outside it.
@@ -235,4 +251,29 @@ def validate(
     if num_goals is not None and n and (goal.min() < 0 or goal.max() >= num_goals):
         i = int(np.flatnonzero((goal < 0) | (goal >= num_goals))[0])
         fail("goal", f"[{i}] is {goal[i]}, but the goal table has {num_goals} goals")
-    return rollouts
+    return _zeros_behind_the_end(rollouts, seen, step)
+
+
+def _zeros_behind_the_end(rollouts: Rollouts, seen: np.ndarray, step: np.ndarray) -> Rollouts:
+    """The rollouts with zeros where `seen` (N, T+1), for observations, or `step` (N, T) are False."""
+    cleared = {}
+    for field, mask in (("observations", seen), ("actions", step), ("rewards", step)):
+        x = np.asarray(getattr(rollouts, field))
+        if x[~mask].any():
+            cleared[field] = np.where(mask.reshape(*mask.shape, *[1] * (x.ndim - 2)), x, np.zeros((), x.dtype))
+    return dataclasses.replace(rollouts, **cleared) if cleared else rollouts
+
+
+def _finite(x: np.ndarray) -> np.ndarray:
+    """Which numbers are finite as float32, in which they are learned from: bool, of the same shape."""
+    if x.dtype.kind != "f":
+        return np.ones(x.shape, bool)
+    with np.errstate(over="ignore"):
+        return np.isfinite(x.astype(np.float32, copy=False))
+
+
+def _beyond(x: np.ndarray) -> str:
+    """What an error about numbers that are not finite adds where only float32 cannot hold them."""
+    x = np.asarray(x)
+    large = x[np.isfinite(x) & ~_finite(x)]
+    return f" as float32 ({large.flat[0]:.6g} is beyond 3.4e38)" if large.size else ""

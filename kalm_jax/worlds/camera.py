@@ -9,6 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from kalm_jax.settings import Setting
+
+PICTURE_SIZE = Setting("pixels", low=1, high=4096)
+"""Width and height of an environment's pictures."""
+
 
 def open_context(size: int) -> Any:
     """An OpenGL context of `size` x `size` pixels, from the back end that MUJOCO_GL names or the first that works.

@@ -12,13 +12,17 @@ from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.base import World
 
 
-def check_rollouts(rollouts: Rollouts, world: World, num_goals: int | None = None) -> None:
-    """Refuses what is not at least one rollout of a world, by a ValueError; goals are numbered below `num_goals`."""
+def check_rollouts(rollouts: Rollouts, world: World, num_goals: int | None = None) -> Rollouts:
+    """The rollouts as `validate` returns them; a ValueError where they are not at least one rollout of a world.
+
+    Goals are numbered below `num_goals`.
+    """
     discrete = world.spaces.num_actions or None
-    validate(rollouts, num_goals, discrete, action_bounds=None if discrete else (-1.0, 1.0))
+    rollouts = validate(rollouts, num_goals, discrete, action_bounds=None if discrete else (-1.0, 1.0))
     if not len(rollouts):
         raise ValueError("rollouts: there are none, want at least one")
     check_sizes(rollouts, world, "rollouts")
+    return rollouts
 
 
 def check_sizes(rollouts: Rollouts, world: World, name: str) -> None:

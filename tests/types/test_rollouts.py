@@ -23,10 +23,15 @@ def test_good_rollouts_pass_unchanged(action_dim):
     np.testing.assert_array_equal(good.valid().sum(1), good.length)
 
 
-def test_numbers_behind_the_end_do_not_matter():
-    good = rollouts([1, 4, 2], 4)
-    good.observations[0, 2:], good.rewards[0, 1:], good.actions[0, 1:] = np.nan, np.inf, 99
-    assert validate(good, num_actions=40) is good
+@pytest.mark.parametrize("action_dim", [None, 2])
+@pytest.mark.parametrize("behind", [99, np.nan, np.inf])
+def test_numbers_behind_the_end_do_not_matter(action_dim, behind):
+    good, padded = rollouts([1, 4, 2], 4, action_dim), rollouts([1, 4, 2], 4, action_dim)
+    padded.observations[0, 2:], padded.rewards[0, 1:] = behind, behind
+    padded.actions[0, 1:] = 99 if action_dim is None else behind
+    assert_tree_equal(validate(padded, num_actions=40), good)
+    np.testing.assert_array_equal(padded.returns(), good.rewards.astype(np.float64).sum(1))
+    np.testing.assert_array_equal(padded.returns(1), good.rewards[:, 0])
 
 
 @pytest.mark.parametrize(
@@ -50,6 +55,18 @@ def test_numbers_behind_the_end_do_not_matter():
             r"observations \[1, 2\] is not finite",
         ),
         ("rewards", lambda x: np.where(np.arange(4) == 1, -np.inf, x), r"rewards \[1, 1\] is not finite"),
+        (
+            "rewards",
+            lambda x: x.astype(float) + 1e300,
+            r"rewards \[0, 0\] is not finite as float32 \(1e\+300 is beyond 3.4e38\)",
+        ),
+        (
+            "observations",
+            lambda x: x.astype(float) + 1e300,
+            r"observations \[0, 0\] is not finite as float32 \(1e\+300",
+        ),
+        ("observations", lambda x: x[..., :0], r"observations have shape \(3, 5, 0\), want at least one number"),
+        ("actions", lambda x: np.zeros((*x.shape, 0)), r"actions have shape \(3, 4, 0\), want at least one number"),
     ],
 )
 def test_each_fault_is_named(field, change, words):
@@ -57,6 +74,15 @@ def test_each_fault_is_named(field, change, words):
     bad = dataclasses.replace(good, **{field: change(getattr(good, field))})
     with pytest.raises(ValueError, match="file x: .*" + words):
         validate(bad, num_goals=4, num_actions=40, name="file x")
+
+
+@pytest.mark.parametrize("largest", [65_536, 10**9, 2**40])
+def test_a_policy_has_no_output_for_each_of_a_billion_actions(largest):
+    good = rollouts([1, 4, 2], 4)
+    with pytest.raises(ValueError, match=rf"actions \[0, 0\] is {largest}, want 0..65535, as a policy has an output"):
+        validate(dataclasses.replace(good, actions=np.full(good.actions.shape, largest)))
+    with pytest.raises(ValueError, match="actions are of 1000000000 kinds, want 1 to 65536"):
+        validate(good, num_actions=10**9)
 
 
 def test_continuous_actions_must_be_finite():

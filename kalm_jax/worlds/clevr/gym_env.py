@@ -16,7 +16,10 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from kalm_jax.arguments import COUNT, checked
+from kalm_jax.settings import Setting
 from kalm_jax.types.text import Sentence
+from kalm_jax.worlds.camera import PICTURE_SIZE
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr.instructions import SENTENCES
@@ -27,6 +30,7 @@ from kalm_jax.worlds.clevr.simulator import (
     OBSERVATION_DIM,
     STATE_DIM,
     ClevrSimulator,
+    check_state,
     observation_of,
     sample_states,
 )
@@ -61,26 +65,36 @@ def _given_goal(options: dict) -> tuple[str, int, np.ndarray] | None:
         return _goal_of(SENTENCES.find(options["instruction"]), str(options["instruction"]))
     if "goal" not in options:
         return None
-    with contextlib.suppress(TypeError, ValueError):  # no pair, or no array
-        family, goal = options["goal"]
-        goal = np.asarray(goal)
-        whole = goal.dtype.kind in "iu" or (goal.dtype.kind == "f" and bool((goal == np.floor(goal)).all()))
+    reason = ""
+    with contextlib.suppress(TypeError, ValueError, OverflowError):  # no pair, or no array
+        family, goal = map(np.asarray, options["goal"])
+        whole = all(x.dtype.kind in "iuf" and (x == np.floor(x)).all() for x in (family, goal))
         if whole and family in range(len(clevr_goals.FAMILIES)) and goal.shape == (clevr_goals.GOAL_SIZE,):
-            return "", int(family), goal.astype(np.int32)
+            try:
+                clevr_goals.check_goal(int(family), goal)
+            except ValueError as error:
+                reason = f" ({error})"
+            else:
+                return "", int(family), goal.astype(np.int32)
     raise ValueError(
-        f'reset option "goal" is {reprlib.repr(options["goal"])}; want (family code 0..'
+        f'reset option "goal" is {reprlib.repr(options["goal"])}{reason}; want (family code 0..'
         f"{len(clevr_goals.FAMILIES) - 1}, goal array ({clevr_goals.GOAL_SIZE},) of integers), see goals.make_goal"
     )
 
 
 def checked_state(state: np.ndarray) -> np.ndarray:
-    """`state` as a new (69,) float64 array; ValueError where it is not one."""
+    """`state` as a new (69,) float64 array; ValueError where the simulator has no such state."""
     try:
-        array = np.array(state, np.float64)
-    except (TypeError, ValueError):
+        array = np.asarray(state)
+    except ValueError:  # rows of several lengths
         array = np.zeros(0)
-    if array.shape != (STATE_DIM,) or not np.isfinite(array).all():
-        raise ValueError(f"state of shape {array.shape}: pass {STATE_DIM} finite numbers, see simulator.states_of")
+    if array.dtype.kind not in "iuf" or array.shape != (STATE_DIM,) or not np.isfinite(array).all():
+        raise ValueError(
+            f"state of type {array.dtype} and shape {array.shape}: pass {STATE_DIM} finite numbers, see "
+            "simulator.states_of"
+        )
+    array = array.astype(np.float64)
+    check_state(array)
     return array
 
 
@@ -112,6 +126,7 @@ class ClevrRobotEnv(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 5}  # noqa: RUF012 (Gymnasium's convention)
 
+    @checked(render_size=PICTURE_SIZE)
     def __init__(
         self,
         level: str = "offline",
@@ -213,6 +228,7 @@ class ClevrRobotVectorEnv(gymnasium.vector.SyncVectorEnv):
     With the same seed it plays the same episodes as `gymnasium.make_vec(..., vectorization_mode="sync")`.
     """
 
+    @checked(num_envs=COUNT, render_size=PICTURE_SIZE, max_episode_steps=COUNT, threads=Setting("", low=1, high=1024))
     def __init__(
         self,
         num_envs: int = 1,

@@ -10,6 +10,7 @@ S = 69.
 from __future__ import annotations
 
 import importlib.resources
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +36,15 @@ PUSHER_RADIUS, PUSHER_DENSITY, ARMATURE = 0.05, 0.5, 0.04
 PUSH_START = 0.15
 """Meters from the ball's center to the pusher's start. They overlap (0.15 < 0.13 + 0.05): contact ejects the ball."""
 
+WALLS = np.array([[-0.6, -0.3], [0.6, 0.7]])
+"""(2, 2) meters: the least and the greatest x and y inside the walls, as in `data/scene.xml`."""
+FASTEST = 20.0
+"""Meters or radians per second that nothing in the scene comes near: pushed balls reach 1, the pusher 2."""
+
+_MARGIN = 0.1
+"""Meters by which a ball may be inside a wall, and more than the softness of contacts lets balls overlap."""
+_LARGEST = 1000.0
+"""Magnitude of a state's numbers up to which MuJoCo computes something."""
 _XY = np.arange(len(BALLS))[:, None] * 7 + np.arange(2)  # (5, 2) indices of the balls' x, y in qpos
 _BALL, _DIRECTION = np.arange(NUM_ACTIONS) // len(PUSHES), np.tile(PUSHES, (len(BALLS), 1)).astype(np.float64)
 _CHUNK = 1024
@@ -107,6 +117,36 @@ def sample_states(rng: np.random.Generator, n: int) -> np.ndarray:
     return states_of(np.concatenate(placed)[:n].reshape(n, OBSERVATION_DIM))
 
 
+def check_state(state: np.ndarray) -> None:
+    """Raises a ValueError for numbers (69,) that no state of the simulator has, naming the first that are wrong."""
+    how = "; take states from the environment (get_state), simulator.sample_states or simulator.states_of"
+    balls, velocities = state[: 7 * len(BALLS)].reshape(len(BALLS), 7), state[NUM_QPOS:]
+    low, high = WALLS[0] - _MARGIN, WALLS[1] + _MARGIN
+    for name, ball in zip(BALLS, balls):
+        if (ball[:2] < low).any() or (ball[:2] > high).any() or abs(ball[2] - START_HEIGHT) > BALL_RADIUS:
+            raise ValueError(f"state: the {name} ball is at {_shown(ball[:3])} m, outside the walls{how}")
+        if abs(np.linalg.norm(ball[3:]) - 1) > 0.01:
+            raise ValueError(f"state: the {name} ball is turned by {_shown(ball[3:])}, no unit quaternion{how}")
+    for i, j in itertools.combinations(range(len(BALLS)), 2):
+        if (apart := np.linalg.norm(balls[i, :3] - balls[j, :3])) < 2 * BALL_RADIUS - _MARGIN:
+            raise ValueError(
+                f"state: the {BALLS[i]} and the {BALLS[j]} ball are {apart:.3g} m apart, which their size "
+                f"({2 * BALL_RADIUS:g} m) does not allow{how}"
+            )
+    if (np.abs(pusher := state[NUM_QPOS - 2 : NUM_QPOS]) > 2).any():
+        raise ValueError(f"state: the pusher is at {_shown(pusher)} m, off the table{how}")
+    if (np.abs(velocities) > FASTEST).any():
+        i = int(np.argmax(np.abs(velocities)))
+        raise ValueError(
+            f"state[{NUM_QPOS + i}] is a velocity of {velocities[i]:.6g}, and nothing is faster than {FASTEST:g} m/s or "
+            f"rad/s{how}"
+        )
+
+
+def _shown(numbers: np.ndarray) -> str:
+    return f"({', '.join(f'{x:.4g}' for x in numbers)})"
+
+
 def push_direction(actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ball index (N,) and push direction (N, 2), not normalized, of actions (N,) in 0..39."""
     actions = np.asarray(actions)
@@ -148,9 +188,11 @@ class ClevrSimulator:
         if len(actions) and (actions.min() < 0 or actions.max() >= NUM_ACTIONS):
             wrong = int(np.flatnonzero((actions < 0) | (actions >= NUM_ACTIONS))[0])
             raise ValueError(f"actions[{wrong}] is {actions[wrong]}, want 0..{NUM_ACTIONS - 1}")
-        if not np.isfinite(states).all():
-            wrong = int(np.flatnonzero(~np.isfinite(states).all(1))[0])
-            raise ValueError(f"states[{wrong}] has a number that is not finite; the simulator needs finite states")
+        if len(wide := np.flatnonzero(~(np.abs(states) <= _LARGEST).all(1))):
+            raise ValueError(
+                f"states[{wide[0]}] has a number that is not finite or beyond {_LARGEST:g}; the simulator needs states "
+                "such as its own"
+            )
         ball, direction = push_direction(actions)
         start = np.zeros((len(states), 1 + STATE_DIM))  # time, qpos, qvel
         start[:, 1:] = states
@@ -173,6 +215,12 @@ class ClevrSimulator:
         control = np.repeat(force[:, None], SUBSTEPS, axis=1)
         # Without initial_warmstart each rollout starts its solver cold, as the authors' reset of the simulator does.
         self._pool.rollout(self.model, self._data, start, control, state=self._out[:n])
+        # MuJoCo begins a scene anew, clock included, where its numbers grow without bounds.
+        if len(again := np.flatnonzero(self._out[:n, -1, 0] < (SUBSTEPS - 0.5) * self.model.opt.timestep)):
+            raise ValueError(
+                f"the simulator cannot go on from a state that begins with {_shown(start[again[0], 1:8])}; use states "
+                "such as its own"
+            )
         return self._out[:n, -1, 1:].copy()
 
     def close(self) -> None:

@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
+from kalm_jax.arguments import checked
 from kalm_jax.types.text import Sentence
+from kalm_jax.worlds.camera import PICTURE_SIZE
 from kalm_jax.worlds.metaworld.distractors import MODES, Distractor
 from kalm_jax.worlds.metaworld.goals import FAMILIES, SUCCESS_REWARD, make_goal
 from kalm_jax.worlds.metaworld.instructions import SENTENCES
 from kalm_jax.worlds.metaworld.render import CAMERAS
-from kalm_jax.worlds.metaworld.simulator import TaskSimulator
+from kalm_jax.worlds.metaworld.simulator import TaskSimulator, check_actions
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, OBSERVATION_DIM
 from kalm_jax.worlds.registration import checked_options
 
@@ -39,6 +41,7 @@ class MetaworldEnv(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 80}  # noqa: RUF012 (Gymnasium's convention)
 
+    @checked(render_size=PICTURE_SIZE)
     def __init__(
         self,
         task: str | None = None,
@@ -104,7 +107,8 @@ class MetaworldEnv(gymnasium.Env):
         return self._shown(observation), self._info(False)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """One action: 1 cm of the hand at most along each axis, 0.0125 s."""
+        """One action of 4 numbers in [-1, 1]: 1 cm of the hand at most along each axis, 0.0125 s."""
+        check_actions(action, (ACTION_DIM,), "action")
         result = self._started().simulator.step(action)
         reward = SUCCESS_REWARD if result.success else result.native_reward - self._native
         self._native = result.native_reward

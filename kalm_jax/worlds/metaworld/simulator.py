@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import reprlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -107,10 +108,8 @@ class TaskSimulator:
         return self.observation()
 
     def step(self, action: np.ndarray) -> StepResult:
-        """One action of 4 finite numbers in [-1, 1], 0.0125 s; ValueError for others."""
-        action = np.asarray(action, np.float64)
-        if action.shape != (ACTION_DIM,) or not np.isfinite(action).all():
-            raise ValueError(f"action {action.tolist()}: pass {ACTION_DIM} finite numbers in [-1, 1]")
+        """One action of 4 finite numbers, which are cut to [-1, 1], 0.0125 s; ValueError for others."""
+        action = check_actions(action, (ACTION_DIM,), "action", np.inf).astype(np.float64)
         _, reward, _, _, info = self._env.step(np.minimum(np.maximum(action, -1.0), 1.0))
         return StepResult(self._compose(self._env._prev_obs), float(reward), bool(info["success"]))
 
@@ -162,6 +161,24 @@ class TaskSimulator:
         if self._camera is not None:
             self._camera.close()
             self._camera = None
+
+
+def check_actions(actions: Any, shape: tuple[int, ...], name: str, largest: float = 1.0) -> np.ndarray:
+    """Actions as an array of this shape; a ValueError about `name` where it has others than finite real numbers.
+
+    Nor may they be larger than `largest` by more than rounding.
+    """
+    try:
+        array = np.asarray(actions)
+    except ValueError:  # rows of several lengths
+        array = np.zeros(0)
+    good = array.dtype.kind in "iuf" and array.shape == shape
+    if not good or not np.isfinite(array).all() or (np.abs(array) > largest + 1e-5).any():
+        raise ValueError(
+            f"{name} {reprlib.repr(actions)} of type {array.dtype} and shape {array.shape}: pass {shape} finite "
+            "numbers in [-1, 1]"
+        )
+    return array
 
 
 def touching(data: Any, pads: Sequence[int], geom: int) -> bool:

@@ -125,6 +125,10 @@ class MetaworldSimulator:
             raise ValueError(
                 f"tasks {family.shape} and seeds {seeds.dtype} {seeds.shape}: pass integers, one of each per episode"
             )
+        if len(family) and (family.dtype.kind not in "iu" or family.min() < 0 or family.max() >= len(NAMES)):
+            raise ValueError(
+                f"tasks are {family.dtype} {np.unique(family).tolist()}: pass integers 0..{len(NAMES) - 1}"
+            )
         numbers = list(itertools.islice(self._numbers, len(family)))
         states = self.call("start", list(zip(numbers, family.tolist(), seeds.tolist())))
         return MetaworldPlay(self, numbers, np.array(states, np.float32).reshape(-1, OBSERVATION_DIM))
@@ -172,12 +176,15 @@ class MetaworldPlay:
 
     def step(self, active: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Acts where `active` (N,) bool; `actions` (N, 4) are ignored elsewhere. Returns successes (N,) bool."""
-        actions = np.asarray(actions, np.float64)
-        if actions.shape != (len(self._numbers), ACTION_DIM):
-            raise ValueError(f"actions have shape {actions.shape}: pass ({len(self._numbers)}, {ACTION_DIM})")
+        actions = np.asarray(actions)
+        if actions.shape != (len(self._numbers), ACTION_DIM) or actions.dtype.kind not in "iuf":
+            raise ValueError(
+                f"actions are of type {actions.dtype} and shape {actions.shape}: pass ({len(self._numbers)}, "
+                f"{ACTION_DIM}) real numbers"
+            )
         reached = np.zeros(len(self._numbers), bool)
         index = np.flatnonzero(active)
-        results = self._simulator.call("step", [(self._numbers[i], actions[i]) for i in index])
+        results = self._simulator.call("step", [(self._numbers[i], actions[i].astype(np.float64)) for i in index])
         for i, result in zip(index, results, strict=True):
             self.states[i], reached[i] = result
         return reached

@@ -104,6 +104,9 @@ def test_every_level_and_validation_can_be_asked_for_by_sentence():
         assert SENTENCES.find("  " + entry.text.title() + "! ") == entry
 
 
+RESTING = clevr.sample_states(np.random.default_rng(0), 1)[0]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -117,6 +120,26 @@ def test_every_level_and_validation_can_be_asked_for_by_sentence():
         ({"goal": (0, None)}, "want .family code"),
         ({"state": "here"}, "pass 69 finite"),
         ({"state": np.full(69, np.inf)}, "pass 69 finite"),
+        ({"state": np.full(69, 1e308)}, "the red ball is at .*outside the walls"),
+        ({"state": RESTING + 1e6}, "the red ball is at .*outside the walls; take states from the environment"),
+        ({"state": np.append(RESTING[:37], np.full(32, 1e9))}, r"state\[37\] is a velocity of 1e\+09"),
+        ({"state": RESTING + 30.0 * (np.arange(69) == 67)}, r"state\[67\] is a velocity of 30"),
+        ({"state": RESTING + (np.arange(69) == 16)}, "the green ball is at"),
+        ({"state": RESTING * (np.arange(69) != 10)}, r"the blue ball is turned by \(0, 0, 0, 0\), no unit quaternion"),
+        ({"state": np.where(np.arange(69) % 7 < 2, 0.1, RESTING)}, "the red and the blue ball are 0 m apart"),
+        ({"state": RESTING + 5.0 * (np.arange(69) == 36)}, "the pusher is at"),
+        ({"state": np.zeros(69, bool)}, "state of type bool .*pass 69 finite"),
+        ({"state": RESTING + 1j}, "state of type complex128 .*pass 69 finite"),
+        ({"state": RESTING.astype(str)}, "pass 69 finite"),
+        ({"state": [[0.0], 1.0]}, "pass 69 finite"),
+        ({"goal": (0, [99] * 9)}, "relation takes 1"),
+        ({"goal": (0, [-7] * 9)}, "want .family code"),
+        ({"goal": (0, [2**40] + [0] * 8)}, "want .family code"),
+        ({"goal": (0, [0, 0, 1] + [-1] * 6)}, "want balls 0..4 that differ"),
+        ({"goal": (5, [0, 1, 1] + [-1] * 6)}, "gather takes 0"),
+        ({"goal": (True, [0, -1, 1] + [-1] * 6)}, "want .family code"),
+        ({"goal": (1, np.ones(9, bool))}, "want .family code"),
+        ({"goal": (1.5, [0, -1, 1] + [-1] * 6)}, "want .family code"),
         ({"instruction": 3}, "none of the library's sentences"),
         ({"speed": 3}, "unknown reset options"),
         ({3: 3}, "unknown reset options"),
@@ -129,6 +152,62 @@ def test_wrong_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         env.reset(options=options)
     env.close()
+
+
+def test_states_of_the_simulator_pass():
+    rng = np.random.default_rng(0)
+    with clevr.ClevrSimulator(threads=1) as simulator:
+        states = clevr.sample_states(rng, 100)
+        for _ in range(5):
+            for state in states:
+                clevr.check_state(state)
+            states = simulator.push(states, rng.integers(clevr.NUM_ACTIONS, size=len(states)))
+
+
+@pytest.mark.parametrize("wild", [1e9, 1e308, np.nan])
+def test_the_simulator_never_starts_a_scene_again_unasked(wild, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with clevr.ClevrSimulator(threads=1) as simulator:
+        with pytest.raises(ValueError, match=r"states\[1\] has a number that is not finite or beyond 1000"):
+            simulator.push(np.stack([RESTING, RESTING + wild]), np.array([0, 0]))
+    assert not list(tmp_path.iterdir())  # MuJoCo writes its warnings there
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [(dict(render_size=size), "render_size") for size in (0, -5, 2.5, np.nan, "64", True, 10**9)]
+    + [(dict(simulator=3), "simulator is 3, want kalm_jax's ClevrSimulator or None")]
+    + [(dict(level=3), "level is 3")],
+)
+def test_wrong_settings_are_named_when_it_is_made(settings, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        gymnasium.make("kalm/ClevrRobot-v0", **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"num_envs": 0}, "num_envs is 0, want an integer from 1"),
+        ({"num_envs": -1}, "num_envs is -1, want an integer from 1"),
+        ({"num_envs": 2, "threads": 2.5}, "threads is 2.5, want an integer from 1"),
+        ({"num_envs": 2, "threads": "2"}, "threads is '2', want an integer from 1"),
+        ({"num_envs": 2, "threads": 0}, "threads is 0, want an integer from 1"),
+        ({"num_envs": 2, "render_size": "64"}, "render_size is '64', want an integer from 1 to 4096"),
+        ({"num_envs": 2, "max_episode_steps": 0}, "max_episode_steps is 0, want an integer from 1"),
+        ({"num_envs": 2, "max_episode_steps": 2.5}, "max_episode_steps is 2.5, want an integer from 1"),
+    ],
+)
+def test_wrong_settings_of_the_batch_are_named(settings, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        gymnasium.make_vec("kalm/ClevrRobot-v0", **settings)
+
+
+def test_the_batch_refuses_goals_and_states_that_there_are_not():
+    envs = gymnasium.make_vec("kalm/ClevrRobot-v0", num_envs=2, threads=1)
+    for options in ({"goal": (0, [99] * 9)}, {"state": np.full(69, 1e308)}):
+        with pytest.raises(ValueError, match="relation takes 1|outside the walls"):
+            envs.reset(options=options)
+    envs.close()
 
 
 def test_wrong_use_is_named():

@@ -82,6 +82,9 @@ def test_options_and_distractors():
     for options in ({"instruction": "fly away"}, {"task": "hammer"}, {"task": ["push"]}, {"goal": 1}, 3, ["task"]):
         with pytest.raises(ValueError):
             env.reset(options=options)
+    for action in (np.full(4, 9.0), np.full(4, 1e30), np.full(4, -1.5), np.full(4, 1j), np.zeros(4, bool), None):
+        with pytest.raises(ValueError, match=r"action .*pass \(4,\) finite numbers in \[-1, 1\]"):
+            env.step(action)
     for wrong in ({"level": "easy"}, {"task": "hammer"}, {"distractor": "often"}, {"camera": "up"}):
         with pytest.raises(ValueError):
             MetaworldEnv(**wrong)
@@ -113,6 +116,12 @@ env.reset(seed=0)
 np.testing.assert_array_equal(env.render(), before)  # a new context after a closed one draws as well
 env.close()
 """
+
+
+@pytest.mark.parametrize("size", [0, -5, 2.5, np.nan, "64", True, 10**9, None])
+def test_sizes_of_pictures_are_refused_when_it_is_made(size):
+    with pytest.raises((ValueError, TypeError), match="render_size is .*want an integer from 1 to 4096, pixels|render"):
+        gymnasium.make("kalm/Metaworld-v0", render_size=size)
 
 
 def test_pictures_show_the_arm_the_right_way_up():

@@ -125,7 +125,7 @@ def test_the_first_observation_is_where_things_are(simulators):
 
 def test_bad_actions_are_refused(simulators):
     simulators["reach"].reset(np.random.default_rng(0))
-    for action in (np.zeros(3), np.array([0, 0, np.nan, 0])):
+    for action in (np.zeros(3), np.array([0, 0, np.nan, 0]), np.full(4, 1j), np.zeros(4, bool), list("0000"), [[0], 0]):
         with pytest.raises(ValueError, match="action"):
             simulators["reach"].step(action)
 
