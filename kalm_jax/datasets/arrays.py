@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -214,6 +215,30 @@ def numbers(path: str, name: str, x: Any, kinds: str = "biuf") -> np.ndarray:
     return x
 
 
+def say_rounding(path: str, name: str, x: Any) -> None:
+    """Says of which columns of (..., D) 64-bit numbers float32 keeps next to nothing, as they hardly vary for its size.
+
+    To be called with what is read, before it becomes float32.
+    """
+    x = np.asarray(x)
+    if x.dtype.kind not in "iuf" or x.dtype.itemsize < 8 or not x.size or x.ndim < 2:
+        return
+    rows = x.reshape(-1, x.shape[-1])
+    low, high = rows.min(0).astype(np.float64), rows.max(0).astype(np.float64)
+    largest = np.maximum(np.abs(low), np.abs(high))
+    with np.errstate(over="ignore", invalid="ignore"):
+        single, double = np.spacing(largest.astype(np.float32)).astype(np.float64), np.spacing(largest)
+        lost = np.flatnonzero((high - low > 64 * double) & (high - low < 8 * single))
+    if len(lost):
+        i = int(lost[0])
+        also = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+        print(
+            f"{path}: {name}[..., {i}]{also} varies by only {high[i] - low[i]:.3g} around {high[i]:.6g}, and float32, "
+            f"in which all is learned, has steps of {single[i]:.3g} there: subtract its mean before you save it",
+            file=sys.stderr,
+        )
+
+
 def yes_or_no(path: str, name: str, x: Any) -> np.ndarray:
     """`x` as bool, once all its entries are 0 or 1."""
     x = numbers(path, name, x)
@@ -225,9 +250,14 @@ def yes_or_no(path: str, name: str, x: Any) -> np.ndarray:
 
 
 def whole_numbers(
-    path: str, actions: np.ndarray, step: np.ndarray, num_actions: int | None = None, hint: str = ""
+    path: str,
+    actions: np.ndarray,
+    step: np.ndarray,
+    num_actions: int | None = None,
+    hint: str = "",
+    name_of: str = "actions",
 ) -> np.ndarray:
-    """Discrete actions as int32, 0 where `step`, of the same shape, is False.
+    """Discrete actions, or other indices called `name_of`, as int32, 0 where `step`, of the same shape, is False.
 
     A ValueError names the first action of a step that is no whole number, or too large a one.
     """
@@ -235,7 +265,7 @@ def whole_numbers(
     if wrong.any():
         at = tuple(np.argwhere(wrong)[0].tolist())
         last = "" if num_actions is None else num_actions - 1
-        raise ValueError(f"{path}: actions{list(at)} is {actions[at]}, want a whole number in 0..{last}{hint}")
+        raise ValueError(f"{path}: {name_of}{list(at)} is {actions[at]}, want a whole number in 0..{last}{hint}")
     return np.where(step, actions, 0).astype(np.int32)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.datasets.arrays import entries, numbers, whole_numbers, yes_or_no
+from kalm_jax.datasets.arrays import entries, numbers, say_rounding, whole_numbers, yes_or_no
 from kalm_jax.types import Episode, GoalTable, Rollouts, stack_episodes, unnamed_goal, validate
 
 FIELDS = ("observations", "actions", "rewards", "terminals")
@@ -24,15 +24,18 @@ STARTS = ("episode_starts",)
 NAMES = ("episode_id", "episode_ids", "episode_index", "traj_id", "traj_ids")
 """Fields that say of which episode a transition is."""
 OTHERS = ("is_first", "is_last", "episode_ends", "episode_lengths", "traj_lengths")
-"""Fields that say where episodes end in a way that is not read."""
+"""Fields that say where episodes end in a way that is read beside next observations only.
+
+In layouts that have them the last observation of an episode may be a row of its own, whose action is none.
+"""
 _ALSO = "; OGBench's files have none: save what its make_env_and_datasets returns for a task, with its masks"
 
 
 def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable]:
     """Rollouts of one goal without text from flat arrays (or open HDF5 data sets).
 
-    An episode ends at a terminal, where one of `ENDS` is 1, where `STARTS` or `NAMES` say so, where the next
-    observation differs from the observation that follows, and at the end of the data. With `masks`, OGBench's, an
+    An episode ends at a terminal, where one of `ENDS` is 1, where `STARTS`, `NAMES` or (with next observations)
+    `OTHERS` say so, where the next observation differs from the observation that follows, and at the end of the data. With `masks`, OGBench's, an
     episode terminates where they are 0, and `terminals` only say where it ends; a transition whose `valids` are 0 only
     holds an episode's last observation. Without next observations the last observation is repeated at a terminal, as no
     value is bootstrapped there; at other ends the last transition is left out.
@@ -57,6 +60,7 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
     _check_shapes(name, found, m)
     flags = {k: yes_or_no(name, k, found[k]).reshape(m) for k in ("terminals", "masks", "valids", *ENDS) if k in found}
     seen, actions, rewards = (numbers(name, k, found[k]) for k in ("observations", "actions", "rewards"))
+    say_rounding(name, "observations", seen)
     after = numbers(name, "next_observations", found["next_observations"]) if "next_observations" in found else None
     terminal = ~flags["masks"] if "masks" in flags else flags["terminals"]
     ends = terminal | np.any([x for k, x in flags.items() if k not in ("masks", "valids")], axis=0)
@@ -65,13 +69,17 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
             ends[:-1] |= yes_or_no(name, field, found[field]).reshape(m)[1:]
     for field in NAMES:
         if field in found:
-            number = np.asarray(found[field]).reshape(m)
+            number = found[field] if found[field].dtype.kind in "SUO" else numbers(name, field, found[field])
+            number = np.asarray(number).reshape(m)
             ends[:-1] |= number[1:] != number[:-1]
     kept = flags.get("valids", np.ones(m, bool))
     if after is None and not kept.all():
         after = np.append(seen[1:], seen[-1:], 0)
         ends[:-1] |= ~kept[1:]
     if after is not None:
+        for field in OTHERS:
+            if np.ndim(data.get(field, 0)):
+                ends |= _other_ends(name, field, data[field], m)
         ends[:-1] |= (after[:-1].astype(np.float32) != seen[1:].astype(np.float32)).any(-1)
         seen, actions, rewards, terminal, ends, after = (
             x[kept] for x in (seen, actions, rewards, terminal, ends, after)
@@ -132,6 +140,23 @@ def _check_shapes(name: str, found: Mapping[str, Any], m: int) -> None:
         wanted = x.shape[1:] if field == "actions" and x.ndim == 2 else width
         if x.shape not in ((m, *wanted), *(() if wanted else ((m, 1),))):
             raise ValueError(f"{name}: {field} has shape {x.shape}, want {(m, *wanted)} like observations")
+
+
+def _other_ends(name: str, field: str, x: Any, m: int) -> np.ndarray:
+    """(L,) bool, the transitions with which an episode ends by one of `OTHERS`."""
+    if field in ("is_first", "is_last"):
+        _check_shapes(name, {"observations": np.empty((m, 1)), field: x}, m)
+        flags = yes_or_no(name, field, x).reshape(m)
+        return flags if field == "is_last" else np.append(flags[1:], False)
+    place = numbers(name, field, x).reshape(-1)
+    place = whole_numbers(name, place, np.ones(len(place), bool), name_of=field)
+    place = place if field == "episode_ends" else np.cumsum(place)
+    if (np.diff(place, prepend=0) <= 0).any() or place[-1:].tolist() != [m]:
+        what = "the ends of its episodes, each after the one before" if field == "episode_ends" else "their lengths"
+        raise ValueError(f"{name}: {field} does not fit {m} transitions, want {what}, and {m} in all")
+    ends = np.zeros(m, bool)
+    ends[place - 1] = True
+    return ends
 
 
 def _check_ends(name: str, data: Mapping[str, Any], found: Mapping[str, Any], ends: np.ndarray) -> None:

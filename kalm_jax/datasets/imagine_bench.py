@@ -4,7 +4,8 @@
 an HDF5 or `.npz` file, a pickled dictionary, or the dictionary that ImagineBench's `get_dataset` returns. The last 768
 numbers of an observation are the encoding of the instruction. With an entry `instructions`, (N,) or (N, M) sentences,
 observations are (N, T, D) and carry no encoding. The reader follows the published description; it has not been run on
-the published files. Where there are `terminals` (N, T[, 1]), they say which rollouts terminated. Dimension letters: N
+the published files. Where there are `terminals` (N, T[, 1]), they say which rollouts terminated; where there are only
+`timeouts`, those that they do not cut off did. The last of `next_observations` are the final states. Dimension letters: N
 rollouts, T time steps (padded), D observation, A action, K goals, M sentences of a rollout.
 """
 
@@ -15,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.datasets.arrays import entries, sentences, whole_numbers, yes_or_no
+from kalm_jax.datasets.arrays import entries, say_rounding, sentences, whole_numbers, yes_or_no
+from kalm_jax.datasets.d4rl import ENDS
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, make_rollouts, validate
 
 FIELDS = ("masks", "observations", "actions", "rewards")
@@ -23,6 +25,8 @@ ENCODING_DIM = 768
 """Size of BERT's pooled output, which is appended to every observation."""
 DISCRETE = {10: 40, 17: 7}
 """Numbers of discrete actions by D, of ImagineBench's Ball and BabyAI; elsewhere the shape of `actions` decides."""
+CUT = ("timeouts", "truncations", "truncated")
+"""Those of `d4rl.ENDS` that say of a rollout's last step that it was cut off there."""
 _BLOCK = 256
 """Rollouts read at once: a block of observations with encodings is 40 MB where the whole file may be gigabytes."""
 _UNKNOWN = -1
@@ -33,8 +37,8 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
 
     Each distinct encoding becomes the `vector` of one goal. Without `instructions` no goal has a text; no goal has a
     goal array: `family` is -1 and `level` is "offline". Offline RL can learn from such goals, while grounding, reward
-    labels and evaluation cannot. The layout holds no final states: the last observation is repeated for each. Without
-    `terminals` every rollout is marked as terminated, as the authors do, so that no value is bootstrapped from it. A
+    labels and evaluation cannot. Without `next_observations` there are no final states: the last observation is
+    repeated for each. Without `terminals` and `timeouts` every rollout is marked as terminated, as the authors do, so that no value is bootstrapped from it. A
     ValueError names a field that is missing, or has a wrong shape or value.
     """
     missing = [field for field in FIELDS if np.ndim(data.get(field, 0)) == 0]
@@ -60,11 +64,17 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
         text, goal = _sentences(name, data["instructions"], n)
         encodings = np.zeros((len(text), 0), np.float32)
     observations[np.arange(n), length] = observations[np.arange(n), length - 1]
+    if np.ndim(data.get("next_observations", 0)):
+        _add_final_states(name, data["next_observations"], observations, length, observed.shape)
     actions, num_actions = _actions(name, data["actions"], step, observations.shape[2])
     rewards = data["rewards"]
     if rewards.shape not in ((n, t), (n, t, 1)) or rewards.dtype.kind not in "iuf":
         raise ValueError(f"{name}: rewards has shape {rewards.shape}, want numbers ({n}, {t}) or ({n}, {t}, 1)")
-    terminated = ended_at_last(name, data["terminals"], length, t) if np.ndim(data.get("terminals", 0)) else True
+    terminated: np.ndarray | bool = True
+    for field in (*(field for field in ENDS if np.ndim(data.get(field, 0))), "terminals"):
+        if np.ndim(data.get(field, 0)):
+            ended = ended_at_last(name, data[field], length, t, field)
+            terminated = ended if field == "terminals" else ~ended if field in CUT else terminated
     rollouts = make_rollouts(observations, actions, length, np.asarray(rewards).reshape(n, t), terminated, goal)
     array = np.zeros((len(text), 0), np.int32)
     goals = make_goal_table(text, LEVELS.index("offline"), _UNKNOWN, array, encodings)
@@ -89,18 +99,21 @@ def lengths_of_masks(name: str, masks: Any, n: int, t: int) -> np.ndarray:
     return length
 
 
-def ended_at_last(name: str, terminals: Any, length: np.ndarray, t: int) -> np.ndarray:
-    """(N,) bool, whether rollouts terminated, from terminals (N, T[, 1]), which are 1 at a rollout's last step only."""
+def ended_at_last(name: str, terminals: Any, length: np.ndarray, t: int, field: str = "terminals") -> np.ndarray:
+    """(N,) bool, whether rollouts terminated, from terminals (N, T[, 1]), which are 1 at a rollout's last step only.
+
+    Or whether they were cut off, from another `field`.
+    """
     n = len(length)
     if terminals.shape not in ((n, t), (n, t, 1)):
-        raise ValueError(f"{name}: terminals has shape {terminals.shape}, want ({n}, {t}) or ({n}, {t}, 1)")
+        raise ValueError(f"{name}: {field} has shape {terminals.shape}, want ({n}, {t}) or ({n}, {t}, 1)")
     step = np.arange(t) < length[:, None]
-    ended = yes_or_no(name, "terminals", np.where(step, np.asarray(terminals).reshape(n, t), 0))
+    ended = yes_or_no(name, field, np.where(step, np.asarray(terminals).reshape(n, t), 0))
     early = ended[:, :-1] & step[:, 1:]
     if early.any():
         i, j = np.argwhere(early)[0]
         raise ValueError(
-            f"{name}: terminals[{i}, {j}] is 1, but masks say that rollout {i} has {length[i]} steps; end it there"
+            f"{name}: {field}[{i}, {j}] is 1, but masks say that rollout {i} has {length[i]} steps; end it there"
         )
     return ended[np.arange(n), length - 1]
 
@@ -113,7 +126,10 @@ def _observations(name: str, data: Any, step: np.ndarray, width: int) -> tuple[n
     codes: dict[bytes, int] = {}
     for start in range(0, n, _BLOCK):
         with np.errstate(over="ignore"):  # what becomes infinite is refused
-            block = np.asarray(data[start : start + _BLOCK]).astype(np.float32)
+            read = np.asarray(data[start : start + _BLOCK])
+            block = read.astype(np.float32)
+        if not start:
+            say_rounding(name, "observations", read[step[start : start + _BLOCK]][:, :dim])
         encodings, used = block[..., dim:], step[start : start + _BLOCK]
         changed = ((encodings != encodings[:, :1]) | np.isinf(encodings)).any(-1) & used
         if changed.any():
@@ -126,6 +142,32 @@ def _observations(name: str, data: Any, step: np.ndarray, width: int) -> tuple[n
         for i, encoding in enumerate(encodings[:, 0]):
             goal[start + i] = codes.setdefault(encoding.tobytes(), len(codes))
     return observations, np.stack([np.frombuffer(code, np.float32) for code in codes]), goal
+
+
+def _add_final_states(
+    name: str, after: Any, observations: np.ndarray, length: np.ndarray, shape: tuple[int, ...]
+) -> None:
+    """Puts rollouts' last next observations, with or without encodings, behind their observations (N, T+1, D)."""
+    n, t, dim = shape[0], shape[1], observations.shape[2]
+    if after.shape not in (shape, (n, t, dim)) or after.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{name}: next_observations has shape {after.shape} and type {after.dtype}, want numbers {shape} like "
+            "observations"
+        )
+    for start in range(0, n, _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            block = np.asarray(after[rows])[..., :dim].astype(np.float32)
+        follows = np.arange(1, t) < length[rows, None]
+        jump = (np.abs(block[:, :-1] - observations[rows, 1:-1]) > 1e-4).any(-1) & follows
+        if jump.any():
+            i, j = np.argwhere(jump)[0]
+            raise ValueError(
+                f"{name}: next_observations[{start + i}, {j}] is not observations[{start + i}, {j + 1}]; rollouts must "
+                "be unbroken"
+            )
+        at = np.arange(len(block))
+        observations[start + at, length[rows]] = block[at, length[rows] - 1]
 
 
 def _sentences(name: str, instructions: Any, n: int) -> tuple[list[str], np.ndarray]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from kalm_jax.datasets.arrays import numbers, of_dictionary, whole_numbers
+from kalm_jax.datasets.arrays import numbers, of_dictionary, say_rounding, whole_numbers
 from kalm_jax.datasets.imagine_bench import ended_at_last, lengths_of_masks
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, make_goal_table, make_rollouts, validate
 from kalm_jax.types.text import normalize_sentence
@@ -44,6 +44,7 @@ def from_dictionary(
     with np.errstate(over="ignore"):  # what becomes infinite is refused
         before, after = (arrays[field].astype(np.float32) for field in ("observations", "next_observations"))
     step = np.arange(t) < length[:, None]
+    say_rounding(path, "observations", arrays["observations"][step])
     jump = (np.abs(after[:, :-1] - before[:, 1:]) > 1e-4).any(-1) & step[:, 1:]
     if jump.any():
         i, j = np.argwhere(jump)[0]

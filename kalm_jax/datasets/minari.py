@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from kalm_jax.datasets.arrays import check_links, open_arrays, sentences
+from kalm_jax.datasets.arrays import check_links, open_arrays, say_rounding, sentences
 from kalm_jax.files import read_foreign_json
 from kalm_jax.types import Episode, GoalTable, Rollouts, make_goal_table, stack_episodes, unnamed_goal, validate
 from kalm_jax.types.goals import GOAL_ARRAYS
@@ -99,6 +99,8 @@ def _read_episodes(path: str, data: Any, folder: pathlib.Path) -> tuple[Rollouts
             if ended[:-1].any():
                 step = int(np.argmax(ended))
                 raise _UnfitError(f"{path}: episode {i} has {field}[{step}] True, but {n} steps; end it there")
+        if not i and isinstance(observation_space, spaces.Box):
+            say_rounding(path, "observations", episode.observations)
         actions = np.asarray(episode.actions)
         actions = actions.reshape(n) - int(action_space.start) if discrete else actions
         episodes.append((flat, actions, np.asarray(episode.rewards), bool(episode.terminations[-1])))

@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from kalm_jax.datasets.arrays import HDF5_EXTENSIONS, Arrays, numbers, open_arrays, sentences
+from kalm_jax.datasets.arrays import HDF5_EXTENSIONS, Arrays, numbers, open_arrays, say_rounding, sentences
 from kalm_jax.files import require_file
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, validate
 from kalm_jax.types.goals import GOAL_ARRAYS
@@ -131,6 +131,7 @@ def _assemble(path: str, arrays: dict[str, np.ndarray]) -> tuple[Rollouts, GoalT
     missing = [name for name in (*_ROLLOUT_FIELDS, *_GOAL_FIELDS) if name not in arrays]
     if missing:
         raise ValueError(f"{path}: lacks {', '.join(missing)}; write it with kalm_jax.datasets.write_rollouts")
+    say_rounding(path, "rollouts/observations", arrays["rollouts/observations"])
     for name, kind in _TYPES.items():
         if not np.can_cast(arrays[name].dtype, kind, "same_kind"):
             raise ValueError(f"{path}: {name} has type {arrays[name].dtype}, want {np.dtype(kind)}")

@@ -93,6 +93,58 @@ def test_flat_ends_where_any_field_says_so(says):
 
 
 @pytest.mark.parametrize(
+    "says",
+    [
+        {"is_last": np.array([0, 0, 1, 0, 1, 0, 1])},
+        {"is_first": np.array([[1], [0], [0], [1], [0], [1], [0]])},
+        {"episode_ends": np.array([3, 5, 7])},
+        {"episode_lengths": np.array([3, 2, 2])},
+        {"traj_lengths": np.array([3.0, 2.0, 2.0])},
+    ],
+    ids=lambda says: next(iter(says)),
+)
+def test_other_fields_count_beside_next_observations(says):
+    rollouts, _ = d4rl.from_arrays("x", {**BROKEN, **says, "next_observations": SEEN + 1})
+    assert rollouts.length.tolist() == [3, 2, 2] and rollouts.terminated.tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        ({"is_last": np.zeros(6)}, "is_last has shape"),
+        ({"is_last": np.full(7, 2)}, r"is_last\[0\] is 2, want 0 or 1"),
+        ({"episode_ends": np.array([3, 2, 7])}, "episode_ends does not fit 7 transitions"),
+        ({"episode_lengths": np.array([3, 2])}, "episode_lengths does not fit 7 transitions"),
+        ({"episode_lengths": np.array([3.5, 3.5])}, r"episode_lengths\[0\] is 3.5"),
+        ({"episode_id": np.full(7, np.nan)}, r"episode_id\[0\] is nan"),
+        ({"traj_id": np.array([1, 1, 1, 2, 2, np.inf, np.inf])}, r"traj_id\[5\] is inf"),
+        ({"episode_id": np.zeros(7, complex)}, "episode_id has type complex128"),
+        ({"episode_id": np.full(7, "NaT", "M8[s]")}, "episode_id has type datetime64"),
+    ],
+)
+def test_fields_that_say_where_episodes_end_must_make_sense(says, words):
+    with pytest.raises(ValueError, match=f"x: {words}"):
+        d4rl.from_arrays("x", {**BROKEN, **says, "next_observations": SEEN + 1})
+
+
+@pytest.mark.parametrize(
+    ("observations", "said"),
+    [
+        (1e9 + 0.001 * np.arange(7.0)[:, None], True),
+        (np.arange(7)[:, None] + 2**40, True),
+        (np.column_stack([np.arange(7.0), 1e9 + 0.001 * np.arange(7.0)]), True),
+        (1e9 + np.zeros((7, 1)), False),
+        (1e9 + 1e5 * np.arange(7.0)[:, None], False),
+        (0.1 + 1e-16 * np.arange(7.0)[:, None], False),
+        (np.arange(7.0)[:, None], False),
+    ],
+)
+def test_what_float32_cannot_tell_apart_is_said(observations, said, capsys):
+    d4rl.from_arrays("file x", {**BROKEN, "observations": observations, "timeouts": np.zeros(7)})
+    assert ("float32, in which all is learned" in capsys.readouterr().err) == said
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"terminals": np.zeros(7)}, r"does not say where an episode ends.*add timeouts"),

@@ -179,6 +179,39 @@ def test_terminals_say_which_padded_rollouts_terminated():
         imagine_bench.from_arrays("x", {**SMALL, "terminals": ended})
 
 
+@pytest.mark.parametrize("field", imagine_bench.CUT)
+def test_rollouts_that_were_cut_off_did_not_terminate(field):
+    cut = np.zeros((3, 4))
+    cut[0, 3] = cut[2, 0] = 1
+    rollouts, _ = imagine_bench.from_arrays("x", {**SMALL, field: cut[..., None]})
+    assert rollouts.terminated.tolist() == [False, True, False]
+    rollouts, _ = imagine_bench.from_arrays("x", {**SMALL, field: cut, "terminals": np.zeros((3, 4))})
+    assert not rollouts.terminated.any()
+    cut[0, 1] = 1
+    with pytest.raises(ValueError, match=rf"x: {field}\[0, 1\] is 1, but masks say that rollout 0 has 4 steps"):
+        imagine_bench.from_arrays("x", {**SMALL, field: cut})
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_next_observations_hold_the_final_states(encoded):
+    seen = np.arange(60.0).reshape(3, 4, 5)
+    after = np.concatenate([seen[:, 1:], seen[:, -1:] + 5], 1)
+    data = {**SMALL, "observations": seen, "next_observations": after}
+    if encoded:
+        data.pop("instructions")
+        for field in ("observations", "next_observations"):
+            data[field] = np.concatenate([data[field], np.ones((3, 4, 768))], -1)
+    rollouts, _ = imagine_bench.from_arrays("x", data)
+    final = rollouts.observations[np.arange(3), rollouts.length]
+    np.testing.assert_array_equal(final, after[np.arange(3), rollouts.length - 1])
+    np.testing.assert_array_equal(rollouts.observations[0, :4], seen[0])
+    data["next_observations"][1, 0] += 1
+    with pytest.raises(ValueError, match=r"x: next_observations\[1, 0\] is not observations\[1, 1\]"):
+        imagine_bench.from_arrays("x", data)
+    with pytest.raises(ValueError, match=r"x: next_observations has shape"):
+        imagine_bench.from_arrays("x", {**data, "next_observations": after[:, :3]})
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -138,8 +138,8 @@ def check_state(state: np.ndarray) -> None:
     if (np.abs(velocities) > FASTEST).any():
         i = int(np.argmax(np.abs(velocities)))
         raise ValueError(
-            f"state[{NUM_QPOS + i}] is a velocity of {velocities[i]:.6g}, and nothing is faster than {FASTEST:g} m/s or "
-            f"rad/s{how}"
+            f"state[{NUM_QPOS + i}] is a velocity of {velocities[i]:.6g}, and nothing is faster than {FASTEST:g} m/s "
+            f"or rad/s{how}"
         )
 
 

@@ -205,7 +205,7 @@ def test_wrong_settings_of_the_batch_are_named(settings, words):
 def test_the_batch_refuses_goals_and_states_that_there_are_not():
     envs = gymnasium.make_vec("kalm/ClevrRobot-v0", num_envs=2, threads=1)
     for options in ({"goal": (0, [99] * 9)}, {"state": np.full(69, 1e308)}):
-        with pytest.raises(ValueError, match="relation takes 1|outside the walls"):
+        with pytest.raises(ValueError, match=r"relation takes 1|outside the walls"):
             envs.reset(options=options)
     envs.close()
 

@@ -120,7 +120,7 @@ env.close()
 
 @pytest.mark.parametrize("size", [0, -5, 2.5, np.nan, "64", True, 10**9, None])
 def test_sizes_of_pictures_are_refused_when_it_is_made(size):
-    with pytest.raises((ValueError, TypeError), match="render_size is .*want an integer from 1 to 4096, pixels|render"):
+    with pytest.raises((ValueError, TypeError), match=r"render_size is .*want an integer from 1 to 4096"):
         gymnasium.make("kalm/Metaworld-v0", render_size=size)
 
 
