@@ -84,6 +84,10 @@ def check_text(name: str, text: Any) -> str:
     """A text that can be written as UTF-8; TypeError or ValueError otherwise."""
     if not isinstance(text, str):
         raise TypeError(f"{name} is {shown(text)}, want a text")
+    if "\0" in text:
+        raise ValueError(
+            f"{name} has a null character at place {text.index(chr(0))}, which no file holds: leave it out"
+        )
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -96,6 +100,8 @@ def check_text(name: str, text: Any) -> str:
 
 def text_list(name: str, texts: Any) -> list[str]:
     """Texts as a list, a single one too; TypeError or ValueError where there are none, or one is no text."""
+    if isinstance(texts, np.ndarray) and not texts.ndim:
+        texts = texts.item()
     if isinstance(texts, str) or not isinstance(texts, Sequence | np.ndarray):
         texts = [texts]
     if not len(texts):

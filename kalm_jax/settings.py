@@ -14,6 +14,7 @@ import math
 import numbers
 import os
 import pathlib
+import traceback
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -192,6 +193,13 @@ def shown(value: Any) -> str:
     except ValueError:  # an integer of thousands of digits
         return "a number of thousands of digits"
     return text if len(text) < 100 else f"{text[:60]}..."
+
+
+def described(error: BaseException) -> str:
+    """An error of a user's own code in one line: its kind, what it says, and the last line of code that it came from."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    place = f", in {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+    return " ".join(f"{type(error).__name__}: {error}".rstrip(": ").split())[:300] + place
 
 
 def _is_path(name: Any) -> bool:

@@ -20,11 +20,15 @@ from kalm_jax.grounding.model import Grounded, GroundedModel, numeric_spec
 from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
+from kalm_jax.offline_rl import make_buffer, make_learner, state_of
+from kalm_jax.offline_rl.trainer import init_states
 from kalm_jax.pipeline import offline
 from kalm_jax.pipeline.offline_config import OfflineConfig
+from kalm_jax.pipeline.policies import ActingPolicy
 from kalm_jax.pipeline.run import stages_of
 from kalm_jax.pipeline.run_folder import PipelineRun
-from kalm_jax.types import unnamed_goal
+from kalm_jax.types import stack_episodes, unnamed_goal
+from tests.fixtures import random_rollouts
 
 
 def test_import_is_light_and_names_are_listed():
@@ -310,6 +314,45 @@ def test_wrong_arguments_are_named_before_anything_is_computed(pendulum, tmp_pat
             kalm.imagine(**{"grounded": grounded, "goals": table, "world": "clevr"} | changed)
 
 
+def test_actions_behind_the_end_are_none_of_the_policys():
+    rollouts = stack_episodes([(np.zeros((4, 2)), np.array([0, 99, 99]), np.array([1.0, 999, 999]), True)])
+    rollouts = dataclasses.replace(rollouts, length=np.array([1], np.int32))
+    results = kalm.train("bc", (rollouts, unnamed_goal()), seeds=1, updates=1, batch_size=4, hidden=(8,))
+    assert results.policies[0].stats.action_dim == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"observations": np.full((2, 4, 3), 1e300)}, r"observations \[0, 0\] is not finite as float32"),
+        ({"observations": np.zeros((2, 4, 0))}, r"observations have shape \(2, 4, 0\), want at least one number"),
+        ({"rewards": np.full((2, 3), 1e300)}, r"rewards \[0, 0\] is not finite as float32"),
+        ({"actions": np.full((2, 3), 10**9)}, r"actions \[0, 0\] is 1000000000, want 0..65535"),
+        ({"actions": np.zeros((2, 3, 0))}, r"actions have shape \(2, 3, 0\), want at least one number"),
+    ],
+)
+@pytest.mark.parametrize("algorithm", ["bc", "td3bc"])
+def test_numbers_that_nothing_can_learn_from_are_named(algorithm, change, said):
+    episode = np.zeros((4, 3)), np.zeros(3, int), np.zeros(3), True
+    rollouts = dataclasses.replace(stack_episodes([episode] * 2), **change)
+    with pytest.raises(ValueError, match=said):
+        kalm.train(algorithm, (rollouts, unnamed_goal()), seeds=1, updates=1)
+
+
+def test_a_policy_with_a_memory_keeps_to_its_batch():
+    rollouts = random_rollouts(num_goals=1, observation_dim=3)
+    tiny = {"width": 8, "heads": 1, "layers": 1, "context": 2}
+    learner = make_learner("decision_transformer", **tiny)
+    stats = learner.stats(make_buffer([(rollouts, 1.0)], unnamed_goal()))
+    state = state_of(init_states(learner, stats, [0]), 0)
+    policy = ActingPolicy(learner, state, stats, lambda _: np.zeros((1, 0), np.float32))
+    policy.act(np.zeros(3))
+    with pytest.raises(ValueError, match=r"2 observations after 1: .*act on as many until reset\(\)"):
+        policy.act(np.zeros((2, 3)))
+    policy.reset()
+    assert policy.act(np.zeros((2, 3))).shape == (2,)
+
+
 WRONG_ROLLOUTS = {
     "fractional actions": ("actions", lambda x: x + 0.5, r"rollouts: actions \[0, 0\] is .*discrete actions"),
     "two numbers": (
@@ -338,6 +381,8 @@ WRONG_GOALS = {
     "no such level": ("level", lambda x: x + 4, "goals: level has .*want whole numbers from 0 to 3"),
     "few texts": ("text", lambda x: x[:3], r"goals: level has shape \(400,\), want \(3,\) for 3 sentences"),
     "numbers for texts": ("text", lambda x: tuple(range(len(x))), r"goals: text \[0\] is 0, want a text"),
+    "vectors beyond float32": ("vector", lambda x: np.full((400, 2), 1e300), "goals: vector .*float32 cannot hold"),
+    "null characters": ("text", lambda x: tuple(t + "\0" for t in x), r"text \[0\] has a null character"),
     "complex vectors": ("vector", lambda x: np.full((400, 2), 1j), "goals: vector is of type complex128"),
 }
 

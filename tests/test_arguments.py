@@ -101,6 +101,9 @@ def test_arrays_are_of_real_numbers(value, error, said):
 
 
 def test_texts_may_be_one_or_several():
+    assert text_list("x", np.array("a")) == ["a"]
+    with pytest.raises(ValueError, match="x has a null character at place 1, which no file holds"):
+        text_list("x", ["b", "a\0"])
     assert text_list("x", "a") == ["a"] and text_list("x", np.array(["a", "b"])) == ["a", "b"]
     for value, error, said in (
         (5, TypeError, "x is 5, want a text"),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
 from kalm_jax.disk import check_room
-from kalm_jax.settings import MANY, MAX_SEED, REQUIRED, Checked, setting
+from kalm_jax.settings import MANY, MAX_SEED, REQUIRED, Checked, described, setting
 
 if TYPE_CHECKING:
     from kalm_jax.evaluation.gymnasium_behaviors import Controller
@@ -70,8 +70,9 @@ def find_controller(environment: str, path: str) -> "Controller | None":
     place, _, name = path.partition(":")
     try:
         controller = getattr(importlib.import_module(place), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"--controller={path}: {error}; want package.module:function") from error
+    except Exception as error:  # whatever a module raises as it is imported
+        said = f"{error}" if isinstance(error, ImportError | AttributeError | ValueError) else described(error)
+        raise ValueError(f"--controller={path}: {said}; want package.module:function") from error
     if not callable(controller):
         raise ValueError(f"--controller={path} is no function; want package.module:function")
     return controller

@@ -35,10 +35,11 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
     """Rollouts of one goal without text from flat arrays (or open HDF5 data sets).
 
     An episode ends at a terminal, where one of `ENDS` is 1, where `STARTS`, `NAMES` or (with next observations)
-    `OTHERS` say so, where the next observation differs from the observation that follows, and at the end of the data. With `masks`, OGBench's, an
-    episode terminates where they are 0, and `terminals` only say where it ends; a transition whose `valids` are 0 only
-    holds an episode's last observation. Without next observations the last observation is repeated at a terminal, as no
-    value is bootstrapped there; at other ends the last transition is left out.
+    `OTHERS` say so, where the next observation differs from the observation that follows, and at the end of the data.
+    With `masks`, OGBench's, an episode terminates where they are 0, and `terminals` only say where it ends; a
+    transition whose `valids` are 0 only holds an episode's last observation. Without next observations the last
+    observation is repeated at a terminal, as no value is bootstrapped there; at other ends the last transition is left
+    out.
 
     Raises:
       ValueError: a field is missing, has a wrong shape or value, or nothing says where episodes end.

@@ -5,8 +5,8 @@ an HDF5 or `.npz` file, a pickled dictionary, or the dictionary that ImagineBenc
 numbers of an observation are the encoding of the instruction. With an entry `instructions`, (N,) or (N, M) sentences,
 observations are (N, T, D) and carry no encoding. The reader follows the published description; it has not been run on
 the published files. Where there are `terminals` (N, T[, 1]), they say which rollouts terminated; where there are only
-`timeouts`, those that they do not cut off did. The last of `next_observations` are the final states. Dimension letters: N
-rollouts, T time steps (padded), D observation, A action, K goals, M sentences of a rollout.
+`timeouts`, those that they do not cut off did. The last of `next_observations` are the final states. Dimension letters:
+N rollouts, T time steps (padded), D observation, A action, K goals, M sentences of a rollout.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def from_arrays(name: str, data: Mapping[str, Any]) -> tuple[Rollouts, GoalTable
     Each distinct encoding becomes the `vector` of one goal. Without `instructions` no goal has a text; no goal has a
     goal array: `family` is -1 and `level` is "offline". Offline RL can learn from such goals, while grounding, reward
     labels and evaluation cannot. Without `next_observations` there are no final states: the last observation is
-    repeated for each. Without `terminals` and `timeouts` every rollout is marked as terminated, as the authors do, so that no value is bootstrapped from it. A
-    ValueError names a field that is missing, or has a wrong shape or value.
+    repeated for each. Without `terminals` and `timeouts` every rollout is marked as terminated, as the authors do, so
+    that no value is bootstrapped from it. A ValueError names a field that is missing, or has a wrong shape or value.
     """
     missing = [field for field in FIELDS if np.ndim(data.get(field, 0)) == 0]
     if missing:

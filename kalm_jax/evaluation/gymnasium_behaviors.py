@@ -13,6 +13,7 @@ import numpy as np
 
 from kalm_jax.evaluation.gymnasium import Player, Spaces, spaces_of
 from kalm_jax.progress import Progress
+from kalm_jax.settings import described
 from kalm_jax.types import GoalTable, Rollouts, unnamed_goal
 
 Controller = Callable[[np.ndarray], np.ndarray]
@@ -64,7 +65,7 @@ def collect_episodes(
       Rollouts (actions in the environment's own units), one unnamed goal, and what a file of them should note.
 
     Raises:
-      ValueError: unknown behavior or environment, or no controller for it.
+      ValueError: unknown behavior or environment, no controller for it, or one that fails or answers with no actions.
     """
     spaces_of(environment)  # an unknown environment is named before a controller for it is missed
     chance = epsilons(behavior, episodes)
@@ -76,7 +77,13 @@ def collect_episodes(
         random = rng.random(len(seeds)) < chance[seeds - first]
         if behavior == "random" or controller is None:
             return drawn
-        meant = np.asarray(controller(observations))
+        try:
+            meant = np.asarray(controller(observations))
+        except Exception as error:  # whatever a user's function raises
+            raise ValueError(
+                f"the controller {getattr(controller, '__qualname__', controller)} fails on observations of shape "
+                f"{observations.shape} ({described(error)}); want a function from (B, D) to (B, A), or to indices (B,)"
+            ) from error
         if meant.shape != drawn.shape or not _possible(meant, player.spaces):
             wanted = f"indices from 0 to {player.spaces.num_actions - 1}" if player.spaces.num_actions else "numbers"
             said = " ".join(reprlib.repr(meant).split())

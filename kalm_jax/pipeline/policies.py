@@ -55,7 +55,7 @@ class ActingPolicy:
 
     def reset(self) -> None:
         """Begins an episode."""
-        self._step, self._player = 0, LearnerPlayer(self.learner, self.state, self.stats)
+        self._step, self._count, self._player = 0, 0, LearnerPlayer(self.learner, self.state, self.stats)
 
     @checked()
     def fits(self, spaces: Spaces) -> bool:
@@ -85,8 +85,8 @@ class ActingPolicy:
           An integer or (A,) for one observation, (B,) or (B, A) for a batch.
 
         Raises:
-          ValueError: observations or rewards of another shape or that are not finite, or another number of sentences
-            than observations.
+          ValueError: observations or rewards of another shape or that are not finite, another number of sentences
+            than observations, or another batch than before without a `reset` of a policy with a memory.
           TypeError: a sentence that is not a string, or what are no real numbers.
         """
         observations = real_numbers("observation", observation)
@@ -105,7 +105,12 @@ class ActingPolicy:
         rewards = real_numbers("reward", 0.0 if reward is None else reward)
         if rewards.shape not in ((), (count,)):
             raise ValueError(f"reward has shape {rewards.shape}, want () or ({count},): one for each observation")
-        vectors = self.vectors_of(sentences)
+        if self.has_memory and self._step and count != self._count:
+            raise ValueError(
+                f"{count} observations after {self._count}: this policy remembers the episodes that it began, so act on "
+                "as many until reset()"
+            )
+        self._count, vectors = count, self.vectors_of(sentences)
         goal = np.broadcast_to(vectors, (count, vectors.shape[1]))
         rewards = np.broadcast_to(rewards, (count,))
         key = jax.random.fold_in(jax.random.key(self.seed), self._step)

@@ -119,8 +119,9 @@ def validate_goals(goals: GoalTable, name: object = "goals") -> GoalTable:
         ndim = 1 if field in ("level", "family") else 2
         if x.ndim != ndim or len(x) != k:
             fail(field, f"has shape {x.shape}, want {f'({k},)' if ndim == 1 else f'({k}, any)'} for {k} sentences")
-        if x.dtype.kind not in "biuf" or not np.isfinite(x).all():
-            fail(field, f"is of type {x.dtype} or has numbers that are not finite, want finite real numbers")
+        with np.errstate(over="ignore"):
+            if x.dtype.kind not in "biuf" or not np.isfinite(x.astype(np.float32, copy=False)).all():
+                fail(field, f"is of type {x.dtype} or has numbers that float32 cannot hold, want finite real numbers")
     for field, low, high in (("level", 0, len(LEVELS) - 1), ("family", -1, 2**31 - 1)):
         x = arrays[field]
         if ((x != np.rint(x)) | (x < low) | (x > high)).any():

@@ -3,6 +3,7 @@
 import importlib
 import math
 import os
+import re
 import subprocess
 import sys
 
@@ -192,6 +193,29 @@ def test_import_paths_of_nothing_are_named(argv, tmp_path, capsys):
         run(argv[0], [*argv[1:], f"--output={tmp_path / 'made.h5'}"])
     said = f"{ended.value}{capsys.readouterr().err}"
     assert "Traceback" not in said and ("unknown" in said or "is no function" in said or "want one" in said), said
+
+
+@pytest.mark.parametrize(
+    ("controller", "words"),
+    [
+        ("os:getcwd", "the controller getcwd fails on observations of shape .1, 4. .TypeError: .*no arguments"),
+        ("json:loads", r"the controller loads fails on .*TypeError: .*line \d+"),
+        ("builtins:list", r"the controller answers \(1, 4\) observations with .*want \(1,\) indices from 0 to 1"),
+        ("builtins:print", "the controller answers .* with array.None"),
+    ],
+)
+def test_functions_that_are_no_controllers_are_named(controller, words, tmp_path, capsys):
+    argv = ["--policy=expert", "--episodes=1", f"--output={tmp_path / 'x.h5'}", f"--controller={controller}"]
+    code, said = fails(capsys, "collect", "--env=CartPole-v1", *argv)
+    assert code == 1 and re.search(words, said) and "Traceback" not in said and not list(tmp_path.iterdir())
+
+
+def test_a_controller_whose_module_fails_is_named(tmp_path, capsys, monkeypatch):
+    (tmp_path / "my_failing_module.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    argv = ["--env=CartPole-v1", f"--output={tmp_path / 'x.h5'}", "--controller=my_failing_module:act"]
+    code, said = fails(capsys, "collect", *argv)
+    assert code == 1 and "--controller=my_failing_module:act: ZeroDivisionError: division by zero, in " in said
 
 
 def test_names_agree_with_what_they_name():

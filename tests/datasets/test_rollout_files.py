@@ -1,11 +1,33 @@
 """Rollout files of any format: how they are recognized, and what is checked."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from kalm_jax.datasets import read_rollouts, require_instructions, write_rollouts
+from kalm_jax.datasets.arrays import open_arrays
 from kalm_jax.types import make_goal_table, unnamed_goal, validate
-from tests.fixtures import encoded_goals, random_rollouts
+from tests.fixtures import assert_equal, encoded_goals, random_rollouts
+
+
+@pytest.mark.parametrize("extension", [".h5", ".npz"])
+def test_what_stands_behind_the_end_is_not_written(tmp_path, extension):
+    rollouts, goals = random_rollouts(num_goals=1), unnamed_goal()
+    behind = ~rollouts.valid()
+    padded = dataclasses.replace(rollouts, rewards=np.where(behind, 999, rollouts.rewards).astype(np.float32))
+    write_rollouts(tmp_path / f"r{extension}", padded, goals)
+    assert_equal(read_rollouts(tmp_path / f"r{extension}")[0], rollouts)
+    with open_arrays(str(tmp_path / f"r{extension}")) as data:
+        np.testing.assert_array_equal(np.asarray(data["rollouts/rewards"]), rollouts.rewards)
+
+
+@pytest.mark.parametrize("extension", [".h5", ".npz"])
+def test_a_sentence_with_a_null_character_is_named(tmp_path, extension):
+    goals = dataclasses.replace(unnamed_goal(), text=("push\0pull",))
+    with pytest.raises(ValueError, match=r"text \[0\] has a null character at place 4"):
+        write_rollouts(tmp_path / f"r{extension}", random_rollouts(num_goals=1), goals)
+    assert not list(tmp_path.iterdir())
 
 
 def test_wrong_paths(tmp_path):

@@ -231,6 +231,13 @@ def test_the_datas_returns_count_as_many_steps_as_an_evaluation(lengths, ended, 
     assert found.tolist() == returns and why_not == ""
 
 
+@pytest.mark.parametrize("behind", [999, np.nan])
+def test_what_stands_behind_an_episodes_end_is_no_return(behind):
+    rollouts = recorded([1, 3], [True, True])
+    rollouts.rewards[0, 1:] = behind
+    assert offline.data_returns(rollouts, 200)[0].tolist() == [1, 3]
+
+
 def test_returns_of_episodes_that_were_cut_off_early_normalize_nothing():
     returns, why_not = offline.data_returns(recorded([50, 50], [False, False]), 200)
     assert returns.tolist() == [50, 50] and "last up to 200" in why_not and "--max_steps=50 plays" in why_not
