@@ -196,7 +196,7 @@ def shown(value: Any) -> str:
 
 
 def described(error: BaseException) -> str:
-    """An error of a user's own code in one line: its kind, what it says, and the last line of code that it came from."""
+    """An error of a user's own code in one line: its kind, what it says, and the line of code that it came from."""
     frames = traceback.extract_tb(error.__traceback__)[1:]
     place = f", in {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
     return " ".join(f"{type(error).__name__}: {error}".rstrip(": ").split())[:300] + place

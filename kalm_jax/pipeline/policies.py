@@ -107,8 +107,8 @@ class ActingPolicy:
             raise ValueError(f"reward has shape {rewards.shape}, want () or ({count},): one for each observation")
         if self.has_memory and self._step and count != self._count:
             raise ValueError(
-                f"{count} observations after {self._count}: this policy remembers the episodes that it began, so act on "
-                "as many until reset()"
+                f"{count} observations after {self._count}: this policy remembers the episodes that it began, so act "
+                "on as many until reset()"
             )
         self._count, vectors = count, self.vectors_of(sentences)
         goal = np.broadcast_to(vectors, (count, vectors.shape[1]))

@@ -71,7 +71,7 @@ def _given_goal(options: dict) -> tuple[str, int, np.ndarray] | None:
         whole = all(x.dtype.kind in "iuf" and (x == np.floor(x)).all() for x in (family, goal))
         if whole and family in range(len(clevr_goals.FAMILIES)) and goal.shape == (clevr_goals.GOAL_SIZE,):
             try:
-                clevr_goals.check_goal(int(family), goal)
+                clevr_goals.check_goal(int(family), goal.tolist())
             except ValueError as error:
                 reason = f" ({error})"
             else:
