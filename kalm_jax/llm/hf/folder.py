@@ -54,7 +54,7 @@ def load_model(
 
 
 def check_folder(folder: str | pathlib.Path) -> LlamaConfig:
-    """The shape of the model; raises what `load_model` would. Above 2 GiB it reads no weights, whatever they are."""
+    """The shape of the model; raises what `load_model` would. Above 2 GiB it reads some rows of each tensor only."""
     config = read_config(folder)
     check_weights(folder, weight_files(folder), config)
     check_tokenizer(folder, config, load_tokenizer(folder))

@@ -32,6 +32,11 @@ _TYPES = ("F64", "F32", "F16", "BF16")
 _CHECKED_EARLY = 1 << 31
 """Bytes of weights up to which `check_weights` looks at values: a second or two."""
 
+_ROWS = 16
+"""Rows of each tensor that are looked at before a model is loaded, whatever its size."""
+_LARGEST = 1e6
+"""Magnitude that no weight of a language model comes near."""
+
 Sharding = Callable[[str, tuple[int, ...]], jax.sharding.Sharding]
 """(path of a parameter such as "layer_0/ffn/up/kernel", its shape) -> its sharding."""
 
@@ -101,6 +106,7 @@ def load_weights(
     with contextlib.ExitStack() as stack:
         source = _open(stack, files)
         table = _checked_places(folder, source, config)
+        _check_tied(folder, source, config)
         leaves: dict[str, list[tuple[str, Place]]] = {}
         for name, place in table.items():
             leaves.setdefault(place.path, []).append((name, place))
@@ -122,6 +128,7 @@ def check_weights(folder: str | pathlib.Path, files: list[pathlib.Path], config:
         table = _checked_places(folder, source, config)
         if sum(file.stat().st_size for file in files) > _CHECKED_EARLY:
             return
+        _check_tied(folder, source, config)
         for name in table:
             with np.errstate(over="ignore"):
                 x = source[name].get_tensor(name).astype(np.float32, copy=False)
@@ -188,7 +195,41 @@ def _checked_places(folder: str | pathlib.Path, source: dict, config: LlamaConfi
                 f"{folder}: {name} is stored as {tensor.get_dtype()}, want one of {', '.join(_TYPES)}; quantized "
                 "weights are not read, so use the checkpoint from which they were made"
             )
+        if problem := _unlike_weights(name, tensor, got):
+            raise ValueError(
+                f"{folder}: {name} {problem}; the download may be incomplete, or the file damaged: fetch it again"
+            )
     return table
+
+
+def _unlike_weights(name: str, tensor: Any, shape: tuple[int, ...]) -> str:
+    """What some rows of a tensor show that those of a trained model do not; "" where nothing does.
+
+    A file that was made in its full size before it was filled is 0 where the download ended.
+    """
+    rows = np.unique(np.linspace(0, shape[0] - 1, _ROWS).astype(int)) if len(shape) > 1 else []
+    with np.errstate(over="ignore", invalid="ignore"):
+        parts = [np.asarray(tensor[i : i + 1], np.float32) for i in rows] or [np.asarray(tensor[:], np.float32)[None]]
+        x = np.concatenate(parts)
+        if (np.abs(x[np.isfinite(x)]) > _LARGEST).any():
+            return f"has numbers as large as {np.abs(x[np.isfinite(x)]).max():.3g}, which are no weights"
+    if name.endswith("bias"):
+        return ""
+    if 2 * np.sum(~x.any(1)) >= len(x):
+        return "is 0 everywhere, or in half of its rows"
+    return f"is {x.flat[0]:.6g} everywhere" if len(shape) > 1 and x.size > 1 and (x == x.flat[0]).all() else ""
+
+
+def _check_tied(folder: str | pathlib.Path, source: dict, config: LlamaConfig) -> None:
+    """Refuses another output matrix than the embedding where the configuration says that they are one."""
+    head, embedding = "lm_head.weight", "model.embed_tokens.weight"
+    if not config.tie_embeddings or head not in source:
+        return
+    if not np.array_equal(source[head].get_tensor(head), source[embedding].get_tensor(embedding)):
+        raise ValueError(
+            f"{folder}: by its config.json (tie_word_embeddings) {head} is {embedding}, but the file has another one, "
+            'which would be left out; write "tie_word_embeddings": false into config.json, or fetch it again'
+        )
 
 
 def _read(source: dict, tensors: list[tuple[str, Place]], shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -57,6 +57,12 @@ def with_nan(x):
     return x
 
 
+def zeros_at_the_end(path):
+    content = shard(path).read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    shard(path).write_bytes(content[:start].ljust(len(content), b"\0"))
+
+
 def pickled_only(path):
     for file in path.glob("*.safetensors*"):
         file.unlink()
@@ -175,6 +181,31 @@ BROKEN = {
         lambda p: change_tensor(p, "model.norm.weight", lambda x: x.astype(float) * 1e300),
         "not finite in .*norm",
     ),
+    "a preallocated download": (
+        zeros_at_the_end,
+        "weight is 0 everywhere, or in half of its rows; the download may be incomplete",
+    ),
+    "half a matrix": (
+        lambda p: change_tensor(p, "model.embed_tokens.weight", lambda x: x * (np.arange(len(x)) < 30)[:, None]),
+        "embed_tokens.weight is 0 everywhere, or in half of its rows; the download may be incomplete",
+    ),
+    "a zero norm": (
+        lambda p: change_tensor(p, "model.norm.weight", np.zeros_like),
+        "model.norm.weight is 0 everywhere",
+    ),
+    "a zero matrix": (
+        lambda p: change_tensor(p, "model.layers.1.mlp.up_proj.weight", np.zeros_like),
+        "layers.1.mlp.up_proj.weight is 0 everywhere",
+    ),
+    "a constant matrix": (
+        lambda p: change_tensor(p, "model.layers.1.mlp.up_proj.weight", lambda x: np.full_like(x, 0.5)),
+        "layers.1.mlp.up_proj.weight is 0.5 everywhere",
+    ),
+    "enormous weights": (
+        lambda p: change_tensor(p, "model.layers.0.self_attn.q_proj.weight", lambda x: np.full_like(x, 3e38)),
+        r"layers.0.self_attn.q_proj.weight has numbers as large as 3e\+38",
+    ),
+    "a tied model with another head": (lambda p: rewrite(p, tie_word_embeddings=True), "tie_word_embeddings. lm_head"),
     "a million layers": (lambda p: rewrite(p, num_hidden_layers=10**6), "num_hidden_layers is 1000000, but .* 2"),
     "an enormous width": (lambda p: rewrite(p, hidden_size=10**8, num_attention_heads=2), "should have"),
     "an enormous vocabulary": (lambda p: rewrite(p, vocab_size=2**30), "embed_tokens.weight has shape"),
