@@ -31,13 +31,17 @@ from kalm_jax.settings import (
     settings_of,
 )
 
-CONDITIONS = ("offline", "relabel", "translate", "kalm", "oracle")
+CONDITIONS = ("offline", "relabel", "translate", "kalm", "kalm+translate", "oracle")
 """What learners can learn from, see `LearnConfig.conditions`."""
 
 
+TRANSLATED = {"translate": "offline", "kalm+translate": "kalm"}
+"""Conditions that tell policies the planner's subgoals -> the condition whose policies these are."""
+
+
 def policies_of(condition: str) -> str:
-    """The condition whose policies are played: those of "translate" are told other words, and learn as "offline"."""
-    return "offline" if condition == "translate" else condition
+    """The condition whose policies are played: itself, or that of `TRANSLATED`."""
+    return TRANSLATED.get(condition, condition)
 
 
 MIN_RIDGE = 1e-12
@@ -278,8 +282,9 @@ class LearnConfig(Checked):
         ("offline", "kalm"),
         "What learners learn from: offline (real rollouts); relabel (half of every batch is pieces of the real "
         "rollouts under novel sentences whose goal they reach; no language model takes part); translate (the policies "
-        "of offline, told the planner's subgoals in the data's words); kalm (half of every batch is imagined); oracle "
-        "(that half consists of real rollouts of the novel goals, which gives an upper bound).",
+        "of offline, told the planner's subgoals in the data's words); kalm (half of every batch is imagined); "
+        "kalm+translate (the policies of kalm, told subgoals likewise); oracle (that half consists of real rollouts "
+        "of the novel goals, which gives an upper bound).",
         choices=CONDITIONS,
     )
     seeds: int = setting(3, "Policies trained per learner and condition.", low=1, high=MAX_SEEDS)
@@ -357,7 +362,7 @@ class LearnConfig(Checked):
 
     @property
     def learned(self) -> tuple[str, ...]:
-        """The conditions that policies are trained in: "translate" plays those of "offline"."""
+        """The conditions that policies are trained in; those of `TRANSLATED` play the policies of others."""
         return tuple(dict.fromkeys(policies_of(condition) for condition in self.conditions))
 
     def updates_of(self, algorithm: str) -> int:

@@ -143,7 +143,7 @@ RULES = (
     ),
     Idle(
         ("keep_all",),
-        lambda c, _: "kalm" not in c.learn.conditions,
+        lambda c, _: "kalm" not in c.learn.learned,
         "without the condition kalm, which alone learns from imagined rollouts",
         False,
     ),

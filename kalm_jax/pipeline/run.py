@@ -12,7 +12,7 @@ from typing import Any
 from kalm_jax.arguments import checked
 from kalm_jax.distributed import is_main_process
 from kalm_jax.pipeline.artifacts import imagined_levels, imagined_parts, planner_stage, prompt_parts, read_prompts
-from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig, policies_of
+from kalm_jax.pipeline.config import LLM_POLICY, TRANSLATED, PipelineConfig, policies_of
 from kalm_jax.pipeline.grounding import check_encoder, check_language_model, check_planner, check_sentences
 from kalm_jax.pipeline.learners import configured_learner
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -105,10 +105,11 @@ def check_conditions(config: PipelineConfig, world: World) -> None:
             f"--conditions=relabel: in the world {world.name} a single step does not show which other goals it "
             "reaches; leave relabel out"
         )
-    if "translate" in conditions and not config.imagine.plan:
+    translated = [condition for condition in conditions if condition in TRANSLATED]
+    if translated and not config.imagine.plan:
         raise ValueError(
-            "--conditions=translate tells policies the subgoals that are imagined, and there are none here: leave "
-            "translate out" + ", or --noplan" * (world.language.plan is not None)
+            f"--conditions={translated[0]} tells policies the subgoals that are imagined, and there are none here: "
+            f"leave {translated[0]} out" + ", or --noplan" * (world.language.plan is not None)
         )
 
 

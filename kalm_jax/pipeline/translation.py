@@ -1,4 +1,4 @@
-"""The condition "translate": policies of "offline" are told the planner's subgoals in the data's words."""
+"""The conditions "translate" and "kalm+translate": policies are told the planner's subgoals in the data's words."""
 
 from __future__ import annotations
 

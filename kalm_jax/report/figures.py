@@ -28,6 +28,7 @@ CONDITION_LOOKS = {
     "relabel": ("#999999", "++"),
     "translate": ("#0072B2", "--"),
     "kalm": ("#D55E00", "///"),
+    "kalm+translate": ("#117733", "xx"),
     "oracle": ("#009E73", "..."),
     "words": ("#CC79A7", "xxx"),
     "plan": ("#F0E442", "\\\\\\"),

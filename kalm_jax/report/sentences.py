@@ -83,7 +83,7 @@ def kept(imagination: Sequence[Mapping]) -> str:
 
 def unimagined(results: Iterable[Mapping], amounts: Mapping) -> str:
     """For which levels the policies of kalm and oracle had no rollouts; `amounts` are `ImagineConfig`'s, by level."""
-    rows = [row for row in results if row["condition"] in ("relabel", "kalm", "oracle")]
+    rows = [row for row in results if row["condition"] in ("relabel", "kalm", "kalm+translate", "oracle")]
     levels = [level for level in summary.in_order(row["level"] for row in rows) if amounts.get(level) == 0]
     if not levels:
         return ""

@@ -21,7 +21,7 @@ RANDOM = "random"
 """The algorithm whose rows are the random baseline."""
 WITHOUT_IMAGINATION = ("offline", "relabel", "translate")
 """Conditions that "kalm" is compared with."""
-CONDITION_ORDER = ("offline", "relabel", "translate", "kalm", "oracle", "words", "plan")
+CONDITION_ORDER = ("offline", "relabel", "translate", "kalm", "kalm+translate", "oracle", "words", "plan")
 LEVEL_NAMES = {
     "offline": "goals of the data",
     "rephrase": "rephrase",

@@ -113,6 +113,8 @@ def terminal_table(results: Iterable[Mapping], labels: ReportLabels, noise: str 
         lines.append("relabel: real rollouts, and pieces of them under novel sentences whose true goal they reach.")
     if "translate" in used:
         lines.append("translate: the policies of offline, told the planner's subgoals in the data's words.")
+    if "kalm+translate" in used:
+        lines.append("kalm+translate: the policies of kalm, told the same.")
     for level in summary.in_order(s.level for s in pooled):
         title = summary.level_name(level)
         lines += ["", _line(title, "condition", *limits(labels), "median", "episodes"), "-" * 94]

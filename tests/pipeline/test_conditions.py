@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import re
 import shutil
 
 import jax
@@ -238,8 +239,10 @@ def test_a_policy_is_told_the_first_subgoal_that_is_not_read_as_reached():
 def test_translated_goals_are_told_in_the_words_of_the_data(small_run, tmp_path):
     shutil.copytree(small_run, tmp_path / "run")
     config = read_run(small_run)
-    config = dataclasses.replace(config, learn=dataclasses.replace(config.learn, conditions=("offline", "translate")))
-    assert config.learn.learned == ("offline",)
+    config = dataclasses.replace(
+        config, learn=dataclasses.replace(config.learn, conditions=("offline", "translate", "kalm+translate"))
+    )
+    assert config.learn.learned == ("offline", "kalm")
     run, world = PipelineRun(tmp_path / "run", config, say=lambda text: None), get_world("clevr")
     for name, work in stages_of(run).items():
         if not name.startswith("evaluate/td3bc"):
@@ -264,11 +267,16 @@ def test_translated_goals_are_told_in_the_words_of_the_data(small_run, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "name, condition, change", [("metaworld", "relabel", {}), ("clevr", "translate", {"plan": False})]
+    "name, condition, change",
+    [
+        ("metaworld", "relabel", {}),
+        ("clevr", "translate", {"plan": False}),
+        ("clevr", "kalm+translate", {"plan": False}),
+    ],
 )
 def test_conditions_that_a_world_does_not_have_are_refused(name, condition, change):
     config = configs.configure(configs.load_presets(name)["smoke"], {"conditions": (condition,), **change})
-    with pytest.raises(ValueError, match=f"--conditions={condition}"):
+    with pytest.raises(ValueError, match=re.escape(f"--conditions={condition}")):
         check_conditions(config, get_world(name))
 
 

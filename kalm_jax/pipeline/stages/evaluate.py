@@ -10,7 +10,7 @@ from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation import evaluate, result_rows, write_results_csv
 from kalm_jax.files import write_json
 from kalm_jax.pipeline.artifacts import encoding, goal_vectors, planner_stage
-from kalm_jax.pipeline.config import policies_of
+from kalm_jax.pipeline.config import TRANSLATED, policies_of
 from kalm_jax.pipeline.learners import played_policies, policy_points
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.translation import Translator
@@ -30,7 +30,7 @@ def run_evaluate(run: PipelineRun, algorithm: str, condition: str, level: str) -
         learned = policies_of(condition)
         kept = [played_policies(run, algorithm, learned, n) for n in policy_points(config, algorithm)]
         translate = None
-        if condition == "translate":
+        if condition in TRANSLATED:
             asked = np.unique(np.concatenate([episodes.goal for episodes in tests]))
             translate = Translator(run, tests[0].goals, asked)
             if is_main_process():
@@ -52,7 +52,7 @@ def run_evaluate(run: PipelineRun, algorithm: str, condition: str, level: str) -
 
     settings = {"episodes": config.evaluate.episodes, "seed": config.seed, "actions": config.evaluate.actions}
     needs = [f"learn/{algorithm}-{policies_of(condition)}", *encoding(config, [level])]
-    if condition == "translate":
+    if condition in TRANSLATED:
         needs += ["ground", *planner_stage(config), *encoding(config, ["data"])]
-    together = condition == "translate"  # all processes read states with the language model
+    together = condition in TRANSLATED  # all processes read states with the language model
     run.stage(f"evaluate/{algorithm}-{condition}-{level}", settings, needs, work, together=together)

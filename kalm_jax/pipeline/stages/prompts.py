@@ -11,7 +11,7 @@ from kalm_jax.evaluation import evaluate
 from kalm_jax.files import write_csv
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.pipeline.artifacts import encoded_goals, encoding, file_mark, planner_stage, read_prompts
-from kalm_jax.pipeline.config import policies_of
+from kalm_jax.pipeline.config import TRANSLATED, policies_of
 from kalm_jax.pipeline.imagining import imagine_from, plans_of
 from kalm_jax.pipeline.learners import played_policies
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -26,7 +26,7 @@ def run_prompts(run: PipelineRun) -> None:
     """Writes match rates and success on the user's prompts, from the given first states, to `prompts.csv`."""
     world, config = run.world, run.config
     pairs = [(algorithm, condition) for algorithm in config.learn.learners for condition in config.learn.conditions]
-    translated = any(condition == "translate" for _, condition in pairs)
+    translated = any(condition in TRANSLATED for _, condition in pairs)
 
     def work(folder: pathlib.Path) -> None:
         goals, (_, first, starts) = encoded_goals(run, "prompts"), read_prompts(config)
@@ -56,7 +56,7 @@ def run_prompts(run: PipelineRun) -> None:
         with world.simulator() as simulator:
             for algorithm, condition in pairs:
                 for choice, policies in played_policies(run, algorithm, policies_of(condition)).items():
-                    if translate is not None and condition == "translate":
+                    if translate is not None and condition in TRANSLATED:
                         policies = [translate(policy) for policy in policies]
                     success = np.mean([evaluate(policy, episodes, simulator).success for policy in policies], axis=0)
                     for row, mine in zip(rows, parts.values(), strict=True):
