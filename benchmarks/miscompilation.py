@@ -8,8 +8,9 @@ one, each as the norm of the difference over the norm. Rounding makes both small
 default's large.
 
 A row is a program with the shapes of its inputs: how many pieces XLA hands to the library YNNPACK, in how many of them
-a product is followed by a sum (the pattern of jax issue 39103), and both distances. Exits with 1 where a default
-program differs by more than rounding. Takes an hour on one slow core; `--only=clevr` is one of the commands.
+a product is followed by a sum (the pattern of jax issue 39103), both distances, and the CPU time of a call both ways,
+by turns. Exits with 1 where a default program differs by more than rounding. Takes two hours on one slow core;
+`--only=clevr` is one of the commands.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ SAFE = {FLAG: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 SMALL = (
     "--grounding_steps=3 --grounding_reading_steps=1 --updates=4 --episodes=8 --expert_episodes=1 --explanations=8 "
     "--evaluate_every=3 --metric_rollouts=8 --metric_explanations=8 --replays=2 --imagined_rephrase=32 "
-    "--imagined_unseen_easy=16 --conditions=kalm"
+    "--imagined_unseen_easy=16 --conditions=kalm --keep_all"
 )
 JOBS = {
     "clevr": "clevr --rollouts=200 --imagined_unseen_hard=16 --explanation_draws=2 --actions=greedy,sampled "
@@ -57,6 +58,9 @@ CALLS = 2
 """How often a program is compared for each of its shapes: the first update of a model is often special."""
 ROUNDING, SPREAD = 1e-3, 20.0
 """A distance up to the first is rounding, and so is one that is no more than so many times the safe one's."""
+
+TURNS, MAX_SECONDS = 15, 20.0
+"""A call is timed so many times each way, or until that time has passed."""
 
 _real_jit = jax.jit
 
@@ -161,6 +165,7 @@ class Row:
       default, safe: distances of numbers from those of single operations; the larger of the calls.
       between: distance between default and safe.
       integers: largest share of different integers of the default from single operations.
+      default_ms, safe_ms: CPU time of a call, the median of `TURNS`.
       note: why there are no single operations.
     """
 
@@ -174,6 +179,8 @@ class Row:
     safe: float = 0.0
     between: float = 0.0
     integers: float = 0.0
+    default_ms: float = 0.0
+    safe_ms: float = 0.0
     seconds: float = 0.0
     note: str = ""
 
@@ -210,9 +217,10 @@ class Watched:
             return self._default(*args, **kwargs)
         shapes = ", ".join(str(jax.typeof(leaf)).replace("float32", "f32") for leaf in leaves)
         statics = repr([kwargs.get(name) for name in sorted(self._statics)])
-        key = (_job, self._name, f"{shapes} {statics}")
+        learner = getattr(kwargs.get("learner"), "name", "")
+        name = f"{self._name} {learner}".strip()
         with _lock:
-            row = ROWS.setdefault(key, Row(_job, self._name, shapes))
+            row = ROWS.setdefault((_job, name, f"{shapes} {statics}"), Row(_job, name, shapes))
             if row.calls >= CALLS:
                 return self._default(*args, **kwargs)
             row.calls += 1
@@ -240,6 +248,7 @@ class Watched:
         row.between = max(row.between, distance(default, safe)[0])
         if row.calls == 1:
             row.pieces, row.pattern = library_pieces(self._default.lower(*args, **kwargs).compile().as_text())
+            row.default_ms, row.safe_ms = _turns((self._default, self._safe), copies)
         if len({device for leaf in inputs if isinstance(leaf, jax.Array) for device in leaf.devices()}) > 1:
             row.note = "on several devices"
         else:
@@ -250,6 +259,19 @@ class Watched:
             row.safe = max(row.safe, distance(safe, single)[0])
         row.seconds += time.monotonic() - begin
         print(f"{line(row)}", file=sys.stderr, flush=True)
+
+
+def _turns(programs: Sequence[Callable[..., Any]], copies: Callable[[], tuple[Any, Any]]) -> list[float]:
+    """Milliseconds of CPU time of a call of each of the programs, which take turns."""
+    spent: list[list[float]] = [[] for _ in programs]
+    end = time.monotonic() + MAX_SECONDS
+    while len(spent[0]) < TURNS and (time.monotonic() < end or not spent[0]):
+        for program, times in zip(programs, spent, strict=True):
+            args, kwargs = jax.block_until_ready(copies())
+            begin = time.process_time()
+            jax.block_until_ready(program(*args, **kwargs))
+            times.append(1e3 * (time.process_time() - begin))
+    return [float(np.median(times)) for times in spent]
 
 
 def watched_jit(fun: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -267,7 +289,7 @@ def line(row: Row) -> str:
     verdict = "  DIFFERS" if row.wrong() else ""
     return (
         f"{row.job:10s} {row.program:45s} {row.pieces:4d} pieces, {row.pattern:3d} with product and sum; "
-        f"between {row.between:.1e}, {about}; {row.seconds:.0f} s{verdict}"
+        f"between {row.between:.1e}, {about}; {row.default_ms:.1f} and {row.safe_ms:.1f} ms{verdict}"
     )
 
 
@@ -290,12 +312,14 @@ def summary(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     groups = collections.defaultdict(list)
     for row in rows:
         groups[row["job"], row["program"]].append(row)
-    yield f"{'program':58s} shapes pieces pattern  between  default     safe integers"
+    yield f"{'program':58s} shapes pieces pattern  between  default     safe integers  ms default, safe"
     for (job, program), some in sorted(groups.items()):
         top = [max(row[key] for row in some) for key in ("between", "default", "safe", "integers")]
         counts = f"{len(some):6d} {sum(r['pieces'] for r in some):6d} {sum(r['pattern'] for r in some):7d}"
         wrong = "  DIFFERS" if any(row["wrong"] for row in some) else ""
-        yield f"{job + ' ' + program:58s} {counts} " + " ".join(f"{x:8.1e}" for x in top) + wrong
+        longest = max(some, key=lambda row: row["default_ms"])
+        spent = f"{longest['default_ms']:9.1f} {longest['safe_ms']:9.1f}"
+        yield f"{job + ' ' + program:58s} {counts} " + " ".join(f"{x:8.1e}" for x in top) + spent + wrong
 
 
 def main() -> None:
