@@ -207,7 +207,7 @@ def _unlike_weights(name: str, tensor: Any, shape: tuple[int, ...]) -> str:
 
     A file that was made in its full size before it was filled is 0 where the download ended.
     """
-    rows = np.unique(np.linspace(0, shape[0] - 1, _ROWS).astype(int)) if len(shape) > 1 else []
+    rows: list[int] = np.unique(np.linspace(0, shape[0] - 1, _ROWS).astype(int)).tolist() if len(shape) > 1 else []
     with np.errstate(over="ignore", invalid="ignore"):
         parts = [np.asarray(tensor[i : i + 1], np.float32) for i in rows] or [np.asarray(tensor[:], np.float32)[None]]
         x = np.concatenate(parts)
