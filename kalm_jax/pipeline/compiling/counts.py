@@ -10,7 +10,7 @@ import dataclasses
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 COLLECTIVES = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute", "ragged-all-to-all")
@@ -24,7 +24,14 @@ _FREE = (
     *("partition-id", "replica-id", "opt-barrier", "iota"),
 )
 """Operations that move nothing themselves."""
-_ARRAY = re.compile(r"\b([a-z]+\d*(?:e\d+m\d+\w*)?)\[([\d,]*)\]")
+_ARRAY = re.compile(r"\b([a-z]+\d*(?:e\d+m\d+\w*)?)\[([\d,]*)\](\{[^}]*\})?")
+_CLOSE = re.compile(r"T\(.*S\([1-9]\d*\)")
+"""The layout of an array that a TPU keeps beside its units (VMEM and the like), not in the device's memory."""
+_BOOKKEEPING = ("AllocateBuffer", "ConcatBitcast", "Sharding")
+"""Calls that compute nothing."""
+_CHANNEL = re.compile(r"channel_id=(\d+)")
+COUNTING = 2
+"""Version of what is counted here: rows of another one are made again."""
 _INSTRUCTION = re.compile(r"^\s*(ROOT )?%?([\w.\-]+) = (.*)$")
 _CALLED = re.compile(r"(?:calls|to_apply|body|condition)=%?([\w.\-]+)")
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"?(\d+)"?\}')
@@ -119,14 +126,15 @@ def count_program(text: str) -> ProgramCounts:
 
     def visit(name: str, times: int) -> None:
         table = {i.name: i for i in computations[name]}
+        for operation, size in _collectives(computations[name], computations):
+            collective[operation] += times * size
         for instruction in computations[name]:
             operation = instruction.operation.removesuffix("-start")
             if operation.endswith("-done"):
                 continue
             if operation == "while":
-                trips = _TRIPS.search(instruction.line)
                 for called in _CALLED.findall(instruction.line):
-                    visit(called, times * (int(trips[1]) if trips else 1))
+                    visit(called, times * _trips(instruction, computations))
             elif operation == "conditional":
                 found = _BRANCHES.search(instruction.line)
                 for called in re.findall(r"[\w.\-]+", found[1]) if found else ():
@@ -134,11 +142,6 @@ def count_program(text: str) -> ProgramCounts:
             elif operation == "call" or operation == "async":
                 for called in _CALLED.findall(instruction.line):
                     visit(called, times)
-            elif operation in COLLECTIVES:
-                collective[operation] += times * max(
-                    size_of(instruction.result) // (2 if instruction.operation.endswith("-start") else 1),
-                    sum(size_of(table[o].result) for o in instruction.operands if o in table),
-                )
             if operation in _FREE or operation in COLLECTIVES or operation == "async":
                 continue
             kernel = kernel_of(instruction)
@@ -147,6 +150,48 @@ def count_program(text: str) -> ProgramCounts:
 
     visit(entry, 1)
     return ProgramCounts(moved[""], dict(collective), {k: n for k, n in sorted(kernels.items()) if k})
+
+
+def _trips(loop: Instruction, computations: Mapping[str, list[Instruction]]) -> int:
+    """How often a loop runs: as the compiler says, or up to the constant that its counter is compared with; else 1."""
+    if known := _TRIPS.search(loop.line):
+        return int(known[1])
+    found = re.search(r"condition=%?([\w.\-]+)", loop.line)
+    inside = {i.name: i for i in computations.get(found[1], ())} if found else {}
+    root = next((i for i in inside.values() if i.is_root), None)
+    if root is None or root.operation != "compare" or "direction=LT" not in root.line:
+        return 1
+    limits = [re.search(r"constant\((\d+)\)", inside[o].line) for o in root.operands if o in inside]
+    return next((int(limit[1]) for limit in limits if limit), 1)
+
+
+def _collectives(
+    instructions: Sequence[Instruction], computations: Mapping[str, list[Instruction]]
+) -> Iterator[tuple[str, int]]:
+    """(operation, bytes that it moves for a device) of each operation between devices, also of those in fusions.
+
+    A TPU's compiler takes one apart into pieces, of which each is the whole operation's text: a channel counts once.
+    """
+    seen: set[str] = set()
+
+    def find(part: Sequence[Instruction], name: str) -> Iterator[tuple[str, int]]:
+        table = {i.name: i for i in part}
+        for instruction in part:
+            operation = instruction.operation.removesuffix("-start")
+            if operation in COLLECTIVES:
+                channel = _CHANNEL.search(instruction.line)
+                if channel and channel[1] in seen:
+                    continue
+                if channel:
+                    seen.add(channel[1])
+                sizes = [size_of(table[o].result) for o in instruction.operands if o in table]
+                whole = size_of(instruction.result) // (2 if instruction.operation.endswith("-start") else 1)
+                yield "reduce-scatter" if "all-reduce-scatter" in name else operation, max(whole, sum(sizes))
+            elif operation in ("fusion", "async"):
+                for called in re.findall(r"calls=%?([\w.\-]+)", instruction.line):
+                    yield from find(computations.get(called, ()), called)
+
+    return find(instructions, "")
 
 
 def parse_program(text: str) -> tuple[dict[str, list[Instruction]], str]:
@@ -193,10 +238,12 @@ def _closing(text: str, start: int) -> int:
     return len(text) - 1
 
 
-def size_of(result: str) -> int:
-    """Bytes of the arrays in a type such as "(f32[8,128]{1,0}, s32[])"."""
+def size_of(result: str, far: bool = False) -> int:
+    """Bytes of the arrays in a type such as "(f32[8,128]{1,0}, s32[])"; with `far` of those in the device's memory."""
     bits = 0
-    for kind, sizes in _ARRAY.findall(result):
+    for kind, sizes, layout in _ARRAY.findall(result):
+        if far and _CLOSE.search(layout):
+            continue
         width = _BITS.get(kind, 8 if kind.startswith("f8") else 0)
         bits += width * math.prod(int(n) for n in sizes.split(",") if n)
     return bits // 8
@@ -206,7 +253,8 @@ def kernel_of(instruction: Instruction) -> str:
     """The kernel that an instruction is, "" for what the compiler makes by itself from loops."""
     if instruction.operation == "custom-call":
         found = re.search(r'custom_call_target="([^"]+)"', instruction.line)
-        return found[1] if found else "custom-call"
+        name = found[1] if found else "custom-call"
+        return "" if name in _BOOKKEEPING or name.startswith("AsyncCollective") else name
     found = re.search(r'"kind":"(__[\w$]+)"', instruction.line)
     return found[1] if found and instruction.operation == "fusion" else ""
 
@@ -215,8 +263,8 @@ def _traffic(
     instruction: Instruction, table: Mapping[str, Instruction], computations: Mapping[str, list[Instruction]]
 ) -> int:
     """Bytes that an instruction reads and writes; of a slice of an array the slice only."""
-    sizes = [size_of(table[o].result) if o in table else 0 for o in instruction.operands]
-    written = size_of(instruction.result)
+    sizes = [size_of(table[o].result, far=True) if o in table else 0 for o in instruction.operands]
+    written = size_of(instruction.result, far=True)
     if instruction.operation in ("dynamic-slice", "slice", "gather"):
         return 2 * written
     if instruction.operation in ("dynamic-update-slice", "scatter"):
@@ -237,7 +285,7 @@ def _traffic(
         if number is None or int(number[1]) >= len(sizes) or not users:
             continue
         if all(u.operation in ("dynamic-slice", "slice", "gather") and u.operands[0] in by for u, by in users):
-            sizes[int(number[1])] = sum(size_of(u.result) for u, _ in users)
+            sizes[int(number[1])] = sum(size_of(u.result, far=True) for u, _ in users)
         elif all(u.operation == "dynamic-update-slice" and u.operands[0] in by for u, by in users):
             sizes[int(number[1])] = 0
     inner = {part.name: part for part in inside}
@@ -245,7 +293,7 @@ def _traffic(
     while root is not None and root.operation in ("bitcast", "copy", "convert") and root.operands:
         root = inner.get(root.operands[0])
     if root is not None and root.operation == "dynamic-update-slice" and len(root.operands) > 1:
-        written = size_of(inner[root.operands[1]].result) if root.operands[1] in inner else written
+        written = size_of(inner[root.operands[1]].result, far=True) if root.operands[1] in inner else written
     return written + sum(sizes)
 
 

@@ -117,6 +117,7 @@ def compiling_environment(target: Target, compilers: pathlib.Path | None) -> Map
     if target.chip.kind == "tpu":
         variables |= {
             "TPU_SKIP_MDS_QUERY": "1",
+            "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # two processes may compile at a time
             "TPU_ACCELERATOR_TYPE": target.accelerator,
             "TPU_WORKER_HOSTNAMES": "localhost",
         }

@@ -47,6 +47,7 @@ def compile_all(request: Request) -> None:
 
     from kalm_jax.files import read_json_lines, remove, write_json, write_json_lines
     from kalm_jax.pipeline.compiling.catalogue import Job, architecture_folder
+    from kalm_jax.pipeline.compiling.counts import COUNTING
     from kalm_jax.pipeline.compiling.measure import compiled_row, described_row, devices_of
     from kalm_jax.pipeline.compiling.targets import SIMULATED, TARGETS
     from kalm_jax.pipeline.config import PipelineConfig
@@ -59,7 +60,7 @@ def compile_all(request: Request) -> None:
         llm = architecture_folder(config.ground.llm, pathlib.Path(folder) / "model")
         config = dataclasses.replace(config, ground=dataclasses.replace(config.ground, llm=llm))
         job = Job(config, parse_mesh_shape(request.mesh), devices_of(target), target.chip.kind)
-        versions = {"jax": jax.__version__, "target": request.target}
+        versions = {"jax": jax.__version__, "target": request.target, "counting": COUNTING}
         for entry in job.entries():
             if request.only and entry.kind not in request.only:
                 continue

@@ -99,6 +99,62 @@ def test_a_loop_counts_as_often_as_it_runs_and_a_slice_of_the_weights_once():
     assert counts.kernels == {"__triton_gemm": 1, "tpu_custom_call": 1}
 
 
+TPU_PROGRAM = """HloModule jit_f, is_scheduled=true
+
+%all-reduce-scatter.1 (input: bf16[64,64]) -> bf16[8,64] {
+  %input = bf16[64,64]{1,0:T(8,128)(2,1)} parameter(0)
+  %all-reduce.4 = bf16[64,64]{1,0:T(8,128)(2,1)} all-reduce(%input), channel_id=6, to_apply=%add
+  %zero.1 = s32[]{:T(128)} constant(0)
+  ROOT %slice.1 = bf16[8,64]{1,0:T(8,128)(2,1)} dynamic-slice(%all-reduce.4, %zero.1, %zero.1), dynamic_slice_sizes={8,64}
+}
+
+%start (w.1: bf16[8,64]) -> bf16[64,64] {
+  %w.1 = bf16[8,64]{1,0:T(8,128)(2,1)S(1)} parameter(0)
+  ROOT %gathered.1 = bf16[64,64]{1,0:T(8,128)(2,1)S(1)} all-gather(%w.1), channel_id=8, dimensions={0}
+}
+
+%done (w.2: bf16[8,64]) -> bf16[64,64] {
+  %w.2 = bf16[8,64]{1,0:T(8,128)(2,1)S(1)} parameter(0)
+  ROOT %gathered.2 = bf16[64,64]{1,0:T(8,128)(2,1)S(1)} all-gather(%w.2), channel_id=8, dimensions={0}
+}
+
+%body (state: (s32[], bf16[8,64])) -> (s32[], bf16[8,64]) {
+  %state = (s32[]{:T(128)}, bf16[8,64]{1,0:T(8,128)(2,1)S(1)}) parameter(0)
+  %i = s32[]{:T(128)} get-tuple-element(%state), index=0
+  %w = bf16[8,64]{1,0:T(8,128)(2,1)S(1)} get-tuple-element(%state), index=1
+  %async-collective-start = bf16[64,64]{1,0:T(8,128)(2,1)S(1)} fusion(%w), kind=kCustom, calls=%start
+  %async-collective-done = bf16[64,64]{1,0:T(8,128)(2,1)S(1)} fusion(%w), kind=kCustom, calls=%done
+  %fusion.24 = bf16[8,64]{1,0:T(8,128)(2,1)S(1)} fusion(%async-collective-done), kind=kCustom, calls=%all-reduce-scatter.1
+  ROOT %out = (s32[]{:T(128)}, bf16[8,64]{1,0:T(8,128)(2,1)S(1)}) tuple(%i, %fusion.24)
+}
+
+%condition (state.1: (s32[], bf16[8,64])) -> pred[] {
+  %limit = s32[]{:T(128)} constant(12)
+  %state.1 = (s32[]{:T(128)}, bf16[8,64]{1,0:T(8,128)(2,1)S(1)}) parameter(0)
+  %i.1 = s32[]{:T(128)} get-tuple-element(%state.1), index=0
+  ROOT %lt = pred[]{:T(512)} compare(%i.1, %limit), direction=LT
+}
+
+ENTRY %main (a: bf16[8,64]) -> bf16[8,64] {
+  %a = bf16[8,64]{1,0:T(8,128)(2,1)} parameter(0)
+  %near = bf16[8,64]{1,0:T(8,128)(2,1)S(1)} copy(%a)
+  %start.1 = s32[]{:T(128)} constant(0)
+  %packed = (s32[]{:T(128)}, bf16[8,64]{1,0:T(8,128)(2,1)S(1)}) tuple(%start.1, %near)
+  %loop = (s32[]{:T(128)}, bf16[8,64]{1,0:T(8,128)(2,1)S(1)}) while(%packed), condition=%condition, body=%body
+  %last = bf16[8,64]{1,0:T(8,128)(2,1)S(1)} get-tuple-element(%loop), index=1
+  ROOT %end = bf16[8,64]{1,0:T(8,128)(2,1)} copy(%last)
+}
+"""  # noqa: E501
+
+
+def test_a_tpus_program_hides_its_operations_between_devices_in_fusions_and_keeps_arrays_near():
+    """As libtpu writes them: the loop's limit is in its condition, an operation in pieces has one channel."""
+    counts = count_program(TPU_PROGRAM)
+    whole = 2 * 64 * 64
+    assert counts.collective == {"all-gather": 12 * whole, "reduce-scatter": 12 * whole}
+    assert counts.bytes == 2 * 2 * 8 * 64 + 12 * (4 + 4 + 1)  # in and out once, and the counter; the rest stays near
+
+
 def test_a_program_compiled_here_is_read():
     compiled = jax.jit(layers).lower(X, W).compile()
     computations, entry = parse_program(compiled.as_text())
