@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -13,9 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kalm_jax.files import read_json, remove
+from kalm_jax.llm.named import find_model
 from kalm_jax.pipeline.compiling.environment import compiling_environment, fetch_compilers
 from kalm_jax.pipeline.compiling.report import finished
-from kalm_jax.pipeline.compiling.targets import SIMULATED, Target
+from kalm_jax.pipeline.compiling.targets import ARCHITECTURES, SIMULATED, Target
 from kalm_jax.pipeline.config import PipelineConfig
 
 Row = dict[str, Any]
@@ -45,6 +47,8 @@ def compile_job(
     Raises:
       OSError, ValueError: the compilers cannot be fetched, or the job cannot be described; one line.
     """
+    if config.ground.llm and config.ground.llm not in ARCHITECTURES:
+        find_model(config.ground.llm)  # here, where a download is seen
     compilers = None if target is SIMULATED else fetch_compilers(target.chip.kind)
     folder.mkdir(parents=True, exist_ok=True)
     begun, rows, skipped = folder / f".{target.name}.begun", list[Row](), list[str]()
@@ -102,4 +106,4 @@ def _run(
             worker.wait()
         errors.seek(0)
         said = [line.strip() for line in errors if line.strip()]
-        return code, said[-1] if said else ""
+        return code, re.sub(r"^[\w.]*(Error|Exception): ", "", said[-1]) if said else ""

@@ -10,7 +10,7 @@ from kalm_jax.pipeline.compiling.compile import compile_job
 from kalm_jax.pipeline.compiling.environment import compiling_environment, find_compilers
 from kalm_jax.pipeline.compiling.report import COLUMNS, broken, line, markdown, write_report
 from kalm_jax.pipeline.compiling.targets import PROMISES, SIMULATED, TARGETS, promised_config
-from kalm_jax.pipeline.config import load_presets
+from kalm_jax.pipeline.config import configure, load_presets
 
 ROW = {
     **{"program": "grounding", "per": "an update", "function": "train_step", "devices": 1, "target": "gpu-t4"},
@@ -100,6 +100,17 @@ def test_without_an_index_the_user_gets_one_line(tmp_path, monkeypatch):
         environment.fetch_compilers("tpu")
     assert "\n" not in str(error.value)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_job_that_cannot_be_described_is_one_line(tmp_path):
+    config = configure(load_presets("clevr")["smoke"], {"llm": str(tmp_path / "nothing")})
+    with pytest.raises(FileNotFoundError, match="there is no such folder"):
+        compile_job(config, SIMULATED, tmp_path)
+    (tmp_path / "empty").mkdir()
+    config = configure(load_presets("clevr")["smoke"], {"llm": str(tmp_path / "empty")})
+    with pytest.raises(ValueError, match=r"^\S*config.json is missing; --llm needs a Hugging Face folder") as error:
+        compile_job(config, SIMULATED, tmp_path)
+    assert "\n" not in str(error.value)
 
 
 def test_a_job_of_every_promise_has_a_configuration():
