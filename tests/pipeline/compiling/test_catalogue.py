@@ -59,6 +59,7 @@ def test_a_row_of_a_program_that_is_compiled_here(job):
 LARGE = [p for p in PROMISES if str(p.settings.get("llm")).startswith("llama") and list(p.targets.values()) == [""]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("promise", LARGE, ids=lambda promise: promise.name)
 def test_a_promised_model_is_described_without_weights(promise, tmp_path):
     """Arguments of a device are what the model's size says: weights and Adam in float32, or bfloat16 and adapters."""
