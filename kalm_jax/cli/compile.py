@@ -11,7 +11,7 @@ devices, the time that a call takes at least by the device's peaks, and the kern
 measured. The other flags are those of the job (`kalm clevr`). The exit status is 1 where a program does not compile or
 fit.
 
-The compilers (libtpu, 213 MB; JAX's CUDA plugin with NVIDIA's assembler, 232 MB) are brought by pip once and kept in
+The compilers (libtpu, 213 MB; JAX's CUDA plugin with NVIDIA's assembler, 223 MB) are brought by pip once and kept in
 kalm_jax/compilers in $XDG_CACHE_HOME, by default ~/.cache. Nothing is installed into this environment.
 """
 

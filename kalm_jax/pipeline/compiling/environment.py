@@ -49,7 +49,7 @@ def compilers_for(kind: str) -> Compilers:
     version = importlib.metadata.version("jaxlib")
     if kind == "gpu":
         plugin = (f"jax-cuda12-plugin=={version}", f"jax-cuda12-pjrt=={version}", "nvidia-cuda-nvcc-cu12>=12.6.85,<13")
-        return Compilers(kind, plugin, 232_000_000, 600_000_000)
+        return Compilers(kind, plugin, 223_000_000, 600_000_000)
     for line in importlib.metadata.requires("jax") or ():
         if found := re.match(r"(libtpu\S*==[\d.*]+)\s*;.*extra == [\"']tpu[\"']", line):
             return Compilers(kind, (found[1],), 213_000_000, 720_000_000)

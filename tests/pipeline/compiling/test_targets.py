@@ -4,8 +4,10 @@ import re
 
 import pytest
 
+from kalm_jax.pipeline.compiling.report import targets_table
 from kalm_jax.pipeline.compiling.targets import ARCHITECTURES, KINDS, PROMISES, TARGETS, promised_config
 from kalm_jax.sharding import parse_mesh_shape
+from tests.paths import ROOT
 
 
 def test_every_target_of_the_documentation_is_there():
@@ -42,3 +44,10 @@ def test_what_the_issue_asks_for_is_promised():
         ("smollm2-135m", False, "tpu-v5e-1"),
     }
     assert held >= {("", False, t) for t in ("tpu-v5e-1", "gpu-t4", "gpu-l4", "tpu-v5e-8", "gpu-h200", "gpu-h200-8")}
+
+
+def test_the_documents_have_the_tables_of_the_code():
+    assert targets_table() in (ROOT / "BENCHMARKS.md").read_text()
+    text = (ROOT / "docs" / "howto" / "several-hosts.md").read_text()
+    for promise in PROMISES:
+        assert promise.name in " ".join(text.split()) and all(f"`{target}`" in text for target in promise.targets)
