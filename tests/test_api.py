@@ -15,7 +15,7 @@ import pytest
 import kalm_jax as kalm
 from examples import load_run as load_run_example
 from examples import own_language_model
-from kalm_jax.datasets import write_rollouts
+from kalm_jax.datasets import read_rollouts, write_rollouts
 from kalm_jax.grounding.model import Grounded, GroundedModel, numeric_spec
 from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
@@ -151,6 +151,13 @@ def test_a_loaded_run_imagines_and_explains(small_run):
     np.testing.assert_array_equal(rollouts.observations, again.observations)
     new = "would you kindly shove the crimson sphere so that it ends up on the left of the azure one"
     assert run.plan(new).subgoals == ("red left blue",) and len(run.imagine(new, count=2)) == 2
+    data, both = run.world.goals("offline"), "put red left of blue and put the cyan ball behind the green ball"
+    recorded = {tuple(a[:3]) for a in read_rollouts(small_run / "collect" / "rollouts.h5")[1].array.tolist()}
+    for told, goal in zip(run.translate(both), ((0, 1, 1), (4, 2, 0)), strict=True):
+        asks = {t for t, a in zip(data.text, data.array.tolist(), strict=True) if tuple(a[:3]) == goal}
+        assert told in asks if goal in recorded else told == both
+    with pytest.raises(ValueError, match=r"run\.translate"):
+        run.policy("td3bc", condition="translate")
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from kalm_jax.grounding.explanation import explain
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.imagination.subgoals import direct_plans
 from kalm_jax.pipeline import offline
-from kalm_jax.pipeline.artifacts import encoder_stage, planner_stage, whitened
+from kalm_jax.pipeline.artifacts import encoder_stage, goals_of, planner_stage, whitened
 from kalm_jax.pipeline.config import PipelineConfig, policies_of
 from kalm_jax.pipeline.imagining import allowed_answers, draws_of, imagine_from, planning_model, sentence_encoder
 from kalm_jax.pipeline.learners import configured_learner, load_policies
@@ -34,6 +34,7 @@ from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.plans import Plan, Planner, check_length
 from kalm_jax.pipeline.policies import ActingPolicy, only_vector
 from kalm_jax.pipeline.run_folder import PipelineRun, check_stage, read_run, results_file
+from kalm_jax.pipeline.translation import first_sentences, goal_key
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.data import check_rollouts
@@ -100,7 +101,7 @@ class LoadedRun:
         if condition != policies_of(condition):
             raise ValueError(
                 f"the condition {condition} plays the policies of {policies_of(condition)}: take those, and tell them "
-                "the subgoals of run.plan(sentence)"
+                "the sentences of run.translate(sentence), one after the other"
             )
         known = {f"{learner}-{learned}" for learner in learn.learners for learned in learn.learned}
         known |= {done.parent.name for done in self.path.glob("learn/*/done.json")}  # by other settings before
@@ -122,6 +123,21 @@ class LoadedRun:
           TypeError: it is not a string.
         """
         return self.planner.plans([sentence])[0]
+
+    @checked()
+    def translate(self, sentence: str) -> tuple[str, ...]:
+        """The subgoals that the language model writes for a sentence, in the data's words, as "translate" tells them.
+
+        A subgoal that the data have no words for is the sentence itself.
+
+        Raises:
+          FileNotFoundError: the run has not collected its data yet.
+          ValueError, TypeError: as `plan`.
+        """
+        steps, data = self.plan(sentence).steps, goals_of(self._run, "data")
+        known = first_sentences(data)
+        told = (known.get(goal_key(step)) for step in steps)
+        return tuple(sentence if i is None else data.text[i] for i in told) or (sentence,)
 
     @functools.cached_property
     def planner(self) -> Planner:

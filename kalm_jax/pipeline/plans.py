@@ -50,8 +50,8 @@ class Plan:
 
     Attributes:
       sentence: the sentence.
-      subgoals: subgoals in the data's words, to be reached one after the other; the sentence itself where the run
-        imagines goals in their own words; empty where the sentence was not understood.
+      subgoals: in the world's formal words, such as "red left blue", to be reached one after the other; the sentence
+        itself where the run imagines goals in their own words; empty where the sentence was not understood.
       confidence: from 0 to 1, that the sentence asks for a goal of the world; 0.5 is the limit. 0 where there are no
         subgoals, or they cannot be what the sentence asks for.
       understood: whether `confidence` is at least 0.5 and the model wrote subgoals.

@@ -29,14 +29,8 @@ class Translator:
         world, grounded = run.world, load_grounded(run.path / "ground" / "model")
         data = encoded_goals(run, "data")
         self.told, (_, own) = concatenate_goals([data, goals])
-        known: dict[tuple[int, tuple[float, ...]], int] = {}
-        for i, key in enumerate(_keys(data)):
-            known.setdefault(key, i)
-        self.plans = plans_of(run.config, grounded, goals, asked, run.path)
-        self.sentences = [
-            [known.get((s.family, tuple(map(float, s.array))), own + g) for s in plan]
-            for g, plan in enumerate(self.plans)
-        ]
+        self.plans, known = plans_of(run.config, grounded, goals, asked, run.path), first_sentences(data)
+        self.sentences = [[known.get(goal_key(s), own + g) for s in plan] for g, plan in enumerate(self.plans)]
         queries = world.language.state_queries
         self._score = make_verifier(grounded, queries) if queries is not None else _by_test(world.satisfied)
         self._observe = world.observe
@@ -54,9 +48,21 @@ class Translator:
         return self._score([[self.plans[g][k]] for g, k in zip(goal, place, strict=True)], before, after)
 
 
-def _keys(goals: GoalTable) -> list[tuple[int, tuple[float, ...]]]:
-    """What each goal asks for, whatever its words."""
-    return [(int(f), tuple(map(float, a))) for f, a in zip(goals.family, goals.array, strict=True)]
+Key = tuple[int, tuple[float, ...]]
+"""What a goal or a subgoal asks for, whatever its words."""
+
+
+def goal_key(subgoal: Subgoal) -> Key:
+    """What a subgoal asks for."""
+    return int(subgoal.family), tuple(map(float, subgoal.array))
+
+
+def first_sentences(goals: GoalTable) -> dict[Key, int]:
+    """What goals ask for -> the number of the first sentence that asks for it."""
+    found: dict[Key, int] = {}
+    for i, (family, array) in enumerate(zip(goals.family, goals.array, strict=True)):
+        found.setdefault((int(family), tuple(map(float, array))), i)
+    return found
 
 
 def _by_test(satisfied: Callable) -> Callable:
