@@ -60,7 +60,8 @@ def test_every_flag_exists(page):
             assert given(words) - flags_of(name) == set(), name
     everything = set.union(*(flags_of(name) for name in [*main.COMMANDS, *BENCHMARKS]), OTHERS_FLAGS)
     alone = [span.split() for span in re.findall(r"`(--[^`]+)`", page.read_text())]
-    assert set().union(*map(given, alone)) - everything == set()
+    left = set().union(*map(given, alone)) - everything
+    assert {name for name in left if not name.startswith("xla_")} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
