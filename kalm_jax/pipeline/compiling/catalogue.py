@@ -333,7 +333,9 @@ class Job:
 
     def _learn(self, name: str) -> None:
         learner, buffer, learn = self._learner(name), self._buffer(name), self.config.learn
-        train(learner, buffer, list(range(learn.seeds)), learn.updates_of(name), stats=learner.stats(buffer))
+        # As on accelerators, also for the simulated devices of tests.
+        spread: dict[str, Any] = {"seed_parallelism": "vmap", "shard_seeds": True}
+        train(learner, buffer, list(range(learn.seeds)), learn.updates_of(name), stats=learner.stats(buffer), **spread)
 
     def _play(self, name: str) -> None:
         learner, buffer, rollouts = self._learner(name), self._buffer(name), self.real[0]
