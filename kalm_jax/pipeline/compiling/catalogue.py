@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from kalm_jax import progress
 from kalm_jax.evaluation.llm_policy import BATCH
 from kalm_jax.evaluation.policies import LearnerPlayer
 from kalm_jax.grounding.decoding import (
@@ -120,7 +119,6 @@ class Job:
     @contextlib.contextmanager
     def devices(self) -> Iterator[None]:
         """Within this context programs are described for the job's devices."""
-        progress.silence()
         with described_for(self._devices, self._backend), using_mesh_shape(self.mesh):
             yield
 

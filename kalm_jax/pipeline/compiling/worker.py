@@ -38,6 +38,9 @@ class Request:
 
 def main() -> None:
     """Compiles what the request in the input asks for."""
+    from kalm_jax import progress
+
+    progress.silence()  # the stages that are described have lines of their own
     compile_all(Request(**json.load(sys.stdin)))
 
 
