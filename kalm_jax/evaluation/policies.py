@@ -174,8 +174,7 @@ class SubgoalPolicy:
         if len(several):
             rows, places = np.repeat(several, count[several]), np.concatenate([np.arange(n) for n in count[several]])
             read = self.read(episodes.goal[rows], places, self._first[rows], now[rows])
-            for i in several:
-                mine = read[rows == i]
+            for i, mine in zip(several, np.split(read, np.cumsum(count[several])[:-1]), strict=True):
                 open_ = np.flatnonzero(mine < REACHED)
                 next_place[i] = open_[0] if len(open_) else mine.argmin()
         goal = np.array([self.plans[g][k] for g, k in zip(episodes.goal, next_place, strict=True)], np.int32)

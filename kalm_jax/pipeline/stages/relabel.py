@@ -50,10 +50,11 @@ def pieces(
     before, action = real.observations[rollout, step], real.actions[rollout, step]
     after = real.observations[rollout, step + 1]
     longest = world.imagined_steps(np.asarray(goals.family))
-    keys = [(int(goals.family[g]), *np.asarray(goals.array[g]).tolist()) for g in goal]
+    groups: dict[tuple, list[int]] = {}  # what goals ask for -> their numbers
+    for g in goal:
+        groups.setdefault((int(goals.family[g]), *np.asarray(goals.array[g]).tolist()), []).append(int(g))
     found: list[tuple[int, int, int, int]] = []  # rollout, first step, step after the last, goal
-    for done, key in enumerate(dict.fromkeys(keys), 1):
-        mine = [g for g, other in zip(goal, keys, strict=True) if other == key]
+    for done, mine in enumerate(groups.values(), 1):
         family, array = (np.asarray(x)[mine[:1]].repeat(len(step), 0) for x in (goals.family, goals.array))
         _, reached, possible = map(np.asarray, judge(family, array, before, action, after))
         ends = np.flatnonzero(reached & possible)
@@ -63,8 +64,8 @@ def pieces(
             earlier = closed[np.searchsorted(closed, end) - 1] + 1 if closed[0] < end else 0
             first = max(earlier, end - step[end], end + 1 - longest[g])
             start = int(rng.integers(first, end + 1))
-            found.append((int(rollout[end]), int(step[start]), int(step[end]) + 1, int(g)))
-        progress.update(round(len(goal) * done / len(set(keys))))
+            found.append((int(rollout[end]), int(step[start]), int(step[end]) + 1, g))
+        progress.update(round(len(goal) * done / len(groups)))
     horizon = max((stop - start for _, start, stop, _ in found), default=1)
     observations = np.zeros((len(found), horizon + 1, real.observations.shape[2]), np.float32)
     actions = np.zeros((len(found), horizon, *real.actions.shape[2:]), real.actions.dtype)

@@ -215,7 +215,7 @@ class ClevrSimulator:
         control = np.repeat(force[:, None], SUBSTEPS, axis=1)
         # Without initial_warmstart each rollout starts its solver cold, as the authors' reset of the simulator does.
         self._pool.rollout(self.model, self._data, start, control, state=self._out[:n])
-        # MuJoCo begins a scene anew, clock included, where its numbers grow without bounds.
+        # MuJoCo resets a scene, its clock included, where numbers diverge.
         if len(again := np.flatnonzero(self._out[:n, -1, 0] < (SUBSTEPS - 0.5) * self.model.opt.timestep)):
             raise ValueError(
                 f"the simulator cannot go on from a state that begins with {_shown(start[again[0], 1:8])}; use states "
