@@ -31,7 +31,7 @@ from kalm_jax.pipeline.run_folder import PipelineRun, read_run
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.encode import run_whiten
 from kalm_jax.pipeline.stages.evaluate import run_evaluate
-from kalm_jax.pipeline.stages.learn import run_learn
+from kalm_jax.pipeline.stages.learn import learning_data, run_learn
 from kalm_jax.pipeline.stages.oracle import run_oracle
 from kalm_jax.pipeline.stages.relabel import run_relabel
 from kalm_jax.pipeline.translation import Translator
@@ -208,6 +208,21 @@ def test_relabeled_pieces_are_real_and_end_where_they_reach_the_novel_goal(run, 
         assert not clevr_goals.satisfied(family, array, before).any()
     np.testing.assert_array_equal(world.label_rewards(rollouts, goals).rewards, rollouts.rewards)
     assert level != "unseen_easy" or (rollouts.length == 1).all()
+
+
+def test_policies_learn_from_the_real_rollouts_alone_where_these_reach_no_novel_goal(run, tmp_path, capsys):
+    shutil.copytree(run.path, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "relabel", ignore_errors=True)
+    alone = PipelineRun(tmp_path / "run", TINY, say=lambda text: None)
+    world = copy.copy(run.world)
+    nothing = lambda family, *step: (np.zeros(len(family)), np.zeros(len(family), bool), np.ones(len(family), bool))  # noqa: E731
+    world.learning = dataclasses.replace(world.learning, relabel=nothing)
+    alone.world = world
+    run_collect(alone)
+    run_relabel(alone, "unseen_hard")
+    assert "relabel/unseen_hard: no real rollout reaches such a goal" in capsys.readouterr().out
+    found = learning_data(alone, {"unseen_hard": "relabel/unseen_hard"}, 0.0)
+    assert len(found) == len(learning_data(alone, {}, 0.0))
 
 
 # --------------------------------------------------------------------------------------------------------- translate

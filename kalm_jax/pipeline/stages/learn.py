@@ -98,6 +98,7 @@ def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
 def learning_data(run: PipelineRun, parts: dict[str, str], relabel: float) -> Buffer:
     """The real rollouts and those of the stages that `parts` name; half of each batch comes from either."""
     world, config, (real, _) = run.world, run.config, real_rollouts(run)
+    parts = {part: stage for part, stage in parts.items() if (run.path / stage / "rollouts.h5").exists()}
     tables = [encoded_goals(run, part) for part in ("data", *parts)]
     goals, offsets = concatenate_goals(tables)
     novel = [read_rollouts(run.path / stage / "rollouts.h5")[0] for stage in parts.values()]

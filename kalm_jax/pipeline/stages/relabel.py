@@ -20,7 +20,7 @@ def run_relabel(run: PipelineRun, level: str) -> None:
     """Writes pieces of the real rollouts for as many sentences of a novel level as are imagined to `rollouts.h5`.
 
     No language model takes part; what the goals are, and when they are reached, is told. Goals that no real rollout
-    reaches are left out.
+    reaches are left out, and where that is all of them there is no file.
     """
     world, goals = run.world, run.world.goals(level)
 
@@ -29,7 +29,10 @@ def run_relabel(run: PipelineRun, level: str) -> None:
         real, _ = real_rollouts(run)
         with Progress(f"relabel {level}", len(goal), unit="rollout") as progress:
             found = pieces(world, real, goals, goal, rng, progress)
-        write_rollouts(folder / "rollouts.h5", found, goals)
+        if len(found):
+            write_rollouts(folder / "rollouts.h5", found, goals)
+        else:
+            print(f"relabel/{level}: no real rollout reaches such a goal, so the policies learn from none of them")
 
     settings = {"count": getattr(run.config.imagine, level), "seed": run.config.seed, "goals": goals_mark(goals)}
     run.stage(f"relabel/{level}", settings, ["collect"], work)
