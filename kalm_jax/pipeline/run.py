@@ -6,7 +6,7 @@ import functools
 import itertools
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kalm_jax.arguments import checked
@@ -55,7 +55,51 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
       TypeError: an argument of another type.
       ValueError: an unknown behavior policy, learner or world, or files that cannot be read.
     """
-    # What cannot be read should fail now, not after an hour.
+    check(config)
+    position = Position()
+    run = PipelineRun(folder, config, command, position.say)
+    stages = stages_of(run)
+    speed, machine_name = machine()
+    finished = run.finished(stages) if is_main_process() else set()
+    schedule = Schedule(plan_stages(config, list(stages)), finished, speed)
+    if is_main_process():
+        total = schedule.total()
+        print(f"{run.path}: {len(stages)} stages{f', {total}' if total else ''} on this machine ({machine_name})")
+        print(schedule.table(), flush=True)
+    work_through(run, stages, schedule, position)
+    if not is_main_process():
+        return []
+    results, noise = write_report(run, command)
+    print(terminal_table(results, run.world.labels, noise))
+    print(f"report: {run.path / 'report.html'}")
+    return results
+
+
+class Position:
+    """Says lines behind how far a run is, and behind `name` where there are several runs."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name, self.reached = name, ""
+
+    def say(self, text: str) -> None:
+        """Prints a line."""
+        print(" ".join(filter(None, (self.name, self.reached, text))), flush=True)
+
+
+def work_through(
+    run: PipelineRun, stages: Mapping[str, Callable[[], None]], schedule: Schedule, position: Position, group: str = ""
+) -> None:
+    """Does every stage of a run that is not done; in the schedule their names begin with `group`."""
+    for name, work in stages.items():
+        position.reached, start = schedule.position(group + name), time.monotonic()
+        if is_main_process() and not (run.path / name).exists():
+            position.say(f"{name}: begins")
+        work()
+        schedule.finish(group + name, time.monotonic() - start)
+
+
+def check(config: PipelineConfig) -> None:
+    """Refuses by a ValueError what cannot be read or is not there, before anything is computed."""
     world = get_world(config.world)
     if config.collect.behavior not in ("", *world.behaviors):
         raise ValueError(f"behavior {config.collect.behavior!r}: this world has {', '.join(world.behaviors)}")
@@ -69,32 +113,6 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, command: str = "") -
     check_conditions(config, world)
     for algorithm in config.learn.learners:
         configured_learner(config, algorithm)
-    position = ""
-
-    def say(text: str) -> None:
-        print(f"{position} {text}".lstrip(), flush=True)
-
-    run = PipelineRun(folder, config, command, say)
-    stages = stages_of(run)
-    speed, machine_name = machine()
-    finished = run.finished(stages) if is_main_process() else set()
-    schedule = Schedule(plan_stages(config, list(stages)), finished, speed)
-    if is_main_process():
-        total = schedule.total()
-        print(f"{run.path}: {len(stages)} stages{f', {total}' if total else ''} on this machine ({machine_name})")
-        print(schedule.table(), flush=True)
-    for name, work in stages.items():
-        position, start = schedule.position(name), time.monotonic()
-        if is_main_process() and not (run.path / name).exists():
-            say(f"{name}: begins")
-        work()
-        schedule.finish(name, time.monotonic() - start)
-    if not is_main_process():
-        return []
-    results, noise = write_report(run, command)
-    print(terminal_table(results, world.labels, noise))
-    print(f"report: {run.path / 'report.html'}")
-    return results
 
 
 def check_conditions(config: PipelineConfig, world: World) -> None:
