@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from kalm_jax.imagination.verification import REACHED
 from kalm_jax.offline_rl.normalization import DatasetStats
 from kalm_jax.offline_rl.registry import Learner, State
 from kalm_jax.programs import program
@@ -129,10 +130,6 @@ def learner_policy(
         return actions[-1]
 
     return act
-
-
-REACHED = float(np.log(0.5))
-"""Log-probability from which a subgoal counts as reached."""
 
 
 class SubgoalPolicy:

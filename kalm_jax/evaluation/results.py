@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -11,11 +12,15 @@ from kalm_jax.files import read_csv, write_csv
 from kalm_jax.types import LEVELS, EpisodeResults, Episodes
 from kalm_jax.worlds.base import World
 
-KEY = ("environment", "algorithm", "condition", "level", "family", "seed", "action_choice")
+SENTENCE_SETS = ("met", "new", "any")
+"""Which sentences episodes have: those that policies were trained with, new ones (see `World.new_sentences`), or, of
+policies that read none, any."""
+KEY = ("environment", "algorithm", "condition", "level", "sentences", "family", "seed", "action_choice")
 COLUMNS = (*KEY, "episodes", "successes", "successes_early", "median_steps")
+EPISODE_COLUMNS = (*KEY, "template", "success", "steps")
 
 
-def result_rows(
+def episode_rows(
     world: World,
     results: EpisodeResults,
     episodes: Episodes,
@@ -23,28 +28,52 @@ def result_rows(
     condition: str,
     seed: int,
     action_choice: str,
+    sentences: str = "any",
 ) -> list[dict]:
-    """Result rows, one for each family of the level, with the columns `COLUMNS`.
+    """A row for each episode, with the columns `EPISODE_COLUMNS`; `sentences` is one of `SENTENCE_SETS`.
 
-    `successes_early` counts successes within the world's `early_steps`.
+    `success` is 1 or 0, `steps` as in `EpisodeResults`, `template` the group and name of `World.templates`.
     """
-    found, early = [], world.spaces.early_steps
     level = LEVELS[int(episodes.goals.level[0])]
-    for family in np.unique(episodes.family):
-        mine = episodes.family == family
-        success, steps = results.success[mine], results.steps[mine]
-        key = (world.name, algorithm, condition, level, world.families[family], int(seed), action_choice)
-        median = float(np.median(steps[success])) if success.any() else float("nan")
-        counts = (len(success), int(success.sum()), int((success & (steps <= early)).sum()), median)
-        found.append(dict(zip(COLUMNS, (*key, *counts))))
+    templates = world.templates(level)
+    found = []
+    for goal, family, success, steps in zip(
+        episodes.goal, episodes.family, results.success, results.steps, strict=True
+    ):
+        key = (world.name, algorithm, condition, level, sentences, world.families[family], int(seed), action_choice)
+        row = (*key, "/".join(templates[goal]), int(success), int(steps))
+        found.append(dict(zip(EPISODE_COLUMNS, row, strict=True)))
     return found
 
 
-def write_results_csv(path: str | os.PathLike, results: Iterable[Mapping]) -> None:
-    """Writes result rows as a CSV file."""
-    write_csv(path, COLUMNS, results)
+def result_rows(episodes: Iterable[Mapping], early_steps: int) -> list[dict]:
+    """Rows with the columns `COLUMNS`, one for each `KEY`, of rows of episodes.
+
+    `successes_early` counts successes within `early_steps`.
+    """
+    groups: dict[tuple, list[Mapping]] = {}
+    for row in episodes:
+        groups.setdefault(tuple(row[name] for name in KEY), []).append(row)
+    found = []
+    for key, rows in groups.items():
+        steps = np.array([row["steps"] for row in rows if row["success"]])
+        median = float(np.median(steps)) if len(steps) else float("nan")
+        counts = (len(rows), len(steps), int((steps <= early_steps).sum()), median)
+        found.append(dict(zip(COLUMNS, (*key, *counts), strict=True)))
+    return found
+
+
+def write_results(folder: str | os.PathLike, world: World, episodes: Sequence[Mapping]) -> None:
+    """Writes rows of episodes to `episodes.csv` in a folder, and their `result_rows` to `results.csv`."""
+    write_csv(pathlib.Path(folder) / "episodes.csv", EPISODE_COLUMNS, episodes)
+    write_csv(pathlib.Path(folder) / "results.csv", COLUMNS, result_rows(episodes, world.spaces.early_steps))
+
+
+def read_episodes_csv(path: str | os.PathLike) -> list[dict]:
+    """The rows of an `episodes.csv`, numbers as numbers."""
+    return read_csv(path, seed=int, success=int, steps=int)
 
 
 def read_results_csv(path: str | os.PathLike) -> list[dict]:
-    """The rows of `write_results_csv`, numbers as numbers."""
+    """The rows of a `results.csv`, numbers as numbers."""
     return read_csv(path, seed=int, episodes=int, successes=int, successes_early=int, median_steps=float)

@@ -6,12 +6,9 @@ Dimension letters: N rollouts or transitions, T time steps, D observation, A act
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from kalm_jax.grounding.config import NumericSpec
@@ -19,7 +16,8 @@ from kalm_jax.grounding.decoding import ShardedBatchRunner, Stop, generate_rollo
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.sequences import RowSequence, align_right
 from kalm_jax.grounding.tasks import goal_prompt
-from kalm_jax.imagination.subgoals import Subgoal, next_subgoals
+from kalm_jax.imagination.judges import ByTest, Continuations, Judge
+from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.imagination.verification import ScoreFn
 from kalm_jax.programs import backend
 from kalm_jax.sharding import padded_size
@@ -40,6 +38,7 @@ def imagine(
     *,
     horizon: int,
     max_steps_per_subgoal: int,
+    judge: Judge | None = None,
     score_fn: ScoreFn | None = None,
     draws: int = 1,
     temperature: float = 1.0,
@@ -49,18 +48,20 @@ def imagine(
 ) -> Rollouts:
     """One imagined rollout for each goal of `goal_index` (N,), from raw states `first_states` (N, D).
 
-    In each round every rollout is continued towards the first subgoal of its plan that its state does not satisfy,
-    until that subgoal or the goal is reached or `max_steps_per_subgoal` actions are taken. A rollout depends on its
-    plan, its first state, `seed` and its place in the list, not on the batch that it is in.
+    In each round every rollout is continued towards the first subgoal of its plan that is still open, until that
+    subgoal is reached, or the goal where the judge tests it, or `max_steps_per_subgoal` actions are taken. A rollout
+    depends on its plan, its first state, `seed` and its place in the list, not on the batch that it is in.
 
     With `draws` above 1 each round samples so many continuations and keeps the one with the highest score. Of rollouts
     of a single discrete action it tries every action instead.
 
     Args:
       plans: of every goal in `goals`; see `direct_plans` and `write_plans`.
-      world: says which goals and subgoals are reached, and labels rewards. After each round its `project` and
-        `show_stage` change the states that were reached.
+      world: after each round its `project` and `show_stage` change the states that were reached; what is shown depends
+        on the families in `goals`.
       horizon: maximum number of actions of a rollout. max_steps_per_subgoal: of a round.
+      judge: says which subgoals and goals are reached, and gives rewards; it is made of the plans of the N rollouts.
+        None: `ByTest` by the goals of `goals`. A rollout for which nothing is to be done has length 0.
       score_fn: scores continuations where `draws` is above 1. See `make_verifier`.
       batch: rollouts per call of the model; None is 128 on a CPU, where more are not faster, and 512 elsewhere.
       progress: called as progress(finished rollouts, matched=share of these that reach their goal).
@@ -75,14 +76,17 @@ def imagine(
     if draws < 1 or (draws > 1 and score_fn is None):
         raise ValueError(f"draws is {draws}: want at least 1, and a score_fn to choose where there are more")
     goal_index, spec = np.asarray(goal_index, np.int32), grounded.model.spec
+    mine = [plans[g] for g in goal_index]
+    judge = ByTest(world, goals, mine) if judge is None else judge
+    family, array = (np.asarray(x)[goal_index] for x in (goals.family, goals.array))
     every_action = draws > 1 and horizon == 1 and bool(spec.num_actions)
     generator = _Generator(
         grounded,
-        plans=[plans[g] for g in goal_index],
-        family=np.asarray(goals.family)[goal_index],
-        array=np.asarray(goals.array)[goal_index],
+        plans=mine,
+        family=family,
+        array=array,
         keys=jax.random.split(jax.random.key(seed), len(goal_index)),
-        stop=_either(world.success),
+        stop=judge.stop,
         steps=min(max_steps_per_subgoal, horizon),
         temperature=temperature,
         draws=spec.num_actions if every_action else draws,
@@ -90,23 +94,29 @@ def imagine(
         batch=batch or (128 if backend() == "cpu" else 512),
     )
     rollouts, rounds = _empty_rollouts(spec, goal_index, first_states, horizon), 0
+    rollouts.terminated[:] = judge.begin(rollouts.observations[:, 0])
     while len(going := np.flatnonzero(~rollouts.terminated & (rollouts.length < horizon))):
         states = rollouts.observations[going, rollouts.length[going]]
-        subgoals = next_subgoals([generator.plans[i] for i in going], states, world.satisfied, rounds)
+        subgoals = judge.next_subgoals(going, states, rounds)
+        chosen = dict(zip(going.tolist(), subgoals, strict=True))
         for found in generator.run(going, subgoals, states, rounds):
             reached = found.states if world.project is None else world.project(found.states)
             found = found._replace(
                 states=reached, lengths=np.minimum(found.lengths, horizon - rollouts.length[found.rows])
             )
+            found = judge.cut(found, [chosen[i] for i in found.rows.tolist()])
             if generator.draws > 1 and score_fn is not None:
                 found = _best(found, generator.draws, score_fn, generator.plans)
             _append(rollouts, found)
-            _test_goals(rollouts, found.rows, goals, world)
+            rows, end = found.rows, rollouts.length[found.rows]
+            rollouts.terminated[rows] = judge.reached(rollouts, found)
+            if world.show_stage is not None:
+                rollouts.observations[rows, end] = world.show_stage(family[rows], rollouts.observations[rows, end])
             if progress is not None:
                 over = rollouts.terminated | (rollouts.length >= horizon)
                 progress(int(over.sum()), matched=float(rollouts.terminated.sum() / max(1, over.sum())))
         rounds += 1
-    return world.label_rewards(rollouts, goals)
+    return judge.label(rollouts)
 
 
 def _empty_rollouts(spec: NumericSpec, goal: np.ndarray, first_states: np.ndarray, horizon: int) -> Rollouts:
@@ -126,40 +136,20 @@ def _empty_rollouts(spec: NumericSpec, goal: np.ndarray, first_states: np.ndarra
     return rollouts
 
 
-class _Continuations(NamedTuple):
-    """How the rollouts number `rows` (N,) go on: states (N, T+1, D), actions (N, T[, A]), numbers of actions (N,)."""
-
-    rows: np.ndarray
-    states: np.ndarray
-    actions: np.ndarray
-    lengths: np.ndarray
-
-
-def _best(found: _Continuations, draws: int, score_fn: ScoreFn, plans: list[list[Subgoal]]) -> _Continuations:
+def _best(found: Continuations, draws: int, score_fn: ScoreFn, plans: list[list[Subgoal]]) -> Continuations:
     """Of each rollout's `draws` continuations the one with the highest score."""
-    ends = found.states[np.arange(len(found.rows)), found.lengths]
-    scores = score_fn([plans[i] for i in found.rows], found.states[:, 0], ends)
+    scores = score_fn([plans[i] for i in found.rows], found.states[:, 0], found.ends)
     best = np.arange(0, len(found.rows), draws) + scores.reshape(-1, draws).argmax(1)
-    return _Continuations(*(x[best] for x in found))
+    return Continuations(*(x[best] for x in found))
 
 
-def _append(rollouts: Rollouts, found: _Continuations) -> None:
+def _append(rollouts: Rollouts, found: Continuations) -> None:
     """Appends continuations to their rollouts in place."""
-    for i, states, actions, length in zip(*found, strict=True):
+    for i, states, actions, length in zip(*found[:4], strict=True):
         at = int(rollouts.length[i])
         rollouts.observations[i, at + 1 : at + 1 + length] = states[1 : 1 + length]
         rollouts.actions[i, at : at + length] = actions[:length]
         rollouts.length[i] = at + length
-
-
-def _test_goals(rollouts: Rollouts, rows: np.ndarray, goals: GoalTable, world: World) -> None:
-    """Marks in place which rollouts have reached their goal, and shows them the stage that they are in."""
-    end, goal = rollouts.length[rows], rollouts.goal[rows]
-    family, array = np.asarray(goals.family)[goal], np.asarray(goals.array)[goal]
-    last = rollouts.observations[rows, end - 1], rollouts.actions[rows, end - 1], rollouts.observations[rows, end]
-    rollouts.terminated[rows] = world.success(family, array, *last)
-    if world.show_stage is not None:
-        rollouts.observations[rows, end] = world.show_stage(family, rollouts.observations[rows, end])
 
 
 @dataclasses.dataclass
@@ -197,7 +187,7 @@ class _Generator:
 
     def run(
         self, going: np.ndarray, subgoals: Sequence[Subgoal], states: np.ndarray, rounds: int
-    ) -> Iterator[_Continuations]:
+    ) -> Iterator[Continuations]:
         """Yields batch by batch how the rollouts number `going` continue, each `draws` times.
 
         `subgoals` and `states` (N, D) are of each of these, `rounds` is the number of the round.
@@ -228,7 +218,8 @@ class _Generator:
                 stop=self.stop,
                 horizon=self.steps,
             )
-            yield _Continuations(*(x[: keep * self.draws] for x in (mine, *found[:3])))
+            unread = np.zeros(len(mine), bool)
+            yield Continuations(*(x[: keep * self.draws] for x in (mine, *found[:3], unread)))
 
 
 @jax.jit
@@ -236,16 +227,6 @@ def _keys_of(keys: jax.Array, rollouts: jax.Array, rounds: int, draws: jax.Array
     """The keys of these rollouts (B,) in this round, for each of its draws another."""
     folded = jax.vmap(jax.random.fold_in, (0, None))(keys[rollouts], rounds)
     return folded if draws is None else jax.vmap(jax.random.fold_in)(folded, draws)
-
-
-@functools.cache
-def _either(stop: Stop) -> Stop:
-    """`stop` for two goals at once, families (N, 2) and arrays (N, 2, G): a rollout ends at the first one reached."""
-
-    def either(family: Any, goal: Any, state: Any, action: Any, next_state: Any) -> jax.Array:
-        return jnp.any(jnp.stack([stop(family[:, k], goal[:, k], state, action, next_state) for k in (0, 1)]), 0)
-
-    return either
 
 
 def label_rewards(rollouts: Rollouts, goals: GoalTable, reward: Reward) -> Rollouts:

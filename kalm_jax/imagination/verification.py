@@ -5,6 +5,7 @@ Dimension letters: N continuations of rollouts, D observation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -18,6 +19,9 @@ ScoreFn = Callable[[Sequence[list[Subgoal]], np.ndarray, np.ndarray], np.ndarray
 
 MIN_LOG_PROB = -20.0
 """Log-probability of what no state can show, and lower bound of all others."""
+
+REACHED = math.log(0.5)
+"""Log-probability from which a subgoal counts as reached."""
 
 
 def make_verifier(grounded: Grounded, state_queries: Callable) -> ScoreFn:

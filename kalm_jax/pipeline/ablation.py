@@ -18,7 +18,7 @@ from kalm_jax.evaluation import difference_interval
 from kalm_jax.evaluation.llm_metrics import COLUMNS, STEP_TESTS, metric_rows
 from kalm_jax.files import read_json, write_csv, write_text
 from kalm_jax.grounding.tasks import possible_tasks
-from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, imagined_levels, planner_stage
+from kalm_jax.pipeline.artifacts import NOVEL_LEVELS, PRIVILEGED, imagined_levels, planner_stage
 from kalm_jax.pipeline.config import VARIANTS, GroundConfig, PipelineConfig
 from kalm_jax.pipeline.grounding import check_language_model, check_planner
 from kalm_jax.pipeline.imagining import draws_of
@@ -143,8 +143,8 @@ def _measure(
         run_planner(run)
     run_ground(run)
     for level in levels:
-        run_imagine(run, level)
-        quality = read_json(folder / "imagine" / level / "quality.json")
+        run_imagine(run, PRIVILEGED, level)
+        quality = read_json(folder / PRIVILEGED / level / "quality.json")
         rows += [{**row, "level": level} for row in metric_rows(step, quality, [], kinds)]
     run_explain(run)
     said = read_json(folder / "explain" / "explanation.json")

@@ -15,9 +15,13 @@ from kalm_jax.llm.hf.weights import weight_files
 from kalm_jax.offline_rl.normalization import Whitening
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import PipelineRun
-from kalm_jax.types import LEVELS, GoalTable, Rollouts
-from kalm_jax.worlds.base import get_world
+from kalm_jax.types import LEVELS, Episodes, GoalTable, Rollouts, make_goal_table
+from kalm_jax.worlds.base import World, get_world
 
+IMAGINED, PRIVILEGED = "imagine", "imagine-privileged"
+"""Stages of imagined rollouts: by plans and readings, and by the true goals."""
+SUBGOALS = "subgoals"
+"""The part of a run that holds the world's subgoals as sentences."""
 NOVEL_LEVELS = LEVELS[1:]
 """Levels of goals that the data do not have."""
 
@@ -71,10 +75,22 @@ def real_rollouts(run: PipelineRun) -> tuple[Rollouts, GoalTable]:
 
 
 def goals_of(run: PipelineRun, part: str) -> GoalTable:
-    """The goals of a part: the collected data ("data"), a level, or the user's prompts ("prompts"); no vectors."""
+    """The goals of a part: the collected data ("data"), a level, `SUBGOALS`, or the user's prompts ("prompts").
+
+    They have no vectors.
+    """
     if part == "data":  # of the rollouts no more than needed is read: a run asks this before it begins
         return read_pieces(run.path / "collect" / "rollouts.h5", 1)[0]
+    if part == SUBGOALS:
+        return subgoal_goals(run.world)
     return read_prompts(run.config)[0] if part == "prompts" else run.world.goals(part)
+
+
+def subgoal_goals(world: World) -> GoalTable:
+    """The world's subgoals as goals, each in the words of plans; their level is that of novel goals of single steps."""
+    found = [world.language.read_plan(text)[0] for text in world.language.subgoals()]
+    arrays = np.array([array for *_, array in found], np.asarray(world.goals(LEVELS[0]).array).dtype)
+    return make_goal_table([text for text, *_ in found], LEVELS.index("unseen_easy"), [f for _, f, _ in found], arrays)
 
 
 def read_prompts(config: PipelineConfig) -> tuple[GoalTable, np.ndarray, np.ndarray]:
@@ -89,25 +105,49 @@ def read_prompts(config: PipelineConfig) -> tuple[GoalTable, np.ndarray, np.ndar
     return read(config.prompts)
 
 
+def met_sentences(run: PipelineRun, part: str) -> np.ndarray:
+    """(K,) bool, the sentences of a part that are imagined for and learned: all but the new ones of a novel level."""
+    if part in NOVEL_LEVELS:
+        return ~run.world.new_sentences(part)
+    return np.ones(len(goals_of(run, part)), bool)
+
+
+def evaluation_sets(run: PipelineRun, level: str) -> list[tuple[str, int, Episodes]]:
+    """(set of sentences, seed, episodes) of every test at a level.
+
+    Half of the episodes of each seed have sentences that policies were trained with, the others new ones. Of the data's
+    level, and where a level has no new ones, all are of the first kind.
+    """
+    world, config = run.world, run.config
+    count = config.evaluate.episodes
+    new = (count + 1) // 2 if world.new_sentences(level).any() else 0
+    seeds = range(config.seed, config.seed + config.learn.seeds)
+    return [
+        (name, seed, world.test_episodes(level, share, seed, name == "new"))
+        for name, share in (("met", count - new), ("new", new))
+        if share
+        for seed in seeds
+    ]
+
+
 def sentences_to_encode(run: PipelineRun, goals: GoalTable, part: str, learned: np.ndarray | None = None) -> np.ndarray:
     """Indices of the sentences of a part's goals that get a vector, sorted.
 
-    With `learn.wordings` these are so many of each goal that policies learn from, and those of the test episodes, the
-    data's and the data's level alike; otherwise, and of the user's prompts, all. `learned` are indices of sentences
-    with rollouts; None are all.
+    With `learn.wordings` these are so many met ones of each goal that policies learn from, and those of the test
+    episodes, the data's and the data's level alike; otherwise, and of the user's prompts, all. `learned` are indices of
+    sentences with rollouts; None are all.
     """
     config, count = run.config, run.config.learn.wordings
-    if not count or part == "prompts":
+    if not count or part in ("prompts", SUBGOALS):
         return np.arange(len(goals))
     level = LEVELS[0] if part == "data" else part
-    seeds = range(config.seed, config.seed + config.learn.seeds)
-    played = [run.world.make_episodes(level, config.evaluate.episodes, seed) for seed in seeds]
+    played = [episodes for _, _, episodes in evaluation_sets(run, level)]
     tested = {episodes.goals.text[goal] for episodes in played for goal in np.unique(episodes.goal)}
-    numbers = _same_goals(goals)
-    needed = np.unique(numbers if learned is None else numbers[learned])
+    numbers = np.where(met_sentences(run, part), same_goals(goals), -1)
+    needed = np.setdiff1d(numbers if learned is None else numbers[learned], [-1])
     order = np.random.default_rng([config.seed, 5]).permutation(len(goals))
     order = order[np.argsort([goals.text[i] not in tested for i in order], kind="stable")]
-    seen, chosen = np.zeros(numbers.max(initial=-1) + 1, int), []
+    seen, chosen = np.zeros(numbers.max(initial=-1) + 2, int), []  # the last one is that of -1
     for i in order:
         seen[numbers[i]] += 1
         if goals.text[i] in tested or (numbers[i] in needed and seen[numbers[i]] <= count):
@@ -115,7 +155,7 @@ def sentences_to_encode(run: PipelineRun, goals: GoalTable, part: str, learned: 
     return np.sort(np.array(chosen, int))
 
 
-def _same_goals(goals: GoalTable) -> np.ndarray:
+def same_goals(goals: GoalTable) -> np.ndarray:
     """(K,) numbers that are equal where sentences ask for the same."""
     key = np.column_stack([goals.level, goals.family, np.asarray(goals.array)])
     return np.unique(key, axis=0, return_inverse=True)[1].reshape(-1)
@@ -137,26 +177,36 @@ def goal_vectors(run: PipelineRun, part: str) -> np.ndarray:
     return vectors
 
 
-def encoded_vectors(run: PipelineRun, part: str) -> np.ndarray:
-    """The vectors of a part's goals that are encoded, as the language model gives them."""
+def met_vectors(run: PipelineRun, part: str) -> np.ndarray:
+    """The vectors of a part's sentences that are encoded and met, as the language model gives them."""
     vectors, index = read_npy(run.path / "encode" / part / "vectors.npy"), _encoded(run, part)
-    return vectors if index is None else vectors[index]
+    met = met_sentences(run, part)
+    return vectors[met] if index is None else vectors[index[met[index]]]
 
 
-def encoded_numbers(run: PipelineRun, part: str) -> np.ndarray:
-    """(K,) for every goal of a part its number in `encoded_goals`, or that of a sentence that asks for the same.
+def learned_goals(
+    run: PipelineRun, part: str, meanings: np.ndarray | None = None, meant: GoalTable | None = None
+) -> tuple[GoalTable, np.ndarray]:
+    """The sentences of a part that policies learn, with vectors, and the number among them of every goal of the part.
 
-    -1 where no sentence that asks for it has a vector.
+    A sentence that is not learned has the number of one that asks for the same, -1 where there is none.
+
+    Args:
+      meanings: (K,) numbers that are equal where sentences ask for the same, -1 for a sentence that is left out. None:
+        by what the sentences truly ask for.
+      meant: the part's table with other families and arrays; None is as it is.
     """
-    goals, index = goals_of(run, part), _encoded(run, part)
-    if index is None:
-        return np.arange(len(goals), dtype=np.int32)
-    same = _same_goals(goals)
-    first = np.full(same.max(initial=-1) + 1, -1, np.int32)
-    first[same[index][::-1]] = np.arange(len(index), dtype=np.int32)[::-1]
+    goals, index = goals_of(run, part) if meant is None else meant, _encoded(run, part)
+    known = met_sentences(run, part)
+    if index is not None:
+        known &= np.isin(np.arange(len(goals)), index)
+    same = same_goals(goals) if meanings is None else meanings
+    learned = np.flatnonzero(known & (same >= 0))
+    first = np.full(same.max(initial=-1) + 2, -1, np.int32)  # the last one is that of -1
+    first[same[learned][::-1]] = np.arange(len(learned), dtype=np.int32)[::-1]
     numbers = first[same]
-    numbers[index] = np.arange(len(index))
-    return numbers
+    numbers[learned] = np.arange(len(learned))
+    return goals.take(learned).with_vector(goal_vectors(run, part)[learned]), numbers
 
 
 def _encoded(run: PipelineRun, part: str) -> np.ndarray | None:
@@ -185,8 +235,21 @@ def imagined_levels(config: PipelineConfig) -> tuple[str, ...]:
 
 
 def imagined_parts(config: PipelineConfig) -> tuple[str, ...]:
-    """What the condition "kalm" has imagined rollouts of: levels and the user's prompts."""
+    """What rollouts are imagined of: levels and the user's prompts."""
     return imagined_levels(config) + prompt_parts(config)
+
+
+def has_plans(config: PipelineConfig) -> bool:
+    """Whether a sentence's plan, and readings of its subgoals, can say what is imagined for it."""
+    return config.imagine.plan and bool(get_world(config.world).language.subgoals())
+
+
+def imagining_stages(config: PipelineConfig) -> tuple[str, ...]:
+    """Of `IMAGINED` and `PRIVILEGED` those that a run has; a report shows the first."""
+    learned = config.learn.learned if config.learn.learners else ()
+    told = "kalm-privileged" in learned
+    plain = has_plans(config) and (not told or bool({"kalm", "kalm+translate"} & set(learned)))
+    return (IMAGINED,) * plain + (PRIVILEGED,) * (told or not plain)
 
 
 def prompt_parts(config: PipelineConfig) -> tuple[str, ...]:

@@ -31,11 +31,9 @@ from kalm_jax.settings import (
     settings_of,
 )
 
-CONDITIONS = ("offline", "relabel", "translate", "kalm", "kalm+translate", "oracle")
+CONDITIONS = ("offline", "relabel", "translate", "kalm", "kalm+translate", "kalm-privileged", "oracle")
 """What learners can learn from, see `LearnConfig.conditions`."""
-
-
-TRANSLATED = {"translate": "offline", "kalm+translate": "kalm"}
+TRANSLATED = {"translate": "offline", "kalm+translate": "kalm+translate"}
 """Conditions that tell policies the planner's subgoals -> the condition whose policies these are."""
 
 
@@ -282,9 +280,11 @@ class LearnConfig(Checked):
         ("offline", "kalm"),
         "What learners learn from: offline (real rollouts); relabel (half of every batch is pieces of the real "
         "rollouts under novel sentences whose goal they reach; no language model takes part); translate (the policies "
-        "of offline, told the planner's subgoals in the data's words); kalm (half of every batch is imagined); "
-        "kalm+translate (the policies of kalm, told subgoals likewise); oracle (that half consists of real rollouts "
-        "of the novel goals, which gives an upper bound).",
+        "of offline, told the planner's subgoals in the data's words); kalm (half of every batch is imagined; the "
+        "language model's plan of a sentence and what it reads off its own states say what is imagined, kept and "
+        "rewarded); kalm+translate (that half is the imagined parts for single subgoals, and policies are told these); "
+        "kalm-privileged (as kalm, but the true goals and their tests say it); oracle (that half consists of real "
+        "rollouts of the novel goals, which gives an upper bound).",
         choices=CONDITIONS,
     )
     seeds: int = setting(3, "Policies trained per learner and condition.", low=1, high=MAX_SEEDS)
@@ -378,7 +378,11 @@ class EvaluateConfig(Checked):
     """Test episodes in the simulator."""
 
     episodes: int = setting(
-        300, "Test episodes per level and seed; the random policy plays those of one seed.", low=1, high=MANY
+        300,
+        "Test episodes per level and seed, half of them with sentences that policies were trained with and half with "
+        "new ones; the random policy plays those of one seed.",
+        low=1,
+        high=MANY,
     )
     expert_episodes: int = setting(
         100, "Test episodes of the expert per level; it may be slower than a policy.", low=1, high=MANY
@@ -413,10 +417,10 @@ class PipelineConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.evaluate.episodes < self.learn.checkpoints:
+        if 1 < self.learn.checkpoints > self.evaluate.episodes // 2:
             raise ValueError(
-                f"--episodes={self.evaluate.episodes} cannot be shared by --checkpoints={self.learn.checkpoints}: give "
-                "at least as many episodes"
+                f"--episodes={self.evaluate.episodes}, half with met and half with new sentences, cannot be shared by "
+                f"--checkpoints={self.learn.checkpoints}: give at least twice as many episodes"
             )
 
 
@@ -490,7 +494,10 @@ def load_presets(world: str) -> dict[str, PipelineConfig]:
         from kalm_jax.worlds.default_presets import PRESETS as DEFAULT
 
         made = get_world(world)
-        about = {"collect": {"behavior": made.behaviors[0]}, "imagine": {"plan": made.language.plan is not None}}
+        about: dict[str, Any] = {"collect": {"behavior": made.behaviors[0]}}
+        about["imagine"] = {"plan": made.language.plan is not None}
+        if not made.language.subgoals():
+            about["learn"] = {"conditions": ("offline", "kalm-privileged")}
         presets = {
             name: overlay(overlay(preset, about), made.presets.get(name, {})) for name, preset in DEFAULT.items()
         }

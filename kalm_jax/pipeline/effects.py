@@ -143,8 +143,8 @@ RULES = (
     ),
     Idle(
         ("keep_all",),
-        lambda c, _: "kalm" not in c.learn.learned,
-        "without the condition kalm, which alone learns from imagined rollouts",
+        lambda c, _: not {"kalm", "kalm+translate", "kalm-privileged"} & set(c.learn.learned),
+        "without a condition that learns from imagined rollouts, such as kalm",
         False,
     ),
     Idle(

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from kalm_jax.evaluation.episodes import balanced_goals
+from kalm_jax.files import read_json
 from kalm_jax.grounding.automaton import Automaton
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.grounding.model import Grounded, GroundedModel
+from kalm_jax.imagination.judges import ByReading, ByTest, Judge, Round
 from kalm_jax.imagination.rollouts import imagine
 from kalm_jax.imagination.subgoals import Subgoal, direct_plans, write_plans
-from kalm_jax.imagination.verification import make_verifier
+from kalm_jax.imagination.verification import MIN_LOG_PROB, ScoreFn, make_verifier
 from kalm_jax.pipeline.artifacts import encoder_stage, planner_stage
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.planner import subgoal_automaton, text_model
 from kalm_jax.progress import Progress
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, concatenate
-from kalm_jax.worlds.base import get_world
+from kalm_jax.worlds.base import Subgoals, World, get_world
 
 
 def goals_to_imagine(rng: np.random.Generator, goals: GoalTable, count: int) -> np.ndarray:
@@ -30,10 +33,16 @@ def goals_to_imagine(rng: np.random.Generator, goals: GoalTable, count: int) -> 
 
 
 def imagined_goals(config: PipelineConfig, goals: GoalTable, part: str) -> tuple[np.random.Generator, np.ndarray]:
-    """The goals of a part, repeated or not, for which a run imagines rollouts, and the generator of what comes next."""
+    """The goals of a part, repeated or not, for which a run imagines rollouts, and the generator of what comes next.
+
+    New sentences (`World.new_sentences`) are left out.
+    """
     count = config.imagine.rephrase if part == "prompts" else getattr(config.imagine, part)
     rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
-    return rng, goals_to_imagine(rng, goals, count) if count else np.zeros(0, int)
+    if not count:
+        return rng, np.zeros(0, int)
+    met = np.arange(len(goals)) if part == "prompts" else np.flatnonzero(~get_world(config.world).new_sentences(part))
+    return rng, met[goals_to_imagine(rng, goals.take(met), count)]
 
 
 def planning_model(config: PipelineConfig, grounded: Grounded, run: pathlib.Path | None = None) -> Grounded:
@@ -105,7 +114,7 @@ def imagine_from(
     draws: int = 1,
     seed: int | None = None,
 ) -> Rollouts:
-    """Imagined rollouts for goals number `goal` (N,) from first states (N, D), in that order.
+    """Imagined rollouts for goals number `goal` (N,) from first states (N, D), in that order, by the goals' own tests.
 
     Args:
       plans: subgoals of every goal in `goals`.
@@ -113,13 +122,48 @@ def imagine_from(
       draws: continuations of which the best is kept.
       seed: of everything drawn; None is the run's.
     """
+    return _imagine(config, grounded, goals, goal, states, plans, label, draws, seed, None)[0]
+
+
+def imagine_by_reading(
+    config: PipelineConfig,
+    grounded: Grounded,
+    goals: GoalTable,
+    goal: np.ndarray,
+    states: np.ndarray,
+    plans: list[list[Subgoal]],
+    label: str,
+    draws: int,
+    reward: float,
+) -> tuple[Rollouts, list[Round]]:
+    """Imagined rollouts that are told no goal: `ByReading` ends and rewards them; and their rounds.
+
+    Arguments as of `imagine_from`. The families in `goals` are what the plans say (`planned_goals`). A rollout whose
+    plan is read as done in its first state has length 0. `reward` is that of reaching a goal.
+    """
+    return _imagine(config, grounded, goals, goal, states, plans, label, draws, None, reward)
+
+
+def _imagine(
+    config: PipelineConfig,
+    grounded: Grounded,
+    goals: GoalTable,
+    goal: np.ndarray,
+    states: np.ndarray,
+    plans: list[list[Subgoal]],
+    label: str,
+    draws: int,
+    seed: int | None,
+    reward: float | None,
+) -> tuple[Rollouts, list[Round]]:
+    """By reading where there is a `reward`, otherwise by tests."""
     world = get_world(config.world)
-    queries = world.language.state_queries
-    score_fn = make_verifier(grounded, queries) if draws > 1 and queries is not None else None
-    steps = world.imagined_steps(np.asarray(goals.family)[goal])
+    read, of_state = reader(grounded, world)
+    family = np.asarray(goals.family)[goal]
+    steps = np.where(family == UNKNOWN, world.spaces.horizon, world.imagined_steps(np.maximum(family, 0)))
     # An imagined subgoal ends after so many steps; without subgoals the model sees no more steps than in training.
     max_steps = config.imagine.max_steps_per_subgoal if config.imagine.plan else config.ground.window
-    parts, places = [], []
+    parts, places, rounds = [], [], list[Round]()
     with Progress(label, len(goal), unit="rollout") as progress:
 
         def show(done: int, matched: float) -> None:
@@ -127,6 +171,8 @@ def imagine_from(
 
         for horizon in sorted(set(steps.tolist()), reverse=True):
             place = np.flatnonzero(steps == horizon)
+            mine = [plans[g] for g in goal[place]]
+            judge: Judge = ByTest(world, goals, mine) if reward is None else ByReading(mine, read, of_state, reward)
             rollouts = imagine(
                 grounded,
                 goals,
@@ -136,7 +182,8 @@ def imagine_from(
                 world,
                 horizon=horizon,
                 max_steps_per_subgoal=max_steps or horizon,
-                score_fn=score_fn,
+                judge=judge,
+                score_fn=read if draws > 1 else None,
                 draws=draws,
                 temperature=config.imagine.temperature,
                 seed=config.seed if seed is None else seed,
@@ -144,4 +191,79 @@ def imagine_from(
             )
             parts.append(rollouts)
             places.append(place)
-    return concatenate(parts).take(np.argsort(np.concatenate(places)))
+            if isinstance(judge, ByReading):
+                rounds += [dataclasses.replace(r, rollout=int(place[r.rollout])) for r in judge.rounds]
+    return concatenate(parts).take(np.argsort(np.concatenate(places))), rounds
+
+
+def reader(grounded: Grounded, world: World) -> tuple[ScoreFn, Callable[[Subgoal, np.ndarray], bool]]:
+    """What reads off states whether subgoals are reached, and whether a single state shows one (see `ByReading`).
+
+    The grounded model reads. In worlds whose states cannot be asked about it is the subgoals' own tests.
+    """
+    queries = world.language.state_queries
+    if queries is None:
+        return _by_test(world.satisfied), lambda subgoal, state: True
+    return make_verifier(grounded, queries), lambda subgoal, state: queries(subgoal.text, state, state) is not None
+
+
+def _by_test(satisfied: Callable) -> ScoreFn:
+    """A score function by the subgoals' own tests."""
+
+    def score(plans: Sequence[list[Subgoal]], before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        scores = np.zeros(len(plans))
+        for k in range(max(map(len, plans), default=0)):
+            has = np.array([i for i, plan in enumerate(plans) if len(plan) > k])
+            family = np.array([plans[i][k].family for i in has], np.int32)
+            array = np.array([plans[i][k].array for i in has])
+            reached = np.asarray(satisfied(np.maximum(family, 0), array, after[has])) & (family != UNKNOWN)
+            scores[has] += np.where(reached, 0.0, MIN_LOG_PROB)
+        return scores
+
+    return score
+
+
+def is_plan(plan: Sequence[Subgoal], text: str, world: World) -> bool:
+    """Whether these are subgoals that a language model wrote for a sentence, and not the sentence itself."""
+    return [s.text for s in plan] != [text] or bool(world.language.read_plan(text))
+
+
+UNKNOWN = -1
+"""The family of a sentence of which no plan says what it asks for."""
+
+
+def untold(world: World, goals: GoalTable, plans: Sequence[list[Subgoal]]) -> list[list[Subgoal]]:
+    """The plans of a table's sentences, without what `plans_of` knows of a sentence that it found no subgoals for.
+
+    Such a sentence stays its own only subgoal, of which nothing says when it is reached.
+    """
+    nothing = tuple(np.zeros(goals.array.shape[1]).tolist())
+    return [
+        list(plan) if is_plan(plan, text, world) else [Subgoal(text, UNKNOWN, nothing)]
+        for plan, text in zip(plans, goals.text, strict=True)
+    ]
+
+
+def planned_goals(world: World, goals: GoalTable, plans: Sequence[Sequence[Subgoal]], asked: np.ndarray) -> GoalTable:
+    """The sentences of a table, those number `asked` with what their plans add up to, whatever they truly ask for.
+
+    The family of the others is `UNKNOWN`, and that of sentences without a plan (`untold`).
+    """
+    family, array = np.full(len(goals), UNKNOWN, np.int32), np.zeros_like(goals.array)
+    found: dict[tuple[str, ...], tuple[int, tuple[float, ...]]] = {}
+    for g in np.unique(asked):
+        if plans[g][0].family == UNKNOWN:
+            continue
+        texts = tuple(s.text for s in plans[g])
+        if texts not in found:
+            found[texts] = world.goal_of_subgoals([(s.text, s.family, s.array) for s in plans[g]])
+        family[g], array[g] = found[texts]
+    return dataclasses.replace(goals, family=family, array=array)
+
+
+def written_plans(folder: pathlib.Path, goals: GoalTable, read_plan: Callable[[str], Subgoals]) -> list[list[Subgoal]]:
+    """The subgoals by which the rollouts in `folder` were imagined, from its `plans.json`; for others the sentence."""
+    texts = read_json(folder / "plans.json", dict)
+    direct = direct_plans(goals)
+    said = [[] if texts.get(text, [text]) == [text] else read_plan(" and ".join(texts[text])) for text in goals.text]
+    return [[Subgoal(*s) for s in plan] or alone for plan, alone in zip(said, direct, strict=True)]

@@ -128,7 +128,7 @@ class LoadedRun:
     def translate(self, sentence: str) -> tuple[str, ...]:
         """The subgoals that the language model writes for a sentence, in the data's words, as "translate" tells them.
 
-        A subgoal that the data have no words for is the sentence itself.
+        A subgoal that the data have no words for is in the words of plans; without subgoals it is the sentence itself.
 
         Raises:
           FileNotFoundError: the run has not collected its data yet.
@@ -136,8 +136,8 @@ class LoadedRun:
         """
         steps, data = self.plan(sentence).steps, goals_of(self._run, "data")
         known = first_sentences(data)
-        told = (known.get(goal_key(step)) for step in steps)
-        return tuple(sentence if i is None else data.text[i] for i in told) or (sentence,)
+        told = ((known.get(goal_key(step.family, step.array)), step.text) for step in steps)
+        return tuple(text if i is None else data.text[i] for i, text in told) or (sentence,)
 
     @functools.cached_property
     def planner(self) -> Planner:

@@ -11,7 +11,16 @@ from typing import Any
 
 from kalm_jax.arguments import checked
 from kalm_jax.distributed import is_main_process
-from kalm_jax.pipeline.artifacts import imagined_levels, imagined_parts, planner_stage, prompt_parts, read_prompts
+from kalm_jax.pipeline.artifacts import (
+    SUBGOALS,
+    has_plans,
+    imagined_levels,
+    imagined_parts,
+    imagining_stages,
+    planner_stage,
+    prompt_parts,
+    read_prompts,
+)
 from kalm_jax.pipeline.config import LLM_POLICY, TRANSLATED, PipelineConfig, policies_of
 from kalm_jax.pipeline.grounding import check_encoder, check_language_model, check_planner, check_sentences
 from kalm_jax.pipeline.learners import configured_learner
@@ -116,18 +125,19 @@ def check(config: PipelineConfig) -> None:
 
 
 def check_conditions(config: PipelineConfig, world: World) -> None:
-    """Refuses conditions that a world does not have by a ValueError."""
+    """Refuses conditions that a world or its configuration does not have by a ValueError."""
     conditions = config.learn.conditions if config.learn.learners else ()
     if "relabel" in conditions and world.learning.relabel is None:
         raise ValueError(
             f"--conditions=relabel: in the world {world.name} a single step does not show which other goals it "
             "reaches; leave relabel out"
         )
-    translated = [condition for condition in conditions if condition in TRANSLATED]
-    if translated and not config.imagine.plan:
+    planned = [condition for condition in conditions if condition in (*TRANSLATED, "kalm")]
+    if planned and not has_plans(config):
+        remedy = "leave --noplan out" if world.language.subgoals() else f"the world {world.name} has none"
         raise ValueError(
-            f"--conditions={translated[0]} tells policies the subgoals that are imagined, and there are none here: "
-            f"leave {translated[0]} out" + ", or --noplan" * (world.language.plan is not None)
+            f"--conditions={planned[0]} goes by the subgoals that the language model writes, and there are none here "
+            f"({remedy}): take --conditions=offline,kalm-privileged"
         )
 
 
@@ -149,8 +159,10 @@ def stages_of(run: PipelineRun) -> dict[str, Callable[[], None]]:
         add(f"encode/{part}", run_encode, part)
     if learn.whitening:
         add("encode/whitening", run_whiten)
-    for part in imagined_parts(config):
-        add(f"imagine/{part}", run_imagine, part)
+    if "kalm+translate" in learn.conditions or "translate" in learn.conditions:
+        add(f"encode/{SUBGOALS}", run_encode, SUBGOALS)
+    for stage, part in itertools.product(imagining_stages(config), imagined_parts(config)):
+        add(f"{stage}/{part}", run_imagine, stage, part)
     for level in imagined_levels(config):
         add(f"replayed/{level}", run_replay, level)
     add("explain", run_explain)

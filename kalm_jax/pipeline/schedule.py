@@ -17,6 +17,7 @@ import numpy as np
 from kalm_jax.cores import available_cores
 from kalm_jax.llm.hf.config import read_config
 from kalm_jax.llm.hf.folder import BUILTIN, find_folder
+from kalm_jax.pipeline.artifacts import IMAGINED, PRIVILEGED
 from kalm_jax.pipeline.config import PipelineConfig, presets_module
 
 REFERENCE_GFLOPS = 80.0
@@ -84,7 +85,7 @@ def _amounts(config: PipelineConfig, name: str) -> tuple[str, Mapping[str, float
         p = config.planner
         text = f"{p.steps:,} updates of {p.rows} x {p.row_length} positions" if p.llm else "the built-in model"
         return text, {"ground": p.steps * p.rows * p.row_length / 1e6} if p.llm else {}
-    if kind == "imagine":
+    if kind in (IMAGINED, PRIVILEGED):
         count = i.rephrase if part == "prompts" else getattr(i, part)
         several = i.draws > 1 and i.plan and part.startswith("unseen")
         draws = i.draws if several else 1
@@ -101,7 +102,7 @@ def _amounts(config: PipelineConfig, name: str) -> tuple[str, Mapping[str, float
         count = i.explained * (1 + i.explanation_draws)
         return f"{i.explained:,} rollouts, {1 + i.explanation_draws} answers to each of two prompts", {"explain": count}
     if kind == "learn":
-        algorithm = part.rpartition("-")[0]
+        algorithm = part.partition("-")[0]  # conditions may have hyphens
         updates = learn.updates_of(algorithm)
         text = f"{learn.seeds} policies of {updates:,} updates"
         return text, {f"learn/{algorithm}-{learn.settings}": updates * learn.seeds}

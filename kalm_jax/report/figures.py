@@ -29,6 +29,7 @@ CONDITION_LOOKS = {
     "translate": ("#0072B2", "--"),
     "kalm": ("#D55E00", "///"),
     "kalm+translate": ("#117733", "xx"),
+    "kalm-privileged": ("#E69F00", "oo"),
     "oracle": ("#009E73", "..."),
     "words": ("#CC79A7", "xxx"),
     "plan": ("#F0E442", "\\\\\\"),
@@ -109,7 +110,7 @@ def _seed_lines(
 
 
 def success_figure(pooled: Sequence[Success], algorithm: str, labels: ReportLabels) -> Figure:
-    """Success of one algorithm by condition and level: above within the horizon, below within the stricter limit.
+    """Success of one algorithm by condition and level: above within the stricter limit, below within the horizon.
 
     A column per action choice. Bars carry 95% intervals; the dotted line of a level is the random baseline, the dashed
     one the expert.
@@ -126,7 +127,7 @@ def success_figure(pooled: Sequence[Success], algorithm: str, labels: ReportLabe
     conditions = sorted({s.condition for s in mine}, key=lambda name: summary.rank(summary.CONDITION_ORDER, name))
     baselines = [s for s in pooled if s.is_baseline and s.level in levels and not s.family]
     figure, grid = _figure(max(5.6, 1.1 + 3.7 * len(choices)), 6.2, 2, len(choices), sharex=True, sharey=True)
-    for row, (field, limit) in enumerate((("within", labels.horizon), ("early", labels.early_steps))):
+    for row, (field, limit) in enumerate((("early", labels.early_steps), ("within", labels.horizon))):
         for column, choice in enumerate(choices):
             axes = grid[row, column]
             for s in mine:

@@ -59,7 +59,7 @@ def build_report(folder: pathlib.Path | str, data: ReportData) -> pathlib.Path:
 
 def make_figures(data: ReportData) -> list[NamedFigure]:
     """The figures that the data allow, in the order of the page."""
-    pooled, labels = summary.successes(data.results), data.labels
+    pooled, labels = summary.headline(summary.successes(data.results)), data.labels
     made: list[NamedFigure] = []
 
     def add(name: str, figure: Figure, alternative: str) -> None:
@@ -106,7 +106,8 @@ def load_template(path: pathlib.Path | None = None) -> jinja2.Template:
 
 def page_html(data: ReportData, embedded: dict[str, dict[str, Any]]) -> str:
     """The whole page as text; `embedded` maps figure names to `source`, `alternative` and `width`."""
-    pooled, labels = summary.successes(data.results), data.labels
+    every, labels = summary.successes(data.results), data.labels
+    pooled = summary.headline(every)
     learned = [s for s in pooled if not s.is_baseline]
     present = {
         "success": pooled,
@@ -126,6 +127,8 @@ def page_html(data: ReportData, embedded: dict[str, dict[str, Any]]) -> str:
         sections={name: title for name, title in SECTIONS.items() if present.get(name, True)},
         cards=_cards(pooled),
         pooled=pooled,
+        sentences_table=tables.sentences_table(every, labels),
+        main=summary.imagined_condition(pooled),
         levels=summary.in_order(s.level for s in pooled),
         success_figures=_by_learner(embedded, "success_"),
         match_has_actions=any("actions_matched" in row for row in data.imagination),
@@ -178,10 +181,10 @@ def _cards(pooled: Sequence[Success]) -> list[dict[str, Any]]:
         {
             "name": d.new.name,
             "level": d.new.level,
-            "share": d.within,
-            "verdict": tables.verdict(d.within),
-            "offline": d.base.within.value,
-            "kalm": d.new.within.value,
+            "share": d.early,
+            "verdict": tables.verdict(d),
+            "offline": d.base.early.value,
+            "kalm": d.new.early.value,
         }
         for d in changes
         if d.new.level == ("rephrase" if "rephrase" in levels else levels[-1])

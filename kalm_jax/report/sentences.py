@@ -13,15 +13,15 @@ from kalm_jax.worlds.base import ReportLabels
 
 
 def verdicts(pooled: Sequence[Success]) -> str:
-    """How many comparisons of kalm and offline came out which way."""
-    changes = [d.within for d in summary.differences(pooled)]
+    """How many comparisons of imagination and offline came out which way, within the stricter limit."""
+    name, changes = summary.imagined_condition(pooled), [d.early for d in summary.differences(pooled)]
     if not changes:
         return ""
     ahead = sum(share.low > 0 for share in changes)
     behind = sum(share.high < 0 for share in changes)
     rest = len(changes) - ahead - behind
     return (
-        f"Of the {_count(len(changes), 'comparison')} of this run, kalm is ahead in {ahead} and behind in {behind}; "
+        f"Of the {_count(len(changes), 'comparison')} of this run, {name} is ahead in {ahead} and behind in {behind}; "
         f"{rest} {'shows' if rest == 1 else 'show'} no clear difference."
     )
 
@@ -31,10 +31,10 @@ def baselines(pooled: Sequence[Success], labels: ReportLabels) -> str:
     texts = []
     for name, random in (("the random baseline", True), ("the expert", False)):
         mine = [s for s in pooled if s.is_baseline and (s.algorithm == summary.RANDOM) == random and not s.family]
-        rates = [f"{100 * s.within.value:.0f}% ({summary.level_name(s.level)})" for s in mine]
+        rates = [f"{100 * s.early.value:.0f}% ({summary.level_name(s.level)})" for s in mine]
         texts += [f"{name} reaches {listed(rates)}"] if rates else []
     text = ", and ".join(texts)
-    return f"Within {labels.horizon} {labels.steps} {text} in this run." if texts else ""
+    return f"Within {labels.early_steps} {labels.steps} {text} in this run." if texts else ""
 
 
 def against_random(pooled: Sequence[Success]) -> str:
@@ -75,15 +75,17 @@ def seeds(counts: Sequence[int]) -> str:
 
 
 def kept(imagination: Sequence[Mapping]) -> str:
-    """How many imagined rollouts reach their goal realistically, level by level."""
-    rows = [row for row in summary.sum_rows(imagination, "level") if "kept" in row and row.get("rollouts")]
-    shares = [f"{row['kept']:.0f} of {row['rollouts']:.0f} ({summary.level_name(row['level'])})" for row in rows]
+    """How many imagined rollouts policies learn from, level by level."""
+    rows = [row for row in summary.sum_rows(imagination, "level") if "learned" in row and row.get("rollouts")]
+    shares = [f"{row['learned']:.0f} of {row['rollouts']:.0f} ({summary.level_name(row['level'])})" for row in rows]
     return f"In this run these are {listed(shares)}." if shares else ""
 
 
 def unimagined(results: Iterable[Mapping], amounts: Mapping) -> str:
     """For which levels the policies of kalm and oracle had no rollouts; `amounts` are `ImagineConfig`'s, by level."""
-    rows = [row for row in results if row["condition"] in ("relabel", "kalm", "kalm+translate", "oracle")]
+    rows = [
+        row for row in results if row["condition"] in summary.TOLD and row["condition"] not in ("offline", "translate")
+    ]
     levels = [level for level in summary.in_order(row["level"] for row in rows) if amounts.get(level) == 0]
     if not levels:
         return ""

@@ -15,13 +15,59 @@ from typing import Any
 import numpy as np
 
 from kalm_jax.evaluation import difference_interval, pooled_interval, wilson_interval
+from kalm_jax.evaluation.results import SENTENCE_SETS
 from kalm_jax.types import LEVELS
 
 RANDOM = "random"
 """The algorithm whose rows are the random baseline."""
-WITHOUT_IMAGINATION = ("offline", "relabel", "translate")
-"""Conditions that "kalm" is compared with."""
-CONDITION_ORDER = ("offline", "relabel", "translate", "kalm", "kalm+translate", "oracle", "words", "plan")
+COMPARED = (
+    ("kalm", "offline"),
+    ("kalm", "relabel"),
+    ("kalm", "translate"),
+    ("kalm+translate", "translate"),
+    ("kalm+translate", "kalm"),
+    ("kalm-privileged", "offline"),
+    ("kalm-privileged", "kalm"),
+)
+"""Pairs of conditions whose difference is shown."""
+CONDITION_ORDER = (
+    "offline",
+    "relabel",
+    "translate",
+    "kalm",
+    "kalm+translate",
+    "kalm-privileged",
+    "oracle",
+    "words",
+    "plan",
+)
+_PLANS = "goals and rewards of the data; of novel sentences the language model's plans, and {readings}"
+TOLD = {
+    "offline": ("real rollouts", "goals and rewards of the data", "the sentence"),
+    "relabel": (
+        "real rollouts, and parts of them under novel sentences whose goal they reach",
+        "true goals, success tests and rewards of novel sentences",
+        "the sentence",
+    ),
+    "translate": (
+        "real rollouts (the policies of offline)",
+        "goals and rewards of the data",
+        "the language model's subgoals for the sentence, one after the other by {readings}",
+    ),
+    "kalm": ("real and imagined rollouts", _PLANS, "the sentence"),
+    "kalm+translate": (
+        "real rollouts, and parts of imagined ones for single subgoals",
+        _PLANS,
+        "the language model's subgoals for the sentence, one after the other by {readings}",
+    ),
+    "kalm-privileged": (
+        "real and imagined rollouts",
+        "true goals, success tests and rewards of novel sentences",
+        "the sentence",
+    ),
+    "oracle": ("real rollouts of all goals, novel ones too", "everything, by the simulator", "the sentence"),
+}
+"""Condition -> what its policies learn from, what their training is told, and what they are told in tests."""
 LEVEL_NAMES = {
     "offline": "goals of the data",
     "rephrase": "rephrase",
@@ -40,7 +86,7 @@ ALGORITHM_NAMES = {
     "decision_transformer": "DT",
     "llm_policy": "language model",
 }
-NAMES = ("algorithm", "condition", "level", "family", "action_choice")
+NAMES = ("algorithm", "condition", "level", "sentences", "family", "action_choice")
 """Columns of result rows that say which policy played what."""
 PAPER_NAME = "KALM paper (Llama-2-7B)"
 
@@ -63,7 +109,7 @@ class Success:
     """Success of one kind of policy at one level (and family), pooled over seeds.
 
     Attributes:
-      algorithm, condition, level, action_choice: as in the rows.
+      algorithm, condition, level, sentences, action_choice: as in the rows.
       family: goal family, or "" for all families of the level together.
       by_seed: (seeds, 3) episodes, successes, early successes of each seed.
       within: share of episodes that reach the goal within the horizon.
@@ -74,6 +120,7 @@ class Success:
     algorithm: str
     condition: str
     level: str
+    sentences: str
     family: str
     action_choice: str
     by_seed: np.ndarray
@@ -82,9 +129,9 @@ class Success:
     median_steps: float
 
     @property
-    def learner(self) -> tuple[str, str, str]:
-        """Algorithm, level and action choice: what policies that are compared have in common."""
-        return self.algorithm, self.level, self.action_choice
+    def learner(self) -> tuple[str, str, str, str]:
+        """Algorithm, level, set of sentences and action choice: what policies that are compared have in common."""
+        return self.algorithm, self.level, self.sentences, self.action_choice
 
     @property
     def seeds(self) -> int:
@@ -154,7 +201,7 @@ def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Succe
     """
     groups: dict[tuple[str, ...], list[Mapping]] = collections.defaultdict(list)
     for row in results:
-        row = row if by_family else {**row, "family": ""}
+        row = {"sentences": "any", **row, **({} if by_family else {"family": ""})}
         groups[tuple(str(row[name]) for name in NAMES)].append(row)
     return sorted(
         (_pool(dict(zip(NAMES, key)), rows) for key, rows in groups.items()),
@@ -163,6 +210,7 @@ def successes(results: Iterable[Mapping], by_family: bool = False) -> list[Succe
             s.family,
             (s.is_baseline and s.algorithm != RANDOM, s.algorithm != RANDOM, s.algorithm),
             s.action_choice,
+            rank(SENTENCE_SETS, s.sentences),
             rank(CONDITION_ORDER, s.condition),
         ),
     )
@@ -185,12 +233,35 @@ def _pool(names: Mapping[str, str], rows: Sequence[Mapping]) -> Success:
     return Success(**names, by_seed=by_seed, within=within, early=early, median_steps=median)
 
 
-def differences(pooled: Iterable[Success], condition: str = "kalm", base: str = "offline") -> list[Difference]:
-    """The difference of the conditions `condition` and `base` wherever both were evaluated."""
+def headline(pooled: Sequence[Success]) -> list[Success]:
+    """Of each level the successes with new sentences, where there are such, and those of policies that read none."""
+    new = {s.level for s in pooled if s.sentences == "new"}
+    return [s for s in pooled if s.level not in new or s.sentences != "met"]
+
+
+def differences(pooled: Iterable[Success], condition: str = "", base: str = "offline") -> list[Difference]:
+    """The difference of the conditions `condition` and `base` wherever both were evaluated.
+
+    Without a `condition` it is "kalm", or "kalm-privileged" in a run without it.
+    """
     pooled = [s for s in pooled if not s.family]
+    condition = condition or imagined_condition(pooled)
     bases = {s.learner: s for s in pooled if s.condition == base}
     pairs = [(s, bases[s.learner]) for s in pooled if s.condition == condition and s.learner in bases]
     return [Difference(new, base, *(_difference(new.by_seed, base.by_seed, k) for k in (1, 2))) for new, base in pairs]
+
+
+def imagined_condition(pooled: Iterable[Success]) -> str:
+    """The condition by which a run shows what imagination brings."""
+    used = {s.condition for s in pooled}
+    return "kalm-privileged" if "kalm-privileged" in used and "kalm" not in used else "kalm"
+
+
+def compared(pooled: Sequence[Success], privileged: bool = True) -> list[Difference]:
+    """The differences of all pairs `COMPARED`, or without those of a condition that is told more than another."""
+    main = imagined_condition(pooled)
+    pairs = [pair for pair in COMPARED if privileged or pair[0] in (main, "kalm+translate")]
+    return [change for new, base in pairs for change in differences(pooled, new, base)]
 
 
 def _difference(new: np.ndarray, old: np.ndarray, column: int) -> Share:
@@ -200,17 +271,17 @@ def _difference(new: np.ndarray, old: np.ndarray, column: int) -> Share:
 
 
 def difference_share(new: Success, base: Success) -> Share:
-    """How much more often `new` succeeds than `base` within the horizon."""
-    return _difference(new.by_seed, base.by_seed, 1)
+    """How much more often `new` succeeds than `base` within the stricter limit."""
+    return _difference(new.by_seed, base.by_seed, 2)
 
 
 def oracle_gain_share(pooled: Sequence[Success], difference: Difference) -> float:
-    """The gain of `kalm` over `offline` as a share of the gain of `oracle` over `offline`, within the horizon.
+    """The gain over `offline` as a share of the gain of `oracle` over `offline`, within the stricter limit.
 
     NaN where no oracle was evaluated, or where it is not clearly ahead of offline: a share of nearly nothing is noise.
     """
-    whole = [d.within for d in differences(pooled, "oracle") if d.base.learner == difference.base.learner]
-    return difference.within.value / whole[0].value if whole and whole[0].low > 0 else math.nan
+    whole = [d.early for d in differences(pooled, "oracle") if d.base.learner == difference.base.learner]
+    return difference.early.value / whole[0].value if whole and whole[0].low > 0 else math.nan
 
 
 def rate(row: Mapping, good: str, total: str) -> Share | None:

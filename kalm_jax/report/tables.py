@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kalm_jax.report import measures, summary
@@ -66,16 +66,16 @@ def points(share: Share) -> str:
     return percent(share, "+")
 
 
-def verdict(share: Share) -> str:
-    """What a difference and its interval allow one to say."""
-    if not share.clear_of_zero():
+def verdict(change: Difference) -> str:
+    """What a difference within the stricter limit and its interval allow one to say."""
+    if not change.early.clear_of_zero():
         return "no clear difference"
-    return "kalm is ahead" if share.value > 0 else "kalm is behind"
+    return f"{change.new.condition} is {'ahead' if change.early.value > 0 else 'behind'}"
 
 
 def limits(labels: ReportLabels) -> tuple[str, str]:
     """Titles of the two success columns."""
-    return f"within {labels.horizon} {labels.steps}", f"within {labels.early_steps} {labels.steps}"
+    return f"within {labels.early_steps} {labels.steps}", f"within {labels.horizon} {labels.steps}"
 
 
 def _whole_percent(fraction: float) -> str:
@@ -85,7 +85,7 @@ def _whole_percent(fraction: float) -> str:
 def _cells(s: Success) -> tuple[str, str, str, str]:
     """Success within both limits, the median number of steps, and "3 x 300": seeds and episodes of each (the mean)."""
     median = MISSING if math.isnan(s.median_steps) else f"{s.median_steps:g}"
-    return percent(s.within), percent(s.early), median, f"{s.seeds} x {s.episodes / s.seeds:.0f}"
+    return percent(s.early), percent(s.within), median, f"{s.seeds} x {s.episodes / s.seeds:.0f}"
 
 
 # For the terminal
@@ -94,38 +94,34 @@ def _cells(s: Success) -> tuple[str, str, str, str]:
 def terminal_table(results: Iterable[Mapping], labels: ReportLabels, noise: str | None = None) -> str:
     """The success table of result rows as text, at most 100 columns wide: a block for every level.
 
-    A block begins with the random baseline and ends with the expert. Below the conditions of a learner are the
-    difference kalm - offline in points and, where an oracle was evaluated, its share of the oracle's gain. Returns a
-    sentence where there are no rows. `noise` is the last line (`measures.noise`); None judges by the rows alone.
+    Novel levels are shown for new sentences. A block begins with the random baseline and ends with the expert. Below
+    the conditions of a learner are the differences `summary.COMPARED` in points and, where an oracle was evaluated, the
+    share of its gain. Returns a sentence where there are no rows. `noise` is the last line (`measures.noise`); None
+    judges by the rows alone.
     """
     results = list(results)
-    pooled = summary.successes(results)
+    pooled = summary.headline(summary.successes(results))
     if not pooled:
         return "No policy was evaluated, so there is no success table."
-    changes = [d for base in summary.WITHOUT_IMAGINATION for d in summary.differences(pooled, base=base)]
+    changes = summary.compared(pooled, privileged=False)
     lines = [f"Success in % with 95% intervals; median: {labels.steps} to success; episodes: seeds x episodes of each."]
-    if changes:
-        lines.append(
-            "Learned from: offline, real rollouts alone; kalm, imagined ones too; kalm-offline is the difference."
-        )
-    used = {s.condition for s in pooled}
-    if "relabel" in used:
-        lines.append("relabel: real rollouts, and pieces of them under novel sentences whose true goal they reach.")
-    if "translate" in used:
-        lines.append("translate: the policies of offline, told the planner's subgoals in the data's words.")
-    if "kalm+translate" in used:
-        lines.append("kalm+translate: the policies of kalm, told the same.")
+    if any(s.sentences == "new" for s in pooled):
+        lines.append("Novel goals are asked for in new sentences, which nothing was imagined for or trained with.")
+    used = [condition for condition in summary.TOLD if condition in {s.condition for s in pooled}]
+    for condition in used:
+        learned, *_ = summary.TOLD[condition]
+        lines += textwrap.wrap(f"{condition}: {learned}.", 100, subsequent_indent="  ")
     for level in summary.in_order(s.level for s in pooled):
         title = summary.level_name(level)
-        lines += ["", _line(title, "condition", *limits(labels), "median", "episodes"), "-" * 94]
+        lines += ["", _line(title, "condition", *limits(labels), "median", "episodes"), "-" * 99]
         lines += _level_lines([s for s in pooled if s.level == level], changes, pooled)
     noise = measures.noise(**measures.amounts_of(results)) if noise is None else noise
     lines += ["", *textwrap.wrap(noise, 100)] if noise else []
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _line(name: str, condition: str, within: str, early: str, median: str, episodes: str) -> str:
-    return f"{name[:22]:<22} {condition[:14]:<14} {within:>21} {early:>21} {median:>6} {episodes:>8}"
+def _line(name: str, condition: str, early: str, within: str, median: str, episodes: str) -> str:
+    return f"{name[:22]:<22} {condition[:16]:<16} {early:>21} {within:>21} {median:>6} {episodes:>8}"
 
 
 def _level_lines(block: Sequence[Success], changes: Sequence[Difference], pooled: Sequence[Success]) -> Iterator[str]:
@@ -135,7 +131,9 @@ def _level_lines(block: Sequence[Success], changes: Sequence[Difference], pooled
         if i + 1 < len(block) and block[i + 1].name == s.name:
             continue
         for change in (d for d in changes if d.base.learner == s.learner):
-            yield _line("", f"kalm-{change.base.condition}", points(change.within), points(change.early), "", "")
+            names = {"kalm+translate": "k+t", "kalm-privileged": "k-p"}
+            pair = " - ".join(names.get(side.condition, side.condition) for side in (change.new, change.base))
+            yield _line("", pair, points(change.early), points(change.within), "", "")
             if change.base.condition != "offline":
                 continue
             gain = summary.oracle_gain_share(pooled, change)
@@ -161,7 +159,7 @@ def success_table(pooled: Sequence[Success], level: str, labels: ReportLabels) -
 
 def family_table(results: Sequence[Mapping], labels: ReportLabels) -> Table | None:
     """Success by family of goals, for the levels that have several."""
-    split = summary.successes(results, by_family=True)
+    split = summary.headline(summary.successes(results, by_family=True))
     families = {s.level: {other.family for other in split if other.level == s.level} for s in split}
     rows = [
         (
@@ -179,7 +177,7 @@ def family_table(results: Sequence[Mapping], labels: ReportLabels) -> Table | No
 
 
 def difference_table(pooled: Sequence[Success], labels: ReportLabels) -> Table:
-    """kalm - offline in points for every algorithm and level, and its share of the oracle's gain where there is one."""
+    """What imagination adds to offline, in points, by algorithm and level, and its share of an oracle's gain."""
     changes = summary.differences(pooled)
     oracle = any(s.condition == "oracle" for s in pooled)
     rows, classes = [], []
@@ -187,34 +185,56 @@ def difference_table(pooled: Sequence[Success], labels: ReportLabels) -> Table:
         row = (
             summary.level_name(d.new.level),
             d.new.name,
-            points(d.within),
             points(d.early),
-            verdict(d.within),
+            points(d.within),
+            verdict(d),
         )
         rows.append(row + ((_whole_percent(summary.oracle_gain_share(pooled, d)),) if oracle else ()))
         classes.append("first" if i == 0 or changes[i - 1].new.level != d.new.level else "")
-    limited = [f"points within {n}" for n in (labels.horizon, labels.early_steps)]
-    header = ["level", "policy", *limited, f"verdict at {labels.horizon}"] + ["share of the oracle's gain"] * oracle
-    return Table(header, rows, classes, text_columns=2)
+    header = ["level", "policy", *(f"points {n}" for n in limits(labels)), f"verdict at {labels.early_steps}"]
+    return Table(header + ["share of the oracle's gain"] * oracle, rows, classes, text_columns=2)
 
 
 def control_table(pooled: Sequence[Success], labels: ReportLabels) -> Table | None:
-    """What imagination adds to the conditions without it: kalm - relabel and kalm - translate, in points."""
-    changes = [d for base in summary.WITHOUT_IMAGINATION[1:] for d in summary.differences(pooled, base=base)]
+    """Differences in points to conditions other than offline, see `summary.COMPARED`."""
     rows = [
         (
             summary.level_name(d.new.level),
             d.new.name,
-            f"kalm - {d.base.condition}",
-            points(d.within),
+            f"{d.new.condition} - {d.base.condition}",
             points(d.early),
-            verdict(d.within),
+            points(d.within),
+            verdict(d),
         )
-        for d in changes
+        for d in summary.compared(pooled)
+        if d.base.condition != "offline"
     ]
-    limited = [f"points within {n}" for n in (labels.horizon, labels.early_steps)]
-    header = ["level", "policy", "difference", *limited, f"verdict at {labels.horizon}"]
-    return Table(header, rows, text_columns=3) if rows else None
+    header = ["level", "policy", "difference", *(f"points {n}" for n in limits(labels))]
+    return Table([*header, f"verdict at {labels.early_steps}"], rows, text_columns=3) if rows else None
+
+
+def sentences_table(every: Sequence[Success], labels: ReportLabels) -> Table | None:
+    """Success with sentences that policies were trained with beside new ones; None in a run without new ones."""
+    met = {(s.learner[0], s.level, s.action_choice, s.condition): s for s in every if s.sentences == "met"}
+    rows = []
+    for s in every:
+        other = met.get((s.learner[0], s.level, s.action_choice, s.condition))
+        if s.sentences == "new" and other is not None:
+            cells = [percent(x) for x in (s.early, other.early, s.within, other.within)]
+            rows.append((summary.level_name(s.level), s.name, s.condition, *cells))
+    titles = [f"{kind} sentences, {title}" for title in limits(labels) for kind in ("new", "met")]
+    return Table(["level", "policy", "condition", *titles], rows, text_columns=3) if rows else None
+
+
+def told_table(conditions: Collection[str], readings: str) -> Table:
+    """What each condition learns from, and what it is told; `readings` is `ReportLabels.readings`."""
+    header = ("condition", "learns from", "what training is told", "what policies are told in tests")
+    rows = [
+        (name, *(text.format(readings=readings) for text in told))
+        for name, told in summary.TOLD.items()
+        if name in conditions
+    ]
+    return Table(header, rows, text_columns=4)
 
 
 def _level_rows(
@@ -230,14 +250,24 @@ def _level_rows(
 
 
 def match_table(imagination: Sequence[Mapping], labels: ReportLabels) -> Table:
-    """Match rates of imagined rollouts by level and family, beside the paper's."""
-    single = ("actions_matched", "states_matched") if any("actions_matched" in row for row in imagination) else ()
+    """Match rates of imagined rollouts by level and family, with the floors of other goals, beside the paper's."""
+    shown = {"matched": ("rollouts", "match rate, %")}
+    if any("matched_early" in row for row in imagination):
+        early = f"within {labels.early_steps}"
+        shown = {"matched_early": ("rollouts", f"match rate {early}, %"), **shown}
+        floors = [key.removesuffix("_early") for row in imagination for key in row if key.endswith("_early")]
+        for floor in dict.fromkeys(floor for floor in floors if floor != "matched"):
+            shown[f"{floor}_early"] = (f"{floor}_rollouts", f"a random {floor} {early}, %")
+            shown[f"{floor}_matched"] = (f"{floor}_rollouts", f"a random {floor}, %")
+    if any("actions_matched" in row for row in imagination):
+        shown["actions_matched"] = ("rollouts", "right action, %")
+        shown["states_matched"] = ("rollouts", "right movement, %")
 
     def cells(row: Mapping, level: str) -> tuple[str, ...]:
-        shares = [percent(summary.rate(row, good, "rollouts")) for good in ("matched", *single)]
+        shares = [percent(summary.rate(row, good, total)) for good, (total, _) in shown.items()]
         return f"{row['rollouts']:.0f}", *shares, str(labels.paper_match.get(level, MISSING))
 
-    header = ["level", "rollouts", "match rate, %"] + ["right action, %", "right movement, %"] * bool(single)
+    header = ["level", "rollouts", *(title for _, title in shown.values())]
     return Table([*header, f"{summary.PAPER_NAME}, %"], *_level_rows(imagination, cells))
 
 

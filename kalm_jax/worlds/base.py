@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+import hashlib
 import importlib
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -143,6 +144,7 @@ class ReportLabels:
       steps: what steps are called.
       template: jinja2 template that extends `report.html` and replaces blocks of the report's text; None for none.
       unrealistic: kind of unrealistic transition (rows have a column `<kind>_transitions`) -> its description.
+      readings: by what imagination and policies go on to the next subgoal, at the end of a sentence.
       explained: descriptions of the two counts of explanations, `correct` and `exact`.
       statistics: key of `World.statistics` -> what it is in words, in the order of the report's table. A name that ends
         in "%" makes percent of a share; "{}" stands for the keys of a statistic that is a mapping.
@@ -159,6 +161,7 @@ class ReportLabels:
     unrealistic: Mapping[str, str] = dataclasses.field(
         default_factory=lambda: {"outside": "outside the data", "dynamics": "beyond the dynamics"}
     )
+    readings: str = "the tests of its subgoals, as states cannot be asked about here"
     explained: tuple[str, str] = ("right goal", "in the data's words")
     statistics: Mapping[str, str] = dataclasses.field(
         default_factory=lambda: {
@@ -235,6 +238,36 @@ class World(abc.ABC):
     def validation_goals(self) -> GoalTable:
         """Sentences of no level, rephrased goals of the data, on which metrics are measured during training."""
         return self.goals("validation")
+
+    def templates(self, level: str) -> list[tuple[str, str]]:
+        """(group, name) of the template of each sentence of a level (K); templates are held out within their group.
+
+        By default every sentence is a template of its own, and those that ask for the same are a group.
+        """
+        goals = self.goals(level)
+        return [
+            (f"{int(family)} {np.asarray(array).tolist()}", text)
+            for family, array, text in zip(goals.family, goals.array, goals.text, strict=True)
+        ]
+
+    def new_sentences(self, level: str) -> np.ndarray:
+        """(K,) bool, the sentences of a level that only tests use: nothing is imagined for them, no policy learns them.
+
+        On levels of novel goals they are those of half of each group of `templates`, in an order that the names alone
+        decide; a group with a single template has none. The level of the data has none.
+        """
+        templates = self.templates(level)
+        if level == LEVELS[0]:
+            return np.zeros(len(templates), bool)
+        groups: dict[str, set[str]] = {}
+        for group, name in templates:
+            groups.setdefault(group, set()).add(name)
+        held = {
+            (group, name)
+            for group, names in groups.items()
+            for name in sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())[(len(names) + 1) // 2 :]
+        }
+        return np.array([template in held for template in templates])
 
     @abc.abstractmethod
     def success(self, family: Any, goal: Any, observation: Any, action: Any, next_observation: Any, /) -> Any:
@@ -351,6 +384,36 @@ class World(abc.ABC):
     def make_episodes(self, level: str, count: int, seed: int) -> Episodes:
         """`count` evaluation episodes of a level, a function of (level, count, seed) alone."""
 
+    def test_episodes(self, level: str, count: int, seed: int, new: bool) -> Episodes:
+        """`count` episodes of `make_episodes` whose sentences are new (see `new_sentences`), or of which none is.
+
+        Families have equal numbers, as far as they have such sentences.
+
+        Raises:
+          ValueError: the level has no such sentence.
+        """
+        goals, wanted = self.goals(level), self.new_sentences(level) == new
+        families = np.unique(np.asarray(goals.family)[wanted])
+        if not len(families):
+            raise ValueError(f"the level {level} of the world {self.name} has no {'new' if new else 'met'} sentence")
+        sizes = count // len(families) + (np.arange(len(families)) < count % len(families))
+        drawn = 2 * count
+        while True:
+            episodes = self.make_episodes(level, drawn, seed)
+            fits = wanted[episodes.goal]
+            places = [np.flatnonzero(fits & (episodes.family == f))[:size] for f, size in zip(families, sizes)]
+            if all(len(place) == size for place, size in zip(places, sizes)):
+                return episodes.take(np.concatenate(places))
+            drawn *= 2
+
+    def scenes(self, rng: np.random.Generator, goals: GoalTable, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First observations (N, D) in which sentence number `goal` (N,) is said, and the simulator's states (N, S).
+
+        Imagination that is told no goals begins in them, so a world whose `first_states` test goals overrides this. By
+        default they are those of `first_states`.
+        """
+        return self.first_states(rng, goals, goal)
+
     @abc.abstractmethod
     def expert_policy(self, simulator: Simulator, seed: int) -> Policy:
         """A policy that shows what is attainable."""
@@ -395,6 +458,15 @@ class World(abc.ABC):
         counts = {"matched": rollouts.terminated, "kept": _realistic(rollouts, marks), "transitions": rollouts.valid()}
         counts |= {f"{kind}_transitions": mark for kind, mark in marks.items()}
         return rows_by_family(goals, rollouts.goal, self.families, counts)
+
+    def floors(
+        self, rng: np.random.Generator, family: np.ndarray, array: np.ndarray
+    ) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+        """Goals by which the floor of a match rate is measured, beside goals of families (N,) and arrays (N, G).
+
+        Name of a floor -> (whether goal n has one (N,) bool, the other goals' arrays (N, G)). By default there is none.
+        """
+        return {}
 
     def explanation_row(
         self, texts: Sequence[str], rollouts: Rollouts, goals: GoalTable, prompt: str

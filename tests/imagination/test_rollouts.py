@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from kalm_jax.grounding.model import Grounded, GroundedModel, init_params, numeric_spec
+from kalm_jax.imagination.judges import ByReading
 from kalm_jax.imagination.rollouts import imagine, label_rewards
 from kalm_jax.imagination.subgoals import Subgoal, direct_plans, next_subgoals, write_plans
 from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig
+from kalm_jax.pipeline.artifacts import subgoal_goals
+from kalm_jax.pipeline.stages.imagine import pieces_for_subgoals
 from kalm_jax.types import Rollouts, make_goal_table
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.clevr import goals as clevr_goals
@@ -179,3 +182,47 @@ def test_plans_that_are_learned_use_no_evaluation_sentence():
         wording, plan = clevr_text.sample_plan(rng)
         assert split_of(wording) in (None, "offline")
         assert clevr_text.read_plan(plan)
+
+
+# --- without tests of goals ------------------------------------------------------------------------------------------
+
+
+def exact(plans, before, after):
+    """Reads relations without a mistake."""
+    return np.array(
+        [
+            sum(0.0 if clevr_goals.satisfied(s.family, np.array(s.array, int), state) else -20.0 for s in plan)
+            for plan, state in zip(plans, after, strict=True)
+        ]
+    )
+
+
+@pytest.mark.parametrize("draws", [1, 3])
+def test_by_exact_readings_of_a_right_plan_rollouts_are_those_of_the_goals_own_tests(world, draws):
+    """Relations are reached where their goal is; the true goals are not given."""
+    grounded, goals, goal, states, plans = world
+    mine = np.flatnonzero(goals.family[goal] != clevr_goals.LINE)
+    settings = dict(horizon=9, max_steps_per_subgoal=4, draws=draws, score_fn=exact if draws > 1 else None)
+    clevr_world = get_world("clevr")
+    tested = imagine(grounded, goals, goal[mine], states[mine], plans, clevr_world, **settings)
+    judge = ByReading([plans[g] for g in goal[mine]], exact, lambda subgoal, state: True, reward=5.0)
+    unknown = dataclasses.replace(goals, family=np.full(3, -1, np.int32), array=np.zeros_like(goals.array))
+    read = imagine(grounded, unknown, goal[mine], states[mine], plans, clevr_world, judge=judge, **settings)
+    for name in ("observations", "actions", "length", "terminated", "goal"):
+        np.testing.assert_allclose(getattr(read, name), getattr(tested, name), atol=1e-5)
+    assert 0 < read.terminated.mean() < 1
+    last = np.arange(read.horizon) == read.length[:, None] - 1
+    np.testing.assert_array_equal(read.rewards, 5.0 * (last & read.terminated[:, None]))
+    # The rounds are the rollouts, one after the other, and each that reached its subgoal ends in a state that shows it.
+    for i in range(len(mine)):
+        rounds = [r for r in judge.rounds if r.rollout == i]
+        assert [r.start for r in rounds] == [0, *(r.stop for r in rounds[:-1])] and rounds[-1].stop == read.length[i]
+        for r in rounds:
+            subgoal = plans[goal[mine[i]]][r.place]
+            assert r.reached == (exact([[subgoal]], None, read.observations[i, [r.stop]])[0] == 0)
+    subgoals = subgoal_goals(clevr_world)
+    pieces = pieces_for_subgoals(read, judge.rounds, [plans[g] for g in goal[mine]], subgoals, 5.0)
+    assert len(pieces) == sum(r.reached for r in judge.rounds) > 0 and pieces.imagined.all()
+    end = pieces.observations[np.arange(len(pieces)), pieces.length]
+    assert clevr_goals.satisfied(subgoals.family[pieces.goal], subgoals.array[pieces.goal], end).all()
+    np.testing.assert_allclose(pieces.rewards.sum(1), 5.0)

@@ -41,7 +41,7 @@ def configured(world, flags):
         ("clevr", "--algo=bc --settings=quick", "--settings=quick has no effect here: it is settings of td3bc"),
         ("clevr", "--algo=bc --compat=kalm", "--compat=kalm has no effect here: bc sees neither"),
         ("clevr", "--algo=td3bc --dt_backbone=llm", "--dt_backbone=llm has no effect without decision_transformer"),
-        ("clevr", "--conditions=offline --keep_all", "--keep_all has no effect without the condition kalm"),
+        ("clevr", "--conditions=offline --keep_all", "--keep_all has no effect without a condition that learns"),
         ("metaworld", "--draws=4", "--draws=4 has no effect in the world metaworld, whose states cannot be asked abou"),
         ("metaworld", "--explanation_draws=4", "--explanation_draws=4 has no effect in the world metaworld, which has"),
         ("metaworld", "--relabel=0.5", "--relabel=0.5 has no effect in the world metaworld, whose rewards"),

@@ -11,13 +11,24 @@ LEVELS = {"offline": ["relation"], "rephrase": ["relation"], "unseen_hard": ["li
 
 
 def result(
-    algorithm, condition, level, good, early, seed=0, family="relation", choice="greedy", episodes=100, median=5.0
+    algorithm,
+    condition,
+    level,
+    good,
+    early,
+    seed=0,
+    family="relation",
+    choice="greedy",
+    episodes=100,
+    median=5.0,
+    sentences="any",
 ):
     return {
         "environment": "clevr",
         "algorithm": algorithm,
         "condition": condition,
         "level": level,
+        "sentences": sentences,
         "family": family,
         "seed": seed,
         "action_choice": choice,

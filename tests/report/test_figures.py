@@ -10,7 +10,7 @@ from tests.report.rows import LABELS, make_imagination, make_results
 def test_success_figure_draws_rates_and_baselines():
     pooled = summary.successes(make_results())
     figure = figures.success_figure(pooled, "td3bc", LABELS)
-    above, below = figure.axes
+    below, above = figure.axes  # within ten pushes stands above
     bars = sorted(above.patches, key=lambda bar: bar.get_x())
     assert [round(bar.get_height(), 6) for bar in bars] == [41, 71] * 3
     lines = np.array([lines.get_segments()[0] for lines in above.collections])  # (lines, 2 ends, xy)

@@ -17,7 +17,10 @@ def test_rows_read_from_a_csv_file_as_text_give_the_same_table():
     [(0.01, 0.2, "kalm is ahead"), (-0.2, -0.01, "kalm is behind"), (-0.01, 0.2, "no clear difference")],
 )
 def test_verdict_follows_the_interval(low, high, words):
-    assert tables.verdict(summary.Share((low + high) / 2, low, high)) == words
+    new, base = summary.successes([result("bc", name, "rephrase", 5, 5) for name in ("kalm", "offline")])[::-1]
+    early, within = summary.Share((low + high) / 2, low, high), summary.Share(0.0, -1.0, 1.0)
+    assert (new.condition, base.condition) == ("kalm", "offline")
+    assert tables.verdict(summary.Difference(new, base, within, early)) == words
 
 
 def test_terminal_table_shows_random_baseline_first_expert_last_and_differences():
@@ -30,9 +33,45 @@ def test_terminal_table_shows_random_baseline_first_expert_last_and_differences(
     assert rephrase[-1].startswith("lookahead (expert)") and "100.0 [" in rephrase[-1]
     td3bc = rephrase[[line.startswith("TD3+BC greedy") for line in rephrase].index(True) :]
     assert "41.0 [" in td3bc[0] and "71.0 [" in td3bc[1] and "81.0 [" in td3bc[2]
-    assert "kalm-offline" in td3bc[3] and "+30.0 [" in td3bc[3]
+    assert "kalm - offline" in td3bc[3] and "+30.0 [" in td3bc[3] and "+15.0 [" in td3bc[3]
     assert "75% of it" in td3bc[4]
     assert "3 x 200" in blocks[2]
+
+
+def test_novel_goals_are_shown_for_new_sentences_and_both_stand_side_by_side():
+    rows = [
+        result("bc", condition, level, good, good // 2, sentences=sentences)
+        for condition, more in (("offline", 0), ("kalm", 20))
+        for level, sentences, good in (("offline", "met", 60), ("rephrase", "met", 50), ("rephrase", "new", 30))
+        for good in [good + more]
+    ] + [result("random", "random", "rephrase", 7, 3)]
+    every = summary.successes(rows)
+    shown = {(s.level, s.condition): s.within.value for s in summary.headline(every)}
+    assert shown == {
+        ("offline", "offline"): 0.6,
+        ("offline", "kalm"): 0.8,
+        ("rephrase", "random"): 0.07,
+        ("rephrase", "offline"): 0.3,
+        ("rephrase", "kalm"): 0.5,
+    }
+    (offline, kalm) = tables.sentences_table(every, LABELS).rows
+    assert offline[:3] == ("rephrase", "BC greedy", "offline") and kalm[2] == "kalm"
+    assert [cell.split(" ")[0] for cell in kalm[3:]] == ["25.0", "35.0", "50.0", "70.0"]
+    text = terminal_table(rows, LABELS)
+    assert "70.0 [" not in text and "50.0 [" in text and "new sentences" in text
+    assert tables.sentences_table(summary.successes(make_results()), LABELS) is None
+
+
+def test_what_conditions_are_told_is_said_for_those_of_the_run():
+    table = tables.told_table({"kalm", "oracle"}, "what it reads")
+    assert [row[0] for row in table.rows] == ["kalm", "oracle"] and "what it reads" in table.rows[0][2]
+
+
+def test_without_kalm_the_privileged_condition_shows_what_imagination_brings():
+    rows = [result("bc", name, "rephrase", good, good) for name, good in (("offline", 30), ("kalm-privileged", 80))]
+    (change,) = summary.differences(summary.successes(rows))
+    assert change.new.condition == "kalm-privileged" and change.early.value == 0.5
+    assert "kalm-privileged" in terminal_table(rows, LABELS) and "k-p - offline" in terminal_table(rows, LABELS)
 
 
 def test_terminal_table_keeps_its_width_with_long_names():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
-from kalm_jax.evaluation import evaluate, result_rows, write_results_csv
+from kalm_jax.evaluation import episode_rows, evaluate, write_results
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
 
@@ -17,13 +17,13 @@ def run_baselines(run: PipelineRun, level: str) -> None:
         with world.simulator() as simulator, Progress(f"baselines {level}", 2, unit="part") as progress:
             episodes = world.make_episodes(level, e.episodes, first)
             result = evaluate(world.random_policy(first), episodes, simulator)
-            found = result_rows(world, result, episodes, "random", "random", first, "sampled")
+            found = episode_rows(world, result, episodes, "random", "random", first, "sampled")
             progress.update(1)
             episodes = world.make_episodes(level, e.expert_episodes, first)
             result = evaluate(world.expert_policy(simulator, first), episodes, simulator)
-            found += result_rows(world, result, episodes, world.expert_name, world.expert_name, first, "greedy")
+            found += episode_rows(world, result, episodes, world.expert_name, world.expert_name, first, "greedy")
             progress.update(2)
-        write_results_csv(folder / "results.csv", found)
+        write_results(folder, world, found)
 
     settings = {"seed": first, "world": run.config.world}
     settings |= {"episodes": e.episodes, "expert_episodes": e.expert_episodes}

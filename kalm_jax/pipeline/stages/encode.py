@@ -17,9 +17,9 @@ from kalm_jax.offline_rl.normalization import whitening
 from kalm_jax.pipeline.artifacts import (
     NOVEL_LEVELS,
     content_mark,
-    encoded_vectors,
     encoder_stage,
     goals_of,
+    met_vectors,
     model_files,
     sentences_to_encode,
     text_mark,
@@ -30,7 +30,7 @@ from kalm_jax.pipeline.run_folder import PipelineRun, check_stage
 from kalm_jax.progress import Progress
 
 WHITENED = ("data", *NOVEL_LEVELS)
-"""Parts whose goal vectors determine the whitening."""
+"""Parts whose goal vectors determine the whitening, those of new sentences aside."""
 
 
 def run_encoder(run: PipelineRun) -> None:
@@ -83,7 +83,7 @@ def run_whiten(run: PipelineRun) -> None:
 
     def work(folder: pathlib.Path) -> None:
         if is_main_process():
-            vectors = np.concatenate([encoded_vectors(run, part) for part in WHITENED])
+            vectors = np.concatenate([met_vectors(run, part) for part in WHITENED])
             write_npz(folder / "whitening.npz", **dataclasses.asdict(whitening(vectors, ridge)))
 
     run.stage("encode/whitening", {"ridge": ridge}, [f"encode/{part}" for part in WHITENED], work, together=True)

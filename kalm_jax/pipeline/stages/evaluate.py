@@ -7,9 +7,9 @@ import pathlib
 import numpy as np
 
 from kalm_jax.distributed import is_main_process
-from kalm_jax.evaluation import evaluate, result_rows, write_results_csv
+from kalm_jax.evaluation import episode_rows, evaluate, write_results
 from kalm_jax.files import write_json
-from kalm_jax.pipeline.artifacts import encoding, goal_vectors, planner_stage
+from kalm_jax.pipeline.artifacts import SUBGOALS, encoding, evaluation_sets, goal_vectors, planner_stage
 from kalm_jax.pipeline.config import TRANSLATED, policies_of
 from kalm_jax.pipeline.learners import played_policies, policy_points
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -25,34 +25,34 @@ def run_evaluate(run: PipelineRun, algorithm: str, condition: str, level: str) -
     world, config = run.world, run.config
 
     def work(folder: pathlib.Path) -> None:
-        vectors, seeds = goal_vectors(run, level), [config.seed + i for i in range(config.learn.seeds)]
-        tests = [world.make_episodes(level, config.evaluate.episodes, seed).with_vectors(vectors) for seed in seeds]
+        vectors = goal_vectors(run, level)
+        tests = [(name, seed, e.with_vectors(vectors)) for name, seed, e in evaluation_sets(run, level)]
         learned = policies_of(condition)
         kept = [played_policies(run, algorithm, learned, n) for n in policy_points(config, algorithm)]
         translate = None
         if condition in TRANSLATED:
-            asked = np.unique(np.concatenate([episodes.goal for episodes in tests]))
-            translate = Translator(run, tests[0].goals, asked)
+            asked, goals = np.unique(np.concatenate([episodes.goal for *_, episodes in tests])), tests[0][-1].goals
+            translate = Translator(run, goals, asked)
             if is_main_process():
-                write_json(folder / "told.json", {tests[0].goals.text[g]: translate.texts(g) for g in asked})
+                write_json(folder / "told.json", {goals.text[g]: translate.texts(g) for g in asked})
         found = []
         with world.simulator() as simulator:
-            for i, (seed, episodes) in enumerate(zip(seeds, tests, strict=True)):
+            for sentences, seed, episodes in tests:
                 for choice in kept[0]:
                     result = EpisodeResults(np.zeros(len(episodes), bool), np.zeros(len(episodes), np.int32))
                     for k, policies in enumerate(kept):
                         share = slice(k, None, len(kept))
-                        policy = policies[choice][i]
+                        policy = policies[choice][seed - config.seed]
                         policy = policy if translate is None else translate(policy)
                         part = evaluate(policy, episodes.take(share), simulator)
                         result.success[share], result.steps[share] = part.success, part.steps
-                    found += result_rows(world, result, episodes, algorithm, condition, seed, choice)
+                    found += episode_rows(world, result, episodes, algorithm, condition, seed, choice, sentences)
         if is_main_process():
-            write_results_csv(folder / "results.csv", found)
+            write_results(folder, world, found)
 
     settings = {"episodes": config.evaluate.episodes, "seed": config.seed, "actions": config.evaluate.actions}
     needs = [f"learn/{algorithm}-{policies_of(condition)}", *encoding(config, [level])]
     if condition in TRANSLATED:
-        needs += ["ground", *planner_stage(config), *encoding(config, ["data"])]
+        needs += ["ground", *planner_stage(config), *encoding(config, ["data", SUBGOALS])]
     together = condition in TRANSLATED  # all processes read states with the language model
     run.stage(f"evaluate/{algorithm}-{condition}-{level}", settings, needs, work, together=together)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,13 +12,31 @@ from kalm_jax.datasets import write_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.files import write_json, write_npy
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.pipeline.artifacts import goals_mark, goals_of, planner_stage, real_rollouts
-from kalm_jax.pipeline.imagining import draws_of, imagine_from, imagined_goals, plans_of
+from kalm_jax.grounding.model import Grounded
+from kalm_jax.imagination.judges import Round
+from kalm_jax.imagination.subgoals import Subgoal
+from kalm_jax.pipeline.artifacts import PRIVILEGED, goals_mark, goals_of, planner_stage, real_rollouts, subgoal_goals
+from kalm_jax.pipeline.imagining import (
+    draws_of,
+    imagine_by_reading,
+    imagine_from,
+    imagined_goals,
+    planned_goals,
+    plans_of,
+    untold,
+)
+from kalm_jax.pipeline.quality import quality_rows
 from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.types import GoalTable, Rollouts, make_rollouts
 
 
-def run_imagine(run: PipelineRun, part: str) -> None:
-    """Imagines rollouts for a novel level or the user's prompts: `rollouts.h5`, and their quality in `quality.json`."""
+def run_imagine(run: PipelineRun, stage: str, part: str) -> None:
+    """Imagines rollouts for a novel level or the user's prompts: `rollouts.h5`, and their quality in `quality.json`.
+
+    In the stage "imagine" the plans of sentences and what the language model reads off states say what is imagined,
+    where a rollout ends, and its reward; `subgoals.h5` has the parts that reach a subgoal, as rollouts for it. In the
+    stage `PRIVILEGED` the true goals and their tests say it.
+    """
     world, config = run.world, run.config
     count = config.imagine.rephrase if part == "prompts" else getattr(config.imagine, part)
     goals = goals_of(run, part)
@@ -26,14 +46,21 @@ def run_imagine(run: PipelineRun, part: str) -> None:
         rng, goal = imagined_goals(config, goals, part)
         grounded = load_grounded(run.path / "ground" / "model")
         plans = plans_of(config, grounded, goals, goal, run.path)
-        states, starts = world.first_states(rng, goals, goal)
-        rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"imagine {part}", draws)
+        real, _ = real_rollouts(run)
+        if stage == PRIVILEGED:
+            states, starts = world.first_states(rng, goals, goal)
+            rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"imagine {part}", draws)
+            judged, pieces = goals, None
+        else:
+            rollouts, starts, judged, pieces = _by_reading(run, grounded, goals, goal, plans, rng, part, draws, real)
         if not is_main_process():
             return
         write_npy(folder / "starts.npy", starts)
         write_json(folder / "plans.json", {goals.text[g]: [s.text for s in plans[g]] for g in np.unique(goal).tolist()})
         write_rollouts(folder / "rollouts.h5", rollouts, goals)
-        write_json(folder / "quality.json", world.quality_rows(rollouts, goals, real_rollouts(run)[0]))
+        if pieces is not None and len(pieces):
+            write_rollouts(folder / "subgoals.h5", pieces, subgoal_goals(world))
+        write_json(folder / "quality.json", quality_rows(world, rollouts, goals, judged, real, config.seed))
 
     settings = {"count": count, "seed": config.seed}
     settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "max_steps_per_subgoal")}
@@ -42,9 +69,75 @@ def run_imagine(run: PipelineRun, part: str) -> None:
     if world.project is not None:
         settings["project"] = world.project.__name__
     run.stage(
-        f"imagine/{part}",
+        f"{stage}/{part}",
         settings | {"goals": goals_mark(goals)},
-        ["ground", *planner_stage(config)],
+        ["collect", "ground", *planner_stage(config)],
         work,
         together=True,
     )
+
+
+def _by_reading(
+    run: PipelineRun,
+    grounded: Grounded,
+    goals: GoalTable,
+    goal: np.ndarray,
+    plans: Sequence[list[Subgoal]],
+    rng: np.random.Generator,
+    part: str,
+    draws: int,
+    real: Rollouts,
+) -> tuple[Rollouts, np.ndarray, GoalTable, Rollouts]:
+    """Rollouts, the simulator's states in which they begin, what plans say of goals, and parts that reach a subgoal.
+
+    Rollouts with nothing to do are left out.
+    """
+    world, config = run.world, run.config
+    plans = untold(world, goals, plans)
+    states, starts = world.scenes(rng, goals, goal)
+    planned = planned_goals(world, goals, plans, goal)
+    rollouts, rounds = imagine_by_reading(
+        config, grounded, planned, goal, states, list(plans), f"imagine {part}", draws, success_reward(real)
+    )
+    pieces = pieces_for_subgoals(rollouts, rounds, [plans[g] for g in goal], subgoal_goals(world), success_reward(real))
+    moved = rollouts.length > 0
+    return rollouts.take(moved), starts[moved], planned, pieces
+
+
+def success_reward(real: Rollouts) -> float:
+    """The mean reward of a real rollout's last step where it reaches its goal, 1 where none does."""
+    over = np.flatnonzero(np.asarray(real.terminated))
+    return float(np.mean(real.rewards[over, real.length[over] - 1])) if len(over) else 1.0
+
+
+def pieces_for_subgoals(
+    rollouts: Rollouts, rounds: Sequence[Round], plans: Sequence[Sequence[Subgoal]], subgoals: GoalTable, reward: float
+) -> Rollouts:
+    """The rounds that reach their subgoals as rollouts of their own, with the goals `subgoals`; see `ByReading.rounds`.
+
+    Consecutive rounds towards a subgoal are one. `reward` is that of the last step.
+    """
+    number = {text: i for i, text in enumerate(subgoals.text)}
+    begun: dict[int, Round] = {}  # rollout -> its current round, with those before it towards the same subgoal
+    found: list[tuple[Round, int]] = []
+    for one in rounds:
+        before = begun.get(one.rollout)
+        if before is not None and before.place == one.place and not before.reached:
+            one = dataclasses.replace(one, start=before.start)
+        begun[one.rollout] = one
+        text = plans[one.rollout][one.place].text
+        if one.reached and text in number:
+            found.append((one, number[text]))
+    horizon = max((r.stop - r.start for r, _ in found), default=1)
+    observations = np.zeros((len(found), horizon + 1, rollouts.observations.shape[2]), np.float32)
+    actions = np.zeros((len(found), horizon, *rollouts.actions.shape[2:]), rollouts.actions.dtype)
+    rewards = np.zeros((len(found), horizon), np.float32)
+    for i, (r, _) in enumerate(found):
+        steps = r.stop - r.start
+        observations[i, : steps + 1] = rollouts.observations[r.rollout, r.start : r.stop + 1]
+        actions[i, :steps] = rollouts.actions[r.rollout, r.start : r.stop]
+        rewards[i, steps - 1] = reward
+    length = np.array([r.stop - r.start for r, _ in found], np.int32)
+    goal = np.array([number for _, number in found], np.int32)
+    made = make_rollouts(observations, actions, length, rewards, terminated=True, goal=goal)
+    return dataclasses.replace(made, imagined=np.ones(len(found), bool))

@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
 
 from kalm_jax import dashboard
 from kalm_jax.datasets import read_rollouts
@@ -26,16 +30,21 @@ from kalm_jax.offline_rl.algorithms.decision_transformer import with_backbone
 from kalm_jax.offline_rl.registry import plain_config
 from kalm_jax.offline_rl.trainer import train
 from kalm_jax.pipeline.artifacts import (
+    IMAGINED,
+    PRIVILEGED,
+    SUBGOALS,
     encoded_goals,
-    encoded_numbers,
     encoding,
     imagined_levels,
     imagined_parts,
+    learned_goals,
     real_rollouts,
 )
 from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.imagining import UNKNOWN, planned_goals, untold, written_plans
 from kalm_jax.pipeline.learners import configured_learner, policy_points, relabel_share, view_of
 from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.pipeline.translation import first_sentences, goal_key
 from kalm_jax.progress import Progress
 from kalm_jax.sharding import gather
 from kalm_jax.types import GoalTable, Rollouts, concatenate_goals
@@ -46,18 +55,12 @@ from kalm_jax.worlds.base import World, get_world
 def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
     """Trains all seeds of one learner and condition; writes `curve.json` and the `policies` at all `policy_points`."""
     config, learner = run.config, configured_learner(run.config, algorithm)
-    # Part -> the stage with its rollouts, of what the condition learns from beside the real data.
-    parts = {
-        "offline": {},
-        "relabel": {level: f"relabel/{level}" for level in imagined_levels(config)},
-        "kalm": {part: f"imagine/{part}" for part in imagined_parts(config)},
-        "oracle": {part: f"oracle/{part}" for part in imagined_levels(config)},
-    }[condition]
+    parts = learned_parts(config, condition)
     updates, relabel = config.learn.updates_of(algorithm), relabel_share(config, algorithm)
     seeds = [config.seed + i for i in range(config.learn.seeds)]
 
     def work(folder: pathlib.Path) -> None:
-        buffer = learning_data(run, parts, relabel)
+        buffer = learning_data(run, condition, relabel)
         start = None
         if learner.name == "decision_transformer" and learner.config.backbone:
             backbone = gather(load_grounded(run.path / "ground" / "model").params["llm"])
@@ -91,34 +94,101 @@ def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
         settings["checkpoints"] = config.learn.checkpoints
     if (view := view_of(config)) != ObservationTransform():
         settings["view"] = dataclasses.asdict(view)
-    needs = ["collect", *encoding(config, ["data", *parts]), *parts.values()]
+    sentences = [SUBGOALS] if condition == "kalm+translate" else parts
+    needs = ["collect", *encoding(config, ["data", *sentences]), *parts.values()]
     run.stage(f"learn/{algorithm}-{condition}", settings, needs, work, together=True, modules=[algorithm])
 
 
-def learning_data(run: PipelineRun, parts: dict[str, str], relabel: float) -> Buffer:
-    """The real rollouts and those of the stages that `parts` name; half of each batch comes from either."""
-    world, config, (real, _) = run.world, run.config, real_rollouts(run)
-    parts = {part: stage for part, stage in parts.items() if (run.path / stage / "rollouts.h5").exists()}
-    tables = [encoded_goals(run, part) for part in ("data", *parts)]
+def learned_parts(config: PipelineConfig, condition: str) -> dict[str, str]:
+    """Part -> the stage with its rollouts, of what a condition learns from beside the real data."""
+    levels, parts = imagined_levels(config), imagined_parts(config)
+    return {
+        "offline": {},
+        "relabel": {level: f"relabel/{level}" for level in levels},
+        "kalm": {part: f"{IMAGINED}/{part}" for part in parts},
+        "kalm+translate": {part: f"{IMAGINED}/{part}" for part in parts},
+        "kalm-privileged": {part: f"{PRIVILEGED}/{part}" for part in parts},
+        "oracle": {level: f"oracle/{level}" for level in levels},
+    }[condition]
+
+
+def learning_data(run: PipelineRun, condition: str, relabel: float) -> Buffer:
+    """The real rollouts and those of the condition's stages; half of each batch comes from either."""
+    config, (real, data) = run.config, real_rollouts(run)
+    known, numbers = learned_goals(run, "data")
+    real = dataclasses.replace(real, goal=numbers[real.goal])
+    read = {"kalm": _planned, "kalm+translate": _subgoals}.get(condition, _true)
+    tables, novel = [known], {}
+    for part, stage in learned_parts(config, condition).items():
+        file = run.path / stage / ("subgoals.h5" if condition == "kalm+translate" else "rollouts.h5")
+        if file.exists():
+            table, novel[part] = read(run, part, file, real)
+            tables.append(table)
     goals, offsets = concatenate_goals(tables)
-    novel = [read_rollouts(run.path / stage / "rollouts.h5")[0] for stage in parts.values()]
-    real, *novel = (
-        dataclasses.replace(r, goal=encoded_numbers(run, part)[r.goal])
-        for part, r in zip(("data", *parts), (real, *novel), strict=True)
-    )
-    if not config.imagine.keep_all:
-        judged = zip(parts, novel, tables[1:], strict=True)
-        novel = [filter_realistic(world, part, r, table, real) if r.imagined.any() else r for part, r, table in judged]
-    novel = [dataclasses.replace(r, goal=r.goal + first) for r, first in zip(novel, offsets[1:], strict=True)]
-    return mixed_buffer(config, goals, real, dict(zip(parts, novel, strict=True)), relabel)
+    for part, first in zip(novel, offsets[1:], strict=True):
+        novel[part] = dataclasses.replace(novel[part], goal=novel[part].goal + first)
+    # What else a step would have reached is told for goals of the data alone, unless the condition is told true goals.
+    families = None if read is _true else tuple(np.unique(data.family).tolist())
+    return mixed_buffer(config, goals, real, novel, relabel, families)
+
+
+def _true(run: PipelineRun, part: str, file: pathlib.Path, real: Rollouts) -> tuple[GoalTable, Rollouts]:
+    """Sentences of a part and rollouts for them, by the true goals."""
+    rollouts, _ = read_rollouts(file)
+    table, numbers = learned_goals(run, part)
+    rollouts = dataclasses.replace(rollouts, goal=numbers[rollouts.goal])
+    imagined = rollouts.imagined.any() and not run.config.imagine.keep_all
+    return table, filter_realistic(run.world, part, rollouts, table, real) if imagined else rollouts
+
+
+def _planned(run: PipelineRun, part: str, file: pathlib.Path, real: Rollouts) -> tuple[GoalTable, Rollouts]:
+    """Imagined sentences of a part and rollouts for them, by what their plans say: so are sentences of one goal found.
+
+    A plan of a single subgoal asks for that. One of several is a goal that no test is known of, a family of its own.
+    """
+    world, (rollouts, goals) = run.world, read_rollouts(file)
+    plans = untold(world, goals, written_plans(file.parent, goals, world.language.read_plan))
+    asked = np.unique(rollouts.goal)
+    if not run.config.imagine.keep_all:
+        rollouts = filter_realistic(world, part, rollouts, planned_goals(world, goals, plans, asked), real)
+    texts = [tuple(s.text for s in plans[g]) for g in asked]
+    number = {plan: i for i, plan in enumerate(dict.fromkeys(texts))}
+    meanings, family, array = np.full(len(goals), -1), np.full(len(goals), -1, np.int32), np.zeros_like(goals.array)
+    for g, plan in zip(asked, texts, strict=True):
+        meanings[g] = number[plan]
+        one = plans[g][0] if len(plan) == 1 and plans[g][0].family != UNKNOWN else None
+        family[g] = len(world.families) + number[plan] if one is None else one.family
+        array[g] = 0 if one is None else one.array
+    table, numbers = learned_goals(run, part, meanings, dataclasses.replace(goals, family=family, array=array))
+    rollouts = rollouts.take(numbers[rollouts.goal] >= 0)
+    return table, dataclasses.replace(rollouts, goal=numbers[rollouts.goal])
+
+
+def _subgoals(run: PipelineRun, part: str, file: pathlib.Path, real: Rollouts) -> tuple[GoalTable, Rollouts]:
+    """Subgoals, in the data's words where they have them, and the parts of imagined rollouts that reach them."""
+    rollouts, _ = read_rollouts(file)
+    table, (data, _) = encoded_goals(run, SUBGOALS), learned_goals(run, "data")
+    if not run.config.imagine.keep_all:
+        rollouts = filter_realistic(run.world, part, rollouts, table, real)
+    both, _ = concatenate_goals([data, table])
+    known = first_sentences(both)
+    told = np.array([known[goal_key(family, array)] for family, array in zip(table.family, table.array, strict=True)])
+    used, place = np.unique(told, return_inverse=True)
+    return both.take(used), dataclasses.replace(rollouts, goal=place[rollouts.goal].astype(np.int32))
 
 
 def mixed_buffer(
-    config: PipelineConfig, goals: GoalTable, real: Rollouts, imagined: Mapping[str, Rollouts], relabel: float
+    config: PipelineConfig,
+    goals: GoalTable,
+    real: Rollouts,
+    imagined: Mapping[str, Rollouts],
+    relabel: float,
+    families: tuple[int, ...] | None = None,
 ) -> Buffer:
     """What learners learn from: half of each batch is real, half is of the imagined parts that have rollouts.
 
-    `goals` have vectors, and those of all rollouts are among them; `relabel` is a share of goals, see `Relabel`.
+    `goals` have vectors, and those of all rollouts are among them; `relabel` is a share of goals, see `Relabel`, that
+    are exchanged for goals of `families`, None for any.
     """
     world = get_world(config.world)
     parts, novel = list(imagined), list(imagined.values())
@@ -127,10 +197,25 @@ def mixed_buffer(
     if config.learn.compat == "kalm":
         real, novel = every_end_terminal(real), [every_end_terminal(r) for r in novel]
     sources = one_to_one(real, novel, shares)
-    other_goals = Relabel(relabel, world.learning.relabel) if relabel and world.learning.relabel else None
+    other_goals = None
+    if relabel and world.learning.relabel:
+        other_goals = Relabel(relabel, _among(world.learning.relabel, families))
     return make_buffer(
         sources, goals, world.spaces.num_actions or None, config.learn.draw, other_goals, view_of(config)
     )
+
+
+@functools.cache
+def _among(judge: Callable, families: tuple[int, ...] | None) -> Callable:
+    """`judge` (see `Relabel`), to which goals of other families are impossible."""
+    if families is None:
+        return judge
+
+    def known(family: Any, array: Any, *step: Any) -> tuple[Any, Any, Any]:
+        reward, reached, possible = judge(family, array, *step)
+        return reward, reached, possible & jnp.isin(family, jnp.asarray(families))
+
+    return known
 
 
 def filter_realistic(world: World, part: str, rollouts: Rollouts, goals: GoalTable, real: Rollouts) -> Rollouts:

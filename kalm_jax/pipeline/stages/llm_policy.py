@@ -9,10 +9,10 @@ import pathlib
 import numpy as np
 
 from kalm_jax.distributed import is_main_process
-from kalm_jax.evaluation import evaluate, result_rows, write_results_csv
+from kalm_jax.evaluation import episode_rows, evaluate, write_results
 from kalm_jax.evaluation.llm_policy import PlanPolicy, WordsPolicy
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.pipeline.artifacts import planner_stage
+from kalm_jax.pipeline.artifacts import evaluation_sets, planner_stage
 from kalm_jax.pipeline.config import LLM_POLICY
 from kalm_jax.pipeline.imagining import plans_of
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -35,26 +35,23 @@ def run_llm_policy(run: PipelineRun, level: str) -> None:
         draws = spec.num_actions or spec.gaussian_actions
         heats = {"greedy": 0.0, "sampled": config.imagine.temperature}
         heats = {choice: heats[choice] for choice in (e.actions if draws else ("greedy",))}
-        tests = {
-            seed: world.make_episodes(level, e.episodes, seed)
-            for seed in range(config.seed, config.seed + config.learn.seeds)
-        }
-        asked = np.concatenate([episodes.goal for episodes in tests.values()])
+        tests = evaluation_sets(run, level)
+        asked = np.concatenate([episodes.goal for *_, episodes in tests])
         plans = plans_of(config, grounded, world.goals(level), asked, run.path)
         cases = list(itertools.product(tests, heats, ("words", "plan") if config.imagine.plan else ("words",)))
         found = []
         with world.simulator() as simulator, Progress(f"{LLM_POLICY} {level}", len(cases), unit="test") as progress:
-            for done, (seed, choice, condition) in enumerate(cases, 1):
+            for done, ((sentences, seed, episodes), choice, condition) in enumerate(cases, 1):
                 policy: Policy
                 if condition == "words":
                     policy = WordsPolicy(grounded, seed, heats[choice], window, world.observe)
                 else:
                     policy = PlanPolicy(grounded, plans, world.satisfied, seed, heats[choice], max_steps, world.observe)
-                result = evaluate(policy, tests[seed], simulator)
-                found += result_rows(world, result, tests[seed], LLM_POLICY, condition, seed, choice)
+                result = evaluate(policy, episodes, simulator)
+                found += episode_rows(world, result, episodes, LLM_POLICY, condition, seed, choice, sentences)
                 progress.update(done)
         if is_main_process():
-            write_results_csv(folder / "results.csv", found)
+            write_results(folder, world, found)
 
     settings = dataclasses.asdict(e) | {"seed": config.seed, "seeds": config.learn.seeds, "window": window}
     settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "max_steps_per_subgoal")}

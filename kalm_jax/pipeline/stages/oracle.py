@@ -29,8 +29,8 @@ def run_oracle(run: PipelineRun, level: str) -> None:
     count, goals = getattr(run.config.imagine, level), world.goals(level)
 
     def work(folder: pathlib.Path) -> None:
-        rng = np.random.default_rng([seed, 3, LEVELS.index(level)])
-        goal, parts = goals_to_imagine(rng, goals, count), []
+        rng, met = np.random.default_rng([seed, 3, LEVELS.index(level)]), np.flatnonzero(~world.new_sentences(level))
+        goal, parts = met[goals_to_imagine(rng, goals.take(met), count)], []
         with world.simulator() as simulator, Progress(f"oracle {level}", count, unit="rollout") as progress:
             for _ in range(ROUNDS):
                 _, starts = world.first_states(rng, goals, goal)

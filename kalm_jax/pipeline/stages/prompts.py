@@ -10,7 +10,7 @@ from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation import evaluate
 from kalm_jax.files import write_csv
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.pipeline.artifacts import encoded_goals, encoding, file_mark, planner_stage, read_prompts
+from kalm_jax.pipeline.artifacts import SUBGOALS, encoded_goals, encoding, file_mark, planner_stage, read_prompts
 from kalm_jax.pipeline.config import TRANSLATED, policies_of
 from kalm_jax.pipeline.imagining import imagine_from, plans_of
 from kalm_jax.pipeline.learners import played_policies
@@ -65,5 +65,10 @@ def run_prompts(run: PipelineRun) -> None:
 
     settings = {"prompts": file_mark(config.prompts), "seed": config.seed, "samples": PROMPT_SAMPLES}
     learned = list(dict.fromkeys(f"learn/{algorithm}-{policies_of(condition)}" for algorithm, condition in pairs))
-    needs = [*encoding(config, ["data"] * translated + ["prompts"]), "ground", *planner_stage(config), *learned]
+    needs = [
+        *encoding(config, ["data", SUBGOALS] * translated + ["prompts"]),
+        "ground",
+        *planner_stage(config),
+        *learned,
+    ]
     run.stage("prompts", settings, needs, work, together=True)

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable
 
 import numpy as np
 
 from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.evaluation.replay import replay, rows
-from kalm_jax.files import read_json, read_npy, write_json
+from kalm_jax.files import read_npy, write_json
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.imagination.subgoals import Subgoal, direct_plans
+from kalm_jax.pipeline.artifacts import imagining_stages
+from kalm_jax.pipeline.imagining import written_plans
+from kalm_jax.pipeline.quality import truly_ended
 from kalm_jax.pipeline.run_folder import PipelineRun
-from kalm_jax.types import Episodes, GoalTable
-from kalm_jax.worlds.base import Subgoals
+from kalm_jax.types import Episodes
 
 
 def run_replay(run: PipelineRun, level: str) -> None:
     """Writes how a level's imagined rollouts end in the simulator, by family, to `replayed.json`."""
     world, seed, i = run.world, run.config.seed, run.config.imagine
+    stage = imagining_stages(run.config)[0]
 
     def work(folder: pathlib.Path) -> None:
-        imagined = run.path / "imagine" / level
+        imagined = run.path / stage / level
         rollouts, goals = read_rollouts(imagined / "rollouts.h5")
+        rollouts = truly_ended(world, rollouts, goals)
         plans = written_plans(imagined, goals, world.language.read_plan)
         chosen = first_of_each(np.asarray(goals.family)[rollouts.goal], i.replayed)
         rollouts = rollouts.take(chosen)
@@ -36,15 +38,7 @@ def run_replay(run: PipelineRun, level: str) -> None:
             write_json(folder / "replayed.json", rows(results, rollouts, episodes, world.families))
 
     settings = {"count": i.replayed, "seed": seed, "temperature": i.temperature}
-    run.stage(f"replayed/{level}", settings, ["ground", f"imagine/{level}"], work, together=True)
-
-
-def written_plans(folder: pathlib.Path, goals: GoalTable, read_plan: Callable[[str], Subgoals]) -> list[list[Subgoal]]:
-    """The subgoals by which the rollouts in `folder` were imagined, from its `plans.json`."""
-    texts = read_json(folder / "plans.json", dict)
-    direct = direct_plans(goals)
-    said = [[] if texts.get(text, [text]) == [text] else read_plan(" and ".join(texts[text])) for text in goals.text]
-    return [[Subgoal(*s) for s in plan] or alone for plan, alone in zip(said, direct, strict=True)]
+    run.stage(f"replayed/{level}", settings, ["ground", f"{stage}/{level}"], work, together=True)
 
 
 def first_of_each(family: np.ndarray, count: int) -> np.ndarray:

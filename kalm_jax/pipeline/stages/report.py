@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from kalm_jax.datasets import read_rollouts
-from kalm_jax.evaluation import read_results_csv, write_results_csv
+from kalm_jax.evaluation import read_episodes_csv, result_rows, write_results
 from kalm_jax.evaluation.llm_metrics import read_metrics
 from kalm_jax.files import read_csv, read_json, read_json_lines, read_npy, write_bytes
-from kalm_jax.pipeline.artifacts import imagined_levels, imagined_parts, real_rollouts
+from kalm_jax.pipeline.artifacts import imagined_levels, imagined_parts, imagining_stages, real_rollouts
 from kalm_jax.pipeline.config import LLM_POLICY
-from kalm_jax.pipeline.run_folder import RESULTS, PipelineRun, make_manifest, write_manifest
+from kalm_jax.pipeline.run_folder import PipelineRun, make_manifest, write_manifest
 from kalm_jax.report import ReportData, build_report
 from kalm_jax.report.measures import grounding_measures
 from kalm_jax.report.sentences import unimagined
@@ -21,21 +21,22 @@ from kalm_jax.types import LEVELS
 
 
 def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
-    """`results.csv`, `figures/` and `report.html`; returns the results and what their readers should know."""
+    """`results.csv`, `episodes.csv`, `figures/`, `report.html`; returns the results and what readers should know."""
     world, config = run.world, run.config
     learners, trained = (
         [f"{algorithm}-{condition}" for algorithm in config.learn.learners for condition in conditions]
         for conditions in (config.learn.conditions, config.learn.learned)
     )
     players = ["baselines", *((LLM_POLICY,) if LLM_POLICY in config.learn.algorithms else ()), *learners]
-    results = []
-    for name in [f"{player}-{level}" for player in players for level in LEVELS]:
-        results += read_results_csv(run.path / "evaluate" / name / "results.csv")
-    write_results_csv(run.path / RESULTS, results)
+    folders = [run.path / "evaluate" / f"{player}-{level}" for player in players for level in LEVELS]
+    played = [row for folder in folders for row in read_episodes_csv(folder / "episodes.csv")]
+    write_results(run.path, world, played)
+    results = result_rows(played, world.spaces.early_steps)
     parts = imagined_parts(config)
     real, goals = real_rollouts(run)
-    imagined = read_rollouts(run.path / "imagine" / "rephrase" / "rollouts.h5")
-    starts = read_npy(run.path / "imagine" / "rephrase" / "starts.npy")
+    stage = run.path / imagining_stages(config)[0]
+    imagined = read_rollouts(stage / "rephrase" / "rollouts.h5")
+    starts = read_npy(stage / "rephrase" / "starts.npy")
     prompts = run.path / "prompts" / "prompts.csv"
     if config.prompts:
         write_bytes(run.path / "prompts.csv", prompts.read_bytes())
@@ -44,7 +45,7 @@ def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
     data = ReportData(
         labels=world.labels,
         results=results,
-        imagination=imagination_rows(run.path, parts),
+        imagination=imagination_rows(stage, parts),
         replayed=[
             row
             for level in imagined_levels(config)
@@ -73,11 +74,9 @@ def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
     return results, " ".join(filter(None, (data.noise(), unimagined(results, dataclasses.asdict(config.imagine)))))
 
 
-def imagination_rows(run: pathlib.Path, parts: Iterable[str]) -> list[dict[str, Any]]:
-    """What `World.quality_rows` says of the imagined rollouts of a run's parts, counted under the part they were for.
+def imagination_rows(stage: pathlib.Path, parts: Iterable[str]) -> list[dict[str, Any]]:
+    """What `quality_rows` says of the imagined rollouts in a stage's parts, counted under the part they were for.
 
     A user's prompts have the level of the sentences that they resemble; here they are "prompts".
     """
-    return [
-        {**row, "level": part} for part in parts for row in read_json(run / "imagine" / part / "quality.json", list)
-    ]
+    return [{**row, "level": part} for part in parts for row in read_json(stage / part / "quality.json", list)]

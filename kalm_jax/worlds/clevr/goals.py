@@ -224,6 +224,25 @@ def distance_to_goal(family: Array, goal: Array, observation: Array) -> Array:
     return xp.where(xp.asarray(family) == MOVE, xp.ones_like(shortfall), shortfall)
 
 
+def random_goals(rng: np.random.Generator, goal: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Goals (N, 9) with random entries: "direction" keeps the balls, "relation" draws them too.
+
+    Name -> (whether there is a triple to change (N,) bool, the goals); the true entries may be drawn again.
+    """
+    goal = np.asarray(goal)
+    source, reference = goal[:, 0::3], goal[:, 1::3]
+    used = source >= 0
+    directions = np.where(used, rng.integers(len(DIRECTIONS), size=used.shape), -1)
+    first = rng.integers(len(BALLS), size=used.shape)
+    second = (first + rng.integers(1, len(BALLS), size=used.shape)) % len(BALLS)
+    found = {}
+    for name, balls in (("direction", (source, reference)), ("relation", (first, second))):
+        a, b = np.where(used, balls[0], -1), np.where(used & (reference >= 0), balls[1], -1)
+        changed = np.stack([a, b, directions], -1).reshape(goal.shape).astype(goal.dtype)
+        found[name] = np.asarray(used.any(1)), np.asarray(changed)
+    return found
+
+
 def _triple_from_authors(vector: np.ndarray) -> tuple[int, int, int]:
     """(source, reference, direction) from the authors' 6 numbers; an absent ball is -1."""
     source, reference = np.flatnonzero(vector[:5] == 1), np.flatnonzero(vector[:5] == 2)

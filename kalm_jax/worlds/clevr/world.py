@@ -29,6 +29,7 @@ from kalm_jax.worlds.clevr.behaviors import behavior_policy, lookahead_policy
 from kalm_jax.worlds.clevr.collect import POLICIES, collect, collection_statistics
 from kalm_jax.worlds.clevr.episodes import make_episodes, unsatisfied_states
 from kalm_jax.worlds.clevr.recover import recover_goals
+from kalm_jax.worlds.clevr.simulator import sample_states
 from kalm_jax.worlds.clevr.symmetry import renamings
 from kalm_jax.worlds.data import check_sentences, read_data
 
@@ -95,6 +96,7 @@ class ClevrWorld(World):
         steps="pushes",
         template=pathlib.Path(__file__).with_name("report.html"),
         unrealistic={"off_bench": "off the bench", "beyond_dynamics": "beyond the dynamics"},
+        readings="what it reads off states",
         explained=("right relation", "and right roles"),
         statistics={
             "rollouts": "rollouts",
@@ -129,6 +131,7 @@ class ClevrWorld(World):
     success = staticmethod(clevr_goals.success)
     satisfied = staticmethod(clevr_goals.satisfied)
     goals = staticmethod(instructions.goals_of_level)
+    templates = staticmethod(instructions.SENTENCES.templates)
     make_episodes = staticmethod(make_episodes)
     simulator = clevr.ClevrSimulator
     observe = staticmethod(clevr.observation_of)
@@ -185,6 +188,11 @@ class ClevrWorld(World):
         states = unsatisfied_states(rng, goals.family[goal], goals.array[goal])
         return clevr.observation_of(states), states
 
+    def scenes(self, rng: np.random.Generator, goals: GoalTable, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Random observations (N, 10), whatever the sentences ask for, and the simulator's states (N, 69)."""
+        states = sample_states(rng, len(goal))
+        return clevr.observation_of(states), states
+
     def expert_policy(self, simulator: Any, seed: int) -> Policy:
         return lookahead_policy(simulator, seed)
 
@@ -202,6 +210,12 @@ class ClevrWorld(World):
         """Rows by level and family; those of single moves also count the tests of action and state apart."""
         rows = super().quality_rows(rollouts, goals, real)
         return realism.add_move_counts(rows, rollouts, goals)
+
+    def floors(
+        self, rng: np.random.Generator, family: np.ndarray, array: np.ndarray
+    ) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+        """Random directions with the right balls, and random balls and directions; arrangements have neither."""
+        return clevr_goals.random_goals(rng, array)
 
     def illustrate(
         self, real: tuple[Rollouts, GoalTable], imagined: tuple[Rollouts, GoalTable, np.ndarray]

@@ -129,6 +129,7 @@ class MetaworldWorld(World):
     success = staticmethod(metaworld_goals.success)
     satisfied = staticmethod(metaworld_goals.step_done)
     goals = staticmethod(instructions.goals_of_level)
+    templates = staticmethod(instructions.SENTENCES.templates)
     make_episodes = staticmethod(make_episodes)
     augment = staticmethod(varied)
     project = staticmethod(realism.possible_states)

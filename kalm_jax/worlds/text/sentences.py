@@ -34,6 +34,10 @@ class SentenceTable:
             raise ValueError(f"unknown level {level!r} of instructions: use one of {', '.join(LEVELS)}")
         return list(self._written(level))
 
+    def templates(self, level: str) -> list[tuple[str, str]]:
+        """(group, name) of the template of each sentence of a level: the two parts of its name "group/name"."""
+        return [(group, name) for group, _, name in (s.template.rpartition("/") for s in self.sentences(level))]
+
     def split_of(self, text: str) -> str | None:
         """The level that `text` belongs to, "validation" for a validation sentence, None for any other text.
 

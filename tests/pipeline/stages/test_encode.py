@@ -11,7 +11,16 @@ from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.llm.hf.folder import BUILTIN, load_model, save_model
 from kalm_jax.llm.transformer import first_layers
 from kalm_jax.pipeline import config as configs
-from kalm_jax.pipeline.artifacts import encoded_goals, encoded_numbers, goal_vectors, goals_of, sentences_to_encode
+from kalm_jax.pipeline.artifacts import (
+    encoded_goals,
+    evaluation_sets,
+    goal_vectors,
+    goals_of,
+    learned_goals,
+    met_sentences,
+    met_vectors,
+    sentences_to_encode,
+)
 from kalm_jax.pipeline.grounding import check_encoder
 from kalm_jax.pipeline.planner import text_model
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -59,15 +68,15 @@ def test_some_sentences_of_every_goal_and_all_of_the_tests(run, part):
     index = sentences_to_encode(run, goals, part)
     every, chosen = keys(goals), [keys(goals)[i] for i in index]
     level = "offline" if part == "data" else part
-    tested = set()
-    for seed in (0, 1):
-        episodes = run.world.make_episodes(level, 5, seed)
-        tested |= {episodes.goals.text[g] for g in episodes.goal}
+    played = evaluation_sets(run, level)
+    tested = {episodes.goals.text[g] for *_, episodes in played for g in episodes.goal}
+    met = met_sentences(run, part)
     texts = {goals.text[i] for i in index}
     assert tested & set(goals.text) <= texts
     for key in set(every):
+        known = sum(met[i] for i in range(len(goals)) if every[i] == key)
         extra = sum(goals.text[i] in tested for i in range(len(goals)) if every[i] == key)
-        assert min(3, every.count(key)) <= chosen.count(key) <= max(3, extra)
+        assert min(3, known) <= chosen.count(key) <= max(3, extra) + sum(not m for m in met[index])
     everything = dataclasses.replace(CONFIG, learn=dataclasses.replace(CONFIG.learn, wordings=0))
     whole = PipelineRun(run.path, everything, command=None)
     np.testing.assert_array_equal(sentences_to_encode(whole, goals, part), np.arange(len(goals)))
@@ -75,8 +84,9 @@ def test_some_sentences_of_every_goal_and_all_of_the_tests(run, part):
 
 def test_goals_without_rollouts_need_no_sentences(run):
     goals = goals_of(run, "unseen_hard")
-    index = sentences_to_encode(run, goals, "unseen_hard", np.array([7, 300]))
-    wanted = {keys(goals)[i] for i in (7, 300)}
+    seven, other = np.flatnonzero(met_sentences(run, "unseen_hard"))[[7, 150]]
+    index = sentences_to_encode(run, goals, "unseen_hard", np.array([seven, other]))
+    wanted = {keys(goals)[i] for i in (seven, other)}
     tested = sentences_to_encode(run, goals, "unseen_hard", np.zeros(0, int))
     assert wanted <= {keys(goals)[i] for i in index} and set(tested) <= set(index)
     assert {keys(goals)[i] for i in set(index) - set(tested)} <= wanted
@@ -85,18 +95,22 @@ def test_goals_without_rollouts_need_no_sentences(run):
 
 def test_goals_keep_what_they_ask_for(run):
     for part in PARTS:
-        goals, kept, numbers = goals_of(run, part), encoded_goals(run, part), encoded_numbers(run, part)
+        goals, kept, (learned, numbers) = goals_of(run, part), encoded_goals(run, part), learned_goals(run, part)
         assert len(kept) < len(goals) and (kept.vector[:, 0] > 0).all()
-        assert [keys(kept)[i] for i in numbers] == keys(goals)
-        index = sentences_to_encode(run, goals, part)
-        assert [kept.text[numbers[i]] for i in index] == [goals.text[i] for i in index]
+        index, met = sentences_to_encode(run, goals, part), met_sentences(run, part)
+        known = [(k, key) for k, key in zip(numbers, keys(goals), strict=True) if k >= 0]
+        assert [keys(learned)[k] for k, _ in known] == [key for _, key in known]
+        assert {key for _, key in known} == {key for key, m in zip(keys(goals), met, strict=True) if m}
+        assert [learned.text[numbers[i]] for i in index if met[i]] == [goals.text[i] for i in index if met[i]]
+        assert set(learned.text) == {goals.text[i] for i in index if met[i]}
         np.testing.assert_array_equal(goal_vectors(run, part)[index], kept.vector)
+        np.testing.assert_array_equal(met_vectors(run, part), learned.vector)
         assert not goal_vectors(run, part)[np.setdiff1d(np.arange(len(goals)), index)].any()
 
 
 def test_policies_learn_from_encoded_sentences_alone(run):
     real = goals_of(run, "data")
-    buffer = learning_data(run, {}, 0.0)
+    buffer = learning_data(run, "offline", 0.0)
     vectors = np.asarray(buffer.goal_vectors)
     assert (vectors[:, 0] > 0).all() and len(vectors) == len(encoded_goals(run, "data"))
     asked = np.asarray(buffer.goal)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from kalm_jax.imagination.subgoals import Subgoal, direct_plans
+from kalm_jax.pipeline.imagining import written_plans
 from kalm_jax.pipeline.run_folder import write_json
 from kalm_jax.pipeline.stages import replay as replay_stage
 from kalm_jax.types import make_goal_table
@@ -24,8 +25,8 @@ def test_plans_are_read_back_from_their_file(tmp_path):
     plans = [[Subgoal(*s) for s in clevr_text.read_plan(clevr_text.plan(s.family, np.array(s.goal)))] for s in said]
     plans[0] = direct_plans(goals)[0]
     write_json(tmp_path / "plans.json", {t: [s.text for s in plan] for t, plan in zip(goals.text, plans)})
-    assert replay_stage.written_plans(tmp_path, goals, clevr_text.read_plan) == plans
+    assert written_plans(tmp_path, goals, clevr_text.read_plan) == plans
     # Goals that nothing was imagined for have no plan there; their own words stand.
     write_json(tmp_path / "plans.json", {goals.text[1]: [step.text for step in plans[1]]})
-    assert replay_stage.written_plans(tmp_path, goals, clevr_text.read_plan)[:2] == plans[:2]
+    assert written_plans(tmp_path, goals, clevr_text.read_plan)[:2] == plans[:2]
     assert max(map(len, plans)) > 1

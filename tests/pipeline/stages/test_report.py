@@ -10,8 +10,8 @@ def test_prompts_of_the_user_are_counted_in_rows_of_their_own(tmp_path):
     """Whatever level their sentences resemble: the level's own row has the level's rollouts only."""
     counts = {"family": "relation", "transitions": 50, "off_bench_transitions": 5, "beyond_dynamics_transitions": 0}
     for part, matched, kept in (("rephrase", 9, 8), ("prompts", 1, 0)):
-        row = {"level": "rephrase", "rollouts": 10, "matched": matched, "kept": kept, **counts}
-        write_json_below(tmp_path / "imagine" / part / "quality.json", [row])
+        row = {"level": "rephrase", "rollouts": 10, "matched": matched, "learned": kept, **counts}
+        write_json_below(tmp_path / part / "quality.json", [row])
     rows = imagination_rows(tmp_path, ("rephrase", "prompts"))
     labels = get_world("clevr").labels
     match = {row[0]: row for row in tables.match_table(rows, labels).rows}
