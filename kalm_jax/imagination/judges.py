@@ -28,6 +28,7 @@ class Continuations(NamedTuple):
     Attributes:
       states: (N, T+1, D), the first one is where they were. actions: (N, T[, A]). lengths: (N,) numbers of actions.
       reached: (N,) bool, whether their subgoal is read as reached at their ends; False where nobody reads.
+      read: (N,) log-probability of that, NaN where nobody reads.
     """
 
     rows: np.ndarray
@@ -35,6 +36,7 @@ class Continuations(NamedTuple):
     actions: np.ndarray
     lengths: np.ndarray
     reached: np.ndarray
+    read: np.ndarray
 
     @property
     def ends(self) -> np.ndarray:
@@ -152,11 +154,13 @@ class ByReading:
         steps = found.states.shape[1] - 1
         row, step = np.nonzero(np.arange(steps) < found.lengths[:, None])
         plans = [[subgoals[i]] for i in row.tolist()]
-        read = self._read(plans, found.states[row, 0], found.states[row, step + 1])
-        good = np.zeros((len(found.rows), steps), bool)
-        good[row, step] = read >= REACHED
+        read = np.full((len(found.rows), steps), -np.inf)
+        read[row, step] = self._read(plans, found.states[row, 0], found.states[row, step + 1])
+        good = read >= REACHED
         reached: np.ndarray = np.asarray(good.any(1))
-        return found._replace(lengths=np.where(reached, good.argmax(1) + 1, found.lengths), reached=reached)
+        lengths = np.where(reached, good.argmax(1) + 1, found.lengths)
+        at_end = read[np.arange(len(read)), lengths - 1]
+        return found._replace(lengths=lengths, reached=reached, read=at_end)
 
     def reached(self, rollouts: Rollouts, found: Continuations) -> np.ndarray:
         rows, place, stop = found.rows, self._place[found.rows], rollouts.length[found.rows]

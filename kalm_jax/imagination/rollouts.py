@@ -137,8 +137,14 @@ def _empty_rollouts(spec: NumericSpec, goal: np.ndarray, first_states: np.ndarra
 
 
 def _best(found: Continuations, draws: int, score_fn: ScoreFn, plans: list[list[Subgoal]]) -> Continuations:
-    """Of each rollout's `draws` continuations the one with the highest score."""
-    scores = score_fn([plans[i] for i in found.rows], found.states[:, 0], found.ends)
+    """Of each rollout's `draws` continuations the one with the highest score.
+
+    For a plan of one subgoal that is what was read of it already.
+    """
+    scores, mine = found.read.copy(), [plans[i] for i in found.rows]
+    open_ = [n for n, plan in enumerate(mine) if len(plan) > 1 or np.isnan(scores[n])]
+    if open_:
+        scores[open_] = score_fn([mine[n] for n in open_], found.states[open_, 0], found.ends[open_])
     best = np.arange(0, len(found.rows), draws) + scores.reshape(-1, draws).argmax(1)
     return Continuations(*(x[best] for x in found))
 
@@ -218,8 +224,8 @@ class _Generator:
                 stop=self.stop,
                 horizon=self.steps,
             )
-            unread = np.zeros(len(mine), bool)
-            yield Continuations(*(x[: keep * self.draws] for x in (mine, *found[:3], unread)))
+            unread = np.zeros(len(mine), bool), np.full(len(mine), np.nan)
+            yield Continuations(*(x[: keep * self.draws] for x in (mine, *found[:3], *unread)))
 
 
 @jax.jit

@@ -28,7 +28,8 @@ def judge(plans, reward=7.0):
 def continuations(rows, states):
     states = np.asarray(states, np.float32)
     n, steps = states.shape[0], states.shape[1] - 1
-    return Continuations(np.asarray(rows), states, np.zeros((n, steps), np.int32), np.full(n, steps), np.zeros(n, bool))
+    unread = np.zeros(n, bool), np.full(n, np.nan)
+    return Continuations(np.asarray(rows), states, np.zeros((n, steps), np.int32), np.full(n, steps), *unread)
 
 
 def test_a_round_is_cut_at_the_first_state_that_is_read_as_reached():
@@ -40,6 +41,7 @@ def test_a_round_is_cut_at_the_first_state_that_is_read_as_reached():
     found = by_reading.cut(continuations([0, 1, 2], [up, never, pushed]), [FAR, FAR, PUSH])
     assert found.lengths.tolist() == [2, 3, 2] and found.reached.tolist() == [True, False, True]
     np.testing.assert_array_equal(found.ends, [[3, 0], [2, 0], [0, 1.5]])
+    np.testing.assert_array_equal(found.read, [-0.1, MIN_LOG_PROB, -0.1])
 
 
 def test_a_rollout_with_nothing_to_do_is_over_at_once():
