@@ -17,6 +17,7 @@ COMMANDS = {
     "clevr": "KALM on CLEVR-Robot, from nothing to a report",
     "metaworld": "KALM on Meta-world's Sawyer arm, from nothing to a report",
     "world": "KALM in a custom environment, from nothing to a report",
+    "study": "any of these three several times, with intervals over groundings",
     "offline": "offline RL on any Gymnasium environment from a file of rollouts",
     "collect": "rollouts of a scripted or random policy in a Gymnasium environment, as a file",
     "ablation": "which grounding tasks matter, and what else",

@@ -71,7 +71,7 @@ STAGE_ROOM = 5_000_000
 Say = Callable[[str], None]
 CONFIGS = {"pipeline": PipelineConfig, "offline": OfflineConfig}
 """Kind of run, as run.json says it -> its configuration."""
-OTHER_KINDS = ("ablation", "knowledge")
+OTHER_KINDS = ("ablation", "knowledge", "study")
 """Kinds of folders that have stages and are no runs of the main job."""
 
 

@@ -461,3 +461,43 @@ def knowledge_chart(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 def _count(sentences: str) -> float:
     return math.inf if sentences == "all" else float(sentences)
+
+
+def study_figure(rows: Sequence[Mapping[str, Any]], labels: ReportLabels) -> Figure:
+    """Success over groundings: a row of panels for each learner, on the left within the early limit.
+
+    Bars are interquartile means with 95% intervals, dots single groundings. `rows` are those of `report.study`.
+
+    Raises:
+      ValueError: there is no learner among the rows.
+    """
+    mine = [r for r in rows if r["algorithm"] != r["condition"] and not r["family"]]
+    learners = list(dict.fromkeys((r["algorithm"], r["action_choice"]) for r in mine if r["table"] == "success"))
+    if not learners:
+        raise ValueError("the rows have no success of a learner")
+    tests = list(dict.fromkeys((r["level"], r["sentences"]) for r in mine if r["table"] == "success"))
+    conditions = list(dict.fromkeys(r["condition"] for r in mine if r["table"] == "success"))
+    limits = {"early": labels.early_steps, "horizon": labels.horizon}
+    width = 0.84 / len(conditions)
+    figure, grid = _figure(13, 0.6 + 2.9 * len(learners), len(learners), 2, sharex=True, sharey=True)
+    for row in mine:
+        learner, test = (row["algorithm"], row["action_choice"]), (row["level"], row["sentences"])
+        if learner not in learners or row["table"] not in ("success", "grounding") or row["measure"] == "mean":
+            continue
+        axes = grid[learners.index(learner), list(limits).index(row["limit"])]
+        x, y = tests.index(test) - 0.42 + (conditions.index(row["condition"]) + 0.5) * width, 100 * row["value"]
+        if row["table"] == "grounding":
+            axes.plot(x, y, "o", color="black", markersize=2.5, zorder=3)
+            continue
+        error = None if row["low"] == "" else _error(Share(row["value"], row["low"], row["high"]))
+        look: dict[str, Any] = {**_bar_look(row["condition"]), "linewidth": 0, "error_kw": ERROR_BARS}
+        axes.bar(x, y, 0.92 * width, yerr=error, **look)
+        axes.text(x, 2.0, f"{y:.0f}", ha="center", va="bottom", fontsize=7, bbox=LABEL_BOX)
+    for (algorithm, choice), line in zip(learners, grid, strict=True):
+        line[0].set_ylabel(f"{summary.learner_name(algorithm, choice)}: success (%)")
+        for axes, limit in zip(line, limits.values(), strict=True):
+            axes.set_xticks(range(len(tests)), [f"{_level_label(level)}\n({known})" for level, known in tests])
+            axes.set(ylim=(0, 104), title=f"within {limit} {labels.steps}")
+            axes.tick_params(axis="x", length=0, labelsize=8)
+    _success_legend(figure, conditions, set())
+    return figure
