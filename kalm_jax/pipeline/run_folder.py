@@ -60,8 +60,8 @@ SCHEMA = 1
 """Version of the folder's layout; it rises when a reader of the old layout cannot read the new one."""
 UNLISTED = ("begun.json", "done.json", "checkpoints", "stream")
 """What a stage's list of files leaves out: its records, and what only an unfinished stage reads."""
-RESULTS = "results.csv"
-"""What a finished run has in its folder; `results_file` checks it."""
+RESULTS, EPISODES = "results.csv", "episodes.csv"
+"""What a finished run has in its folder; `results_file` checks it. Runs without goals have no episodes."""
 WRITTEN = (".csv", ".html", ".json", ".jsonl", ".md", ".npy", ".npz", ".h5", ".png")
 """Extensions of files that a run writes: no folder may have such a name. Names without extension are of folders."""
 STAGE_FOLDERS = ("checkpoints", "model", "policies", "stream")
@@ -212,8 +212,9 @@ def make_manifest(config: PipelineConfig | OfflineConfig, command: str) -> dict[
 
 
 def write_manifest(run: pathlib.Path, manifest: Mapping[str, Any]) -> None:
-    """Writes manifest.json of a run whose `results.csv` is written, with the checksum of that."""
-    write_json(run / "manifest.json", {**manifest, "files": {RESULTS: describe_file(run / RESULTS)}})
+    """Writes manifest.json of a run whose `results.csv` is written, with the checksum of that and of its episodes."""
+    files = [name for name in (RESULTS, EPISODES) if (run / name).exists()]
+    write_json(run / "manifest.json", {**manifest, "files": {name: describe_file(run / name) for name in files}})
 
 
 def results_file(run: pathlib.Path) -> pathlib.Path:

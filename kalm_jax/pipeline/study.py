@@ -17,12 +17,13 @@ from typing import Any
 import kalm_jax
 from kalm_jax.disk import check_room, folder_bytes
 from kalm_jax.distributed import broadcast_from_main, is_main_process
-from kalm_jax.files import read_csv, read_json, replacing, write_csv, write_text
-from kalm_jax.pipeline.artifacts import imagined_levels
+from kalm_jax.evaluation import read_episodes_csv, result_rows
+from kalm_jax.files import read_json, replacing, write_csv, write_text
+from kalm_jax.pipeline.artifacts import imagined_levels, imagining_stages
 from kalm_jax.pipeline.config import CONDITIONS, PipelineConfig
 from kalm_jax.pipeline.room import run_bytes
 from kalm_jax.pipeline.run import Position, check, stages_of, work_through
-from kalm_jax.pipeline.run_folder import PipelineRun, check_stage, read_run, results_file
+from kalm_jax.pipeline.run_folder import EPISODES, PipelineRun, check_stage, read_run, results_file
 from kalm_jax.pipeline.schedule import Schedule, machine, plan_stages
 from kalm_jax.pipeline.stages.report import write_report
 from kalm_jax.report.figures import study_figure
@@ -30,15 +31,13 @@ from kalm_jax.report.measures import amounts_of, noise
 from kalm_jax.report.study import (
     COLUMNS,
     Row,
-    Tally,
     imagined_rows,
     success_rows,
     tally_episodes,
-    tally_results,
 )
 from kalm_jax.report.study_tables import markdown, overview
 from kalm_jax.settings import MAX_SEED, MAX_SEEDS
-from kalm_jax.worlds.base import World, get_world
+from kalm_jax.worlds.base import get_world
 
 SPACING = MAX_SEEDS
 """Between the seeds of two groundings: a run's policies and test episodes have its seed and fewer than these more."""
@@ -103,9 +102,8 @@ def configurations(config: PipelineConfig, groundings: int) -> dict[str, Pipelin
 def is_finished(folder: pathlib.Path, config: PipelineConfig) -> bool:
     """Whether a folder has a finished run of a configuration, made by this code, with all of its files undamaged."""
     try:
-        if read_run(folder) != config:
+        if not _has_results(folder, config):
             return False
-        results_file(folder)
         job = PipelineRun(folder, config, None)
         stages = stages_of(job)
         if job.finished(stages) != set(stages):
@@ -148,7 +146,9 @@ def write_tables(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig], comma
         raise ValueError(f"{folder}: no grounding is finished; run the same command again")
     config = next(iter(there.values()))
     world = get_world(config.world)
-    rows = success_rows([_tally(folder / name, world) for name in there], CONDITIONS)
+    played = [read_episodes_csv(folder / name / EPISODES) for name in there]
+    small = noise(**amounts_of(result_rows(played[0], world.spaces.early_steps)))
+    rows = success_rows([tally_episodes(each, world.spaces.early_steps) for each in played], CONDITIONS)
     rows += imagined_rows([_imagined(folder / name, mine) for name, mine in there.items()])
     write_csv(folder / "study.csv", COLUMNS, rows)
     text = "\n\n".join(
@@ -157,7 +157,7 @@ def write_tables(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig], comma
             f"    {command}",
             f"{_made_by()}. Every grounding has data, a language model, imagined rollouts and {config.learn.seeds} "
             "policies of each kind of its own.",
-            *filter(None, [noise(**amounts_of(_results(folder / next(iter(there)))))]),
+            *([small] if small else []),
             markdown(rows, world.labels),
         ]
     )
@@ -172,30 +172,18 @@ def write_tables(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig], comma
 def _has_results(folder: pathlib.Path, config: PipelineConfig) -> bool:
     """Whether the run in a folder has written results of this configuration."""
     try:
-        return read_run(folder) == config and results_file(folder).exists()
+        return read_run(folder) == config and results_file(folder).with_name(EPISODES).exists()
     except (OSError, ValueError):
         return False
-
-
-def _results(folder: pathlib.Path) -> list[dict[str, Any]]:
-    return read_csv(folder / "results.csv")
-
-
-def _tally(folder: pathlib.Path, world: World) -> Tally:
-    """Successes of a run by sentence template, as far as its files say."""
-    episodes = folder / "episodes.csv"
-    if episodes.exists():
-        return tally_episodes(read_csv(episodes), world.spaces.early_steps)
-    return tally_results(_results(folder))
 
 
 def _imagined(folder: pathlib.Path, config: PipelineConfig) -> dict[str, list[dict[str, Any]]]:
     """Stage -> rows of counts: imagined rollouts and their replay of all levels, and explanations."""
     levels = imagined_levels(config)
-    found = {"imagine": [folder / "imagine" / level / "quality.json" for level in levels]}
+    found = {stage: [folder / stage / level / "quality.json" for level in levels] for stage in imagining_stages(config)}
     found["replayed"] = [folder / "replayed" / level / "replayed.json" for level in levels]
     found["explain"] = [folder / "explain" / "explanation.json"]
-    return {stage: [row for file in files for row in read_json(file, list) or []] for stage, files in found.items()}
+    return {stage: [row for file in files for row in read_json(file, list)] for stage, files in found.items()}
 
 
 def _made_by() -> str:

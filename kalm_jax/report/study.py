@@ -32,37 +32,23 @@ COLUMNS = tuple(
 """
 LIMITS = {"early": 1, "horizon": 2}
 """Limit of steps -> its place in the counts of a `Tally`; the first is the primary one."""
-SENTENCES = ("any", "met", "new")
+SENTENCES = ("any", "new", "met")
+"""Sets of sentences in the order of tables."""
 Tally = Mapping[tuple[str, ...], np.ndarray]
 """(algorithm, action choice, condition, level, sentences, family, template) -> (3,) episodes, and those that succeed
 within the early limit and within the horizon."""
 KEY = ("algorithm", "action_choice", "condition", "level", "sentences", "family", "template")
-TOTALS = {"open_matched": "matched"}
-"""What is counted -> what it is a share of, where that is not `rollouts`."""
 Row = dict[str, Any]
 """`COLUMNS` -> numbers and texts."""
 
 
 def tally_episodes(rows: Iterable[Mapping[str, Any]], early_steps: int) -> Tally:
-    """Counts of a run's `episodes.csv`; rows without `sentences` are of runs in which all were met."""
+    """Counts of the rows of a run's `episodes.csv`."""
     found: dict[tuple[str, ...], np.ndarray] = collections.defaultdict(lambda: np.zeros(3, np.int64))
     for row in rows:
         success = int(row["success"])
-        found[_key(row)] += (1, success and int(row["steps"]) <= early_steps, success)
+        found[tuple(str(row[name]) for name in KEY)] += (1, success and int(row["steps"]) <= early_steps, success)
     return dict(found)
-
-
-def tally_results(rows: Iterable[Mapping[str, Any]]) -> Tally:
-    """Counts of a run's `results.csv`, for runs without `episodes.csv`: families stand in for templates."""
-    found: dict[tuple[str, ...], np.ndarray] = collections.defaultdict(lambda: np.zeros(3, np.int64))
-    for row in rows:
-        found[_key(row)] += [int(row[name]) for name in ("episodes", "successes_early", "successes")]
-    return dict(found)
-
-
-def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
-    known = "any" if row["algorithm"] == row["condition"] else "met"
-    return tuple(str(row.get(name, known if name == "sentences" else "")) for name in KEY)
 
 
 Group = tuple[str, str, str]
@@ -168,9 +154,8 @@ def _kept(value: Any) -> Any:
 def imagined_rows(runs: Sequence[Mapping[str, Sequence[Mapping[str, Any]]]]) -> list[Row]:
     """The rows "imagined": shares of what stages count, by level and family, with mean and range over groundings.
 
-    `runs` are for each grounding: stage ("imagine", "replayed", "explain") -> rows of counts. Counts are shares of
-    `rollouts`, those that end in "transitions" of `transitions`; see `TOTALS`. Rows of explanations have no level, and
-    their prompt is a part of the measure.
+    `runs` are for each grounding: stage, such as "imagine" or "explain" -> rows of counts. Rows of explanations have no
+    level, and their prompt is a part of the measure.
     """
     shares: dict[tuple[str, str, str], list[float]] = collections.defaultdict(list)
     for run in runs:
@@ -178,14 +163,29 @@ def imagined_rows(runs: Sequence[Mapping[str, Sequence[Mapping[str, Any]]]]) -> 
             for (level, family, prompt), sums in _sums(counted).items():
                 prefix = f"{stage}/{prompt}, " if prompt else f"{stage}/"
                 for name, count in sums.items():
-                    total = sums.get(TOTALS.get(name, "transitions" if name.endswith("_transitions") else "rollouts"))
-                    if name not in ("rollouts", "transitions") and total:
+                    total = sums.get(_total(name, sums), 0)
+                    if total:
                         shares[level, family, prefix + name].append(count / total)
     rows = []
     for (level, family, measure), found in sorted(shares.items(), key=lambda item: rank(LEVELS, item[0][0])):
         about = {"level": level, "family": family, "least": min(found), "most": max(found), "groundings": len(found)}
         rows.append(_row("imagined", about, measure, Estimate(float(np.mean(found)), math.nan, math.nan)))
     return rows
+
+
+def _total(name: str, counts: Mapping[str, float]) -> str:
+    """What a count is a share of; "" of what is a total itself.
+
+    `<floor>_matched` and `<floor>_early` are of `<floor>_rollouts`, `<kind>_transitions` of `transitions`.
+    """
+    if name == "transitions" or name.endswith("rollouts"):
+        return ""
+    if name == "open_matched":
+        return "matched"
+    if name.endswith("_transitions"):
+        return "transitions"
+    own = f"{name.rpartition('_')[0]}_rollouts"
+    return own if own in counts else "rollouts"
 
 
 def _sums(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], dict[str, float]]:

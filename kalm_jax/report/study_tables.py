@@ -4,37 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kalm_jax.evaluation.statistics import FEWEST_VALUES
 from kalm_jax.report.study import LIMITS, Row
-from kalm_jax.report.summary import RANDOM, learner_name, level_name
-from kalm_jax.report.tables import MISSING
+from kalm_jax.report.summary import COMPARED, RANDOM, learner_name, level_name
+from kalm_jax.report.tables import MISSING, told_table
 from kalm_jax.worlds.base import ReportLabels
 
 TITLES = {
-    "imagine/matched": "reach their goal as imagined",
-    "imagine/kept": "and without an unrealistic transition",
-    "imagine/actions_matched": "first action is the right one",
-    "imagine/states_matched": "first step moves as asked",
-    "replayed/matched": "of those that are replayed, reach their goal as imagined",
-    "replayed/open": "reach it when their actions are replayed in the simulator",
-    "replayed/open_matched": "of those that match, reach it when replayed",
-    "replayed/closed": "reach it when imagined again after every real step",
-    "replayed/closed_in_time": "the same, in as many steps as were imagined",
-    "replayed/random": "random actions reach it",
-    "replayed/random_in_time": "the same, in as many steps as were imagined",
+    "matched_early": "reach their goal within {early} {steps}, as imagined",
+    "matched": "reach their goal, as imagined",
+    "direction_early": "reach one with a random direction within {early}",
+    "direction_matched": "reach one with a random direction",
+    "relation_early": "reach a random relation within {early}",
+    "relation_matched": "reach a random relation",
+    "kept": "reach their goal without an unrealistic transition",
+    "ended": "end as if they reached it",
+    "learned": "and without an unrealistic transition: policies learn from them",
+    "actions_matched": "first action is the right one",
+    "states_matched": "first step moves as asked",
+    "open": "reach their goal when their actions are replayed in the simulator",
+    "open_matched": "the same, of those that reach it as imagined",
+    "closed": "reach it when imagined again after every real step",
+    "closed_in_time": "the same, in as many steps as were imagined",
+    "random": "random actions reach it",
+    "random_in_time": "the same, in as many steps as were imagined",
 }
-"""What an "imagined" row counts -> what it is called."""
+"""What is counted of imagined rollouts -> what it is called."""
+STAGES = {"imagine": "", "imagine-privileged": "kalm-privileged: ", "replayed": "replayed: "}
+"""Stage -> what stands before its titles."""
 SENTENCE_NAMES = {"new": "new sentences", "met": "sentences that were met", "any": "baselines"}
 ABOUT = """\
-Early is within {early} {steps}, and the other limit is {horizon}. IQM is the interquartile mean over groundings. In
-brackets are 95% intervals by a bootstrap over groundings and over sentence templates, with Student's quantile; there
-are none below three groundings. The range is that of the groundings. "New" sentences are of templates that nothing was
-imagined for and no policy was trained on; policies were trained with the very sentences that are "met"."""
+Success within {early} {steps} comes first, and the whole episode has {horizon}. IQM is the interquartile mean over
+groundings. In brackets are 95% intervals by a bootstrap over groundings and sentence templates, with Student's
+quantile; below {fewest} groundings there are none. Ranges are those of the groundings. Nothing was imagined for the
+templates of "new" sentences, and no policy was trained with them. Sentences that were "met" are those that policies
+were trained with. Differences are paired by grounding. P(improvement) is the chance that a grounding of the first
+condition does better than one of the second; where all do, its interval has no length. All pairs of conditions are in
+study.csv."""
 Key = tuple[str, ...]
 
 
 def markdown(rows: Sequence[Row], labels: ReportLabels) -> str:
     """All tables of a study: an overview, then each level and set of sentences, families, and imagined rollouts."""
-    about = ABOUT.format(early=labels.early_steps, horizon=labels.horizon, steps=labels.steps)
+    about = ABOUT.format(early=labels.early_steps, horizon=labels.horizon, steps=labels.steps, fewest=FEWEST_VALUES)
     parts = ["## Overview", overview(rows, labels), about]
     success = [row for row in rows if row["table"] == "success"]
     for level, sentences in dict.fromkeys((row["level"], row["sentences"]) for row in success):
@@ -44,6 +56,9 @@ def markdown(rows: Sequence[Row], labels: ReportLabels) -> str:
         mine = [row for row in rows if row["level"] == level and row["sentences"] in (sentences, "any")]
         tables = (_success_table(mine, labels), _difference_table(mine, labels), _family_table(mine, labels))
         parts += [text for text in tables if text]
+    told = told_table([row["condition"] for row in success], labels.readings)
+    if told.rows:
+        parts += ["## Conditions", _table(told.header, told.rows)]
     imagined = _imagined_table(rows, labels)
     if imagined:
         parts += ["## Imagined rollouts", imagined]
@@ -92,6 +107,8 @@ def _difference_table(rows: Sequence[Row], labels: ReportLabels) -> str:
     found = _by(rows, "difference", ("algorithm", "action_choice", "condition", "base"))
     lines = []
     for (algorithm, choice, condition, base), numbers in found.items():
+        if (condition, base) not in COMPARED:
+            continue
         cells = []
         for limit in LIMITS:
             gap, better = numbers[limit, "mean"], numbers[limit, "probability_of_improvement"]
@@ -114,15 +131,16 @@ def _family_table(rows: Sequence[Row], labels: ReportLabels) -> str:
 
 def _imagined_table(rows: Sequence[Row], labels: ReportLabels) -> str:
     mine = [row for row in rows if row["table"] == "imagined" and not row["family"]]
-    kinds = {f"imagine/{kind}_transitions": f"transitions {name}" for kind, name in labels.unrealistic.items()}
+    titles = TITLES | {f"{kind}_transitions": f"transitions {name}" for kind, name in labels.unrealistic.items()}
     explained = dict(zip(("correct", "exact"), labels.explained))
     lines = []
     for row in mine:
         stage, _, name = row["measure"].partition("/")
-        title = (TITLES | kinds).get(row["measure"], name.replace("_", " "))
+        what = titles.get(name, name.replace("_", " ")).format(early=labels.early_steps, steps=labels.steps)
+        title = STAGES.get(stage, f"{stage}: ") + what
         if stage == "explain":
             prompt, _, what = name.rpartition(", ")
-            title = f"explanations after the {prompt} prompt: {explained.get(what, what)}"
+            title = f"explanations, {prompt} prompt: {explained.get(what, what)}"
         lines.append([level_name(row["level"]) if row["level"] else MISSING, title, _percent(row), _range(row)])
     return _table(["level", "share of rollouts", "mean, %", "range, %"], lines) if lines else ""
 
