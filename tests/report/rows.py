@@ -1,5 +1,7 @@
 """Synthetic rows and rollouts for the tests of the report."""
 
+import itertools
+
 import numpy as np
 
 from kalm_jax.worlds.base import get_world
@@ -75,3 +77,22 @@ def make_imagination():
         for level, families in LEVELS.items()
         for family in families
     ]
+
+
+def episodes(grounding):
+    """Rows of the `episodes.csv` of a grounding, for which no two of them are alike."""
+    rng = np.random.default_rng(grounding)
+    skill = {"offline": 0.3, "translate": 0.5, "kalm": 0.6, "random": 0.2}
+    families = {"offline": ("relation",), "unseen_hard": ("line", "gather")}
+    found = []
+    for level, names in families.items():
+        tests = [("td3bc", c, s) for c in ("offline", "translate", "kalm") for s in ("met", "new")]
+        tests = [test for test in tests if level != "offline" or test[2] == "met"] + [("random", "random", "any")]
+        for algorithm, condition, sentences in tests:
+            chance = skill[condition] + 0.1 * rng.normal()
+            for family, template, seed, _ in itertools.product(names, range(4), range(2), range(3)):
+                row = {"environment": "clevr", "algorithm": algorithm, "condition": condition, "level": level}
+                row |= {"sentences": sentences, "family": family, "seed": 1000 * grounding + seed}
+                row |= {"action_choice": "greedy", "template": f"left/{template}"}
+                found.append(row | {"success": int(rng.random() < chance), "steps": int(rng.integers(1, 51))})
+    return found

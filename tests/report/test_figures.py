@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kalm_jax.report import figures, summary
-from tests.report.rows import LABELS, make_imagination, make_results
+from kalm_jax.report import figures, study, summary
+from tests.report.rows import LABELS, episodes, make_imagination, make_results
 
 
 def test_success_figure_draws_rates_and_baselines():
@@ -135,3 +135,19 @@ def test_learning_figure_draws_seeds_and_their_mean():
     ]
     (axes,) = figures.learning_figure(rows, "bc").axes
     assert [line.get_ydata().tolist() for line in axes.lines] == [[0, 10], [2, 12], [1, 11]]
+
+
+def test_study_figure_has_a_bar_for_each_number_and_a_dot_for_each_grounding():
+    rows = study.success_rows(
+        [study.tally_episodes(episodes(g), 10) for g in range(4)], ("offline", "translate", "kalm")
+    )
+    drawn = figures.study_figure(rows, LABELS).axes
+    assert len(drawn) == 2
+    for axes, limit in zip(drawn, ("early", "horizon"), strict=True):
+        mine = [r for r in rows if r["limit"] == limit and not r["family"] and r["algorithm"] == "td3bc"]
+        bars = [100 * r["value"] for r in mine if (r["table"], r["measure"]) == ("success", "iqm")]
+        assert sorted(bar.get_height() for bar in axes.patches) == pytest.approx(sorted(bars))
+        dots = [float(line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "o"]
+        assert sorted(dots) == pytest.approx(sorted(100 * r["value"] for r in mine if r["table"] == "grounding"))
+    with pytest.raises(ValueError, match="no success of a learner"):
+        figures.study_figure([row for row in rows if row["condition"] == "random"], LABELS)

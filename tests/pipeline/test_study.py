@@ -1,0 +1,158 @@
+"""Studies: seeds that do not overlap, tables of what is finished, wrong flags, and the whole command once."""
+
+import csv
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+from kalm_jax.cli.main import run as command
+from kalm_jax.evaluation.results import write_results
+from kalm_jax.files import write_json
+from kalm_jax.pipeline import study
+from kalm_jax.pipeline.config import LearnConfig, load_presets
+from kalm_jax.pipeline.run_folder import PipelineRun, make_manifest, read_run, write_manifest
+from kalm_jax.settings import MAX_SEED
+from kalm_jax.worlds.base import get_world
+from tests.fixtures import SMALL_RUN
+from tests.report.rows import episodes, make_imagination
+
+CONFIG = load_presets("clevr")["smoke"]
+WORLD = get_world("clevr")
+
+
+def test_groundings_share_no_seed_and_no_episode():
+    most = dataclasses.replace(CONFIG, seed=7, learn=LearnConfig(seeds=1000))
+    jobs = study.configurations(most, 3)
+    assert list(jobs) == ["grounding-1", "grounding-2", "grounding-3"] and jobs["grounding-1"] == most
+    seeds = [seed for job in jobs.values() for seed in range(job.seed, job.seed + job.learn.seeds)]
+    assert len(seeds) == len(set(seeds)) == 3000
+    last, first = (WORLD.test_episodes("rephrase", 20, seed, True) for seed in (seeds[999], seeds[1000]))
+    assert not np.isclose(np.asarray(last.states), np.asarray(first.states)).all(1).any()
+
+
+def test_a_seed_without_room_for_all_groundings_is_refused(tmp_path):
+    fits = dataclasses.replace(CONFIG, seed=MAX_SEED - 4000)
+    assert study.configurations(fits, 5)["grounding-5"].seed == MAX_SEED
+    beyond = dataclasses.replace(CONFIG, seed=MAX_SEED - 3999)
+    with pytest.raises(ValueError, match=rf"--seed={MAX_SEED - 3999} with --groundings=5.*at most {MAX_SEED - 4000}"):
+        study.run(tmp_path / "study", beyond, 5)
+    assert not (tmp_path / "study").exists()
+
+
+def finished_run(folder, config, grounding):
+    """A folder with what the tables of a study read of a finished run."""
+    run = PipelineRun(folder, config, "a command")
+    write_results(folder, WORLD, episodes(grounding))
+    write_manifest(folder, make_manifest(config, "a command"))
+    imagined = make_imagination()
+    for level in ("rephrase", "unseen_easy", "unseen_hard"):
+        for stage, name in (("imagine", "quality"), ("replayed", "replayed")):
+            (folder / stage / level).mkdir(parents=True)
+            write_json(folder / stage / level / f"{name}.json", [row for row in imagined if row["level"] == level])
+    (folder / "explain").mkdir()
+    write_json(folder / "explain" / "explanation.json", [{"prompt": "seen", "rollouts": 4, "correct": 3, "exact": 1}])
+    return run
+
+
+@pytest.fixture
+def partial(tmp_path):
+    """Folder of a study with three of four groundings, and their configurations."""
+    jobs = study.configurations(CONFIG, 4)
+    runs = [finished_run(tmp_path / f"grounding-{i + 1}", jobs[f"grounding-{i + 1}"], i) for i in range(3)]
+    yield tmp_path, jobs
+    del runs
+
+
+def test_a_study_that_is_not_finished_has_tables(partial):
+    folder, jobs = partial
+    rows = study.write_tables(folder, jobs, "kalm study --world=clevr")
+    text = (folder / "study.md").read_text()
+    assert text.startswith("# KALM on CLEVR-Robot: 3 of 4 groundings\n\n    kalm study --world=clevr\n\nkalm_jax ")
+    assert "## Unseen hard, new sentences" in text and "explanations, seen prompt: right relation | 75.0 |" in text
+    with (folder / "study.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [{name: str(value) for name, value in row.items()} for row in rows] == written
+    assert (folder / "study.png").read_bytes().startswith(b"\x89PNG")
+    assert {row["groundings"] for row in rows if row["table"] == "success"} == {3}
+    assert study.write_tables(folder, jobs, "kalm study --world=clevr") == rows
+
+
+@pytest.mark.parametrize("name", ["episodes.csv", "results.csv"])
+def test_a_grounding_with_damaged_results_is_left_out(name, partial):
+    folder, jobs = partial
+    file = folder / "grounding-2" / name
+    file.write_bytes(file.read_bytes()[:-9])
+    assert {row["groundings"] for row in study.write_tables(folder, jobs, "") if row["table"] == "success"} == {2}
+    file.unlink()
+    assert {row["groundings"] for row in study.write_tables(folder, jobs, "") if row["table"] == "success"} == {2}
+
+
+def test_a_grounding_of_other_settings_is_left_out_and_none_is_an_error(partial):
+    folder, _ = partial
+    other = dataclasses.replace(CONFIG, learn=LearnConfig(updates=7))
+    with pytest.raises(ValueError, match="no grounding is finished"):
+        study.write_tables(folder, study.configurations(other, 3), "")
+
+
+def test_results_without_their_stages_are_not_finished(partial):
+    folder, jobs = partial
+    assert not any(study.is_finished(folder / name, mine) for name, mine in jobs.items())
+
+
+@pytest.mark.parametrize(
+    "flag, message",
+    [
+        ("--groundings=1", "want an integer from 2 to 100"),
+        ("--groundings=101", "want an integer from 2 to 100"),
+        ("--offline_data=data.h5", "--offline_data: every grounding collects rollouts of its own; leave it out"),
+        ("--eval_prompts=p.npy", "--eval_prompts: a study has no table of them; leave it out"),
+        ("--tensorboard", "--tensorboard: its curves are those of a single run; leave it out"),
+        (f"--seed={MAX_SEED}", "give a seed of at most"),
+        ("--behavior=lazy", "this world has scripted"),
+        ("--world=nowhere", "nowhere"),
+        ("--noplan", "--conditions="),
+    ],
+)
+def test_wrong_flags_fail_at_once(flag, message, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command("study", ["--world=clevr", "--preset=smoke", flag, f"--output={tmp_path / 'study'}"])
+    assert message in f"{stopped.value}{capsys.readouterr().err}" and not (tmp_path / "study").exists()
+
+
+def test_a_study_needs_a_world_and_a_folder_of_its_own(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        command("study", [f"--output={tmp_path / 'study'}"])
+    assert "--world is required" in capsys.readouterr().err
+    PipelineRun(tmp_path / "run", CONFIG, "a command")
+    with pytest.raises(ValueError, match=r"has a run of kind 'pipeline'.*not of 'study'"):
+        study.run(tmp_path / "run", CONFIG, 2)
+    PipelineRun(tmp_path / "study", CONFIG, "a command", kind="study")
+    with pytest.raises(ValueError, match="is the folder of kalm study, and no run"):
+        read_run(tmp_path / "study")
+
+
+@pytest.mark.slow
+def test_a_study_carries_on_and_mends_what_is_damaged(small_run, tmp_path, capsys):
+    folder = tmp_path / "study"
+    shutil.copytree(small_run, folder / "grounding-1")  # the run that the command itself makes first
+    flags = ["--world=clevr", "--groundings=2", "--preset=smoke", *SMALL_RUN, f"--output={folder}"]
+    PipelineRun(folder, read_run(small_run), "a command", kind="study")  # as of a study that was killed
+    command("study", flags)
+    said = capsys.readouterr().out
+    assert "grounding-1: done before, kept" in said and "tables of 2 of 2 groundings" in said
+    assert "grounding-1 [" not in said and "left] collect: begins" in said
+    for name in ("results.csv", "episodes.csv"):
+        assert (folder / "grounding-1" / name).read_bytes() == (small_run / name).read_bytes()
+    tables = [(folder / name).read_bytes() for name in ("study.csv", "study.png")]
+    command("study", flags)
+    said = capsys.readouterr().out
+    assert "begins" not in said and said.count("done before, kept") == 2
+    file = folder / "grounding-2" / "evaluate" / "bc-offline-rephrase" / "episodes.csv"
+    file.write_bytes(file.read_bytes()[:-9])
+    command("study", flags)
+    said = capsys.readouterr().out
+    assert "evaluate/bc-offline-rephrase: starts again, because episodes.csv has" in said
+    assert said.count("starts again") == 1 and "grounding-1: done before, kept" in said
+    assert [(folder / name).read_bytes() for name in ("study.csv", "study.png")] == tables
