@@ -22,10 +22,10 @@ MAX_HOSTS = 100_000
 def setup_jax(cpu_devices: int | None = None, mesh: str = "", hosts: str = "") -> None:
     """Prepares JAX once at the start of a program, before any device is used.
 
-    Compiled programs are kept in `$JAX_COMPILATION_CACHE_DIR` or `~/.cache/kalm_jax/compilation`. On a CPU each
-    core becomes a device: small matrix products do not use two cores well, but two independent halves of a batch do.
-    `$XLA_FLAGS` gets the flag without which some versions compute wrong there (`xla_flags`); the first progress line
-    has a line about it above.
+    Compiled programs are kept in `$JAX_COMPILATION_CACHE_DIR` or `~/.cache/kalm_jax/compilation` if compiling took
+    0.05 s or `$JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS`. On a CPU each core becomes a device: small matrix products
+    do not use two cores well, but two independent halves of a batch do. `$XLA_FLAGS` gets the flag without which some
+    versions compute wrong there (`xla_flags`); the first progress line has a line about it above.
 
     Args:
       cpu_devices: number of CPU devices; None means one per available core, at most 8. Ignored on accelerators.
@@ -42,7 +42,8 @@ def setup_jax(cpu_devices: int | None = None, mesh: str = "", hosts: str = "") -
         jax.config.update("jax_num_cpu_devices", min(cpu_devices or available_cores(), 8))
     folder = pathlib.Path(os.environ.get("JAX_COMPILATION_CACHE_DIR") or "~/.cache/kalm_jax/compilation")
     jax.config.update("jax_compilation_cache_dir", str(folder.expanduser()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
     init_distributed(hosts or os.environ.get("KALM_JAX_HOSTS", ""))
     _check_platform()
 

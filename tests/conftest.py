@@ -1,6 +1,12 @@
 """Two CPU devices, so that every test also runs with its batches split, and the fixtures that several files share."""
 
+import gc
 import os
+import pathlib
+
+# Small programs are kept on disk, too: a test's are mostly those of another file, of the other worker or of a process
+# that a test starts. To be set before JAX is imported.
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax
 import pytest
@@ -25,15 +31,21 @@ progress.say_notes()  # no test shall find them in what it reads
 
 
 LONG_FILES = (
-    "pipeline/test_loaded_run.py",  # makes `small_run`, beside the next ones, which do not wait for it
-    "pipeline/test_run.py",
+    "pipeline/test_loaded_run.py",  # makes `small_run`, beside the next one, which does not wait for it
     "test_distributed.py",
     "test_notebooks.py",
+    "pipeline/test_run.py",
     "test_docs.py",
     "test_api.py",
+    "grounding/test_trainer.py",
+    "offline_rl/algorithms/test_decision_transformer.py",
+    "grounding/test_explanation.py",
+    "pipeline/test_planner.py",
+    "pipeline/test_conditions.py",
+    "pipeline/test_plans.py",
     "worlds/test_gymnasium.py",
 )
-"""Files of a minute or more in the order in which CI's workers take them: what comes last is short."""
+"""Files of half a minute or more in the order in which CI's workers take them: what comes last is short."""
 
 
 def pytest_collection_modifyitems(items):
@@ -42,11 +54,20 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
+# Tracing makes many small objects: to look for garbage as often as Python does takes an eighth of the tests' time.
+gc.set_threshold(100_000, 50, 1000)
+
+MAPPINGS = 3000
+"""So many pieces of memory has a process with a thousand compiled programs, which take more than a gigabyte."""
+
+
 @pytest.fixture(autouse=True, scope="module")
 def forget_programs():
-    """Compiled programs of a file's tests go with it: a process that keeps thousands of them can crash in XLA."""
+    """Compiled programs go where there are many: a process that keeps thousands of them can crash in XLA."""
     yield
-    jax.clear_caches()
+    mappings = pathlib.Path("/proc/self/maps")
+    if not mappings.exists() or mappings.read_bytes().count(b"\n") > MAPPINGS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
