@@ -9,7 +9,8 @@ import numpy as np
 from kalm_jax.types import Rollouts, make_goal_table
 
 SMALL_RUN = (
-    "--algo=bc,td3bc --seeds=1 --updates=8 --rollouts=40 --grounding_steps=4 --evaluate_every=0 "
+    "--algo=bc,td3bc --seeds=1 --updates=8 --rollouts=40 --grounding_steps=4 "
+    "--evaluate_every=2 --metric_rollouts=8 --metric_explanations=2 "
     "--imagined_rephrase=8 --imagined_unseen_easy=8 --imagined_unseen_hard=8 --explanations=2 --explanation_draws=0 "
     "--replays=4 --episodes=2 --expert_episodes=1"
 ).split()

@@ -31,18 +31,10 @@ from kalm_jax.pipeline.grounding import check_sentences
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.stages.ground import model_files
 from kalm_jax.worlds.base import get_world
-from tests.fixtures import random_rollouts
+from tests.fixtures import SMALL_RUN, random_rollouts
 from tests.paths import ROOT
 
 SMOKE = config.load_presets("clevr")["smoke"]
-TINY = dataclasses.replace(
-    SMOKE,
-    collect=config.CollectConfig(rollouts=80),
-    ground=config.GroundConfig(steps=4, rows=8),
-    metrics=config.MetricsConfig(every=2, rollouts=8, explained=4),
-    imagine=dataclasses.replace(SMOKE.imagine, rephrase=16, unseen_easy=16, unseen_hard=16),
-    learn=config.LearnConfig(algorithms=("bc",), seeds=2, updates=40),
-)
 CHECKED = (
     "results.csv",
     "collect/rollouts.h5",
@@ -53,21 +45,22 @@ CHECKED = (
 )
 
 
-def run_job(folder, llm):
+def run_job(folder):
+    """The job of `small_run`, on two devices whatever the machine has."""
+    from kalm_jax.cli import main
     from kalm_jax.distributed import setup_jax
-    from kalm_jax.pipeline import run as pipeline
 
     setup_jax(cpu_devices=2)
-    pipeline.run(folder, dataclasses.replace(TINY, ground=dataclasses.replace(TINY.ground, llm=llm)))
+    main.run("clevr", ["--preset=smoke", *SMALL_RUN, f"--output={folder}"])
 
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["kalm_jax.pipeline.run", __name__])
+PROCESSES.set_forkserver_preload(["kalm_jax.cli.main", "kalm_jax.pipeline.run", __name__])
 """Jobs are processes of their own; what they import is imported once for all of them."""
 
 
-def start(folder, llm):
-    child = PROCESSES.Process(target=run_job, args=(str(folder), llm))
+def start(folder):
+    child = PROCESSES.Process(target=run_job, args=(str(folder),))
     child.start()
     return child
 
@@ -82,9 +75,9 @@ def small_llm(folder):
     return str(folder)
 
 
-def kill_in(folder, llm, stage, seconds=0.0):
+def kill_in(folder, stage, seconds=0.0):
     """Starts the job and kills it so long after the stage has begun; returns whether it was still running."""
-    child = start(folder, llm)
+    child = start(folder)
     while child.is_alive() and not (folder / stage / "begun.json").exists():
         time.sleep(0.01)
     time.sleep(seconds)
@@ -96,24 +89,21 @@ def kill_in(folder, llm, stage, seconds=0.0):
 
 
 @pytest.mark.slow
-def test_killed_in_several_stages_it_ends_with_the_same_results(tmp_path):
-    straight, killed, llm = tmp_path / "straight", tmp_path / "killed", small_llm(tmp_path / "llm")
-    child = start(straight, llm)
-    child.join()
-    assert child.exitcode == 0
+def test_killed_in_several_stages_it_ends_with_the_same_results(small_run, tmp_path):
+    killed = tmp_path / "killed"
     rng = random.Random(0)
     stages = {"ground": 0.0, "imagine/rephrase": rng.random()}
     stages |= {"learn/bc-kalm": 3 * rng.random(), "evaluate/bc-kalm-rephrase": rng.random()}
     for stage, seconds in stages.items():
-        assert kill_in(killed, llm, stage, seconds), stage
+        assert kill_in(killed, stage, seconds), stage
         assert seconds or not (killed / stage / "done.json").exists()
-    child = start(killed, llm)
+    child = start(killed)
     child.join()
     assert child.exitcode == 0
     for name in CHECKED:
-        assert (killed / name).read_bytes() == (straight / name).read_bytes(), name
+        assert (killed / name).read_bytes() == (small_run / name).read_bytes(), name
     assert [row["step"] for row in read_metrics(killed / "ground" / "metrics.csv")[::7]] == [2, 4]
-    data, level = (np.load(straight / "encode" / part / "vectors.npy") for part in ("data", "offline"))
+    data, level = (np.load(killed / "encode" / part / "vectors.npy") for part in ("data", "offline"))
     np.testing.assert_array_equal(data, level)
     rollouts, goals = read_rollouts(killed / "imagine" / "rephrase" / "rollouts.h5")
     planned = read_json(killed / "imagine" / "rephrase" / "plans.json")
