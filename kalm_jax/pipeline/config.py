@@ -61,7 +61,9 @@ imagination share the grounded model of the first set."""
 PRESET_NAMES = ("smoke", "default", "full", "pretrained", "paper")
 DRAWS = ("transitions", "rollouts")
 ACTIONS = ("greedy", "sampled")
-"""How a policy's action is chosen, see `EvaluateConfig.actions`."""
+"""How a policy's action is chosen."""
+OWN_ACTIONS = "own"
+"""Of `EvaluateConfig.actions`: as `LearnerDefaults.actions` of the world has it for the learner."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -388,10 +390,11 @@ class EvaluateConfig(Checked):
         100, "Test episodes of the expert per level; it may be slower than a policy.", low=1, high=MANY
     )
     actions: tuple[str, ...] = setting(
-        ACTIONS,
-        "How policies choose actions in test episodes: the best one, or one drawn from the policy's distribution. "
-        "Policies without a distribution take the best.",
-        choices=ACTIONS,
+        (OWN_ACTIONS,),
+        "How policies choose actions in test episodes: greedy (the best one), sampled (drawn from the policy's "
+        "distribution), or own, which is one of the two for each learner, fixed on validation sentences. Policies "
+        "without a distribution take the best.",
+        choices=(OWN_ACTIONS, *ACTIONS),
     )
 
 

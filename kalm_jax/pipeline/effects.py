@@ -13,7 +13,7 @@ from kalm_jax.grounding.config import TASKS
 from kalm_jax.grounding.tasks import possible_tasks
 from kalm_jax.offline_rl.registry import find_algorithm
 from kalm_jax.pipeline.artifacts import NOVEL_LEVELS
-from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig, parts_of
+from kalm_jax.pipeline.config import LLM_POLICY, OWN_ACTIONS, PipelineConfig, parts_of
 from kalm_jax.pipeline.learners import RELABELED
 from kalm_jax.pipeline.planner_config import TRAINED, PlannerConfig
 from kalm_jax.settings import settings_of
@@ -151,7 +151,7 @@ RULES = (
         ("actions",),
         _never_sampled,
         "here: no policy of the run is played by sampling in the world {world}",
-        ("greedy",),
+        (OWN_ACTIONS,),
     ),
 )
 """In this order the first that holds is said."""

@@ -12,7 +12,7 @@ from kalm_jax.llm.hf.folder import find_folder
 from kalm_jax.llm.transformer import Llama
 from kalm_jax.offline_rl import DatasetStats, Learner, kalm_learner, make_learner, state_of
 from kalm_jax.offline_rl.registry import State, find_algorithm
-from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.config import LLM_POLICY, OWN_ACTIONS, PipelineConfig
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import Policy
 from kalm_jax.types.transforms import ObservationTransform
@@ -68,6 +68,15 @@ def relabel_share(config: PipelineConfig, algorithm: str) -> float:
     return config.learn.relabel if possible else 0.0
 
 
+def action_choices(config: PipelineConfig, algorithm: str) -> tuple[str, ...]:
+    """How a learner's policies choose actions in tests: of `ACTIONS`, greedily where they are no distribution."""
+    learning = get_world(config.world).learning
+    if algorithm not in (*learning.stochastic, LLM_POLICY):
+        return ("greedy",)
+    own = learning.actions.get(algorithm, "greedy")
+    return tuple(dict.fromkeys(own if choice == OWN_ACTIONS else choice for choice in config.evaluate.actions))
+
+
 def policy_points(config: PipelineConfig, algorithm: str) -> list[int]:
     """After how many updates the policies are kept that are evaluated; the end of training is the last."""
     updates, count = config.learn.updates_of(algorithm), config.learn.checkpoints
@@ -92,11 +101,11 @@ def played_policies(
 ) -> dict[str, list[Policy]]:
     """Those of `load_policies` as evaluation plays them: choice of actions -> a policy per seed.
 
-    They choose as `EvaluateConfig.actions` says, and greedily where the policy is no distribution.
+    They choose as `action_choices` says.
     """
     world, learner = run.world, configured_learner(run.config, algorithm)
     states, stats = load_policies(run, algorithm, condition, point)
-    choices = run.config.evaluate.actions if algorithm in world.learning.stochastic else ("greedy",)
+    choices = action_choices(run.config, algorithm)
     return {
         choice: [
             learner_policy(

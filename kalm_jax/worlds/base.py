@@ -122,7 +122,9 @@ class LearnerDefaults:
     Attributes:
       settings: name of a learner -> fields of its configuration.
       imagined_shares: part of the imagined data -> its relative share of the imagined half of a batch.
-      stochastic: learners whose policy here is a distribution, so that it is evaluated by sampling as well.
+      stochastic: learners whose policy here is a distribution, so that it can be evaluated by sampling.
+      actions: of these, name of a learner -> "greedy" or "sampled", whichever was better on validation sentences
+        (`kalm validate`); "greedy" where it is not named.
       observation_transform: how policies see observations.
       relabel: (family, array, observation, action, next observation) -> (reward, reached, possible), used to exchange
         goals in a batch (`offline_rl.buffer.Relabel`); None where a single step does not determine them.
@@ -131,6 +133,7 @@ class LearnerDefaults:
     settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     imagined_shares: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(LEVELS[1:], 1.0))
     stochastic: tuple[str, ...] = ()
+    actions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     observation_transform: ObservationTransform = ObservationTransform()
     relabel: Callable | None = None
 

@@ -11,6 +11,7 @@ from kalm_jax.evaluation import difference_interval, wilson_interval
 from kalm_jax.evaluation.llm_metrics import metric_rows
 from kalm_jax.grounding.config import TASKS
 from kalm_jax.pipeline import ablation, config
+from kalm_jax.pipeline.artifacts import PRIVILEGED
 from kalm_jax.worlds.base import get_world
 from tests.pipeline.stages.test_ground import save_own
 
@@ -34,7 +35,7 @@ def test_sets_of_tasks_share_the_rollouts_and_carry_on(tmp_path, capsys):
     names = [*SETS, "two_models"]
     for name in ("direct", "single_draws"):
         assert (run / name / "ground" / "done.json").samefile(run / "all" / "ground" / "done.json")
-        imagined = [(run / one / "imagine" / "unseen_easy" / "rollouts.h5").read_bytes() for one in ("all", name)]
+        imagined = [(run / one / PRIVILEGED / "unseen_easy" / "rollouts.h5").read_bytes() for one in ("all", name)]
         assert imagined[0] != imagined[1]
     trained = [(run / name / "ground" / "model" / "numbers.safetensors").read_bytes() for name in names]
     assert len(set(trained)) == 3

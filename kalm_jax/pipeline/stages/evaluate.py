@@ -11,7 +11,7 @@ from kalm_jax.evaluation import episode_rows, evaluate, write_results
 from kalm_jax.files import write_json
 from kalm_jax.pipeline.artifacts import SUBGOALS, encoding, evaluation_sets, goal_vectors, planner_stage
 from kalm_jax.pipeline.config import TRANSLATED, policies_of
-from kalm_jax.pipeline.learners import played_policies, policy_points
+from kalm_jax.pipeline.learners import action_choices, played_policies, policy_points
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.translation import Translator
 from kalm_jax.types import EpisodeResults
@@ -50,7 +50,7 @@ def run_evaluate(run: PipelineRun, algorithm: str, condition: str, level: str) -
         if is_main_process():
             write_results(folder, world, found)
 
-    settings = {"episodes": config.evaluate.episodes, "seed": config.seed, "actions": config.evaluate.actions}
+    settings = {"episodes": config.evaluate.episodes, "seed": config.seed, "actions": action_choices(config, algorithm)}
     needs = [f"learn/{algorithm}-{policies_of(condition)}", *encoding(config, [level])]
     if condition in TRANSLATED:
         needs += ["ground", *planner_stage(config), *encoding(config, ["data", SUBGOALS])]

@@ -15,6 +15,7 @@ from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.pipeline.artifacts import evaluation_sets, planner_stage
 from kalm_jax.pipeline.config import LLM_POLICY
 from kalm_jax.pipeline.imagining import plans_of
+from kalm_jax.pipeline.learners import action_choices
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
 from kalm_jax.types import Policy
@@ -34,7 +35,7 @@ def run_llm_policy(run: PipelineRun, level: str) -> None:
         spec = grounded.model.spec
         draws = spec.num_actions or spec.gaussian_actions
         heats = {"greedy": 0.0, "sampled": config.imagine.temperature}
-        heats = {choice: heats[choice] for choice in (e.actions if draws else ("greedy",))}
+        heats = {choice: heats[choice] for choice in (action_choices(config, LLM_POLICY) if draws else ("greedy",))}
         tests = evaluation_sets(run, level)
         asked = np.concatenate([episodes.goal for *_, episodes in tests])
         plans = plans_of(config, grounded, world.goals(level), asked, run.path)

@@ -88,6 +88,7 @@ class ClevrWorld(World):
         imagined_shares={"rephrase": 0.4, "unseen_easy": 0.1, "unseen_hard": 0.5, "prompts": 0.4},
         # TD3+BC answers with a point of the simplex, CQL and COMBO with softmax Q.
         stochastic=("bc", "td3bc", "cql", "awac", "iql", "combo", "decision_transformer"),
+        actions={"td3bc": "sampled"},
         relabel=clevr_rewards.relabel_outcome,
     )
     labels = ReportLabels(
