@@ -17,6 +17,7 @@ from kalm_jax.worlds.base import GoalLanguage
 WORDS = train_tokenizer(["push the red ball left"] * 3, 300)
 GOALS = make_goal_table(["push the red ball left", "left"], 0, 0, np.array([[0], [1]]))
 LORA = LoraConfig(rank=3)
+init_adapters = jax.jit(lora.init, static_argnums=2)
 
 
 def rollouts(n=30, horizon=5):
@@ -41,7 +42,7 @@ def make(**options):
 
 def with_adapters(params, key=1, drawn=True):
     """Adapters beside the number parts; `drawn` gives B values too."""
-    adapters = lora.init(jax.random.key(key), params["llm"], LORA)
+    adapters = init_adapters(jax.random.key(key), params["llm"], LORA)
     if drawn:
         rng = np.random.default_rng(0)
         adapters = jax.tree.map(lambda x: jnp.asarray(0.3 * rng.normal(size=x.shape), jnp.float32), adapters)

@@ -94,7 +94,7 @@ def test_bfloat16_computes_so_and_keeps_float32_parameters():
     model, params, batches = adapters.make()
     rows, exact = jax.tree.map(jnp.asarray, batches(0)), TrainConfig(4)
     half = dataclasses.replace(exact, compute="bfloat16")
-    hidden = model.bind(forward_variables(params, {}, half)).hidden(rows)
+    hidden = jax.eval_shape(lambda p: model.bind(forward_variables(p, {}, half)).hidden(rows), params)
     assert hidden.dtype == jnp.bfloat16
     (grads, metrics), (want, want_metrics) = (
         jax.jit(gradient, static_argnames=("model", "config"))(params, {}, rows, model=model, config=c)

@@ -69,7 +69,8 @@ def test_packed_segments_do_not_see_each_other():
 
     def logits(tokens, positions, segments):
         mask = transformer.packed_mask(jnp.asarray(segments)[None])
-        return Llama(config).apply({"params": params}, jnp.asarray(tokens)[None], jnp.asarray(positions)[None], mask)[0]
+        asked = jnp.asarray(tokens)[None], jnp.asarray(positions)[None], mask
+        return jax.jit(Llama(config).apply)({"params": params}, *asked)[0]
 
     packed = logits(np.r_[a, b, 0], np.r_[0:5, 0:7, 0], np.r_[[1] * 5, [2] * 7, 0])
     alone = logits(b, np.arange(7), np.ones(7, int))
@@ -79,7 +80,7 @@ def test_packed_segments_do_not_see_each_other():
 def test_cache_and_left_padding_change_nothing():
     config, params = SHAPES["grouped"], make(SHAPES["grouped"])
     model, tokens = Llama(config), jnp.asarray(np.random.default_rng(2).integers(0, 50, (1, 10)))
-    whole = model.apply(
+    whole = jax.jit(model.apply)(
         {"params": params}, tokens, jnp.arange(10)[None], transformer.packed_mask(jnp.ones((1, 10), int))
     )
     pad, size = 3, 16
@@ -88,6 +89,7 @@ def test_cache_and_left_padding_change_nothing():
     positions = jnp.maximum(jnp.cumsum(valid, axis=1) - 1, 0)
     cache = transformer.empty_cache(config, 1, size)
 
+    @jax.jit
     def run(x, positions, mask, cache, index):
         bound = model.bind({"params": params})
         hidden, cache = bound.backbone(bound.embed(x), positions, mask, cache, index)
@@ -112,7 +114,7 @@ def test_the_built_in_model_knows_opposites():
         start = 1 + len(words.encode(prompt))
         tokens = jnp.asarray(ids)[None]
         mask = transformer.packed_mask(jnp.ones_like(tokens))
-        logits = Llama(config).apply({"params": params}, tokens, jnp.arange(len(ids))[None], mask)[0]
+        logits = jax.jit(Llama(config).apply)({"params": params}, tokens, jnp.arange(len(ids))[None], mask)[0]
         return float(jax.nn.log_softmax(logits)[jnp.arange(start - 1, len(ids) - 1), tokens[0, start:]].sum())
 
     plain = "put the red ball to the left of the blue ball =>"

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kalm_jax.offline_rl import Relabel, make_buffer, make_learner, one_to_one, sample
+from kalm_jax import offline_rl
+from kalm_jax.offline_rl import Relabel, make_buffer, make_learner, one_to_one
 from kalm_jax.offline_rl.algorithms import td3bc
 from kalm_jax.offline_rl.normalization import policy_input
 from kalm_jax.offline_rl.updates import masked_mean
@@ -15,6 +16,8 @@ from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
 from kalm_jax.worlds.clevr import simulator as clevr
 from kalm_jax.worlds.clevr.collect import collect
+
+sample = jax.jit(offline_rl.sample, static_argnums=2)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +94,7 @@ def test_the_policy_imitates_only_what_was_done_for_the_goal(data):
     batch = sample(buffer, jax.random.key(2), 64)
     learner = make_learner("td3bc", hidden=(16,), alpha=0.0)
     stats = buffer.stats()
-    state = learner.init(jax.random.key(0), stats)
+    state = jax.jit(learner.init)(jax.random.key(0), stats)
     inputs = policy_input(stats, batch.observation, batch.goal)
     action = td3bc.encode_action(stats, batch.action)
     mine = np.asarray(batch.is_original_goal) == 1

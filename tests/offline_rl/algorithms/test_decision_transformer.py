@@ -69,7 +69,7 @@ def test_windows_are_the_steps_of_one_rollout_and_end_with_it():
     goals = dataclasses.replace(goals, array=np.arange(3)[:, None])  # no two say the same
     rollouts = dataclasses.replace(rollouts, rewards=np.where(rollouts.valid(), rollouts.rewards, 99.0))
     buffer = make_buffer([(rollouts, 1.0)], goals)
-    windows, seen = sample_windows(buffer, jax.random.key(0), 300, 4), set()
+    windows, seen = jax.tree.map(np.asarray, sample_windows(buffer, jax.random.key(0), 300, 4)), set()
     for b in range(300):
         first, n = int(windows.time[b, 0]), int(windows.valid[b].sum())
         assert windows.valid[b, :n].all()
