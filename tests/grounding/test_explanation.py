@@ -25,7 +25,7 @@ from tests.grounding.toy import GOALS, TEXTS, batches, make, short, toy_rollouts
 def test_training_learns_the_toy_world_and_imagines_it(words, continuous, tmp_path):
     rollouts = toy_rollouts(256, continuous=continuous)
     model, params = make(words, rollouts)
-    config = TrainConfig(240, learning_rate=5e-3, log_every=20)
+    config = TrainConfig(120 if continuous else 240, learning_rate=5e-3, log_every=20)
     params, curve = fit(model, params, batches(words, rollouts), config)
     assert curve[-1]["state_loss"] < 0.1 * curve[0]["state_loss"]
     save_grounded(tmp_path, Grounded(model, params, words))

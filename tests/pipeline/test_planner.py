@@ -109,15 +109,14 @@ def test_training_pairs():
                 training_pairs(world, text)
 
 
-@pytest.mark.parametrize(("rank", "layers", "random"), [(8, 2, False), (0, 0, True)])
+@pytest.mark.parametrize(("rank", "layers", "random"), [(8, 2, False), (0, 1, True)])
 def test_a_planner_learns_what_it_is_taught_and_continues_when_killed(tmp_path, rank, layers, random):
     pairs = [("apples please", "red left blue"), ("pears please", "blue front green"), ("plums", "move red left")]
     sample = lambda rng: pairs[int(rng.integers(3))]  # noqa: E731
     training = TextTraining(steps=40, rows=2, row_length=64, learning_rate=1e-2, lora_rank=rank, layers=layers)
     options = {"seed": 1, "random": random}
     whole = fit_planner("", sample, training, folder=tmp_path / "whole", **options)
-    if layers:
-        assert whole.model.config.layers == layers
+    assert whole.model.config.layers == layers
 
     drawn = itertools.count()
 
