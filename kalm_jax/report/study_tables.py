@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kalm_jax.evaluation.statistics import FEWEST_VALUES
 from kalm_jax.report.study import LIMITS, Row
-from kalm_jax.report.summary import COMPARED, RANDOM, learner_name, level_name
+from kalm_jax.report.summary import COMPARED, RANDOM, learner_name, level_name, rank
 from kalm_jax.report.tables import MISSING, told_table
 from kalm_jax.worlds.base import ReportLabels
 
@@ -59,9 +59,11 @@ def markdown(rows: Sequence[Row], labels: ReportLabels) -> str:
     told = told_table([row["condition"] for row in success], labels.readings)
     if told.rows:
         parts += ["## Conditions", _table(told.header, told.rows)]
-    imagined = _imagined_table(rows, labels)
-    if imagined:
-        parts += ["## Imagined rollouts", imagined]
+    for title, text in (
+        ("Imagined rollouts", _imagined_table(rows, labels)),
+        ("Explanations", _explanation_table(rows, labels)),
+    ):
+        parts += [f"## {title}", text] if text else []
     return "\n\n".join(parts)
 
 
@@ -130,19 +132,31 @@ def _family_table(rows: Sequence[Row], labels: ReportLabels) -> str:
 
 
 def _imagined_table(rows: Sequence[Row], labels: ReportLabels) -> str:
-    mine = [row for row in rows if row["table"] == "imagined" and not row["family"]]
+    mine = [r for r in rows if (r["table"], r["family"]) == ("imagined", "") and r["level"]]
+    levels = list(dict.fromkeys(row["level"] for row in mine))
     titles = TITLES | {f"{kind}_transitions": f"transitions {name}" for kind, name in labels.unrealistic.items()}
-    explained = dict(zip(("correct", "exact"), labels.explained))
-    lines = []
+    stages, names = list(STAGES), list(titles)
+    found: dict[tuple[str, str], dict[str, Row]] = {}
     for row in mine:
         stage, _, name = row["measure"].partition("/")
+        found.setdefault((stage, name), {})[row["level"]] = row
+    lines = []
+    for stage, name in sorted(found, key=lambda key: (rank(stages, key[0]), rank(names, key[1]))):
         what = titles.get(name, name.replace("_", " ")).format(early=labels.early_steps, steps=labels.steps)
-        title = STAGES.get(stage, f"{stage}: ") + what
-        if stage == "explain":
-            prompt, _, what = name.rpartition(", ")
-            title = f"explanations, {prompt} prompt: {explained.get(what, what)}"
-        lines.append([level_name(row["level"]) if row["level"] else MISSING, title, _percent(row), _range(row)])
-    return _table(["level", "share of rollouts", "mean, %", "range, %"], lines) if lines else ""
+        cells = [_with_range(found[stage, name].get(level)) for level in levels]
+        lines.append([STAGES.get(stage, f"{stage}: ") + what, *cells])
+    return _table(["mean (range), %", *map(level_name, levels)], lines) if lines else ""
+
+
+def _explanation_table(rows: Sequence[Row], labels: ReportLabels) -> str:
+    explained = dict(zip(("correct", "exact"), labels.explained))
+    found: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        if row["table"] == "imagined" and not row["level"]:
+            prompt, _, what = row["measure"].partition("/")[2].rpartition(", ")
+            found.setdefault(prompt, {})[what] = row
+    lines = [[prompt, *(_with_range(line.get(what)) for what in explained)] for prompt, line in found.items()]
+    return _table(["prompt", *(f"{name}, mean (range), %" for name in explained.values())], lines) if lines else ""
 
 
 def _by(
@@ -168,6 +182,10 @@ def _percent(row: Row | None, sign: str = "") -> str:
         return MISSING
     value = f"{100 * row['value']:{sign}.1f}"
     return value if row["low"] == "" else f"{value} [{100 * row['low']:{sign}.1f}, {100 * row['high']:{sign}.1f}]"
+
+
+def _with_range(row: Row | None) -> str:
+    return MISSING if row is None else f"{_percent(row)} ({_range(row)})"
 
 
 def _range(row: Row, sign: str = "") -> str:

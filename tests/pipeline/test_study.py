@@ -70,7 +70,7 @@ def test_a_study_that_is_not_finished_has_tables(partial):
     rows = study.write_tables(folder, jobs, "kalm study --world=clevr")
     text = (folder / "study.md").read_text()
     assert text.startswith("# KALM on CLEVR-Robot: 3 of 4 groundings\n\n    kalm study --world=clevr\n\nkalm_jax ")
-    assert "## Unseen hard, new sentences" in text and "explanations, seen prompt: right relation | 75.0 |" in text
+    assert "## Unseen hard, new sentences" in text and "| seen | 75.0 (75.0 to 75.0) |" in text
     with (folder / "study.csv").open(newline="") as file:
         written = list(csv.DictReader(file))
     assert [{name: str(value) for name, value in row.items()} for row in rows] == written

@@ -64,9 +64,22 @@ def test_conditions_are_said_to_be_told_what_they_are_told(rows):
 
 def test_imagined_rollouts_have_their_mean_and_range(rows):
     imagined = part(markdown(rows, LABELS), "Imagined rollouts")
-    assert cells(imagined, "unseen hard", "reach their goal, as imagined")[2:] == ["60.0", "60.0 to 60.0"]
-    assert cells(imagined, "rephrase", "transitions off the bench")[2:] == ["3.0", "3.0 to 3.0"]
-    assert "gather" not in imagined
+    assert "| goals of the data | rephrase | unseen hard |" in imagined and "gather" not in imagined
+    assert cells(imagined, "reach their goal, as imagined")[1:] == ["60.0 (60.0 to 60.0)"] * 3
+    assert cells(imagined, "transitions off the bench")[3] == "3.0 (3.0 to 3.0)"
+
+
+def test_explanations_have_a_line_for_each_prompt():
+    runs = [
+        {
+            "explain": [
+                {"prompt": prompt, "rollouts": 4, "correct": right, "exact": 0} for prompt in ("seen", "seen, again")
+            ]
+        }
+        for right in (1, 3)
+    ]
+    said = part(markdown(imagined_rows(runs), LABELS), "Explanations")
+    assert cells(said, "seen")[1:] == cells(said, "seen, again")[1:] == ["50.0 (25.0 to 75.0)", "0.0 (0.0 to 0.0)"]
 
 
 def test_without_imagined_rollouts_there_is_no_such_table(rows):
