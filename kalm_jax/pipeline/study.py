@@ -39,6 +39,8 @@ from kalm_jax.report.study_tables import markdown, overview
 from kalm_jax.settings import MAX_SEED, MAX_SEEDS
 from kalm_jax.worlds.base import get_world
 
+NAME = "grounding-"
+"""Beginning of the groundings' folders; then comes a number, from 1 on."""
 SPACING = MAX_SEEDS
 """Between the seeds of two groundings: a run's policies and test episodes have its seed and fewer than these more."""
 
@@ -74,10 +76,11 @@ def run(folder: str | pathlib.Path, config: PipelineConfig, groundings: int, com
         work_through(job, stages_of(job), schedule, position, f"{name}/")
         if is_main_process():
             write_report(job, command)
-            written = write_tables(whole.path, jobs, command)
+            done.add(name)
+            written = write_tables(whole.path, {name: jobs[name] for name in jobs if name in done}, groundings, command)
     if not is_main_process():
         return []
-    written = written or write_tables(whole.path, jobs, command)
+    written = written or write_tables(whole.path, jobs, groundings, command)
     print(f"\n{overview(written, whole.world.labels)}\n\ntables: {whole.path / 'study.md'}")
     return written
 
@@ -94,15 +97,13 @@ def configurations(config: PipelineConfig, groundings: int) -> dict[str, Pipelin
             f"--seed={config.seed} with --groundings={groundings}: the seed of each grounding is {SPACING} above that "
             f"of the one before, and the largest is {MAX_SEED}: give a seed of at most {most}"
         )
-    return {
-        f"grounding-{i + 1}": dataclasses.replace(config, seed=config.seed + i * SPACING) for i in range(groundings)
-    }
+    return {f"{NAME}{i + 1}": dataclasses.replace(config, seed=config.seed + i * SPACING) for i in range(groundings)}
 
 
 def is_finished(folder: pathlib.Path, config: PipelineConfig) -> bool:
     """Whether a folder has a finished run of a configuration, made by this code, with all of its files undamaged."""
     try:
-        if not _has_results(folder, config):
+        if read_run(folder) != config or not results_file(folder).with_name(EPISODES).exists():
             return False
         job = PipelineRun(folder, config, None)
         stages = stages_of(job)
@@ -135,25 +136,22 @@ def _schedule(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig], done: se
     return schedule
 
 
-def write_tables(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig], command: str) -> list[Row]:
-    """`study.csv`, `study.md` and `study.png` of the groundings that are finished so far; returns the rows.
+def write_tables(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig], groundings: int, command: str) -> list[Row]:
+    """`study.csv`, `study.md` and `study.png` of the groundings `jobs`, which are finished; returns the rows.
 
-    Raises:
-      ValueError: none is.
+    `groundings` is how many the study will have.
     """
-    there = {name: mine for name, mine in jobs.items() if _has_results(folder / name, mine)}
-    if not there:
-        raise ValueError(f"{folder}: no grounding is finished; run the same command again")
-    config = next(iter(there.values()))
+    config = next(iter(jobs.values()))
     world = get_world(config.world)
-    played = [read_episodes_csv(folder / name / EPISODES) for name in there]
+    played = [read_episodes_csv(folder / name / EPISODES) for name in jobs]
     small = noise(**amounts_of(result_rows(played[0], world.spaces.early_steps)))
-    rows = success_rows([tally_episodes(each, world.spaces.early_steps) for each in played], CONDITIONS)
-    rows += imagined_rows([_imagined(folder / name, mine) for name, mine in there.items()])
+    tallies = [tally_episodes(each, world.spaces.early_steps) for each in played]
+    rows = success_rows(dict(zip((int(name.removeprefix(NAME)) for name in jobs), tallies)), CONDITIONS)
+    rows += imagined_rows([_imagined(folder / name, mine) for name, mine in jobs.items()])
     write_csv(folder / "study.csv", COLUMNS, rows)
     text = "\n\n".join(
         [
-            f"# {world.title}: {len(there)} of {len(jobs)} groundings",
+            f"# {world.title}: {len(jobs)} of {groundings} groundings",
             f"    {command}",
             f"{_made_by()}. Every grounding has data, a language model, imagined rollouts and {config.learn.seeds} "
             "policies of each kind of its own.",
@@ -165,16 +163,8 @@ def write_tables(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig], comma
     if any(row["table"] == "success" and row["algorithm"] != row["condition"] for row in rows):
         with replacing(folder / "study.png") as temporary:
             study_figure(rows, world.labels).savefig(temporary, dpi=120)
-    print(f"tables of {len(there)} of {len(jobs)} groundings: {folder / 'study.md'}", flush=True)
+    print(f"tables of {len(jobs)} of {groundings} groundings: {folder / 'study.md'}", flush=True)
     return rows
-
-
-def _has_results(folder: pathlib.Path, config: PipelineConfig) -> bool:
-    """Whether the run in a folder has written results of this configuration."""
-    try:
-        return read_run(folder) == config and results_file(folder).with_name(EPISODES).exists()
-    except (OSError, ValueError):
-        return False
 
 
 def _imagined(folder: pathlib.Path, config: PipelineConfig) -> dict[str, list[dict[str, Any]]]:

@@ -57,22 +57,22 @@ Cell = tuple[str, str, str]
 """Algorithm, action choice and condition."""
 
 
-def _arranged(tallies: Sequence[Tally]) -> dict[Group, dict[Cell, dict[tuple[str, str], np.ndarray]]]:
+def _arranged(tallies: Mapping[int, Tally]) -> dict[Group, dict[Cell, dict[tuple[str, str], np.ndarray]]]:
     """Group -> cell -> (family, template) -> (G, 3) counts; families alone where a level has several."""
     groups: dict[Group, dict[Cell, dict[tuple[str, str], np.ndarray]]] = {}
     families: dict[str, set[str]] = collections.defaultdict(set)
-    for number_, tally in enumerate(tallies):
+    for place, tally in enumerate(tallies.values()):
         for (*cell, level, sentences, family, template), counts in tally.items():
             families[level].add(family)
             for part in ("", family):
                 cells = groups.setdefault((level, sentences, part), {})
                 templates = cells.setdefault((cell[0], cell[1], cell[2]), {})
-                templates.setdefault((family, template), np.zeros((len(tallies), 3)))[number_] += counts
+                templates.setdefault((family, template), np.zeros((len(tallies), 3)))[place] += counts
     return {group: cells for group, cells in groups.items() if not group[2] or len(families[group[0]]) > 1}
 
 
-def success_rows(tallies: Sequence[Tally], conditions: Sequence[str]) -> list[Row]:
-    """The rows "success", "grounding" and "difference" of G groundings.
+def success_rows(tallies: Mapping[int, Tally], conditions: Sequence[str]) -> list[Row]:
+    """The rows "success", "grounding" and "difference" of G groundings, whose numbers are the keys.
 
     Differences are of every condition and each one before it in `conditions`, of the same learner and action choice.
 
@@ -93,7 +93,7 @@ def success_rows(tallies: Sequence[Tally], conditions: Sequence[str]) -> list[Ro
             scores[cell] = {
                 limit: bootstrap.score(counts[..., place], counts[..., 0], draws) for limit, place in LIMITS.items()
             }
-            rows += _success(group, cell, scores[cell], int(counts[..., 0].sum()))
+            rows += _success(group, cell, scores[cell], list(tallies), int(counts[..., 0].sum()))
         if not group[2]:
             pairs = [(new, base) for new in order for base in order if _compared(new, base, conditions)]
             rows += [row for new, base in pairs for row in _difference(group, new, base[2], scores[new], scores[base])]
@@ -109,14 +109,16 @@ def _compared(new: Cell, base: Cell, conditions: Sequence[str]) -> bool:
     return known and new[:2] == base[:2] and conditions.index(new[2]) > conditions.index(base[2])
 
 
-def _success(group: Group, cell: Cell, scores: Mapping[str, Scores], episodes: int) -> Iterator[Row]:
+def _success(
+    group: Group, cell: Cell, scores: Mapping[str, Scores], numbers: Sequence[int], episodes: int
+) -> Iterator[Row]:
     for limit, found in scores.items():
         about = _about(group, cell, limit=limit, groundings=len(found.own), episodes=episodes)
         about |= {"least": found.own.min(), "most": found.own.max()}
         for measure, statistic in (("iqm", bootstrap.interquartile_mean), ("mean", bootstrap.mean)):
             yield _row("success", about, measure, estimate(statistic, found))
-        for i, value in enumerate(found.own):
-            alone = _about(group, cell, limit=limit, grounding=i + 1)
+        for number, value in zip(numbers, found.own, strict=True):
+            alone = _about(group, cell, limit=limit, grounding=number)
             yield _row("grounding", alone, "rate", Estimate(value, math.nan, math.nan))
 
 

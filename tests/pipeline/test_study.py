@@ -12,7 +12,7 @@ from kalm_jax.evaluation.results import write_results
 from kalm_jax.files import write_json
 from kalm_jax.pipeline import study
 from kalm_jax.pipeline.config import LearnConfig, load_presets
-from kalm_jax.pipeline.run_folder import PipelineRun, make_manifest, read_run, write_manifest
+from kalm_jax.pipeline.run_folder import PipelineRun, make_manifest, read_run, results_file, write_manifest
 from kalm_jax.settings import MAX_SEED
 from kalm_jax.worlds.base import get_world
 from tests.fixtures import SMALL_RUN
@@ -58,16 +58,16 @@ def finished_run(folder, config, grounding):
 
 @pytest.fixture
 def partial(tmp_path):
-    """Folder of a study with three of four groundings, and their configurations."""
-    jobs = study.configurations(CONFIG, 4)
-    runs = [finished_run(tmp_path / f"grounding-{i + 1}", jobs[f"grounding-{i + 1}"], i) for i in range(3)]
+    """Folder of a study with three groundings, and their configurations."""
+    jobs = study.configurations(CONFIG, 3)
+    runs = [finished_run(tmp_path / name, mine, i) for i, (name, mine) in enumerate(jobs.items())]
     yield tmp_path, jobs
     del runs
 
 
 def test_a_study_that_is_not_finished_has_tables(partial):
     folder, jobs = partial
-    rows = study.write_tables(folder, jobs, "kalm study --world=clevr")
+    rows = study.write_tables(folder, jobs, 4, "kalm study --world=clevr")
     text = (folder / "study.md").read_text()
     assert text.startswith("# KALM on CLEVR-Robot: 3 of 4 groundings\n\n    kalm study --world=clevr\n\nkalm_jax ")
     assert "## Unseen hard, new sentences" in text and "| seen | 75.0 (75.0 to 75.0) |" in text
@@ -76,24 +76,17 @@ def test_a_study_that_is_not_finished_has_tables(partial):
     assert [{name: str(value) for name, value in row.items()} for row in rows] == written
     assert (folder / "study.png").read_bytes().startswith(b"\x89PNG")
     assert {row["groundings"] for row in rows if row["table"] == "success"} == {3}
-    assert study.write_tables(folder, jobs, "kalm study --world=clevr") == rows
+    assert study.write_tables(folder, jobs, 4, "kalm study --world=clevr") == rows
 
 
 @pytest.mark.parametrize("name", ["episodes.csv", "results.csv"])
-def test_a_grounding_with_damaged_results_is_left_out(name, partial):
-    folder, jobs = partial
-    file = folder / "grounding-2" / name
-    file.write_bytes(file.read_bytes()[:-9])
-    assert {row["groundings"] for row in study.write_tables(folder, jobs, "") if row["table"] == "success"} == {2}
-    file.unlink()
-    assert {row["groundings"] for row in study.write_tables(folder, jobs, "") if row["table"] == "success"} == {2}
-
-
-def test_a_grounding_of_other_settings_is_left_out_and_none_is_an_error(partial):
+def test_damaged_results_are_noticed(name, partial):
     folder, _ = partial
-    other = dataclasses.replace(CONFIG, learn=LearnConfig(updates=7))
-    with pytest.raises(ValueError, match="no grounding is finished"):
-        study.write_tables(folder, study.configurations(other, 3), "")
+    file = folder / "grounding-2" / name
+    assert results_file(folder / "grounding-2").exists()
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=name):
+        results_file(folder / "grounding-2")
 
 
 def test_results_without_their_stages_are_not_finished(partial):
@@ -149,10 +142,11 @@ def test_a_study_carries_on_and_mends_what_is_damaged(small_run, tmp_path, capsy
     command("study", flags)
     said = capsys.readouterr().out
     assert "begins" not in said and said.count("done before, kept") == 2
+    (folder / "grounding-1" / "results.csv").write_text("damaged")
     file = folder / "grounding-2" / "evaluate" / "bc-offline-rephrase" / "episodes.csv"
     file.write_bytes(file.read_bytes()[:-9])
     command("study", flags)
     said = capsys.readouterr().out
     assert "evaluate/bc-offline-rephrase: starts again, because episodes.csv has" in said
-    assert said.count("starts again") == 1 and "grounding-1: done before, kept" in said
+    assert said.count("starts again") == 1 and "tables of 1 of 2 groundings" in said
     assert [(folder / name).read_bytes() for name in ("study.csv", "study.png")] == tables

@@ -138,9 +138,8 @@ def test_learning_figure_draws_seeds_and_their_mean():
 
 
 def test_study_figure_has_a_bar_for_each_number_and_a_dot_for_each_grounding():
-    rows = study.success_rows(
-        [study.tally_episodes(episodes(g), 10) for g in range(4)], ("offline", "translate", "kalm")
-    )
+    tallies = {g: study.tally_episodes(episodes(g), 10) for g in range(4)}
+    rows = study.success_rows(tallies, ("offline", "translate", "kalm"))
     drawn = figures.study_figure(rows, LABELS).axes
     assert len(drawn) == 2
     for axes, limit in zip(drawn, ("early", "horizon"), strict=True):

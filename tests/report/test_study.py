@@ -14,7 +14,7 @@ CONDITIONS = ("offline", "translate", "kalm")
 
 
 def rows_of(groundings):
-    return success_rows([tally_episodes(rows, 10) for rows in groundings], CONDITIONS)
+    return success_rows({i + 1: tally_episodes(rows, 10) for i, rows in enumerate(groundings)}, CONDITIONS)
 
 
 def only(rows, **wanted):
@@ -48,8 +48,9 @@ def test_success_is_the_mean_and_interquartile_mean_of_the_groundings_rates(rows
     assert iqm["value"] == pytest.approx(np.sort(rates)[1:3].mean(), abs=1e-6)
     assert (mean["least"], mean["most"]) == pytest.approx((min(rates), max(rates)), abs=1e-6)
     assert mean["low"] < mean["value"] < mean["high"] and mean["groundings"] == 4 and mean["episodes"] == 4 * 48
-    alone = [r["value"] for r in rows if r["table"] == "grounding" and all(r[k] == v for k, v in about.items())]
-    assert alone == pytest.approx(rates, abs=1e-6)
+    alone = [r for r in rows if r["table"] == "grounding" and all(r[k] == v for k, v in about.items())]
+    assert [row["value"] for row in alone] == pytest.approx(rates, abs=1e-6)
+    assert [row["grounding"] for row in alone] == [1, 2, 3, 4]
     family = only(rows, **about | {"family": "line"}, table="success", measure="mean")
     assert family["value"] == pytest.approx(
         np.mean([rate(o, "kalm", limit == "early", family="line") for o in played]), abs=1e-6

@@ -11,7 +11,7 @@ CONDITIONS = ("offline", "translate", "kalm")
 
 @pytest.fixture(scope="module")
 def rows():
-    found = success_rows([tally_episodes(episodes(grounding), 10) for grounding in range(4)], CONDITIONS)
+    found = success_rows({grounding: tally_episodes(episodes(grounding), 10) for grounding in range(4)}, CONDITIONS)
     return found + imagined_rows([{"imagine": make_imagination()}] * 4)
 
 
