@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kalm_jax.datasets import read_pieces, read_rollouts
-from kalm_jax.files import describe_file, naming_damage, read_npy, read_npz
+from kalm_jax.files import describe_file, naming_damage, read_json, read_npy, read_npz, require_file
 from kalm_jax.llm.hf.weights import weight_files
 from kalm_jax.offline_rl.normalization import Whitening
 from kalm_jax.pipeline.config import PipelineConfig
@@ -130,12 +130,17 @@ def evaluation_sets(run: PipelineRun, level: str) -> list[tuple[str, int, Episod
     ]
 
 
-def sentences_to_encode(run: PipelineRun, goals: GoalTable, part: str, learned: np.ndarray | None = None) -> np.ndarray:
+def sentences_to_encode(
+    run: PipelineRun, goals: GoalTable, part: str, meanings: Sequence[np.ndarray] | None = None
+) -> np.ndarray:
     """Indices of the sentences of a part's goals that get a vector, sorted.
 
-    With `learn.wordings` these are so many met ones of each goal that policies learn from, and those of the test
-    episodes, the data's and the data's level alike; otherwise, and of the user's prompts, all. `learned` are indices of
-    sentences with rollouts; None are all.
+    With `learn.wordings` these are so many of each goal that policies learn from, and those of the test episodes, the
+    data's and the data's level alike; otherwise, and of the user's prompts, all.
+
+    Args:
+      meanings: arrays (K,) of numbers that are equal where sentences ask for the same, -1 where nothing is learned of a
+        sentence: for each of them so many sentences are chosen. None: by what the met ones truly ask for.
     """
     config, count = run.config, run.config.learn.wordings
     if not count or part in ("prompts", SUBGOALS):
@@ -143,16 +148,31 @@ def sentences_to_encode(run: PipelineRun, goals: GoalTable, part: str, learned: 
     level = LEVELS[0] if part == "data" else part
     played = [episodes for _, _, episodes in evaluation_sets(run, level)]
     tested = {episodes.goals.text[goal] for episodes in played for goal in np.unique(episodes.goal)}
-    numbers = np.where(met_sentences(run, part), same_goals(goals), -1)
-    needed = np.setdiff1d(numbers if learned is None else numbers[learned], [-1])
     order = np.random.default_rng([config.seed, 5]).permutation(len(goals))
     order = order[np.argsort([goals.text[i] not in tested for i in order], kind="stable")]
-    seen, chosen = np.zeros(numbers.max(initial=-1) + 2, int), []  # the last one is that of -1
-    for i in order:
-        seen[numbers[i]] += 1
-        if goals.text[i] in tested or (numbers[i] in needed and seen[numbers[i]] <= count):
-            chosen.append(int(i))
-    return np.sort(np.array(chosen, int))
+    chosen = {int(i) for i in order if goals.text[i] in tested}
+    for numbers in [true_meanings(run, goals, part)] if meanings is None else meanings:
+        seen = np.zeros(numbers.max(initial=-1) + 1, int)
+        for i in order[numbers[order] >= 0]:
+            seen[numbers[i]] += 1
+            if seen[numbers[i]] <= count:
+                chosen.add(int(i))
+    return np.array(sorted(chosen), int)
+
+
+def true_meanings(run: PipelineRun, goals: GoalTable, part: str) -> np.ndarray:
+    """(K,) numbers that are equal where met sentences of a part truly ask for the same, -1 for new ones."""
+    return np.where(met_sentences(run, part), same_goals(goals), -1)
+
+
+def plan_meanings(folder: pathlib.Path, goals: GoalTable) -> np.ndarray:
+    """(K,) numbers that are equal where sentences were imagined by the same plan, -1 for those that were not imagined.
+
+    `folder` has their `plans.json`.
+    """
+    plans = read_json(require_file(folder / "plans.json"), dict)
+    number = {tuple(plan): i for i, plan in enumerate(dict.fromkeys(map(tuple, plans.values())))}
+    return np.array([number[tuple(plans[text])] if text in plans else -1 for text in goals.text])
 
 
 def same_goals(goals: GoalTable) -> np.ndarray:

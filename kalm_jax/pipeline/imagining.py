@@ -35,14 +35,26 @@ def goals_to_imagine(rng: np.random.Generator, goals: GoalTable, count: int) -> 
 def imagined_goals(config: PipelineConfig, goals: GoalTable, part: str) -> tuple[np.random.Generator, np.ndarray]:
     """The goals of a part, repeated or not, for which a run imagines rollouts, and the generator of what comes next.
 
-    New sentences (`World.new_sentences`) are left out.
+    New sentences (`World.new_sentences`) are left out. Families are those of `goals`: of the true goals, or of what
+    plans say (`planned_goals`), where sentences of which nothing is known are left out, if there are others.
     """
     count = config.imagine.rephrase if part == "prompts" else getattr(config.imagine, part)
     rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
     if not count:
         return rng, np.zeros(0, int)
-    met = np.arange(len(goals)) if part == "prompts" else np.flatnonzero(~get_world(config.world).new_sentences(part))
+    met = met_goals(config, len(goals), part)
+    known = met[np.asarray(goals.family)[met] != UNKNOWN]
+    met = known if len(known) else met
     return rng, met[goals_to_imagine(rng, goals.take(met), count)]
+
+
+def met_goals(config: PipelineConfig, count: int, part: str) -> np.ndarray:
+    """Numbers of the met sentences among the `count` of a part."""
+    return np.arange(count) if part == "prompts" else np.flatnonzero(~get_world(config.world).new_sentences(part))
+
+
+UNKNOWN = -1
+"""The family of a sentence of which no plan says what it asks for."""
 
 
 def planning_model(config: PipelineConfig, grounded: Grounded, run: pathlib.Path | None = None) -> Grounded:
@@ -226,10 +238,6 @@ def _by_test(satisfied: Callable) -> ScoreFn:
 def is_plan(plan: Sequence[Subgoal], text: str, world: World) -> bool:
     """Whether these are subgoals that a language model wrote for a sentence, and not the sentence itself."""
     return [s.text for s in plan] != [text] or bool(world.language.read_plan(text))
-
-
-UNKNOWN = -1
-"""The family of a sentence of which no plan says what it asks for."""
 
 
 def untold(world: World, goals: GoalTable, plans: Sequence[list[Subgoal]]) -> list[list[Subgoal]]:

@@ -155,14 +155,13 @@ def stages_of(run: PipelineRun) -> dict[str, Callable[[], None]]:
     add("ground", run_ground)
     if learn.encoder:
         add("encoder", run_encoder)
-    for part in ("data", *LEVELS, *prompt_parts(config)):
+    for stage, part in itertools.product(imagining_stages(config), imagined_parts(config)):
+        add(f"{stage}/{part}", run_imagine, stage, part)
+    told = [SUBGOALS] if set(TRANSLATED) & set(learn.conditions) else []
+    for part in ("data", *LEVELS, *prompt_parts(config), *told):
         add(f"encode/{part}", run_encode, part)
     if learn.whitening:
         add("encode/whitening", run_whiten)
-    if "kalm+translate" in learn.conditions or "translate" in learn.conditions:
-        add(f"encode/{SUBGOALS}", run_encode, SUBGOALS)
-    for stage, part in itertools.product(imagining_stages(config), imagined_parts(config)):
-        add(f"{stage}/{part}", run_imagine, stage, part)
     for level in imagined_levels(config):
         add(f"replayed/{level}", run_replay, level)
     add("explain", run_explain)

@@ -15,19 +15,25 @@ from kalm_jax.grounding.decoding import encode_goals
 from kalm_jax.llm.hf.folder import find_folder
 from kalm_jax.offline_rl.normalization import whitening
 from kalm_jax.pipeline.artifacts import (
+    IMAGINED,
     NOVEL_LEVELS,
     content_mark,
     encoder_stage,
     goals_of,
+    imagined_levels,
+    imagining_stages,
     met_vectors,
     model_files,
+    plan_meanings,
     sentences_to_encode,
     text_mark,
+    true_meanings,
 )
 from kalm_jax.pipeline.imagining import imagined_goals, sentence_encoder
 from kalm_jax.pipeline.planner import text_model
 from kalm_jax.pipeline.run_folder import PipelineRun, check_stage
 from kalm_jax.progress import Progress
+from kalm_jax.types import GoalTable
 
 WHITENED = ("data", *NOVEL_LEVELS)
 """Parts whose goal vectors determine the whitening, those of new sentences aside."""
@@ -48,10 +54,10 @@ def run_encoder(run: PipelineRun) -> None:
 def run_encode(run: PipelineRun, part: str) -> None:
     """Writes the goal vectors of a part's sentences to `vectors.npy`; the data's level has those of the data."""
     goals, place = goals_of(run, part), run.path / "encode"
-    # The oracle's rollouts may be of any goal.
-    imagined = part in NOVEL_LEVELS and "oracle" not in run.config.learn.conditions
-    learned = imagined_goals(run.config, goals, part)[1] if imagined else None
-    index = sentences_to_encode(run, goals, part, learned)
+    by_plans = (
+        run.config.learn.wordings and part in imagined_levels(run.config) and IMAGINED in imagining_stages(run.config)
+    )
+    index = sentences_to_encode(run, goals, part, _meanings(run, goals, part) if run.config.learn.wordings else None)
     settings: dict[str, Any] = {"sentences": text_mark(goals)}
     if len(index) < len(goals):
         settings["encoded"] = text_mark(goals.take(index))
@@ -73,8 +79,28 @@ def run_encode(run: PipelineRun, part: str) -> None:
             write_npy(folder / "vectors.npy", vectors)
             write_npy(folder / "encoded.npy", index)
 
-    needs = [encoder_stage(run.config)] + ["encode/data"] * known
+    needs = [encoder_stage(run.config)] + ["encode/data"] * known + [f"{IMAGINED}/{part}"] * by_plans
     run.stage(f"encode/{part}", settings, needs, work, together=True)
+
+
+def _meanings(run: PipelineRun, goals: GoalTable, part: str) -> list[np.ndarray] | None:
+    """By what the sentences of a part are learned in the run's conditions, see `sentences_to_encode`."""
+    config = run.config
+    if part not in NOVEL_LEVELS:
+        return None
+    if part not in imagined_levels(config):
+        return []
+    stages, found = imagining_stages(config), []
+    if IMAGINED in stages:
+        found.append(plan_meanings(run.path / IMAGINED / part, goals))
+    learned = config.learn.learned
+    if IMAGINED not in stages or {"relabel", "kalm-privileged", "oracle"} & set(learned):
+        numbers = true_meanings(run, goals, part)
+        if "oracle" not in learned:  # whose rollouts may be of any goal
+            drawn = numbers[imagined_goals(config, goals, part)[1]]
+            numbers = np.where(np.isin(numbers, drawn), numbers, -1)
+        found.append(numbers)
+    return found
 
 
 def run_whiten(run: PipelineRun) -> None:

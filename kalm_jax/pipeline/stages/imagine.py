@@ -12,7 +12,6 @@ from kalm_jax.datasets import write_rollouts
 from kalm_jax.distributed import is_main_process
 from kalm_jax.files import write_json, write_npy
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.grounding.model import Grounded
 from kalm_jax.imagination.judges import Round
 from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.pipeline.artifacts import PRIVILEGED, goals_mark, goals_of, planner_stage, real_rollouts, subgoal_goals
@@ -21,6 +20,7 @@ from kalm_jax.pipeline.imagining import (
     imagine_by_reading,
     imagine_from,
     imagined_goals,
+    met_goals,
     planned_goals,
     plans_of,
     untold,
@@ -43,16 +43,27 @@ def run_imagine(run: PipelineRun, stage: str, part: str) -> None:
     draws = 1 if part == "rephrase" else draws_of(config)
 
     def work(folder: pathlib.Path) -> None:
-        rng, goal = imagined_goals(config, goals, part)
         grounded = load_grounded(run.path / "ground" / "model")
-        plans = plans_of(config, grounded, goals, goal, run.path)
         real, _ = real_rollouts(run)
         if stage == PRIVILEGED:
+            rng, goal = imagined_goals(config, goals, part)
+            plans = plans_of(config, grounded, goals, goal, run.path)
             states, starts = world.first_states(rng, goals, goal)
             rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"imagine {part}", draws)
             judged, pieces = goals, None
         else:
-            rollouts, starts, judged, pieces = _by_reading(run, grounded, goals, goal, plans, rng, part, draws, real)
+            met = met_goals(config, len(goals), part)
+            plans = untold(world, goals, plans_of(config, grounded, goals, met, run.path))
+            judged = planned_goals(world, goals, plans, met)
+            rng, goal = imagined_goals(config, judged, part)
+            states, starts = world.scenes(rng, goals, goal)
+            reward = success_reward(real)
+            rollouts, rounds = imagine_by_reading(
+                config, grounded, judged, goal, states, plans, f"imagine {part}", draws, reward
+            )
+            pieces = pieces_for_subgoals(rollouts, rounds, [plans[g] for g in goal], subgoal_goals(world), reward)
+            moved = rollouts.length > 0  # there was something to do
+            rollouts, starts = rollouts.take(moved), starts[moved]
         if not is_main_process():
             return
         write_npy(folder / "starts.npy", starts)
@@ -75,33 +86,6 @@ def run_imagine(run: PipelineRun, stage: str, part: str) -> None:
         work,
         together=True,
     )
-
-
-def _by_reading(
-    run: PipelineRun,
-    grounded: Grounded,
-    goals: GoalTable,
-    goal: np.ndarray,
-    plans: Sequence[list[Subgoal]],
-    rng: np.random.Generator,
-    part: str,
-    draws: int,
-    real: Rollouts,
-) -> tuple[Rollouts, np.ndarray, GoalTable, Rollouts]:
-    """Rollouts, the simulator's states in which they begin, what plans say of goals, and parts that reach a subgoal.
-
-    Rollouts with nothing to do are left out.
-    """
-    world, config = run.world, run.config
-    plans = untold(world, goals, plans)
-    states, starts = world.scenes(rng, goals, goal)
-    planned = planned_goals(world, goals, plans, goal)
-    rollouts, rounds = imagine_by_reading(
-        config, grounded, planned, goal, states, list(plans), f"imagine {part}", draws, success_reward(real)
-    )
-    pieces = pieces_for_subgoals(rollouts, rounds, [plans[g] for g in goal], subgoal_goals(world), success_reward(real))
-    moved = rollouts.length > 0
-    return rollouts.take(moved), starts[moved], planned, pieces
 
 
 def success_reward(real: Rollouts) -> float:

@@ -38,6 +38,7 @@ from kalm_jax.pipeline.artifacts import (
     imagined_levels,
     imagined_parts,
     learned_goals,
+    plan_meanings,
     real_rollouts,
 )
 from kalm_jax.pipeline.config import PipelineConfig
@@ -151,13 +152,11 @@ def _planned(run: PipelineRun, part: str, file: pathlib.Path, real: Rollouts) ->
     asked = np.unique(rollouts.goal)
     if not run.config.imagine.keep_all:
         rollouts = filter_realistic(world, part, rollouts, planned_goals(world, goals, plans, asked), real)
-    texts = [tuple(s.text for s in plans[g]) for g in asked]
-    number = {plan: i for i, plan in enumerate(dict.fromkeys(texts))}
-    meanings, family, array = np.full(len(goals), -1), np.full(len(goals), -1, np.int32), np.zeros_like(goals.array)
-    for g, plan in zip(asked, texts, strict=True):
-        meanings[g] = number[plan]
-        one = plans[g][0] if len(plan) == 1 and plans[g][0].family != UNKNOWN else None
-        family[g] = len(world.families) + number[plan] if one is None else one.family
+    meanings = plan_meanings(file.parent, goals)
+    family, array = np.full(len(goals), UNKNOWN, np.int32), np.zeros_like(goals.array)
+    for g in asked:
+        one = plans[g][0] if len(plans[g]) == 1 and plans[g][0].family != UNKNOWN else None
+        family[g] = len(world.families) + meanings[g] if one is None else one.family
         array[g] = 0 if one is None else one.array
     table, numbers = learned_goals(run, part, meanings, dataclasses.replace(goals, family=family, array=array))
     rollouts = rollouts.take(numbers[rollouts.goal] >= 0)
@@ -212,8 +211,9 @@ def _among(judge: Callable, families: tuple[int, ...] | None) -> Callable:
         return judge
 
     def known(family: Any, array: Any, *step: Any) -> tuple[Any, Any, Any]:
-        reward, reached, possible = judge(family, array, *step)
-        return reward, reached, possible & jnp.isin(family, jnp.asarray(families))
+        own = jnp.isin(family, jnp.asarray(families))
+        reward, reached, possible = judge(jnp.where(own, family, families[0]), array, *step)
+        return reward, reached, possible & own
 
     return known
 

@@ -20,6 +20,7 @@ from kalm_jax.pipeline.artifacts import (
     met_sentences,
     met_vectors,
     sentences_to_encode,
+    true_meanings,
 )
 from kalm_jax.pipeline.grounding import check_encoder
 from kalm_jax.pipeline.planner import text_model
@@ -84,13 +85,16 @@ def test_some_sentences_of_every_goal_and_all_of_the_tests(run, part):
 
 def test_goals_without_rollouts_need_no_sentences(run):
     goals = goals_of(run, "unseen_hard")
-    seven, other = np.flatnonzero(met_sentences(run, "unseen_hard"))[[7, 150]]
-    index = sentences_to_encode(run, goals, "unseen_hard", np.array([seven, other]))
-    wanted = {keys(goals)[i] for i in (seven, other)}
-    tested = sentences_to_encode(run, goals, "unseen_hard", np.zeros(0, int))
-    assert wanted <= {keys(goals)[i] for i in index} and set(tested) <= set(index)
-    assert {keys(goals)[i] for i in set(index) - set(tested)} <= wanted
-    assert len(tested) <= 10
+    tested = sentences_to_encode(run, goals, "unseen_hard", [])
+    met = np.flatnonzero(met_sentences(run, "unseen_hard"))
+    plans = np.full(len(goals), -1)
+    plans[met[:8]], plans[met[8:10]] = 0, 1  # eight sentences with one plan, two with another
+    index = sentences_to_encode(run, goals, "unseen_hard", [plans])
+    chosen = np.setdiff1d(index, tested)
+    assert set(tested) <= set(index) and set(chosen) <= set(met[:10]) and len(tested) <= 10
+    assert sum(plans[index] == 0) >= CONFIG.learn.wordings and set(met[8:10]) <= set(index)
+    both = sentences_to_encode(run, goals, "unseen_hard", [plans, true_meanings(run, goals, "unseen_hard")])
+    assert set(index) <= set(both) and {keys(goals)[i] for i in met} <= {keys(goals)[i] for i in both}
 
 
 def test_goals_keep_what_they_ask_for(run):
@@ -130,7 +134,8 @@ def test_another_language_model_tells_policies_of_goals(tmp_path):
     with pytest.raises(FileNotFoundError, match="--encoder"):
         check_encoder(str(tmp_path / "none"), get_world("clevr"))
     folder = tmp_path / "run"
-    run = PipelineRun(folder, dataclasses.replace(CONFIG, learn=learn), say=lambda text: None)
+    direct = dataclasses.replace(CONFIG.imagine, plan=False)  # so that no plan says which sentences are learned
+    run = PipelineRun(folder, dataclasses.replace(CONFIG, learn=learn, imagine=direct), say=lambda text: None)
     run_collect(run)
     run_encoder(run)
     shutil.move(tmp_path / "other", tmp_path / "moved")
