@@ -3,11 +3,14 @@
     python -m experiments.metaworld_experts --show=success --episodes=100
     python -m experiments.metaworld_experts --show=agreement --episodes=50
     python -m experiments.metaworld_experts --show=realism --episodes=100
+    python -m experiments.metaworld_experts --show=hammer --episodes=50
 
 success: of the scripted experts within 100 steps, without noise, with 95% intervals: nobody can be asked to exceed it
 by imitation. agreement: share of real transitions whose success label is the simulator's, and how far the dense reward
-computed from states is from the package's (noise up to 0.3). realism: the extremes of real rollouts (noise up to 0.5)
-that `kalm_jax/worlds/metaworld/data/entity_table.toml` holds.
+computed from states is from the package's (noise up to 0.3). realism: the extremes of the data's ten tasks (noise up to
+0.5) that `kalm_jax/worlds/metaworld/data/entity_table.toml` holds, and how often other attempts of all 22 exceed the
+limits made of them. hammer: in how many episodes of that task the nail is driven in, and in how many of those the
+hammer touched it, by the expert, by random actions, and by a hand that pushes the nail and leaves the hammer alone.
 """
 
 from __future__ import annotations
@@ -18,17 +21,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from kalm_jax.cli.flags import Flag, flags_of, made, parse
-from kalm_jax.evaluation import wilson_interval
+from kalm_jax.evaluation import evaluate, wilson_interval
 from kalm_jax.progress import Progress
 from kalm_jax.settings import MANY, MAX_SEED, Checked, setting
+from kalm_jax.types import Episodes, stack_episodes
+from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.metaworld import goals as metaworld_goals
 from kalm_jax.worlds.metaworld import realism
+from kalm_jax.worlds.metaworld.behaviors import expert_policy
 from kalm_jax.worlds.metaworld.collect import attempts
+from kalm_jax.worlds.metaworld.instructions import goals_of_level
 from kalm_jax.worlds.metaworld.recording import Recorded
 from kalm_jax.worlds.metaworld.rewards import dense_rewards
-from kalm_jax.worlds.metaworld.tasks import HAND, NAMES
+from kalm_jax.worlds.metaworld.tasks import HAND, HORIZON, LEVEL_TASKS, NAMES, entity_slot
+from kalm_jax.worlds.metaworld.vector_simulator import MetaworldSimulator
+from kalm_jax.worlds.metaworld.world import BEHAVIORS
 
 NOISE = {"success": 0.0, "agreement": 0.3, "realism": 0.5}
+STRAY = {"realism": BEHAVIORS["straying"]}
+"""Steps that the arm may stray first, as it does in the data."""
 HELD_QUANTILE = 0.99
 """Quantile over a task's real states with a loose object in the air; the rest are throws and falls."""
 
@@ -37,11 +48,13 @@ HELD_QUANTILE = 0.99
 class ExpertSettings(Checked):
     """What is shown of how many attempts."""
 
-    show: str = setting("success", "Which table.", choices=tuple(NOISE))
+    show: str = setting("success", "Which table.", choices=(*NOISE, "hammer"))
     episodes: int = setting(100, "Attempts of each task's expert.", low=1, high=MANY)
     seed: int = setting(0, "Root of all random numbers.", low=0, high=MAX_SEED)
     processes: int = setting(0, "Worker processes; 0 is one for each core.", low=0, high=1000)
-    tasks: tuple[str, ...] = setting((), "Tasks to look at; none are all 22.", choices=NAMES)
+    tasks: tuple[str, ...] = setting(
+        (), "Tasks to look at; by default all 22, and for the limits of realism the ten of the data.", choices=NAMES
+    )
 
 
 def flags() -> list[Flag]:
@@ -84,7 +97,7 @@ def agreement_row(task: str, episodes: list[Recorded]) -> dict:
 
 
 def measure_limits(found: dict[str, list[Recorded]]) -> dict[str, realism.Limit]:
-    """The extremes of each object in all tasks' attempts, not widened."""
+    """The extremes of each object in these attempts, by task, not widened."""
     measured: dict[str, list[realism.Limit]] = {}
     for task, episodes in found.items():
         paths = [e.observations.astype(np.float64) for e in episodes]
@@ -118,13 +131,63 @@ def _extremes(thing: str, paths: Sequence[np.ndarray]) -> realism.Limit:
 
 
 def realism_lines(found: dict[str, list[Recorded]]) -> list[str]:
-    """The limits measured on all tasks' attempts, as lines of `entity_table.toml`."""
+    """The limits measured on these attempts, as lines of `entity_table.toml`."""
     lines = []
     for thing, limit in measure_limits(found).items():
         lines.append(f"[{thing}]")
         lines += [f"{end} = [{', '.join(f'{v:.3f}' for v in getattr(limit, end))}]" for end in ("low", "high")]
         lines += [f"{field} = {getattr(limit, field):.4f}" for field in ("move", "turn", "held")]
     return lines
+
+
+def exceeded_row(task: str, episodes: list[Recorded]) -> dict:
+    """How many of one task's attempts, and of their transitions, exceed the limits of realism."""
+    episodes = [e for e in episodes if e.success]
+    parts = [(e.observations, e.actions, np.zeros(len(e.actions), np.float32), True) for e in episodes]
+    rollouts = stack_episodes(parts, HORIZON)
+    marks = realism.unrealistic(rollouts, np.full(len(rollouts), NAMES.index(task)))
+    either = np.logical_or.reduce(list(marks.values()))
+    kinds = ", ".join(f"{kind} {mark.any(1).mean():.0%}" for kind, mark in marks.items() if mark.any())
+    return {
+        "task": task,
+        "successes": str(len(episodes)),
+        "unrealistic rollouts": f"{either.any(1).mean():.0%}",
+        "transitions": f"{either.sum() / rollouts.length.sum():.2%}",
+        "rollouts by kind": kinds or "-",
+    }
+
+
+def push_nail(episodes: Episodes, states: np.ndarray, active: np.ndarray, step: int) -> np.ndarray:
+    """A policy whose closed fingers push the nail in; the hammer stays where it is."""
+    tips = states[:, HAND] + metaworld_goals.FINGERTIPS
+    before = states[:, entity_slot("nail")][:, :3] - (0.0, 0.08, 0.0)
+    beside = np.linalg.norm((tips - before)[:, [0, 2]], axis=-1) > 0.015
+    to = before + np.where(beside, 0.0, 0.2)[:, None] * (0.0, 1.0, 0.0)
+    return np.append(np.clip(25.0 * (to - tips), -1.0, 1.0), np.ones((len(states), 1)), axis=1)
+
+
+def hammer_rows(count: int, seed: int, processes: int | None) -> list[dict]:
+    """Successes in hammer, and how many of them after the hammer touched the nail, for each of three policies."""
+    goals = goals_of_level("unseen_hard")
+    mine = np.flatnonzero(goals.family == NAMES.index("hammer"))
+    rng = np.random.default_rng(seed)
+    episodes = Episodes(rng.integers(2**62, size=count), rng.choice(mine, count).astype(np.int32), goals)
+    players = {"expert": expert_policy(), "random actions": get_world("metaworld").random_policy(seed)}
+    rows = []
+    with MetaworldSimulator(processes) as simulator:
+        for name, policy in {**players, "a hand that pushes the nail": push_nail}.items():
+            played = evaluate(policy, episodes, simulator)
+            touched = np.asarray(played.by_tool) == 1
+            rows.append(
+                {
+                    "policy": name,
+                    "episodes": str(count),
+                    "successes": str(played.success.sum()),
+                    "where the hammer touched the nail": str((played.success & touched).sum()),
+                    "touched without success": str((touched & ~played.success).sum()),
+                }
+            )
+    return rows
 
 
 def print_table(rows: list[dict]) -> None:
@@ -134,18 +197,30 @@ def print_table(rows: list[dict]) -> None:
         print("  ".join(row[k].ljust(widths[k]) for k in widths).rstrip())
 
 
-def main(argv: list[str]) -> None:
-    """Runs the command with the given arguments."""
-    settings = made(ExpertSettings, parse(flags(), argv))
-    tasks = settings.tasks or NAMES
+def recorded(settings: ExpertSettings, tasks: Sequence[str], seed: int, noise: float) -> dict[str, list[Recorded]]:
+    """Task -> attempts of its expert."""
     found = {}
     with Progress(settings.show, len(tasks)) as progress:
         for i, task in enumerate(tasks):
-            noise, processes = NOISE[settings.show], settings.processes or None
-            found[task] = attempts(task, settings.episodes, settings.seed, noise, processes)
+            stray, processes = STRAY.get(settings.show, 0), settings.processes or None
+            found[task] = attempts(task, settings.episodes, seed, noise, processes, stray)
             progress.update(i + 1)
+    return found
+
+
+def main(argv: list[str]) -> None:
+    """Runs the command with the given arguments."""
+    settings = made(ExpertSettings, parse(flags(), argv))
+    if settings.show == "hammer":
+        print_table(hammer_rows(settings.episodes, settings.seed, settings.processes or None))
+        return
+    noise = NOISE[settings.show]
     if settings.show == "realism":
-        print("\n".join(realism_lines(found)))
+        tasks = settings.tasks or LEVEL_TASKS["offline"]
+        print("\n".join(realism_lines(recorded(settings, tasks, settings.seed, noise))), "\n")
+        others = recorded(settings, settings.tasks or NAMES, settings.seed + 1, NOISE["agreement"])
+        print_table([exceeded_row(task, episodes) for task, episodes in others.items()])
         return
     row = success_row if settings.show == "success" else agreement_row
+    found = recorded(settings, settings.tasks or NAMES, settings.seed, noise)
     print_table([row(task, episodes) for task, episodes in found.items()])

@@ -10,8 +10,8 @@ continues it. A set takes about as long as grounding does: with the preset "full
     kalm ablation --grounding_tasks_sets=all --variants=direct,single_draws
 
 compares ways to imagine instead, which share a grounded model. The variants state, gaussian, linear and two_models are
-other ways in which numbers enter and leave the model, each grounded again with the first set of tasks (two models take
-twice as long).
+other ways in which numbers enter and leave the model, and unaugmented, no_mirrors and no_exchanges show it less of
+Meta-world's symmetry. Each of these is grounded again with the first set of tasks (two models take twice as long).
 """
 
 import dataclasses
@@ -43,8 +43,9 @@ class AblationSettings(Checked):
     variants: tuple[str, ...] = setting(
         (),
         "Variants to compare with the first set: state (instead of the change of state), gaussian (a distribution over "
-        "next states instead of a point), linear (maps instead of MLPs), two_models; direct (goals are imagined in "
-        "their own words), single_draws (no choice among draws).",
+        "next states instead of a point), linear (maps instead of MLPs), two_models; in Meta-world unaugmented "
+        "(rollouts are shown as they are), no_mirrors, no_exchanges (of things that move alike); direct (goals are "
+        "imagined in their own words), single_draws (no choice among draws).",
         choices=tuple(VARIANTS),
     )
 

@@ -17,7 +17,7 @@ SENTENCE_SETS = ("met", "new", "any")
 policies that read none, any."""
 KEY = ("environment", "algorithm", "condition", "level", "sentences", "family", "seed", "action_choice")
 COLUMNS = (*KEY, "episodes", "successes", "successes_early", "median_steps")
-EPISODE_COLUMNS = (*KEY, "template", "success", "steps")
+EPISODE_COLUMNS = (*KEY, "template", "success", "steps", "by_tool")
 
 
 def episode_rows(
@@ -32,16 +32,18 @@ def episode_rows(
 ) -> list[dict]:
     """A row for each episode, with the columns `EPISODE_COLUMNS`; `sentences` is one of `SENTENCE_SETS`.
 
-    `success` is 1 or 0, `steps` as in `EpisodeResults`, `template` the group and name of `World.templates`.
+    `success` is 1 or 0, `steps` as in `EpisodeResults`, `template` the group and name of `World.templates`. `by_tool`
+    is "1" or "0" where the task has a tool, and "" elsewhere.
     """
     level = LEVELS[int(episodes.goals.level[0])]
     templates = world.templates(level)
     found = []
-    for goal, family, success, steps in zip(
-        episodes.goal, episodes.family, results.success, results.steps, strict=True
+    touched = np.full(len(episodes), -1) if results.by_tool is None else results.by_tool
+    for goal, family, success, steps, tool in zip(
+        episodes.goal, episodes.family, results.success, results.steps, touched, strict=True
     ):
         key = (world.name, algorithm, condition, level, sentences, world.families[family], int(seed), action_choice)
-        row = (*key, "/".join(templates[goal]), int(success), int(steps))
+        row = (*key, "/".join(templates[goal]), int(success), int(steps), str(tool) if tool >= 0 else "")
         found.append(dict(zip(EPISODE_COLUMNS, row, strict=True)))
     return found
 

@@ -26,7 +26,7 @@ def evaluate(
         success |= reached
         steps += active
     play.close()
-    return EpisodeResults(success, steps)
+    return EpisodeResults(success, steps, getattr(play, "by_tool", None))
 
 
 def record(

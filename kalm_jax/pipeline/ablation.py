@@ -113,12 +113,13 @@ def _check_different(configs: Mapping[str, PipelineConfig], world: World) -> Non
     known: dict[Any, str] = {}
     for name, config in configs.items():
         chances = tuple(possible_tasks(config.ground.shares, world.language, has_rollouts=True).round(9).tolist())
-        ground = dataclasses.replace(config.ground, shares=GroundConfig().shares)
+        named = config.ground.augmentations if world.augment else ("none",)
+        ground = dataclasses.replace(config.ground, shares=GroundConfig().shares, augmentations=named)
         other = known.setdefault((ground, config.imagine, chances), name)
         if other != name:
             raise ValueError(
-                f"{name!r} is the same as {other!r} in the world {world.name}, which has data for some tasks only: leave "  # noqa: E501
-                "one of the two out"
+                f"{name!r} is the same as {other!r} in the world {world.name}, which has data for some tasks and "
+                "augmentations only: leave one of the two out"
             )
 
 

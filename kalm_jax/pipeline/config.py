@@ -53,6 +53,9 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "gaussian": ("ground", {"gaussian_states": True}),
     "linear": ("ground", {"hidden": 0}),
     "two_models": ("ground", {"two_models": True}),
+    "unaugmented": ("ground", {"augmentations": ("none",)}),
+    "no_mirrors": ("ground", {"augmentations": ("exchange", "shift", "extra")}),
+    "no_exchanges": ("ground", {"augmentations": ("mirror", "shift", "extra")}),
     "direct": ("imagine", {"plan": False}),
     "single_draws": ("imagine", {"draws": 1}),
 }
@@ -183,6 +186,13 @@ class GroundConfig(Checked):
         flag="grounding_reading_steps",
         low=0,
         high=MOST_STEPS,
+    )
+    augmentations: tuple[str, ...] = setting(
+        ("all",),
+        "Which of the world's augmentations change the rollouts that the language model is shown: all, none, or some, "
+        "comma-separated. Meta-world has mirror (scenes and actions), exchange (a ball in a puck's place, a nail in a "
+        "button's), shift (scenes elsewhere) and extra (one more thing). CLEVR-Robot has none.",
+        flag="augment",
     )
     two_models: bool = setting(
         False,

@@ -76,6 +76,12 @@ RULES = (
         0,
     ),
     Idle(
+        ("augment",),
+        lambda _, world: world.augment is None,
+        "in the world {world}, which shows rollouts as they are",
+        ("none",),
+    ),
+    Idle(
         ("action_head",),
         lambda _, world: bool(world.spaces.num_actions),
         "in the world {world}, whose actions are discrete",

@@ -75,8 +75,9 @@ def check_language_model(ground: GroundConfig, world: World) -> None:
     Raises:
       OSError, ValueError: the language model cannot be read, its attention cannot be computed here, LoRA's rank is
         larger than its matrices, rows are longer than it can read or too short for the world's sentences, or the world
-        has nothing for the tasks.
+        has nothing for the tasks or no such augmentations.
     """
+    world.augmenting(ground.augmentations)
     folder = find_folder(ground.llm)
     llm = check_folder(folder)
     check_positions(folder, llm, ground.row_length, "--grounding_row_length")
@@ -275,7 +276,8 @@ def fit_language_model(
         llm_config, llm_params = first_layers(llm_config, llm_params, g.llm_layers)
     options: dict[str, Any] = {n: getattr(g, n) for n in ("predict_change", "gaussian_states", "hidden")}
     options |= {} if world.spaces.num_actions else {"gaussian_actions": g.gaussian_actions}
-    shown = augmented(rollouts, goals, world.augment, config.seed) if world.augment else rollouts
+    augment = world.augmenting(g.augmentations)
+    shown = augmented(rollouts, goals, augment, config.seed) if augment else rollouts
     spec = numeric_spec(shown, world.spaces.num_actions, **world.numeric_options, **options)
     llm_config = dataclasses.replace(llm_config, attention=g.attention, recompute=g.recompute)
     model = (TwoModels if g.two_models else GroundedModel)(llm_config, spec)
@@ -292,7 +294,7 @@ def fit_language_model(
         seed=config.seed,
         window=g.window,
         description_steps=g.reading_steps,
-        augment=world.augment,
+        augment=augment,
     )
     if batches.length > llm_config.max_positions:
         raise ValueError(

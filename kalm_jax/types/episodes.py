@@ -64,10 +64,13 @@ class EpisodeResults:
     Attributes:
       success: (N,) bool, the goal was reached within the horizon.
       steps: (N,) int32, actions taken until success or until the episode's last step.
+      by_tool: (N,) int8, 1 where the tool of the task touched what it is for, 0 where it did not, -1 where the task
+        has no tool; None where the simulator knows of none.
     """
 
     success: np.ndarray
     steps: np.ndarray
+    by_tool: np.ndarray | None = None
 
 
 class Policy(Protocol):

@@ -15,7 +15,7 @@ import importlib
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -201,6 +201,8 @@ class World(abc.ABC):
       numeric_options: how the language model reads states, fields of `grounding.model.NumericSpec`.
       augment: (rng, states (T+1, D), actions (T[, A]), family code) -> states, actions, and None where the rollout's
         sentences still describe it, otherwise the subgoal that does; None for no augmentation.
+      augmentations: names of the parts of `augment` that can be used alone; it then has an argument `using`, the names
+        of those that are wanted.
       project: imagined states (..., D) -> the nearest possible ones; None leaves them unchanged.
       show_stage: (family (N,), observations (N, D)) -> these with the target of the stage that each is in; None where
         goals have a single stage.
@@ -218,6 +220,7 @@ class World(abc.ABC):
     presets: Mapping[str, Mapping[str, Any]] = {}
     numeric_options: Mapping[str, Any] = {}
     augment: Callable | None = None
+    augmentations: tuple[str, ...] = ()
     project: Callable[[np.ndarray], np.ndarray] | None = None
     show_stage: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     read_prompts: Callable[[str], tuple[GoalTable, np.ndarray, np.ndarray]] | None = None
@@ -231,6 +234,22 @@ class World(abc.ABC):
     def labels(self) -> ReportLabels:
         """What a report calls things."""
         return ReportLabels(self.spaces.horizon, self.spaces.early_steps)
+
+    def augmenting(self, names: Sequence[str]) -> Callable | None:
+        """`augment` with the parts that are named: ("all",), ("none",), or some of `augmentations`; None for none.
+
+        Raises:
+          ValueError: other names, or one of them twice.
+        """
+        names = tuple(names)
+        if names == ("none",) or (names == ("all",) and self.augment is None):
+            return None
+        if names == ("all",):
+            return self.augment
+        if not names or len({*names}) < len(names) or not {*names} <= {*self.augmentations}:
+            parts = f"all, none, or some of {', '.join(self.augmentations)}" if self.augmentations else "all or none"
+            raise ValueError(f"--augment={','.join(map(str, names))}: the world {self.name} has {parts}")
+        return functools.partial(cast(Callable, self.augment), using=names)
 
     # Goals
 

@@ -1,9 +1,13 @@
 """What every world offers: goals, spaces, settings, and the names under which worlds are found."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from kalm_jax.offline_rl import make_learner
+from kalm_jax.pipeline.config import GroundConfig
+from kalm_jax.pipeline.grounding import check_language_model
 from kalm_jax.types import LEVELS, Episodes, make_rollouts
 from kalm_jax.worlds.base import BUILTIN_WORLDS, get_world
 
@@ -53,6 +57,35 @@ def test_a_record_fits_its_goals(name):
 def test_wrong_arguments_of_worlds_are_named(name, ask, error, said):
     with pytest.raises(error, match=said):
         ask(get_world(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "augmentations", "said"),
+    [
+        ("metaworld", ("mirrors",), "--augment=mirrors: the world metaworld has all, none, or some of mirror, ex"),
+        ("metaworld", ("all", "mirror"), "--augment=all,mirror: the world metaworld has all, none, or some of"),
+        ("metaworld", ("shift", "shift"), "--augment=shift,shift: the world metaworld has all, none, or some of"),
+        ("metaworld", (), "--augment=: the world metaworld has all, none, or some of"),
+        ("clevr", ("mirror",), "--augment=mirror: the world clevr has all or none"),
+    ],
+)
+def test_augmentations_that_a_world_does_not_have_are_refused_at_once(name, augmentations, said):
+    with pytest.raises(ValueError, match=said):
+        get_world(name).augmenting(augmentations)
+    if augmentations:
+        ground = dataclasses.replace(GroundConfig(), augmentations=augmentations)
+        with pytest.raises(ValueError, match=said):
+            check_language_model(ground, get_world(name))
+
+
+def test_a_world_with_an_augmentation_of_one_part_uses_it_or_not():
+    class Mirrored(type(get_world("clevr"))):
+        augment = staticmethod(lambda rng, states, actions, family: (-states, actions, None))
+
+    assert Mirrored().augmenting(("all",)) is Mirrored.augment and Mirrored().augmenting(("none",)) is None
+    assert get_world("clevr").augmenting(("all",)) is None
+    with pytest.raises(ValueError, match="the world clevr has all or none"):
+        Mirrored().augmenting(("mirror",))
 
 
 RNG = np.random.default_rng(0)

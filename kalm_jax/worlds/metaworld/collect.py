@@ -75,9 +75,11 @@ def collect(
     return validate(rollouts, len(goals), name="collected rollouts"), goals
 
 
-def attempts(task: str, num: int, seed: int, noise: float = 0.0, processes: int | None = None) -> list[Recorded]:
+def attempts(
+    task: str, num: int, seed: int, noise: float = 0.0, processes: int | None = None, stray: int = 0
+) -> list[Recorded]:
     """`num` attempts of a task's expert, failures among them; the same for any number of processes."""
-    return _record_all(Job(task, (), seed, noise, "none", 0, True), (task,), np.zeros(num, int), processes)
+    return _record_all(Job(task, (), seed, noise, "none", stray, True), (task,), np.zeros(num, int), processes)
 
 
 def _record_all(

@@ -25,6 +25,8 @@ _HELD = ("body_pos", "site_pos")
 _TOUCHING = ("door-lock", "door-unlock", "locked-door-open")
 """Tasks in which the hand, on its way to its start, touches the safe, whose position differs between episodes."""
 _PADS = ("leftpad_geom", "rightpad_geom")
+_TOOLS = {"hammer": ("hammer", "nail_link")}
+"""Task -> the body of its tool, and the one that the tool is for; the success test reads the second alone."""
 _FOREIGN = ("model", "data", "mujoco_renderer", "_np_random", "np_random")
 """Attributes of the package's environment that do not belong to an episode."""
 _MOVING = ("_prev_obs", "_last_stable_obs", "_target_pos", "second_stage", "curr_path_length")
@@ -62,6 +64,7 @@ class TaskSimulator:
         self._built = tuple(getattr(env.model, field).copy() for field in _HELD)
         self._settle()
         env._reset_hand = self._put_hand
+        self._tool = [env.model.body(name).id for name in _TOOLS.get(name, ())]
         env.touching_object = functools.partial(touching, env.data, [env.data.geom(pad).id for pad in _PADS])
 
     def _settle(self) -> None:
@@ -112,6 +115,13 @@ class TaskSimulator:
         action = check_actions(action, (ACTION_DIM,), "action", np.inf).astype(np.float64)
         _, reward, _, _, info = self._env.step(np.minimum(np.maximum(action, -1.0), 1.0))
         return StepResult(self._compose(self._env._prev_obs), float(reward), bool(info["success"]))
+
+    def tool_touches(self) -> bool | None:
+        """Whether the task's tool touches what it is for (the hammer the nail); None where the task has no tool."""
+        if not self._tool:
+            return None
+        pairs = np.sort(self._env.model.geom_bodyid[self._env.data.contact.geom], 1)
+        return bool((pairs == np.sort(self._tool)).all(1).any())
 
     def observation(self) -> np.ndarray:
         """The current observation (91,) float32."""

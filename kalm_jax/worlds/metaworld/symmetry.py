@@ -6,6 +6,8 @@ object may be replaced by another one. Where a rollout no longer fits its senten
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from kalm_jax.worlds.metaworld.distractors import STARTS, Distractor
@@ -28,27 +30,35 @@ MIRRORED, EXCHANGED = 0.5, 0.3
 CENTER = (0.0, 0.6)
 """x and y of the mirror planes, through the start of the hand."""
 _MIRRORS = ((True, False), (False, True), (True, True))
+AUGMENTATIONS = ("mirror", "exchange", "shift", "extra")
+"""What `varied` does: mirrors rollouts, exchanges objects by `ALIKE`, shifts scenes, and shows an extra entity."""
 ALIKE = {"target_object": "soccer", "coffee": "soccer", "button": "nail", "coffee-button": "nail"}
 """Object that moves in the data -> an object that the data only shows at rest and that moves in the same way: rolled or
 pushed over the table, or pressed in."""
 
 
 def varied(
-    rng: np.random.Generator, observations: np.ndarray, actions: np.ndarray, family: int
+    rng: np.random.Generator,
+    observations: np.ndarray,
+    actions: np.ndarray,
+    family: int,
+    using: Collection[str] = AUGMENTATIONS,
 ) -> tuple[np.ndarray, np.ndarray, str | None]:
-    """A part of a rollout of task number `family`, changed at random by the functions below.
+    """A part of a rollout of task number `family`, changed at random by those of `AUGMENTATIONS` that are in `using`.
 
     Returns observations (T+1, 91), actions (T, 4), and the subgoal that describes the rollout now; None where its
     sentences still do.
     """
     task, thing, said = TASKS[family].name, TASKS[family].tested, None
-    if rng.random() < MIRRORED:
+    if "mirror" in using and rng.random() < MIRRORED:
         observations, actions = mirrored(observations, actions, _MIRRORS[rng.integers(len(_MIRRORS))])
         said = subgoal(task)
-    if thing in ALIKE and rng.random() < EXCHANGED:
+    if "exchange" in using and thing in ALIKE and rng.random() < EXCHANGED:
         other = ALIKE[thing]
         observations, said = exchanged(observations, thing, other), subgoal(task, other)
-    return elsewhere(rng, one_more(rng, observations)), actions, said
+    if "extra" in using:
+        observations = one_more(rng, observations)
+    return elsewhere(rng, observations) if "shift" in using else observations, actions, said
 
 
 def mirrored(observations: np.ndarray, actions: np.ndarray, axes: tuple[bool, bool]) -> tuple[np.ndarray, np.ndarray]:

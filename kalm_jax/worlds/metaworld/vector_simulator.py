@@ -47,8 +47,8 @@ class WorkerEpisodes:
         self._current[family] = number
         return distractor.show(observation)
 
-    def step(self, number: int, action: np.ndarray) -> tuple[np.ndarray, bool]:
-        """One action (4,) in an episode: the observation (91,), and whether it succeeded."""
+    def step(self, number: int, action: np.ndarray) -> tuple[np.ndarray, bool, bool | None]:
+        """One action (4,) in an episode: the observation (91,), whether it succeeded, and `tool_touches`."""
         family, snapshot, distractor = self._kept[number]
         simulator = self._simulators[family]
         if self._current[family] != number:
@@ -56,7 +56,7 @@ class WorkerEpisodes:
             self._current[family] = number
         result = simulator.step(action)
         self._kept[number] = family, simulator.save(), distractor
-        return distractor.show(result.observation), result.success
+        return distractor.show(result.observation), result.success, simulator.tool_touches()
 
     def drop(self, number: int) -> None:
         """Forgets an episode."""
@@ -168,11 +168,16 @@ class MetaworldSimulator:
 
 
 class MetaworldPlay:
-    """See `types.Play`; `states` (N, 91) are observations."""
+    """See `types.Play`; `states` (N, 91) are observations.
+
+    `by_tool` (N,) int8: 1 where the task's tool has touched what it is for (the hammer the nail), 0 where it has not,
+    -1 where the task has no tool.
+    """
 
     def __init__(self, simulator: MetaworldSimulator, numbers: list[int], states: np.ndarray) -> None:
         self._simulator, self._numbers, self.states = simulator, numbers, states
         self.horizon = np.full(len(numbers), HORIZON)
+        self.by_tool = np.full(len(numbers), -1, np.int8)
 
     def step(self, active: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Acts where `active` (N,) bool; `actions` (N, 4) are ignored elsewhere. Returns successes (N,) bool."""
@@ -186,7 +191,9 @@ class MetaworldPlay:
         index = np.flatnonzero(active)
         results = self._simulator.call("step", [(self._numbers[i], actions[i].astype(np.float64)) for i in index])
         for i, result in zip(index, results, strict=True):
-            self.states[i], reached[i] = result
+            self.states[i], reached[i], touched = result
+            if touched is not None:
+                self.by_tool[i] = max(self.by_tool[i], touched)
         return reached
 
     def close(self) -> None:

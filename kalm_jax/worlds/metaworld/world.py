@@ -33,7 +33,7 @@ from kalm_jax.worlds.metaworld.collect import collect
 from kalm_jax.worlds.metaworld.episodes import make_episodes
 from kalm_jax.worlds.metaworld.rewards import rewards
 from kalm_jax.worlds.metaworld.simulator import TaskSimulator
-from kalm_jax.worlds.metaworld.symmetry import varied
+from kalm_jax.worlds.metaworld.symmetry import AUGMENTATIONS, varied
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, ENTITIES, HAND, HORIZON, OBSERVATION_DIM, TARGET, entity_start
 from kalm_jax.worlds.metaworld.vector_simulator import MetaworldSimulator
 
@@ -132,6 +132,7 @@ class MetaworldWorld(World):
     templates = staticmethod(instructions.SENTENCES.templates)
     make_episodes = staticmethod(make_episodes)
     augment = staticmethod(varied)
+    augmentations = AUGMENTATIONS
     project = staticmethod(realism.possible_states)
     show_stage = staticmethod(metaworld_goals.show_stage)
 

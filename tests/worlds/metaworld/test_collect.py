@@ -116,6 +116,21 @@ def test_evaluation_plays_the_expert_and_random_actions():
     assert not np.array_equal(make_episodes("offline", 10, 1).states, episodes.states)
 
 
+@pytest.mark.parametrize(
+    ("policy", "by_tool"), [(expert_policy(), True), (metaworld_experts.push_nail, False)], ids=["expert", "hand"]
+)
+def test_a_nail_is_driven_in_by_the_hammer_or_by_the_hand_and_results_say_by_which(policy, by_tool):
+    world, goals = get_world("metaworld"), get_world("metaworld").goals("unseen_hard")
+    hammer = int(np.flatnonzero(goals.family == NAMES.index("hammer"))[0])
+    soccer = int(np.flatnonzero(goals.family == NAMES.index("soccer"))[0])
+    episodes = Episodes(np.array([3, 4, 5]), np.array([hammer, hammer, soccer], np.int32), goals)
+    with MetaworldSimulator(1) as simulator:
+        results = evaluate(policy, episodes, simulator)
+    assert results.success[:2].all() and results.by_tool.tolist() == [by_tool, by_tool, -1]
+    rows = episode_rows(world, results, episodes, "bc", "kalm", 0, "greedy")
+    assert [row["by_tool"] for row in rows] == [str(int(by_tool))] * 2 + [""]
+
+
 def test_real_rollouts_are_realistic_and_spoilt_ones_are_not(collected):
     rollouts, goals = collected
     family = goals.family[rollouts.goal]

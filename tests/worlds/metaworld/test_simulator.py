@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.datasets import safe_pickle
+from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.metaworld import goals
 from kalm_jax.worlds.metaworld import realism as quality
 from kalm_jax.worlds.metaworld.behaviors import make_expert
@@ -380,6 +381,36 @@ def test_what_is_changed_is_described_by_short_goals_alone(recordings):
             assert moved and text.split()[-3] == ENTITY_TABLE[moved[0]]["name"]
         said.add(text)
     assert said == {None, "button to target", "nail to target"}
+
+
+def test_augmentations_are_used_by_name_and_all_of_them_are_the_default(recordings):
+    episode, family = recordings["button-press"][0], NAMES.index("button-press")
+    shown, acted = episode.observations, episode.actions
+    world = get_world("metaworld")
+    assert world.augmenting(("all",)) is varied and world.augmenting(("none",)) is None
+    present = ~absent_entities(shown[0])
+
+    def changes(*names):
+        """What the named augmentations change in 60 draws: actions, places, entities that are there, and words."""
+        found = set()
+        for seed in range(60):
+            states, actions, said = world.augmenting(names)(np.random.default_rng(seed), shown, acted, family)
+            there = ~absent_entities(states[0])
+            found |= {"actions"} if (actions != acted).any() else set()
+            found |= {"hand"} if (states[:, :3] != shown[:, :3]).any() else set()
+            found |= {"others"} if (present & ~there).any() else {"more"} if (there != present).any() else set()
+            found |= {said} - {None}
+        return found
+
+    assert changes("mirror") == {"actions", "hand", "button to target"}
+    assert changes("exchange") == {"others", "nail to target"}
+    assert changes("shift") == {"hand"} and changes("extra") == {"more"}
+    every = world.augmenting(world.augmentations)
+    for seed in range(20):
+        ours, default = (f(np.random.default_rng(seed), shown, acted, family) for f in (every, varied))
+        np.testing.assert_array_equal(ours[0], default[0])
+        np.testing.assert_array_equal(ours[1], default[1])
+        assert ours[2] == default[2]
 
 
 def test_a_distractor_is_an_absent_entity_at_a_plausible_place(recordings):
