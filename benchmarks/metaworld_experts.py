@@ -8,8 +8,8 @@
 success: of the scripted experts within 100 steps, without noise, with 95% intervals: nobody can be asked to exceed it
 by imitation. agreement: share of real transitions whose success label is the simulator's, and how far the dense reward
 computed from states is from the package's (noise up to 0.3). realism: the extremes of the data's ten tasks (noise up to
-0.5) that `kalm_jax/worlds/metaworld/data/entity_table.toml` holds, and how often other attempts of all 22 exceed the
-limits made of them. hammer: in how many episodes of that task the nail is driven in, and in how many of those the
+0.5) that `kalm_jax/worlds/metaworld/realism.py` holds, and how often other successful attempts of all 22 tasks exceed
+them (noise up to 0.3). hammer: in how many episodes of that task the nail is driven in, and in how many of those the
 hammer touched it, by the expert, by random actions, and by a hand that pushes the nail and leaves the hammer alone.
 """
 
@@ -96,48 +96,31 @@ def agreement_row(task: str, episodes: list[Recorded]) -> dict:
     }
 
 
-def measure_limits(found: dict[str, list[Recorded]]) -> dict[str, realism.Limit]:
-    """The extremes of each object in these attempts, by task, not widened."""
-    measured: dict[str, list[realism.Limit]] = {}
+def measure_limits(found: dict[str, list[Recorded]]) -> realism.Limits:
+    """The extremes over these attempts by task, not widened."""
+    places, hands, moves, turns, helds = [], [], [], [0.0], [0.0]
     for task, episodes in found.items():
         paths = [e.observations.astype(np.float64) for e in episodes]
         for thing in realism.objects_of(NAMES.index(task)):
-            measured.setdefault(thing, []).append(_extremes(thing, paths))
-    return {
-        thing: realism.Limit(
-            np.min([x.low for x in parts], 0),
-            np.max([x.high for x in parts], 0),
-            *(max(getattr(x, field) for x in parts) for field in ("move", "turn", "held")),
-        )
-        for thing, parts in measured.items()
-    }
-
-
-def _extremes(thing: str, paths: Sequence[np.ndarray]) -> realism.Limit:
-    """The limits of one object over the observations (T+1, 91) of several episodes of a task."""
-    states = np.concatenate(paths)
-    place = realism.position(states, thing)
-    move = max(np.linalg.norm(np.diff(realism.position(p, thing), axis=0), axis=-1).max() for p in paths)
-    if thing == "hand":
-        return realism.Limit(place.min(0), place.max(0), move)
-    turned = [realism.rotation(p, thing) for p in paths]
-    turn = max(realism.turn_between(x[:-1], x[1:]).max() for x in turned)
-    held = 0.0
-    if thing in realism.LOOSE:
-        away = np.linalg.norm(states[:, HAND] + metaworld_goals.FINGERTIPS - place, axis=-1)
-        lifted = place[:, 2] > realism.LOOSE[thing] + realism.LIFTED
-        held = np.quantile(away[lifted], HELD_QUANTILE) if lifted.any() else 0.0
-    return realism.Limit(place.min(0), place.max(0), move, turn, held)
+            states = np.concatenate(paths)
+            (hands if thing == "hand" else places).append(realism.position(states, thing))
+            moves += [np.linalg.norm(np.diff(realism.position(p, thing), axis=0), axis=-1).max() for p in paths]
+            if thing != "hand":
+                turned = [realism.rotation(p, thing) for p in paths]
+                turns += [realism.turn_between(x[:-1], x[1:]).max() for x in turned]
+            if thing in realism.LOOSE:
+                away = np.linalg.norm(states[:, HAND] + metaworld_goals.FINGERTIPS - places[-1], axis=-1)
+                lifted = places[-1][:, 2] > realism.LOOSE[thing] + realism.LIFTED
+                helds += [np.quantile(away[lifted], HELD_QUANTILE)] if lifted.any() else []
+    hand, every = np.concatenate(hands), np.concatenate(hands + places)
+    ends = hand.min(0), hand.max(0), every.min(0), every.max(0)
+    return realism.Limits(*(end.round(3).tolist() for end in ends), *(float(max(x)) for x in (moves, turns, helds)))
 
 
 def realism_lines(found: dict[str, list[Recorded]]) -> list[str]:
-    """The limits measured on these attempts, as lines of `entity_table.toml`."""
-    lines = []
-    for thing, limit in measure_limits(found).items():
-        lines.append(f"[{thing}]")
-        lines += [f"{end} = [{', '.join(f'{v:.3f}' for v in getattr(limit, end))}]" for end in ("low", "high")]
-        lines += [f"{field} = {getattr(limit, field):.4f}" for field in ("move", "turn", "held")]
-    return lines
+    """The limits measured on these attempts, as lines of `realism.LIMITS`."""
+    limits = measure_limits(found)._asdict()
+    return [f"{name}={tuple(x) if isinstance(x, list) else round(x, 4)}," for name, x in limits.items()]
 
 
 def exceeded_row(task: str, episodes: list[Recorded]) -> dict:

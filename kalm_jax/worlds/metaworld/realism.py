@@ -1,57 +1,84 @@
 """How realistic Meta-world rollouts are: the four kinds of unrealistic transition that KALM counts (section 5.3).
 
   floating      a loose object is in the air and out of the fingers' reach
-  off_bench     the hand or an object of the task is where it never is in real rollouts
+  off_bench     the hand or an object of the task is where nothing ever is in the data
   pose          a quaternion or an opening that the joints do not allow
-  dynamics      an object moves or turns further in one step than it ever does in the simulator
+  dynamics      an object moves or turns further in one step than anything ever does in the data
 
 KALM publishes no thresholds. `LIMITS` are the extremes of attempts of the data's ten tasks, with more noise than the
-data have, and are widened by `MARGIN`; novel tasks take no part in them. Only the entities of a rollout's task are
-tested, and those that no task of the data has (wall, hammer, nail, ball) by the length of their quaternions alone.
+data have; novel tasks take no part in them. They do not distinguish objects: a novel task may have an object that the
+data do not move, or move one elsewhere. Only the entities of a rollout's task are tested.
+
 Dimension letters: N rollouts, T steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from kalm_jax.types import Rollouts
 from kalm_jax.worlds.metaworld.goals import FINGERTIPS
-from kalm_jax.worlds.metaworld.tasks import ENTITIES, ENTITY_TABLE, HAND, OPENING, TASKS, entity_slot
+from kalm_jax.worlds.metaworld.tasks import (
+    ENTITIES,
+    ENTITY_TABLE,
+    HAND,
+    LEVEL_TASKS,
+    OPENING,
+    TASKS,
+    entity_slot,
+    task_of,
+)
 
 KINDS = ("floating", "off_bench", "pose", "dynamics")
 MARGIN = 0.02
 """Meters by which the measured positions are widened; moves and turns are widened by a tenth."""
 UNIT_TOLERANCE = 0.05
-"""Tolerance of a quaternion's length, and of the quaternion of an object that cannot turn."""
+"""Tolerance of a quaternion's length and of an opening."""
 LIFTED = 0.03
 """Meters above its rest from which a loose object counts as in the air."""
 LOOSE = {entity: ENTITY_TABLE[entity]["rest"] for entity in ENTITIES if "rest" in ENTITY_TABLE[entity]}
 """Loose objects -> the height in meters at which they rest on the bench."""
 
 
-class Limit(NamedTuple):
-    """An object in the data: range of positions (meters), largest move and quaternion change of a step, and for a loose
-    object its distance from the fingertips in the air."""
+class Limits(NamedTuple):
+    """Extremes over attempts of the data's tasks.
 
+    Attributes:
+      hand_low, hand_high: (3,) meters, where the hand is. low, high: where the hand or any object is.
+      move: meters that the hand or an object moves in a step. turn: change of an object's quaternion in a step.
+      held: meters from the fingertips to a loose object in the air.
+    """
+
+    hand_low: Sequence[float]
+    hand_high: Sequence[float]
     low: Sequence[float]
     high: Sequence[float]
     move: float
-    turn: float = 0.0
-    held: float = 0.0
+    turn: float
+    held: float
 
 
-def _limit(row: Mapping[str, Any]) -> Limit:
-    """The limit of a row of the table; an object may also be where resets place it, as the data's distractors are."""
-    limit, starts = Limit(**{k: row[k] for k in Limit._fields if k in row}), row.get("starts", ())
-    low, high = ([limit.low, *(box[0] for box in starts)], [limit.high, *(box[1] for box in starts)])
-    return limit._replace(low=np.min(low, 0).tolist(), high=np.max(high, 0).tolist())
+LIMITS = Limits(
+    hand_low=(-0.272, 0.386, 0.026),
+    hand_high=(0.459, 0.901, 0.426),
+    low=(-0.272, 0.359, -0.026),
+    high=(0.459, 0.901, 0.426),
+    move=0.0609,
+    turn=0.1501,
+    held=0.2142,
+)
+"""Printed by `python -m experiments.metaworld_experts --show=realism --episodes=100` (2026-11-30, commit COMMIT)."""
+TURNING = tuple(dict.fromkeys(name for task in LEVEL_TASKS["offline"] for name in task_of(task).entities))
+"""Entities of the data's tasks, to which `Limits.turn` applies: how a ball rolls the data do not show."""
 
 
-LIMITS = {thing: _limit(row) for thing, row in ENTITY_TABLE.items() if "low" in row}
+def box(low: Sequence[float], high: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """The corners (3,) of a range of positions, as far to the left as to the right: so the arm and the bench are."""
+    side = max(-low[0], high[0])
+    return np.array((-side, *low[1:]), np.float32), np.array((side, *high[1:]), np.float32)
 
 
 def objects_of(family: int) -> tuple[str, ...]:
@@ -75,9 +102,9 @@ def possible_states(states: np.ndarray) -> np.ndarray:
     Predicted changes add up: a hand that continues where the arm's reach ends is soon where no real one is, though its
     actions may be right, and a quaternion that turns gets too short. Zeros, of absent entities and of windows, stay.
     """
-    states, limit = np.array(states, np.float32), LIMITS["hand"]
+    states = np.array(states, np.float32)
     hand = states[..., HAND]  # a view, like those below
-    np.clip(hand, np.array(limit.low, np.float32), np.array(limit.high, np.float32), out=hand)
+    np.clip(hand, *box(LIMITS.hand_low, LIMITS.hand_high), out=hand)
     for entity in ENTITIES:
         turned = rotation(states, entity)
         length = np.linalg.norm(turned, axis=-1, keepdims=True)
@@ -91,7 +118,10 @@ def turn_between(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def unrealistic(rollouts: Rollouts, family: np.ndarray) -> dict[str, np.ndarray]:
-    """Unrealistic transitions, (N, T) bool for each of `KINDS`; `family` (N,) is the index of each rollout's task."""
+    """Unrealistic transitions, (N, T) bool for each of `KINDS`; `family` (N,) is the index of each rollout's task.
+
+    An object may also be where it stands in the rollout's first state, which resets of the task give.
+    """
     marks = {kind: np.zeros(rollouts.valid().shape, bool) for kind in KINDS}
     for code in np.unique(family):
         mine = np.flatnonzero(np.asarray(family) == code)
@@ -103,31 +133,22 @@ def unrealistic(rollouts: Rollouts, family: np.ndarray) -> dict[str, np.ndarray]
 
 
 def _marks_of(thing: str, before: np.ndarray, after: np.ndarray) -> dict[str, np.ndarray]:
-    marks = _hand_marks(after) if thing == "hand" else _pose_marks(thing, after)
-    if thing not in LIMITS:
-        return marks
-    limit, place = LIMITS[thing], position(after, thing)
-    outside = (place < np.array(limit.low) - MARGIN) | (place > np.array(limit.high) + MARGIN)
-    marks["off_bench"] = outside.any(-1)
-    marks["dynamics"] = np.linalg.norm(place - position(before, thing), axis=-1) > 1.1 * limit.move + 1e-3
+    place, first = position(after, thing), position(before[:, :1], thing)
+    low, high = box(LIMITS.low, LIMITS.high)
+    outside = (place < np.minimum(low, first) - MARGIN) | (place > np.maximum(high, first) + MARGIN)
+    marks = {
+        "off_bench": np.any(outside, -1),
+        "dynamics": np.linalg.norm(place - position(before, thing), axis=-1) > 1.1 * LIMITS.move + 1e-3,
+    }
     if thing == "hand":
-        return marks
+        opening = after[..., OPENING]
+        return marks | {"pose": (opening < -UNIT_TOLERANCE) | (opening > 1 + UNIT_TOLERANCE)}
     turned = rotation(after, thing)
-    marks["dynamics"] |= turn_between(rotation(before, thing), turned) > 1.1 * limit.turn + UNIT_TOLERANCE
+    length = 0.0 if thing == "window" else 1.0
+    marks["pose"] = np.abs(np.linalg.norm(turned, axis=-1) - length) > UNIT_TOLERANCE
+    if thing in TURNING:
+        marks["dynamics"] |= turn_between(rotation(before, thing), turned) > 1.1 * LIMITS.turn + UNIT_TOLERANCE
     if thing in LOOSE:
         away = np.linalg.norm(after[..., HAND] + FINGERTIPS - place, axis=-1)
-        marks["floating"] = (place[..., 2] > LOOSE[thing] + LIFTED) & (away > limit.held + MARGIN)
-    elif limit.turn == 0.0:
-        still = np.array([0.0] * 4 if thing == "window" else [1.0, 0.0, 0.0, 0.0])
-        marks["pose"] |= np.linalg.norm(turned - still, axis=-1) > UNIT_TOLERANCE
+        marks["floating"] = (place[..., 2] > LOOSE[thing] + LIFTED) & (away > LIMITS.held + MARGIN)
     return marks
-
-
-def _hand_marks(after: np.ndarray) -> dict[str, np.ndarray]:
-    opening = after[..., OPENING]
-    return {"pose": (opening < -UNIT_TOLERANCE) | (opening > 1 + UNIT_TOLERANCE)}
-
-
-def _pose_marks(thing: str, after: np.ndarray) -> dict[str, np.ndarray]:
-    length = 0.0 if thing == "window" else 1.0
-    return {"pose": np.abs(np.linalg.norm(rotation(after, thing), axis=-1) - length) > UNIT_TOLERANCE}

@@ -17,8 +17,8 @@ import numpy as np
 from kalm_jax.files import read_toml
 
 ENTITY_TABLE: dict[str, dict[str, Any]] = read_toml(__package__, "data/entity_table.toml")
-"""Entity, or "hand", -> its row; the file explains the columns."""
-ENTITIES = tuple(name for name in ENTITY_TABLE if name != "hand")
+"""Entity -> its row; the file explains the columns."""
+ENTITIES = tuple(ENTITY_TABLE)
 ENTITY_SIZE = 7
 HAND = slice(0, 3)
 OPENING = 3

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from benchmarks import metaworld_experts
-from kalm_jax.evaluation import evaluate, result_rows
+from kalm_jax.evaluation import episode_rows, evaluate
+from kalm_jax.types import Episodes
 from kalm_jax.worlds.base import get_world
 from kalm_jax.worlds.metaworld.behaviors import expert_policy
 from kalm_jax.worlds.metaworld.collect import attempts, collect
 from kalm_jax.worlds.metaworld.episodes import make_episodes
 from kalm_jax.worlds.metaworld.goals import FAMILIES, satisfied
-from kalm_jax.worlds.metaworld.realism import KINDS, LIMITS, unrealistic
+from kalm_jax.worlds.metaworld.realism import KINDS, LIMITS, TURNING, box, unrealistic
 from kalm_jax.worlds.metaworld.recording import Recorded, record
 from kalm_jax.worlds.metaworld.rewards import rewards
 from kalm_jax.worlds.metaworld.simulator import TaskSimulator
@@ -109,7 +110,7 @@ def test_evaluation_plays_the_expert_and_random_actions():
         short = evaluate(expert_policy(), episodes, simulator, horizon=20)
     assert expert.success.sum() >= 8 and random.success.sum() <= 2 and not short.success.any()
     assert (random.steps[~random.success] == 100).all() and (short.steps == 20).all()
-    table = result_rows(get_world("metaworld"), expert, episodes, "expert", "expert", 0, "greedy")
+    table = episode_rows(get_world("metaworld"), expert, episodes, "expert", "expert", 0, "greedy")
     assert {row["family"] for row in table} == set(LEVEL_TASKS["offline"])
     again = make_episodes("offline", 10, 0)
     np.testing.assert_array_equal(again.states, episodes.states)
@@ -169,11 +170,41 @@ def test_limits_cover_what_they_are_measured_on(collected):
         seen = rollouts.observations[i, : rollouts.length[i] + 1]
         found.setdefault(NAMES[goals.family[rollouts.goal[i]]], []).append(Recorded(seen, None, None, True))
     measured = metaworld_experts.measure_limits(found)
-    assert set(measured) < set(LIMITS)
-    for thing, limit in measured.items():
-        assert (np.array(limit.low) >= np.array(LIMITS[thing].low) - 0.02).all(), thing
-        assert (np.array(limit.high) <= np.array(LIMITS[thing].high) + 0.02).all(), thing
-        assert limit.move <= 1.1 * LIMITS[thing].move + 1e-3, thing
+    for low, high in (("hand_low", "hand_high"), ("low", "high")):
+        inside = box(getattr(LIMITS, low), getattr(LIMITS, high))
+        assert (np.array(getattr(measured, low)) >= inside[0] - 0.02).all()
+        assert (np.array(getattr(measured, high)) <= inside[1] + 0.02).all()
+    assert all(getattr(measured, name) <= 1.1 * getattr(LIMITS, name) for name in ("move", "turn", "held"))
+    assert measured.move > 0.01 and measured.held > 0.03  # hands move a centimeter, and the puck was lifted
+
+
+def test_limits_are_alike_on_both_sides_and_nothing_is_asked_of_how_a_ball_rolls(collected):
+    rollouts, goals = collected
+    low, high = box((-0.2, 0.4, 0.0), (0.5, 0.9, 0.3))
+    np.testing.assert_allclose([low, high], [(-0.5, 0.4, 0.0), (0.5, 0.9, 0.3)])
+    assert not {"soccer", "hammer", "nail", "wall"} & {*TURNING} and "coffee" in TURNING
+    push = np.flatnonzero(goals.family[rollouts.goal] == NAMES.index("push"))[:1]
+    ours, slots = rollouts.take(push), [entity_slot(entity) for entity in ("target_object", "soccer")]
+    observations = ours.observations.copy()
+    observations[:, :, slots[1]] = observations[:, :, slots[0]]
+    observations[:, 5, slots[1]] = observations[:, 5, slots[1]][:, [0, 1, 2, 6, 3, 4, 5]]  # turned by a quarter
+    observations[:, 5, slots[0]] = observations[:, 5, slots[1]]
+    spoilt = dataclasses.replace(ours, observations=observations)
+    for task, found in (("push", {"dynamics"}), ("soccer", set())):
+        marks = unrealistic(spoilt, np.array([NAMES.index(task)]))
+        assert {kind for kind, mark in marks.items() if mark.any()} == found
+
+
+def test_an_object_may_be_where_it_stands_in_the_first_state(collected):
+    rollouts, goals = collected
+    push = np.flatnonzero(goals.family[rollouts.goal] == NAMES.index("push"))[:1]
+    ours = rollouts.take(push)
+    observations = ours.observations.copy()
+    observations[:, :, HAND.start] += 0.8
+    moved = dataclasses.replace(ours, observations=observations)
+    assert not unrealistic(moved, np.array([NAMES.index("push")]))["off_bench"][:, 0].any()
+    observations[:, 0, HAND.start] -= 0.8
+    assert unrealistic(moved, np.array([NAMES.index("push")]))["off_bench"][:, 0].all()
 
 
 def test_the_tables_of_the_program():
@@ -182,5 +213,7 @@ def test_the_tables_of_the_program():
     row = metaworld_experts.agreement_row("coffee-button", episodes)
     assert row["success agrees"] == "100.00%" and float(row["correlation"]) > 0.99
     lines = metaworld_experts.realism_lines({"coffee-button": episodes})
-    assert "[coffee-button]" in lines and any(line.startswith("move = 0.0") for line in lines)
+    assert len(lines) == len(LIMITS) and any(line.startswith("move=0.01") for line in lines)
+    exceeded = metaworld_experts.exceeded_row("coffee-button", episodes)
+    assert exceeded["unrealistic rollouts"] == "0%" and exceeded["rollouts by kind"] == "-"
     assert (episodes[0].observations[:, TARGET] == episodes[0].observations[0, TARGET]).all()
