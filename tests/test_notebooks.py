@@ -73,7 +73,7 @@ def test_what_the_notebooks_share_is_the_same():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["colab_tpu", pytest.param("colab_gpu", marks=pytest.mark.nightly)])
 def test_a_notebook_runs_from_top_to_bottom(name, small_run, tmp_path):
     """The notebook's job finds every stage done, so that what comes after it is tested in seconds.
 

@@ -20,6 +20,7 @@ SETS = {"all": TASKS, "all-explanation": tuple(t for t in TASKS if t != "explana
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_sets_of_tasks_share_the_rollouts_and_carry_on(tmp_path, capsys):
     save_own(tmp_path / "own")
     settings = dataclasses.replace(
