@@ -70,7 +70,7 @@ LIMITS = Limits(
     turn=0.1501,
     held=0.2142,
 )
-"""Printed by `python -m experiments.metaworld_experts --show=realism --episodes=100` (2026-11-30)."""
+"""Printed by `python -m experiments.metaworld_experts --show=realism --episodes=100` (2026-11-30, commit 2ac6336)."""
 TURNING = tuple(dict.fromkeys(name for task in LEVEL_TASKS["offline"] for name in task_of(task).entities))
 """Entities of the data's tasks, to which `Limits.turn` applies: how a ball rolls the data do not show."""
 
