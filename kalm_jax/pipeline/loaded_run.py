@@ -90,8 +90,9 @@ class LoadedRun:
     def policy(self, algorithm: str, condition: str = "kalm", seed: int | None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update.
 
-        `condition` is what it learned from: "offline", "relabel", "kalm" or "oracle". `seed` None is the first of
-        training.
+        `condition` is what it learned from: one of `--conditions` but "translate", whose policies are those of
+        "offline". A policy of "kalm+translate" knows subgoals: tell it the sentences of `translate`, one after the
+        other. `seed` None is the first of training.
 
         Raises:
           ValueError: the run has no such policy, and the message lists those that there are; or a file is damaged.
