@@ -73,7 +73,10 @@ def main() -> None:
     args = parser.parse_args()
     if args.episodes < 1:
         parser.error(f"--episodes={args.episodes}: want at least 1")
-    run = kalm.load_run(args.run)
+    try:
+        run = kalm.load_run(args.run)
+    except (OSError, ValueError) as error:
+        parser.error(f"--run: {error}")
     if not isinstance(run, LoadedRun):
         parser.error(f"--run={args.run} is a run of kalm offline, which has no validation sentences")
     spaces = run.world.spaces

@@ -16,6 +16,7 @@ from kalm_jax.offline_rl.normalization import Whitening
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import LEVELS, Episodes, GoalTable, Rollouts, make_goal_table
+from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.base import World, get_world
 
 IMAGINED, PRIVILEGED = "imagine", "imagine-privileged"
@@ -105,11 +106,22 @@ def read_prompts(config: PipelineConfig) -> tuple[GoalTable, np.ndarray, np.ndar
     return read(config.prompts)
 
 
-def met_sentences(run: PipelineRun, part: str) -> np.ndarray:
-    """(K,) bool, the sentences of a part that are imagined for and learned: all but the new ones of a novel level."""
+def met_sentences(world: World, goals: GoalTable, part: str) -> np.ndarray:
+    """(K,) bool, the sentences of a part that imagination and policies may use: all but the new ones of novel levels.
+
+    A user's prompt that is a new sentence of a level is new, too.
+    """
     if part in NOVEL_LEVELS:
-        return ~run.world.new_sentences(part)
-    return np.ones(len(goals_of(run, part)), bool)
+        return ~world.new_sentences(part)
+    if part != "prompts":
+        return np.ones(len(goals), bool)
+    new = {
+        normalize_sentence(text)
+        for level in NOVEL_LEVELS
+        for text, held in zip(world.goals(level).text, world.new_sentences(level), strict=True)
+        if held
+    }
+    return np.array([normalize_sentence(text) not in new for text in goals.text])
 
 
 def evaluation_sets(run: PipelineRun, level: str) -> list[tuple[str, int, Episodes]]:
@@ -162,7 +174,7 @@ def sentences_to_encode(
 
 def true_meanings(run: PipelineRun, goals: GoalTable, part: str) -> np.ndarray:
     """(K,) numbers that are equal where met sentences of a part truly ask for the same, -1 for new ones."""
-    return np.where(met_sentences(run, part), same_goals(goals), -1)
+    return np.where(met_sentences(run.world, goals, part), same_goals(goals), -1)
 
 
 def plan_meanings(folder: pathlib.Path, goals: GoalTable) -> np.ndarray:
@@ -188,6 +200,12 @@ def encoded_goals(run: PipelineRun, part: str) -> GoalTable:
     return goals.with_vector(vectors) if index is None else goals.take(index).with_vector(vectors[index])
 
 
+def told_sentences(run: PipelineRun) -> GoalTable:
+    """The data's goals whose sentences policies are told in place of a subgoal: those that have a vector."""
+    goals, index = goals_of(run, "data"), _encoded(run, "data")
+    return goals if index is None else goals.take(index)
+
+
 def goal_vectors(run: PipelineRun, part: str) -> np.ndarray:
     """(K, E) vectors of all goals of a part as policies see them, 0 for sentences that are not encoded."""
     vectors = whitened(run, read_npy(run.path / "encode" / part / "vectors.npy"))
@@ -200,7 +218,7 @@ def goal_vectors(run: PipelineRun, part: str) -> np.ndarray:
 def met_vectors(run: PipelineRun, part: str) -> np.ndarray:
     """The vectors of a part's sentences that are encoded and met, as the language model gives them."""
     vectors, index = read_npy(run.path / "encode" / part / "vectors.npy"), _encoded(run, part)
-    met = met_sentences(run, part)
+    met = met_sentences(run.world, goals_of(run, part), part)
     return vectors[met] if index is None else vectors[index[met[index]]]
 
 
@@ -217,7 +235,7 @@ def learned_goals(
       meant: the part's table with other families and arrays; None is as it is.
     """
     goals, index = goals_of(run, part) if meant is None else meant, _encoded(run, part)
-    known = met_sentences(run, part)
+    known = met_sentences(run.world, goals, part)
     if index is not None:
         known &= np.isin(np.arange(len(goals)), index)
     same = same_goals(goals) if meanings is None else meanings

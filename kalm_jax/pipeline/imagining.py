@@ -17,7 +17,7 @@ from kalm_jax.imagination.judges import ByReading, ByTest, Judge, Round
 from kalm_jax.imagination.rollouts import imagine
 from kalm_jax.imagination.subgoals import Subgoal, direct_plans, write_plans
 from kalm_jax.imagination.verification import MIN_LOG_PROB, ScoreFn, make_verifier
-from kalm_jax.pipeline.artifacts import encoder_stage, planner_stage
+from kalm_jax.pipeline.artifacts import encoder_stage, met_sentences, planner_stage
 from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.pipeline.planner import subgoal_automaton, text_model
 from kalm_jax.progress import Progress
@@ -42,15 +42,15 @@ def imagined_goals(config: PipelineConfig, goals: GoalTable, part: str) -> tuple
     rng = np.random.default_rng([config.seed, 2, (*LEVELS, "prompts").index(part)])
     if not count:
         return rng, np.zeros(0, int)
-    met = met_goals(config, len(goals), part)
+    met = met_goals(config, goals, part)
     known = met[np.asarray(goals.family)[met] != UNKNOWN]
     met = known if len(known) else met
     return rng, met[goals_to_imagine(rng, goals.take(met), count)]
 
 
-def met_goals(config: PipelineConfig, count: int, part: str) -> np.ndarray:
-    """Numbers of the met sentences among the `count` of a part."""
-    return np.arange(count) if part == "prompts" else np.flatnonzero(~get_world(config.world).new_sentences(part))
+def met_goals(config: PipelineConfig, goals: GoalTable, part: str) -> np.ndarray:
+    """Numbers of the met sentences of a part."""
+    return np.flatnonzero(met_sentences(get_world(config.world), goals, part))
 
 
 UNKNOWN = -1

@@ -26,8 +26,8 @@ from kalm_jax.grounding.explanation import explain
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.imagination.subgoals import direct_plans
 from kalm_jax.pipeline import offline
-from kalm_jax.pipeline.artifacts import encoder_stage, goals_of, planner_stage, whitened
-from kalm_jax.pipeline.config import PipelineConfig, policies_of
+from kalm_jax.pipeline.artifacts import encoder_stage, planner_stage, told_sentences, whitened
+from kalm_jax.pipeline.config import TRANSLATED, PipelineConfig, policies_of
 from kalm_jax.pipeline.imagining import allowed_answers, draws_of, imagine_from, planning_model, sentence_encoder
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.offline_config import OfflineConfig
@@ -113,7 +113,9 @@ class LoadedRun:
         environment = getattr(self.world, "environment", None)
         spaces = None if environment is None else spaces_of(environment)
         learner = configured_learner(self.config, algorithm)
-        return ActingPolicy(learner, states[i], stats, self._vectors, spaces, self.config.seed + i)
+        policy = ActingPolicy(learner, states[i], stats, self._vectors, spaces, self.config.seed + i)
+        policy.knows_subgoals = condition in TRANSLATED
+        return policy
 
     @checked()
     def plan(self, sentence: str) -> Plan:
@@ -135,7 +137,7 @@ class LoadedRun:
           FileNotFoundError: the run has not collected its data yet.
           ValueError, TypeError: as `plan`.
         """
-        steps, data = self.plan(sentence).steps, goals_of(self._run, "data")
+        steps, data = self.plan(sentence).steps, told_sentences(self._run)
         known = first_sentences(data)
         told = ((known.get(goal_key(step.family, step.array)), step.text) for step in steps)
         return tuple(text if i is None else data.text[i] for i, text in told) or (sentence,)

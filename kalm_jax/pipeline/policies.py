@@ -29,7 +29,10 @@ class ActingPolicy:
       has_memory: whether actions depend on the episode so far.
       state: of the learner. stats: of its data. seed: of sampled actions.
       vectors_of: list of sentences or None -> (B, E) or (1, E) goal vectors.
+      knows_subgoals: whether its sentences are those of `LoadedRun.translate`, in place of a goal's own.
     """
+
+    knows_subgoals = False
 
     def __init__(
         self,

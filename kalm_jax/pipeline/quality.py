@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kalm_jax.pipeline.config import PipelineConfig
 from kalm_jax.types import GoalTable, Rollouts, rows_by_family
 from kalm_jax.worlds.base import World
 
@@ -32,16 +33,17 @@ def truly_ended(world: World, rollouts: Rollouts, goals: GoalTable) -> Rollouts:
 
 
 def quality_rows(
-    world: World, rollouts: Rollouts, goals: GoalTable, judged: GoalTable, real: Rollouts, seed: int = 0
+    world: World, rollouts: Rollouts, goals: GoalTable, judged: GoalTable, real: Rollouts, config: PipelineConfig
 ) -> list[dict[str, Any]]:
     """Rows of `World.quality_rows` by the true goals, with further counts.
 
-    `judged` are the goals by which rollouts were imagined: the true ones, or what plans say. `seed` is of the floors.
+    `judged` are the goals by which rollouts were imagined: the true ones, or what plans say.
 
     Further columns:
       matched_early: rollouts that reach their goal within `early_steps`.
       ended: that end as if they had, by whatever judged them in imagination.
-      learned: of those the ones without an unrealistic transition, from which policies learn.
+      learned: those from which policies learn: of the ended ones those without an unrealistic transition, or, with
+        `keep_all`, all.
       <floor>_rollouts, <floor>_matched, <floor>_early: of each of `World.floors`, how often a goal that the rollouts
         were not imagined for is reached by them: what a match rate is worth must lie above.
     """
@@ -52,9 +54,9 @@ def quality_rows(
     counts = {
         "matched_early": (steps > 0) & (steps <= early),
         "ended": rollouts.terminated,
-        "learned": world.filter_realistic(rollouts, judged, real),
+        "learned": world.filter_realistic(rollouts, judged, real) | config.imagine.keep_all,
     }
-    for name, (has, other) in world.floors(np.random.default_rng(seed), family, array).items():
+    for name, (has, other) in world.floors(np.random.default_rng(config.seed), family, array).items():
         floor = np.where(has, first_success(world, rollouts, family, other), 0)
         counts |= {
             f"{name}_rollouts": has,

@@ -112,7 +112,7 @@ def _amounts(config: PipelineConfig, name: str) -> tuple[str, Mapping[str, float
             played = {f"random/{level}": e.episodes, f"expert/{level}": e.expert_episodes}
             return f"{e.episodes:,} random and {e.expert_episodes:,} expert episodes", played
         kind = "llm_policy" if part.startswith("llm_policy") else "evaluate"
-        episodes = learn.seeds * e.episodes * len(e.actions)
+        episodes = learn.seeds * e.episodes * len(set(e.actions))
         return f"{episodes:,} episodes", {f"{kind}/{level}": episodes}
     return "", {kind: 1}
 

@@ -195,6 +195,11 @@ def evaluate(
     if isinstance(env, str) and "-v" in env:
         return _evaluate_returns(policy, env, episodes, seed, greedy)
     world = _world_of(env)
+    if policy.knows_subgoals and level != LEVELS[0]:
+        raise ValueError(
+            "the policy knows subgoals (run.translate(sentence)), not the sentences of novel goals: what it reaches "
+            "where it is told them is in run.results, condition kalm+translate"
+        )
     stats = policy.stats
     world.check_sizes("the policy", stats.observation_mean.shape[-1], stats.discrete, stats.action_dim)
     played = world.make_episodes(level, episodes, seed)

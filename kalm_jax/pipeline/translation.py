@@ -29,7 +29,9 @@ class Translator:
         self.told, (_, _, own) = concatenate_goals(tables)
         self.plans, known = plans_of(run.config, grounded, goals, asked, run.path), first_sentences(self.told)
         self.sentences = [
-            [known[goal_key(s.family, s.array)] for s in plan] if is_plan(plan, goals.text[g], world) else [own + g]
+            [known.get(goal_key(s.family, s.array), own + g) for s in plan]
+            if is_plan(plan, goals.text[g], world)
+            else [own + g]
             for g, plan in enumerate(self.plans)
         ]
         self._score, _ = reader(grounded, world)
@@ -54,7 +56,7 @@ Key = tuple[int, tuple[float, ...]]
 
 def goal_key(family: int, array: Sequence[float] | np.ndarray) -> Key:
     """What a goal or a subgoal asks for."""
-    return int(family), tuple(map(float, array))
+    return int(family), tuple(np.asarray(array, np.float32).tolist())
 
 
 def first_sentences(goals: GoalTable) -> dict[Key, int]:

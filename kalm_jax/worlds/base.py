@@ -124,7 +124,7 @@ class LearnerDefaults:
       imagined_shares: part of the imagined data -> its relative share of the imagined half of a batch.
       stochastic: learners whose policy here is a distribution, so that it can be evaluated by sampling.
       actions: of these, name of a learner -> "greedy" or "sampled", whichever was better on validation sentences
-        (`kalm validate`); "greedy" where it is not named.
+        (`python -m benchmarks.validation`); "greedy" where it is not named.
       observation_transform: how policies see observations.
       relabel: (family, array, observation, action, next observation) -> (reward, reached, possible), used to exchange
         goals in a batch (`offline_rl.buffer.Relabel`); None where a single step does not determine them.

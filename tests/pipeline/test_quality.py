@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from kalm_jax.pipeline.config import load_presets
 from kalm_jax.pipeline.quality import first_success, quality_rows, truly_ended
 from kalm_jax.types import make_goal_table, make_rollouts
 from kalm_jax.worlds.base import get_world
@@ -39,7 +40,7 @@ def test_the_first_success_is_found_by_the_test_of_every_step():
 def test_rows_count_matches_by_true_goals_and_what_policies_learn_by_what_ended_the_rollouts():
     rollouts, goals = random_rollouts()
     ended = dataclasses.replace(rollouts, terminated=np.arange(len(rollouts)) < 7)
-    (row,) = quality_rows(WORLD, ended, goals, goals, rollouts)
+    (row,) = quality_rows(WORLD, ended, goals, goals, rollouts, load_presets("clevr")["smoke"])
     steps = first_success(WORLD, rollouts, goals.family, goals.array)
     assert row["matched"] == (steps > 0).sum() and row["matched_early"] == ((steps > 0) & (steps <= 10)).sum()
     assert row["ended"] == 7 and row["learned"] == WORLD.filter_realistic(ended, goals, rollouts).sum()

@@ -39,13 +39,18 @@ def run_evaluate(run: PipelineRun, algorithm: str, condition: str, level: str) -
         with world.simulator() as simulator:
             for sentences, seed, episodes in tests:
                 for choice in kept[0]:
-                    result = EpisodeResults(np.zeros(len(episodes), bool), np.zeros(len(episodes), np.int32))
+                    count = len(episodes)
+                    result = EpisodeResults(
+                        np.zeros(count, bool), np.zeros(count, np.int32), np.full(count, -1, np.int8)
+                    )
                     for k, policies in enumerate(kept):
                         share = slice(k, None, len(kept))
                         policy = policies[choice][seed - config.seed]
                         policy = policy if translate is None else translate(policy)
                         part = evaluate(policy, episodes.take(share), simulator)
                         result.success[share], result.steps[share] = part.success, part.steps
+                        if part.by_tool is not None and result.by_tool is not None:
+                            result.by_tool[share] = part.by_tool
                     found += episode_rows(world, result, episodes, algorithm, condition, seed, choice, sentences)
         if is_main_process():
             write_results(folder, world, found)

@@ -52,7 +52,7 @@ def run_imagine(run: PipelineRun, stage: str, part: str) -> None:
             rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"imagine {part}", draws)
             judged, pieces = goals, None
         else:
-            met = met_goals(config, len(goals), part)
+            met = met_goals(config, goals, part)
             plans = untold(world, goals, plans_of(config, grounded, goals, met, run.path))
             judged = planned_goals(world, goals, plans, met)
             rng, goal = imagined_goals(config, judged, part)
@@ -63,6 +63,11 @@ def run_imagine(run: PipelineRun, stage: str, part: str) -> None:
             )
             pieces = pieces_for_subgoals(rollouts, rounds, [plans[g] for g in goal], subgoal_goals(world), reward)
             moved = rollouts.length > 0  # there was something to do
+            if not moved.any():
+                raise ValueError(
+                    f"{stage}/{part}: the language model reads the plan of every sentence as done where its rollout "
+                    f"begins, so there is none of the {len(goal)} rollouts; imagine more of them"
+                )
             rollouts, starts = rollouts.take(moved), starts[moved]
         if not is_main_process():
             return
@@ -71,7 +76,7 @@ def run_imagine(run: PipelineRun, stage: str, part: str) -> None:
         write_rollouts(folder / "rollouts.h5", rollouts, goals)
         if pieces is not None and len(pieces):
             write_rollouts(folder / "subgoals.h5", pieces, subgoal_goals(world))
-        write_json(folder / "quality.json", quality_rows(world, rollouts, goals, judged, real, config.seed))
+        write_json(folder / "quality.json", quality_rows(world, rollouts, goals, judged, real, config))
 
     settings = {"count": count, "seed": config.seed}
     settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "max_steps_per_subgoal")}

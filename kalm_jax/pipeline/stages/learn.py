@@ -119,12 +119,19 @@ def learning_data(run: PipelineRun, condition: str, relabel: float) -> Buffer:
     known, numbers = learned_goals(run, "data")
     real = dataclasses.replace(real, goal=numbers[real.goal])
     read = {"kalm": _planned, "kalm+translate": _subgoals}.get(condition, _true)
-    tables, novel = [known], {}
+    tables, novel, plans = [known], {}, len(run.world.families)
     for part, stage in learned_parts(config, condition).items():
         file = run.path / stage / ("subgoals.h5" if condition == "kalm+translate" else "rollouts.h5")
-        if file.exists():
-            table, novel[part] = read(run, part, file, real)
-            tables.append(table)
+        if not file.exists():
+            if condition == "kalm+translate":
+                print(f"{stage}: no subgoal is read as reached, so the policies of {condition} learn from none of it")
+            continue
+        table, novel[part] = read(run, part, file, real)
+        if read is _planned:  # plans of several subgoals are families of their own, in each part others
+            family, own = np.asarray(table.family), len(run.world.families)
+            family = np.where(family >= own, family - own + plans, family).astype(np.int32)
+            table, plans = dataclasses.replace(table, family=family), max(plans, int(family.max(initial=0)) + 1)
+        tables.append(table)
     goals, offsets = concatenate_goals(tables)
     for part, first in zip(novel, offsets[1:], strict=True):
         novel[part] = dataclasses.replace(novel[part], goal=novel[part].goal + first)

@@ -71,7 +71,7 @@ def test_some_sentences_of_every_goal_and_all_of_the_tests(run, part):
     level = "offline" if part == "data" else part
     played = evaluation_sets(run, level)
     tested = {episodes.goals.text[g] for *_, episodes in played for g in episodes.goal}
-    met = met_sentences(run, part)
+    met = met_sentences(run.world, goals, part)
     texts = {goals.text[i] for i in index}
     assert tested & set(goals.text) <= texts
     for key in set(every):
@@ -86,7 +86,7 @@ def test_some_sentences_of_every_goal_and_all_of_the_tests(run, part):
 def test_goals_without_rollouts_need_no_sentences(run):
     goals = goals_of(run, "unseen_hard")
     tested = sentences_to_encode(run, goals, "unseen_hard", [])
-    met = np.flatnonzero(met_sentences(run, "unseen_hard"))
+    met = np.flatnonzero(met_sentences(run.world, goals, "unseen_hard"))
     plans = np.full(len(goals), -1)
     plans[met[:8]], plans[met[8:10]] = 0, 1  # eight sentences with one plan, two with another
     index = sentences_to_encode(run, goals, "unseen_hard", [plans])
@@ -101,7 +101,7 @@ def test_goals_keep_what_they_ask_for(run):
     for part in PARTS:
         goals, kept, (learned, numbers) = goals_of(run, part), encoded_goals(run, part), learned_goals(run, part)
         assert len(kept) < len(goals) and (kept.vector[:, 0] > 0).all()
-        index, met = sentences_to_encode(run, goals, part), met_sentences(run, part)
+        index, met = sentences_to_encode(run, goals, part), met_sentences(run.world, goals, part)
         known = [(k, key) for k, key in zip(numbers, keys(goals), strict=True) if k >= 0]
         assert [keys(learned)[k] for k, _ in known] == [key for _, key in known]
         assert {key for _, key in known} == {key for key, m in zip(keys(goals), met, strict=True) if m}
