@@ -117,7 +117,7 @@ def test_a_policy_with_a_memory_acts_by_episodes(small_run, tmp_path):
     learn = dataclasses.replace(config.learn, algorithms=("decision_transformer",), conditions=("offline",))
     stages = stages_of(PipelineRun(tmp_path / "run", dataclasses.replace(config, learn=learn)))
     for name, work in stages.items():
-        if name.partition("/")[0] in ("collect", "planner", "ground", "encode", "learn"):
+        if name.partition("/")[0] in ("collect", "planner", "ground", "imagine", "encode", "learn"):
             work()  # all but the last are done before
     policy = kalm.load_run(tmp_path / "run").policy("decision_transformer", condition="offline")
     assert policy.has_memory

@@ -87,18 +87,23 @@ class LoadedRun:
         return read_results_csv(results_file(self.path))
 
     @checked()
-    def policy(self, algorithm: str, condition: str = "kalm", seed: int | None = None) -> ActingPolicy:
+    def policy(self, algorithm: str, condition: str | None = None, seed: int | None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update.
 
         `condition` is what it learned from: one of `--conditions` but "translate", whose policies are those of
         "offline". A policy of "kalm+translate" knows subgoals: tell it the sentences of `translate`, one after the
-        other. `seed` None is the first of training.
+        other. None is "kalm", or "kalm-privileged" in a run without it. `seed` None is the first of training.
 
         Raises:
           ValueError: the run has no such policy, and the message lists those that there are; or a file is damaged.
           FileNotFoundError: the run has not trained it yet.
         """
-        learn, name = self.config.learn, f"{algorithm}-{condition}"
+        learn = self.config.learn
+        if condition is None:
+            condition = (
+                "kalm-privileged" if {"kalm", "kalm-privileged"} & {*learn.learned} == {"kalm-privileged"} else "kalm"
+            )
+        name = f"{algorithm}-{condition}"
         if condition != policies_of(condition):
             raise ValueError(
                 f"the condition {condition} plays the policies of {policies_of(condition)}: take those, and tell them "

@@ -138,7 +138,7 @@ TINY = dataclasses.replace(
     collect=configs.CollectConfig(rollouts=80),
     imagine=configs.ImagineConfig(rephrase=40, unseen_easy=40, unseen_hard=4),
     learn=configs.LearnConfig(seeds=2, updates=40, algorithms=("bc",), conditions=("offline", "oracle"), checkpoints=5),
-    evaluate=configs.EvaluateConfig(episodes=23),
+    evaluate=configs.EvaluateConfig(episodes=23, actions=configs.ACTIONS),
 )
 
 

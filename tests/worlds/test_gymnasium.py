@@ -165,14 +165,14 @@ def test_the_main_job_in_a_world_and_with_a_learner_of_ones_own(tmp_path):
         metrics=config.MetricsConfig(every=0),
         imagine=dataclasses.replace(smoke.imagine, rephrase=8, unseen_easy=8, unseen_hard=8, explained=4, replayed=3),
         learn=dataclasses.replace(
-            smoke.learn, algorithms=(OWN,), conditions=("kalm", "oracle"), seeds=1, updates=20, checkpoints=1
+            smoke.learn, algorithms=(OWN,), conditions=("kalm-privileged", "oracle"), seeds=1, updates=20, checkpoints=1
         ),
         evaluate=config.EvaluateConfig(episodes=3, expert_episodes=3),
     )
     pipeline.run(tmp_path / "run", tiny)
     rows = list(csv.DictReader((tmp_path / "run" / "results.csv").open()))
     played = {(row["algorithm"], row["condition"]) for row in rows}
-    assert played == {(OWN, "kalm"), (OWN, "oracle"), ("random", "random"), ("expert", "expert")}
+    assert played == {(OWN, "kalm-privileged"), (OWN, "oracle"), ("random", "random"), ("expert", "expert")}
     assert {row["level"] for row in rows} == set(LEVELS) and {row["environment"] for row in rows} == {"field"}
     page = (tmp_path / "run" / "report.html").read_text()
     assert "KALM on field" in page and "The paper has no results in this world" in page
