@@ -127,6 +127,7 @@ def test_a_study_needs_a_world_and_a_folder_of_its_own(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_study_carries_on_and_mends_what_is_damaged(small_run, tmp_path, capsys):
     folder = tmp_path / "study"
     shutil.copytree(small_run, folder / "grounding-1")  # the run that the command itself makes first
