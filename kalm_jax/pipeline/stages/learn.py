@@ -156,10 +156,10 @@ def _planned(run: PipelineRun, part: str, file: pathlib.Path, real: Rollouts) ->
     """
     world, (rollouts, goals) = run.world, read_rollouts(file)
     plans = untold(world, goals, written_plans(file.parent, goals, world.language.read_plan))
-    asked = np.unique(rollouts.goal)
+    meanings = plan_meanings(file.parent, goals)
+    asked = np.flatnonzero(meanings >= 0)  # of some there may be no rollout, as there was nothing to do
     if not run.config.imagine.keep_all:
         rollouts = filter_realistic(world, part, rollouts, planned_goals(world, goals, plans, asked), real)
-    meanings = plan_meanings(file.parent, goals)
     family, array = np.full(len(goals), UNKNOWN, np.int32), np.zeros_like(goals.array)
     for g in asked:
         one = plans[g][0] if len(plans[g]) == 1 and plans[g][0].family != UNKNOWN else None

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from kalm_jax.datasets import read_rollouts
+from kalm_jax.datasets import read_rollouts, write_rollouts
 from kalm_jax.pipeline.artifacts import IMAGINED, SUBGOALS, subgoal_goals
 from kalm_jax.pipeline.run import stages_of
 from kalm_jax.pipeline.run_folder import PipelineRun, read_run
@@ -93,3 +93,20 @@ def test_no_rounds_make_no_pieces():
     rollouts, _ = get_world("clevr").collect(0, 2, "scripted", lambda done, total: None)
     assert len(pieces_for_subgoals(rollouts, [], [], subgoal_goals(get_world("clevr")), 1.0)) == 0
     assert SUBGOALS == "subgoals"
+
+
+@pytest.mark.slow
+def test_a_sentence_without_a_rollout_is_learned_by_its_plan(small_run, tmp_path):
+    """All of its rollouts had nothing to do; the others of its plan are its, too."""
+    shutil.copytree(small_run, tmp_path / "run")
+    config = read_run(small_run)
+    imagine = dataclasses.replace(config.imagine, keep_all=True)
+    run = PipelineRun(tmp_path / "run", dataclasses.replace(config, imagine=imagine), say=lambda text: None)
+    file = tmp_path / "run" / IMAGINED / "rephrase" / "rollouts.h5"
+    rollouts, goals = read_rollouts(file)
+    first = rollouts.goal[0]
+    assert (rollouts.goal != first).any()
+    write_rollouts(file, rollouts.take(rollouts.goal != first), goals)
+    buffer = learning_data(run, "kalm", 0.5)
+    assert np.asarray(buffer.family).min() >= 0
+    assert len(np.asarray(buffer.goal_vectors)) == len(np.asarray(buffer.family))
