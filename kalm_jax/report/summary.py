@@ -24,6 +24,7 @@ COMPARED = (
     ("kalm", "offline"),
     ("kalm", "relabel"),
     ("kalm", "translate"),
+    ("kalm+translate", "relabel"),
     ("kalm+translate", "translate"),
     ("kalm+translate", "kalm"),
     ("kalm-privileged", "offline"),
