@@ -38,6 +38,13 @@ class StudySettings(Checked):
         "clevr's; those of the others are in kalm metaworld --help and kalm world --help.",
     )
     groundings: int = setting(5, "Runs with data, a language model and policies of their own.", low=2, high=100)
+    only: int = setting(
+        0,
+        "Number of the one grounding that is made; 0 makes all. Several machines make one each, with an --output of "
+        "their own. Copied into one study, their results/grounding-* are kept, and its command makes the tables.",
+        low=0,
+        high=100,
+    )
 
 
 def flags() -> list[Flag]:
@@ -64,4 +71,4 @@ def main(argv: list[str]) -> None:
     from kalm_jax.pipeline import study
 
     config = job.configuration(settings.world, given)
-    study.run(output, config, settings.groundings, invocation("study", argv))
+    study.run(output, config, settings.groundings, invocation("study", argv), settings.only)

@@ -11,76 +11,88 @@ import dataclasses
 import datetime
 import pathlib
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import kalm_jax
 from kalm_jax.disk import check_room, folder_bytes
 from kalm_jax.distributed import broadcast_from_main, is_main_process
-from kalm_jax.evaluation import read_episodes_csv, result_rows
-from kalm_jax.files import read_json, replacing, write_csv, write_text
-from kalm_jax.pipeline.artifacts import imagined_levels, imagining_stages
+from kalm_jax.files import remove, replacing, write_csv, write_text
 from kalm_jax.pipeline.config import CONDITIONS, PipelineConfig
 from kalm_jax.pipeline.room import run_bytes
 from kalm_jax.pipeline.run import Position, check, stages_of, work_through
 from kalm_jax.pipeline.run_folder import EPISODES, PipelineRun, check_stage, read_run, results_file
 from kalm_jax.pipeline.schedule import Schedule, machine, plan_stages
 from kalm_jax.pipeline.stages.report import write_report
+from kalm_jax.pipeline.study_results import ABOUT, GroundingResults, read_results, results_of_run, write_results
 from kalm_jax.report.figures import study_figure
 from kalm_jax.report.measures import amounts_of, noise
-from kalm_jax.report.study import (
-    COLUMNS,
-    Row,
-    imagined_rows,
-    success_rows,
-    tally_episodes,
-)
+from kalm_jax.report.study import COLUMNS, KEY, Row, Tally, imagined_rows, success_rows
 from kalm_jax.report.study_tables import markdown, overview
 from kalm_jax.settings import MAX_SEED, MAX_SEEDS
 from kalm_jax.worlds.base import get_world
 
+RESULTS = "results"
+"""Folder of a study with the results of each grounding (`study_results`), which may be copied from other machines."""
 NAME = "grounding-"
 """Beginning of the groundings' folders; then comes a number, from 1 on."""
 SPACING = MAX_SEEDS
 """Between the seeds of two groundings: a run's policies and test episodes have its seed and fewer than these more."""
 
 
-def run(folder: str | pathlib.Path, config: PipelineConfig, groundings: int, command: str = "") -> list[Row]:
+def run(
+    folder: str | pathlib.Path, config: PipelineConfig, groundings: int, command: str = "", only: int = 0
+) -> list[Row]:
     """Makes every grounding that is not finished; after each it writes `study.csv`, `study.md` and `study.png`.
 
-    The same call continues a killed study. A finished grounding is kept as it is, a damaged one is mended. Of several
-    processes (`setup_jax`) the first writes and prints.
+    The same call continues a killed study. A finished grounding is kept as it is, a damaged one is mended. One that has
+    no folder, but results in `RESULTS`, is kept, too, whatever code made it. Of several processes (`setup_jax`) the
+    first writes and prints.
+
+    Args:
+      only: number of the one grounding that is made; 0 makes all. Tables are of all that have results.
 
     Returns:
       The rows of `study.csv`; none in other processes than the first.
 
     Raises:
-      ValueError: seeds beyond those that are allowed, or as of the main job.
+      ValueError: seeds beyond those that are allowed, results of other settings, or as of the main job.
     """
-    jobs = configurations(config, groundings)
+    every = configurations(config, groundings)
+    if only and f"{NAME}{only}" not in every:
+        raise ValueError(f"--only={only}: want a number from 1 to --groundings={groundings}, or 0 for all")
+    jobs = every if not only else {f"{NAME}{only}": every[f"{NAME}{only}"]}
     check(config)
     whole = PipelineRun(folder, config, command, kind="study")  # which locks the folder until the end
-    done = set[str]()
+    done, copied = set[str](), dict[str, GroundingResults]()
     if is_main_process():
-        check_room(whole.path, groundings * run_bytes(config) - folder_bytes(whole.path), "this study")
-        done = {name for name, mine in jobs.items() if is_finished(whole.path / name, mine)}
+        copied = copied_results(whole.path, every)
+        to_make = len(jobs.keys() - copied.keys())
+        check_room(whole.path, to_make * run_bytes(config) - folder_bytes(whole.path), "this study")
+        done = {name for name, mine in jobs.items() if name in copied or is_finished(whole.path / name, mine)}
     schedule = _schedule(whole.path, jobs, done)
-    written: list[Row] = []
     for name, mine in jobs.items():
+        results = whole.path / RESULTS / name
         if broadcast_from_main(name in done):
             if is_main_process():
-                print(f"{name}: done before, kept", flush=True)
+                if not (results / ABOUT).exists():
+                    write_results(results, results_of_run(whole.path / name, mine, made_by(), command))
+                print(f"{name}: {'results copied' if name in copied else 'done before'}, kept", flush=True)
             continue
+        if is_main_process():
+            remove(results)
         position = Position(name)
         job = PipelineRun(whole.path / name, mine, command, position.say)
         work_through(job, stages_of(job), schedule, position, f"{name}/")
         if is_main_process():
             write_report(job, command)
+            write_results(results, results_of_run(whole.path / name, mine, made_by(), command))
             done.add(name)
-            written = write_tables(whole.path, {name: jobs[name] for name in jobs if name in done}, groundings, command)
+            if len(done) < len(jobs):
+                write_tables(whole.path, every, command)
     if not is_main_process():
         return []
-    written = written or write_tables(whole.path, jobs, groundings, command)
+    written = write_tables(whole.path, every, command)
     print(f"\n{overview(written, whole.world.labels)}\n\ntables: {whole.path / 'study.md'}")
     return written
 
@@ -98,6 +110,40 @@ def configurations(config: PipelineConfig, groundings: int) -> dict[str, Pipelin
             f"of the one before, and the largest is {MAX_SEED}: give a seed of at most {most}"
         )
     return {f"{NAME}{i + 1}": dataclasses.replace(config, seed=config.seed + i * SPACING) for i in range(groundings)}
+
+
+def copied_results(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig]) -> dict[str, GroundingResults]:
+    """The results of groundings that have no folder here, such as those that another machine made.
+
+    Raises:
+      ValueError: results are damaged, or of other settings.
+    """
+    found = {}
+    for name, mine in jobs.items():
+        results = None if (folder / name).exists() else read_results(folder / RESULTS / name)
+        if results is None:
+            continue
+        if results.config != mine:
+            raise ValueError(
+                f"{folder / RESULTS / name} has results of other settings: {_first_difference(results.config, mine)}"
+            )
+        found[name] = results
+    return found
+
+
+def _first_difference(theirs: PipelineConfig, ours: PipelineConfig) -> str:
+    """The first setting that two configurations do not share."""
+    flat = [dict(_flat(dataclasses.asdict(config))) for config in (theirs, ours)]
+    name = next(name for name in flat[1] if flat[0].get(name) != flat[1][name])
+    return f"{name} is {flat[0].get(name)} there and {flat[1][name]} here"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def is_finished(folder: pathlib.Path, config: PipelineConfig) -> bool:
@@ -136,24 +182,24 @@ def _schedule(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig], done: se
     return schedule
 
 
-def write_tables(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig], groundings: int, command: str) -> list[Row]:
-    """`study.csv`, `study.md` and `study.png` of the groundings `jobs`, which are finished; returns the rows.
+def write_tables(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig], command: str) -> list[Row]:
+    """`study.csv`, `study.md` and `study.png` of the groundings that have results; returns the rows.
 
-    `groundings` is how many the study will have.
+    `jobs` are all that the study will have.
     """
+    read = {name: read_results(folder / RESULTS / name) for name in jobs}
+    found = {name: results for name, results in read.items() if results is not None}
     config = next(iter(jobs.values()))
     world = get_world(config.world)
-    played = [read_episodes_csv(folder / name / EPISODES) for name in jobs]
-    small = noise(**amounts_of(result_rows(played[0], world.spaces.early_steps)))
-    tallies = [tally_episodes(each, world.spaces.early_steps) for each in played]
-    rows = success_rows(dict(zip((int(name.removeprefix(NAME)) for name in jobs), tallies)), CONDITIONS)
-    rows += imagined_rows([_imagined(folder / name, mine) for name, mine in jobs.items()])
+    tallies = {int(name.removeprefix(NAME)): results.tally for name, results in found.items()}
+    small = noise(**amounts_of(_amounts(next(iter(tallies.values())))))
+    rows = success_rows(tallies, CONDITIONS) + imagined_rows([results.imagined for results in found.values()])
     write_csv(folder / "study.csv", COLUMNS, rows)
     text = "\n\n".join(
         [
-            f"# {world.title}: {len(jobs)} of {groundings} groundings",
+            f"# {world.title}: {len(found)} of {len(jobs)} groundings",
             f"    {command}",
-            f"{_made_by()}. Every grounding has data, a language model, imagined rollouts and {config.learn.seeds} "
+            f"{_makers(found)}. Every grounding has data, a language model, imagined rollouts and {config.learn.seeds} "
             "policies of each kind of its own.",
             *([small] if small else []),
             markdown(rows, world.labels),
@@ -163,20 +209,25 @@ def write_tables(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig], groun
     if any(row["table"] == "success" and row["algorithm"] != row["condition"] for row in rows):
         with replacing(folder / "study.png") as temporary:
             study_figure(rows, world.labels).savefig(temporary, dpi=120)
-    print(f"tables of {len(jobs)} of {groundings} groundings: {folder / 'study.md'}", flush=True)
+    print(f"tables of {len(found)} of {len(jobs)} groundings: {folder / 'study.md'}", flush=True)
     return rows
 
 
-def _imagined(folder: pathlib.Path, config: PipelineConfig) -> dict[str, list[dict[str, Any]]]:
-    """Stage -> rows of counts: imagined rollouts and their replay of all levels, and explanations."""
-    levels = imagined_levels(config)
-    found = {stage: [folder / stage / level / "quality.json" for level in levels] for stage in imagining_stages(config)}
-    found["replayed"] = [folder / "replayed" / level / "replayed.json" for level in levels]
-    found["explain"] = [folder / "explain" / "explanation.json"]
-    return {stage: [row for file in files for row in read_json(file, list)] for stage, files in found.items()}
+def _amounts(tally: Tally) -> Iterator[Row]:
+    """Episodes as `amounts_of` reads them."""
+    for key, counts in tally.items():
+        yield dict(zip(KEY, key)) | {"episodes": counts[0]}
 
 
-def _made_by() -> str:
+def _makers(found: Mapping[str, GroundingResults]) -> str:
+    """What made the groundings, once where it is the same for all."""
+    makers = {name: results.made_by for name, results in found.items()}
+    if len(set(makers.values())) == 1:
+        return next(iter(makers.values()))
+    return "; ".join(f"{name} by {maker}" for name, maker in makers.items())
+
+
+def made_by() -> str:
     """Version, commit in a checkout, and date, for the record."""
     root = pathlib.Path(__file__).parents[2]
     commit = ""

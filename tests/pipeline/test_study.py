@@ -13,6 +13,8 @@ from kalm_jax.files import write_json
 from kalm_jax.pipeline import study
 from kalm_jax.pipeline.config import LearnConfig, load_presets
 from kalm_jax.pipeline.run_folder import PipelineRun, make_manifest, read_run, results_file, write_manifest
+from kalm_jax.pipeline.study_results import read_results, results_of_run
+from kalm_jax.pipeline.study_results import write_results as write_grounding
 from kalm_jax.settings import MAX_SEED
 from kalm_jax.worlds.base import get_world
 from tests.fixtures import SMALL_RUN
@@ -41,18 +43,21 @@ def test_a_seed_without_room_for_all_groundings_is_refused(tmp_path):
     assert not (tmp_path / "study").exists()
 
 
-def finished_run(folder, config, grounding):
-    """A folder with what the tables of a study read of a finished run."""
+def finished_run(study_folder, name, config, grounding):
+    """A folder with what the tables of a study read of a finished run, and its results beside it."""
+    folder = study_folder / name
     run = PipelineRun(folder, config, "a command")
     write_results(folder, WORLD, episodes(grounding))
     write_manifest(folder, make_manifest(config, "a command"))
     imagined = make_imagination()
     for level in ("rephrase", "unseen_easy", "unseen_hard"):
-        for stage, name in (("imagine", "quality"), ("replayed", "replayed")):
+        for stage, file in (("imagine", "quality"), ("replayed", "replayed")):
             (folder / stage / level).mkdir(parents=True)
-            write_json(folder / stage / level / f"{name}.json", [row for row in imagined if row["level"] == level])
+            write_json(folder / stage / level / f"{file}.json", [row for row in imagined if row["level"] == level])
     (folder / "explain").mkdir()
     write_json(folder / "explain" / "explanation.json", [{"prompt": "seen", "rollouts": 4, "correct": 3, "exact": 1}])
+    results = results_of_run(folder, config, f"made {grounding // 2}", "a command")
+    write_grounding(study_folder / study.RESULTS / name, results)
     return run
 
 
@@ -60,23 +65,68 @@ def finished_run(folder, config, grounding):
 def partial(tmp_path):
     """Folder of a study with three groundings, and their configurations."""
     jobs = study.configurations(CONFIG, 3)
-    runs = [finished_run(tmp_path / name, mine, i) for i, (name, mine) in enumerate(jobs.items())]
+    runs = [finished_run(tmp_path, name, mine, i) for i, (name, mine) in enumerate(jobs.items())]
     yield tmp_path, jobs
     del runs
 
 
 def test_a_study_that_is_not_finished_has_tables(partial):
     folder, jobs = partial
-    rows = study.write_tables(folder, jobs, 4, "kalm study --world=clevr")
+    jobs |= {"grounding-4": study.configurations(CONFIG, 4)["grounding-4"]}
+    rows = study.write_tables(folder, jobs, "kalm study --world=clevr")
     text = (folder / "study.md").read_text()
-    assert text.startswith("# KALM on CLEVR-Robot: 3 of 4 groundings\n\n    kalm study --world=clevr\n\nkalm_jax ")
+    assert text.startswith(
+        "# KALM on CLEVR-Robot: 3 of 4 groundings\n\n    kalm study --world=clevr\n\ngrounding-1 by made 0; "
+    )
     assert "## Unseen hard, new sentences" in text and "| seen | 75.0 (75.0 to 75.0) |" in text
     with (folder / "study.csv").open(newline="") as file:
         written = list(csv.DictReader(file))
     assert [{name: str(value) for name, value in row.items()} for row in rows] == written
     assert (folder / "study.png").read_bytes().startswith(b"\x89PNG")
     assert {row["groundings"] for row in rows if row["table"] == "success"} == {3}
-    assert study.write_tables(folder, jobs, 4, "kalm study --world=clevr") == rows
+    assert study.write_tables(folder, jobs, "kalm study --world=clevr") == rows
+
+
+def test_results_of_several_machines_make_the_same_tables(partial, tmp_path, capsys):
+    folder, jobs = partial
+    rows = study.write_tables(folder, jobs, "a command")
+    for name in jobs:
+        shutil.copytree(folder / study.RESULTS / name, tmp_path / "all" / study.RESULTS / name)
+    assert study.run(tmp_path / "all", CONFIG, 3, "a command") == rows
+    assert capsys.readouterr().out.count("results copied, kept") == 3
+    assert not list((tmp_path / "all").glob("grounding-*"))
+    for name in ("study.csv", "study.md"):
+        assert (tmp_path / "all" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_wrong_results_are_refused_before_anything_is_made(partial, tmp_path):
+    folder, jobs = partial
+    other, results = tmp_path / "other", study.RESULTS
+    shutil.copytree(folder / results / "grounding-2", other / results / "grounding-1")
+    with pytest.raises(ValueError, match="grounding-1 has results of other settings: seed is 1000 there and 0 here"):
+        study.run(other, CONFIG, 2)
+    counts = folder / results / "grounding-2" / "counts.csv"
+    counts.write_bytes(counts.read_bytes().replace(b"new", b"met"))
+    with pytest.raises(ValueError, match=r"grounding-2: counts.csv has changed; copy the folder again, or delete it"):
+        study.write_tables(folder, jobs, "a command")
+    (folder / results / "grounding-2" / "grounding.json").write_text('{"configuration": {}}')
+    with pytest.raises(ValueError, match=r"grounding.json is damaged .*: copy the folder again"):
+        study.write_tables(folder, jobs, "a command")
+
+
+def test_results_that_were_written_are_read(partial):
+    folder, jobs = partial
+    for name, mine in jobs.items():
+        made = results_of_run(folder / name, mine, "somebody", "a command")
+        write_grounding(folder / "again", made)
+        read = read_results(folder / "again")
+        assert (read.config, read.made_by, read.command) == (mine, "somebody", "a command")
+        assert {key: counts.tolist() for key, counts in read.tally.items()} == {
+            key: counts.tolist() for key, counts in made.tally.items()
+        }
+        assert read.imagined == made.imagined
+    (folder / "again" / "grounding.json").unlink()
+    assert read_results(folder / "again") is None
 
 
 @pytest.mark.parametrize("name", ["episodes.csv", "results.csv"])
@@ -102,6 +152,8 @@ def test_results_without_their_stages_are_not_finished(partial):
         ("--offline_data=data.h5", "--offline_data: every grounding collects rollouts of its own; leave it out"),
         ("--eval_prompts=p.npy", "--eval_prompts: a study has no table of them; leave it out"),
         ("--tensorboard", "--tensorboard: its curves are those of a single run; leave it out"),
+        ("--only=6", "--only=6: want a number from 1 to --groundings=5, or 0 for all"),
+        ("--only=-1", "want an integer from 0 to 100"),
         (f"--seed={MAX_SEED}", "give a seed of at most"),
         ("--behavior=lazy", "this world has scripted"),
         ("--world=nowhere", "nowhere"),
