@@ -33,8 +33,10 @@ from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.plans import Plan, Planner, check_length
 from kalm_jax.pipeline.policies import ActingPolicy, only_vector
-from kalm_jax.pipeline.run_folder import PipelineRun, check_stage, read_run, results_file
+from kalm_jax.pipeline.run_folder import PipelineRun, check_stage, other_code, read_run, results_file
+from kalm_jax.pipeline.source import code_version, version_text
 from kalm_jax.pipeline.translation import first_sentences, goal_key
+from kalm_jax.progress import note, say_notes
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.data import check_rollouts
@@ -335,7 +337,8 @@ def _seed_index(
 def load_run(folder: str | pathlib.Path) -> LoadedRun | LoadedOfflineRun:
     """Opens the folder of a run of `kalm clevr`, `metaworld`, `world` or `offline`.
 
-    Everything needed is in the folder. The module of a custom world or learner must be importable.
+    Everything needed is in the folder. The module of a custom world or learner must be importable. A note on stderr
+    says where other code than the present one made the run, because its conditions may mean something else.
 
     Raises:
       FileNotFoundError: the folder is missing, or no run's.
@@ -343,6 +346,20 @@ def load_run(folder: str | pathlib.Path) -> LoadedRun | LoadedOfflineRun:
       TypeError: `folder` is no path.
     """
     config = read_run(folder)
+    if code := other_code(pathlib.Path(folder)):
+        present = version_text(code_version())
+        conditions = (
+            "; the condition kalm of a run from before commit 66cb595 is what is kalm-privileged today"
+            if isinstance(config, PipelineConfig) and "kalm" in config.learn.conditions
+            else ""
+        )
+        _say_once(f"note: {folder} was made by {code} (this is {present}){conditions}")
     if isinstance(config, OfflineConfig):
         return LoadedOfflineRun(folder, config)
     return LoadedRun(folder, config)
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    note(line)
+    say_notes()

@@ -31,7 +31,6 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import kalm_jax
 from kalm_jax.disk import check_output_folder, check_room, folder_bytes, naming_full_disk
 from kalm_jax.distributed import broadcast_from_main, is_main_process
 from kalm_jax.files import (
@@ -50,7 +49,7 @@ from kalm_jax.locks import FolderLock
 from kalm_jax.pipeline.config import PipelineConfig, parts_of
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.room import run_bytes
-from kalm_jax.pipeline.source import source_hashes
+from kalm_jax.pipeline.source import code_version, source_hashes, version_text
 from kalm_jax.settings import build, settings_of
 from kalm_jax.worlds.base import get_world
 
@@ -197,11 +196,34 @@ def _other(record: Mapping[str, Any], made: Mapping[str, str]) -> list[str]:
     return [need for need, content in made.items() if before.get(need, content) != content]
 
 
+def other_code(run: pathlib.Path) -> str:
+    """What code made the complete stages of the run in a folder, and which of them; "" where it is the present code.
+
+    A stage's own code counts, as for `RunFolder.stage`, whatever else has changed in the library.
+    """
+    record = _read_record(run / "run.json") or {}
+    now, before = code_version(), {name: record.get(name) for name in ("kalm_jax", "commit")}
+    commit = now.get("commit", "")
+    if commit and not commit.endswith("-dirty") and before == dict(now):
+        return ""
+    codes = {}
+    for done in sorted([*run.glob("*/done.json"), *run.glob("*/*/done.json")]):
+        begun = _read_record(done.with_name("begun.json"), code=dict)
+        if begun is not None:
+            codes[done.parent.relative_to(run).as_posix()] = begun["code"]
+    present = source_hashes({module for code in codes.values() for module in code if "/" not in module})
+    changed = [name for name, code in codes.items() if any(present.get(m) != mark for m, mark in code.items())]
+    if not changed:
+        return ""
+    some = ", ".join(changed[:3]) + f" and {len(changed) - 3} more" * (len(changed) > 3)
+    return f"{version_text(before)}, and the code of these stages has changed since: {some}"
+
+
 def make_manifest(config: PipelineConfig | OfflineConfig, command: str) -> dict[str, Any]:
     """What a reader needs to repeat a run: command, configuration, versions, hardware."""
     import jax
 
-    versions = {"kalm_jax": kalm_jax.__version__, "python": platform.python_version()}
+    versions = {**code_version(), "python": platform.python_version()}
     hardware = {"platform": platform.platform(), "cores": os.cpu_count(), "devices": [str(d) for d in jax.devices()]}
     return {
         "command": command,
@@ -338,7 +360,7 @@ class RunFolder:
             records = [*self.path.glob("*/done.json"), *self.path.glob("*/*/done.json")]
             old = sorted(record.parent.relative_to(self.path).as_posix() for record in records)
         kind = self._kind_and_world(config)[0]
-        content = {"schema": SCHEMA, "kalm_jax": kalm_jax.__version__, "kind": kind, "command": command}
+        content = {"schema": SCHEMA, **code_version(), "kind": kind, "command": command}
         write_json(path, content | {"configuration": configuration, "old_stages": old})
 
     def _confirm(self, name: str) -> None:

@@ -3,18 +3,22 @@
 Counted are the stage's module and every module that it imports, directly or through others, also inside functions, of
 this library and of the packages of custom worlds and learners. Comments, docstrings and formatting do not count, nor do
 modules that compute no result (`IGNORED`): editing a report redoes nothing, editing a learner redoes policies and not
-the grounding. Free of JAX.
+the grounding. For readers a record also names the code by version and commit (`code_version`). Free of JAX.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.util
 import pathlib
-from collections.abc import Iterable, Iterator
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+import kalm_jax
 
 ROOT = "kalm_jax"
 IGNORED = frozenset(
@@ -22,6 +26,25 @@ IGNORED = frozenset(
     "run progress files disk locks room cores workers malloc distributed dashboard".split()
 )
 """Names of modules and packages that compute no result, or whose values are a stage's settings."""
+
+
+@functools.cache
+def code_version() -> Mapping[str, str]:
+    """Version of this library ("kalm_jax") and, in a checkout, git commit ("commit"; "-dirty": files are changed)."""
+    root, found = pathlib.Path(__file__).parents[2], {"kalm_jax": kalm_jax.__version__}
+    if (root / ".git").exists():
+        asked = ["git", "-C", str(root), "describe", "--always", "--dirty"]
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            found["commit"] = subprocess.run(
+                asked, capture_output=True, text=True, timeout=10, check=True
+            ).stdout.strip()
+    return found
+
+
+def version_text(record: Mapping[str, Any]) -> str:
+    """What a record with the entries of `code_version` says of the code; without a commit only the version."""
+    commit = record.get("commit")
+    return f"kalm_jax {record.get('kalm_jax')}" + f", commit {commit}" * bool(commit)
 
 
 def source_hashes(modules: Iterable[str]) -> dict[str, str]:

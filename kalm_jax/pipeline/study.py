@@ -10,11 +10,9 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import pathlib
-import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import kalm_jax
 from kalm_jax.disk import check_room, folder_bytes
 from kalm_jax.distributed import broadcast_from_main, is_main_process
 from kalm_jax.files import remove, replacing, write_csv, write_text
@@ -23,6 +21,7 @@ from kalm_jax.pipeline.room import run_bytes
 from kalm_jax.pipeline.run import Position, check, stages_of, work_through
 from kalm_jax.pipeline.run_folder import EPISODES, PipelineRun, check_stage, read_run, results_file
 from kalm_jax.pipeline.schedule import Schedule, machine, plan_stages
+from kalm_jax.pipeline.source import code_version, version_text
 from kalm_jax.pipeline.stages.report import write_report
 from kalm_jax.pipeline.study_results import ABOUT, GroundingResults, read_results, results_of_run, write_results
 from kalm_jax.report.figures import study_figure
@@ -229,17 +228,4 @@ def _makers(found: Mapping[str, GroundingResults]) -> str:
 
 def made_by() -> str:
     """Version, commit in a checkout, and date, for the record."""
-    root = pathlib.Path(__file__).parents[2]
-    commit = ""
-    if (root / ".git").exists():
-        asked = ["git", "-C", str(root), "describe", "--always", "--dirty"]
-        try:
-            commit = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-        except (OSError, subprocess.SubprocessError):
-            commit = ""
-    return ", ".join(
-        filter(
-            None,
-            (f"kalm_jax {kalm_jax.__version__}", commit and f"commit {commit}", datetime.date.today().isoformat()),
-        )
-    )
+    return f"{version_text(code_version())}, {datetime.date.today()}"

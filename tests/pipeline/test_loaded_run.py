@@ -1,11 +1,16 @@
-"""Finished runs that are damaged: whoever opens them learns which file it is and what to do."""
+"""Runs that are opened again. Of damaged ones a user learns which file it is and what to do."""
 
+import json
 import shutil
 
 import pytest
 
 import kalm_jax
 from kalm_jax.cli import main
+from kalm_jax.files import write_json
+from kalm_jax.pipeline.config import load_presets
+from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.pipeline.source import code_version
 from tests.fixtures import SMALL_RUN
 
 
@@ -85,3 +90,50 @@ def test_the_same_command_mends_a_damaged_run(small_run, tmp_path, capsys):
     for name in ("results.csv", "collect/rollouts.h5", "learn/bc-kalm/curve.json"):
         assert (run / name).read_bytes() == (small_run / name).read_bytes()
     assert kalm_jax.load_run(run).results
+
+
+def write_nothing(folder):
+    """The work of a stage; the code that the stage depends on is this module's and the world's."""
+
+
+@pytest.fixture
+def short_run(tmp_path):
+    """Folder of a run with one complete stage."""
+    run = PipelineRun(tmp_path / "run", load_presets("clevr")["smoke"], "a command")
+    run.stage("learn/bc-kalm", {}, [], write_nothing)
+    return run.path
+
+
+def rewrite(path, **changes):
+    content = json.loads(path.read_text()) | changes
+    write_json(path, {key: value for key, value in content.items() if value is not None})
+
+
+def test_a_run_of_other_code_is_loaded_with_a_note(short_run, capsys):
+    begun = short_run / "learn/bc-kalm/begun.json"
+    code = json.loads(begun.read_text())["code"]
+    rewrite(short_run / "run.json", kalm_jax="0.1.9", commit="abc1234")
+    rewrite(begun, code=code | {"kalm_jax.worlds.clevr.goals": "0123456789ab"})
+    for _ in range(2):
+        assert kalm_jax.load_run(short_run).config.world == "clevr"
+    found = capsys.readouterr()
+    assert found.out == "" and found.err.count("\n") == 1  # it is said once
+    for part in (f"note: {short_run} was made by kalm_jax 0.1.9, commit abc1234", "learn/bc-kalm", "66cb595"):
+        assert part in found.err
+    assert f"this is kalm_jax {kalm_jax.__version__}" in found.err and "kalm-privileged" in found.err
+
+
+def test_a_run_of_the_same_code_is_loaded_without_a_note(short_run, capsys):
+    recorded = json.loads((short_run / "run.json").read_text())
+    assert recorded.items() >= code_version().items()
+    kalm_jax.load_run(short_run)
+    rewrite(short_run / "run.json", kalm_jax="0.1.9", commit=None)  # a release that changed other files alone
+    kalm_jax.load_run(short_run)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_whose_code_is_not_recorded_is_loaded(short_run, capsys):
+    rewrite(short_run / "run.json", commit="abc1234")
+    rewrite(short_run / "learn/bc-kalm/begun.json", code=None)
+    kalm_jax.load_run(short_run)
+    assert capsys.readouterr().err == ""
