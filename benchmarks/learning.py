@@ -92,10 +92,11 @@ class LearningConfig:
     offline: OfflineConfig = OfflineConfig("each", "each", algorithms=("bc",), seeds=5)
 
 
-def small_settings(algorithms: tuple[str, ...]) -> tuple[tuple[str, str, object], ...]:
-    """Those of `SMALL` that one of these learners has."""
+def small_settings(algorithms: tuple[str, ...], updates: int) -> tuple[tuple[str, str, object], ...]:
+    """Those of `SMALL` that one of these learners has, and that so many updates have room for."""
     fields = {name: {field.name for field in dataclasses.fields(make_learner(name).config)} for name in algorithms}
-    return tuple(s for s in SMALL if any(s[0] in ("", name) and s[1] in known for name, known in fields.items()))
+    fitting = [s for s in SMALL if s[1] != "dynamics_updates" or s[2] < updates]
+    return tuple(s for s in fitting if any(s[0] in ("", name) and s[1] in known for name, known in fields.items()))
 
 
 def run(folder: str | os.PathLike, config: LearningConfig, command: str = "") -> str:

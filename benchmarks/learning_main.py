@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
     from benchmarks import learning
 
     values = SHORT | {f.name: given[f.flag] for f in settings_of(OfflineConfig) if f.flag in given}
-    small = learning.small_settings(values["algorithms"]) if chosen.small else ()
+    small = learning.small_settings(values["algorithms"], values["updates"]) if chosen.small else ()
     trained = OfflineConfig("each", "each", **values | {"settings": small + values.get("settings", ())})
     environments = chosen.envs or tuple(learning.ENVIRONMENTS)
     config = learning.LearningConfig(environments, chosen.policy, chosen.data_episodes, trained)

@@ -259,7 +259,10 @@ def test_data_may_be_a_path(pendulum, tmp_path):
     [
         ({"dataset": 3}, r"dataset is 3, want a path or \(Rollouts, GoalTable\)"),
         ({"dataset": None}, "dataset is None, want a path or"),
-        ({"algorithm": "combo"}, "combo trains its dynamics models in the first 5000 updates"),
+        (
+            {"algorithm": "combo", "dynamics_updates": 5000},
+            "combo trains its dynamics models in the first 5000",
+        ),
         ({"seed": 2**65}, "seed is 36893488147419103232, want an integer from 0"),
         ({"seeds": 10**6}, "seeds is 1000000, want an integer from 1 to 1000"),
         ({"updates": 2**40}, "updates is 1099511627776, want"),

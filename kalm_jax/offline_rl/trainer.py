@@ -32,7 +32,7 @@ from kalm_jax.cores import available_cores
 from kalm_jax.offline_rl.buffer import Buffer
 from kalm_jax.offline_rl.checkpoint import restore_training
 from kalm_jax.offline_rl.normalization import DatasetStats
-from kalm_jax.offline_rl.registry import Learner, State, check_sweep, plain_config
+from kalm_jax.offline_rl.registry import Learner, State, check_sweep, make_learner, plain_config
 from kalm_jax.offline_rl.seed_sharding import SeedDevices
 from kalm_jax.offline_rl.stream import Chunk, StreamBuffer, read_chunks
 from kalm_jax.offline_rl.updates import zeros_like_output
@@ -40,6 +40,8 @@ from kalm_jax.programs import backend, program
 from kalm_jax.sharding import BATCH_AXES, gather
 
 SEED_PARALLELISM = ("threads", "map", "vmap")
+DYNAMICS_SHARE = 5
+"""Of few updates one in so many trains the dynamics model of a model-based learner, before its policy."""
 Curve = list[dict[str, Any]]
 Metrics = dict[str, Float[Array, " seeds"]]
 
@@ -142,6 +144,22 @@ def _check_counts(
     if min(num_updates, updates_per_call, checkpoint_every) < 1:
         raise ValueError("num_updates, updates_per_call and checkpoint_every must be at least 1")
     check_updates(learner, num_updates)
+
+
+def learner_for(name: str, num_updates: int, /, **settings: Any) -> Learner:
+    """`make_learner` for a training of so many updates.
+
+    Where a model-based learner would spend all of them on its dynamics models, and `settings` do not say how many, it
+    spends one in `DYNAMICS_SHARE`.
+
+    Raises:
+      ValueError: as `make_learner` and `check_updates`.
+    """
+    learner = make_learner(name, **settings)
+    if "dynamics_updates" not in settings and getattr(learner.config, "dynamics_updates", 0) >= num_updates:
+        learner = make_learner(name, **settings, dynamics_updates=num_updates // DYNAMICS_SHARE)
+    check_updates(learner, num_updates)
+    return learner
 
 
 def check_updates(learner: Learner, num_updates: int) -> None:

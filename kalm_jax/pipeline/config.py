@@ -205,7 +205,7 @@ class GroundConfig(Checked):
         if self.rows % self.accumulate:
             raise ValueError(
                 f"--grounding_rows={self.rows} cannot be computed in --grounding_accumulation={self.accumulate} equal "
-                "parts: give a number of rows that is a multiple of the parts"
+                "parts: give a number of rows (--grounding_rows) that is a multiple of the parts"
             )
 
     @property
@@ -352,7 +352,7 @@ class LearnConfig(Checked):
     checkpoints: int = setting(
         1,
         "How many of the last checkpoints, a twentieth of the training apart, share the test episodes evenly: the "
-        "success rate is their mean (paper: 5).",
+        "success rate is their mean (paper: 5). Each needs two episodes.",
         low=1,
         high=20,
     )
@@ -450,7 +450,8 @@ def configure(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfi
     """A configuration with some settings changed, named like their flags: `configure(config, {"grounding_steps": 9})`.
 
     A language model given by `llm` has more to lose than the built-in one and fills its devices: unless they are given
-    too, its learning rate is 5e-5 (2e-4 with LoRA) and nothing is measured in training.
+    too, its learning rate is 5e-5 (2e-4 with LoRA) and nothing is measured in training. Where the episodes of a preset
+    are too few for the `checkpoints` that are given there are more, and fewer checkpoints for the `episodes` given.
 
     Raises:
       ValueError: an unknown name, or a value that is not allowed.
@@ -461,7 +462,7 @@ def configure(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfi
         given.setdefault("grounding_learning_rate", 2e-4 if given.get("lora_rank", config.ground.lora_rank) else 5e-5)
         given.setdefault("evaluate_every", 0)
     changes: dict[str, Any] = {}
-    known: list[str] = []
+    known, asked = list[str](), set(given)
     for part, old in parts_of(config).items():
         mine = {}
         for field in settings_of(type(old)):
@@ -477,11 +478,17 @@ def configure(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfi
     if given:
         near = [f"{name}, meant as {close[0]}?" for name in given if (close := difflib.get_close_matches(name, known))]
         raise ValueError(f"unknown settings {', '.join(given)}{' (' * bool(near)}{', '.join(near)}{')' * bool(near)}")
+    learn, evaluate = changes["learn"], changes["evaluate"]
+    shared = max(1, evaluate.episodes // 2)  # of checkpoints and episodes what was not asked for gives way
+    if learn.checkpoints > shared and "checkpoints" not in asked:
+        changes["learn"] = dataclasses.replace(learn, checkpoints=shared)
+    elif learn.checkpoints > shared and "episodes" not in asked:
+        changes["evaluate"] = dataclasses.replace(evaluate, episodes=2 * learn.checkpoints)
     made = dataclasses.replace(config, **changes)
     if reads and made.ground.reading >= made.ground.steps:
         raise ValueError(
             f"--grounding_reading_steps={made.ground.reading} leaves no step of --grounding_steps={made.ground.steps} "
-            "for the other tasks: give fewer"
+            "for the other tasks: give fewer, or more --grounding_steps"
         )
     return made
 

@@ -12,6 +12,7 @@ from kalm_jax.llm.hf.folder import find_folder
 from kalm_jax.llm.transformer import Llama
 from kalm_jax.offline_rl import DatasetStats, Learner, kalm_learner, make_learner, state_of
 from kalm_jax.offline_rl.registry import State, find_algorithm
+from kalm_jax.offline_rl.trainer import DYNAMICS_SHARE
 from kalm_jax.pipeline.config import LLM_POLICY, OWN_ACTIONS, PipelineConfig
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import Policy
@@ -29,8 +30,6 @@ CHECKPOINTS = 20
 """Parts of a training run, at whose ends policies may be kept."""
 DT_CONTEXT = 10
 """Context of a Decision Transformer in steps: the length of most rollouts here, half of its authors' 20."""
-DYNAMICS_SHARE = 5
-"""COMBO trains its dynamics model for one in so many of the updates, before its policy."""
 
 
 def configured_learner(config: PipelineConfig, algorithm: str) -> Learner:

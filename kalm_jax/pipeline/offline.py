@@ -44,7 +44,7 @@ from kalm_jax.offline_rl import (
     write_stream,
 )
 from kalm_jax.offline_rl.registry import State, plain_config
-from kalm_jax.offline_rl.trainer import check_updates, train
+from kalm_jax.offline_rl.trainer import learner_for, train
 from kalm_jax.pipeline.artifacts import file_mark
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.run_folder import RESULTS, RunFolder, make_manifest, write_manifest
@@ -102,11 +102,9 @@ def configured_learner(config: OfflineConfig, name: str) -> Learner:
             fields = known[algorithm] if algorithm else sorted({f for fields in known.values() for f in fields})
             raise ValueError(f"--set={field}={value}: no learner has this setting; there are {', '.join(fields)}")
     try:
-        learner = make_learner(name, **chosen_settings(config, name))
+        return learner_for(name, config.updates, **chosen_settings(config, name))
     except ValueError as error:
         raise ValueError(f"--set: {error}") from error
-    check_updates(learner, config.updates)
-    return learner
 
 
 def chosen_settings(config: OfflineConfig, name: str) -> dict[str, object]:

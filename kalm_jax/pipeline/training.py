@@ -17,8 +17,8 @@ from kalm_jax.evaluation import evaluate as evaluate_policy
 from kalm_jax.evaluation import learner_policy, mean_interval, wilson_interval
 from kalm_jax.evaluation.gymnasium import Player, spaces_of
 from kalm_jax.evaluation.returns import EPISODE_SEEDS, Evaluator, greedy_policy
-from kalm_jax.offline_rl import make_buffer, make_learner, state_of
-from kalm_jax.offline_rl.trainer import check_updates
+from kalm_jax.offline_rl import make_buffer, state_of
+from kalm_jax.offline_rl.trainer import learner_for
 from kalm_jax.offline_rl.trainer import train as train_states
 from kalm_jax.pipeline.config import DRAWS
 from kalm_jax.pipeline.offline import fit_to_environment
@@ -90,8 +90,7 @@ def train(
       ValueError: an unknown learner or setting, a number out of its range, or data that do not fit the environment.
       TypeError: an argument of another type, or no data.
     """
-    learner = make_learner(algorithm, **settings)
-    check_updates(learner, updates)
+    learner = learner_for(algorithm, updates, **settings)
     name = os.fspath(dataset) if isinstance(dataset, str | os.PathLike) else "the data"
     rollouts, goals = _data_of(dataset)
     spaces = None if env is None else spaces_of(env)

@@ -30,14 +30,21 @@ def test_wrong_settings_are_refused_before_anything_is_collected(tmp_path):
 
 def test_small_settings_are_those_of_the_learners_and_give_way_to_others():
     for name in LEARNERS:
-        config = offline.OfflineConfig("each", "each", (name,), settings=learning.small_settings((name,)))
+        config = offline.OfflineConfig("each", "each", (name,), settings=learning.small_settings((name,), 12_000))
         offline.configured_learner(config, name)
     both = ("cql", "decision_transformer")
-    settings = (*learning.small_settings(both), ("", "batch_size", 3))
+    settings = (*learning.small_settings(both, 12_000), ("", "batch_size", 3))
     config = offline.OfflineConfig("each", "each", both, settings=settings)
     cql, transformer = (offline.configured_learner(config, name).config for name in both)
     assert (cql.hidden, cql.policy_learning_rate, cql.conservative_weight, cql.batch_size) == ((64, 64), 1e-3, 1.0, 3)
     assert (transformer.width, transformer.learning_rate, transformer.batch_size) == (64, 3e-4, 3)
+
+
+def test_small_settings_leave_updates_for_the_policy():
+    for updates in (1500, 2001):
+        settings = learning.small_settings(("combo",), updates)
+        config = offline.OfflineConfig("each", "each", ("combo",), updates=updates, settings=settings)
+        assert offline.configured_learner(config, "combo").config.dynamics_updates == {1500: 300, 2001: 2000}[updates]
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kalm_jax.offline_rl import LEARNERS, make_learner, state_of
-from kalm_jax.offline_rl.trainer import train, update_many
+from kalm_jax.offline_rl.trainer import learner_for, train, update_many
 from tests.offline_rl.data import (
     SMALL,
     advance,
@@ -139,3 +139,10 @@ def test_a_loss_that_is_not_finite_stops_the_run():
     buffer = dataclasses.replace(buffer, reward=jnp.full(len(buffer), 3e37))
     with pytest.raises(FloatingPointError, match="critic_loss"):
         train(make_learner("td3bc", **SMALL["td3bc"]), buffer, [0], 4)
+
+
+def test_dynamics_models_leave_updates_for_the_policy():
+    assert learner_for("combo", 1000).config.dynamics_updates == 200  # by default 5000
+    assert learner_for("combo", 5001) == make_learner("combo") and learner_for("bc", 3) == make_learner("bc")
+    with pytest.raises(ValueError, match=r"first 1000 updates .* there are 1000 updates: lower combo\.dynamics_upd"):
+        learner_for("combo", 1000, dynamics_updates=1000)

@@ -74,7 +74,7 @@ def test_few_steps_leave_some_for_the_other_tasks():
         (lambda: config.configure(SMOKE, {"grounding_tasks": 3}), "--grounding_tasks is 3, want one of generation"),
         (lambda: config.configure(SMOKE, {"relabel": np.nan}), "--relabel is nan, want a finite number from 0"),
         (lambda: config.configure(SMOKE, {"grounding_stepps": 3}), "unknown settings grounding_stepps (grounding_st"),
-        (lambda: OfflineConfig("E", "d", updates=5), "--evaluations=20 on the way of --updates=5: give"),
+        (lambda: OfflineConfig("E", "d", updates=5, evaluations=6), "--evaluations=6 on the way of --updates=5: give"),
         (lambda: OfflineConfig("E", "d", settings=(("bc",),)), "OfflineConfig.settings has ('bc',), want (lea"),
         (lambda: OfflineConfig("E", "d", settings=(("", "a", {}),)), "OfflineConfig.settings has ('', 'a', {}"),
     ],
@@ -115,5 +115,22 @@ def test_a_learners_wrong_setting_is_refused_before_the_data_are_read(flag, said
 
 def test_checkpoints_share_the_episodes():
     with pytest.raises(ValueError, match=r"--episodes=2, .* cannot be shared by --checkpoints=5"):
-        config.configure(SMOKE, {"checkpoints": 5})
+        config.configure(SMOKE, {"checkpoints": 5, "episodes": 2})
     assert config.configure(SMOKE, {"checkpoints": 5, "episodes": 10}).evaluate.episodes == 10
+
+
+@pytest.mark.parametrize("world", ["clevr", "metaworld"])
+@pytest.mark.parametrize("preset", config.PRESET_NAMES)
+def test_what_a_preset_says_gives_way_to_what_is_given(world, preset):
+    preset = config.load_presets(world)[preset]
+    for episodes in (1, 2, 3, 9, 11):
+        made = config.configure(preset, {"episodes": episodes})
+        most = min(preset.learn.checkpoints, max(1, episodes // 2))
+        assert (made.evaluate.episodes, made.learn.checkpoints) == (episodes, most)
+    made = config.configure(preset, {"checkpoints": np.int64(20)})
+    assert (made.learn.checkpoints, made.evaluate.episodes) == (20, max(40, preset.evaluate.episodes))
+    assert config.configure(preset, {}) == preset
+
+
+def test_evaluations_that_nobody_gave_are_no_more_than_the_updates():
+    assert OfflineConfig("E", "d", updates=5).evaluations == 5 and OfflineConfig("E", "d").evaluations == 20

@@ -40,7 +40,8 @@ class COMBOConfig(CQLConfig):
 
     Attributes:
       conservative_weight: beta (paper 0.5 to 5).
-      dynamics_updates: updates of the dynamics models, before any of the policy. They count as updates of the run.
+      dynamics_updates: updates of the dynamics models, before any of the policy. They count as updates of the run. Of
+        a run with fewer they are a fifth, unless they are given.
       models: members of the ensemble (paper: 7, of which the best 5 on held-out data are used).
       model_hidden, model_learning_rate: widths of a member's layers (paper: four of 200), Adam's learning rate.
       model_beta: see `dynamics_model.model_loss`; 0 is the likelihood of the paper.
