@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kalm_jax.cli.flags import Flag, flags_of, made, parse
+from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
 from kalm_jax.evaluation import evaluate, wilson_interval
 from kalm_jax.progress import Progress
 from kalm_jax.settings import MANY, MAX_SEED, Checked, setting
@@ -195,6 +195,8 @@ def main(argv: list[str]) -> None:
     """Runs the command with the given arguments."""
     settings = made(ExpertSettings, parse(flags(), argv))
     if settings.show == "hammer":
+        if settings.tasks:
+            raise UsageError("--tasks is of the other tables: --show=hammer is about that task alone")
         print_table(hammer_rows(settings.episodes, settings.seed, settings.processes or None))
         return
     noise = NOISE[settings.show]

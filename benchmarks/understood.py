@@ -69,7 +69,10 @@ def main() -> None:
     parser.add_argument("--run", help="a finished run of CLEVR-Robot; the built-in model where there is none")
     parser.add_argument("--show", action="store_true", help="print the sentences as well")
     args = parser.parse_args()
-    planner = kalm.load_run(args.run).planner if args.run else built_in_planner()
+    try:
+        planner = kalm.load_run(args.run).planner if args.run else built_in_planner()
+    except (AttributeError, OSError, ValueError) as error:  # AttributeError: a run of kalm offline
+        parser.error(f"--run={args.run}: {error}")
     for name, (wrong, count) in errors(planner, list(sentences())).items():
         print(f"{name:32s} {len(wrong):4d} of {count:4d} wrong, {len(wrong) / count:6.1%}")
         for text in wrong if args.show else ():

@@ -13,6 +13,8 @@ processes of its own, as the main job does. `--output` keeps the figures as JSON
 earlier file and exits with 1 where kalm_jax is slower.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import importlib
 import json
@@ -20,6 +22,8 @@ import os
 import re
 import sys
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from benchmarks import throughput
 from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
@@ -28,6 +32,9 @@ from kalm_jax.files import write_json
 from kalm_jax.pipeline.config import PRESET_NAMES
 from kalm_jax.settings import Checked, setting
 from kalm_jax.xla_flags import avoid_miscompilation
+
+if TYPE_CHECKING:
+    from benchmarks.throughput.measure import Benchmark
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +111,27 @@ def measure_pipeline(settings: ThroughputSettings, suite, old: list[dict] | None
     finish(settings, {"machine": about, "rows": rows}, old)
 
 
+def chosen_groups(suite, only: Sequence[str]) -> list[list[Benchmark]]:
+    """The groups of a suite in whose name a word begins as one of `only`; all where it is empty.
+
+    Raises:
+      UsageError: no group has one of them.
+    """
+    groups = list(suite.groups())
+    found = {}
+    for begin in only:
+        pattern = re.compile(rf"\b{re.escape(begin)}")
+        found[begin] = {i for i, group in enumerate(groups) if pattern.search(group[0].group)}
+        if not found[begin]:
+            parts = dict.fromkeys(part for group in groups for part in group[0].group.split(", "))
+            raise UsageError(f"--only={begin}: no group has a word that begins so; there are {', '.join(parts)}")
+    kept = set.union(*found.values()) if only else range(len(groups))
+    return [groups[i] for i in sorted(kept)]
+
+
 def measure_rates(settings: ThroughputSettings, suite, old: list[dict] | None) -> None:
     """A suite of groups of benchmarks."""
+    groups = chosen_groups(suite, settings.only)
     import jax
 
     from benchmarks.throughput import measure
@@ -113,10 +139,6 @@ def measure_rates(settings: ThroughputSettings, suite, old: list[dict] | None) -
 
     jax.config.update("jax_enable_compilation_cache", False)  # the first call shall show what compiling costs
     on_cpu = jax.default_backend() == "cpu"
-    groups = suite.groups()
-    if settings.only:
-        wanted = [re.compile(rf"\b{re.escape(word)}") for word in settings.only]
-        groups = (group for group in groups if any(word.search(group[0].group) for word in wanted))
     about, clock = measure.machine(), "process CPU time" if on_cpu else "wall time"
     options = {"clock": time.process_time if on_cpu else time.perf_counter}
     options["roofline"] = measure_roofline(**options)
@@ -125,7 +147,7 @@ def measure_rates(settings: ThroughputSettings, suite, old: list[dict] | None) -
     say(f"limits: {options['roofline']}")
     rows = measure.run_suite(groups, repeats=settings.repeats or 5, seconds=settings.seconds, say=say, **options)
     if not rows:
-        sys.exit(f"error: --only={','.join(settings.only)} leaves nothing to measure")
+        sys.exit("error: nothing could be measured")
     finish(settings, {"clock": clock, "machine": about, "rows": rows}, old)
 
 

@@ -20,6 +20,7 @@ import functools
 import pathlib
 import sys
 import tempfile
+from collections.abc import Sequence
 from typing import Any
 
 from kalm_jax.cli.flags import Flag, UsageError, flags_of, made, parse
@@ -27,7 +28,7 @@ from kalm_jax.cli.job import configuration, job_flags
 from kalm_jax.disk import check_output_folder
 from kalm_jax.pipeline.compiling.report import broken, line, write_report
 from kalm_jax.pipeline.compiling.targets import ARCHITECTURES, KINDS, PROMISES, TARGETS, promised_config
-from kalm_jax.pipeline.config import PipelineConfig
+from kalm_jax.pipeline.config import LEARNERS, PipelineConfig
 from kalm_jax.settings import REQUIRED, Checked, setting
 
 
@@ -125,6 +126,7 @@ def _jobs(settings: CompileSettings, given: dict[str, Any], target: str) -> list
     if not settings.promises:
         mesh = own.pop("mesh", "")
         config = configuration(settings.world, own)
+        _check_kinds(settings.only, config)
         return [_Compiled(f"{settings.world}, {given.get('preset', 'default')}", config, mesh, settings.only)]
     if own or "world" in given:
         wrong = next(iter(own), "world")
@@ -136,6 +138,17 @@ def _jobs(settings: CompileSettings, given: dict[str, Any], target: str) -> list
             config = promised_config(promise)
             jobs.append(_Compiled(promise.name, config, promise.targets[target], kinds))
     return jobs
+
+
+def _check_kinds(only: Sequence[str], config: PipelineConfig) -> None:
+    """Refuses kinds of programs that a job lacks by its flags, before a compiler or a model is fetched."""
+    lacking = dict.fromkeys(("pretrain", *LEARNERS), "with --llm") if config.ground.llm else {}
+    if not config.imagine.plan:
+        lacking["plan"] = "without subgoals (--noplan)"
+    for kind in only:
+        if kind in lacking:
+            others = [other for other in KINDS if other not in lacking]
+            raise UsageError(f"--only={kind}: a job {lacking[kind]} has no such program; it has {', '.join(others)}")
 
 
 def _own() -> list[Flag]:

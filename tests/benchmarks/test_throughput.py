@@ -6,10 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks.throughput import SUITES, env, measure, offline_rl, problems
+from benchmarks.throughput import SUITES, env, main, measure, offline_rl, problems, roofline
 from benchmarks.throughput.baselines import d3rlpy as d3rlpy_baseline
 from benchmarks.throughput.baselines import jax_unrolled
 from benchmarks.throughput.measure import Benchmark, MissingError
+from kalm_jax.cli.flags import UsageError
 from kalm_jax.worlds.clevr import simulator as clevr
 
 
@@ -34,6 +35,20 @@ class Bench:
             return run
 
         return Benchmark("work", name, prepare, step=step)
+
+
+def test_a_group_that_is_not_there_is_refused_with_those_that_are():
+    both, first = (main.chosen_groups(env, only) for only in ((), ("CLEVR",)))
+    assert [g[0].group for g in first] == [g[0].group for g in both if "CLEVR" in g[0].group] != []
+    assert len(main.chosen_groups(env, ("CLEVR", "Meta"))) == len(both)
+    with pytest.raises(UsageError, match=r"--only=zzz: no group .* there are CLEVR-Robot, 1 tables, 64 "):
+        main.chosen_groups(env, ("CLEVR", "zzz"))
+
+
+def test_nothing_is_measured_before_a_wrong_group_is_refused(monkeypatch):
+    monkeypatch.setattr(roofline, "measure_roofline", lambda **_: pytest.fail("measured"))
+    with pytest.raises(UsageError, match="--only=zzz"):
+        main.measure_rates(main.ThroughputSettings(only=("zzz",)), offline_rl, None)
 
 
 def test_rates_and_ratios_are_those_of_the_clock():

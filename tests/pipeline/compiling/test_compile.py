@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from kalm_jax.cli.main import run as command
 from kalm_jax.files import read_json_lines, write_json_lines
-from kalm_jax.pipeline.compiling import environment
+from kalm_jax.pipeline.compiling import compile, environment
 from kalm_jax.pipeline.compiling.compile import compile_job
 from kalm_jax.pipeline.compiling.environment import compiling_environment, find_compilers
 from kalm_jax.pipeline.compiling.report import COLUMNS, broken, line, markdown, write_report
@@ -115,3 +116,17 @@ def test_a_job_that_cannot_be_described_is_one_line(tmp_path):
 
 def test_a_job_of_every_promise_has_a_configuration():
     assert len({promise.name for promise in PROMISES}) == len(PROMISES) == len(list(map(promised_config, PROMISES)))
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["--only=ground,td3bc", "--llm=llama-2-7b"], "--only=td3bc: a job with --llm has no such program; it has gro"),
+        (["--only=plan", "--noplan"], "--only=plan: a job without subgoals (--noplan) has no such program; it has"),
+    ],
+)
+def test_programs_that_a_job_lacks_are_refused_before_a_compiler_is_fetched(flags, said, monkeypatch, capsys):
+    monkeypatch.setattr(compile, "compile_job", lambda *_, **__: pytest.fail("compiled"))
+    with pytest.raises(SystemExit):
+        command("compile", ["--target=gpu-t4", "--preset=smoke", *flags])
+    assert said in capsys.readouterr().err
