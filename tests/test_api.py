@@ -21,13 +21,13 @@ from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
 from kalm_jax.offline_rl import make_buffer, make_learner, state_of
-from kalm_jax.offline_rl.trainer import init_states
+from kalm_jax.offline_rl.trainer import init_states, update_many
 from kalm_jax.pipeline import offline
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.policies import ActingPolicy
 from kalm_jax.pipeline.run import stages_of
 from kalm_jax.pipeline.run_folder import PipelineRun
-from kalm_jax.types import stack_episodes, unnamed_goal
+from kalm_jax.types import stack_episodes, unnamed_goal, with_declared_types
 from tests.fixtures import random_rollouts
 
 
@@ -246,6 +246,62 @@ def test_train_and_evaluate_a_learner(pendulum):
             kalm.train("td3bc", pendulum, **wrong)
     with pytest.raises(ValueError, match="episodes is 0"):
         kalm.evaluate(results.policies[0], "Pendulum-v1", episodes=0)
+
+
+FLOATS = ("observations", "actions", "rewards")
+
+
+@pytest.mark.parametrize("env", ["Pendulum-v1", None])
+@pytest.mark.parametrize("kind", [np.float64, np.float16, np.longdouble, ">f4", np.int64, "mixed", list])
+def test_real_numbers_of_other_types_are_rounded_to_float32_once(pendulum, env, kind):
+    rollouts, goals = pendulum
+    rollouts = dataclasses.replace(rollouts, actions=rollouts.actions / 2)
+    kinds = dict(zip(FLOATS, ("i8", "f2", "f8"))) if kind == "mixed" else dict.fromkeys(FLOATS, kind)
+    kinds = dict.fromkeys(FLOATS, "f8") if kind is list else kinds
+    given = dataclasses.replace(
+        rollouts,
+        **{field: np.asarray(getattr(rollouts, field), np.float64).astype(kinds[field]) for field in FLOATS},
+        length=np.asarray(rollouts.length, np.int64),
+    )
+    single = dataclasses.replace(given, **{name: np.asarray(getattr(given, name), np.float32) for name in FLOATS})
+    if kind is list:
+        given = dataclasses.replace(
+            given, **{f.name: getattr(given, f.name).tolist() for f in dataclasses.fields(given)}
+        )
+    goals = dataclasses.replace(goals, vector=np.full((1, 2), 0.1))
+    options = {"env": env, "seeds": 1, "updates": 2, "episodes": 1, "batch_size": 8, "hidden": (8,)}
+    expected = kalm.train("bc", (single, goals.with_vector(goals.vector)), **options)
+    programs = update_many._cache_size()
+    found = kalm.train("bc", (given, goals), **options)
+    assert update_many._cache_size() == programs  # nothing is compiled again
+    assert found.curve == expected.curve and found.returns == expected.returns
+    seen = np.asarray(single.observations[:, 0])
+    np.testing.assert_array_equal(found.policies[0].act(seen), expected.policies[0].act(seen))
+    np.testing.assert_array_equal(found.policies[0].act(seen.astype(np.float64)), expected.policies[0].act(seen))
+
+
+def test_rollouts_are_kept_where_they_have_the_declared_types(pendulum):
+    rollouts = with_declared_types(pendulum[0])
+    again = with_declared_types(rollouts)
+    assert all(getattr(again, f.name) is getattr(rollouts, f.name) for f in dataclasses.fields(rollouts))
+
+
+@pytest.mark.parametrize("field", FLOATS)
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda x: x.astype(complex), "is of type complex128, want real numbers"),
+        (lambda x: x.astype(object), "is of type object, want real numbers"),
+        (lambda x: x.astype(str), "is of type <U32, want real numbers"),
+        (lambda x: x.astype(np.float64) + 1e39, r"is not finite as float32 \(1e\+39 is beyond 3.4e38\)"),
+    ],
+)
+def test_what_float32_cannot_hold_is_refused(pendulum, field, change, said):
+    rollouts = with_declared_types(pendulum[0])
+    wrong = dataclasses.replace(rollouts, **{field: change(getattr(rollouts, field))})
+    for env in ("Pendulum-v1", None):
+        with pytest.raises(ValueError, match=f"rollouts: {field} .*{said}"):
+            kalm.train("bc", (wrong, pendulum[1]), env, updates=1)
 
 
 def test_data_may_be_a_path(pendulum, tmp_path):

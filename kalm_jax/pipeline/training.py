@@ -25,7 +25,7 @@ from kalm_jax.pipeline.offline import fit_to_environment
 from kalm_jax.pipeline.policies import ActingPolicy, only_vector
 from kalm_jax.progress import Progress
 from kalm_jax.settings import MAX_SEEDS, MOST_STEPS, Setting
-from kalm_jax.types import LEVELS, GoalTable, Rollouts, validate, validate_goals
+from kalm_jax.types import LEVELS, GoalTable, Rollouts, validate, validate_goals, with_declared_types
 from kalm_jax.worlds.base import World, get_world
 
 MAX_COPIES = 32
@@ -79,7 +79,10 @@ def train(
 
     Args:
       algorithm: a learner, such as "td3bc", or the import path of a custom one.
-      dataset: a file, a Minari data set's name (see `datasets.read_rollouts`), or rollouts and their goals.
+      dataset: a file, a Minari data set's name (see `datasets.read_rollouts`), or rollouts and their goals. Arrays of
+        other real numbers (float64, float16, integers) are rounded to float32 once, before anything else, and discrete
+        actions are int32: the result is that of arrays of these types, and nothing is compiled again. Other types
+        (complex numbers, objects, text) and numbers beyond float32 are refused.
       env: Gymnasium id. Its action bounds are scaled to [-1, 1]; without it continuous actions must be in [-1, 1].
       seeds: number of training runs, trained together. seed: the first of them.
       updates: of each training run. episodes: of its evaluation.
@@ -121,14 +124,16 @@ def train(
 
 
 def _data_of(dataset: str | os.PathLike[str] | tuple[Rollouts, GoalTable]) -> tuple[Rollouts, GoalTable]:
-    """The rollouts and goals of a file, or those that were given."""
-    if not isinstance(dataset, tuple):
-        return read_rollouts(os.fspath(dataset))
-    rollouts, goals = dataset
-    rollouts = validate(rollouts, len(validate_goals(goals)))
+    """The rollouts and goals of a file, or those that were given, in the types that their classes declare."""
+    if isinstance(dataset, tuple):
+        rollouts, goals = dataset
+        rollouts = validate(rollouts, len(validate_goals(goals)))
+    else:
+        rollouts, goals = read_rollouts(os.fspath(dataset))
+    rollouts = with_declared_types(rollouts)
     if not len(rollouts):
         raise ValueError("the data have no rollouts; give at least one")
-    return rollouts, goals
+    return rollouts, goals.with_vector(goals.vector)
 
 
 def _world_of(env: str | World) -> World:

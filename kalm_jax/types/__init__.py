@@ -20,6 +20,7 @@ from kalm_jax.types.rollouts import (
     make_rollouts,
     stack_episodes,
     validate,
+    with_declared_types,
 )
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "unnamed_goal",
     "validate",
     "validate_goals",
+    "with_declared_types",
 ]

@@ -254,6 +254,15 @@ def validate(
     return _zeros_behind_the_end(rollouts, seen, step)
 
 
+def with_declared_types(rollouts: Rollouts) -> Rollouts:
+    """Valid rollouts (`validate`) as arrays of the types that `Rollouts` declares; those that have them are kept."""
+    whole = np.ndim(rollouts.actions) == 2
+    types: dict[str, type] = {"observations": np.float32, "actions": np.int32 if whole else np.float32}
+    types["rewards"] = np.float32
+    types |= {"length": np.int32, "terminated": bool, "goal": np.int32, "imagined": bool}
+    return Rollouts(**{field: np.asarray(getattr(rollouts, field), kind) for field, kind in types.items()})
+
+
 def _zeros_behind_the_end(rollouts: Rollouts, seen: np.ndarray, step: np.ndarray) -> Rollouts:
     """The rollouts with zeros where `seen` (N, T+1), for observations, or `step` (N, T) are False."""
     cleared = {}
