@@ -156,8 +156,13 @@ def test_a_loaded_run_imagines_and_explains(small_run):
     for told, goal in zip(run.translate(both), ((0, 1, 1), (4, 2, 0)), strict=True):
         asks = {t for t, a in zip(data.text, data.array.tolist(), strict=True) if tuple(a[:3]) == goal}
         assert told in asks if goal in recorded else told == both
-    with pytest.raises(ValueError, match=r"run\.translate"):
-        run.policy("td3bc", condition="translate")
+    plain, told = run.policy("bc", condition="offline"), run.policy("bc", condition="translate")
+    states = rollouts.observations[:3, 0]
+    given = told.telling(states, both)
+    assert set(given) <= set(run.translate(both))
+    np.testing.assert_array_equal(told.act(states, both), plain.act(states, given))
+    assert told.telling(states[0], new) == list(run.translate(new))
+    assert kalm.evaluate(told, "clevr", level="unseen_hard", episodes=4)["episodes"] == 4
 
 
 @pytest.mark.slow

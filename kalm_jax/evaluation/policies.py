@@ -135,8 +135,7 @@ def learner_policy(
 class SubgoalPolicy:
     """A policy that is told the subgoals of each goal, one after the other, in place of the goal.
 
-    At each step it is told the first subgoal that is not read as reached; where all are, the one that is read so with
-    the least probability.
+    `open_places` says which one at each step.
     """
 
     def __init__(
@@ -165,17 +164,30 @@ class SubgoalPolicy:
         now: np.ndarray = np.asarray(self.observe(states), np.float32)
         if step == 0:
             self._first = now
-        next_place = np.zeros(len(now), int)
         count = np.array([len(self.plans[goal]) for goal in episodes.goal])
-        several = np.flatnonzero(active & (count > 1))
-        if len(several):
-            rows, places = np.repeat(several, count[several]), np.concatenate([np.arange(n) for n in count[several]])
-            read = self.read(episodes.goal[rows], places, self._first[rows], now[rows])
-            for i, mine in zip(several, np.split(read, np.cumsum(count[several])[:-1]), strict=True):
-                open_ = np.flatnonzero(mine < REACHED)
-                next_place[i] = open_[0] if len(open_) else mine.argmin()
+
+        def read(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+            return self.read(episodes.goal[rows], places, self._first[rows], now[rows])
+
+        next_place = open_places(np.where(active, count, 1), read)
         goal = np.array([self.plans[g][k] for g, k in zip(episodes.goal, next_place, strict=True)], np.int32)
         return self.policy(dataclasses.replace(episodes, goal=goal, goals=self.told), states, active, step)
+
+
+def open_places(count: np.ndarray, read: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+    """(N,) places of the subgoals to reach next, of plans of `count` (N,) subgoals.
+
+    It is the first one that is not read as reached; where all are, the one that is read so with the least probability.
+    `read` takes rows and places (M,) and gives the log-probabilities (M,) that these subgoals are reached. Plans of one
+    subgoal are not read.
+    """
+    place, several = np.zeros(len(count), int), np.flatnonzero(count > 1)
+    if len(several):
+        rows, places = np.repeat(several, count[several]), np.concatenate([np.arange(n) for n in count[several]])
+        for i, mine in zip(several, np.split(read(rows, places), np.cumsum(count[several])[:-1]), strict=True):
+            open_ = np.flatnonzero(mine < REACHED)
+            place[i] = open_[0] if len(open_) else mine.argmin()
+    return place
 
 
 def _rollouts(observations: list[np.ndarray], actions: list[np.ndarray], goal: np.ndarray) -> Rollouts:

@@ -28,21 +28,28 @@ from kalm_jax.imagination.subgoals import direct_plans
 from kalm_jax.pipeline import offline
 from kalm_jax.pipeline.artifacts import encoder_stage, planner_stage, told_sentences, whitened
 from kalm_jax.pipeline.config import TRANSLATED, PipelineConfig, policies_of
-from kalm_jax.pipeline.imagining import allowed_answers, draws_of, imagine_from, planning_model, sentence_encoder
+from kalm_jax.pipeline.imagining import (
+    allowed_answers,
+    draws_of,
+    imagine_from,
+    planning_model,
+    reader,
+    sentence_encoder,
+)
 from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.plans import Plan, Planner, check_length
-from kalm_jax.pipeline.policies import ActingPolicy, only_vector
+from kalm_jax.pipeline.policies import ActingPolicy, TranslatedGoal, TranslatingPolicy, only_vector
 from kalm_jax.pipeline.run_folder import PipelineRun, check_stage, other_code, read_run, results_file
 from kalm_jax.pipeline.source import code_version, version_text
-from kalm_jax.pipeline.translation import first_sentences, goal_key
+from kalm_jax.pipeline.translation import Key, first_sentences, goal_key
 from kalm_jax.progress import note, say_notes
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, last_steps, make_goal_table
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.worlds.data import check_rollouts
 
 CACHED_SENTENCES = 1024
-"""Sentences whose goal vectors a loaded run keeps."""
+"""Sentences whose goal vectors and subgoals a loaded run keeps."""
 MIN_REFERENCES = 32
 """Validation sentences that are enough to say what a sentence of a goal is like; otherwise the data's count too."""
 
@@ -59,6 +66,7 @@ class LoadedRun:
         self._run = PipelineRun(path, config, command=None)
         self.path, self.config, self.world = self._run.path, config, self._run.world
         self._vector = functools.lru_cache(CACHED_SENTENCES)(self._encode)
+        self._translated = functools.lru_cache(CACHED_SENTENCES)(self._translate)
 
     def __repr__(self) -> str:
         learn = self.config.learn
@@ -92,9 +100,9 @@ class LoadedRun:
     def policy(self, algorithm: str, condition: str | None = None, seed: int | None = None) -> ActingPolicy:
         """A trained policy, as it was after the last update.
 
-        `condition` is what it learned from: one of `--conditions` but "translate", whose policies are those of
-        "offline". A policy of "kalm+translate" knows subgoals: tell it the sentences of `translate`, one after the
-        other. None is "kalm", or "kalm-privileged" in a run without it. `seed` None is the first of training.
+        `condition` is one of `--conditions`; None is "kalm", or "kalm-privileged" in a run without it. Policies of
+        "translate" and "kalm+translate" are `TranslatingPolicy`s: they take a goal's own sentence, too, and are given
+        its subgoals one after the other. `seed` None is the first of training.
 
         Raises:
           ValueError: the run has no such policy, and the message lists those that there are; or a file is damaged.
@@ -105,24 +113,21 @@ class LoadedRun:
             condition = (
                 "kalm-privileged" if {"kalm", "kalm-privileged"} & {*learn.learned} == {"kalm-privileged"} else "kalm"
             )
-        name = f"{algorithm}-{condition}"
-        if condition != policies_of(condition):
-            raise ValueError(
-                f"the condition {condition} plays the policies of {policies_of(condition)}: take those, and tell them "
-                "the sentences of run.translate(sentence), one after the other"
-            )
+        learned = policies_of(condition)
+        name = f"{algorithm}-{learned}"
         known = {f"{learner}-{learned}" for learner in learn.learners for learned in learn.learned}
         known |= {done.parent.name for done in self.path.glob("learn/*/done.json")}  # by other settings before
         i = _seed_index(
             self.path, name, f"{algorithm!r} of condition {condition!r}", known, seed, self.config.seed, learn.seeds
         )
-        states, stats = load_policies(self._run, algorithm, condition)
+        states, stats = load_policies(self._run, algorithm, learned)
         environment = getattr(self.world, "environment", None)
         spaces = None if environment is None else spaces_of(environment)
         learner = configured_learner(self.config, algorithm)
-        policy = ActingPolicy(learner, states[i], stats, self._vectors, spaces, self.config.seed + i)
-        policy.knows_subgoals = condition in TRANSLATED
-        return policy
+        about = learner, states[i], stats, self._vectors, spaces, self.config.seed + i
+        if condition not in TRANSLATED:
+            return ActingPolicy(*about)
+        return TranslatingPolicy(self._translated, reader(self.grounded, self.world)[0], *about)
 
     @checked()
     def plan(self, sentence: str) -> Plan:
@@ -144,10 +149,22 @@ class LoadedRun:
           FileNotFoundError: the run has not collected its data yet.
           ValueError, TypeError: as `plan`.
         """
-        steps, data = self.plan(sentence).steps, told_sentences(self._run)
-        known = first_sentences(data)
+        return self._translated(sentence).told
+
+    def _translate(self, sentence: str) -> TranslatedGoal:
+        """The subgoals of a sentence and what is said of them."""
+        steps, (data, known) = self.plan(sentence).steps, self._data_words
+        if not steps:
+            own = make_goal_table([sentence], 1, 0, np.zeros_like(self._tables[0].array[:1]))
+            return TranslatedGoal(direct_plans(own)[0], (sentence,))
         told = ((known.get(goal_key(step.family, step.array)), step.text) for step in steps)
-        return tuple(text if i is None else data.text[i] for i, text in told) or (sentence,)
+        return TranslatedGoal(list(steps), tuple(text if i is None else data[i] for i, text in told))
+
+    @functools.cached_property
+    def _data_words(self) -> tuple[list[str], dict[Key, int]]:
+        """The sentences that policies of the data know, and what they ask for -> the number of the first one."""
+        data = told_sentences(self._run)
+        return list(data.text), first_sentences(data)
 
     @functools.cached_property
     def planner(self) -> Planner:

@@ -6,13 +6,16 @@ Dimension letters: B batch, D observation, A action, E goal vector.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from kalm_jax.arguments import checked, real_numbers, text_list
 from kalm_jax.evaluation.gymnasium import Spaces
-from kalm_jax.evaluation.policies import LearnerPlayer
+from kalm_jax.evaluation.policies import LearnerPlayer, open_places
+from kalm_jax.imagination.subgoals import Subgoal
+from kalm_jax.imagination.verification import ScoreFn
 from kalm_jax.offline_rl import DatasetStats, Learner
 from kalm_jax.offline_rl.registry import State
 
@@ -29,10 +32,7 @@ class ActingPolicy:
       has_memory: whether actions depend on the episode so far.
       state: of the learner. stats: of its data. seed: of sampled actions.
       vectors_of: list of sentences or None -> (B, E) or (1, E) goal vectors.
-      knows_subgoals: whether its sentences are those of `LoadedRun.translate`, in place of a goal's own.
     """
-
-    knows_subgoals = False
 
     def __init__(
         self,
@@ -113,7 +113,8 @@ class ActingPolicy:
                 f"{count} observations after {self._count}: this policy remembers the episodes that it began, so act "
                 "on as many until reset()"
             )
-        self._count, vectors = count, self.vectors_of(sentences)
+        vectors = self.vectors_of(self._told(sentences, observations))
+        self._count = count
         goal = np.broadcast_to(vectors, (count, vectors.shape[1]))
         rewards = np.broadcast_to(rewards, (count,))
         key = jax.random.fold_in(jax.random.key(self.seed), self._step)
@@ -122,6 +123,65 @@ class ActingPolicy:
         if self._spaces is not None:
             actions = actions + self._spaces.start if self._spaces.num_actions else self._spaces.from_unit(actions)
         return actions[0] if single else actions
+
+    def _told(self, sentences: list[str] | None, observations: np.ndarray) -> list[str] | None:
+        """The sentences that the learner is given, for those of `act` and observations (B, D)."""
+        return sentences
+
+
+class TranslatedGoal(NamedTuple):
+    """A sentence's subgoals, and the sentences (as many) that a policy is given for them."""
+
+    subgoals: list[Subgoal]
+    told: tuple[str, ...]
+
+
+class TranslatingPolicy(ActingPolicy):
+    """A policy of the conditions "translate" and "kalm+translate", which acts on any sentence.
+
+    The language model writes the sentence's subgoals. At each step the learner is given the first subgoal that the
+    language model does not read off the observation as reached. Subgoals that compare with an episode's beginning are
+    read beside the first observation since `reset`, or since the batch or a sentence changed.
+
+    Attributes:
+      translate: sentence -> its subgoals and what the learner is given for them.
+      read: log-probability that subgoals are reached by what is read, see `make_verifier`.
+    """
+
+    def __init__(self, translate: Callable[[str], TranslatedGoal], read: ScoreFn, *of_learner: Any) -> None:
+        """`translate` and `read` are the attributes, the rest is as of `ActingPolicy`."""
+        self.translate, self.read = translate, read
+        super().__init__(*of_learner)
+
+    def reset(self) -> None:
+        """Begins an episode."""
+        super().reset()
+        self._began: tuple[list[str], np.ndarray] | None = None
+
+    def telling(self, observation: np.ndarray, sentence: str | Sequence[str]) -> list[str]:
+        """The sentences that the learner is given for observations (D,) or (B, D), as `act` takes them."""
+        observations = real_numbers("observation", observation)
+        told = self._told(
+            text_list("sentence", sentence), observations[None] if observations.ndim == 1 else observations
+        )
+        assert told is not None
+        return told
+
+    def _told(self, sentences: list[str] | None, observations: np.ndarray) -> list[str] | None:
+        if sentences is None:
+            return None  # of which `vectors_of` complains
+        goals = [self.translate(sentence) for sentence in sentences * (len(observations) if len(sentences) == 1 else 1)]
+        now = observations.astype(np.float32)
+        if self._began is None or self._began[0] != sentences or self._began[1].shape != now.shape:
+            self._began = (sentences, now)
+        first = self._began[1]
+
+        def read(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+            asked = [[goals[i].subgoals[k]] for i, k in zip(rows, places, strict=True)]
+            return self.read(asked, first[rows], now[rows])
+
+        places = open_places(np.array([len(goal.told) for goal in goals], int), read)
+        return [goal.told[k] for goal, k in zip(goals, places, strict=True)]
 
 
 def only_vector(vector: np.ndarray, sentences: list[str] | None) -> np.ndarray:

@@ -16,16 +16,26 @@ from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import evaluate as evaluate_policy
 from kalm_jax.evaluation import learner_policy, mean_interval, wilson_interval
 from kalm_jax.evaluation.gymnasium import Player, spaces_of
+from kalm_jax.evaluation.policies import SubgoalPolicy
 from kalm_jax.evaluation.returns import EPISODE_SEEDS, Evaluator, greedy_policy
 from kalm_jax.offline_rl import make_buffer, state_of
 from kalm_jax.offline_rl.trainer import learner_for
 from kalm_jax.offline_rl.trainer import train as train_states
 from kalm_jax.pipeline.config import DRAWS
 from kalm_jax.pipeline.offline import fit_to_environment
-from kalm_jax.pipeline.policies import ActingPolicy, only_vector
+from kalm_jax.pipeline.policies import ActingPolicy, TranslatingPolicy, only_vector
 from kalm_jax.progress import Progress
 from kalm_jax.settings import MAX_SEEDS, MOST_STEPS, Setting
-from kalm_jax.types import LEVELS, GoalTable, Rollouts, validate, validate_goals, with_declared_types
+from kalm_jax.types import (
+    LEVELS,
+    GoalTable,
+    Policy,
+    Rollouts,
+    make_goal_table,
+    validate,
+    validate_goals,
+    with_declared_types,
+)
 from kalm_jax.worlds.base import World, get_world
 
 MAX_COPIES = 32
@@ -199,22 +209,44 @@ def evaluate(
     if isinstance(env, str) and "-v" in env:
         return _evaluate_returns(policy, env, episodes, seed, greedy)
     world = _world_of(env)
-    if policy.knows_subgoals and level != LEVELS[0]:
-        raise ValueError(
-            "the policy knows subgoals (run.translate(sentence)), not the sentences of novel goals: what it reaches "
-            "where it is told them is in run.results, condition kalm+translate"
-        )
     stats = policy.stats
     world.check_sizes("the policy", stats.observation_mean.shape[-1], stats.discrete, stats.action_dim)
     played = world.make_episodes(level, episodes, seed)
+    act: Policy = learner_policy(
+        policy.learner, policy.state, policy.stats, greedy, seed, world.observe, world.label_rewards
+    )
     asked = np.unique(played.goal)  # encoding sentences takes time
-    known = policy.vectors_of([played.goals.text[g] for g in asked])
-    vectors = np.zeros((len(played.goals), known.shape[1]), np.float32)
-    vectors[asked] = known
-    act = learner_policy(policy.learner, policy.state, policy.stats, greedy, seed, world.observe, world.label_rewards)
+    if isinstance(policy, TranslatingPolicy):
+        act = _given_subgoals(policy, act, played.goals, asked, world)
+    else:
+        known = policy.vectors_of([played.goals.text[g] for g in asked])
+        vectors = np.zeros((len(played.goals), known.shape[1]), np.float32)
+        vectors[asked] = known
+        played = played.with_vectors(vectors)
     with world.simulator() as simulator:
-        result = evaluate_policy(act, played.with_vectors(vectors), simulator)
+        result = evaluate_policy(act, played, simulator)
     return {"episodes": int(episodes), **_success(result.success)}
+
+
+def _given_subgoals(
+    policy: TranslatingPolicy, act: Policy, goals: GoalTable, asked: np.ndarray, world: World
+) -> SubgoalPolicy:
+    """The policy `act` of a learner, given the subgoals of the goals number `asked`."""
+    translated = {g: policy.translate(goals.text[g]) for g in asked.tolist()}
+    pairs = [pair for goal in translated.values() for pair in zip(goal.told, goal.subgoals, strict=True)]
+    place = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
+    families, arrays = [s.family for _, s in place], np.array([s.array for _, s in place], goals.array.dtype)
+    told = make_goal_table([text for text, _ in place], 1, np.array(families), arrays)
+    plans: list[list[int]] = [[] for _ in range(len(goals))]
+    for g, goal in translated.items():
+        plans[g] = [place[pair] for pair in zip(goal.told, goal.subgoals, strict=True)]
+
+    def read(goal: np.ndarray, place: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        return policy.read(
+            [[translated[g].subgoals[k]] for g, k in zip(goal.tolist(), place, strict=True)], before, after
+        )
+
+    return SubgoalPolicy(act, told.with_vector(policy.vectors_of(list(told.text))), plans, read, world.observe)
 
 
 def _evaluate_returns(policy: ActingPolicy, env: str, episodes: int, seed: int, greedy: bool) -> dict[str, Any]:
