@@ -29,7 +29,7 @@ from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.tokenizer import Tokenizer, load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig, first_layers, unstack_layers
 from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig
-from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from, plans_of
+from kalm_jax.pipeline.imagining import Request, draws_of, goals_to_imagine, imagine_rollouts, plans_of
 from kalm_jax.pipeline.planner import training_pairs
 from kalm_jax.pipeline.planner_config import PlannerConfig
 from kalm_jax.programs import compute
@@ -389,4 +389,5 @@ def imagine(
     goal = goals_to_imagine(rng, goals, count)
     plans = plans_of(config, grounded, goals, goal)
     states, _ = get_world(world).first_states(rng, goals, goal)
-    return imagine_from(config, grounded, goals, goal, states, plans, "imagine", draws=draws_of(config))
+    request = Request(goals, goal, states, plans, draws=draws_of(config))
+    return imagine_rollouts(config, grounded, request)[0]

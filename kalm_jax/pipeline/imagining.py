@@ -115,68 +115,44 @@ def draws_of(config: PipelineConfig) -> int:
     return config.imagine.draws if config.imagine.plan and get_world(config.world).language.state_queries else 1
 
 
-def imagine_from(
-    config: PipelineConfig,
-    grounded: Grounded,
-    goals: GoalTable,
-    goal: np.ndarray,
-    states: np.ndarray,
-    plans: list[list[Subgoal]],
-    label: str,
-    draws: int = 1,
-    seed: int | None = None,
-) -> Rollouts:
-    """Imagined rollouts for goals number `goal` (N,) from first states (N, D), in that order, by the goals' own tests.
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """N rollouts to imagine.
 
-    Args:
+    Attributes:
+      goals: the sentences, with their true goals, or where there is a `reward` with what the plans say of them
+        (`planned_goals`).
+      goal: (N,), the number of each rollout's goal. states: (N, D), their first states.
       plans: subgoals of every goal in `goals`.
       label: what the progress bar is called.
       draws: continuations of which the best is kept.
       seed: of everything drawn; None is the run's.
+      reward: None lets the goals' own tests end and reward rollouts. Otherwise they are told no goal: `ByReading` ends
+        them, with this reward where a goal is reached, and one whose plan is read as done in its first state has
+        length 0.
     """
-    return _imagine(config, grounded, goals, goal, states, plans, label, draws, seed, None)[0]
+
+    goals: GoalTable
+    goal: np.ndarray
+    states: np.ndarray
+    plans: list[list[Subgoal]]
+    label: str = "imagine"
+    draws: int = 1
+    seed: int | None = None
+    reward: float | None = None
 
 
-def imagine_by_reading(
-    config: PipelineConfig,
-    grounded: Grounded,
-    goals: GoalTable,
-    goal: np.ndarray,
-    states: np.ndarray,
-    plans: list[list[Subgoal]],
-    label: str,
-    draws: int,
-    reward: float,
-) -> tuple[Rollouts, list[Round]]:
-    """Imagined rollouts that are told no goal: `ByReading` ends and rewards them; and their rounds.
-
-    Arguments as of `imagine_from`. The families in `goals` are what the plans say (`planned_goals`). A rollout whose
-    plan is read as done in its first state has length 0. `reward` is that of reaching a goal.
-    """
-    return _imagine(config, grounded, goals, goal, states, plans, label, draws, None, reward)
-
-
-def _imagine(
-    config: PipelineConfig,
-    grounded: Grounded,
-    goals: GoalTable,
-    goal: np.ndarray,
-    states: np.ndarray,
-    plans: list[list[Subgoal]],
-    label: str,
-    draws: int,
-    seed: int | None,
-    reward: float | None,
-) -> tuple[Rollouts, list[Round]]:
-    """By reading where there is a `reward`, otherwise by tests."""
+def imagine_rollouts(config: PipelineConfig, grounded: Grounded, request: Request) -> tuple[Rollouts, list[Round]]:
+    """The rollouts of a request, in its order, and where it has a `reward` their rounds."""
     world = get_world(config.world)
     read, of_state = reader(grounded, world)
+    goals, goal, plans, reward = request.goals, request.goal, request.plans, request.reward
     family = np.asarray(goals.family)[goal]
     steps = np.where(family == UNKNOWN, world.spaces.horizon, world.imagined_steps(np.maximum(family, 0)))
     # An imagined subgoal ends after so many steps; without subgoals the model sees no more steps than in training.
     max_steps = config.imagine.max_steps_per_subgoal if config.imagine.plan else config.ground.window
     parts, places, rounds = [], [], list[Round]()
-    with Progress(label, len(goal), unit="rollout") as progress:
+    with Progress(request.label, len(goal), unit="rollout") as progress:
 
         def show(done: int, matched: float) -> None:
             progress.update(done, matched=f"{matched:.0%}")
@@ -189,16 +165,16 @@ def _imagine(
                 grounded,
                 goals,
                 goal[place],
-                states[place],
+                request.states[place],
                 plans,
                 world,
                 horizon=horizon,
                 max_steps_per_subgoal=max_steps or horizon,
                 judge=judge,
-                score_fn=read if draws > 1 else None,
-                draws=draws,
+                score_fn=read if request.draws > 1 else None,
+                draws=request.draws,
                 temperature=config.imagine.temperature,
-                seed=config.seed if seed is None else seed,
+                seed=config.seed if request.seed is None else request.seed,
                 progress=show,
             )
             parts.append(rollouts)

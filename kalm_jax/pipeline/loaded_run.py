@@ -29,9 +29,10 @@ from kalm_jax.pipeline import offline
 from kalm_jax.pipeline.artifacts import encoder_stage, planner_stage, told_sentences, whitened
 from kalm_jax.pipeline.config import TRANSLATED, PipelineConfig, policies_of
 from kalm_jax.pipeline.imagining import (
+    Request,
     allowed_answers,
     draws_of,
-    imagine_from,
+    imagine_rollouts,
     planning_model,
     reader,
     sentence_encoder,
@@ -205,9 +206,8 @@ class LoadedRun:
         goal, rng = np.zeros(count, np.int32), np.random.default_rng(seed)
         states, _ = self.world.first_states(rng, simulated, goal)
         steps = list(plan.steps) or direct_plans(goals)[0]
-        return imagine_from(
-            self.config, self.grounded, goals, goal, states, [steps], "imagine", draws=draws_of(self.config), seed=seed
-        )
+        request = Request(goals, goal, states, [steps], draws=draws_of(self.config), seed=seed)
+        return imagine_rollouts(self.config, self.grounded, request)[0]
 
     @checked()
     def explain(self, rollouts: Rollouts, prompt: str | None = None) -> list[str]:

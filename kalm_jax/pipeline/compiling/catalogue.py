@@ -44,7 +44,7 @@ from kalm_jax.offline_rl.trainer import init_states, train
 from kalm_jax.pipeline.compiling.targets import ARCHITECTURES
 from kalm_jax.pipeline.config import LEARNERS, LLM_POLICY, PipelineConfig
 from kalm_jax.pipeline.grounding import LoadedModel, fit_language_model, for_decoding
-from kalm_jax.pipeline.imagining import draws_of, goals_to_imagine, imagine_from
+from kalm_jax.pipeline.imagining import Request, draws_of, goals_to_imagine, imagine_rollouts
 from kalm_jax.pipeline.learners import configured_learner, relabel_share
 from kalm_jax.pipeline.planner import fit_planner
 from kalm_jax.pipeline.planner_config import TextTraining
@@ -241,7 +241,8 @@ class Job:
                 written = language.read_plan(language.plan(int(goals.family[i]), goals.array[i]))
                 plans[i] = [Subgoal(*step) for step in written] or plans[i]
         states, _ = self.world.first_states(rng, goals, goal)
-        imagine_from(config, self.grounded, goals, goal, states, plans, "imagine", self._draws(part))
+        request = Request(goals, goal, states, plans, draws=self._draws(part))
+        imagine_rollouts(config, self.grounded, request)
 
     def _explain(self) -> None:
         language = self.world.language

@@ -19,7 +19,7 @@ from kalm_jax.llm.hf.folder import find_folder
 from kalm_jax.llm.tokenizer import Tokenizer
 from kalm_jax.pipeline.artifacts import content_mark, model_files, planner_stage, real_rollouts
 from kalm_jax.pipeline.grounding import METRICS, Measure, fit_language_model, for_decoding
-from kalm_jax.pipeline.imagining import goals_to_imagine, imagine_from, plans_of
+from kalm_jax.pipeline.imagining import Request, goals_to_imagine, imagine_rollouts, plans_of
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import Rollouts, last_steps
 
@@ -81,7 +81,8 @@ def training_metrics(
     def measure(step: int, params: dict) -> list[dict]:
         grounded = for_decoding(Grounded(model, params, tokenizer))
         plans = plans_of(config, grounded, goals, run=run.path)
-        rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"metrics at {step}")
+        request = Request(goals, goal, states, plans, f"metrics at {step}")
+        rollouts, _ = imagine_rollouts(config, grounded, request)
         said = [
             world.explanation_row(explain(grounded, shown, prompt, world.language), shown, shown_goals, name)
             for name, prompt in prompts.items()

@@ -16,9 +16,9 @@ from kalm_jax.imagination.judges import Round
 from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.pipeline.artifacts import PRIVILEGED, goals_mark, goals_of, planner_stage, real_rollouts, subgoal_goals
 from kalm_jax.pipeline.imagining import (
+    Request,
     draws_of,
-    imagine_by_reading,
-    imagine_from,
+    imagine_rollouts,
     imagined_goals,
     met_goals,
     planned_goals,
@@ -49,7 +49,8 @@ def run_imagine(run: PipelineRun, stage: str, part: str) -> None:
             rng, goal = imagined_goals(config, goals, part)
             plans = plans_of(config, grounded, goals, goal, run.path)
             states, starts = world.first_states(rng, goals, goal)
-            rollouts = imagine_from(config, grounded, goals, goal, states, plans, f"imagine {part}", draws)
+            request = Request(goals, goal, states, plans, f"imagine {part}", draws)
+            rollouts, _ = imagine_rollouts(config, grounded, request)
             judged, pieces = goals, None
         else:
             met = met_goals(config, goals, part)
@@ -58,9 +59,8 @@ def run_imagine(run: PipelineRun, stage: str, part: str) -> None:
             rng, goal = imagined_goals(config, judged, part)
             states, starts = world.scenes(rng, goals, goal)
             reward = success_reward(real)
-            rollouts, rounds = imagine_by_reading(
-                config, grounded, judged, goal, states, plans, f"imagine {part}", draws, reward
-            )
+            request = Request(judged, goal, states, plans, f"imagine {part}", draws, reward=reward)
+            rollouts, rounds = imagine_rollouts(config, grounded, request)
             pieces = pieces_for_subgoals(rollouts, rounds, [plans[g] for g in goal], subgoal_goals(world), reward)
             moved = rollouts.length > 0  # there was something to do
             if not moved.any():

@@ -12,7 +12,7 @@ from kalm_jax.files import write_csv
 from kalm_jax.grounding.checkpoint import load_grounded
 from kalm_jax.pipeline.artifacts import SUBGOALS, encoded_goals, encoding, file_mark, planner_stage, read_prompts
 from kalm_jax.pipeline.config import TRANSLATED, policies_of
-from kalm_jax.pipeline.imagining import imagine_from, plans_of
+from kalm_jax.pipeline.imagining import Request, imagine_rollouts, plans_of
 from kalm_jax.pipeline.learners import played_policies
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.translation import Translator
@@ -35,7 +35,8 @@ def run_prompts(run: PipelineRun) -> None:
         grounded = load_grounded(run.path / "ground" / "model")
         plans = plans_of(config, grounded, goals, run=run.path)
         first_states = np.tile(first, (PROMPT_SAMPLES, 1))
-        rollouts = imagine_from(config, grounded, goals, goal, first_states, plans, "imagine from prompts")
+        request = Request(goals, goal, first_states, plans, "imagine from prompts")
+        rollouts, _ = imagine_rollouts(config, grounded, request)
         if not is_main_process():
             return
         solved = world.satisfied(goals.family, goals.array, first)
