@@ -296,7 +296,7 @@ class LearnConfig(Checked):
         "language model's plan of a sentence and what it reads off its own states say what is imagined, kept and "
         "rewarded); kalm+translate (that half is the imagined parts for single subgoals, and policies are told these); "
         "kalm-privileged (as kalm, but the true goals and their tests say it); oracle (that half consists of real "
-        "rollouts of the novel goals, which gives an upper bound).",
+        "rollouts of the novel goals; a reference, which a condition that is given subgoals can exceed).",
         choices=CONDITIONS,
     )
     seeds: int = setting(3, "Policies trained per learner and condition.", low=1, high=MAX_SEEDS)

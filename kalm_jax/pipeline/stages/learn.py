@@ -229,5 +229,5 @@ def filter_realistic(world: World, part: str, rollouts: Rollouts, goals: GoalTab
     """The rollouts that reach their goal realistically; prints a line where there is none."""
     good = world.filter_realistic(rollouts, goals, real)
     if not good.any() and is_main_process():
-        print(f"imagine/{part}: no rollout reaches its goal realistically, so the policies learn from none of them")
+        print(f"imagine/{part}: no rollout ends as done and is realistic, so the policies learn from none of them")
     return rollouts.take(good)
