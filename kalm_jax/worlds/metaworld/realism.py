@@ -7,7 +7,8 @@
 
 KALM publishes no thresholds. `LIMITS` are the extremes of attempts of the data's ten tasks, with more noise than the
 data have; novel tasks take no part in them. They do not distinguish objects: a novel task may have an object that the
-data do not move, or move one elsewhere. Only the entities of a rollout's task are tested.
+data do not move, or move one elsewhere. Only the entities of a rollout's task are tested, and where no task is known
+those that its first state shows.
 
 Dimension letters: N rollouts, T steps.
 """
@@ -28,6 +29,7 @@ from kalm_jax.worlds.metaworld.tasks import (
     LEVEL_TASKS,
     OPENING,
     TASKS,
+    absent_entities,
     entity_slot,
     task_of,
 )
@@ -120,15 +122,23 @@ def turn_between(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 def unrealistic(rollouts: Rollouts, family: np.ndarray) -> dict[str, np.ndarray]:
     """Unrealistic transitions, (N, T) bool for each of `KINDS`; `family` (N,) is the index of each rollout's task.
 
-    An object may also be where it stands in the rollout's first state, which resets of the task give.
+    An object may also be where it stands in the rollout's first state, which resets of the task give. A rollout of an
+    unknown task (-1: no plan says what its sentence asks for) is tested for all that its first state shows.
+
+    Raises:
+      ValueError: there is no such task.
     """
+    family, observations = np.asarray(family), np.asarray(rollouts.observations)
+    if wrong := family[(family < -1) | (family >= len(TASKS))].tolist():
+        raise ValueError(f"there is no task number {wrong[0]}: want 0 to {len(TASKS) - 1}, or -1 where it is unknown")
+    tested = ~absent_entities(observations[:, 0]) & (family == -1)[:, None]  # (N, entities)
+    for code in np.unique(family[family >= 0]):
+        tested[family == code] = np.isin(ENTITIES, TASKS[code].entities)
     marks = {kind: np.zeros(rollouts.valid().shape, bool) for kind in KINDS}
-    for code in np.unique(family):
-        mine = np.flatnonzero(np.asarray(family) == code)
-        seen = np.asarray(rollouts.observations)[mine].astype(np.float64)
-        for thing in objects_of(int(code)):
-            for kind, mark in _marks_of(thing, seen[:, :-1], seen[:, 1:]).items():
-                marks[kind][mine] |= mark
+    for thing, mine in {"hand": np.ones(len(family), bool), **dict(zip(ENTITIES, tested.T))}.items():
+        seen = observations[mine].astype(np.float64)
+        for kind, mark in _marks_of(thing, seen[:, :-1], seen[:, 1:]).items():
+            marks[kind][mine] |= mark
     return {kind: mark & rollouts.valid() for kind, mark in marks.items()}
 
 

@@ -18,7 +18,7 @@ from kalm_jax.worlds.metaworld.realism import KINDS, LIMITS, TURNING, box, unrea
 from kalm_jax.worlds.metaworld.recording import Recorded, record
 from kalm_jax.worlds.metaworld.rewards import rewards
 from kalm_jax.worlds.metaworld.simulator import TaskSimulator
-from kalm_jax.worlds.metaworld.tasks import HAND, LEVEL_TASKS, NAMES, TARGET, entity_slot
+from kalm_jax.worlds.metaworld.tasks import HAND, LEVEL_TASKS, NAMES, TARGET, entity_slot, task_of
 from kalm_jax.worlds.metaworld.vector_simulator import MetaworldSimulator
 
 
@@ -161,6 +161,26 @@ def test_real_rollouts_are_realistic_and_spoilt_ones_are_not(collected):
     assert spoil(lambda state: state[entity_slot("soccer")].fill(9.0)) == set()
     table = get_world("metaworld").quality_rows(rollouts, goals, rollouts)
     assert sum(row["kept"] for row in table) == 10 and all(row["floating_transitions"] == 0 for row in table)
+
+
+def test_a_rollout_of_an_unknown_task_is_tested_for_all_that_it_shows(collected):
+    rollouts, goals = collected
+    family, unknown = goals.family[rollouts.goal], np.full(len(rollouts), -1)
+    assert not any(mark.any() for mark in unrealistic(rollouts, unknown).values())
+    spoilt = rollouts.observations.copy()
+    for i, code in enumerate(family):  # one of its entities jumps, and what is not there is not looked at
+        thing = task_of(NAMES[code]).entities[0]
+        spoilt[i, 5, entity_slot(thing)][1] += 0.1
+        spoilt[i, 5, entity_slot("soccer")] = 9.0
+    spoilt = dataclasses.replace(rollouts, observations=spoilt)
+    mixed = np.where(np.arange(len(family)) % 2, family, unknown)
+    for other in (unknown, mixed):
+        for kind, mark in unrealistic(spoilt, family).items():
+            np.testing.assert_array_equal(unrealistic(spoilt, other)[kind], mark)
+            assert kind != "dynamics" or mark[:, 4].all()
+    for wrong in (-2, len(NAMES)):
+        with pytest.raises(ValueError, match=f"there is no task number {wrong}: want 0 to 21, or -1"):
+            unrealistic(rollouts, np.where(np.arange(len(family)), family, wrong))
 
 
 def test_limits_cover_what_they_are_measured_on(collected):
