@@ -8,7 +8,9 @@ import numpy as np
 
 from kalm_jax.evaluation.policies import SubgoalPolicy
 from kalm_jax.grounding.checkpoint import load_grounded
-from kalm_jax.pipeline.artifacts import SUBGOALS, encoded_goals
+from kalm_jax.grounding.model import Grounded
+from kalm_jax.imagination.subgoals import Subgoal
+from kalm_jax.pipeline.artifacts import SUBGOALS, encoded_goals, goals_mark, planner_stage
 from kalm_jax.pipeline.imagining import is_plan, plans_of, reader
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.types import GoalTable, Policy, concatenate_goals
@@ -27,7 +29,7 @@ class Translator:
         world, grounded = run.world, load_grounded(run.path / "ground" / "model")
         tables = [encoded_goals(run, "data"), encoded_goals(run, SUBGOALS), goals]
         self.told, (_, _, own) = concatenate_goals(tables)
-        self.plans, known = plans_of(run.config, grounded, goals, asked, run.path), first_sentences(self.told)
+        self.plans, known = episode_plans(run, grounded, goals, asked), first_sentences(self.told)
         self.sentences = [
             [known.get(goal_key(s.family, s.array), own + g) for s in plan]
             if is_plan(plan, goals.text[g], world)
@@ -50,6 +52,18 @@ class Translator:
         return self._score([[self.plans[g][k]] for g, k in zip(goal, place, strict=True)], before, after)
 
 
+def episode_plans(run: PipelineRun, grounded: Grounded, goals: GoalTable, asked: np.ndarray) -> list[list[Subgoal]]:
+    """`plans_of` a run, written once in a process: every learner plays the same episodes."""
+    stages = ("ground", *planner_stage(run.config))
+    made = [(run.path / stage / "done.json").read_bytes() for stage in stages]  # the models, wherever the run is
+    key = (run.config, *made, goals_mark(goals), np.asarray(asked).tobytes())
+    if key not in _plans:
+        _plans[key] = plans_of(run.config, grounded, goals, asked, run.path)
+    return _plans[key]
+
+
+_plans: dict[tuple, list[list[Subgoal]]] = {}
+"""What `episode_plans` has written."""
 Key = tuple[int, tuple[float, ...]]
 """What a goal or a subgoal asks for, whatever its words."""
 

@@ -25,7 +25,8 @@ from kalm_jax.grounding.tasks import goal_prompt
 from kalm_jax.imagination.subgoals import Subgoal
 from kalm_jax.llm.transformer import LlamaConfig
 from kalm_jax.pipeline import config as configs
-from kalm_jax.pipeline.artifacts import encoded_goals, evaluation_sets, goal_vectors, goals_of
+from kalm_jax.pipeline import translation
+from kalm_jax.pipeline.artifacts import encoded_goals, evaluation_sets, goal_vectors, goals_of, planner_stage
 from kalm_jax.pipeline.learners import configured_learner, load_policies, policy_points
 from kalm_jax.pipeline.run import check_conditions, stages_of
 from kalm_jax.pipeline.run_folder import PipelineRun, read_run
@@ -281,6 +282,30 @@ def test_translated_goals_are_told_in_the_words_of_the_data(small_run, tmp_path)
         true = {t: (int(f), *a) for t, f, a in zip(table.text, table.family, table.array.tolist(), strict=True)}
         right = [len(texts) == 1 and meant.get(texts[0]) == true[sentence] for sentence, texts in told.items()]
         assert np.mean(right) >= 0.7
+
+
+def test_plans_of_the_same_episodes_are_written_once(tmp_path, monkeypatch):
+    config, goals, asked = configs.load_presets("clevr")["smoke"], get_world("clevr").goals("rephrase"), np.arange(3)
+    written = []
+
+    def write(*about):
+        written.append(about)
+        return [[Subgoal(str(len(written)), 0, ())]]
+
+    monkeypatch.setattr(translation, "plans_of", write)
+    run = PipelineRun(tmp_path / "run", config, command=None)
+    for stage in ("ground", *planner_stage(config)):
+        (run.path / stage).mkdir(parents=True)
+        (run.path / stage / "done.json").write_text(stage)
+    first = translation.episode_plans(run, None, goals, asked)
+    assert translation.episode_plans(run, None, goals, asked.copy()) is first and len(written) == 1
+    assert written[0] == (config, None, goals, asked, run.path)
+    assert translation.episode_plans(run, None, goals, np.arange(4)) is not first
+    assert translation.episode_plans(run, None, goals.take(np.arange(9)), asked) is not first
+    direct = dataclasses.replace(config, imagine=dataclasses.replace(config.imagine, plan=False))
+    assert translation.episode_plans(PipelineRun(run.path, direct, command=None), None, goals, asked) is not first
+    (run.path / "ground" / "done.json").write_text("made again")
+    assert translation.episode_plans(run, None, goals, asked) is not first and len(written) == 5
 
 
 @pytest.mark.parametrize(
