@@ -45,7 +45,8 @@ class AblationSettings(Checked):
         "Variants to compare with the first set: state (instead of the change of state), gaussian (a distribution over "
         "next states instead of a point), linear (maps instead of MLPs), two_models; in Meta-world unaugmented "
         "(rollouts are shown as they are), no_mirrors, no_exchanges (of things that move alike); direct (goals are "
-        "imagined in their own words), single_draws (no choice among draws).",
+        "imagined in their own words), single_draws (no choice among draws), search (a choice among all actions "
+        "of each step).",
         choices=tuple(VARIANTS),
     )
 

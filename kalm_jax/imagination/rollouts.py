@@ -52,8 +52,8 @@ def imagine(
     subgoal is reached, or the goal where the judge tests it, or `max_steps_per_subgoal` actions are taken. A rollout
     depends on its plan, its first state, `seed` and its place in the list, not on the batch that it is in.
 
-    With `draws` above 1 each round samples so many continuations and keeps the one with the highest score. Of rollouts
-    of a single discrete action it tries every action instead.
+    With `draws` above 1 each round samples so many continuations and keeps the one with the highest score. In
+    rounds of a single discrete action it tries every action instead.
 
     Args:
       plans: of every goal in `goals`; see `direct_plans` and `write_plans`.
@@ -79,7 +79,8 @@ def imagine(
     mine = [plans[g] for g in goal_index]
     judge = ByTest(world, goals, mine) if judge is None else judge
     family, array = (np.asarray(x)[goal_index] for x in (goals.family, goals.array))
-    every_action = draws > 1 and horizon == 1 and bool(spec.num_actions)
+    steps = min(max_steps_per_subgoal, horizon)
+    every_action = draws > 1 and steps == 1 and bool(spec.num_actions)
     generator = _Generator(
         grounded,
         plans=mine,
@@ -87,7 +88,7 @@ def imagine(
         array=array,
         keys=jax.random.split(jax.random.key(seed), len(goal_index)),
         stop=judge.stop,
-        steps=min(max_steps_per_subgoal, horizon),
+        steps=steps,
         temperature=temperature,
         draws=spec.num_actions if every_action else draws,
         every_action=every_action,

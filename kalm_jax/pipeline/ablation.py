@@ -105,6 +105,11 @@ def _varied(config: PipelineConfig, name: str, levels: Sequence[str]) -> Pipelin
             "(--imagined_unseen_easy, --imagined_unseen_hard), by subgoals (--plan), in worlds whose states can be "
             "asked about; leave it out"
         )
+    if name == "search" and draws_of(varied) == 1:
+        raise ValueError(
+            f"the variant {name!r} needs subgoals (--plan) and a world with discrete actions whose states can be asked "
+            "about; leave it out"
+        )
     return varied
 
 

@@ -58,6 +58,7 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "no_exchanges": ("ground", {"augmentations": ("mirror", "shift", "extra")}),
     "direct": ("imagine", {"plan": False}),
     "single_draws": ("imagine", {"draws": 1}),
+    "search": ("imagine", {"search": True}),
 }
 """Name of a variant of the ablation -> the part of `PipelineConfig` that it changes, and the fields. Variants of
 imagination share the grounded model of the first set."""
@@ -258,6 +259,12 @@ class ImagineConfig(Checked):
         "whose states can be asked about, which Meta-world's cannot.",
         low=1,
         high=1000,
+    )
+    search: bool = setting(
+        False,
+        "Imagine one action at a time for all levels: try every action, and keep the one after which the model finds "
+        "most subgoals reached, in place of --draws. Only with --plan, in worlds with discrete actions and states that "
+        "can be asked about.",
     )
     keep_all: bool = setting(
         False,

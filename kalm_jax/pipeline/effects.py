@@ -94,6 +94,20 @@ RULES = (
     ),
     Idle(("plan",), lambda _, world: world.language.plan is None, "in the world {world}, which has no subgoals", False),
     Idle(("max_steps_per_subgoal",), lambda c, _: not c.imagine.plan, "without subgoals (--noplan)"),
+    Idle(
+        ("max_steps_per_subgoal", "draws"),
+        lambda c, _: c.imagine.search,
+        "with --search, which imagines every action of one step at a time",
+    ),
+    Idle(
+        ("search",), lambda c, _: not c.imagine.plan, "without subgoals (--noplan), by which actions are chosen", False
+    ),
+    Idle(
+        ("search",),
+        lambda _, world: world.language.state_queries is None or not world.spaces.num_actions,
+        "in the world {world}, as it needs discrete actions and states that can be asked about",
+        False,
+    ),
     Idle(("draws",), lambda c, _: not c.imagine.plan, "without subgoals (--noplan), by which draws are chosen", 1),
     Idle(
         ("draws",),

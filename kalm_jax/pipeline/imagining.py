@@ -110,9 +110,17 @@ def allowed_answers(config: PipelineConfig, planner: Grounded) -> Automaton | No
     return subgoal_automaton(planner.tokenizer, language.subgoals()) if config.planner.llm else None
 
 
-def draws_of(config: PipelineConfig) -> int:
-    """Continuations that are drawn for goals beyond those of the data; one where a world's states cannot be read."""
-    return config.imagine.draws if config.imagine.plan and get_world(config.world).language.state_queries else 1
+def draws_of(config: PipelineConfig, part: str = "") -> int:
+    """Continuations among which the best is chosen, for a level or for other goals that are not those of the data.
+
+    It is 1 where a world's states cannot be read, and every action of a step with `search`.
+    """
+    world = get_world(config.world)
+    if not config.imagine.plan or world.language.state_queries is None:
+        return 1
+    if config.imagine.search:
+        return max(1, world.spaces.num_actions)
+    return 1 if part == "rephrase" else config.imagine.draws
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,11 +159,13 @@ def imagine_rollouts(config: PipelineConfig, grounded: Grounded, request: Reques
     steps = np.where(family == UNKNOWN, world.spaces.horizon, world.imagined_steps(np.maximum(family, 0)))
     # An imagined subgoal ends after so many steps; without subgoals the model sees no more steps than in training.
     max_steps = config.imagine.max_steps_per_subgoal if config.imagine.plan else config.ground.window
+    if config.imagine.search:
+        max_steps = 1
     parts, places, rounds = [], [], list[Round]()
     with Progress(request.label, len(goal), unit="rollout") as progress:
 
         def show(done: int, matched: float) -> None:
-            progress.update(done, matched=f"{matched:.0%}")
+            progress.update(done, **{"matched" if reward is None else "read as done": f"{matched:.0%}"})
 
         for horizon in sorted(set(steps.tolist()), reverse=True):
             place = np.flatnonzero(steps == horizon)

@@ -26,6 +26,8 @@ MOST_CORES = 4
 """More cores than these speed up small models little."""
 SCALING = 0.6
 """Two cores together do 1.5 times what one alone does in these stages, n cores n to this power."""
+SEARCHED = {"rephrase": 2, "prompts": 2, "unseen_easy": 8, "unseen_hard": 40}
+"""As much work as of so many draws is the search for actions, measured in CLEVR-Robot."""
 LANGUAGE_MODEL = ("ground", "measure", "encode", "imagine", "replayed", "explain", "llm_policy")
 """Kinds of stages whose time grows with the language model."""
 
@@ -87,6 +89,8 @@ def _amounts(config: PipelineConfig, name: str) -> tuple[str, Mapping[str, float
         return text, {"ground": p.steps * p.rows * p.row_length / 1e6} if p.llm else {}
     if kind in (IMAGINED, PRIVILEGED):
         count = i.rephrase if part == "prompts" else getattr(i, part)
+        if i.search:
+            return f"{count:,} rollouts, every action of each step", {f"imagine/{part}": count * SEARCHED[part]}
         several = i.draws > 1 and i.plan and part.startswith("unseen")
         draws = i.draws if several else 1
         return f"{count:,} rollouts" + f", the best of {draws} draws each" * several, {f"imagine/{part}": count * draws}

@@ -87,6 +87,17 @@ def test_of_rollouts_of_one_step_every_action_is_tried(grounded, batch):
     assert sum(tried) == 15 * clevr.NUM_ACTIONS and (found.actions == 17).all() and (found.length == 1).all()
 
 
+def test_a_search_tries_every_action_of_each_step(grounded):
+    likes = np.random.default_rng(0).permutation(clevr.NUM_ACTIONS)
+
+    def score_fn(plans, before, after):
+        return np.tile(likes, len(before) // clevr.NUM_ACTIONS)
+
+    found = imagined(grounded, ["red left blue"], 9, score_fn, 2, horizon=4, max_steps_per_subgoal=1)
+    taken = found.actions[found.valid()]
+    assert found.length.max() == 4 and (taken == likes.argmax()).all()
+
+
 def test_the_score_function_sees_nothing_beyond_the_last_step(grounded):
     seen = []
 

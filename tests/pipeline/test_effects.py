@@ -43,6 +43,9 @@ def configured(world, flags):
         ("clevr", "--algo=td3bc --dt_backbone=llm", "--dt_backbone=llm has no effect without decision_transformer"),
         ("clevr", "--conditions=offline --keep_all", "--keep_all has no effect without a condition that learns"),
         ("clevr", "--augment=mirror", "--augment=mirror has no effect in the world clevr, which shows rollouts as the"),
+        ("metaworld", "--search", "--search has no effect in the world metaworld, as it needs discrete actions"),
+        ("clevr", "--search --draws=4", "--draws=4 has no effect with --search, which imagines every action of one"),
+        ("clevr", "--search --noplan", "--search has no effect without subgoals (--noplan)"),
         ("metaworld", "--draws=4", "--draws=4 has no effect in the world metaworld, whose states cannot be asked abou"),
         ("metaworld", "--explanation_draws=4", "--explanation_draws=4 has no effect in the world metaworld, which has"),
         ("metaworld", "--relabel=0.5", "--relabel=0.5 has no effect in the world metaworld, whose rewards"),
@@ -81,6 +84,8 @@ def test_flags_that_change_something_are_taken(world, flags):
     "program, argv, said",
     [
         ("ablation", f"--variants=single_draws {NO_DRAWS}", "the variant 'single_draws' changes nothing here"),
+        ("ablation", "--variants=search --noplan", "the variant 'search' needs subgoals"),
+        ("ablation", "--world=metaworld --variants=search", "the variant 'search' needs subgoals"),
         ("ablation", "--variants=single_draws --noplan", "the variant 'single_draws' changes nothing here"),
         ("ablation", "--variants=direct --noplan", "the variant 'direct' is what all runs here are"),
         ("ablation", "--world=metaworld --variants=single_draws", "the variant 'single_draws' is what all runs here a"),

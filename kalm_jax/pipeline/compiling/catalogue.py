@@ -138,8 +138,8 @@ class Job:
                 Entry("plan", "writing plans", "a batch of 128, prompt and one token", "generate_text", self._plan)
             )
         for part in LEVELS[1:]:
-            if getattr(config.imagine, part) and (part == "rephrase" or self._draws(part) > 1):
-                draws = self._draws(part)
+            if getattr(config.imagine, part) and (part == "rephrase" or draws_of(self.config, part) > 1):
+                draws = draws_of(self.config, part)
                 name = "imagining rollouts" + (f", {draws} draws" if draws > 1 else "")
                 call = functools.partial(self._imagine, part)
                 entry = Entry("imagine", name, "a batch, prompt and one step", "generate_rollouts", call)
@@ -209,11 +209,6 @@ class Job:
         """What the model knows of numbers, `grounding.config.NumericSpec`."""
         return self.grounded.model.spec
 
-    def _draws(self, part: str) -> int:
-        return 1 if part == "rephrase" else draws_of(self.config)
-
-    # What the job calls
-
     def _ground(self) -> None:
         fit_language_model(self.config, *self.real, None, load=load_shapes)
 
@@ -241,7 +236,7 @@ class Job:
                 written = language.read_plan(language.plan(int(goals.family[i]), goals.array[i]))
                 plans[i] = [Subgoal(*step) for step in written] or plans[i]
         states, _ = self.world.first_states(rng, goals, goal)
-        request = Request(goals, goal, states, plans, draws=self._draws(part))
+        request = Request(goals, goal, states, plans, draws=draws_of(self.config, part))
         imagine_rollouts(config, self.grounded, request)
 
     def _explain(self) -> None:

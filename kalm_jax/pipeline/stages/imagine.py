@@ -40,7 +40,7 @@ def run_imagine(run: PipelineRun, stage: str, part: str) -> None:
     world, config = run.world, run.config
     count = config.imagine.rephrase if part == "prompts" else getattr(config.imagine, part)
     goals = goals_of(run, part)
-    draws = 1 if part == "rephrase" else draws_of(config)
+    draws = draws_of(config, part)
 
     def work(folder: pathlib.Path) -> None:
         grounded = load_grounded(run.path / "ground" / "model")
@@ -80,7 +80,9 @@ def run_imagine(run: PipelineRun, stage: str, part: str) -> None:
 
     settings = {"count": count, "seed": config.seed}
     settings |= {name: getattr(config.imagine, name) for name in ("temperature", "plan", "max_steps_per_subgoal")}
-    if draws > 1:
+    if config.imagine.search:
+        settings["search"] = True
+    elif draws > 1:
         settings["draws"] = draws
     if world.project is not None:
         settings["project"] = world.project.__name__
