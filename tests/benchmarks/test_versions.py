@@ -34,7 +34,11 @@ def test_the_xla_flags_are_those_of_ci():
     [
         (["....", "3 passed in 1.23s"], "3 passed in 1.23s", []),
         (
-            ["FAILED tests/a.py::test_b[x-1] - ValueError: no", "ERROR tests/c.py", "= 1 failed, 2 passed, 1 error in 65.00s (0:01:05) ="],
+            [
+                "FAILED tests/a.py::test_b[x-1] - ValueError: no",
+                "ERROR tests/c.py",
+                "= 1 failed, 2 passed, 1 error in 65.00s (0:01:05) =",
+            ],
             "1 failed, 2 passed, 1 error in 65.00s (0:01:05)",
             ["tests/a.py::test_b[x-1]", "tests/c.py"],
         ),
