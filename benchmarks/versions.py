@@ -1,9 +1,9 @@
 """The whole test suite on the oldest and the newest supported versions: `python -m benchmarks.versions`.
 
 For each it makes a virtual environment with that Python, which must be installed, installs the checkout with the
-versions named, and runs the tests. What is done is kept in the folder `--output`, so that the same command goes on after
-a stop; `versions.md` has the table. Each takes as long as the README's test command. The workflow `test.yml` runs the
-same environments every week.
+versions named, and runs the tests. What is done is kept in the folder `--output`, so that the same command goes on
+after a stop; `versions.md` has the table. Each takes as long as the README's test command. The workflow `test.yml`
+runs the same environments every week.
 
     python -m benchmarks.versions --only=oldest-3.11,newest-3.13
 """
