@@ -109,12 +109,14 @@ def amounts_of(
 ) -> dict[str, float]:
     """The smallest amounts of a run, for `noise`: of the parts that it has.
 
-    Episodes are those of a learned policy at a level, all seeds together; updates and steps are the last ones.
+    Episodes are those of a learned policy at a level with one set of sentences, all seeds together; updates and steps are
+    the last ones.
     """
     episodes: dict[tuple, float] = {}
     for row in results:
         if row["algorithm"] != row["condition"]:
-            key = tuple(str(row[name]) for name in ("algorithm", "condition", "level", "action_choice"))
+            names = ("algorithm", "condition", "level", "sentences", "action_choice")
+            key = tuple(str(row.get(name, "")) for name in names)
             episodes[key] = episodes.get(key, 0) + number(row["episodes"])
     updates: dict[tuple, float] = {}
     for row in learning_curves:

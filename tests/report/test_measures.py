@@ -48,6 +48,8 @@ def test_a_runs_amounts_are_counted_over_seeds_and_families_without_baselines():
     amounts = measures.amounts_of(data.results, data.learning_curves, data.grounding_curve)
     assert amounts == {"episodes": 100, "updates": 500, "steps": 200}
     assert run(25, 500, 200).noise() == "" and measures.amounts_of([]) == {}
+    both = [result("bc", "kalm", "rephrase", 1, 1, sentences=name, episodes=60) for name in ("met", "new")]
+    assert measures.amounts_of(both) == {"episodes": 60}
     assert "96 episodes" in run(24, 500, 200).noise()
     assert "498 updates" in run(25, 498, 200).noise() and "20 steps" in run(25, 500, 20).noise()
 
