@@ -40,7 +40,9 @@ XLA_FLAGS = (
     "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_max_isa=SSE4_2 "
     "--xla_cpu_parallel_codegen_split_count=1"
 )
-"""As in `.ci/run`, which says what they are for."""
+"""Programs compile faster and run slower with the first, the second and the last. Without the third, the first two
+together give NaN where there is none (jax 0.10.2 with AVX2, CQL's first update; with YNNPACK's fusions off too, so this
+is not what `kalm_jax/xla_flags.py` avoids). The last leaves a program whole: pytest's workers take all cores."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +65,21 @@ class Outcome:
     failed: list[str]
 
 
+def known_flags() -> str:
+    """Those of `XLA_FLAGS` that this jaxlib knows; one that it does not know, as in jax 0.12, ends a process."""
+    flags = XLA_FLAGS.split()
+    while flags:
+        asked = {**os.environ, "XLA_FLAGS": " ".join(flags), "JAX_PLATFORMS": "cpu"}
+        done = subprocess.run(
+            [sys.executable, "-c", "import jax; jax.devices()"], env=asked, capture_output=True, text=True
+        )
+        unknown = re.findall(r"--\S+", done.stderr.partition("Unknown flag")[2])
+        if not unknown:
+            break
+        flags = [flag for flag in flags if flag not in unknown]
+    return " ".join(flags)
+
+
 def test_environment(name: str, folder: Path, workers: str) -> Outcome:
     """Makes the environment in `folder`, if it is not complete there, and runs the tests in it."""
     python, packages = ENVIRONMENTS[name]
@@ -81,10 +98,17 @@ def test_environment(name: str, folder: Path, workers: str) -> Outcome:
         p["name"]: p["version"] for p in json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
     }
     command = [str(folder / "bin" / "python"), "-m", "pytest", "-q", "-n", workers, "--dist=loadfile", "--tb=short"]
+    asked = [str(folder / "bin" / "python"), "-m", "benchmarks.versions", "--flags"]
+    flags = subprocess.run(asked, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
     log, lines = folder / "tests.log", list[str]()
     with log.open("w") as file:
         tests = subprocess.Popen(
-            command, cwd=ROOT, text=True, stdout=subprocess.PIPE, env={**os.environ, "XLA_FLAGS": XLA_FLAGS}
+            command,
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "XLA_FLAGS": flags},
         )
         assert tests.stdout is not None
         for line in tests.stdout:
@@ -132,7 +156,10 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, default=Path("runs/versions"), help="folder of the environments")
     parser.add_argument("--workers", default="auto", help="pytest's workers")
+    parser.add_argument("--flags", action="store_true", help="print the XLA_FLAGS with which tests are faster, and end")
     given = parser.parse_args()
+    if given.flags:
+        return print(known_flags())
     names = given.only.split(",")
     if wrong := [name for name in names if name not in ENVIRONMENTS]:
         parser.error(f"--only={wrong[0]}: there are {', '.join(ENVIRONMENTS)}")

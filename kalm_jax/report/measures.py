@@ -109,8 +109,8 @@ def amounts_of(
 ) -> dict[str, float]:
     """The smallest amounts of a run, for `noise`: of the parts that it has.
 
-    Episodes are those of a learned policy at a level with one set of sentences, all seeds together; updates and steps are
-    the last ones.
+    Episodes are those of a learned policy at a level with one set of sentences, all seeds together; updates and steps
+    are the last ones.
     """
     episodes: dict[tuple, float] = {}
     for row in results:

@@ -1,6 +1,9 @@
 """The environments of supported versions, and what is read off pytest's output."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -24,9 +27,15 @@ def test_the_environments_are_what_the_metadata_allows():
     assert re.search(r"(?<!\w)jax==([\d.]+)", versions.OLDEST)[1] == re.search(r'"jax>=([\d.]+)', text)[1]
 
 
-def test_the_xla_flags_are_those_of_ci():
-    text = (ROOT / ".ci" / "run").read_text()
-    assert all(flag in text for flag in versions.XLA_FLAGS.split())
+def test_flags_that_jaxlib_does_not_know_are_left_out(monkeypatch):
+    known = versions.known_flags().split()
+    assert "--xla_cpu_max_isa=SSE4_2" in known and set(known) <= set(versions.XLA_FLAGS.split())
+    done = subprocess.run(
+        [sys.executable, "-c", "import jax; jax.devices()"], env={**os.environ, "XLA_FLAGS": " ".join(known)}
+    )
+    assert done.returncode == 0
+    monkeypatch.setattr(versions, "XLA_FLAGS", "--xla_cpu_max_isa=SSE4_2 --xla_cpu_nobody_knows_this=1")
+    assert versions.known_flags() == "--xla_cpu_max_isa=SSE4_2"
 
 
 @pytest.mark.parametrize(
