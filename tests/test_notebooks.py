@@ -195,7 +195,7 @@ def source(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["wheel", "folder", "git"])
+@pytest.mark.parametrize("kind", ["wheel", *(pytest.param(k, marks=pytest.mark.nightly) for k in ("folder", "git"))])
 def test_the_real_package_is_installed_without_a_network(kind, source, tmp_path):
     """pip itself runs, into a folder of its own, and may neither ask an index nor install dependencies."""
     site = tmp_path / "site"

@@ -18,7 +18,10 @@ CLOSE = {"rtol": 1e-3, "atol": 1e-4}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(LEARNERS))
+@pytest.mark.parametrize(
+    "name",
+    ["td3bc", "cql", *(pytest.param(n, marks=pytest.mark.nightly) for n in sorted({*LEARNERS} - {"td3bc", "cql"}))],
+)
 def test_a_sweep_over_every_setting_equals_single_runs(name):
     learner, buffer = make_learner(name, **SMALL[name]), random_buffer()
     sweep = [everything(learner, 0.9), everything(learner, 0.8)]  # shares stay below 1

@@ -335,7 +335,7 @@ def test_the_last_checkpoints_are_a_twentieth_of_the_training_apart():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("condition", ["offline", "oracle"])
+@pytest.mark.parametrize("condition", ["offline", pytest.param("oracle", marks=pytest.mark.nightly)])
 def test_the_rate_is_the_mean_over_checkpoints_which_share_the_episodes(run, condition):
     run_learn(run, "bc", condition)
     run_evaluate(run, "bc", condition, "rephrase")
