@@ -80,19 +80,21 @@ def known_flags() -> str:
     return " ".join(flags)
 
 
-def test_environment(name: str, folder: Path, workers: str) -> Outcome:
+def try_environment(name: str, folder: Path, workers: str) -> Outcome:
     """Makes the environment in `folder`, if it is not complete there, and runs the tests in it."""
     python, packages = ENVIRONMENTS[name]
-    made = folder / "installed"
+    made, pip = folder / "installed", [str(folder / "bin" / "pip"), "install", "-q"]
+    quickly = {**os.environ, "PIP_COMPILE": "0"}
     if not made.exists():
         shutil.rmtree(folder, ignore_errors=True)
         program = shutil.which(f"python{python}")
-        if program is None:
-            raise SystemExit(f"{name} needs python{python}, which is not installed; leave it out (--only)")
+        if program is None or subprocess.run([program, "--version"], capture_output=True).returncode:
+            raise SystemExit(f"{name} needs python{python} in the PATH; install it, or leave it out (--only)")
         subprocess.run([program, "-m", "venv", str(folder)], check=True)
-        install = [str(folder / "bin" / "pip"), "install", "-q", f"{ROOT}[test]", *packages.split()]
-        subprocess.run(install, check=True, env={**os.environ, "PIP_COMPILE": "0"})
+        subprocess.run([*pip, f"{ROOT}[test]", *packages.split()], check=True, env=quickly)
         made.touch()
+    # The checkout may have changed since.
+    subprocess.run([*pip, "--force-reinstall", "--no-deps", str(ROOT)], check=True, env=quickly)
     asked = [str(folder / "bin" / "pip"), "list", "--format=json"]
     listed = {
         p["name"]: p["version"] for p in json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
@@ -171,7 +173,7 @@ def main() -> None:
         else:
             print(f"{name}: Python {ENVIRONMENTS[name][0]}, {ENVIRONMENTS[name][1]}", flush=True)
             began = time.monotonic()
-            outcome = test_environment(name, file.with_suffix(""), given.workers)
+            outcome = try_environment(name, file.with_suffix(""), given.workers)
             file.write_text(json.dumps(dataclasses.asdict(outcome), indent=1))
             print(f"{name}: {outcome.summary}; {(time.monotonic() - began) / 60:.0f} minutes with the installation")
         outcomes.append(Outcome(**json.loads(file.read_text())))
