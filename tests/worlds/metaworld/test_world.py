@@ -23,4 +23,4 @@ def test_a_part_without_realistic_rollouts_teaches_nothing(capsys, monkeypatch):
     for good in (np.array([True, False, True, False]), np.zeros(4, bool)):
         monkeypatch.setattr(ClevrWorld, "filter_realistic", lambda *_, good=good: good)
         assert len(filter_realistic(get_world("clevr"), "rephrase", rollouts, goals, rollouts)) == good.sum()
-    assert "imagine/rephrase: no rollout reaches its goal realistically" in capsys.readouterr().out
+    assert "imagine/rephrase: no rollout ends as done and is realistic" in capsys.readouterr().out
