@@ -149,14 +149,14 @@ def _check_counts(
 def learner_for(name: str, num_updates: int, /, **settings: Any) -> Learner:
     """`make_learner` for a training of so many updates.
 
-    Where a model-based learner would spend all of them on its dynamics models, and `settings` do not say how many, it
-    spends one in `DYNAMICS_SHARE`.
+    Where a model-based learner would spend more than half of them on its dynamics models, and `settings` do not say how
+    many, it spends one in `DYNAMICS_SHARE`.
 
     Raises:
       ValueError: as `make_learner` and `check_updates`.
     """
     learner = make_learner(name, **settings)
-    if "dynamics_updates" not in settings and getattr(learner.config, "dynamics_updates", 0) >= num_updates:
+    if "dynamics_updates" not in settings and 2 * getattr(learner.config, "dynamics_updates", 0) > num_updates:
         learner = make_learner(name, **settings, dynamics_updates=num_updates // DYNAMICS_SHARE)
     check_updates(learner, num_updates)
     return learner

@@ -99,7 +99,9 @@ def _varied(config: PipelineConfig, name: str, levels: Sequence[str]) -> Pipelin
     varied = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **changes)})
     if varied == config:
         raise ValueError(f"the variant {name!r} is what all runs here are; leave one of the two out")
-    if name == "single_draws" and (draws_of(config) == 1 or not set(levels) & set(NOVEL_LEVELS[1:])):
+    if name == "single_draws" and (
+        config.imagine.search or draws_of(config) == 1 or not set(levels) & set(NOVEL_LEVELS[1:])
+    ):
         raise ValueError(
             f"the variant {name!r} changes nothing here: draws are chosen for unseen goals alone "
             "(--imagined_unseen_easy, --imagined_unseen_hard), by subgoals (--plan), in worlds whose states can be "

@@ -115,6 +115,8 @@ class LoadedRun:
                 "kalm-privileged" if {"kalm", "kalm-privileged"} & {*learn.learned} == {"kalm-privileged"} else "kalm"
             )
         learned = policies_of(condition)
+        if condition in TRANSLATED and not self.config.imagine.plan:
+            raise ValueError(f"the condition {condition} gives policies subgoals, and this run has none (--noplan)")
         name = f"{algorithm}-{learned}"
         known = {f"{learner}-{learned}" for learner in learn.learners for learned in learn.learned}
         known |= {done.parent.name for done in self.path.glob("learn/*/done.json")}  # by other settings before

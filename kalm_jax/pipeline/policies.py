@@ -52,7 +52,7 @@ class ActingPolicy:
     def __repr__(self) -> str:
         kind = "discrete actions" if self.stats.discrete else "numbers per action"
         return (
-            f"<ActingPolicy {self.learner.name}, seed {self.seed}: observations of "
+            f"<{type(self).__name__} {self.learner.name}, seed {self.seed}: observations of "
             f"{self.stats.observation_mean.shape[-1]} numbers, {self.stats.action_dim} {kind}>"
         )
 
@@ -92,19 +92,8 @@ class ActingPolicy:
             than observations, or another batch than before without a `reset` of a policy with a memory.
           TypeError: a sentence that is not a string, or what are no real numbers.
         """
-        observations = real_numbers("observation", observation)
-        single = observations.ndim == 1
-        observations = observations[None] if single else observations
-        count = len(observations) if observations.ndim else 0
-        sentences = None if sentence is None else text_list("sentence", sentence)
-        if observations.ndim != 2 or (sentences is not None and len(sentences) not in (1, count)):
-            raise ValueError(
-                f"observations have shape {np.shape(observation)} and there are "
-                f"{0 if sentences is None else len(sentences)} sentences; want (D,) or (B, D), and one sentence or B"
-            )
-        width = self.stats.observation_mean.shape[-1]
-        if observations.shape[1] != width:
-            raise ValueError(f"observations have {observations.shape[1]} numbers; this policy was trained on {width}")
+        observations, sentences, single = self._checked(observation, sentence)
+        count = len(observations)
         rewards = real_numbers("reward", 0.0 if reward is None else reward)
         if rewards.shape not in ((), (count,)):
             raise ValueError(f"reward has shape {rewards.shape}, want () or ({count},): one for each observation")
@@ -124,6 +113,25 @@ class ActingPolicy:
             actions = actions + self._spaces.start if self._spaces.num_actions else self._spaces.from_unit(actions)
         return actions[0] if single else actions
 
+    def _checked(
+        self, observation: np.ndarray, sentence: str | Sequence[str] | None
+    ) -> tuple[np.ndarray, list[str] | None, bool]:
+        """Observations (B, D), the sentences, and whether there was one observation without a batch."""
+        observations = real_numbers("observation", observation)
+        single = observations.ndim == 1
+        observations = observations[None] if single else observations
+        count = len(observations) if observations.ndim else 0
+        sentences = None if sentence is None else text_list("sentence", sentence)
+        if observations.ndim != 2 or (sentences is not None and len(sentences) not in (1, count)):
+            raise ValueError(
+                f"observations have shape {np.shape(observation)} and there are "
+                f"{0 if sentences is None else len(sentences)} sentences; want (D,) or (B, D), and one sentence or B"
+            )
+        width = self.stats.observation_mean.shape[-1]
+        if observations.shape[1] != width:
+            raise ValueError(f"observations have {observations.shape[1]} numbers; this policy was trained on {width}")
+        return observations, sentences, single
+
     def _told(self, sentences: list[str] | None, observations: np.ndarray) -> list[str] | None:
         """The sentences that the learner is given, for those of `act` and observations (B, D)."""
         return sentences
@@ -141,7 +149,8 @@ class TranslatingPolicy(ActingPolicy):
 
     The language model writes the sentence's subgoals. At each step the learner is given the first subgoal that the
     language model does not read off the observation as reached. Subgoals that compare with an episode's beginning are
-    read beside the first observation since `reset`, or since the batch or a sentence changed.
+    read beside the first observation since `reset`, or since the size of the batch or the row's sentence changed: begin
+    episodes with a `reset`.
 
     Attributes:
       translate: sentence -> its subgoals and what the learner is given for them.
@@ -159,22 +168,23 @@ class TranslatingPolicy(ActingPolicy):
         self._began: tuple[list[str], np.ndarray] | None = None
 
     def telling(self, observation: np.ndarray, sentence: str | Sequence[str]) -> list[str]:
-        """The sentences that the learner is given for observations (D,) or (B, D), as `act` takes them."""
-        observations = real_numbers("observation", observation)
-        told = self._told(
-            text_list("sentence", sentence), observations[None] if observations.ndim == 1 else observations
-        )
-        assert told is not None
-        return told
+        """The sentences that the learner would be given by `act`, which takes the same; nothing is remembered of it."""
+        observations, sentences, _ = self._checked(observation, sentence)
+        began = self._began
+        told = self._told(sentences, observations)
+        self._began = began
+        return told or []
 
     def _told(self, sentences: list[str] | None, observations: np.ndarray) -> list[str] | None:
-        if sentences is None:
-            return None  # of which `vectors_of` complains
-        goals = [self.translate(sentence) for sentence in sentences * (len(observations) if len(sentences) == 1 else 1)]
-        now = observations.astype(np.float32)
-        if self._began is None or self._began[0] != sentences or self._began[1].shape != now.shape:
-            self._began = (sentences, now)
-        first = self._began[1]
+        if sentences is None or not len(observations):
+            return sentences  # of None `vectors_of` complains
+        sentences = sentences * (len(observations) if len(sentences) == 1 else 1)
+        goals, now = [self.translate(sentence) for sentence in sentences], observations.astype(np.float32)
+        first = now.copy()
+        if self._began is not None and self._began[1].shape == now.shape:
+            same = np.array([a == b for a, b in zip(self._began[0], sentences, strict=True)])
+            first[same] = self._began[1][same]
+        self._began = (sentences, first)
 
         def read(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
             asked = [[goals[i].subgoals[k]] for i, k in zip(rows, places, strict=True)]

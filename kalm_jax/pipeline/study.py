@@ -44,9 +44,9 @@ def run(
 ) -> list[Row]:
     """Makes every grounding that is not finished; after each it writes `study.csv`, `study.md` and `study.png`.
 
-    The same call continues a killed study. A finished grounding is kept as it is, a damaged one is mended. One that has
-    no folder, but results in `RESULTS`, is kept, too, whatever code made it. Of several processes (`setup_jax`) the
-    first writes and prints.
+    The same call continues a killed study. A finished grounding is kept as it is, a damaged one is mended. One that was
+    never finished here, but has results in `RESULTS`, is kept, too, whatever code made it. Of several processes
+    (`setup_jax`) the first writes and prints.
 
     Args:
       only: number of the one grounding that is made; 0 makes all. Tables are of all that have results.
@@ -74,7 +74,7 @@ def run(
         results = whole.path / RESULTS / name
         if broadcast_from_main(name in done):
             if is_main_process():
-                if not (results / ABOUT).exists():
+                if name not in copied and not _is_of(results, mine):
                     write_results(results, results_of_run(whole.path / name, mine, made_by(), command))
                 print(f"{name}: {'results copied' if name in copied else 'done before'}, kept", flush=True)
             continue
@@ -112,14 +112,18 @@ def configurations(config: PipelineConfig, groundings: int) -> dict[str, Pipelin
 
 
 def copied_results(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig]) -> dict[str, GroundingResults]:
-    """The results of groundings that have no folder here, such as those that another machine made.
+    """The results of groundings that were never finished here, such as those that another machine made.
 
     Raises:
       ValueError: results are damaged, or of other settings.
     """
     found = {}
     for name, mine in jobs.items():
-        results = None if (folder / name).exists() else read_results(folder / RESULTS / name)
+        if (folder / name / "manifest.json").exists():
+            continue  # the results are those of the run that was once finished there
+        results = read_results(folder / RESULTS / name)
+        if results is None and (folder / RESULTS / name).exists():
+            raise ValueError(f"{folder / RESULTS / name} has no {ABOUT}: copy the folder again, or delete it")
         if results is None:
             continue
         if results.config != mine:
@@ -128,6 +132,15 @@ def copied_results(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig]) -> 
             )
         found[name] = results
     return found
+
+
+def _is_of(results: pathlib.Path, config: PipelineConfig) -> bool:
+    """Whether there are undamaged results of a configuration."""
+    try:
+        found = read_results(results)
+    except ValueError:
+        return False
+    return found is not None and found.config == config
 
 
 def _first_difference(theirs: PipelineConfig, ours: PipelineConfig) -> str:
@@ -187,7 +200,7 @@ def write_tables(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig], comma
     `jobs` are all that the study will have.
     """
     read = {name: read_results(folder / RESULTS / name) for name in jobs}
-    found = {name: results for name, results in read.items() if results is not None}
+    found = {name: results for name, results in read.items() if results is not None and results.config == jobs[name]}
     config = next(iter(jobs.values()))
     world = get_world(config.world)
     tallies = {int(name.removeprefix(NAME)): results.tally for name, results in found.items()}

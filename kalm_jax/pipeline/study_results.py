@@ -22,6 +22,8 @@ from kalm_jax.report.study import KEY, Tally, tally_episodes
 from kalm_jax.settings import build
 from kalm_jax.worlds.base import get_world
 
+MOST_EPISODES = 10**12
+"""More are not believed."""
 COUNTS, ABOUT = "counts.csv", "grounding.json"
 NUMBERS = ("episodes", "successes_early", "successes")
 """Columns of `counts.csv` after those of `KEY`."""
@@ -92,6 +94,18 @@ def read_results(folder: pathlib.Path) -> GroundingResults | None:
         raise ValueError(f"{folder / ABOUT} is damaged ({error}): {remedy}") from error
     if damage:
         raise ValueError(f"{folder}: {damage}; {remedy}")
-    rows = read_csv(folder / COUNTS, **dict.fromkeys(NUMBERS, int))
-    tally = {tuple(row[name] for name in KEY): np.array([row[name] for name in NUMBERS]) for row in rows}
+    rows = read_csv(folder / COUNTS, **dict.fromkeys(KEY, str), **dict.fromkeys(NUMBERS, int))
+    tally = {tuple(row[name] for name in KEY): np.array([row[name] for name in NUMBERS], np.int64) for row in rows}
+    if len(tally) < max(1, len(rows)) or any(
+        not MOST_EPISODES >= e >= s >= early >= 0 for e, early, s in tally.values()
+    ):
+        raise ValueError(f"{folder / COUNTS} has no rows, a row twice, or counts that cannot be: {remedy}")
+    counted = [row for found in imagined.values() for row in (found if isinstance(found, list) else [None])]
+    if not all(isinstance(row, dict) and all(_is_count(value) for value in row.values()) for row in counted):
+        raise ValueError(f"{folder / ABOUT} is damaged (counts of imagined rollouts): {remedy}")
     return GroundingResults(config, made_by, command, tally, imagined)
+
+
+def _is_count(value: object) -> bool:
+    """A name or a number that counts."""
+    return isinstance(value, str) or (isinstance(value, int | float) and 0 <= value <= MOST_EPISODES)

@@ -143,6 +143,6 @@ def test_a_loss_that_is_not_finite_stops_the_run():
 
 def test_dynamics_models_leave_updates_for_the_policy():
     assert learner_for("combo", 1000).config.dynamics_updates == 200  # by default 5000
-    assert learner_for("combo", 5001) == make_learner("combo") and learner_for("bc", 3) == make_learner("bc")
+    assert learner_for("combo", 10_000) == make_learner("combo") and learner_for("bc", 3) == make_learner("bc")
     with pytest.raises(ValueError, match=r"first 1000 updates .* there are 1000 updates: lower combo\.dynamics_upd"):
         learner_for("combo", 1000, dynamics_updates=1000)

@@ -114,6 +114,40 @@ def test_wrong_results_are_refused_before_anything_is_made(partial, tmp_path):
         study.write_tables(folder, jobs, "a command")
 
 
+def test_copied_results_are_kept_beside_a_run_that_was_begun(partial, tmp_path, capsys):
+    folder, jobs = partial
+    for name in jobs:
+        shutil.copytree(folder / study.RESULTS / name, tmp_path / "all" / study.RESULTS / name)
+        (tmp_path / "all" / name).mkdir()
+    study.run(tmp_path / "all", CONFIG, 3, "a command")
+    assert capsys.readouterr().out.count("results copied, kept") == 3
+    (tmp_path / "all" / study.RESULTS / "grounding-3" / "grounding.json").unlink()
+    with pytest.raises(ValueError, match=r"grounding-3 has no grounding.json: copy the folder again"):
+        study.run(tmp_path / "all", CONFIG, 3)
+
+
+def test_results_of_other_settings_are_in_no_table(partial):
+    folder, jobs = partial
+    longer = {name: dataclasses.replace(c, learn=dataclasses.replace(c.learn, updates=77)) for name, c in jobs.items()}
+    changed = {**jobs, "grounding-2": longer["grounding-2"]}
+    rows = study.write_tables(folder, changed, "a command")
+    assert {row["groundings"] for row in rows if row["table"] == "success"} == {2}
+
+
+def test_counts_that_cannot_be_are_refused(partial):
+    folder, jobs = partial
+    made = results_of_run(folder / "grounding-1", jobs["grounding-1"], "somebody", "a command")
+    for wrong in ([1, 0, 2], [1, 2, 2], [-1, -1, -1], [10**15, 0, 0]):
+        tally = {**made.tally, next(iter(made.tally)): np.array(wrong)}
+        write_grounding(folder / "wrong", dataclasses.replace(made, tally=tally))
+        with pytest.raises(ValueError, match=r"counts\.csv has no rows, a row twice, or counts that cannot be: copy"):
+            read_results(folder / "wrong")
+    for wrong in ({"imagine": 5}, {"imagine": [5]}, {"imagine": [{"rollouts": float("nan")}]}):
+        write_grounding(folder / "wrong", dataclasses.replace(made, imagined=wrong))
+        with pytest.raises(ValueError, match=r"grounding\.json is damaged \(counts of imagined rollouts\)"):
+            read_results(folder / "wrong")
+
+
 def test_results_that_were_written_are_read(partial):
     folder, jobs = partial
     for name, mine in jobs.items():
