@@ -110,7 +110,10 @@ def _operation(equation: Any, inputs: list[Any]) -> list[Any]:
 
 
 def _scan(params: dict[str, Any], inputs: list[Any]) -> list[Any]:
-    fixed, carried = params["num_consts"], params["num_carry"]
+    if "ft_in" in params:  # from jax 0.12 on: constants, what is carried, and what is looped over
+        fixed, carried = (len(part) for part in params["ft_in"].unpack()[:2])
+    else:
+        fixed, carried = params["num_consts"], params["num_carry"]
     consts, carry, slices = inputs[:fixed], inputs[fixed : fixed + carried], inputs[fixed + carried :]
     places = range(params["length"])
     results = []
