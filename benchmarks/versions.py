@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kalm_jax.files import write_json
+from kalm_jax.pipeline.source import code_version
 
 ROOT = Path(__file__).parents[1]
 OLDEST = "jax==0.7.2 jaxlib==0.7.2 flax==0.11.2 orbax-checkpoint==0.12.4 optax==0.2.8 chex==0.1.90"
@@ -125,9 +126,8 @@ def try_environment(name: str, folder: Path, workers: str) -> Outcome:
         raise SystemExit(
             f"{name}: pytest ended with {tests.returncode}, and its summary does not count; its output is in {log}"
         )
-    return Outcome(
-        name, python, _commit(), str(datetime.date.today()), {p: listed.get(p, "") for p in SHOWN}, summary, failed
-    )
+    versions, today = {p: listed.get(p, "") for p in SHOWN}, str(datetime.date.today())
+    return Outcome(name, python, code_version().get("commit", ""), today, versions, summary, failed)
 
 
 def read_tests(lines: Sequence[str]) -> tuple[str, list[str]]:
@@ -146,12 +146,6 @@ def table(outcomes: Sequence[Outcome]) -> str:
     lines.insert(1, ["---"] * len(lines[0]))
     failed = [f"- {o.name}: `{name}`" for o in outcomes for name in o.failed]
     return "\n".join([*(f"| {' | '.join(cells)} |" for cells in lines), *([""] if failed else []), *failed])
-
-
-def _commit() -> str:
-    asked = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    found = subprocess.run(asked, capture_output=True, text=True)
-    return found.stdout.strip()
 
 
 def main() -> None:

@@ -162,7 +162,7 @@ def test_a_loaded_run_imagines_and_explains(small_run):
     assert set(given) <= set(run.translate(both))
     np.testing.assert_array_equal(told.act(states, both), plain.act(states, given))
     assert told.telling(states[0], new) == list(run.translate(new))
-    assert told.act(states[:0], both).shape == (0,) and told.telling(states[:0], both) == [both]
+    assert told.act(states[:0], both).shape == (0,) and told.telling(states[:0], both) == []
     with pytest.raises(ValueError, match="trained on 10"):
         told.telling(states[:, :5], both)
     seen = []
@@ -170,7 +170,7 @@ def test_a_loaded_run_imagines_and_explains(small_run):
     told.reset()
     told.act(states, [both, both, new])
     told.telling(states[::-1], both)  # which remembers nothing
-    told.act(states + 1, [both, new, both])  # the second and the third row begin anew
+    told.act(states + 1, [both, new, both])  # the second and the third row start again
     np.testing.assert_array_equal(seen[-1], np.stack([states[0], states[0], states[2] + 1, states[2] + 1]))
     assert kalm.evaluate(told, "clevr", level="unseen_hard", episodes=4)["episodes"] == 4
 

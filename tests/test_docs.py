@@ -97,6 +97,7 @@ def test_the_programs_of_a_page_run(page, desk, monkeypatch):
     names = {}
     for number, block in enumerate(blocks(page, "python")):
         exec(compile(block, f"{page.name}, program {number + 1}", "exec"), names)
+    assert names.keys() > {"__builtins__"}  # what the programs made; a program that fails raises
 
 
 def test_every_public_name_is_in_a_program_of_a_page():

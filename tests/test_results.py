@@ -15,7 +15,7 @@ STUDIES = {"clevr-study": ("### Conditions", "### Success of the policies at ful
 
 @pytest.fixture(scope="module", params=STUDIES)
 def made(request, tmp_path_factory):
-    """The study's name, and a folder with its tables made anew."""
+    """The study's name, and a folder with its tables made again."""
     folder = tmp_path_factory.mktemp("study")
     shutil.copytree(ROOT / "docs" / "data" / request.param / study.RESULTS, folder / study.RESULTS)
     first = read_results(folder / study.RESULTS / "grounding-1")

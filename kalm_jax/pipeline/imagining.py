@@ -159,9 +159,8 @@ def imagine_rollouts(config: PipelineConfig, grounded: Grounded, request: Reques
     steps = np.where(family == UNKNOWN, world.spaces.horizon, world.imagined_steps(np.maximum(family, 0)))
     # An imagined subgoal ends after so many steps; without subgoals the model sees no more steps than in training.
     max_steps = config.imagine.max_steps_per_subgoal if config.imagine.plan else config.ground.window
-    draws = request.draws
-    if config.imagine.search and draws_of(config) > 1:
-        max_steps, draws = 1, draws_of(config)
+    if config.imagine.search and request.draws > 1:
+        max_steps = 1
     parts, places, rounds = [], [], list[Round]()
     with Progress(request.label, len(goal), unit="rollout") as progress:
 
@@ -182,8 +181,8 @@ def imagine_rollouts(config: PipelineConfig, grounded: Grounded, request: Reques
                 horizon=horizon,
                 max_steps_per_subgoal=max_steps or horizon,
                 judge=judge,
-                score_fn=read if draws > 1 else None,
-                draws=draws,
+                score_fn=read if request.draws > 1 else None,
+                draws=request.draws,
                 temperature=config.imagine.temperature,
                 seed=config.seed if request.seed is None else request.seed,
                 progress=show,

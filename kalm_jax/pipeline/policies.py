@@ -170,28 +170,29 @@ class TranslatingPolicy(ActingPolicy):
     def telling(self, observation: np.ndarray, sentence: str | Sequence[str]) -> list[str]:
         """The sentences that the learner would be given by `act`, which takes the same; nothing is remembered of it."""
         observations, sentences, _ = self._checked(observation, sentence)
-        began = self._began
-        told = self._told(sentences, observations)
-        self._began = began
-        return told or []
+        return [] if sentences is None else self._given(sentences, observations)[0]
 
     def _told(self, sentences: list[str] | None, observations: np.ndarray) -> list[str] | None:
         if sentences is None or not len(observations):
             return sentences  # of None `vectors_of` complains
+        told, self._began = self._given(sentences, observations)
+        return told
+
+    def _given(self, sentences: list[str], observations: np.ndarray) -> tuple[list[str], tuple[list[str], np.ndarray]]:
+        """What the learner is given, and what is to be remembered: each row's sentence and first observation."""
         sentences = sentences * (len(observations) if len(sentences) == 1 else 1)
         goals, now = [self.translate(sentence) for sentence in sentences], observations.astype(np.float32)
         first = now.copy()
         if self._began is not None and self._began[1].shape == now.shape:
             same = np.array([a == b for a, b in zip(self._began[0], sentences, strict=True)])
             first[same] = self._began[1][same]
-        self._began = (sentences, first)
 
         def read(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
             asked = [[goals[i].subgoals[k]] for i, k in zip(rows, places, strict=True)]
             return self.read(asked, first[rows], now[rows])
 
         places = open_places(np.array([len(goal.told) for goal in goals], int), read)
-        return [goal.told[k] for goal, k in zip(goals, places, strict=True)]
+        return [goal.told[k] for goal, k in zip(goals, places, strict=True)], (sentences, first)
 
 
 def only_vector(vector: np.ndarray, sentences: list[str] | None) -> np.ndarray:

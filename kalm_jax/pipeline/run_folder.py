@@ -342,9 +342,8 @@ class RunFolder:
         known = ("*/begun.json", "*/*/begun.json", "results/*/grounding.json")
         stages = [file for pattern in known for file in self.path.glob(pattern)]
         others = sorted(p.name for p in self.path.iterdir() if p.name[0] != "." and not p.is_symlink())
-        if (
-            others and not stages
-        ):  # with stages it is a run whose run.json is lost, and each stage or result knows what it is of
+        # With stages it is a run whose run.json is lost, and each stage or result knows what it is of.
+        if others and not stages:
             raise ValueError(
                 f"{self.path} is no run's folder and not empty (it has {others[0]}): choose another folder"
             )

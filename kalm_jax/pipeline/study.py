@@ -75,7 +75,7 @@ def run(
         if broadcast_from_main(name in done):
             if is_main_process():
                 if name not in copied and not _is_of(results, mine):
-                    write_results(results, results_of_run(whole.path / name, mine, made_by(), command))
+                    _keep_results(whole.path, name, mine, command)
                 print(f"{name}: {'results copied' if name in copied else 'done before'}, kept", flush=True)
             continue
         if is_main_process():
@@ -85,7 +85,7 @@ def run(
         work_through(job, stages_of(job), schedule, position, f"{name}/")
         if is_main_process():
             write_report(job, command)
-            write_results(results, results_of_run(whole.path / name, mine, made_by(), command))
+            _keep_results(whole.path, name, mine, command)
             done.add(name)
             if len(done) < len(jobs):
                 write_tables(whole.path, every, command)
@@ -132,6 +132,11 @@ def copied_results(folder: pathlib.Path, jobs: Mapping[str, PipelineConfig]) -> 
             )
         found[name] = results
     return found
+
+
+def _keep_results(folder: pathlib.Path, name: str, config: PipelineConfig, command: str) -> None:
+    """Writes the results of the finished grounding in a study's folder."""
+    write_results(folder / RESULTS / name, results_of_run(folder / name, config, made_by(), command))
 
 
 def _is_of(results: pathlib.Path, config: PipelineConfig) -> bool:
