@@ -69,6 +69,8 @@ def run(
         to_make = len(jobs.keys() - copied.keys())
         check_room(whole.path, to_make * run_bytes(config) - folder_bytes(whole.path), "this study")
         done = {name for name, mine in jobs.items() if name in copied or is_finished(whole.path / name, mine)}
+        for name in jobs.keys() - done:  # what will be made again is in no table before
+            remove(whole.path / RESULTS / name)
     schedule = _schedule(whole.path, jobs, done)
     for name, mine in jobs.items():
         results = whole.path / RESULTS / name
@@ -78,8 +80,6 @@ def run(
                     _keep_results(whole.path, name, mine, command)
                 print(f"{name}: {'results copied' if name in copied else 'done before'}, kept", flush=True)
             continue
-        if is_main_process():
-            remove(results)
         position = Position(name)
         job = PipelineRun(whole.path / name, mine, command, position.say)
         work_through(job, stages_of(job), schedule, position, f"{name}/")
