@@ -39,6 +39,8 @@ numbers. A critic that starts at 0 learns values near 10 sooner than values near
 
 Subgoals = list[tuple[str, int, tuple[float, ...]]]
 """Subgoals: (text, family code, goal array) of each."""
+Query = tuple[np.ndarray, str, str]
+"""What is asked about a state: (state, question, answer), in the words of `GoalLanguage.describe`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +92,9 @@ class GoalLanguage:
       objection: (sentence, subgoals that a model wrote for it, maybe none) -> why these cannot be what the sentence
         asks for, in words that follow "the sentence ..."; "" where nothing is against them. None: the world does not
         tell, and how likely the model finds the sentence decides alone.
-      state_queries: (text of a subgoal, state (D,) before, after) -> [(state, question, answer), ...] that hold if the
-        subgoal is reached, None for a text that is no subgoal.
+      state_queries: (text of a subgoal, state (D,) before, after) -> lists of `Query`. The first list's answers hold if
+        the subgoal is reached. Further lists are what else may hold in its place, where one of them all does. None
+        where nothing can be asked.
       explanation_prompts: stand before a rollout that is to be explained; one is drawn for each training sequence.
       unseen_prompt: never trained on; tests whether explanations depend on the prompt's wording (KALM, figure 7).
       builtin_plans: whether the built-in language model was pretrained on this world's plans.
@@ -109,7 +112,7 @@ class GoalLanguage:
     summary_question: Callable | None = None
     renamings: Callable | None = None
     objection: Callable[[str, Subgoals], str] | None = None
-    state_queries: Callable | None = None
+    state_queries: Callable[[str, np.ndarray, np.ndarray], list[list[Query]] | None] | None = None
     explanation_prompts: tuple[str, ...] = ("start :", "this happened :", "look :", "what was the goal ? start :")
     unseen_prompt: str = "somebody acts in a room . explain briefly . trajectory :"
     builtin_plans: bool = False

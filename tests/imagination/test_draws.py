@@ -134,6 +134,26 @@ def test_the_verifier_sums_the_log_probabilities_of_all_subgoals(grounded):
     np.testing.assert_array_equal(score_fn([[unknown]], before[:1], after[:1]), [MIN_LOG_PROB])
 
 
+def test_a_subgoal_with_alternatives_has_its_share_of_their_probability(grounded):
+    states = clevr.observation_of(clevr.sample_states(np.random.default_rng(2), 3))
+    goal = clevr_goals.make_goal(MOVE, (0, -1, 2))
+    before, after = states, states + 0.3 * np.eye(10, dtype=np.float32)[0] * np.array([[-1], [0], [1]], np.float32)
+    score_fn = make_verifier(grounded, state_queries)
+    moves = [f"move red {side}" for side in SIDES]
+    plans = [[Subgoal(text, MOVE, tuple(goal.tolist()))] for text in moves]
+    scores = np.stack([score_fn([plan] * 3, before, after) for plan in plans])
+    np.testing.assert_allclose(np.exp(scores).sum(0)[[0, 2]], 1.0, rtol=1e-5)
+    np.testing.assert_array_equal(scores[:, 1], [MIN_LOG_PROB] * 4)
+    # By hand, for the ball that went to the left.
+    joint = []
+    for d in range(4):
+        asked = state_queries(moves[d], before[0], after[0])[0]
+        joint.append(
+            answer_log_probs(grounded, np.stack([s for s, _, _ in asked]), [(q, a) for _, q, a in asked]).sum()
+        )
+    np.testing.assert_allclose(scores[:, 0], joint - np.logaddexp.reduce(joint), rtol=1e-4, atol=1e-5)
+
+
 def true_answers(found):
     """Whether each reading's answer is what its state shows."""
     said = [
@@ -151,7 +171,7 @@ def test_a_relation_is_read_off_the_state_after():
         d = int(rng.integers(4))
         goal = clevr_goals.make_goal(RELATION, (int(a), int(b), d))
         holds = bool(clevr_goals.satisfied(RELATION, goal, after))
-        found = state_queries(f"{clevr_goals.BALLS[a]} {SIDES[d]} {clevr_goals.BALLS[b]}", before, after)
+        (found,) = state_queries(f"{clevr_goals.BALLS[a]} {SIDES[d]} {clevr_goals.BALLS[b]}", before, after)
         assert len(found) == 1 and found[0][0] is after
         if holds:  # a pair that is close is always described
             assert true_answers(found) == [True]
@@ -159,24 +179,36 @@ def test_a_relation_is_read_off_the_state_after():
     assert any(seen)
 
 
-@pytest.mark.parametrize("length", [0.12, 0.24, 0.36])
+@pytest.mark.parametrize("length", [0.06, 0.24, 0.5])
 def test_a_move_is_read_off_two_states_in_which_the_ball_lies_beside_itself(length):
     rng = np.random.default_rng(4)
     for before in clevr.observation_of(clevr.sample_states(rng, 20)):
         ball, direction = int(rng.integers(5)), int(rng.integers(4))
+        other, name = (ball + 1) % 5, clevr_goals.BALLS[ball]
         for went in range(4):
             after = before.copy()
             after[2 * ball : 2 * ball + 2] += length * clevr_goals.UNIT[went]
-            found = state_queries(f"move {clevr_goals.BALLS[ball]} {SIDES[direction]}", before, after)
-            beside = [np.array(state).reshape(5, 2)[[ball, (ball + 1) % 5]] for state, _, _ in found]
-            np.testing.assert_array_equal(beside[0], [after.reshape(5, 2)[ball], before.reshape(5, 2)[ball]])
-            np.testing.assert_array_equal(beside[1], beside[0][::-1])
-            # The truth about the two states is asked of the success test of relations, in both orders of the pair.
-            pair = clevr_goals.make_goal(RELATION, (ball, (ball + 1) % 5, direction))
-            back = clevr_goals.make_goal(RELATION, (ball, (ball + 1) % 5, (direction + 2) % 4))
-            holds = [bool(clevr_goals.satisfied(RELATION, g, s)) for g, (s, _, _) in zip((pair, back), found)]
-            assert holds == [went == direction] * 2
-            assert [f"{q} {a}" for _, q, a in found] == [language.goal_summary(RELATION, g) for g in (pair, back)]
+            found = state_queries(f"move {name} {SIDES[direction]}", before, after)
+            assert len(found) == 4
+            assert [true_answers(asked) for asked in found] == [
+                [went == d] * 2 for d in ((direction + turn) % 4 for turn in range(4))
+            ]
+            first, second = (np.array(state).reshape(5, 2) for state, _, _ in found[0])
+            np.testing.assert_allclose(first[[ball, other]], second[[other, ball]], atol=1e-6)
+            middle = (before + after).reshape(5, 2)[ball] / 2
+            np.testing.assert_allclose(first[[ball, other]].mean(0), middle, atol=1e-6)
+            rest = [k for k in range(5) if k not in (ball, other)]
+            np.testing.assert_array_equal(first[rest], before.reshape(5, 2)[rest])
+            distance = np.linalg.norm(first[ball] - first[other])
+            assert clevr_goals.TOUCHING < distance < clevr_goals.NEAR
+            # Every question is one of those that descriptions ask, and the truth is that of the success test.
+            for d, asked in zip(range(4), found):
+                side = (direction + d) % 4
+                pair = clevr_goals.make_goal(RELATION, (ball, other, side))
+                back = clevr_goals.make_goal(RELATION, (ball, other, clevr_goals.opposite(side)))
+                holds = [bool(clevr_goals.satisfied(RELATION, g, s)) for g, (s, _, _) in zip((pair, back), asked)]
+                assert holds == [went == side] * 2
+                assert [f"{q} {a}" for _, q, a in asked] == [language.goal_summary(RELATION, g) for g in (pair, back)]
 
 
 def test_a_ball_that_stays_has_not_moved():

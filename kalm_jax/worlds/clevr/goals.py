@@ -57,6 +57,11 @@ _NUM_PARTS = np.array([1, 0, 2, 3, 4, 4])
 _MAX_PARTS = 4
 
 
+def opposite(direction: int) -> int:
+    """The direction code of the other side; codes go around the compass, so it is two further."""
+    return (direction + 2) % len(DIRECTIONS)
+
+
 def namespace(*arrays: object) -> ModuleType:
     """`jax.numpy` if any of the arrays is one of JAX, otherwise `numpy`."""
     return jnp if any(isinstance(x, jax.Array) for x in arrays) else np

@@ -17,7 +17,20 @@ from typing import NamedTuple
 import numpy as np
 
 from kalm_jax.types.text import Sentence
-from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, FAMILIES, MOVE, RELATION, STAYED, make_goal, relation_parts
+from kalm_jax.worlds.base import Query
+from kalm_jax.worlds.clevr.goals import (
+    BALLS,
+    DIRECTIONS,
+    FAMILIES,
+    MOVE,
+    NEAR,
+    RELATION,
+    STAYED,
+    TOUCHING,
+    make_goal,
+    opposite,
+    relation_parts,
+)
 from kalm_jax.worlds.text.grammar import read_lists
 from kalm_jax.worlds.text.sentences import SentenceTable
 
@@ -27,6 +40,9 @@ COMBINATIONS_PER_PATTERN = 40
 """Sentences drawn for each of the six combination patterns, for two and for three relations alike."""
 
 _COMBINATION_SEED = 2404_09248
+
+BESIDE = (TOUCHING + NEAR) / 2
+"""Distance of two balls that are asked about in place of a ball that moved: they are close, and do not overlap."""
 
 
 @functools.cache
@@ -79,37 +95,49 @@ def goal_summary(family: int, goal: np.ndarray | Sequence[float]) -> str:
         return ""
     source, reference, direction = (int(x) for x in goal[:3])
     if source > reference:
-        source, reference, direction = reference, source, (direction + 2) % len(DIRECTIONS)
+        source, reference, direction = reference, source, opposite(direction)
     return f"{BALLS[source]} {BALLS[reference]} {DIRECTIONS[direction]}"
 
 
 def state_queries(
     family: int, goal: np.ndarray | Sequence[float], before: np.ndarray, after: np.ndarray
-) -> list[tuple[np.ndarray, str, str]] | None:
-    """States (10,), each with a question and its answer in the words of `describe`. They all hold if the step from
-    `before` to `after` reached the subgoal. None: it did not, or no state can show it.
+) -> list[list[Query]] | None:
+    """What holds if the step from `before` to `after` (10,) reached the subgoal, see `GoalLanguage.state_queries`.
 
-    No single state shows a move, so two constructed states are asked about: the state after with another ball at the
-    moved ball's old position, and the state before with that ball at its new position. The moved ball must be on the
-    wanted side in the first and on the opposite side in the second. For a ball that hardly moved there is no answer.
+    A relation is asked of the state after, in the words of `describe`. No single state shows a move, so two constructed
+    states are asked about: the state after with another ball where the moved one was, and the state before with that
+    ball where the moved one is. The moved ball is on the wanted side in the first and on the opposite side in the
+    second. The three other directions are the alternatives. Both places are moved along their line until their distance
+    is one at which balls are close (`BESIDE`), because balls that overlap are in no data. None for a ball that hardly
+    moved.
     """
     if family == RELATION:
-        question, answer = goal_summary(family, goal).rsplit(" ", 1)
-        return [(after, question, answer)]
+        return [[(after, *_asked(goal))]]
     if family != MOVE:
         return None
     ball, _, direction = (int(x) for x in goal[:3])
-    other = (ball + 1) % len(BALLS)
     old, new = (np.array(x, np.float32).reshape(len(BALLS), 2) for x in (before, after))
-    if np.linalg.norm(new[ball] - old[ball]) < STAYED:
+    way = new[ball] - old[ball]
+    distance = np.linalg.norm(way)
+    if distance < STAYED:
         return None
-    found = []
-    for state, place, side in ((new, old[ball], direction), (old, new[ball], (direction + 2) % len(DIRECTIONS))):
+    other, middle, half = (ball + 1) % len(BALLS), (new[ball] + old[ball]) / 2, way / distance * BESIDE / 2
+    shown = []
+    for state, end in ((new, half), (old, -half)):
         beside = state.copy()
-        beside[other] = place
-        question, answer = goal_summary(RELATION, np.array([ball, other, side])).rsplit(" ", 1)
-        found.append((beside.reshape(-1), question, answer))
-    return found
+        beside[ball], beside[other] = middle + end, middle - end
+        shown.append(beside.reshape(-1))
+    sides = [(direction + turn) % len(DIRECTIONS) for turn in range(len(DIRECTIONS))]
+    return [
+        [(state, *_asked((ball, other, seen))) for state, seen in zip(shown, (side, opposite(side)), strict=True)]
+        for side in sides
+    ]
+
+
+def _asked(relation: Sequence[float] | np.ndarray) -> tuple[str, str]:
+    """The question and answer of `describe` that say that a relation (source, reference, direction, ...) holds."""
+    question, answer = goal_summary(RELATION, relation).rsplit(" ", 1)
+    return question, answer
 
 
 @functools.cache
@@ -146,11 +174,10 @@ def _unseen_hard() -> Iterator[Sentence]:
 def _directed(level: str) -> Iterator[tuple[int, str, str]]:
     """(direction code of the goal, template, name) of a level; a disliked direction has the opposite as its goal."""
     for code, direction in enumerate(DIRECTIONS):
-        # The four codes go around the compass, so the opposite side is two further.
-        opposite = DIRECTIONS[(code + 2) % 4]
+        disliked = DIRECTIONS[opposite(code)]
         for number, template in enumerate(_templates()[f"{level}.{direction}"]):
             yield code, template, f"{level}/{direction}/{number:02d}"
-        for number, template in enumerate(_templates()[f"{level}.dislike.{opposite}"]):
+        for number, template in enumerate(_templates()[f"{level}.dislike.{disliked}"]):
             yield code, template, f"{level}/{direction}/dislike-{number:02d}"
 
 

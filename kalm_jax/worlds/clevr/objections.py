@@ -15,7 +15,7 @@ import numpy as np
 
 from kalm_jax.types import LEVELS
 from kalm_jax.worlds.base import Subgoals
-from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS
+from kalm_jax.worlds.clevr.goals import BALLS, DIRECTIONS, opposite
 from kalm_jax.worlds.clevr.instructions import SENTENCES
 from kalm_jax.worlds.clevr.text import plan
 from kalm_jax.worlds.clevr.wordings import RULES
@@ -132,7 +132,7 @@ def _contradiction(triples: list[tuple[int, ...]]) -> str:
     """Whether two subgoals, (ball, reference or -1, direction) each, cannot hold together."""
     wanted: dict[tuple[int, int], int] = {}
     for a, b, side in triples:
-        key, side = ((a, b), side) if b < 0 or a < b else ((b, a), (side + 2) % len(DIRECTIONS))
+        key, side = ((a, b), side) if b < 0 or a < b else ((b, a), opposite(side))
         if wanted.setdefault(key, side) != side:
             return "asks for what cannot hold together"
     return ""

@@ -75,5 +75,5 @@ def explanation_row(texts: Sequence[str], rollouts: Rollouts, goals: GoalTable, 
         source, reference, direction = (int(x) for x in goals.array[g][:3])
         said = read_relation(text)
         exact += said == (source, reference, direction)
-        correct += said in ((source, reference, direction), (reference, source, (direction + 2) % 4))
+        correct += said in ((source, reference, direction), (reference, source, clevr_goals.opposite(direction)))
     return {"prompt": prompt, "rollouts": len(texts), "correct": correct, "exact": exact}

@@ -16,6 +16,7 @@ from kalm_jax.worlds.base import (
     LARGE_REWARD_SETTINGS,
     GoalLanguage,
     LearnerDefaults,
+    Query,
     ReportLabels,
     Spaces,
     Subgoals,
@@ -42,7 +43,7 @@ def summary_of_plan(plan: str) -> str:
     return instructions.goal_summary(*found[0][1:]) if len(found) == 1 else ""
 
 
-def state_queries(subgoal: str, before: np.ndarray, after: np.ndarray) -> list[tuple[np.ndarray, str, str]] | None:
+def state_queries(subgoal: str, before: np.ndarray, after: np.ndarray) -> list[list[Query]] | None:
     """See `GoalLanguage.state_queries`."""
     found = text.read_plan(subgoal)
     return instructions.state_queries(*found[0][1:], before, after) if len(found) == 1 else None
