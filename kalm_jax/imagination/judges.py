@@ -103,7 +103,7 @@ class ByTest:
 
 @dataclasses.dataclass(frozen=True)
 class Round:
-    """A part of a rollout: the steps from `start` to `stop` towards subgoal number `place` of its plan."""
+    """A part of a rollout: the steps from `start` to `stop` toward subgoal number `place` of its plan."""
 
     rollout: int
     start: int

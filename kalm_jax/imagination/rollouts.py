@@ -48,7 +48,7 @@ def imagine(
 ) -> Rollouts:
     """One imagined rollout for each goal of `goal_index` (N,), from raw states `first_states` (N, D).
 
-    In each round every rollout is continued towards the first subgoal of its plan that is still open, until that
+    In each round every rollout is continued toward the first subgoal of its plan that is still open, until that
     subgoal is reached, or the goal where the judge tests it, or `max_steps_per_subgoal` actions are taken. A rollout
     depends on its plan, its first state, `seed` and its place in the list, not on the batch that it is in.
 

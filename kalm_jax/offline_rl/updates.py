@@ -40,7 +40,7 @@ def adam_step(
 
 
 def soft_update(online: Tree, target: Tree, tau: Scalar) -> Tree:
-    """Target parameters moved by the share tau towards the online ones: theta' <- tau theta + (1 - tau) theta'."""
+    """Target parameters moved by the share tau toward the online ones: theta' <- tau theta + (1 - tau) theta'."""
     return jax.tree.map(lambda o, t: t + tau * (o - t), online, target)
 
 

@@ -29,7 +29,7 @@ class IQLConfig(CriticConfig):
     The cosine decay of the policy's learning rate in the paper is left out.
 
     Attributes:
-      expectile: of Q over the data's actions that V(s) is; 0.5 is their mean, towards 1 their best (paper 0.7 to 0.9).
+      expectile: of Q over the data's actions that V(s) is; 0.5 is their mean, toward 1 their best (paper 0.7 to 0.9).
       beta: inverse temperature; the weight of an action is exp(beta * advantage) (paper 3 to 10).
       max_weight: largest weight of an action.
     """

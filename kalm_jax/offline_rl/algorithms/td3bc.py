@@ -1,4 +1,4 @@
-"""TD3+BC (Fujimoto and Gu, NeurIPS 2021): twin critics, a delayed deterministic policy, and a pull towards the data.
+"""TD3+BC (Fujimoto and Gu, NeurIPS 2021): twin critics, a delayed deterministic policy, and a pull toward the data.
 
 With discrete actions the policy acts in the one-hot space R^A, as in KALM's paper: recorded actions are one-hot
 vectors, the policy's output is a point of the simplex that they span (a softmax), and the environment gets the index

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from kalm_jax.pipeline.compiling.catalogue import Entry, Job
+from kalm_jax.pipeline.compiling.catalog import Entry, Job
 from kalm_jax.pipeline.compiling.counts import count_program, product_flops
 from kalm_jax.pipeline.compiling.targets import Target
 

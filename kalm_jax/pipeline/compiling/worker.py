@@ -49,7 +49,7 @@ def compile_all(request: Request) -> None:
     import jax
 
     from kalm_jax.files import read_json_lines, remove, write_json, write_json_lines
-    from kalm_jax.pipeline.compiling.catalogue import Job, architecture_folder
+    from kalm_jax.pipeline.compiling.catalog import Job, architecture_folder
     from kalm_jax.pipeline.compiling.counts import COUNTING
     from kalm_jax.pipeline.compiling.measure import compiled_row, described_row, devices_of
     from kalm_jax.pipeline.compiling.targets import SIMULATED, TARGETS

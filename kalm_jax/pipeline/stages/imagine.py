@@ -106,10 +106,10 @@ def pieces_for_subgoals(
 ) -> Rollouts:
     """The rounds that reach their subgoals as rollouts of their own, with the goals `subgoals`; see `ByReading.rounds`.
 
-    Consecutive rounds towards a subgoal are one. `reward` is that of the last step.
+    Consecutive rounds toward a subgoal are one. `reward` is that of the last step.
     """
     number = {text: i for i, text in enumerate(subgoals.text)}
-    begun: dict[int, Round] = {}  # rollout -> its current round, with those before it towards the same subgoal
+    begun: dict[int, Round] = {}  # rollout -> its current round, with those before it toward the same subgoal
     found: list[tuple[Round, int]] = []
     for one in rounds:
         before = begun.get(one.rollout)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from kalm_jax.pipeline.compiling.catalogue import Job, architecture_folder
+from kalm_jax.pipeline.compiling.catalog import Job, architecture_folder
 from kalm_jax.pipeline.compiling.measure import compiled_row, described_row, devices_of
 from kalm_jax.pipeline.compiling.report import finished
 from kalm_jax.pipeline.compiling.targets import KINDS, PROMISES, SIMULATED, promised_config
