@@ -19,6 +19,7 @@ from kalm_jax.grounding.automaton import Automaton
 from kalm_jax.grounding.decoding import generate_answers
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.tasks import plan_prompt
+from kalm_jax.progress import Progress
 from kalm_jax.types import GoalTable
 from kalm_jax.worlds.base import Subgoals
 
@@ -52,7 +53,8 @@ def write_plans(
     `allowed` are the only answers that the model may give, None for any.
     """
     prompts = [plan_prompt(grounded.tokenizer, text) for text in goals.text]
-    answers = generate_answers(grounded, prompts, automaton=allowed)
+    with Progress("write subgoals", len(prompts), unit="sentence") as progress:
+        answers = generate_answers(grounded, prompts, automaton=allowed, progress=progress.update)
     return [
         [Subgoal(*s) for s in read_plan(text)] or direct
         for text, direct in zip(answers, direct_plans(goals), strict=True)

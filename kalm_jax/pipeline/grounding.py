@@ -30,7 +30,7 @@ from kalm_jax.llm.tokenizer import Tokenizer, load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig, first_layers, unstack_layers
 from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig
 from kalm_jax.pipeline.imagining import Request, draws_of, goals_to_imagine, imagine_rollouts, plans_of
-from kalm_jax.pipeline.planner import training_pairs
+from kalm_jax.pipeline.planner import CHECKPOINT_STEPS, training_pairs
 from kalm_jax.pipeline.planner_config import PlannerConfig
 from kalm_jax.programs import compute
 from kalm_jax.progress import Progress
@@ -40,6 +40,8 @@ from kalm_jax.types import LEVELS, GoalTable, Rollouts
 from kalm_jax.worlds.base import World, get_world
 from kalm_jax.worlds.data import check_goals, check_rollouts
 
+SLOW_LOG = 5
+"""Updates of a model given by `--llm` between two lines of progress."""
 LONGEST = 16
 """Sentences of a level that are looked at for the longest."""
 _GOALS = Setting("such as get_world('clevr').goals(level)")
@@ -311,6 +313,9 @@ def fit_language_model(
         accumulate=g.accumulate,
         compute=g.compute,
         lora=lora,
+        log_every=SLOW_LOG if g.llm else TrainConfig.log_every,
+        # Adapters are small: many checkpoints cost little, and an update of a large model on a CPU takes seconds.
+        checkpoint_every=CHECKPOINT_STEPS if lora else TrainConfig.checkpoint_every,
         measure_every=config.metrics.every,
     )
     if lora:
