@@ -119,6 +119,12 @@ class Progress:
         self._bar.update(done - self._bar.n)
 
 
+    def resume(self, done: int) -> None:
+        """Notes that an earlier run has done so many of the total, as `initial` does."""
+        self._bar.initial = self._bar.n = self._bar.last_print_n = done
+        self._bar.start_t = self._bar.last_print_t = self._bar._time()
+
+
 class _Bar(tqdm):
     """A bar that turns its metrics into text only when it is drawn."""
 

@@ -59,6 +59,18 @@ def test_work_of_an_earlier_run_counts_as_done():
     assert lines[0].split()[:3] == ["ground:", "90%", "900/1000"] and "1000/1000" in lines[-1]
 
 
+def test_work_of_an_earlier_run_may_be_found_later_and_says_nothing_of_the_speed():
+    stream = io.StringIO()
+    with Progress("ground", 1000, stream, seconds=0) as progress:
+        progress.resume(900)
+        time.sleep(0.3)
+        progress.update(901)
+        progress.update(902)
+    lines = stream.getvalue().splitlines()
+    assert "901/1000" in lines[1] and "902/1000" in lines[-1]
+    assert float(lines[1].split(", ")[1].split()[0]) < 4, lines  # not 900 in 0.3 s
+
+
 def test_an_error_inside_is_passed_on_and_the_last_state_shown():
     stream = io.StringIO()
     with pytest.raises(KeyError), Progress("collect", 10, stream) as progress:

@@ -154,6 +154,7 @@ def fit(
     donate: bool = False,
     measure: Callable[[int, dict], Any] | None = None,
     recall: Callable[[list], Any] | None = None,
+    resume: Callable[[int], Any] | None = None,
 ) -> tuple[dict, list[dict]]:
     """Trains and returns (parameters on the host, curve); continues from the last checkpoint in `folder`.
 
@@ -172,6 +173,7 @@ def fit(
         before a checkpoint of the same step. A continued run repeats the calls of steps after its checkpoint.
       recall: called once as recall(what `measure` returned in turn before the checkpoint that training continues from).
         It must be JSON; without a checkpoint it is [].
+      resume: called once as resume(number of updates done before), where training continues from a checkpoint.
 
     Raises:
       ValueError: a batch cannot be cut into `config.accumulate` equal parts.
@@ -187,6 +189,8 @@ def fit(
     opt_state = init_optimizer(mesh, params, config)
     log = _Log(None if folder is None else pathlib.Path(folder))
     first, params, opt_state = log.restore(params, opt_state)
+    if resume is not None and first:
+        resume(first)
     if recall is not None and log.measured is not None:
         recall(list(log.measured))
     with contextlib.closing(log), concurrent.futures.ThreadPoolExecutor(1) as pool:

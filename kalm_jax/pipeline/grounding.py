@@ -348,9 +348,8 @@ def fit_language_model(
             progress.update(step, **losses)
             dashboard.add("ground", step, losses)
 
-        params, _ = fit(
-            model, params, batches, train, folder, show, frozen, donate=True, measure=measure, recall=recall
-        )
+        said = {"measure": measure, "recall": recall, "resume": progress.resume}
+        params, _ = fit(model, params, batches, train, folder, show, frozen, donate=True, **said)
     return Grounded(model, whole(params), tokenizer)
 
 

@@ -128,7 +128,9 @@ def fit_planner(
         checkpoint_every=CHECKPOINT_STEPS,
     )
     with Progress(label, training.steps) as progress:
-        params, _ = fit(model, params, batches, train, folder, progress.update, frozen, donate=True)
+        params, _ = fit(
+            model, params, batches, train, folder, progress.update, frozen, donate=True, resume=progress.resume
+        )
     if lora and frozen is not None:
         params = change_llms(params, lambda adapters: merge(frozen, adapters, lora, "float32"))
     if scan:

@@ -20,7 +20,7 @@ from tests.grounding.toy import batches, make, toy_rollouts
 def test_a_killed_training_ends_the_same_measured_or_not(words, tmp_path):
     rollouts = toy_rollouts()
     model, params = make(words, rollouts)
-    config, seen, recalled = TrainConfig(12, log_every=3, checkpoint_every=4), [], []
+    config, seen, recalled, before = TrainConfig(12, log_every=3, checkpoint_every=4), [], [], []
     straight, curve = fit(model, params, batches(words, rollouts), config, tmp_path / "straight")
 
     class KilledError(Exception):
@@ -37,8 +37,9 @@ def test_a_killed_training_ends_the_same_measured_or_not(words, tmp_path):
     config = dataclasses.replace(config, measure_every=5)
     again = (model, params, batches(words, rollouts), config, tmp_path / "killed")
     with pytest.raises(KilledError):
-        fit(*again, progress=die, measure=measure, recall=recalled.append)
-    resumed, curve_again = fit(*again, measure=measure, recall=recalled.append)
+        fit(*again, progress=die, measure=measure, recall=recalled.append, resume=before.append)
+    resumed, curve_again = fit(*again, measure=measure, recall=recalled.append, resume=before.append)
+    assert before == [8]
     assert recalled == [[], [{"at": 5}]]  # what was measured before the checkpoint
     assert [step for step, _ in seen] == [5, 10, 12]
     assert not np.array_equal(seen[0][1], seen[1][1])
