@@ -118,7 +118,6 @@ class Progress:
             self._bar.metrics = metrics
         self._bar.update(done - self._bar.n)
 
-
     def resume(self, done: int) -> None:
         """Notes that an earlier run has done so many of the total, as `initial` does."""
         self._bar.initial = self._bar.n = self._bar.last_print_n = done
