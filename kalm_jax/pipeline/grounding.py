@@ -348,8 +348,8 @@ def fit_language_model(
             progress.update(step, **losses)
             dashboard.add("ground", step, losses)
 
-        said = {"measure": measure, "recall": recall, "resume": progress.resume}
-        params, _ = fit(model, params, batches, train, folder, show, frozen, donate=True, **said)
+        where = (model, params, batches, train, folder)
+        params, _ = fit(*where, show, frozen, donate=True, measure=measure, recall=recall, resume=progress.resume)
     return Grounded(model, whole(params), tokenizer)
 
 
