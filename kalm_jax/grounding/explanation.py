@@ -16,11 +16,11 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from kalm_jax.grounding.decoding import generate_answers, over_rows, smaller_batch
+from kalm_jax.grounding.decoding import generate_answers, over_rows, round_up, smaller_batch
 from kalm_jax.grounding.model import Grounded, GroundedModel
 from kalm_jax.grounding.sequences import ACTION, Rows, RowSequence
 from kalm_jax.grounding.tasks import ANSWER_PROMPT, STATE_PROMPT, SUMMARY_END, goal_prompt, plan_prompt
-from kalm_jax.programs import program
+from kalm_jax.programs import backend, program
 from kalm_jax.types import Rollouts
 from kalm_jax.worlds.base import GoalLanguage
 
@@ -208,16 +208,25 @@ def _satisfied_at_the_end(p: np.ndarray, ends: Int[np.ndarray, " M"]) -> Float[n
 
 
 def answer_log_probs(
-    grounded: Grounded, states: Float[np.ndarray, "M D"], questions: Sequence[tuple[str, str]], batch: int = 512
+    grounded: Grounded,
+    states: Float[np.ndarray, "M D"],
+    questions: Sequence[tuple[str, str]],
+    batch: int | None = None,
 ) -> Float[np.ndarray, " M"]:
-    """log p(answer | state, question) of M pairs (question, answer), such as those of `GoalLanguage.describe`."""
+    """log p(answer | state, question) of M pairs (question, answer), such as those of `GoalLanguage.describe`.
+
+    `batch` pairs are read at a time; None is 128 on a CPU, where more are not faster, and 512 elsewhere.
+    """
     tokenizer, width = grounded.tokenizer, grounded.model.spec.width
     texts = list({part for pair in questions for part in pair})
     ids = dict(zip(texts, tokenizer.encode_all(texts, follows=True)))
     now, rows = [tokenizer.bos_id, *tokenizer.encode(STATE_PROMPT)], []
     for state, (question, answer) in zip(states, questions, strict=True):
         rows.append(RowSequence(width).text(now).state(state).text(ids[question]).text(ids[answer], 1.0))
-    return over_rows(_text_log_probs, grounded, rows, smaller_batch(batch, len(rows)))
+    # Answers stand at the ends of right-aligned rows: words are weighed there alone.
+    longest = round_up(max((len(ids[answer]) for _, answer in questions), default=1), 4)
+    batch = smaller_batch(batch or (128 if backend() == "cpu" else 512), len(rows))
+    return over_rows(_last_log_probs, grounded, rows, batch, last=longest)
 
 
 def _questions(grounded: Grounded, rollouts: Rollouts, prompt: str) -> list[RowSequence]:
@@ -240,12 +249,13 @@ def _action_log_probs(params: dict, rows: Rows, *, model: GroundedModel) -> Floa
     return -jnp.sum(is_action * error, axis=1)
 
 
-@program(static_argnames="model")
-def _text_log_probs(params: dict, rows: Rows, *, model: GroundedModel) -> Float[Array, " B"]:
+@program(static_argnames=("model", "last"))
+def _last_log_probs(params: dict, rows: Rows, *, model: GroundedModel, last: int) -> Float[Array, " B"]:
+    """Log-probabilities of the words with a weight, which are among the last so many positions of each row."""
     bound = model.text_model.bind({"params": params})
-    logits = bound.text_logits(bound.hidden(rows)[:, :-1])
-    error = optax.softmax_cross_entropy_with_integer_labels(logits, rows.token[:, 1:])
-    return -jnp.sum(jnp.where(rows.weight[:, :-1] > 0, error, 0.0), axis=1)
+    logits = bound.text_logits(bound.hidden(rows)[:, -1 - last : -1])
+    error = optax.softmax_cross_entropy_with_integer_labels(logits, rows.token[:, -last:])
+    return -jnp.sum(jnp.where(rows.weight[:, -1 - last : -1] > 0, error, 0.0), axis=1)
 
 
 def rollout_log_probs(
@@ -275,7 +285,10 @@ def text_log_probs(
 ) -> Float[np.ndarray, " M"]:
     """log p(continuation | prompt) of M pairs (prompt, continuation) of token ids, in nats."""
     rows = [RowSequence(grounded.model.spec.width).text(prompt).text(text, 1.0) for prompt, text in texts]
-    return over_rows(_text_log_probs, grounded, rows, smaller_batch(batch, len(rows)))
+    # Answers stand at the ends of right-aligned rows: words are weighed there alone.
+    longest = round_up(max((len(ids[answer]) for _, answer in questions), default=1), 4)
+    batch = smaller_batch(batch or (128 if backend() == "cpu" else 512), len(rows))
+    return over_rows(_last_log_probs, grounded, rows, batch, last=longest)
 
 
 def _rollout_row(grounded: Grounded, words: list[int], rollouts: Rollouts, i: int) -> RowSequence:

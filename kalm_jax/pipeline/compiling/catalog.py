@@ -150,7 +150,7 @@ class Job:
                 "explain", "explaining rollouts", "a batch of 128, prompt and one token", "generate_text", self._explain
             ),
             Entry("score", "likelihood of actions", "a batch of 256", "_action_log_probs", self._likelihood),
-            Entry("score", "answers about states", "a batch of 512", "_text_log_probs", self._answers),
+            Entry("score", "answers about states", "a batch of 512", "_last_log_probs", self._answers),
             Entry(LLM_POLICY, "the model in the simulator, first step", played, "start_episodes", self._start),
             Entry(LLM_POLICY, "the model in the simulator, action", played, "act", self._act),
             Entry(LLM_POLICY, "the model in the simulator, next step", played, "observe", self._observe),
@@ -158,7 +158,7 @@ class Job:
         if not self.spec.num_actions and not self.spec.gaussian_actions:
             entries = [e for e in entries if e.wanted != "_action_log_probs"]
         if self.world.language.describe is None:
-            entries = [e for e in entries if e.wanted != "_text_log_probs"]
+            entries = [e for e in entries if e.wanted != "_last_log_probs"]
         if g.llm:  # learners read the vectors of any model
             return [e for e in entries if e.kind != "pretrain"]
         for name in LEARNERS:
