@@ -252,7 +252,7 @@ def _action_log_probs(params: dict, rows: Rows, *, model: GroundedModel) -> Floa
 @program(static_argnames=("model", "last"))
 def _last_log_probs(params: dict, rows: Rows, *, model: GroundedModel, last: int) -> Float[Array, " B"]:
     """Log-probabilities of the words with a weight, which are among the last so many positions of each row."""
-    bound = model.text_model.bind({"params": params})
+    bound, last = model.text_model.bind({"params": params}), min(last, rows.kind.shape[1] - 1)
     logits = bound.text_logits(bound.hidden(rows)[:, -1 - last : -1])
     error = optax.softmax_cross_entropy_with_integer_labels(logits, rows.token[:, -last:])
     return -jnp.sum(jnp.where(rows.weight[:, -1 - last : -1] > 0, error, 0.0), axis=1)
@@ -285,10 +285,8 @@ def text_log_probs(
 ) -> Float[np.ndarray, " M"]:
     """log p(continuation | prompt) of M pairs (prompt, continuation) of token ids, in nats."""
     rows = [RowSequence(grounded.model.spec.width).text(prompt).text(text, 1.0) for prompt, text in texts]
-    # Answers stand at the ends of right-aligned rows: words are weighed there alone.
-    longest = round_up(max((len(ids[answer]) for _, answer in questions), default=1), 4)
-    batch = smaller_batch(batch or (128 if backend() == "cpu" else 512), len(rows))
-    return over_rows(_last_log_probs, grounded, rows, batch, last=longest)
+    longest = round_up(max((len(text) for _, text in texts), default=1), 8)
+    return over_rows(_last_log_probs, grounded, rows, smaller_batch(batch, len(rows)), last=longest)
 
 
 def _rollout_row(grounded: Grounded, words: list[int], rollouts: Rollouts, i: int) -> RowSequence:
