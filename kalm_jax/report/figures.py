@@ -6,7 +6,6 @@ Colors are those of Okabe and Ito, which stay apart for color-blind readers; kin
 
 from __future__ import annotations
 
-import collections
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kalm_jax.report import summary
+from kalm_jax.report.axes import (
+    draw_legend,
+    draw_seed_lines,
+    error_lengths,
+    level_label,
+    make_figure,
+    mark_single_point,
+    plain_number,
+    round_ticks,
+)
 from kalm_jax.report.films import LABEL_BOX
 from kalm_jax.report.measures import Measure, grounding_measures, learning_measures
 from kalm_jax.report.summary import Share, Success
@@ -43,69 +52,6 @@ ERROR_BARS = {"ecolor": "black", "elinewidth": 1.2, "capsize": 3}
 PAPER_MARKER: Mapping[str, Any] = {"marker": "D", "color": "black", "linestyle": "none", "markersize": 6}
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, np.ndarray]:
-    """A Figure and its (rows, columns) array of axes, with the look that all charts share."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, **options)
-    for axes in grid.flat:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#e3e3e3", linewidth=0.8)
-        axes.set_axisbelow(True)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(_round_ticks())
-            axis.set_major_formatter(_plain)
-    return figure, grid
-
-
-def _round_ticks(count: int = 6) -> Any:
-    """At most so many ticks, at 1, 2 and 5 times powers of ten."""
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(count, steps=[1, 2, 5, 10])
-
-
-def _plain(value: float, _: Any = None) -> str:
-    """A tick's number: 40,000 or 0.002, never a power or an offset."""
-    return f"{value:,.10g}".replace("-", "\N{MINUS SIGN}")
-
-
-def _mark(points: Sequence[Any]) -> dict[str, Any]:
-    """How a line shows its points: a single one, which has no line, by a marker."""
-    return {"marker": "o", "markersize": 5} if len(points) == 1 else {}
-
-
-def _legend(figure: Figure, entries: Mapping[str, Any], place: str = "outside upper center") -> None:
-    """A legend of the whole figure: label -> what it looks like."""
-    look: dict[str, Any] = {"loc": place, "ncols": min(5, len(entries)), "columnspacing": 1.4}
-    figure.legend(list(entries.values()), list(entries), frameon=False, fontsize=9, **look)
-
-
-def _level_label(level: str) -> str:
-    return summary.level_name(level).replace(" of ", " of\n").replace("unseen ", "unseen\n")
-
-
-def _error(share: Share) -> list[list[float]]:
-    """Error bar lengths in percent; an interval may leave its own center out by rounding, a bar length may not."""
-    return [[max(0.0, 100 * (share.value - share.low))], [max(0.0, 100 * (share.high - share.value))]]
-
-
-def _seed_lines(
-    axes: Axes, points: Iterable[tuple[str, float, float]], label: str, color: str, style: str, width: float = 1.8
-) -> None:
-    """A thin line for every seed and a bold one for their mean; a point is (seed, x, y)."""
-    by_seed, by_x = collections.defaultdict(list), collections.defaultdict(list)
-    for seed, x, y in points:
-        by_seed[seed].append((x, y))
-        by_x[x].append(y)
-    for line in by_seed.values():
-        axes.plot(*np.array(sorted(line)).T, style, color=color, alpha=0.3, linewidth=0.8, **_mark(line))
-    if by_x:
-        means = [np.mean(by_x[x]) for x in sorted(by_x)]
-        axes.plot(sorted(by_x), means, style, color=color, linewidth=width, label=label, **_mark(means))
-
-
 # Success
 
 
@@ -126,7 +72,7 @@ def success_figure(pooled: Sequence[Success], algorithm: str, labels: ReportLabe
     choices = sorted({s.action_choice for s in mine})
     conditions = sorted({s.condition for s in mine}, key=lambda name: summary.rank(summary.CONDITION_ORDER, name))
     baselines = [s for s in pooled if s.is_baseline and s.level in levels and not s.family]
-    figure, grid = _figure(max(5.6, 1.1 + 3.7 * len(choices)), 6.2, 2, len(choices), sharex=True, sharey=True)
+    figure, grid = make_figure(max(5.6, 1.1 + 3.7 * len(choices)), 6.2, 2, len(choices), sharex=True, sharey=True)
     for row, (field, limit) in enumerate((("early", labels.early_steps), ("within", labels.horizon))):
         for column, choice in enumerate(choices):
             axes = grid[row, column]
@@ -136,7 +82,7 @@ def success_figure(pooled: Sequence[Success], algorithm: str, labels: ReportLabe
             for s in baselines:
                 x, style = levels.index(s.level), ":" if s.algorithm == summary.RANDOM else "--"
                 axes.hlines(100 * getattr(s, field).value, x - 0.46, x + 0.46, GRAY, style, linewidth=1.6)
-            axes.set_xticks(range(len(levels)), [_level_label(level) for level in levels])
+            axes.set_xticks(range(len(levels)), [level_label(level) for level in levels])
             axes.set_ylim(0, 104)
             axes.tick_params(axis="x", length=0)
         grid[row, 0].set_ylabel(f"success within {limit} {labels.steps} (%)")
@@ -156,7 +102,7 @@ def _success_bar(axes: Axes, s: Success, field: str, level: int, conditions: Seq
     width = 0.84 / len(conditions)
     x = level - 0.42 + (conditions.index(s.condition) + 0.5) * width
     look: dict[str, Any] = {**_bar_look(s.condition), "linewidth": 0, "error_kw": ERROR_BARS}
-    axes.bar(x, 100 * share.value, 0.92 * width, yerr=_error(share), **look)
+    axes.bar(x, 100 * share.value, 0.92 * width, yerr=error_lengths(share), **look)
     # Inside the bar's foot the number never meets the error bar.
     axes.text(x, 2.0, f"{100 * share.value:.0f}", ha="center", va="bottom", fontsize=7.5, bbox=LABEL_BOX)
 
@@ -171,7 +117,7 @@ def _success_legend(figure: Figure, conditions: Sequence[str], baselines: set[bo
         if random in baselines:
             look: dict[str, Any] = {"color": GRAY, "linestyle": style, "linewidth": 1.6}
             entries[name] = Line2D([], [], **look)
-    _legend(figure, entries)
+    draw_legend(figure, entries)
 
 
 # Imagined rollouts
@@ -183,7 +129,7 @@ def match_figure(imagination: Sequence[Mapping], labels: ReportLabels) -> Figure
     Bars carry 95% intervals; a diamond is the paper's number for the level.
     """
     bars = summary.by_level_and_family(imagination)
-    figure, grid = _figure(5.8, 1.2 + 0.42 * len(bars))
+    figure, grid = make_figure(5.8, 1.2 + 0.42 * len(bars))
     axes = grid[0, 0]
     for y, (level, _, whole, row) in enumerate(bars):
         share = summary.rate(row, "matched", "rollouts")
@@ -191,13 +137,13 @@ def match_figure(imagination: Sequence[Mapping], labels: ReportLabels) -> Figure
             continue
         value = 100 * share.value
         axes.barh(y, value, 0.7, color=LEVEL_COLORS.get(level, LIGHT_GRAY), alpha=1.0 if whole else 0.45)
-        axes.errorbar(value, y, xerr=_error(share), color="black", elinewidth=1.2, capsize=3)
+        axes.errorbar(value, y, xerr=error_lengths(share), color="black", elinewidth=1.2, capsize=3)
         axes.text(1, y, f"{value:.0f}", va="center", fontsize=8, color="black", bbox=LABEL_BOX)
         if whole and level in labels.paper_match:
             axes.plot(labels.paper_match[level], y, label=summary.PAPER_NAME, **PAPER_MARKER)
     markers = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     if markers:
-        _legend(figure, markers, "outside upper right")
+        draw_legend(figure, markers, "outside upper right")
     axes.set_yticks(range(len(bars)), [name for _, name, _, _ in bars])
     for label, (_, _, whole, _) in zip(axes.get_yticklabels(), bars, strict=True):
         label.set_fontweight("bold" if whole else "normal")
@@ -212,7 +158,7 @@ def realism_figure(imagination: Sequence[Mapping], labels: ReportLabels) -> Figu
     """Share of imagined transitions that are unrealistic: a panel for every kind, a bar for every level."""
     totals = {row["level"]: row for row in summary.sum_rows(imagination, "level")}
     levels, kinds = summary.in_order(row["level"] for row in imagination), labels.unrealistic
-    figure, grid = _figure(max(7.2, 2.9 * len(kinds)), 3.1, 1, len(kinds))
+    figure, grid = make_figure(max(7.2, 2.9 * len(kinds)), 3.1, 1, len(kinds))
     markers: list[Any] = []
     for column, (kind, title) in enumerate(kinds.items()):
         axes, top = grid[0, column], 1.0
@@ -225,16 +171,16 @@ def realism_figure(imagination: Sequence[Mapping], labels: ReportLabels) -> Figu
             if share is None:
                 continue
             color = LEVEL_COLORS.get(level, LIGHT_GRAY)
-            axes.bar(x, 100 * share.value, 0.6, color=color, yerr=_error(share), error_kw={"capsize": 3})
+            axes.bar(x, 100 * share.value, 0.6, color=color, yerr=error_lengths(share), error_kw={"capsize": 3})
             top = max(top, 100 * share.high)
             style = {"xytext": (0, 3), "textcoords": "offset points", "ha": "right", "fontsize": 8.5}
             axes.annotate(f"{100 * share.value:.1f}", (x - 0.06, 100 * share.high), **style)
-        axes.set_xticks(range(len(levels)), [_level_label(level) for level in levels], fontsize=9)
+        axes.set_xticks(range(len(levels)), [level_label(level) for level in levels], fontsize=9)
         axes.set_title(title, fontsize=10)
         axes.set_ylim(0, 1.15 * top)
     grid[0, 0].set_ylabel("imagined transitions (%)")
     if markers:
-        _legend(figure, {summary.PAPER_NAME: markers[0]}, "outside upper right")
+        draw_legend(figure, {summary.PAPER_NAME: markers[0]}, "outside upper right")
     return figure
 
 
@@ -246,7 +192,7 @@ def length_figure(lengths: Mapping[str, Iterable[int]], labels: ReportLabels) ->
     """
     if not lengths:
         raise ValueError("histograms of lengths need at least one named set of rollouts, got none")
-    figure, grid = _figure(7.2, 1.35 * len(lengths) + 0.6, len(lengths), 1, sharex=True)
+    figure, grid = make_figure(7.2, 1.35 * len(lengths) + 0.6, len(lengths), 1, sharex=True)
     arrays = {name: np.asarray(list(values)) for name, values in lengths.items()}
     longest = max([labels.horizon, *(int(values.max()) for values in arrays.values() if len(values))])
     for i, (axes, (name, values)) in enumerate(zip(grid.flat, arrays.items(), strict=True)):
@@ -288,7 +234,7 @@ def grounding_figure(curve: Sequence[Mapping], measures: Mapping[str, Measure] |
             rows = [row for row in curve if row.get(key) not in (None, "")]
             if rows:
                 steps, values = ([summary.number(row[column]) for row in rows] for column in ("step", key))
-                axes.plot(steps, values, style, color=color, label=label, linewidth=1.6, **_mark(steps))
+                axes.plot(steps, values, style, color=color, label=label, linewidth=1.6, **mark_single_point(steps))
         _log_scale(axes)
     _label_panels(figure, panels, "training step")
     return figure
@@ -319,7 +265,7 @@ def learning_figure(curves: Sequence[Mapping], algorithm: str) -> Figure:
             color, style = CONDITION_LOOKS.get(condition, ("#777777", ""))[0], "-"
             if condition == "offline":
                 color, style = "#0072B2", "--"
-            _seed_lines(axes, points, condition, color, style)
+            draw_seed_lines(axes, points, condition, color, style)
     _label_panels(figure, panels, "update")
     return figure
 
@@ -339,7 +285,7 @@ def metrics_figure(rows: Sequence[Mapping], labels: ReportLabels) -> Figure:
         "unrealistic transitions": {f"{kind}_transitions": name for kind, name in labels.unrealistic.items()},
     }
     looks = (("#0072B2", "-"), ("#D55E00", "--"), ("#56B4E9", ":"), ("#E69F00", "-."))
-    figure, grid = _figure(9.6, 3.6, 1, len(panels))
+    figure, grid = make_figure(9.6, 3.6, 1, len(panels))
     for axes, (title, lines) in zip(grid.flat, panels.items(), strict=True):
         for (metric, label), (color, style) in zip(lines.items(), looks, strict=False):
             mine = sorted((row for row in rows if row["metric"] == metric), key=lambda row: summary.number(row["step"]))
@@ -353,7 +299,7 @@ def metrics_figure(rows: Sequence[Mapping], labels: ReportLabels) -> Figure:
                 axes.fill_between(step, 100 * low, 100 * high, color=color, alpha=0.15, linewidth=0)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("training step")
-        axes.xaxis.set_major_locator(_round_ticks(4))
+        axes.xaxis.set_major_locator(round_ticks(4))
         axes.set_xlim(left=0)
         axes.set_ylim(0, None if title == "unrealistic transitions" else 102)
         if axes.lines:
@@ -368,13 +314,13 @@ def return_figure(rows: Sequence[Mapping], random_return: float, data_return: fl
     Rows have algorithm, seed, update and return_mean; those of the algorithm "random" are not drawn. Two lines mark the
     mean return of the random policy and of the data's rollouts, the latter unless it is None.
     """
-    figure, grid = _figure(6.4, 4.0)
+    figure, grid = make_figure(6.4, 4.0)
     axes = grid[0, 0]
     names = [name for name in dict.fromkeys(row["algorithm"] for row in rows) if name != summary.RANDOM]
     for i, name in enumerate(names):
         points = [(r["seed"], r["update"], r["return_mean"]) for r in rows if r["algorithm"] == name]
         color, style = LINE_COLORS[i % len(LINE_COLORS)], LINE_STYLES[i % len(LINE_STYLES)]
-        _seed_lines(axes, points, name, color, style, width=2)
+        draw_seed_lines(axes, points, name, color, style, width=2)
     if data_return is not None:
         axes.axhline(data_return, color=GRAY, linestyle="--", linewidth=1.2, label="mean of the data")
     axes.axhline(random_return, color=GRAY, linestyle=":", linewidth=1.2, label="random policy")
@@ -388,13 +334,13 @@ def _panels(names: Sequence[str]) -> tuple[Figure, list[Axes]]:
     """A figure with a titled panel for every name, up to three in a row."""
     columns = min(len(names), 3)
     rows = -(-len(names) // columns)
-    figure, grid = _figure(2.7 * columns + 0.4, 2.3 * rows + 0.5, rows, columns, sharex=True)
+    figure, grid = make_figure(2.7 * columns + 0.4, 2.3 * rows + 0.5, rows, columns, sharex=True)
     for axes in grid.flat[len(names) :]:
         axes.set_visible(False)
     panels = list(grid.flat)[: len(names)]
     for axes, name in zip(panels, names, strict=True):
         axes.set_title(name, fontsize=9)
-        axes.xaxis.set_major_locator(_round_ticks(4))
+        axes.xaxis.set_major_locator(round_ticks(4))
     return figure, panels
 
 
@@ -408,7 +354,7 @@ def _label_panels(figure: Figure, panels: Sequence[Axes], xlabel: str) -> None:
             axes.tick_params(labelbottom=True)
         entries.update(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     if entries:
-        _legend(figure, entries)
+        draw_legend(figure, entries)
 
 
 def _log_scale(axes: Axes) -> None:
@@ -420,7 +366,7 @@ def _log_scale(axes: Axes) -> None:
         return
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if values.max() < 1000 * values.min() else (1,)))
-    axes.yaxis.set_major_formatter(_plain)
+    axes.yaxis.set_major_formatter(plain_number)
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
@@ -430,7 +376,7 @@ def knowledge_chart(rows: Sequence[Mapping[str, Any]]) -> Figure:
     `rows` are those of `pipeline.knowledge.summarize`. Conditions that do not depend on that number are dotted lines.
     """
     levels = list(dict.fromkeys(row["level"] for row in rows))
-    figure, grid = _figure(4.2 * len(levels), 4.0, 1, len(levels), sharey=True)
+    figure, grid = make_figure(4.2 * len(levels), 4.0, 1, len(levels), sharey=True)
     names = list(dict.fromkeys(row["condition"] for row in rows))
     counts = sorted({_count(row["sentences"]) for row in rows if row["sentences"]})
     for axes, level in zip(grid[0], levels, strict=True):
@@ -479,7 +425,7 @@ def study_figure(rows: Sequence[Mapping[str, Any]], labels: ReportLabels) -> Fig
     conditions = list(dict.fromkeys(r["condition"] for r in mine if r["table"] == "success"))
     limits = {"early": labels.early_steps, "horizon": labels.horizon}
     width = 0.84 / len(conditions)
-    figure, grid = _figure(13, 0.6 + 2.9 * len(learners), len(learners), 2, sharex=True, sharey=True)
+    figure, grid = make_figure(13, 0.6 + 2.9 * len(learners), len(learners), 2, sharex=True, sharey=True)
     for row in mine:
         learner, test = (row["algorithm"], row["action_choice"]), (row["level"], row["sentences"])
         if learner not in learners or row["table"] not in ("success", "grounding") or row["measure"] == "mean":
@@ -489,14 +435,14 @@ def study_figure(rows: Sequence[Mapping[str, Any]], labels: ReportLabels) -> Fig
         if row["table"] == "grounding":
             axes.plot(x, y, "o", color="black", markersize=2.5, zorder=3)
             continue
-        error = None if row["low"] == "" else _error(Share(row["value"], row["low"], row["high"]))
+        error = None if row["low"] == "" else error_lengths(Share(row["value"], row["low"], row["high"]))
         look: dict[str, Any] = {**_bar_look(row["condition"]), "linewidth": 0, "error_kw": ERROR_BARS}
         axes.bar(x, y, 0.92 * width, yerr=error, **look)
         axes.text(x, 2.0, f"{y:.0f}", ha="center", va="bottom", fontsize=7, bbox=LABEL_BOX)
     for (algorithm, choice), line in zip(learners, grid, strict=True):
         line[0].set_ylabel(f"{summary.learner_name(algorithm, choice)}: success (%)")
         for axes, limit in zip(line, limits.values(), strict=True):
-            axes.set_xticks(range(len(tests)), [f"{_level_label(level)}\n({known})" for level, known in tests])
+            axes.set_xticks(range(len(tests)), [f"{level_label(level)}\n({known})" for level, known in tests])
             axes.set(ylim=(0, 104), title=f"within {limit} {labels.steps}")
             axes.tick_params(axis="x", length=0, labelsize=8)
     _success_legend(figure, conditions, set())
