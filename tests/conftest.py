@@ -37,6 +37,7 @@ LONG_FILES = (
     "pipeline/test_run.py",
     "test_docs.py",
     "test_api.py",
+    "pipeline/test_run_folder.py",
     "grounding/test_trainer.py",
     "offline_rl/algorithms/test_decision_transformer.py",
     "grounding/test_explanation.py",
@@ -81,3 +82,27 @@ def small_run(tmp_path_factory):
         if not (folder / "report.html").exists():
             main.run("clevr", ["--preset=smoke", *SMALL_RUN, f"--output={folder}"])
     return folder
+
+
+@pytest.fixture(scope="session")
+def pendulum():
+    """Random rollouts of Pendulum-v1, and their unnamed goal."""
+    import gymnasium
+    import numpy as np
+
+    from kalm_jax.types import Rollouts, unnamed_goal
+
+    env, rng = gymnasium.make("Pendulum-v1", max_episode_steps=20), np.random.default_rng(0)
+    observations, actions, rewards = (
+        np.zeros((8, 21, 3), np.float32),
+        np.zeros((8, 20, 1), np.float32),
+        np.zeros((8, 20)),
+    )
+    for i in range(8):
+        observations[i, 0], _ = env.reset(seed=i)
+        for t in range(20):
+            actions[i, t] = rng.uniform(-2, 2, 1)
+            observations[i, t + 1], rewards[i, t], *_ = env.step(actions[i, t])
+    no, length = np.zeros(8, bool), np.full(8, 20, np.int32)
+    rollouts = Rollouts(observations, actions, rewards.astype(np.float32), length, no, np.zeros(8, np.int32), no)
+    return rollouts, unnamed_goal()

@@ -41,7 +41,8 @@ from kalm_jax.pipeline.learners import configured_learner, load_policies
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.plans import Plan, Planner, check_length
 from kalm_jax.pipeline.policies import ActingPolicy, TranslatedGoal, TranslatingPolicy, only_vector
-from kalm_jax.pipeline.run_folder import PipelineRun, check_stage, other_code, read_run, results_file
+from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.pipeline.run_records import check_stage, other_code, read_run, results_file
 from kalm_jax.pipeline.source import code_version, version_text
 from kalm_jax.pipeline.translation import Key, first_sentences, goal_key
 from kalm_jax.progress import note, say_notes

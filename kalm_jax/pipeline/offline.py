@@ -47,7 +47,8 @@ from kalm_jax.offline_rl.registry import State, plain_config
 from kalm_jax.offline_rl.trainer import learner_for, train
 from kalm_jax.pipeline.artifacts import file_mark
 from kalm_jax.pipeline.offline_config import OfflineConfig
-from kalm_jax.pipeline.run_folder import RESULTS, RunFolder, make_manifest, write_manifest
+from kalm_jax.pipeline.run_folder import RunFolder, make_manifest, write_manifest
+from kalm_jax.pipeline.run_records import RESULTS
 from kalm_jax.progress import Progress
 from kalm_jax.report.figures import return_figure
 from kalm_jax.report.measures import noise

@@ -21,7 +21,6 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import math
 import os
 import pathlib
 import platform
@@ -34,13 +33,11 @@ from typing import Any
 from kalm_jax.disk import check_output_folder, check_room, folder_bytes, naming_full_disk
 from kalm_jax.distributed import broadcast_from_main, is_main_process
 from kalm_jax.files import (
-    CONTENT,
     Path,
     describe_file,
     describe_files,
     find_damage,
     folder_for_a_file,
-    read_json,
     remove,
     remove_unfinished,
     write_json,
@@ -49,18 +46,25 @@ from kalm_jax.locks import FolderLock
 from kalm_jax.pipeline.config import PipelineConfig, parts_of
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.room import run_bytes
-from kalm_jax.pipeline.source import code_version, source_hashes, version_text
-from kalm_jax.settings import build, settings_of
+from kalm_jax.pipeline.run_records import (
+    CONFIGS,
+    EPISODES,
+    RESULTS,
+    SCHEMA,
+    changed_needs,
+    outputs_mark,
+    read_done,
+    read_record,
+    read_run_record,
+)
+from kalm_jax.pipeline.source import code_version, source_hashes
+from kalm_jax.settings import settings_of
 from kalm_jax.worlds.base import get_world
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "transformers", "gymnasium", "mujoco", "numpy")
 """Packages whose versions a manifest lists."""
-SCHEMA = 1
-"""Version of the folder's layout; it rises when a reader of the old layout cannot read the new one."""
 UNLISTED = ("begun.json", "done.json", "checkpoints", "stream")
 """What a stage's list of files leaves out: its records, and what only an unfinished stage reads."""
-RESULTS, EPISODES = "results.csv", "episodes.csv"
-"""What a finished run has in its folder; `results_file` checks it. Runs without goals have no episodes."""
 WRITTEN = (".csv", ".html", ".json", ".jsonl", ".md", ".npy", ".npz", ".h5", ".png")
 """Extensions of files that a run writes: no folder may have such a name. Names without extension are of folders."""
 STAGE_FOLDERS = ("checkpoints", "model", "policies", "stream")
@@ -68,52 +72,6 @@ STAGE_FOLDERS = ("checkpoints", "model", "policies", "stream")
 STAGE_ROOM = 5_000_000
 """Bytes that must be free before a stage begins."""
 Say = Callable[[str], None]
-CONFIGS = {"pipeline": PipelineConfig, "offline": OfflineConfig}
-"""Kind of run, as run.json says it -> its configuration."""
-OTHER_KINDS = ("ablation", "knowledge", "study")
-"""Kinds of folders that have stages and are no runs of the main job."""
-
-
-def read_run(folder: str | pathlib.Path) -> PipelineConfig | OfflineConfig:
-    """The configuration of the run in a folder.
-
-    Raises:
-      FileNotFoundError: no run has begun there.
-      ValueError: its schema is another one, or the configuration is damaged.
-    """
-    path = pathlib.Path(folder) / "run.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{folder} is not the folder of a run: it has no run.json")
-    content = _checked(path)
-    if content is None:
-        raise ValueError(f"{path} is damaged: run the command that made the run again")
-    if content["kind"] in OTHER_KINDS:
-        raise ValueError(f"{folder} is the folder of kalm {content['kind']}, and no run that can be loaded")
-    try:
-        return build(CONFIGS[content["kind"]], content["configuration"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}): run the command that made the run again") from error
-
-
-def _checked(path: pathlib.Path) -> dict[str, Any] | None:
-    """What a run.json says, None where it is damaged; ValueError where it is of another schema."""
-    content = _read_record(path, kind=str, configuration=object)
-    if content is not None and content.get("schema") != SCHEMA:
-        raise ValueError(
-            f"{path} has schema {content.get('schema')!r} and this version of kalm_jax reads {SCHEMA}: use the version "
-            f"that made it ({content.get('kalm_jax')}), or another folder"
-        )
-    return content if content is not None and isinstance(content["configuration"], dict) else None
-
-
-def _read_record(path: pathlib.Path, **kinds: Any) -> dict[str, Any] | None:
-    """A JSON file with these entries, of these types; None where it is missing or damaged."""
-    try:
-        content = read_json(path, dict)
-    except ValueError:
-        return None
-    good = content is not None and all(isinstance(content.get(name), kind) for name, kind in kinds.items())
-    return content if good else None
 
 
 def check_inputs(folder: pathlib.Path, config: PipelineConfig | OfflineConfig) -> None:
@@ -130,93 +88,6 @@ def check_inputs(folder: pathlib.Path, config: PipelineConfig | OfflineConfig) -
                     f"--{field.flag}={value} is in the run's own folder {folder}, where a stage that starts again "
                     "deletes its files: move it, or choose another folder (--output)"
                 )
-
-
-def read_done(stage: pathlib.Path) -> dict[str, Any] | None:
-    """The done.json of a stage's folder; None where the stage is not complete or its record is damaged."""
-    done = _read_record(stage / "done.json", fingerprint=str, settings=dict, seconds=int | float, files=dict)
-    return done if done is not None and 0 <= done["seconds"] < math.inf else None
-
-
-def check_stage(run: pathlib.Path, name: str) -> dict[str, Any]:
-    """The done.json of a stage of the run in a folder, for those who read its files outside of the run.
-
-    Raises:
-      FileNotFoundError: the stage is not complete, or what it was made from was made again since.
-      ValueError: one of its files, or its record, is damaged; the message says how to mend it.
-    """
-    folder, about = run / name, _read_record(run / "run.json") or {}
-    if not os.path.lexists(folder / "done.json"):
-        raise _not_finished(run, name)
-    if name in (about.get("old_stages") or ()):
-        raise FileNotFoundError(
-            f"{run}: the run is not finished (stage {name} is of another configuration than run.json's); run the same "
-            "command again"
-        )
-    done = read_done(folder)
-    damage = "done.json is damaged" if done is None else find_damage(folder, done["files"])
-    if done is None or damage:
-        raise ValueError(
-            f"{folder}: {damage}; run the command that made the run again, which makes the stage {name} again"
-        )
-    if changed := _changed_since(run, name):
-        raise FileNotFoundError(
-            f"{folder} was made from another {changed} than there is now: the run is not finished; run the same "
-            "command again"
-        )
-    return done
-
-
-def _changed_since(run: pathlib.Path, name: str) -> str:
-    """A stage that this one needs, or that one of those needs, and that was begun again since; "" if there is none."""
-    begun = _read_record(run / name / "begun.json", needs=dict) or {"needs": {}}
-    for need, fingerprint in begun["needs"].items():
-        done = read_done(run / need)
-        if done is None or done["fingerprint"] != fingerprint or _other(begun, {need: _content(done)}):
-            return need
-        if deeper := _changed_since(run, need):
-            return deeper
-    return ""
-
-
-def _content(done: Mapping[str, Any]) -> str:
-    """Identifies what the files of a complete stage hold, by the checksums in its done.json."""
-    files = done.get("files")
-    if isinstance(files, dict):
-        marked = [name.removesuffix(CONTENT) for name in files if name.endswith(CONTENT)]
-        storage = tuple(start for name in marked for start in (f"{name}/", f"{name}.files.json"))
-        files = {name: about for name, about in files.items() if not name.startswith(storage)}
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _other(record: Mapping[str, Any], made: Mapping[str, str]) -> list[str]:
-    """Needed stages whose files are others than when the stage of this record was made; older records do not say."""
-    before = record.get("made")
-    before = before if isinstance(before, dict) else {}
-    return [need for need, content in made.items() if before.get(need, content) != content]
-
-
-def other_code(run: pathlib.Path) -> str:
-    """What code made the complete stages of the run in a folder, and which of them; "" where it is the present code.
-
-    A stage's own code counts, as for `RunFolder.stage`, whatever else has changed in the library.
-    """
-    record = _read_record(run / "run.json") or {}
-    now, before = code_version(), {name: record.get(name) for name in ("kalm_jax", "commit")}
-    commit = now.get("commit", "")
-    if commit and not commit.endswith("-dirty") and before == dict(now):
-        return ""
-    codes = {}
-    for done in sorted([*run.glob("*/done.json"), *run.glob("*/*/done.json")]):
-        begun = _read_record(done.with_name("begun.json"), code=dict)
-        if begun is not None:
-            codes[done.parent.relative_to(run).as_posix()] = begun["code"]
-    present = source_hashes({module for code in codes.values() for module in code if "/" not in module})
-    changed = [name for name, code in codes.items() if any(present.get(m) != mark for m, mark in code.items())]
-    if not changed:
-        return ""
-    some = ", ".join(changed[:3]) + f" and {len(changed) - 3} more" * (len(changed) > 3)
-    return f"{version_text(before)}, and the code of these stages has changed since: {some}"
 
 
 def make_manifest(config: PipelineConfig | OfflineConfig, command: str) -> dict[str, Any]:
@@ -237,29 +108,6 @@ def write_manifest(run: pathlib.Path, manifest: Mapping[str, Any]) -> None:
     """Writes manifest.json of a run whose `results.csv` is written, with the checksum of that and of its episodes."""
     files = [name for name in (RESULTS, EPISODES) if (run / name).exists()]
     write_json(run / "manifest.json", {**manifest, "files": {name: describe_file(run / name) for name in files}})
-
-
-def results_file(run: pathlib.Path) -> pathlib.Path:
-    """The results of the finished run in a folder.
-
-    Raises:
-      FileNotFoundError: there are none yet; the message has the stage that the run was in.
-      ValueError: they, or a record, are damaged.
-    """
-    if not (run / RESULTS).exists():
-        begun = (file.parent for file in run.rglob("begun.json"))
-        missing = sorted(str(stage.relative_to(run)) for stage in begun if not (stage / "done.json").exists())
-        raise _not_finished(run, *missing[:1] or ["report"])
-    manifest, of = read_json(run / "manifest.json", dict), read_json(run / "run.json", dict)
-    if manifest is None or of is None or manifest.get("configuration") != of.get("configuration"):
-        raise _not_finished(run, "report")  # what is there is of another configuration
-    if damage := find_damage(run, manifest.get("files")):
-        raise ValueError(f"{run}: {damage}; run the command that made the run again, which writes the results again")
-    return run / RESULTS
-
-
-def _not_finished(run: pathlib.Path, stage: str) -> FileNotFoundError:
-    return FileNotFoundError(f"{run}: the run is not finished (stage {stage} is missing); run the same command again")
 
 
 class RunFolder:
@@ -328,7 +176,7 @@ class RunFolder:
             if place.is_dir() and not os.access(place, os.W_OK | os.X_OK) and not (place / "done.json").exists():
                 raise ValueError(f"nothing can be written in {place}: make it writable for this user")
         path = self.path / "run.json"
-        before = _checked(path) if path.is_file() else None
+        before = read_run_record(path) if path.is_file() else None
         if config is None:
             return
         if before is not None:
@@ -350,10 +198,10 @@ class RunFolder:
 
     def _write_run(self, config: PipelineConfig | OfflineConfig, command: str) -> None:
         path = self.path / "run.json"
-        if os.path.lexists(path) and _checked(path) is None:
+        if os.path.lexists(path) and read_run_record(path) is None:
             self._say(f"{path} is damaged, written again")
             remove(path)
-        before, configuration = _checked(path) or {}, json.loads(json.dumps(dataclasses.asdict(config)))
+        before, configuration = read_run_record(path) or {}, json.loads(json.dumps(dataclasses.asdict(config)))
         old = before.get("old_stages")
         if before.get("configuration") != configuration or not isinstance(old, list):
             records = [*self.path.glob("*/done.json"), *self.path.glob("*/*/done.json")]
@@ -365,7 +213,7 @@ class RunFolder:
     def _confirm(self, name: str) -> None:
         """Notes in run.json that a stage is of the run's configuration."""
         path = self.path / "run.json"
-        content = _checked(path) if path.is_file() else None
+        content = read_run_record(path) if path.is_file() else None
         if content is not None and name in (content.get("old_stages") or ()):
             old = [other for other in content["old_stages"] if other != name]
             write_json(path, content | {"old_stages": old})
@@ -421,9 +269,9 @@ class RunFolder:
         if self._planned is not None:
             done, made = read_done(folder), {need: self._made[need] for need in needs if need in self._made}
             whole = done is not None and not find_damage(folder, done["files"], sizes_only=True)
-            if done is not None and whole and done["fingerprint"] == mark and not _other(done, made):
+            if done is not None and whole and done["fingerprint"] == mark and not changed_needs(done, made):
                 self._planned.add(name)
-                self._made[name] = _content(done)
+                self._made[name] = outputs_mark(done)
             return folder
         about["made"] = {need: self._made[need] for need in needs}  # no part of the fingerprint
         begun = self._begin(name, folder, {"fingerprint": mark, **about}) if is_main_process() else None
@@ -434,7 +282,7 @@ class RunFolder:
                 work(folder)
         while (done := read_done(folder)) is None or done["fingerprint"] != mark:
             time.sleep(0.2)  # until the first process has written it
-        self.seconds[name], self._made[name] = done["seconds"], _content(done)
+        self.seconds[name], self._made[name] = done["seconds"], outputs_mark(done)
         if is_main_process():
             self._confirm(name)
         return folder
@@ -442,13 +290,13 @@ class RunFolder:
     def _begin(self, name: str, folder: pathlib.Path, about: dict[str, Any]) -> dict[str, Any] | None:
         """What begun.json says now; None where the stage is done."""
         self._check_place(folder)
-        done, begun = read_done(folder), _read_record(folder / "begun.json", fingerprint=str, seconds=int | float)
+        done, begun = read_done(folder), read_record(folder / "begun.json", fingerprint=str, seconds=int | float)
         finished, reason = os.path.lexists(folder / "done.json"), ""
         known = done if finished else begun
         if finished and done is None:
             reason = "done.json is damaged"
         elif known is not None and known["fingerprint"] == about["fingerprint"]:
-            others = _other(known, about["made"])
+            others = changed_needs(known, about["made"])
             if others:
                 reason = f"these stages were made again and came out differently: {', '.join(others)}"
             elif done is None:

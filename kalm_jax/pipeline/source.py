@@ -22,8 +22,9 @@ import kalm_jax
 
 ROOT = "kalm_jax"
 IGNORED = frozenset(
-    "cli report figures animation render presets config offline_config planner_config settings run_folder source "
-    "run progress files disk locks room cores workers malloc distributed dashboard".split()
+    "cli report figures animation render presets config ground_config offline_config planner_config settings "
+    "run_folder run_records source run progress files disk locks room cores workers malloc distributed "
+    "dashboard".split()
 )
 """Names of modules and packages that compute no result, or whose values are a stage's settings."""
 

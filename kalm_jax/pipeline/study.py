@@ -19,7 +19,8 @@ from kalm_jax.files import remove, replacing, write_csv, write_text
 from kalm_jax.pipeline.config import CONDITIONS, PipelineConfig
 from kalm_jax.pipeline.room import run_bytes
 from kalm_jax.pipeline.run import Position, check, stages_of, work_through
-from kalm_jax.pipeline.run_folder import EPISODES, PipelineRun, check_stage, read_run, results_file
+from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.pipeline.run_records import EPISODES, check_stage, read_run, results_file
 from kalm_jax.pipeline.schedule import Schedule, machine, plan_stages
 from kalm_jax.pipeline.source import code_version, version_text
 from kalm_jax.pipeline.stages.report import write_report

@@ -17,7 +17,7 @@ from kalm_jax.evaluation import read_episodes_csv
 from kalm_jax.files import describe_file, find_damage, read_csv, read_json, remove, write_csv, write_json
 from kalm_jax.pipeline.artifacts import imagined_levels, imagining_stages
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.run_folder import EPISODES
+from kalm_jax.pipeline.run_records import EPISODES
 from kalm_jax.report.study import KEY, Tally, tally_episodes
 from kalm_jax.settings import build
 from kalm_jax.worlds.base import get_world

@@ -1,5 +1,7 @@
 """Small language models of several shapes with random weights, for the tests of the language model."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 
@@ -20,3 +22,15 @@ def make(config, seed=0):
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
     return jax.tree.unflatten(tree, [x + 0.2 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys)])
+
+
+def rewrite(path, **changes):
+    """Changes settings in the config.json of a folder."""
+    file = path / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def drop(path, key):
+    """Takes a setting out of the config.json of a folder."""
+    file = path / "config.json"
+    file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != key}))

@@ -29,7 +29,8 @@ from kalm_jax.pipeline import translation
 from kalm_jax.pipeline.artifacts import encoded_goals, evaluation_sets, goal_vectors, goals_of, planner_stage
 from kalm_jax.pipeline.learners import configured_learner, load_policies, policy_points
 from kalm_jax.pipeline.run import check_conditions, stages_of
-from kalm_jax.pipeline.run_folder import PipelineRun, read_run
+from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.pipeline.run_records import read_run
 from kalm_jax.pipeline.stages.collect import run_collect
 from kalm_jax.pipeline.stages.encode import run_whiten
 from kalm_jax.pipeline.stages.evaluate import run_evaluate

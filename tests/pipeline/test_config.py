@@ -11,7 +11,8 @@ from kalm_jax.llm.hf.folder import BUILTIN
 from kalm_jax.pipeline import config
 from kalm_jax.pipeline.grounding import check_language_model
 from kalm_jax.pipeline.offline_config import OfflineConfig
-from kalm_jax.pipeline.run_folder import RunFolder, read_run
+from kalm_jax.pipeline.run_folder import RunFolder
+from kalm_jax.pipeline.run_records import read_run
 from kalm_jax.worlds.base import get_world
 
 SMOKE = config.load_presets("clevr")["smoke"]

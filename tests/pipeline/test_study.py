@@ -12,7 +12,8 @@ from kalm_jax.evaluation.results import write_results
 from kalm_jax.files import write_json
 from kalm_jax.pipeline import study
 from kalm_jax.pipeline.config import LearnConfig, load_presets
-from kalm_jax.pipeline.run_folder import PipelineRun, make_manifest, read_run, results_file, write_manifest
+from kalm_jax.pipeline.run_folder import PipelineRun, make_manifest, write_manifest
+from kalm_jax.pipeline.run_records import read_run, results_file
 from kalm_jax.pipeline.study_results import read_results, results_of_run
 from kalm_jax.pipeline.study_results import write_results as write_grounding
 from kalm_jax.settings import MAX_SEED

@@ -31,7 +31,8 @@ from kalm_jax.pipeline.artifacts import (
 )
 from kalm_jax.pipeline.imagining import imagined_goals, sentence_encoder
 from kalm_jax.pipeline.planner import text_model
-from kalm_jax.pipeline.run_folder import PipelineRun, check_stage
+from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.pipeline.run_records import check_stage
 from kalm_jax.progress import Progress
 from kalm_jax.types import GoalTable
 

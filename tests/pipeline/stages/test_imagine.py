@@ -11,7 +11,8 @@ import pytest
 from kalm_jax.datasets import read_rollouts, write_rollouts
 from kalm_jax.pipeline.artifacts import IMAGINED, SUBGOALS, subgoal_goals
 from kalm_jax.pipeline.run import stages_of
-from kalm_jax.pipeline.run_folder import PipelineRun, read_run
+from kalm_jax.pipeline.run_folder import PipelineRun
+from kalm_jax.pipeline.run_records import read_run
 from kalm_jax.pipeline.stages.imagine import pieces_for_subgoals, success_reward
 from kalm_jax.pipeline.stages.learn import learning_data
 from kalm_jax.types import LEVELS, make_rollouts

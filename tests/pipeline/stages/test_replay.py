@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from kalm_jax.files import write_json
 from kalm_jax.imagination.subgoals import Subgoal, direct_plans
 from kalm_jax.pipeline.imagining import written_plans
-from kalm_jax.pipeline.run_folder import write_json
 from kalm_jax.pipeline.stages import replay as replay_stage
 from kalm_jax.types import make_goal_table
 from kalm_jax.worlds.clevr import goals as clevr_goals
