@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from kalm_jax.report.measures import Measure, amounts_of, noise
 from kalm_jax.types.pictures import Illustrations
-from kalm_jax.worlds.base import ReportLabels
+from kalm_jax.worlds.labels import ReportLabels
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,7 +26,7 @@ from kalm_jax.report.axes import (
 from kalm_jax.report.films import LABEL_BOX
 from kalm_jax.report.measures import Measure, grounding_measures, learning_measures
 from kalm_jax.report.summary import Share, Success
-from kalm_jax.worlds.base import ReportLabels
+from kalm_jax.worlds.labels import ReportLabels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

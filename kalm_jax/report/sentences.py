@@ -9,7 +9,7 @@ import numpy as np
 from kalm_jax.report import summary
 from kalm_jax.report.measures import listed
 from kalm_jax.report.summary import Success
-from kalm_jax.worlds.base import ReportLabels
+from kalm_jax.worlds.labels import ReportLabels
 
 
 def verdicts(pooled: Sequence[Success]) -> str:

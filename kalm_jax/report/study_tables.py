@@ -8,7 +8,7 @@ from kalm_jax.evaluation.statistics import FEWEST_VALUES
 from kalm_jax.report.study import LIMITS, Row
 from kalm_jax.report.summary import COMPARED, RANDOM, learner_name, level_name, rank
 from kalm_jax.report.tables import MISSING, told_table
-from kalm_jax.worlds.base import ReportLabels
+from kalm_jax.worlds.labels import ReportLabels
 
 TITLES = {
     "matched_early": "reach their goal within {early} {steps}, as imagined",

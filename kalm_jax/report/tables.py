@@ -13,7 +13,7 @@ from typing import Any
 
 from kalm_jax.report import measures, summary
 from kalm_jax.report.summary import Difference, Share, Success
-from kalm_jax.worlds.base import ReportLabels
+from kalm_jax.worlds.labels import ReportLabels
 
 MISSING = "-"
 """What stands where there is no number."""

@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import hashlib
 import importlib
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
@@ -24,18 +23,11 @@ from kalm_jax.settings import Setting
 from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, Simulator, fractional, rows_by_family
 from kalm_jax.types.pictures import Illustrations
 from kalm_jax.types.text import normalize_sentence
-from kalm_jax.types.transforms import ObservationTransform
+from kalm_jax.worlds.labels import ReportLabels
+from kalm_jax.worlds.learner_defaults import LearnerDefaults
 
 BUILTIN_WORLDS = ("clevr", "metaworld")
 """Names of the worlds that the package contains."""
-
-LARGE_REWARD_SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    # The same time buys twice the updates with half the paper's batch, and there is time for few.
-    "td3bc": {"learning_rate": 1e-3, "batch_size": 128, "critic_norm": True, "reward_scale": 0.1},
-    **{name: {"reward_scale": 0.1} for name in ("awac", "combo", "cql", "iql")},
-}
-"""Settings of learners, other than the papers', for rewards of 10 to 100 for success and goal vectors of hundreds of
-numbers. A critic that starts at 0 learns values near 10 sooner than values near 100."""
 
 Subgoals = list[tuple[str, int, tuple[float, ...]]]
 """Subgoals: (text, family code, goal array) of each."""
@@ -116,73 +108,6 @@ class GoalLanguage:
     explanation_prompts: tuple[str, ...] = ("start :", "this happened :", "look :", "what was the goal ? start :")
     unseen_prompt: str = "somebody acts in a room . explain briefly . trajectory :"
     builtin_plans: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class LearnerDefaults:
-    """Settings of offline reinforcement learning that suit a world better than the papers'.
-
-    Attributes:
-      settings: name of a learner -> fields of its configuration.
-      imagined_shares: part of the imagined data -> its relative share of the imagined half of a batch.
-      stochastic: learners whose policy here is a distribution, so that it can be evaluated by sampling.
-      actions: of these, name of a learner -> "greedy" or "sampled", whichever was better on validation sentences
-        (`python -m benchmarks.validation`); "greedy" where it is not named.
-      observation_transform: how policies see observations.
-      relabel: (family, array, observation, action, next observation) -> (reward, reached, possible), used to exchange
-        goals in a batch (`offline_rl.buffer.Relabel`); None where a single step does not determine them.
-    """
-
-    settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    imagined_shares: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(LEVELS[1:], 1.0))
-    stochastic: tuple[str, ...] = ()
-    actions: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    observation_transform: ObservationTransform = ObservationTransform()
-    relabel: Callable | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class ReportLabels:
-    """What a report calls things in this world, and the paper's results for it.
-
-    Attributes:
-      horizon, early_steps: as in `Spaces`.
-      steps: what steps are called.
-      template: jinja2 template that extends `report.html` and replaces blocks of the report's text; None for none.
-      unrealistic: kind of unrealistic transition (rows have a column `<kind>_transitions`) -> its description.
-      readings: by what imagination and policies go on to the next subgoal, at the end of a sentence.
-      explained: descriptions of the two counts of explanations, `correct` and `exact`.
-      statistics: key of `World.statistics` -> what it is in words, in the order of the report's table. A name that ends
-        in "%" makes percent of a share; "{}" stands for the keys of a statistic that is a mapping.
-      paper_match: level -> match rate in percent (KALM, table 1).
-      paper_unrealistic: level -> percent of each kind of unrealistic transition, in the order of `unrealistic`.
-      paper_explanation: the paper's explanation accuracy in percent, "-" for none.
-      paper_ablation: name of a set of grounding tasks -> level -> match rate in percent (KALM, table 1).
-    """
-
-    horizon: int
-    early_steps: int
-    steps: str = "steps"
-    template: pathlib.Path | None = None
-    unrealistic: Mapping[str, str] = dataclasses.field(
-        default_factory=lambda: {"outside": "outside the data", "dynamics": "beyond the dynamics"}
-    )
-    readings: str = "the tests of its subgoals, as states cannot be asked about here"
-    explained: tuple[str, str] = ("right goal", "in the data's words")
-    statistics: Mapping[str, str] = dataclasses.field(
-        default_factory=lambda: {
-            "rollouts": "rollouts",
-            "sentences": "different sentences",
-            "length_mean": "steps of a rollout, mean",
-            "length_min": "steps of the shortest rollout",
-            "length_max": "steps of the longest rollout",
-            "return_mean": "rewards of a rollout together, mean",
-        }
-    )
-    paper_match: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    paper_unrealistic: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
-    paper_explanation: str = "-"
-    paper_ablation: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
 
 
 class World(abc.ABC):

@@ -24,8 +24,9 @@ from kalm_jax.settings import Setting
 from kalm_jax.types import LEVELS, Episodes, GoalTable, Policy, Rollouts, Simulator, check_goal_numbers, concatenate
 from kalm_jax.types.pictures import Film, Illustrations, record_film
 from kalm_jax.types.text import normalize_sentence
-from kalm_jax.worlds.base import LearnerDefaults, Spaces, World
+from kalm_jax.worlds.base import Spaces, World
 from kalm_jax.worlds.data import read_data
+from kalm_jax.worlds.learner_defaults import LearnerDefaults
 
 PARALLEL_EPISODES = 64
 """Episodes that are collected side by side."""

@@ -12,16 +12,7 @@ from kalm_jax.arguments import checked
 from kalm_jax.imagination.rollouts import label_rewards
 from kalm_jax.types import GoalTable, Policy, Rollouts, check_goal_numbers
 from kalm_jax.types.pictures import Illustrations
-from kalm_jax.worlds.base import (
-    LARGE_REWARD_SETTINGS,
-    GoalLanguage,
-    LearnerDefaults,
-    Query,
-    ReportLabels,
-    Spaces,
-    Subgoals,
-    World,
-)
+from kalm_jax.worlds.base import GoalLanguage, Query, Spaces, Subgoals, World
 from kalm_jax.worlds.clevr import figures, instructions, objections, prompts, realism, text
 from kalm_jax.worlds.clevr import goals as clevr_goals
 from kalm_jax.worlds.clevr import rewards as clevr_rewards
@@ -33,6 +24,8 @@ from kalm_jax.worlds.clevr.recover import recover_goals
 from kalm_jax.worlds.clevr.simulator import sample_states
 from kalm_jax.worlds.clevr.symmetry import renamings
 from kalm_jax.worlds.data import check_sentences, read_data
+from kalm_jax.worlds.labels import ReportLabels
+from kalm_jax.worlds.learner_defaults import LARGE_REWARD_SETTINGS, LearnerDefaults
 
 EARLY_STEPS = 10
 

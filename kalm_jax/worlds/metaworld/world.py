@@ -17,15 +17,10 @@ from kalm_jax.types import GoalTable, Policy, Rollouts, check_goal_numbers
 from kalm_jax.types.pictures import Film, Illustrations, record_film
 from kalm_jax.types.text import normalize_sentence
 from kalm_jax.types.transforms import ObservationTransform
-from kalm_jax.worlds.base import (
-    LARGE_REWARD_SETTINGS,
-    GoalLanguage,
-    LearnerDefaults,
-    ReportLabels,
-    Spaces,
-    World,
-)
+from kalm_jax.worlds.base import GoalLanguage, Spaces, World
 from kalm_jax.worlds.data import read_data
+from kalm_jax.worlds.labels import ReportLabels
+from kalm_jax.worlds.learner_defaults import LARGE_REWARD_SETTINGS, LearnerDefaults
 from kalm_jax.worlds.metaworld import goals as metaworld_goals
 from kalm_jax.worlds.metaworld import instructions, objections, realism, text
 from kalm_jax.worlds.metaworld.behaviors import expert_policy, make_expert
