@@ -171,10 +171,7 @@ class ByReading:
         return self._place[rows] < 0
 
     def label(self, rollouts: Rollouts) -> Rollouts:
-        rewards = np.zeros_like(rollouts.rewards)
-        over = np.flatnonzero(rollouts.terminated & (rollouts.length > 0))
-        rewards[over, rollouts.length[over] - 1] = self._reward
-        return dataclasses.replace(rollouts, rewards=rewards)
+        return reward_at_end(rollouts, self._reward)
 
     def _look(self, rows: np.ndarray, states: np.ndarray) -> None:
         """Finds the first open subgoal of the rollouts number `rows` in their states (N, D), -1 where there is none."""
@@ -193,6 +190,14 @@ class ByReading:
         for n, i in enumerate(rows):
             open_ = np.flatnonzero(~holds[n, : len(self.plans[i])])
             self._place[i] = open_[0] if len(open_) else -1
+
+
+def reward_at_end(rollouts: Rollouts, reward: float) -> Rollouts:
+    """The rollouts with `reward` at the last step of those that reach their goal, and nothing before."""
+    rewards = np.zeros_like(rollouts.rewards)
+    over = np.flatnonzero(rollouts.terminated & (rollouts.length > 0))
+    rewards[over, rollouts.length[over] - 1] = reward
+    return dataclasses.replace(rollouts, rewards=rewards)
 
 
 def _never(family: Any, goal: Any, state: Any, action: Any, next_state: Any) -> jax.Array:

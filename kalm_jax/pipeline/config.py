@@ -31,10 +31,20 @@ from kalm_jax.settings import (
     settings_of,
 )
 
-CONDITIONS = ("offline", "relabel", "translate", "kalm", "kalm+translate", "kalm-privileged", "oracle")
+CONDITIONS = (
+    *("offline", "relabel", "translate", "relabel+translate"),
+    *("kalm", "kalm+translate", "kalm-privileged", "oracle"),
+)
 """What learners can learn from, see `LearnConfig.conditions`."""
-TRANSLATED = {"translate": "offline", "kalm+translate": "kalm+translate"}
+TRANSLATED = {
+    "translate": "offline",
+    "relabel+translate": "relabel+translate",
+    "kalm+translate": "kalm+translate",
+}
 """Conditions that tell policies the planner's subgoals -> the condition whose policies these are."""
+
+RELABELING = ("relabel", "relabel+translate")
+"""Conditions that learn from pieces of the real rollouts, each with a stage of its name for every novel level."""
 
 
 def policies_of(condition: str) -> str:
@@ -150,11 +160,13 @@ class LearnConfig(Checked):
         ("offline", "kalm"),
         "What learners learn from: offline (real rollouts); relabel (half of every batch is pieces of the real "
         "rollouts under novel sentences whose goal they reach; no language model takes part); translate (the policies "
-        "of offline, told the planner's subgoals in the data's words); kalm (half of every batch is imagined; the "
-        "language model's plan of a sentence and what it reads off its own states say what is imagined, kept and "
-        "rewarded); kalm+translate (that half is the imagined parts for single subgoals, and policies are told these); "
-        "kalm-privileged (as kalm, but the true goals and their tests say it); oracle (that half consists of real "
-        "rollouts of the novel goals; a reference, which a condition that is given subgoals can exceed).",
+        "of offline, told the planner's subgoals in the data's words); relabel+translate (half of every batch is "
+        "pieces of the real rollouts for true subgoals of novel sentences, and policies are told the planner's); kalm "
+        "(half of every batch is imagined; the language model's plan of a sentence and what it reads off its own "
+        "states say what is imagined, kept and rewarded); kalm+translate (that half is the imagined parts for single "
+        "subgoals, and policies are told these); kalm-privileged (as kalm, but the true goals, their tests and the "
+        "world's rewards say it); oracle (that half consists of real rollouts of the novel goals; a reference, which "
+        "a condition that is given subgoals can exceed). All but kalm-privileged reward novel goals alike.",
         choices=CONDITIONS,
     )
     seeds: int = setting(3, "Policies trained per learner and condition.", low=1, high=MAX_SEEDS)

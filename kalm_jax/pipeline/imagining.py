@@ -194,6 +194,12 @@ def imagine_rollouts(config: PipelineConfig, grounded: Grounded, request: Reques
     return concatenate(parts).take(np.argsort(np.concatenate(places))), rounds
 
 
+def success_reward(real: Rollouts) -> float:
+    """The mean reward of a real rollout's last step where it reaches its goal, 1 where none does."""
+    over = np.flatnonzero(np.asarray(real.terminated))
+    return float(np.mean(real.rewards[over, real.length[over] - 1])) if len(over) else 1.0
+
+
 def reader(grounded: Grounded, world: World) -> tuple[ScoreFn, Callable[[Subgoal, np.ndarray], bool]]:
     """What reads off states whether subgoals are reached, and whether a single state shows one (see `ByReading`).
 

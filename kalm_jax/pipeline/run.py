@@ -21,7 +21,7 @@ from kalm_jax.pipeline.artifacts import (
     prompt_parts,
     read_prompts,
 )
-from kalm_jax.pipeline.config import LLM_POLICY, TRANSLATED, PipelineConfig, policies_of
+from kalm_jax.pipeline.config import LLM_POLICY, RELABELING, TRANSLATED, PipelineConfig, policies_of
 from kalm_jax.pipeline.grounding import check_encoder, check_language_model, check_planner, check_sentences
 from kalm_jax.pipeline.learners import configured_learner
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -127,10 +127,11 @@ def check(config: PipelineConfig) -> None:
 def check_conditions(config: PipelineConfig, world: World) -> None:
     """Refuses conditions that a world or its configuration does not have by a ValueError."""
     conditions = config.learn.conditions if config.learn.learners else ()
-    if "relabel" in conditions and world.learning.relabel is None:
+    relabeled = [condition for condition in conditions if condition in RELABELING]
+    if relabeled and world.learning.relabel is None:
         raise ValueError(
-            f"--conditions=relabel: in the world {world.name} a single step does not show which other goals it "
-            "reaches; leave relabel out"
+            f"--conditions={relabeled[0]}: in the world {world.name} a single step does not show which other goals it "
+            "reaches; leave it out"
         )
     planned = [condition for condition in conditions if condition in (*TRANSLATED, "kalm")]
     if planned and not has_plans(config):
@@ -173,9 +174,10 @@ def stages_of(run: PipelineRun) -> dict[str, Callable[[], None]]:
     if "oracle" in learn.conditions and learn.learners:
         for level in imagined_levels(config):
             add(f"oracle/{level}", run_oracle, level)
-    if "relabel" in learn.conditions and learn.learners:
-        for level in imagined_levels(config):
-            add(f"relabel/{level}", run_relabel, level)
+    for condition in RELABELING:
+        if condition in learn.conditions and learn.learners:
+            for level in imagined_levels(config):
+                add(f"{condition}/{level}", run_relabel, condition, level)
     for algorithm, condition in itertools.product(learn.learners, learn.conditions):
         add(f"learn/{algorithm}-{policies_of(condition)}", run_learn, algorithm, policies_of(condition))
         for level in LEVELS:

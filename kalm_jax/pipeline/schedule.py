@@ -18,7 +18,7 @@ from kalm_jax.cores import available_cores
 from kalm_jax.llm.hf.config import read_config
 from kalm_jax.llm.hf.folder import BUILTIN, find_folder
 from kalm_jax.pipeline.artifacts import IMAGINED, PRIVILEGED
-from kalm_jax.pipeline.config import PipelineConfig, presets_module
+from kalm_jax.pipeline.config import RELABELING, PipelineConfig, presets_module
 
 REFERENCE_GFLOPS = 80.0
 """Speed of the core on which the costs were measured, in float32 Gflop/s."""
@@ -96,7 +96,7 @@ def _amounts(config: PipelineConfig, name: str) -> tuple[str, Mapping[str, float
         return f"{count:,} rollouts" + f", the best of {draws} draws each" * several, {f"imagine/{part}": count * draws}
     if kind == "encoder":
         return "the language model of goal vectors", {}
-    if kind == "relabel":
+    if kind in RELABELING:
         return f"pieces of real rollouts for {getattr(i, part):,} sentences", {f"relabel/{part}": getattr(i, part)}
     if kind == "oracle":
         return f"{getattr(i, part):,} real rollouts", {f"oracle/{part}": getattr(i, part)}

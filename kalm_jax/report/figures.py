@@ -36,6 +36,7 @@ CONDITION_LOOKS = {
     "offline": ("#56B4E9", ""),
     "relabel": ("#999999", "++"),
     "translate": ("#0072B2", "--"),
+    "relabel+translate": ("#332288", "\\"),
     "kalm": ("#D55E00", "///"),
     "kalm+translate": ("#117733", "xx"),
     "kalm-privileged": ("#E69F00", "oo"),

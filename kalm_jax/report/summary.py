@@ -24,8 +24,8 @@ COMPARED = (
     ("kalm", "offline"),
     ("kalm", "relabel"),
     ("kalm", "translate"),
-    ("kalm+translate", "relabel"),
     ("kalm+translate", "translate"),
+    ("kalm+translate", "relabel+translate"),
     ("kalm+translate", "kalm"),
     ("kalm-privileged", "offline"),
     ("kalm-privileged", "kalm"),
@@ -35,6 +35,7 @@ CONDITION_ORDER = (
     "offline",
     "relabel",
     "translate",
+    "relabel+translate",
     "kalm",
     "kalm+translate",
     "kalm-privileged",
@@ -42,17 +43,22 @@ CONDITION_ORDER = (
     "words",
     "plan",
 )
-_PLANS = "goals and rewards of the data; of novel sentences the language model's plans, and {readings}"
+_PLANS = "of novel sentences the language model's plans, and {readings}"
 TOLD = {
-    "offline": ("real rollouts", "goals and rewards of the data", "the sentence"),
+    "offline": ("real rollouts", "nothing of novel sentences", "the sentence"),
     "relabel": (
         "real rollouts, and parts of them under novel sentences whose goal they reach",
-        "true goals, success tests and rewards of novel sentences",
+        "true goals and success tests of novel sentences",
         "the sentence",
     ),
     "translate": (
         "real rollouts (the policies of offline)",
-        "goals and rewards of the data",
+        "nothing of novel sentences",
+        "the language model's subgoals for the sentence, one after the other by {readings}",
+    ),
+    "relabel+translate": (
+        "real rollouts, and parts of them for single subgoals of novel sentences",
+        "true subgoals of novel sentences and their success tests",
         "the language model's subgoals for the sentence, one after the other by {readings}",
     ),
     "kalm": ("real and imagined rollouts", _PLANS, "the sentence"),
@@ -63,10 +69,10 @@ TOLD = {
     ),
     "kalm-privileged": (
         "real and imagined rollouts",
-        "true goals, success tests and rewards of novel sentences",
+        "true goals, success tests and rewards of novel sentences (the other conditions have one reward for all)",
         "the sentence",
     ),
-    "oracle": ("real rollouts of all goals, novel ones too", "everything, by the simulator", "the sentence"),
+    "oracle": ("real rollouts of all goals", "true goals and success tests of novel sentences", "the sentence"),
 }
 """Condition -> what its policies learn from, what their training is told, and what they are told in tests."""
 LEVEL_NAMES = {

@@ -24,6 +24,7 @@ STAGE_NAMES = {
     "encoder": "reading the language model of goal vectors",
     "encode": "encoding goals",
     "relabel": "looking for novel goals in the real rollouts",
+    "relabel+translate": "looking for subgoals of novel goals in the real rollouts",
     "imagine": "imagining rollouts",
     "replayed": "playing imagined rollouts in the simulator",
     "explain": "explaining rollouts",
@@ -131,7 +132,7 @@ def _level_lines(block: Sequence[Success], changes: Sequence[Difference], pooled
         if i + 1 < len(block) and block[i + 1].name == s.name:
             continue
         for change in (d for d in changes if d.base.learner == s.learner):
-            names = {"kalm+translate": "k+t", "kalm-privileged": "k-p"}
+            names = {"kalm+translate": "k+t", "relabel+translate": "r+t", "kalm-privileged": "k-p"}
             pair = " - ".join(names.get(side.condition, side.condition) for side in (change.new, change.base))
             yield _line("", pair, points(change.early), points(change.within), "", "")
             if change.base.condition != "offline":

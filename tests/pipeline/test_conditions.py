@@ -193,7 +193,7 @@ def test_the_oracle_has_real_successful_rollouts_of_the_novel_goals(run, level):
 
 @pytest.mark.parametrize("level", LEVELS[1:])
 def test_relabeled_pieces_are_real_and_end_where_they_reach_the_novel_goal(run, level):
-    run_relabel(run, level)
+    run_relabel(run, "relabel", level)
     rollouts, goals = read_rollouts(run.path / "relabel" / level / "rollouts.h5")
     world, (real, _) = get_world("clevr"), read_rollouts(run.path / "collect" / "rollouts.h5")
     assert 0 < len(rollouts) <= getattr(TINY.imagine, level)
@@ -213,6 +213,38 @@ def test_relabeled_pieces_are_real_and_end_where_they_reach_the_novel_goal(run, 
     assert level != "unseen_easy" or (rollouts.length == 1).all()
 
 
+@pytest.mark.parametrize("level", LEVELS[1:])
+def test_pieces_for_subgoals_reach_one_of_the_true_plan(run, level):
+    run_relabel(run, "relabel+translate", level)
+    rollouts, subgoals = read_rollouts(run.path / "relabel+translate" / level / "subgoals.h5")
+    world, plans = get_world("clevr"), set()
+    goals = world.goals(level)
+    for family, array in zip(goals.family, goals.array, strict=True):
+        plans |= {text for text, *_ in world.language.read_plan(world.language.plan(int(family), array))}
+    asked = {subgoals.text[g] for g in rollouts.goal}
+    assert asked <= plans and len(asked) > 3
+    assert rollouts.terminated.all() and not rollouts.imagined.any()
+    last, i = rollouts.length - 1, np.arange(len(rollouts))
+    goal = (subgoals.family[rollouts.goal], subgoals.array[rollouts.goal])
+    before, after = rollouts.observations[i, last], rollouts.observations[i, last + 1]
+    assert clevr_goals.success(*goal, before, rollouts.actions[i, last], after).all()
+
+
+@pytest.mark.parametrize("condition", ["relabel", "oracle"])
+def test_novel_goals_are_rewarded_like_those_of_the_data(run, condition):
+    if condition == "relabel":
+        for level in LEVELS[1:]:
+            run_relabel(run, condition, level)
+    real, data = read_rollouts(run.path / "collect" / "rollouts.h5")
+    over = np.flatnonzero(real.terminated)
+    reward = real.rewards[over, real.length[over] - 1].mean()
+    buffer = learning_data(run, condition, 0.0)
+    novel = ~np.isin(np.asarray(buffer.family)[buffer.goal], np.unique(data.family))
+    rewards, terminal = np.asarray(buffer.reward)[novel], np.asarray(buffer.terminal)[novel] > 0
+    assert terminal.any() and not rewards[~terminal].any()
+    np.testing.assert_allclose(rewards[terminal], reward, rtol=1e-6)
+
+
 def test_policies_learn_from_the_real_rollouts_alone_where_these_reach_no_novel_goal(run, tmp_path, capsys):
     shutil.copytree(run.path, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "relabel", ignore_errors=True)
@@ -222,7 +254,7 @@ def test_policies_learn_from_the_real_rollouts_alone_where_these_reach_no_novel_
     world.learning = dataclasses.replace(world.learning, relabel=nothing)
     alone.world = world
     run_collect(alone)
-    run_relabel(alone, "unseen_hard")
+    run_relabel(alone, "relabel", "unseen_hard")
     assert "relabel/unseen_hard: no real rollout reaches such a goal" in capsys.readouterr().out
     found = learning_data(alone, "relabel", 0.0)
     assert len(found) == len(learning_data(alone, "offline", 0.0))
@@ -258,9 +290,9 @@ def test_translated_goals_are_told_in_the_words_of_the_data(small_run, tmp_path)
     shutil.copytree(small_run, tmp_path / "run")
     config = read_run(small_run)
     config = dataclasses.replace(
-        config, learn=dataclasses.replace(config.learn, conditions=("offline", "translate", "kalm+translate"))
+        config, learn=dataclasses.replace(config.learn, conditions=("offline", *configs.TRANSLATED))
     )
-    assert config.learn.learned == ("offline", "kalm+translate")
+    assert config.learn.learned == ("offline", "relabel+translate", "kalm+translate")
     run, world = PipelineRun(tmp_path / "run", config, say=lambda text: None), get_world("clevr")
     for name, work in stages_of(run).items():
         if not name.startswith("evaluate/td3bc"):
@@ -313,6 +345,8 @@ def test_plans_of_the_same_episodes_are_written_once(tmp_path, monkeypatch):
     "name, condition, change",
     [
         ("metaworld", "relabel", {}),
+        ("metaworld", "relabel+translate", {}),
+        ("clevr", "relabel+translate", {"plan": False}),
         ("clevr", "translate", {"plan": False}),
         ("clevr", "kalm+translate", {"plan": False}),
         ("clevr", "kalm", {"plan": False}),

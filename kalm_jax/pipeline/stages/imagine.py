@@ -23,6 +23,7 @@ from kalm_jax.pipeline.imagining import (
     met_goals,
     planned_goals,
     plans_of,
+    success_reward,
     untold,
 )
 from kalm_jax.pipeline.quality import quality_rows
@@ -93,12 +94,6 @@ def run_imagine(run: PipelineRun, stage: str, part: str) -> None:
         work,
         together=True,
     )
-
-
-def success_reward(real: Rollouts) -> float:
-    """The mean reward of a real rollout's last step where it reaches its goal, 1 where none does."""
-    over = np.flatnonzero(np.asarray(real.terminated))
-    return float(np.mean(real.rewards[over, real.length[over] - 1])) if len(over) else 1.0
 
 
 def pieces_for_subgoals(

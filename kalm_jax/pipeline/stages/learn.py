@@ -16,6 +16,7 @@ from kalm_jax.datasets import read_rollouts
 from kalm_jax.distributed import broadcast_from_main, is_main_process
 from kalm_jax.files import write_json
 from kalm_jax.grounding.checkpoint import load_grounded
+from kalm_jax.imagination.judges import reward_at_end
 from kalm_jax.offline_rl import (
     Buffer,
     Relabel,
@@ -42,7 +43,7 @@ from kalm_jax.pipeline.artifacts import (
     real_rollouts,
 )
 from kalm_jax.pipeline.config import PipelineConfig
-from kalm_jax.pipeline.imagining import UNKNOWN, planned_goals, untold, written_plans
+from kalm_jax.pipeline.imagining import UNKNOWN, planned_goals, success_reward, untold, written_plans
 from kalm_jax.pipeline.learners import configured_learner, policy_points, relabel_share, view_of
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.translation import first_sentences, goal_key
@@ -51,6 +52,9 @@ from kalm_jax.sharding import gather
 from kalm_jax.types import GoalTable, Rollouts, concatenate_goals
 from kalm_jax.types.transforms import ObservationTransform
 from kalm_jax.worlds.base import World, get_world
+
+OF_SUBGOALS = ("relabel+translate", "kalm+translate")
+"""Conditions whose policies learn single subgoals from the file subgoals.h5 of their stages."""
 
 
 def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
@@ -95,7 +99,7 @@ def run_learn(run: PipelineRun, algorithm: str, condition: str) -> None:
         settings["checkpoints"] = config.learn.checkpoints
     if (view := view_of(config)) != ObservationTransform():
         settings["view"] = dataclasses.asdict(view)
-    sentences = [SUBGOALS] if condition == "kalm+translate" else parts
+    sentences = [SUBGOALS] if condition in OF_SUBGOALS else parts
     needs = ["collect", *encoding(config, ["data", *sentences]), *parts.values()]
     run.stage(f"learn/{algorithm}-{condition}", settings, needs, work, together=True, modules=[algorithm])
 
@@ -106,6 +110,7 @@ def learned_parts(config: PipelineConfig, condition: str) -> dict[str, str]:
     return {
         "offline": {},
         "relabel": {level: f"relabel/{level}" for level in levels},
+        "relabel+translate": {level: f"relabel+translate/{level}" for level in levels},
         "kalm": {part: f"{IMAGINED}/{part}" for part in parts},
         "kalm+translate": {part: f"{IMAGINED}/{part}" for part in parts},
         "kalm-privileged": {part: f"{PRIVILEGED}/{part}" for part in parts},
@@ -114,19 +119,25 @@ def learned_parts(config: PipelineConfig, condition: str) -> dict[str, str]:
 
 
 def learning_data(run: PipelineRun, condition: str, relabel: float) -> Buffer:
-    """The real rollouts and those of the condition's stages; half of each batch comes from either."""
+    """The real rollouts and those of the condition's stages; half of each batch comes from either.
+
+    All conditions reward a novel goal that is reached alike, as the data's are on average, whoever says that it is.
+    Only "kalm-privileged" has the world's own rewards.
+    """
     config, (real, data) = run.config, real_rollouts(run)
     known, numbers = learned_goals(run, "data")
     real = dataclasses.replace(real, goal=numbers[real.goal])
-    read = {"kalm": _planned, "kalm+translate": _subgoals}.get(condition, _true)
+    read = _subgoals if condition in OF_SUBGOALS else _planned if condition == "kalm" else _true
+    reward = None if condition == "kalm-privileged" else success_reward(real)
     tables, novel, plans = [known], {}, len(run.world.families)
     for part, stage in learned_parts(config, condition).items():
-        file = run.path / stage / ("subgoals.h5" if condition == "kalm+translate" else "rollouts.h5")
+        file = run.path / stage / ("subgoals.h5" if condition in OF_SUBGOALS else "rollouts.h5")
         if not file.exists():
             if condition == "kalm+translate":
                 print(f"{stage}: no subgoal is read as reached, so the policies of {condition} learn from none of it")
             continue
-        table, novel[part] = read(run, part, file, real)
+        table, rollouts = read(run, part, file, real)
+        novel[part] = rollouts if reward is None else reward_at_end(rollouts, reward)
         if read is _planned:  # plans of several subgoals are families of their own, in each part others
             family, own = np.asarray(table.family), len(run.world.families)
             family = np.where(family >= own, family - own + plans, family).astype(np.int32)
@@ -135,8 +146,8 @@ def learning_data(run: PipelineRun, condition: str, relabel: float) -> Buffer:
     goals, offsets = concatenate_goals(tables)
     for part, first in zip(novel, offsets[1:], strict=True):
         novel[part] = dataclasses.replace(novel[part], goal=novel[part].goal + first)
-    # What else a step would have reached is told for goals of the data alone, unless the condition is told true goals.
-    families = None if read is _true else tuple(np.unique(data.family).tolist())
+    # What else a step would have reached, and its reward, is told for goals of the data alone.
+    families = None if reward is None else tuple(np.unique(data.family).tolist())
     return mixed_buffer(config, goals, real, novel, relabel, families)
 
 
@@ -171,10 +182,10 @@ def _planned(run: PipelineRun, part: str, file: pathlib.Path, real: Rollouts) ->
 
 
 def _subgoals(run: PipelineRun, part: str, file: pathlib.Path, real: Rollouts) -> tuple[GoalTable, Rollouts]:
-    """Subgoals, in the data's words where they have them, and the parts of imagined rollouts that reach them."""
+    """Subgoals, in the data's words where they have them, and the parts of rollouts that reach them."""
     rollouts, _ = read_rollouts(file)
     table, (data, _) = encoded_goals(run, SUBGOALS), learned_goals(run, "data")
-    if not run.config.imagine.keep_all:
+    if rollouts.imagined.any() and not run.config.imagine.keep_all:
         rollouts = filter_realistic(run.world, part, rollouts, table, real)
     both, _ = concatenate_goals([data, table])
     known = first_sentences(both)

@@ -1,4 +1,4 @@
-"""Finds pieces of the real rollouts that reach novel goals, which only the condition "relabel" learns from."""
+"""Finds pieces of the real rollouts that reach novel goals or their subgoals, for the conditions `RELABELING`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from kalm_jax.datasets import write_rollouts
-from kalm_jax.pipeline.artifacts import goals_mark, real_rollouts
+from kalm_jax.pipeline.artifacts import goals_mark, real_rollouts, subgoal_goals
 from kalm_jax.pipeline.imagining import imagined_goals
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.progress import Progress
@@ -16,26 +16,41 @@ from kalm_jax.types import GoalTable, Rollouts, make_rollouts
 from kalm_jax.worlds.base import World
 
 
-def run_relabel(run: PipelineRun, level: str) -> None:
+def run_relabel(run: PipelineRun, condition: str, level: str) -> None:
     """Writes pieces of the real rollouts for as many sentences of a novel level as are imagined to `rollouts.h5`.
 
-    No language model takes part; what the goals are, and when they are reached, is told. Goals that no real rollout
-    reaches are left out, and where that is all of them there is no file.
+    In the condition "relabel+translate" they are pieces for one of the subgoals of each sentence, in `subgoals.h5`. No
+    language model takes part; what the goals and their subgoals are, and when they are reached, is told. Goals that no
+    real rollout reaches are left out, and where that is all of them there is no file.
     """
     world, goals = run.world, run.world.goals(level)
 
     def work(folder: pathlib.Path) -> None:
         rng, goal = imagined_goals(run.config, goals, level)
+        asked, file = goals, "rollouts.h5"
+        if condition == "relabel+translate":
+            asked, file = subgoal_goals(world), "subgoals.h5"
+            goal = drawn_subgoals(world, goals, goal, asked, rng)
         real, _ = real_rollouts(run)
-        with Progress(f"relabel {level}", len(goal), unit="rollout") as progress:
-            found = pieces(world, real, goals, goal, rng, progress)
+        with Progress(f"{condition} {level}", len(goal), unit="rollout") as progress:
+            found = pieces(world, real, asked, goal, rng, progress)
         if len(found):
-            write_rollouts(folder / "rollouts.h5", found, goals)
+            write_rollouts(folder / file, found, asked)
         else:
-            print(f"relabel/{level}: no real rollout reaches such a goal, so the policies learn from none of them")
+            print(f"{condition}/{level}: no real rollout reaches such a goal, so the policies learn from none of them")
 
     settings = {"count": getattr(run.config.imagine, level), "seed": run.config.seed, "goals": goals_mark(goals)}
-    run.stage(f"relabel/{level}", settings, ["collect"], work)
+    run.stage(f"{condition}/{level}", settings, ["collect"], work)
+
+
+def drawn_subgoals(
+    world: World, goals: GoalTable, goal: np.ndarray, subgoals: GoalTable, rng: np.random.Generator
+) -> np.ndarray:
+    """(N,) a random one of the true subgoals of each goal number in `goal` (N,), as a number in `subgoals`."""
+    plan, number = world.language.plan, {text: i for i, text in enumerate(subgoals.text)}
+    assert plan is not None, "see `check_conditions`"
+    plans = {g: world.language.read_plan(plan(int(goals.family[g]), goals.array[g])) for g in np.unique(goal).tolist()}
+    return np.array([number[plans[g][rng.integers(len(plans[g]))][0]] for g in goal.tolist()])
 
 
 def pieces(

@@ -10,10 +10,11 @@ import pytest
 
 from kalm_jax.datasets import read_rollouts, write_rollouts
 from kalm_jax.pipeline.artifacts import IMAGINED, SUBGOALS, subgoal_goals
+from kalm_jax.pipeline.imagining import success_reward
 from kalm_jax.pipeline.run import stages_of
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.run_records import read_run
-from kalm_jax.pipeline.stages.imagine import pieces_for_subgoals, success_reward
+from kalm_jax.pipeline.stages.imagine import pieces_for_subgoals
 from kalm_jax.pipeline.stages.learn import learning_data
 from kalm_jax.types import LEVELS, make_rollouts
 from kalm_jax.worlds.base import get_world
