@@ -103,8 +103,9 @@ class LoadedRun:
         """A trained policy, as it was after the last update.
 
         `condition` is one of `--conditions`; None is "kalm", or "kalm-privileged" in a run without it. Policies of
-        "translate" and "kalm+translate" are `TranslatingPolicy`s: they take a goal's own sentence, too, and are given
-        its subgoals one after the other. `seed` None is the first of training.
+        "translate", which every run with "offline" has, of "relabel+translate" and of "kalm+translate" are
+        `TranslatingPolicy`s: they take a goal's own sentence, too, and are given its subgoals one after the other.
+        `seed` None is the first of training.
 
         Raises:
           ValueError: the run has no such policy, and the message lists those that there are; or a file is damaged.

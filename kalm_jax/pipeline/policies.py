@@ -145,7 +145,7 @@ class TranslatedGoal(NamedTuple):
 
 
 class TranslatingPolicy(ActingPolicy):
-    """A policy of the conditions "translate" and "kalm+translate", which acts on any sentence.
+    """A policy of a condition that tells subgoals, such as "translate", which acts on any sentence.
 
     The language model writes the sentence's subgoals. At each step the learner is given the first subgoal that the
     language model does not read off the observation as reached. Subgoals that compare with an episode's beginning are

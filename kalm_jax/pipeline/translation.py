@@ -1,4 +1,4 @@
-"""The conditions "translate" and "kalm+translate": policies are told the planner's subgoals."""
+"""The conditions `TRANSLATED`, such as "translate": policies are told the planner's subgoals."""
 
 from __future__ import annotations
 
