@@ -69,12 +69,7 @@ def imagine(
     Raises:
       ValueError: the numbers of goals, states and plans do not match, or there is no score function for several draws.
     """
-    if len(goal_index) != len(first_states):
-        raise ValueError(f"{len(goal_index)} goals but {len(first_states)} first states; give one state per goal")
-    if len(plans) != len(goals):
-        raise ValueError(f"{len(goals)} goals but {len(plans)} plans; give one plan per goal")
-    if draws < 1 or (draws > 1 and score_fn is None):
-        raise ValueError(f"draws is {draws}: want at least 1, and a score_fn to choose where there are more")
+    _check_counts(goals, goal_index, first_states, plans, draws, score_fn)
     goal_index, spec = np.asarray(goal_index, np.int32), grounded.model.spec
     mine = [plans[g] for g in goal_index]
     judge = ByTest(world, goals, mine) if judge is None else judge
@@ -102,22 +97,34 @@ def imagine(
         chosen = dict(zip(going.tolist(), subgoals, strict=True))
         for found in generator.run(going, subgoals, states, rounds):
             reached = found.states if world.project is None else world.project(found.states)
-            found = found._replace(
-                states=reached, lengths=np.minimum(found.lengths, horizon - rollouts.length[found.rows])
-            )
+            lengths = np.minimum(found.lengths, horizon - rollouts.length[found.rows])
+            found = found._replace(states=reached, lengths=lengths)
             found = judge.cut(found, [chosen[i] for i in found.rows.tolist()])
             if generator.draws > 1 and score_fn is not None:
                 found = _best(found, generator.draws, score_fn, generator.plans)
             _append(rollouts, found)
-            rows, end = found.rows, rollouts.length[found.rows]
-            rollouts.terminated[rows] = judge.reached(rollouts, found)
-            if world.show_stage is not None:
-                rollouts.observations[rows, end] = world.show_stage(family[rows], rollouts.observations[rows, end])
+            rollouts.terminated[found.rows] = judge.reached(rollouts, found)
+            _show_stage(rollouts, found.rows, world, family)
             if progress is not None:
-                over = rollouts.terminated | (rollouts.length >= horizon)
-                progress(int(over.sum()), matched=float(rollouts.terminated.sum() / max(1, over.sum())))
+                _show_progress(progress, rollouts)
         rounds += 1
     return judge.label(rollouts)
+
+
+def _check_counts(
+    goals: GoalTable,
+    goal_index: np.ndarray,
+    first_states: np.ndarray,
+    plans: list[list[Subgoal]],
+    draws: int,
+    score_fn: ScoreFn | None,
+) -> None:
+    if len(goal_index) != len(first_states):
+        raise ValueError(f"{len(goal_index)} goals but {len(first_states)} first states; give one state per goal")
+    if len(plans) != len(goals):
+        raise ValueError(f"{len(goals)} goals but {len(plans)} plans; give one plan per goal")
+    if draws < 1 or (draws > 1 and score_fn is None):
+        raise ValueError(f"draws is {draws}: want at least 1, and a score_fn to choose where there are more")
 
 
 def _empty_rollouts(spec: NumericSpec, goal: np.ndarray, first_states: np.ndarray, horizon: int) -> Rollouts:
@@ -157,6 +164,18 @@ def _append(rollouts: Rollouts, found: Continuations) -> None:
         rollouts.observations[i, at + 1 : at + 1 + length] = states[1 : 1 + length]
         rollouts.actions[i, at : at + length] = actions[:length]
         rollouts.length[i] = at + length
+
+
+def _show_stage(rollouts: Rollouts, rows: np.ndarray, world: World, family: np.ndarray) -> None:
+    """Shows the stage that some rollouts are in, in the state that they end in, in place."""
+    if world.show_stage is not None:
+        end = rollouts.length[rows]
+        rollouts.observations[rows, end] = world.show_stage(family[rows], rollouts.observations[rows, end])
+
+
+def _show_progress(progress: Callable, rollouts: Rollouts) -> None:
+    over = rollouts.terminated | (rollouts.length >= rollouts.horizon)
+    progress(int(over.sum()), matched=float(rollouts.terminated.sum() / max(1, over.sum())))
 
 
 @dataclasses.dataclass

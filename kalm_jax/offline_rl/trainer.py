@@ -106,8 +106,7 @@ def train(
         check_sweep(learner, sweep)
     runs: list[dict[str, Any]] = [{"seed": seed, **setting} for setting in sweep or ({},) for seed in seeds]
     stats = learner.stats(buffer) if stats is None else stats
-    curve: Curve = []
-    state, done = init_states(learner, stats, [run["seed"] for run in runs]), 0
+    state = init_states(learner, stats, [run["seed"] for run in runs])
     state = state if start is None else start(state)
     fingerprint = _fingerprint(learner, buffer, seeds) | ({"sweep": sweep} if sweep else {})
     devices = SeedDevices(len(runs)) if shard_seeds else None
@@ -118,22 +117,30 @@ def train(
     loop.watch = watch
     loop.workers = min(len(loop.groups), workers or available_cores())
     try:
-        if checkpoints is not None:
-            done, state, curve = restore_training(checkpoints, fingerprint, state)
-            if done > num_updates:
-                raise ValueError(
-                    f"{checkpoint_dir} holds {done} updates, more than the {num_updates} asked for: remove it"
-                )
-        while done < num_updates:
-            stop = min(num_updates, (done // checkpoint_every + 1) * checkpoint_every)
-            state, rows = loop.advance(state, done, stop)
-            curve, done = curve + rows, stop
-            if checkpoints is not None:
-                checkpoints.save(done, {"state": state}, {"fingerprint": fingerprint, "curve": curve})
+        state, curve = _train_from_checkpoint(loop, state, fingerprint, checkpoints, checkpoint_every)
     finally:
         if checkpoints is not None:
             checkpoints.close()
     return state if devices is None else jax.tree.map(lambda x: x.addressable_data(0), state), curve
+
+
+def _train_from_checkpoint(
+    loop: _Loop, state: State, fingerprint: dict[str, Any], checkpoints: Checkpoints | None, checkpoint_every: int
+) -> tuple[State, Curve]:
+    """The updates that the last checkpoint leaves, all of them where there is none."""
+    done, total = 0, loop.total
+    curve: Curve = []
+    if checkpoints is not None:
+        done, state, curve = restore_training(checkpoints, fingerprint, state)
+        if done > total:
+            raise ValueError(f"{checkpoints.folder} holds {done} updates, more than the {total} asked for: remove it")
+    while done < total:
+        stop = min(total, (done // checkpoint_every + 1) * checkpoint_every)
+        state, rows = loop.advance(state, done, stop)
+        curve, done = curve + rows, stop
+        if checkpoints is not None:
+            checkpoints.save(done, {"state": state}, {"fingerprint": fingerprint, "curve": curve})
+    return state, curve
 
 
 def _check_counts(

@@ -269,7 +269,7 @@ def fit_language_model(
     the language model.
     """
     world, g = get_world(config.world), config.ground
-    lora = LoraConfig(g.lora_rank) if g.lora_rank else None
+    lora = _lora(g)
     # Frozen weights stay in the type of their file, half the size of float32; a large model wants stacked layers.
     dtype = None if lora else "float32"
     sharding = weight_sharding(default_mesh())
@@ -298,26 +298,8 @@ def fit_language_model(
         description_steps=g.reading_steps,
         augment=augment,
     )
-    if batches.length > llm_config.max_positions:
-        raise ValueError(
-            f"the longest rollout with its sentence takes rows of {batches.length} positions, and the language model "
-            f"reads max_position_embeddings={llm_config.max_positions} (config.json); show shorter parts of rollouts "
-            "(--grounding_window)"
-        )
-    train = TrainConfig(
-        g.steps,
-        g.learning_rate,
-        g.warmup,
-        # Other models than the built-in one by AdamW, as the authors do; Muon works on copies of all matrices.
-        muon=0.0 if g.llm else TrainConfig.muon,
-        accumulate=g.accumulate,
-        compute=g.compute,
-        lora=lora,
-        log_every=SLOW_LOG if g.llm else TrainConfig.log_every,
-        # Adapters are small: many checkpoints cost little, and an update of a large model on a CPU takes seconds.
-        checkpoint_every=CHECKPOINT_STEPS if lora else TrainConfig.checkpoint_every,
-        measure_every=config.metrics.every,
-    )
+    _check_positions(batches.length, llm_config.max_positions)
+    train = _train_config(config)
     if lora:
         params = change_llms(
             params, lambda llm: compute(lambda x: init_lora(jax.random.key(config.seed), x, lora), llm)
@@ -351,6 +333,39 @@ def fit_language_model(
         where = (model, params, batches, train, folder)
         params, _ = fit(*where, show, frozen, donate=True, measure=measure, recall=recall, resume=progress.resume)
     return Grounded(model, whole(params), tokenizer)
+
+
+def _check_positions(length: int, positions: int) -> None:
+    """Refuses rows of training that are longer than what the language model reads."""
+    if length > positions:
+        raise ValueError(
+            f"the longest rollout with its sentence takes rows of {length} positions, and the language model "
+            f"reads max_position_embeddings={positions} (config.json); show shorter parts of rollouts "
+            "(--grounding_window)"
+        )
+
+
+def _lora(g: GroundConfig) -> LoraConfig | None:
+    return LoraConfig(g.lora_rank) if g.lora_rank else None
+
+
+def _train_config(config: PipelineConfig) -> TrainConfig:
+    """How the language model is trained, as `config` says."""
+    g = config.ground
+    return TrainConfig(
+        g.steps,
+        g.learning_rate,
+        g.warmup,
+        # Other models than the built-in one by AdamW, as the authors do; Muon works on copies of all matrices.
+        muon=0.0 if g.llm else TrainConfig.muon,
+        accumulate=g.accumulate,
+        compute=g.compute,
+        lora=_lora(g),
+        log_every=SLOW_LOG if g.llm else TrainConfig.log_every,
+        # Adapters are small: many checkpoints cost little, and an update of a large model on a CPU takes seconds.
+        checkpoint_every=CHECKPOINT_STEPS if g.lora_rank else TrainConfig.checkpoint_every,
+        measure_every=config.metrics.every,
+    )
 
 
 @checked(grounded=Setting("as `ground` and `load_grounded` return it"), goals=_GOALS, count=COUNT, seed=SEED)

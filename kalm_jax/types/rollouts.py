@@ -6,7 +6,7 @@ Dimension letters: N rollouts, T time steps (padded), D observation, A action, G
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 import jax
@@ -159,6 +159,10 @@ def fractional(x: np.ndarray) -> np.ndarray:
     return np.asarray(x != np.rint(x)) if x.dtype.kind == "f" else np.zeros(x.shape, bool)
 
 
+Fail = Callable[[str, str], NoReturn]
+"""Called with a field and what is wrong with it."""
+
+
 def validate(
     rollouts: Rollouts,
     num_goals: int | None = None,
@@ -183,26 +187,9 @@ def validate(
     def fail(field: str, problem: str) -> NoReturn:
         raise ValueError(f"{name}: {field} {problem}")
 
-    for field in (f.name for f in dataclasses.fields(rollouts)):
-        dtype = np.asarray(getattr(rollouts, field)).dtype
-        if dtype.kind not in "biuf":
-            fail(field, f"is of type {dtype}, want real numbers")
+    _check_shapes(rollouts, num_actions, fail)
     obs, act = np.asarray(rollouts.observations), np.asarray(rollouts.actions)
-    if obs.ndim != 3:
-        fail("observations", f"have shape {obs.shape}, want (N, T+1, D)")
-    n, t = obs.shape[0], obs.shape[1] - 1
-    if not obs.shape[2]:
-        fail("observations", f"have shape {obs.shape}, want at least one number in each")
-    if act.shape[:2] != (n, t) or act.ndim not in (2, 3):
-        fail("actions", f"have shape {act.shape}, want ({n}, {t}) or ({n}, {t}, A) to go with observations {obs.shape}")
-    if act.ndim == 3 and not act.shape[2]:
-        fail("actions", f"have shape {act.shape}, want at least one number in each, or ({n}, {t}) for discrete ones")
-    if act.ndim == 2 and num_actions is not None and not 1 <= num_actions <= MOST_WIDE:
-        fail("actions", f"are of {num_actions} kinds, want 1 to {MOST_WIDE}: policies have an output for each")
-    wanted = {"rewards": (n, t), "length": (n,), "terminated": (n,), "goal": (n,), "imagined": (n,)}
-    for field, shape in wanted.items():
-        if np.shape(getattr(rollouts, field)) != shape:
-            fail(field, f"has shape {np.shape(getattr(rollouts, field))}, want {shape}")
+    n, t = act.shape[:2]
     length, goal = np.asarray(rollouts.length), np.asarray(rollouts.goal)
     for field, x in (("length", length), ("goal", goal)):
         if fractional(x).any():
@@ -226,6 +213,41 @@ def validate(
         if bad.any():
             i, j = np.argwhere(bad)[0]
             fail(field, f"[{i}, {j}] is not finite{_beyond(x[i, j])}; repair or drop rollout {i}")
+    _check_actions(act, step, num_actions, action_bounds, fail)
+    if num_goals is not None and n and (goal.min() < 0 or goal.max() >= num_goals):
+        i = int(np.flatnonzero((goal < 0) | (goal >= num_goals))[0])
+        fail("goal", f"[{i}] is {goal[i]}, but the goal table has {num_goals} goals")
+    return _zeros_behind_the_end(rollouts, seen, step)
+
+
+def _check_shapes(rollouts: Rollouts, num_actions: int | None, fail: Fail) -> None:
+    """Refuses fields of other types than numbers, and of shapes that do not belong together."""
+    for field in (f.name for f in dataclasses.fields(rollouts)):
+        dtype = np.asarray(getattr(rollouts, field)).dtype
+        if dtype.kind not in "biuf":
+            fail(field, f"is of type {dtype}, want real numbers")
+    obs, act = np.asarray(rollouts.observations), np.asarray(rollouts.actions)
+    if obs.ndim != 3:
+        fail("observations", f"have shape {obs.shape}, want (N, T+1, D)")
+    n, t = obs.shape[0], obs.shape[1] - 1
+    if not obs.shape[2]:
+        fail("observations", f"have shape {obs.shape}, want at least one number in each")
+    if act.shape[:2] != (n, t) or act.ndim not in (2, 3):
+        fail("actions", f"have shape {act.shape}, want ({n}, {t}) or ({n}, {t}, A) to go with observations {obs.shape}")
+    if act.ndim == 3 and not act.shape[2]:
+        fail("actions", f"have shape {act.shape}, want at least one number in each, or ({n}, {t}) for discrete ones")
+    if act.ndim == 2 and num_actions is not None and not 1 <= num_actions <= MOST_WIDE:
+        fail("actions", f"are of {num_actions} kinds, want 1 to {MOST_WIDE}: policies have an output for each")
+    wanted = {"rewards": (n, t), "length": (n,), "terminated": (n,), "goal": (n,), "imagined": (n,)}
+    for field, shape in wanted.items():
+        if np.shape(getattr(rollouts, field)) != shape:
+            fail(field, f"has shape {np.shape(getattr(rollouts, field))}, want {shape}")
+
+
+def _check_actions(
+    act: np.ndarray, step: np.ndarray, num_actions: int | None, action_bounds: tuple | None, fail: Fail
+) -> None:
+    """Refuses actions out of their range, in the steps (N, T) that are taken."""
     if act.ndim == 2 and (bad := fractional(act) & step).any():
         i, j = np.argwhere(bad)[0]
         fail(
@@ -248,10 +270,6 @@ def validate(
         if bad.any():
             i, j, k = np.argwhere(bad)[0]
             fail("actions", f"[{i}, {j}, {k}] is {act[i, j, k]:.6g}, want {low[k]:.6g}..{high[k]:.6g}")
-    if num_goals is not None and n and (goal.min() < 0 or goal.max() >= num_goals):
-        i = int(np.flatnonzero((goal < 0) | (goal >= num_goals))[0])
-        fail("goal", f"[{i}] is {goal[i]}, but the goal table has {num_goals} goals")
-    return _zeros_behind_the_end(rollouts, seen, step)
 
 
 def with_declared_types(rollouts: Rollouts) -> Rollouts:
