@@ -20,7 +20,7 @@ from kalm_jax.grounding.model import Grounded, GroundedModel, numeric_spec
 from kalm_jax.llm.hf.folder import BUILTIN, save_model
 from kalm_jax.llm.tokenizer import load_tokenizer
 from kalm_jax.llm.transformer import Llama, LlamaConfig
-from kalm_jax.pipeline import offline
+from kalm_jax.pipeline import grounding, offline
 from kalm_jax.pipeline.offline_config import OfflineConfig
 from kalm_jax.pipeline.run import stages_of
 from kalm_jax.pipeline.run_folder import PipelineRun
@@ -326,6 +326,11 @@ def test_what_belongs_elsewhere_is_named(tiny, tmp_path):
             FileNotFoundError,
             "llm=/nope: there is no such folder",
         ),
+        (
+            lambda: kalm.imagine(grounded, novel, "clevr", replayed=4),
+            ValueError,
+            r"replayed has no effect in imagine\(\)",
+        ),
         (lambda: kalm.imagine(grounded, novel, "clevr", foo=0), ValueError, "no field 'foo'; it has .*draws"),
         (lambda: kalm.ground(rollouts, goals, "clevr", foo=0), ValueError, "no field 'foo'; it has .*steps"),
         (
@@ -340,6 +345,21 @@ def test_what_belongs_elsewhere_is_named(tiny, tmp_path):
     ):
         with pytest.raises(error, match=said):
             ask()
+
+
+def test_another_language_model_learns_at_a_rate_of_its_own(tiny, monkeypatch):
+    rates = []
+
+    def fit(config, *_):
+        rates.append(config.ground.learning_rate)
+        raise InterruptedError
+
+    monkeypatch.setattr(grounding, "fit_language_model", fit)
+    for settings in ({}, {"llm": str(BUILTIN)}, {"llm": str(BUILTIN), "lora_rank": 2}):
+        for given in ({}, {"learning_rate": 3e-3}):
+            with pytest.raises(InterruptedError):
+                kalm.ground(*tiny[:2], "clevr", **settings, **given)
+    assert rates == [3e-3, 3e-3, 5e-5, 3e-3, 2e-4, 3e-3]
 
 
 def test_policies_of_an_offline_run_are_kept(pendulum, tmp_path):

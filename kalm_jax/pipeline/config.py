@@ -16,7 +16,7 @@ from typing import Any
 from kalm_jax.arguments import checked
 from kalm_jax.grounding.config import TaskShares
 from kalm_jax.llm.named import NAMED
-from kalm_jax.pipeline.ground_config import GroundConfig, MetricsConfig
+from kalm_jax.pipeline.ground_config import GroundConfig, MetricsConfig, learning_rate_of_llm
 from kalm_jax.pipeline.planner_config import PlannerConfig
 from kalm_jax.settings import (
     MANY,
@@ -106,7 +106,13 @@ class ImagineConfig(Checked):
     unseen_hard: int = setting(
         1680, "Imagined rollouts for harder unseen goals; 0: none.", flag="imagined_unseen_hard", low=0, high=MANY
     )
-    temperature: float = setting(1.0, "Temperature of imagined actions.", low=0, high=100)
+    temperature: float = setting(
+        1.0,
+        "Temperature of imagined actions, and of those that the language model takes itself, in replays and as "
+        "llm_policy. Actions that are imagined with --search do not depend on it, as every one is tried.",
+        low=0,
+        high=100,
+    )
     plan: bool = setting(
         True,
         "Whether the language model first writes a goal's subgoals and imagines those one after the other; --noplan "
@@ -322,6 +328,7 @@ def configure(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfi
     A language model given by `llm` has more to lose than the built-in one and fills its devices: unless they are given
     too, its learning rate is 5e-5 (2e-4 with LoRA) and nothing is measured in training. Where the episodes of a preset
     are too few for the `checkpoints` that are given there are more, and fewer checkpoints for the `episodes` given.
+    What is given never gives way, also where it is a number that a preset or a default has.
 
     Raises:
       ValueError: an unknown name, or a value that is not allowed.
@@ -329,7 +336,8 @@ def configure(config: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfi
     given = dict(given)
     reads = bool(given.get("grounding_reading_steps"))
     if given.get("llm"):
-        given.setdefault("grounding_learning_rate", 2e-4 if given.get("lora_rank", config.ground.lora_rank) else 5e-5)
+        rank = given.get("lora_rank", config.ground.lora_rank)
+        given.setdefault("grounding_learning_rate", learning_rate_of_llm(rank))
         given.setdefault("evaluate_every", 0)
     changes: dict[str, Any] = {}
     known, asked = list[str](), set(given)

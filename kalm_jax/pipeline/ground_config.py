@@ -9,9 +9,18 @@ from kalm_jax.llm.named import NAMED
 from kalm_jax.settings import MANY, MOST_STEPS, MOST_WIDE, Checked, setting
 
 
+def learning_rate_of_llm(lora_rank: int) -> float:
+    """The learning rate of a language model given by the user, where none is given: 5e-5, or with LoRA 2e-4."""
+    return 2e-4 if lora_rank else 5e-5
+
+
 @dataclasses.dataclass(frozen=True)
 class GroundConfig(Checked):
-    """Fine-tuning of the language model on the real rollouts (KALM, section 4.1)."""
+    """Fine-tuning of the language model on the real rollouts (KALM, section 4.1).
+
+    An instance has the numbers that it is given, and those below for the others. That a model given by `llm` learns at
+    a rate of its own is the work of `config.configure` and of `kalm_jax.ground`, which know what was given.
+    """
 
     llm: str = setting(
         "",

@@ -28,7 +28,8 @@ from kalm_jax.llm.lora import LoraConfig, merge
 from kalm_jax.llm.lora import init as init_lora
 from kalm_jax.llm.tokenizer import Tokenizer, load_tokenizer
 from kalm_jax.llm.transformer import LlamaConfig, first_layers, unstack_layers
-from kalm_jax.pipeline.config import GroundConfig, ImagineConfig, MetricsConfig, PipelineConfig
+from kalm_jax.pipeline.config import ImagineConfig, PipelineConfig
+from kalm_jax.pipeline.ground_config import GroundConfig, MetricsConfig, learning_rate_of_llm
 from kalm_jax.pipeline.imagining import Request, draws_of, goals_to_imagine, imagine_rollouts, plans_of
 from kalm_jax.pipeline.planner import CHECKPOINT_STEPS, training_pairs
 from kalm_jax.pipeline.planner_config import PlannerConfig
@@ -206,6 +207,7 @@ def ground(
       world: name of the world, or the import path of a module with a WORLD.
       folder: where checkpoints, the training curve and `model/` are written; None writes nothing.
       **settings: fields of `GroundConfig`: `llm` (a Hugging Face folder or a name), `steps`, `learning_rate`, ...
+        With `llm` the learning rate is 5e-5 unless it is given, and with `lora_rank` 2e-4.
 
     Raises:
       OSError, TypeError, ValueError: as `check_language_model`, or a wrong argument, rollouts or goals that are none of
@@ -215,6 +217,8 @@ def ground(
       (model, parameters, tokenizer), which `imagine` and `grounding.checkpoint.save_grounded` take.
     """
     ground = build(GroundConfig, settings)
+    if ground.llm and "learning_rate" not in settings:
+        ground = dataclasses.replace(ground, learning_rate=learning_rate_of_llm(ground.lora_rank))
     config = PipelineConfig(world=world, seed=seed, ground=ground, metrics=MetricsConfig(every=0))
     rollouts = check_rollouts(rollouts, get_world(world), len(goals))
     check_goals(goals, get_world(world), "grounding")
@@ -368,6 +372,10 @@ def _train_config(config: PipelineConfig) -> TrainConfig:
     )
 
 
+_OF_RUNS = tuple("rephrase unseen_easy unseen_hard keep_all explained explanation_draws replayed".split())
+"""Fields of `ImagineConfig` that say how much a run imagines, and what it does with it."""
+
+
 @checked(grounded=Setting("as `ground` and `load_grounded` return it"), goals=_GOALS, count=COUNT, seed=SEED)
 def imagine(
     grounded: Grounded,
@@ -391,7 +399,8 @@ def imagine(
       count: number of rollouts N. seed: of goals, first states and everything imagined.
       llm: the folder that was grounded, as `ground` was given it; "" is the built-in model, which writes subgoals as
         it was before grounding.
-      **settings: fields of `ImagineConfig`, such as `temperature`, `plan` and `draws`.
+      **settings: of `ImagineConfig` those that say how a rollout is imagined: `temperature`, `plan`,
+        `max_steps_per_subgoal`, `draws` and `search`.
 
     Raises:
       OSError, TypeError, ValueError: wrong arguments, by name; goals or a model that are none of the world's; another
@@ -400,6 +409,9 @@ def imagine(
     Returns:
       N imagined rollouts with rewards; their `goal` indexes `goals`.
     """
+    idle = [name for name in settings if name in _OF_RUNS]
+    if idle:
+        raise ValueError(f"{idle[0]} has no effect in imagine(): it is a setting of runs, leave it out")
     ground, asked = GroundConfig(llm=str(llm)), build(ImagineConfig, settings)
     config = PipelineConfig(world=world, seed=seed, ground=ground, imagine=asked)
     check_goals(goals, get_world(world), "imagination")

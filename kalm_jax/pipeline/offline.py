@@ -1,7 +1,7 @@
 """Offline RL on any Gymnasium environment from a file of rollouts: `kalm offline`.
 
 Stages as in the main job (`run_folder.py`): `random`, the random baseline, and `learn/ALGO`, training with an
-evaluation in the simulator after each `updates / evaluations` updates. The same command continues a killed run.
+evaluation in the simulator after each `updates / evaluation_count` updates. The same command continues a killed run.
 
 Dimension letters: S training seeds, B copies of the environment for each, E goal vector.
 """
@@ -211,7 +211,7 @@ def _learn(
                     seeds,
                     point,
                     stats=stats,
-                    updates_per_call=min(500, max(1, config.updates // config.evaluations)),
+                    updates_per_call=min(500, max(1, config.updates // config.evaluation_count)),
                     checkpoint_dir=folder / "checkpoints",
                     checkpoint_every=config.updates,
                     progress=progress.update,
@@ -255,7 +255,7 @@ def evaluation_points(config: OfflineConfig, learner: Learner) -> list[int]:
     A learner that trains something else first (`dynamics_updates` of a model-based one) has its points after that.
     """
     first = min(getattr(learner.config, "dynamics_updates", 0), config.updates - 1)
-    count = min(config.evaluations, config.updates - first)
+    count = min(config.evaluation_count, config.updates - first)
     return [first + round((config.updates - first) * (i + 1) / count) for i in range(count)]
 
 
@@ -331,7 +331,7 @@ def summarize(rows: list[dict[str, Any]], data_returns: np.ndarray, comparable: 
 
 def remarks(config: OfflineConfig) -> str:
     """What to know about the table's numbers where a run is small: paragraphs, "" where it is not."""
-    evaluations = min(LAST, config.evaluations)
+    evaluations = min(LAST, config.evaluation_count)
     lines = [noise(returns=config.seeds * config.episodes * evaluations, updates=config.updates)]
     if config.seeds < FEWEST_VALUES:
         lines.append(f"An interval over training seeds needs {FEWEST_VALUES} of them: --seeds={FEWEST_VALUES}.")

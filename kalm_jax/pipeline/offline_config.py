@@ -38,9 +38,10 @@ class OfflineConfig(Checked):
     seed: int = setting(0, "Seed of the first training run, and root of the evaluation episodes.", low=0, high=MAX_SEED)
     updates: int = setting(20_000, "Updates of each training run.", low=1, high=MOST_STEPS)
     evaluations: int = setting(
-        20,
-        "Evaluations on the way, evenly spaced; the last is at the end. Fewer than 20 updates have one each.",
-        low=1,
+        0,
+        "Evaluations on the way, evenly spaced; the last is at the end. 0 is 20, or one after each update where there "
+        "are fewer than 20.",
+        low=0,
         high=100_000,
     )
     episodes: int = setting(
@@ -64,10 +65,13 @@ class OfflineConfig(Checked):
                 f'OfflineConfig.settings has {wrong[0]!r}, want (learner or "", field, value), such as ("td3bc", '
                 '"alpha", 1.0)'
             )
-        if self.evaluations > self.updates and self.evaluations == type(self).evaluations:  # which nobody gave
-            object.__setattr__(self, "evaluations", self.updates)
         if self.evaluations > self.updates:
             raise ValueError(
                 f"--evaluations={self.evaluations} on the way of --updates={self.updates}: give at most as many "
                 "evaluations as updates"
             )
+
+    @property
+    def evaluation_count(self) -> int:
+        """`evaluations`, or as many as that leaves to the number of updates."""
+        return self.evaluations or min(20, self.updates)

@@ -134,4 +134,11 @@ def test_what_a_preset_says_gives_way_to_what_is_given(world, preset):
 
 
 def test_evaluations_that_nobody_gave_are_no_more_than_the_updates():
-    assert OfflineConfig("E", "d", updates=5).evaluations == 5 and OfflineConfig("E", "d").evaluations == 20
+    counts = {5: 5, 20: 20, 21: 20, 20_000: 20}
+    assert {updates: OfflineConfig("E", "d", updates=updates).evaluation_count for updates in counts} == counts
+    assert OfflineConfig("E", "d", updates=5, evaluations=3).evaluation_count == 3
+    for given in (6, 20):  # also the number that holds where none is given
+        with pytest.raises(ValueError, match=f"--evaluations={given} on the way of --updates=5: give at most"):
+            OfflineConfig("E", "d", updates=5, evaluations=given)
+    fewer = dataclasses.replace(OfflineConfig("E", "d"), updates=5)
+    assert fewer.evaluation_count == 5

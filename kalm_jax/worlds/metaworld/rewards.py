@@ -85,8 +85,15 @@ def rewards(
 
 
 def dense_rewards(family: np.ndarray, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """The package's dense reward (N, T) float64 after each step of rollouts; arguments as in `rewards`."""
+    """The package's dense reward (N, T) float64 after each step of rollouts; arguments as in `rewards`.
+
+    Raises:
+      ValueError: a family is no index of a task.
+    """
     family = np.asarray(family)
+    wrong = np.flatnonzero((family < 0) | (family >= len(NAMES)))
+    if len(wrong):
+        raise ValueError(f"family [{wrong[0]}] is {family[wrong[0]]}, want the index of a task, 0 to {len(NAMES) - 1}")
     observations, actions = np.asarray(observations, np.float64), np.asarray(actions, np.float64)
     dense = np.zeros(actions.shape[:2])
     for code in np.unique(family):

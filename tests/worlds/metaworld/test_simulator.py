@@ -149,6 +149,17 @@ def test_labels_agree_with_the_simulator(name, recordings):
     assert np.corrcoef(dense, native)[0, 1] > 0.95
 
 
+@pytest.mark.parametrize("family", [-1, len(NAMES)])
+def test_rewards_of_a_family_that_is_no_task_are_refused(family):
+    states, actions = np.zeros((2, 4, OBSERVATION_DIM)), np.zeros((2, 3, 4))
+    for ask in (
+        lambda: dense_rewards([0, family], states, actions),
+        lambda: rewards([0, family], np.stack([goals.make_goal("reach")] * 2), states, actions, [3, 3]),
+    ):
+        with pytest.raises(ValueError, match=rf"family \[1\] is {family}, want the index of a task, 0 to 21"):
+            ask()
+
+
 def test_experts_succeed(recordings):
     good = [episode.success for name in LEVEL_TASKS["offline"] for episode in recordings[name]]
     assert np.mean(good) >= 0.8
