@@ -109,8 +109,24 @@ def text_list(name: str, texts: Any) -> list[str]:
     return [str(check_text(name, text)) for text in texts]
 
 
+def refuse_masked(name: str, value: Any) -> None:
+    """ValueError for a masked array, whose masked numbers NumPy takes for numbers like the others."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        raise ValueError(
+            f"{name} is a masked array (numpy.ma), want a plain one: leave what is masked out, or fill it (x.filled())"
+        )
+
+
+def plain_array(name: str, value: Any) -> np.ndarray:
+    """An array of what is none of `refuse_masked`."""
+    refuse_masked(name, value)
+    return np.asarray(value)
+
+
 def real_numbers(name: str, value: Any) -> np.ndarray:
     """An array of real, finite float32 numbers, of any shape; TypeError or ValueError otherwise."""
+    refuse_masked(name, value)
     try:
         array = np.asarray(value)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 import pathlib
@@ -14,12 +15,16 @@ import pytest
 
 import kalm_jax
 from kalm_jax.arguments import COUNT, SEED, checked, real_numbers, text_list
+from kalm_jax.datasets import write_rollouts
 from kalm_jax.evaluation.gymnasium import Spaces
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.pipeline.loaded_run import LoadedOfflineRun, LoadedRun
 from kalm_jax.pipeline.policies import ActingPolicy
 from kalm_jax.settings import Setting
-from kalm_jax.types import GoalTable, Rollouts
+from kalm_jax.types import GoalTable, Rollouts, make_goal_table, stack_episodes, unnamed_goal
+from kalm_jax.worlds.clevr.simulator import STATE_DIM, ClevrSimulator
+from kalm_jax.worlds.metaworld.simulator import check_actions
+from tests.fixtures import random_rollouts
 
 Callback = Callable[[int], None]
 
@@ -148,3 +153,43 @@ def test_every_public_function_checks_each_argument(function):
         if parameter.name != "self" and not any(x in str(parameter.annotation) for x in ("ndarray", "Sequence")):
             with pytest.raises(TypeError, match=f"^{parameter.name} is <object object"):
                 function(**given | {parameter.name: object()})
+
+
+MASKED = "is a masked array .numpy.ma., want a plain one"
+
+
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Rollouts)])
+def test_masked_rollouts_are_refused(field, tmp_path):
+    rollouts = random_rollouts(num_goals=1)
+    wrong = dataclasses.replace(rollouts, **{field: np.ma.masked_invalid(getattr(rollouts, field))})
+    for ask in (
+        lambda: kalm_jax.train("bc", (wrong, unnamed_goal()), updates=1),
+        lambda: write_rollouts(tmp_path / "r.h5", wrong, unnamed_goal()),
+    ):
+        with pytest.raises(ValueError, match=f": {field} {MASKED}"):
+            ask()
+    assert not list(tmp_path.iterdir())
+
+
+def test_masked_arrays_are_refused_everywhere(tmp_path):
+    """NumPy's own functions take what stands behind a mask, such as the 1e20 that marks what is missing."""
+    table, hidden = unnamed_goal(), np.ma.masked_equal([[1.0, 1e20]], 1e20)
+    with ClevrSimulator(1) as simulator:
+        for name, ask in {
+            "x": lambda: real_numbers("x", hidden),
+            "reward": lambda: real_numbers("reward", np.ma.masked),
+            "observation": lambda: real_numbers("observation", [hidden[0], hidden[0]]),
+            "array": lambda: make_goal_table(["a"], 0, 0, hidden),
+            "family": lambda: make_goal_table(["a"], 0, hidden[0], [[1]]),
+            "vector": lambda: table.with_vector(hidden),
+            "index": lambda: table.take(np.ma.masked_equal([0], 0)),
+            "goals: vector": lambda: kalm_jax.train(
+                "bc", (random_rollouts(num_goals=1), dataclasses.replace(table, vector=hidden)), updates=1
+            ),
+            "episode 0: rewards": lambda: stack_episodes([(np.zeros((3, 2)), np.zeros(2), hidden[0], True)]),
+            "states": lambda: simulator.push(np.ma.masked_equal(np.zeros((1, STATE_DIM)), 0), np.zeros(1, int)),
+            "actions": lambda: simulator.push(np.zeros((1, STATE_DIM)), np.ma.masked_equal([0], 0)),
+            "action": lambda: check_actions(np.ma.masked_equal(np.zeros(4), 0), (4,), "action"),
+        }.items():
+            with pytest.raises(ValueError, match=f"^{name} {MASKED}"):
+                ask()

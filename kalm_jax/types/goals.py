@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import jax
 import numpy as np
 
-from kalm_jax.arguments import check_text
+from kalm_jax.arguments import check_text, plain_array, refuse_masked
 
 LEVELS = ("offline", "rephrase", "unseen_easy", "unseen_hard")
 """The four levels of goals (KALM, section 5.1); a level's code is its index here."""
@@ -48,7 +48,7 @@ class GoalTable:
         Raises:
           ValueError, TypeError: there is no such goal, or the index is none.
         """
-        index = np.asarray(index) if len(index) else np.zeros(0, int)
+        index = plain_array("index", index) if len(index) else np.zeros(0, int)
         if index.dtype == bool and len(index) == len(self):
             index = np.flatnonzero(index)
         index = check_goal_numbers(index, self, "index", from_end=True)
@@ -59,7 +59,7 @@ class GoalTable:
         """The same goals with goal vectors (K, E)."""
         if np.ndim(vector) != 2 or len(vector) != len(self):
             raise ValueError(f"goal vectors have shape {np.shape(vector)}, want ({len(self)}, E): one for each goal")
-        return dataclasses.replace(self, vector=np.asarray(vector, np.float32))
+        return dataclasses.replace(self, vector=np.asarray(plain_array("vector", vector), np.float32))
 
 
 def make_goal_table(
@@ -74,7 +74,9 @@ def make_goal_table(
     A ValueError says that goal arrays are not (K, G), or that a level is no index into `LEVELS`.
     """
     k = len(text)
-    array = np.asarray(array)
+    array = plain_array("array", array)
+    for name, x in (("level", level), ("family", family), ("vector", vector)):
+        refuse_masked(name, x)
     if array.ndim != 2 or len(array) != k:
         raise ValueError(f"goal arrays have shape {array.shape}, want ({k}, G): one row for each of the {k} sentences")
     level, family = (np.broadcast_to(np.asarray(x, np.int32), (k,)).copy() for x in (level, family))
@@ -91,7 +93,7 @@ def check_goal_numbers(number: Any, goals: GoalTable, name: str = "goal", from_e
       TypeError: they are no whole numbers.
       ValueError: they are no row of numbers, or the table has no such goal. The message begins with `name`.
     """
-    array = np.asarray(number)
+    array = plain_array(name, number)
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}, want (N,): numbers of goals")
     if array.dtype.kind not in "iu" and len(array):
@@ -114,7 +116,8 @@ def validate_goals(goals: GoalTable, name: object = "goals") -> GoalTable:
     def fail(field: str, problem: str) -> NoReturn:
         raise ValueError(f"{name}: {field} {problem}")
 
-    arrays, k = {field: np.asarray(getattr(goals, field)) for field in GOAL_ARRAYS}, len(goals.text)
+    arrays = {field: plain_array(f"{name}: {field}", getattr(goals, field)) for field in GOAL_ARRAYS}
+    k = len(goals.text)
     for field, x in arrays.items():
         ndim = 1 if field in ("level", "family") else 2
         if x.ndim != ndim or len(x) != k:

@@ -12,6 +12,7 @@ from typing import NoReturn
 import jax
 import numpy as np
 
+from kalm_jax.arguments import plain_array, refuse_masked
 from kalm_jax.settings import MOST_WIDE
 
 
@@ -102,6 +103,8 @@ def stack_episodes(episodes: Sequence[Episode], horizon: int = 0) -> Rollouts:
     actions = np.zeros((n, horizon, *shape), np.float32 if shape else np.int32)
     rewards = np.zeros((n, horizon), np.float32)
     for i, (seen, taken, reward, _) in enumerate(episodes):
+        for name, x in (("observations", seen), ("actions", taken), ("rewards", reward)):
+            refuse_masked(f"episode {i}: {name}", x)
         observations[i, : len(seen)], actions[i, : len(taken)], rewards[i, : len(reward)] = seen, taken, reward
     length = np.array([len(reward) for _, _, reward, _ in episodes])
     return make_rollouts(observations, actions, length, rewards, np.array([bool(ended) for *_, ended in episodes]))
@@ -187,7 +190,7 @@ def validate(
     def fail(field: str, problem: str) -> NoReturn:
         raise ValueError(f"{name}: {field} {problem}")
 
-    _check_shapes(rollouts, num_actions, fail)
+    _check_shapes(rollouts, num_actions, name, fail)
     obs, act = np.asarray(rollouts.observations), np.asarray(rollouts.actions)
     n, t = act.shape[:2]
     length, goal = np.asarray(rollouts.length), np.asarray(rollouts.goal)
@@ -220,10 +223,10 @@ def validate(
     return _zeros_behind_the_end(rollouts, seen, step)
 
 
-def _check_shapes(rollouts: Rollouts, num_actions: int | None, fail: Fail) -> None:
+def _check_shapes(rollouts: Rollouts, num_actions: int | None, name: object, fail: Fail) -> None:
     """Refuses fields of other types than numbers, and of shapes that do not belong together."""
     for field in (f.name for f in dataclasses.fields(rollouts)):
-        dtype = np.asarray(getattr(rollouts, field)).dtype
+        dtype = plain_array(f"{name}: {field}", getattr(rollouts, field)).dtype
         if dtype.kind not in "biuf":
             fail(field, f"is of type {dtype}, want real numbers")
     obs, act = np.asarray(rollouts.observations), np.asarray(rollouts.actions)

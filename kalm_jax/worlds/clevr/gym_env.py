@@ -16,7 +16,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from kalm_jax.arguments import COUNT, checked
+from kalm_jax.arguments import COUNT, checked, plain_array
 from kalm_jax.settings import Setting
 from kalm_jax.types.text import Sentence
 from kalm_jax.worlds.camera import PICTURE_SIZE
@@ -257,7 +257,7 @@ class ClevrRobotVectorEnv(gymnasium.vector.SyncVectorEnv):
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One push on every table; see Gymnasium's `autoreset_mode` for those that have finished."""
-        actions = np.asarray(actions)
+        actions = plain_array("actions", actions)
         if actions.shape != (self.num_envs,):
             raise ValueError(f"actions have shape {actions.shape}: pass shape ({self.num_envs},)")
         for table, outcome in zip(self._tables, _push(self._simulator, self._tables, actions), strict=True):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kalm_jax.arguments import plain_array
 from kalm_jax.cores import available_cores
 from kalm_jax.types import Episodes
 from kalm_jax.worlds.clevr.goals import BALLS, MOVE, PUSHES, success
@@ -180,7 +181,8 @@ class ClevrSimulator:
         The pusher is put behind its ball with zero velocity and driven with a constant force of |direction| newton for
         0.4 s; everything else continues from `states`. A ValueError names a wrong shape, action or state.
         """
-        states, actions = np.asarray(states, np.float64), np.asarray(actions)
+        states = np.asarray(plain_array("states", states), np.float64)
+        actions = plain_array("actions", actions)
         if states.ndim != 2 or states.shape[1] != STATE_DIM:
             raise ValueError(f"states have shape {states.shape}, want (N, {STATE_DIM})")
         if actions.shape != states.shape[:1] or actions.dtype.kind not in "iu":

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kalm_jax.arguments import refuse_masked
 from kalm_jax.worlds.metaworld.render import SceneCamera
 from kalm_jax.worlds.metaworld.tasks import ACTION_DIM, compose_observation, task_of
 
@@ -178,6 +179,7 @@ def check_actions(actions: Any, shape: tuple[int, ...], name: str, largest: floa
 
     Nor may they be larger than `largest` by more than rounding.
     """
+    refuse_masked(name, actions)
     try:
         array = np.asarray(actions)
     except ValueError:  # rows of several lengths

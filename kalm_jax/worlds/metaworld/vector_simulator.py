@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kalm_jax.arguments import plain_array
 from kalm_jax.cores import available_cores
 from kalm_jax.workers import end_with_parent, without_interrupts
 from kalm_jax.worlds.metaworld.distractors import MODES, Distractor
@@ -181,7 +182,7 @@ class MetaworldPlay:
 
     def step(self, active: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Acts where `active` (N,) bool; `actions` (N, 4) are ignored elsewhere. Returns successes (N,) bool."""
-        actions = np.asarray(actions)
+        actions = plain_array("actions", actions)
         if actions.shape != (len(self._numbers), ACTION_DIM) or actions.dtype.kind not in "iuf":
             raise ValueError(
                 f"actions are of type {actions.dtype} and shape {actions.shape}: pass ({len(self._numbers)}, "
