@@ -11,7 +11,13 @@ from kalm_jax.grounding import decoding as decode
 from kalm_jax.grounding import explanation as explanations
 from kalm_jax.grounding import sequences as rows
 from kalm_jax.grounding.checkpoint import load_grounded, save_grounded
-from kalm_jax.grounding.explanation import explain, generate_explanations, likeliest_goal_summaries, rollout_log_probs
+from kalm_jax.grounding.explanation import (
+    explain,
+    generate_explanations,
+    likeliest_goal_summaries,
+    rollout_log_probs,
+    text_log_probs,
+)
 from kalm_jax.grounding.model import Grounded
 from kalm_jax.grounding.sequences import RowSequence
 from kalm_jax.grounding.tasks import goal_prompt
@@ -160,3 +166,18 @@ def test_goal_vectors_and_explanations(words):
     assert done == sorted(done) and done[-1] == 5
     said = explain(grounded, rollouts.take(slice(0, 3)), "rollout :", GoalLanguage())
     assert len(said) == 3 and all(isinstance(s, str) for s in said)
+
+
+def test_the_likelihood_of_words_is_that_of_the_whole_row(words):
+    """Also where the words fill the row, and beside answers of other lengths: against all logits, by hand."""
+    model, params = make(words, toy_rollouts())
+    grounded = Grounded(model, params, words)
+    first, ids = [words.bos_id], words.encode(" ".join(TEXTS))[:7]
+    pairs = [(first, ids), (first + ids[:6], ids[6:]), (first + ids[:2], ids[2:4])]  # rows have 8 positions
+    found = text_log_probs(grounded, pairs)
+    for (before, after), log_prob in zip(pairs, found, strict=True):
+        whole = jax.tree.map(jnp.asarray, rows.align_right([RowSequence(3).text([*before, *after])], 8, 3))
+        bound = model.bind({"params": params})
+        log_probs = jax.nn.log_softmax(bound.text_logits(bound.hidden(whole)[0, :-1]))
+        want = sum(log_probs[7 - len(after) + i, token] for i, token in enumerate(after))
+        np.testing.assert_allclose(log_prob, want, rtol=1e-4)

@@ -150,7 +150,7 @@ class Job:
                 "explain", "explaining rollouts", "a batch of 128, prompt and one token", "generate_text", self._explain
             ),
             Entry("score", "likelihood of actions", "a batch of 256", "_action_log_probs", self._likelihood),
-            Entry("score", "answers about states", "a batch of 512", "_last_log_probs", self._answers),
+            Entry("score", "answers about states", "a batch of 512 (128 on a CPU)", "_last_log_probs", self._answers),
             Entry(LLM_POLICY, "the model in the simulator, first step", played, "start_episodes", self._start),
             Entry(LLM_POLICY, "the model in the simulator, action", played, "act", self._act),
             Entry(LLM_POLICY, "the model in the simulator, next step", played, "observe", self._observe),
