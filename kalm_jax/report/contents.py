@@ -34,6 +34,7 @@ class ReportData:
       manifest: configuration, versions, hardware, seeds; `command` (text) is shown first.
       illustrations: rollouts in pictures, as the world draws them.
       lengths: name of a set of rollouts to their numbers of steps (N,); the recorded set comes first.
+      real_alone: conditions of whose imagined rollouts none was kept: their policies learned from real ones alone.
       prompts: rows of `prompts.csv`, shown as they are.
       model: one phrase about the language model, such as "the built-in model, 2.1 million parameters".
       title: heading of the page.
@@ -53,6 +54,7 @@ class ReportData:
     manifest: Mapping = dataclasses.field(default_factory=dict)
     illustrations: Illustrations = Illustrations()
     lengths: Mapping[str, Sequence[int]] = dataclasses.field(default_factory=dict)
+    real_alone: Sequence[str] = ()
     prompts: Sequence[Mapping] = ()
     model: str = ""
     title: str = "KALM"

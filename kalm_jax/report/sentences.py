@@ -93,6 +93,16 @@ def unimagined(results: Iterable[Mapping], amounts: Mapping) -> str:
     return f"This run has no rollouts for {listed(list(map(summary.level_name, levels)))} goals in {conditions}."
 
 
+def real_alone(conditions: Sequence[str]) -> str:
+    """That the policies of these conditions learned from nothing that was imagined, "" where there are none."""
+    if not conditions:
+        return ""
+    return (
+        f"Nothing that was imagined for {listed(conditions)} was kept, so the policies of "
+        f"{'this condition' if len(conditions) == 1 else 'these conditions'} learned from real rollouts alone."
+    )
+
+
 def full_length(lengths: Mapping[str, Sequence[int]], labels: ReportLabels) -> str:
     """Which share of each set of rollouts runs to the limit."""
     full = {name: 100 * np.mean(np.asarray(n) >= labels.horizon) for name, n in lengths.items() if len(n)}

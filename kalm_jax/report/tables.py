@@ -227,14 +227,17 @@ def sentences_table(every: Sequence[Success], labels: ReportLabels) -> Table | N
     return Table(["level", "policy", "condition", *titles], rows, text_columns=3) if rows else None
 
 
-def told_table(conditions: Collection[str], readings: str) -> Table:
-    """What each condition learns from, and what it is told; `readings` is `ReportLabels.readings`."""
+def told_table(conditions: Collection[str], readings: str, real_alone: Collection[str] = ()) -> Table:
+    """What each condition learns from, and what it is told; `readings` is `ReportLabels.readings`.
+
+    Of the conditions in `real_alone` it says that nothing that was imagined was kept.
+    """
     header = ("condition", "learns from", "what training is told", "what policies are told in tests")
-    rows = [
-        (name, *(text.format(readings=readings) for text in told))
-        for name, told in summary.TOLD.items()
-        if name in conditions
-    ]
+    rows = []
+    for name, (learned, *told) in summary.TOLD.items():
+        if name in conditions:
+            learned = "real rollouts alone, as no imagined one was kept" if name in real_alone else learned
+            rows.append((name, learned, *(text.format(readings=readings) for text in told)))
     return Table(header, rows, text_columns=4)
 
 

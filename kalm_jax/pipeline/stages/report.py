@@ -11,12 +11,19 @@ from kalm_jax.datasets import read_rollouts
 from kalm_jax.evaluation import read_episodes_csv, result_rows, write_results
 from kalm_jax.evaluation.llm_metrics import read_metrics
 from kalm_jax.files import read_csv, read_json, read_json_lines, read_npy, write_bytes
-from kalm_jax.pipeline.artifacts import imagined_levels, imagined_parts, imagining_stages, real_rollouts
-from kalm_jax.pipeline.config import LLM_POLICY
+from kalm_jax.pipeline.artifacts import (
+    IMAGINED,
+    PRIVILEGED,
+    imagined_levels,
+    imagined_parts,
+    imagining_stages,
+    real_rollouts,
+)
+from kalm_jax.pipeline.config import LLM_POLICY, PipelineConfig
 from kalm_jax.pipeline.run_folder import PipelineRun, make_manifest, write_manifest
 from kalm_jax.report import ReportData, build_report
 from kalm_jax.report.measures import grounding_measures
-from kalm_jax.report.sentences import unimagined
+from kalm_jax.report.sentences import real_alone, unimagined
 from kalm_jax.types import LEVELS
 
 
@@ -42,6 +49,7 @@ def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
         write_bytes(run.path / "prompts.csv", prompts.read_bytes())
     manifest = make_manifest(config, command)
     write_manifest(run.path, manifest)
+    alone = learned_from_real_alone(run.path, config)
     data = ReportData(
         labels=world.labels,
         results=results,
@@ -65,13 +73,30 @@ def write_report(run: PipelineRun, command: str) -> tuple[list[dict], str]:
         stage_seconds=run.seconds,
         manifest=manifest,
         lengths={"recorded": real.length.tolist(), "imagined (rephrase)": imagined[0].length.tolist()},
+        real_alone=alone,
         prompts=read_csv(prompts) if config.prompts else (),
         model=config.ground.llm or "the built-in model",
         title=world.title,
         illustrations=world.illustrate((real, goals), (*imagined, starts)),
     )
     build_report(run.path, data)
-    return results, " ".join(filter(None, (data.noise(), unimagined(results, dataclasses.asdict(config.imagine)))))
+    remarks = data.noise(), unimagined(results, dataclasses.asdict(config.imagine)), real_alone(alone)
+    return results, " ".join(filter(None, remarks))
+
+
+def learned_from_real_alone(folder: pathlib.Path, config: PipelineConfig) -> list[str]:
+    """The conditions of the run in a folder of whose imagined rollouts none was kept."""
+    stages = {"kalm": IMAGINED, "kalm+translate": IMAGINED, "kalm-privileged": PRIVILEGED}
+    found = []
+    for condition in config.learn.learned if config.learn.learners else ():
+        if condition in stages:
+            parts = [folder / stages[condition] / part for part in imagined_parts(config)]
+            if condition == "kalm+translate":  # whose rollouts are parts for single subgoals
+                kept = any((part / "subgoals.h5").exists() for part in parts)
+            else:
+                kept = any(row.get("learned", 1) for part in parts for row in read_json(part / "quality.json", list))
+            found += [] if kept else [condition]
+    return found
 
 
 def imagination_rows(stage: pathlib.Path, parts: Iterable[str]) -> list[dict[str, Any]]:
