@@ -104,7 +104,8 @@ def check_output_folder(path: Path, called: str = "--output") -> None:
         place = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
         is_folder, writable = place.is_dir(), os.access(place, os.W_OK | os.X_OK)
     except (OSError, ValueError) as error:  # too long, or with a null byte
-        raise ValueError(f"{str(path)!r} cannot be a folder ({error}): choose another one ({called})") from error
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(f"{str(path)!r} cannot be a folder ({why}): choose another one ({called})") from error
     if not is_folder:
         what = "is a file" if place.is_file() else "is no folder"
         where = "" if place == path else f"{path} cannot be made: "
@@ -127,7 +128,8 @@ def check_output_file(path: Path) -> None:
         is_folder, place = path.is_dir(), path.absolute().parent
         found = place.is_dir()
     except (OSError, ValueError) as error:
-        raise ValueError(f"{str(path)!r} cannot be a file ({error}): choose another name") from error
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(f"{str(path)!r} cannot be a file ({why}): choose another name") from error
     if is_folder:
         raise ValueError(f"{path} is a folder, and a file is wanted: give it a name in there")
     if place.is_file():

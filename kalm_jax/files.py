@@ -212,7 +212,8 @@ def naming_damage(path: Path) -> Iterator[None]:
     except PermissionError:
         raise
     except _READING as error:
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+        why = why.partition(" If you trust the file")[0] or type(error).__name__  # NumPy's advice, to run its code
         raise ValueError(f"{path} is damaged ({why}); delete it and run the same command again") from error
 
 

@@ -88,8 +88,9 @@ def test_too_little_room_is_said_before_the_work(tmp_path):
 def test_output_that_is_no_folder_is_refused_and_nothing_made(tmp_path, name, message):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "dangling").symlink_to("nowhere")
-    with pytest.raises(ValueError, match=message + ".*--output"):
+    with pytest.raises(ValueError, match=message + ".*--output") as refused:
         check_output_folder(tmp_path / name)
+    assert "x" * 300 not in name or str(refused.value).count("x" * 300) == 1
     check_output_folder(tmp_path / "new" / "folder")
     assert sorted(os.listdir(tmp_path)) == ["dangling", "file"]
 

@@ -87,8 +87,10 @@ def test_a_file_that_cannot_be_read_is_named_with_the_remedy(tmp_path, name, con
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 + 1] if content == "half" else content)
     if (name, content) == ("a.jsonl", b""):
         return  # no rows
-    with pytest.raises(ValueError, match=rf"{name} is damaged \(.+\); delete it and run the same command again"):
+    said = rf"{name} is damaged \(.+\); delete it and run the same command again"
+    with pytest.raises(ValueError, match=said) as refused:
         read(path)
+    assert "you trust" not in str(refused.value) and str(refused.value).count(str(path)) == 1
 
 
 def test_numpys_files_come_back(tmp_path):

@@ -75,7 +75,7 @@ def open_arrays(path: str) -> Iterator[Arrays]:
                 yield _of_hdf5(path, file)
     except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         kind, reason = ".npz" if is_npz else "HDF5", " ".join(str(error).split())[:200]
-        raise ValueError(f"{path}: not a complete {kind} file ({reason}); copy it again or write it again") from error
+        raise ValueError(f"{path}: not a complete {kind} file ({reason}); copy or write it again") from error
     except MemoryError as error:
         raise ValueError(f"{path}: does not fit into this machine's memory ({error}); split it") from error
 

@@ -20,6 +20,10 @@ _PIECE = "."
 """What stands before a text that follows another one, where its tokens are looked up."""
 
 
+class _NoEndError(ValueError):
+    """A tokenizer has no end-of-sequence token."""
+
+
 class Tokenizer:
     """A Hugging Face tokenizer reduced to what the library needs.
 
@@ -35,7 +39,7 @@ class Tokenizer:
         self.vocab_size = max(tokenizer.get_vocab().values(), default=-1) + 1
         self.bos_id, self.eos_id = tokenizer.bos_token_id, tokenizer.eos_token_id
         if self.eos_id is None:
-            raise ValueError("the tokenizer has no end-of-sequence token; add eos_token to its tokenizer_config.json")
+            raise _NoEndError("the tokenizer has no end-of-sequence token; add eos_token to its tokenizer_config.json")
         self.bos_id = self.eos_id if self.bos_id is None else self.bos_id
         self.special_ids = frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)
         self.pad_id = self.eos_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
@@ -130,6 +134,8 @@ def load_tokenizer(folder: str | pathlib.Path) -> Tokenizer:
         return Tokenizer(fast_tokenizer_class().from_pretrained(str(folder), local_files_only=True))
     except (KeyboardInterrupt, SystemExit):
         raise
+    except _NoEndError as error:
+        raise ValueError(f"{folder}: {error}") from error
     except BaseException as error:  # `tokenizers` raises nothing more special, and panics are no `Exception`
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ValueError(f"{folder}: its tokenizer cannot be used ({reason}); fetch it again") from error

@@ -237,7 +237,8 @@ def test_a_broken_folder_is_refused_by_name_before_weights_are_read(whole, tmp_p
     for read in (check_folder, load_model):
         with pytest.raises((ValueError, OSError), match=message) as error:
             read(path)
-        assert str(path) in str(error.value)
+        said = str(error.value)
+        assert str(path) in said and sum(said.count(x) for x in ("etch it again", "ownload it again", "add eos_")) <= 1
 
 
 def test_weights_that_are_not_numbers_are_refused(whole, tmp_path):
