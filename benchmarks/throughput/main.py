@@ -111,6 +111,15 @@ def measure_pipeline(settings: ThroughputSettings, suite, old: list[dict] | None
     finish(settings, {"machine": about, "rows": rows}, old)
 
 
+def check_words(suite: str, only: Sequence[str]) -> None:
+    """Refuses what no group of a suite can begin with, before the suite is imported; numbers are left to it."""
+    known = throughput.WORDS[suite]
+    for begin in only:
+        letters = re.match(r"[A-Za-z]*", begin)
+        if letters and not re.search(rf"\b{letters[0]}", known):
+            raise UsageError(f"--only={begin}: no group of {suite} has a word that begins so; there are {known}")
+
+
 def chosen_groups(suite, only: Sequence[str]) -> list[list[Benchmark]]:
     """The groups of a suite in whose name a word begins as one of `only`; all where it is empty.
 
@@ -161,6 +170,8 @@ def main(argv: list[str]) -> None:
     settings = made(ThroughputSettings, given)
     if settings.suite == "pipeline" and settings.only:
         raise UsageError("--only is for groups of benchmarks; the suite pipeline runs the whole job")
+    if settings.only:
+        check_words(settings.suite, settings.only)
     if settings.output:
         check_output_file(settings.output)
     old = read_old(settings)

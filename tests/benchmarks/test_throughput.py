@@ -1,11 +1,13 @@
 """Measuring: rates are what the clock says, baselines do the same work, and a slower run is seen."""
 
 import importlib
+import re
 
 import jax
 import numpy as np
 import pytest
 
+from benchmarks import throughput
 from benchmarks.throughput import SUITES, env, main, measure, offline_rl, problems, roofline
 from benchmarks.throughput.baselines import d3rlpy as d3rlpy_baseline
 from benchmarks.throughput.baselines import jax_unrolled
@@ -43,6 +45,15 @@ def test_a_group_that_is_not_there_is_refused_with_those_that_are():
     assert len(main.chosen_groups(env, ("CLEVR", "Meta"))) == len(both)
     with pytest.raises(UsageError, match=r"--only=zzz: no group .* there are CLEVR-Robot, 1 tables, 64 "):
         main.chosen_groups(env, ("CLEVR", "zzz"))
+
+
+@pytest.mark.parametrize("suite", throughput.WORDS)
+def test_a_word_of_no_group_is_refused_before_a_suite_is_imported(suite, monkeypatch):
+    for group in importlib.import_module(throughput.SUITES[suite]).groups():
+        main.check_words(suite, re.findall(r"\w+|\b\w+, \w+", group[0].group))
+    monkeypatch.setattr(main.importlib, "import_module", lambda name: pytest.fail(f"{name} is imported"))
+    with pytest.raises(UsageError, match=f"--only=zzz: no group of {suite} has a word .*; there are [a-zC]"):
+        main.main([f"--suite={suite}", "--only=zzz"])
 
 
 def test_nothing_is_measured_before_a_wrong_group_is_refused(monkeypatch):
