@@ -241,6 +241,6 @@ _WRITTEN = {
     "unseen_hard": _unseen_hard,
     "validation": lambda: _fill_pairs(_directed("validation")),
 }
-SENTENCES = SentenceTable(FAMILIES, np.int32, lambda level: _WRITTEN[level]())
+SENTENCES = SentenceTable(FAMILIES, np.int32, lambda level: _WRITTEN[level](), BALLS)
 """All sentences; the functions below are its methods."""
 sentences, split_of, goals_of_level = SENTENCES.sentences, SENTENCES.split_of, SENTENCES.goals

@@ -175,7 +175,7 @@ def sample_paraphrase(numbers: Numbers, family: str, goal: np.ndarray) -> str:
     def draw() -> str | None:
         core = core_sentence(family, goal, numbers)
         text = adorned(core, numbers)
-        return text if is_allowed(core) else None
+        return text if is_allowed(core) else None  # however much stands around it
 
     return draw_allowed(draw, canonical(family, goal))
 
@@ -188,7 +188,7 @@ def plain(numbers: Numbers, family: str, goal: np.ndarray) -> str:
     if family == "line":
         return "line up the balls from left to right : red , blue , green , purple , cyan"
     if family == "gather":
-        return "gather the balls around the green ball"
+        return "all the other balls surround the green ball closely , as its neighbors"
     contexts = contexts_of(goal)
 
     def draw() -> str:

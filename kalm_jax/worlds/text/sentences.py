@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from kalm_jax.types import LEVELS, GoalTable, make_goal_table
 from kalm_jax.types.text import Sentence, normalize_sentence
+from kalm_jax.worlds.text.duplicates import NearDuplicates
 
 VALIDATION = "validation"
 """Name of the sentences of no level: rephrased goals of the data, for tuning only."""
 MAX_TRIES = 200
-"""Attempts at a text that is no evaluation sentence."""
+"""Attempts at a text that is not nearly an evaluation sentence."""
 
 
 class SentenceTable:
     """Every sentence of a world's levels and of validation, written when first needed."""
 
-    def __init__(self, families: Sequence[str], goal_type: Any, write: Callable[[str], Iterable[Sentence]]) -> None:
+    def __init__(
+        self,
+        families: Sequence[str],
+        goal_type: Any,
+        write: Callable[[str], Iterable[Sentence]],
+        names: Collection[str] = (),
+    ) -> None:
         """A table for goals of `families`, whose arrays have the NumPy type `goal_type`.
 
         `write(level)` gives the sentences of one of `LEVELS` or of `VALIDATION`, always the same and in the same order.
+        Sentences that differ only in `names` count as the same where near-duplicates are looked for.
         """
-        self._families, self._goal_type = families, goal_type
+        self._families, self._goal_type, self._names = families, goal_type, names
         self._written = functools.cache(lambda level: tuple(write(level)))
 
     def sentences(self, level: str) -> list[Sentence]:
@@ -62,8 +70,12 @@ class SentenceTable:
         return make_goal_table([s.text for s in every], code, families, array)
 
     def is_allowed(self, text: str) -> bool:
-        """Whether the language model may read `text`: it is no sentence of an evaluation level or of validation."""
-        return self.split_of(text) in (None, "offline")
+        """Whether the language model may read `text`.
+
+        It is one of the data's sentences, or no near-duplicate (`NearDuplicates`) of a sentence of another level or of
+        validation.
+        """
+        return self.split_of(text) == "offline" or self._kept_apart.find(text) is None
 
     def draw_allowed(self, draw: Callable[[], str | None], what: str) -> str:
         """The first allowed text of `draw`, which returns None to be called again.
@@ -74,7 +86,14 @@ class SentenceTable:
             text = draw()
             if text is not None and self.is_allowed(text):
                 return text
-        raise RuntimeError(f"{MAX_TRIES} wordings of {what} were all evaluation sentences; add to the rules in data/")
+        raise RuntimeError(
+            f"{MAX_TRIES} wordings of {what} were all nearly evaluation sentences; add to the rules in data/"
+        )
+
+    @functools.cached_property
+    def _kept_apart(self) -> NearDuplicates:
+        texts = (s.text for level in (VALIDATION, *LEVELS[1:]) for s in self._written(level))
+        return NearDuplicates(texts, self._names)
 
     @functools.cached_property
     def _by_text(self) -> dict[str, tuple[str, Sentence]]:
