@@ -10,6 +10,7 @@ tokenizer.json. If it is killed, the same command continues it. `kalm_jax/llm/bu
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ from kalm_jax.settings import MAX_SEED, MOST_STEPS, MOST_WIDE, REQUIRED, Checked
 
 if TYPE_CHECKING:
     from kalm_jax.llm.tokenizer import Tokenizer
+
+FAMILIES = ("relation", "move", "two_relations", "three_relations", "line", "gather")
+"""Those of `kalm_jax.worlds.clevr.goals`, which imports JAX."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +42,12 @@ class PretrainSettings(Checked):
         2.0, "Factor on the learning rate of matrices, which Muon updates; 0 is AdamW.", low=0, high=100
     )
     plan_share: float = setting(0.94, "Share of the sequences that are a wording and its plan.", low=0, high=1)
+    families: tuple[str, ...] = setting(
+        FAMILIES,
+        "Families of goals that the text is about.",
+        choices=FAMILIES,
+        filled=True,
+    )
     seed: int = setting(0, "Seed of the weights and of the text.", low=0, high=MAX_SEED)
     vocab_size: int = setting(1024, "Entries of the tokenizer.", low=300, high=1_000_000)
     width: int = setting(128, "Width of the model; heads are 32 wide.", low=32, high=MOST_WIDE, multiple=32)
@@ -110,7 +120,11 @@ def main(argv: list[str]) -> None:
     )
     # The text alone passes through the numeric model too, with its number parts unused: one training loop for both.
     model = GroundedModel(config, NO_NUMBERS)
-    words = GoalLanguage(document=text.sample_document, sample_plan=text.sample_plan)
+    families = {"families": settings.families}
+    words = GoalLanguage(
+        document=functools.partial(text.sample_document, **families),
+        sample_plan=functools.partial(text.sample_plan, **families),
+    )
     shares = TaskShares(text=1.0 - settings.plan_share, plan=settings.plan_share)
     size = {"rows": settings.rows, "length": settings.row_length, "seed": settings.seed}
     batches = Batches(None, None, tokenizer, shares, words, NO_NUMBERS, **size)

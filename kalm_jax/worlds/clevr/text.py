@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -122,10 +122,10 @@ def _layout_steps(family: str, turn: int = 0, from_left: bool = True) -> list[tu
     return steps if from_left else [(first, second, left) for second, first, _ in steps[::-1]]
 
 
-def sample_plan(rng: np.random.Generator) -> tuple[str, str]:
-    """A random wording of a random goal, and its `plan`."""
+def sample_plan(rng: np.random.Generator, families: Sequence[str] = FAMILIES) -> tuple[str, str]:
+    """A random wording of a random goal of these families, and its `plan`."""
     numbers = Numbers(rng)
-    family = numbers.choose(_PLANNED)
+    family = numbers.choose(_among(_PLANNED, tuple(families)))
     goal = sample_goal(numbers, family)
     return _asked(numbers, family, goal), plan(family, goal)
 
@@ -167,6 +167,12 @@ def _subgoals() -> dict[str, tuple[int, tuple[int, ...]]]:
 _PLANNED = (
     ("relation",) * 22 + ("move",) * 5 + ("two_relations",) * 8 + ("three_relations",) * 6 + ("line", "gather") * 2
 )
+
+
+@functools.cache
+def _among(drawn: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """What is drawn from, without what is not allowed."""
+    return tuple(kind for kind in drawn if kind in allowed)
 
 
 def sample_paraphrase(numbers: Numbers, family: str, goal: np.ndarray) -> str:
@@ -234,9 +240,9 @@ def _wording_document(numbers: Numbers, family: str) -> str:
     return f"{wording} {_questions(family, goal)}"
 
 
-def _plan_document(numbers: Numbers) -> str:
+def _plan_document(numbers: Numbers, families: Sequence[str]) -> str:
     """A goal that takes several pushes, and relations that reach it one after the other, in plain words."""
-    family = ("line", "gather", "two_relations", "three_relations")[numbers.below(4)]
+    family = numbers.choose(_among(_SEVERAL_PUSHES, tuple(families)))
     goal = sample_goal(numbers, family)
     if family == "line":
         steps = _layout_steps(family, from_left=numbers.below(2) == 0)
@@ -274,21 +280,24 @@ def _fact_document(numbers: Numbers) -> str:
     return " ".join(text.split()) + " ."
 
 
+_SEVERAL_PUSHES = ("line", "gather", "two_relations", "three_relations")
 _SHARES: tuple[str, ...] = (
     *(("relation",) * 60 + ("move",) * 15 + ("two_relations",) * 6 + ("three_relations",) * 4),
     *(("line",) * 4 + ("gather",) * 3 + ("plan",) * 3 + ("fact",) * 5),
 )
 
 
-def sample_document(rng: np.random.Generator) -> str:
-    """One line of pretraining text.
+def sample_document(rng: np.random.Generator, families: Sequence[str] = FAMILIES) -> str:
+    """One line of pretraining text about goals of these families.
 
-    Shares: relations 60%, moves 15%, conjunctions 10%, lines and gatherings 7%, plans and facts 8%.
+    Shares: relations 60%, moves 15%, conjunctions 10%, lines and gatherings 7%, plans and facts 8%; of fewer families
+    each has its share of the rest.
     """
     numbers = Numbers(rng)
-    kind = numbers.choose(_SHARES)
+    plans = ("plan",) * any(family in _SEVERAL_PUSHES for family in families)
+    kind = numbers.choose(_among(_SHARES, (*families, *plans, "fact")))
     if kind == "plan":
-        return _plan_document(numbers)
+        return _plan_document(numbers, families)
     if kind == "fact":
         return _fact_document(numbers)
     return _wording_document(numbers, kind)
