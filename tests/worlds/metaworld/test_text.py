@@ -55,7 +55,9 @@ def test_an_evaluation_sentence_is_drawn_anew(monkeypatch):
     held_out = language.sentences("unseen_easy")[0]
     drawings = iter([held_out.text, held_out.text.upper(), "something else entirely , which is long"])
     monkeypatch.setattr(metaworld_text, "_sentence", lambda task, numbers: next(drawings))
-    assert metaworld_text.wording(np.random.default_rng(0), held_out.family) == "something else entirely , which is long"
+    assert (
+        metaworld_text.wording(np.random.default_rng(0), held_out.family) == "something else entirely , which is long"
+    )
     monkeypatch.setattr(metaworld_text, "_sentence", lambda task, numbers: held_out.text)
     with pytest.raises(RuntimeError, match="wordings of"):
         metaworld_text.wording(np.random.default_rng(0), held_out.family)
