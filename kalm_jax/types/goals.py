@@ -71,9 +71,16 @@ def make_goal_table(
 ) -> GoalTable:
     """A `GoalTable` from sequences of K entries; `level` and `family` may be one value for all goals.
 
-    A ValueError says that goal arrays are not (K, G), or that a level is no index into `LEVELS`.
+    Raises:
+      TypeError: a sentence is no text, or `text` is a single one.
+      ValueError: goal arrays are not (K, G), vectors not (K, E), or a level is no index into `LEVELS`.
     """
+    if isinstance(text, str):
+        raise TypeError(f"text is {text[:60]!r}, want a sequence of sentences, such as [{text[:60]!r}]")
     k = len(text)
+    for i, sentence in enumerate(text):
+        if not isinstance(sentence, str):
+            raise TypeError(f"text [{i}] is {sentence!r}, want a text")
     array = plain_array("array", array)
     for name, x in (("level", level), ("family", family), ("vector", vector)):
         refuse_masked(name, x)
@@ -83,7 +90,9 @@ def make_goal_table(
     if k and (level.min() < 0 or level.max() >= len(LEVELS)):
         raise ValueError(f"level codes {np.unique(level)} outside 0..{len(LEVELS) - 1}, the indices of {LEVELS}")
     vector = np.zeros((k, 0), np.float32) if vector is None else np.asarray(vector, np.float32)
-    return GoalTable(level, family, array, vector, text=tuple(str(t) for t in text))
+    if vector.ndim != 2 or len(vector) != k:
+        raise ValueError(f"goal vectors have shape {vector.shape}, want ({k}, E): one for each of the {k} sentences")
+    return GoalTable(level, family, array, vector, text=tuple(map(str, text)))
 
 
 def check_goal_numbers(number: Any, goals: GoalTable, name: str = "goal", from_end: bool = False) -> np.ndarray:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -94,20 +94,36 @@ def stack_episodes(episodes: Sequence[Episode], horizon: int = 0) -> Rollouts:
     """At least one recorded episode as `Rollouts`, all of goal 0; one axis of actions means discrete ones.
 
     They are padded to the longest, or to `horizon` if that is longer.
+
+    Raises:
+      ValueError: there are none, or arrays of one do not belong together, or discrete actions are no whole numbers.
     """
     if not episodes:
         raise ValueError("nothing to stack: there are no episodes")
+    for i, episode in enumerate(episodes):
+        _check_episode(f"episode {i}", episode, episodes[0])
     n, horizon = len(episodes), max(horizon, *(len(rewards) for _, _, rewards, _ in episodes))
     shape = np.shape(episodes[0][1])[1:]
     observations = np.zeros((n, horizon + 1, episodes[0][0].shape[1]), np.float32)
     actions = np.zeros((n, horizon, *shape), np.float32 if shape else np.int32)
     rewards = np.zeros((n, horizon), np.float32)
     for i, (seen, taken, reward, _) in enumerate(episodes):
-        for name, x in (("observations", seen), ("actions", taken), ("rewards", reward)):
-            refuse_masked(f"episode {i}: {name}", x)
         observations[i, : len(seen)], actions[i, : len(taken)], rewards[i, : len(reward)] = seen, taken, reward
     length = np.array([len(reward) for _, _, reward, _ in episodes])
     return make_rollouts(observations, actions, length, rewards, np.array([bool(ended) for *_, ended in episodes]))
+
+
+def _check_episode(name: str, episode: Episode, first: Episode) -> None:
+    """Refuses arrays that do not belong together, or are of other sizes than the first episode's."""
+    n, one_action = len(episode[2]), np.shape(first[1])[1:]
+    shapes = (n + 1, *(np.shape(first[0])[1:2] or ("D",))), (n, *one_action), (n,)
+    arrays: dict[str, Any] = dict(zip(("observations", "actions", "rewards"), episode[:3], strict=True))
+    for (field, x), shape in zip(arrays.items(), shapes, strict=True):
+        refuse_masked(f"{name}: {field}", x)
+        if np.shape(x) != shape:
+            raise ValueError(f"{name}: {field} have shape {np.shape(x)}, want {str(shape).replace(chr(39), '')}")
+    if not one_action and fractional(np.asarray(episode[1])).any():
+        raise ValueError(f"{name}: actions (n,) are discrete, want whole numbers; continuous ones have shape (n, A)")
 
 
 def concatenate(parts: Iterable[Rollouts]) -> Rollouts:

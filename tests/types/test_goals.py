@@ -45,3 +45,14 @@ def test_bad_goal_tables_are_named():
 def test_no_goals_are_a_table_too():
     table = make_goal_table(["a", "b"], 0, 0, np.zeros((2, 1), np.int32))
     assert len(table.take([])) == len(table.take(np.zeros(2, bool))) == 0 and table.take([]).text == ()
+
+
+def test_a_table_is_made_of_texts_and_a_vector_for_each():
+    for text, error, said in (
+        ("abc", TypeError, "text is 'abc', want a sequence of sentences"),
+        ([None], TypeError, r"text \[0\] is None, want a text"),
+    ):
+        with pytest.raises(error, match=said):
+            make_goal_table(text, 0, 0, [[1]] * len(text))
+    with pytest.raises(ValueError, match=r"goal vectors have shape \(5, 2\), want \(1, E\)"):
+        make_goal_table(["a"], 0, 0, [[1]], np.zeros((5, 2)))

@@ -145,3 +145,23 @@ def test_the_last_steps_of_rollouts():
     np.testing.assert_array_equal(cut.rewards, [[3, 4, 5], [0, 1, 0], [1, 2, 3]])
     np.testing.assert_array_equal(cut.actions[2], whole.actions[2, 1:4])
     assert last_steps(whole, 0) is whole and last_steps(whole, 6) is whole
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({0: np.zeros(3)}, r"episode 1: observations have shape \(3,\), want \(3, 2\)"),
+        ({0: np.zeros((2, 2))}, r"episode 1: observations have shape \(2, 2\), want \(3, 2\)"),
+        ({0: np.zeros((3, 4))}, r"episode 1: observations have shape \(3, 4\), want \(3, 2\)"),
+        ({1: np.zeros((2, 1))}, r"episode 1: actions have shape \(2, 1\), want \(2,\)"),
+        ({1: np.zeros(5)}, r"episode 1: actions have shape \(5,\), want \(2,\)"),
+        ({1: np.array([0.5, 1.7])}, r"episode 1: actions \(n,\) are discrete, want whole numbers"),
+    ],
+)
+def test_episodes_that_do_not_belong_together_are_named(change, said):
+    good = np.zeros((3, 2)), np.zeros(2), np.zeros(2), True
+    wrong = tuple(change.get(i, x) for i, x in enumerate(good))
+    with pytest.raises(ValueError, match=said):
+        stack_episodes([good, wrong])
+    with pytest.raises(ValueError, match=r"episode 0: observations have shape \(3,\), want \(3, D\)"):
+        stack_episodes([(np.zeros(3), *good[1:])])
