@@ -122,7 +122,7 @@ def terminal_table(results: Iterable[Mapping], labels: ReportLabels, noise: str 
 
 
 def _line(name: str, condition: str, early: str, within: str, median: str, episodes: str) -> str:
-    return f"{name[:22]:<22} {condition[:17]:<17} {early:>21} {within:>21} {median:>6} {episodes:>8}"
+    return f"{name[:21]:<21} {condition[:17]:<17} {early:>21} {within:>21} {median:>6} {episodes:>8}"
 
 
 def _level_lines(block: Sequence[Success], changes: Sequence[Difference], pooled: Sequence[Success]) -> Iterator[str]:
