@@ -24,11 +24,22 @@ from kalm_jax.progress import Progress
 from kalm_jax.types import LEVELS, GoalTable, Rollouts, concatenate
 from kalm_jax.worlds.base import Subgoals, World, get_world
 
+MOST_OFTEN = 10
+"""How often a sentence may be imagined, at most, for each time that it would be if all were imagined alike."""
+
 
 def goals_to_imagine(rng: np.random.Generator, goals: GoalTable, count: int) -> np.ndarray:
-    """(count,) goal indices in random order: families equally often, then sentences equally often within each."""
-    families = np.unique(goals.family)
-    sizes = np.diff(np.round(np.linspace(0, count, len(families) + 1)).astype(int))
+    """(count,) goal indices in random order: families equally often, then sentences equally often within each.
+
+    A family of very few sentences has less than its share, see `MOST_OFTEN`. A single sentence that the language model
+    misread as asking for something that no other asks for had half of a level's rollouts.
+    """
+    families, members = np.unique(goals.family, return_counts=True)
+    shares, left = np.zeros(len(families)), 1.0
+    for waiting, i in zip(range(len(families), 0, -1), np.argsort(members)):
+        shares[i] = min(left / waiting, MOST_OFTEN * members[i] / members.sum())
+        left -= shares[i]
+    sizes = np.diff(np.round(count * np.cumsum(shares)).astype(int), prepend=0)
     return rng.permutation(balanced_goals(rng, goals.family, families, sizes))
 
 

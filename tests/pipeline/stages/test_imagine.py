@@ -10,13 +10,13 @@ import pytest
 
 from kalm_jax.datasets import read_rollouts, write_rollouts
 from kalm_jax.pipeline.artifacts import IMAGINED, SUBGOALS, subgoal_goals
-from kalm_jax.pipeline.imagining import success_reward
+from kalm_jax.pipeline.imagining import MOST_OFTEN, goals_to_imagine, success_reward
 from kalm_jax.pipeline.run import stages_of
 from kalm_jax.pipeline.run_folder import PipelineRun
 from kalm_jax.pipeline.run_records import read_run
 from kalm_jax.pipeline.stages.imagine import pieces_for_subgoals
 from kalm_jax.pipeline.stages.learn import learning_data
-from kalm_jax.types import LEVELS, make_rollouts
+from kalm_jax.types import LEVELS, make_goal_table, make_rollouts
 from kalm_jax.worlds.base import get_world
 
 DATA_FAMILY = 0
@@ -112,3 +112,21 @@ def test_a_sentence_without_a_rollout_is_learned_by_its_plan(small_run, tmp_path
     buffer = learning_data(run, "kalm", 0.5)
     assert np.asarray(buffer.family).min() >= 0
     assert len(np.asarray(buffer.goal_vectors)) == len(np.asarray(buffer.family))
+
+
+@pytest.mark.parametrize(
+    "members, want", [((5, 5), (200, 200)), ((50, 150, 20), (133, 134, 133)), ((199, 1), (380, 20))]
+)
+def test_families_are_imagined_equally_often_unless_one_has_hardly_a_sentence(members, want):
+    family = np.repeat(np.arange(len(members)), members)
+    goals = make_goal_table([f"sentence {i}" for i in range(len(family))], 2, family, np.zeros((len(family), 1), int))
+    drawn = goals_to_imagine(np.random.default_rng(0), goals, 400)
+    counts = np.bincount(family[drawn], minlength=len(members))
+    assert len(drawn) == 400 and np.abs(counts - want).max() <= 4
+    assert np.bincount(drawn).max() <= np.ceil(MOST_OFTEN * 400 / len(family)) or len(family) == 10
+
+
+def test_levels_have_their_families_equally_often():
+    goals = get_world("clevr").goals("unseen_hard")
+    drawn = goals_to_imagine(np.random.default_rng(0), goals, 640)
+    assert set(np.bincount(goals.family[drawn], minlength=6)[2:]) == {160}
